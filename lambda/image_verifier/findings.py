@@ -1,0 +1,133 @@
+"""Finding, Severity, Fault and Report: what a verification comes to.
+
+A finding says that the image is bad. A fault says that we could not tell. They never mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Literal
+
+from .image import Image
+
+SCHEMA_VERSION: Final = 1
+
+
+class Severity(str, Enum):
+    """How much a finding weighs: an error refuses the image, a warning and an info do not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with an image.
+
+    :param id: the check's stable name, in kebab-case.
+    :param severity: whether it refuses the image.
+    :param message: what is wrong, complete in itself.
+    :param runs_on: the runtimes to which it matters.
+    :param expected: what was expected, where that says more than the message.
+    :param found: what was found instead.
+    :param runtime_error: what the runtime would have answered, where that is known.
+    :param remedy: commands and advice that mend it, one each, filled in with this image's names.
+    :param layer: the digest of the layer that it is about; empty where it is about the whole image.
+    :param acknowledged: the reason for which somebody waived it; empty where nobody did.
+    """
+
+    id: str
+    severity: Severity
+    message: str
+    runs_on: tuple[str, ...] = ()
+    expected: str = ""
+    found: str = ""
+    runtime_error: str = ""
+    remedy: tuple[str, ...] = ()
+    layer: str = ""
+    acknowledged: str = ""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether this alone refuses the image."""
+        return self.severity is Severity.ERROR and not self.acknowledged
+
+
+class Fault(Exception):
+    """We could not tell whether the image is good.
+
+    :param message: which call failed, on what, with which answer.
+    :param advice: what to do about it.
+    """
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+
+Verdict = Literal["pass", "fail", "unknown"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome for one image.
+
+    :param image: what is known of it.
+    :param runs_on: the runtimes that it was judged for.
+    :param findings: everything that was found, gravest first.
+    """
+
+    image: Image
+    runs_on: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """`fail` if any finding refuses the image, else `pass`."""
+        return "fail" if any(f.refuses for f in self.findings) else "pass"
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that refuse the image."""
+        return tuple(f for f in self.findings if f.refuses)
+
+    def as_json(self) -> dict[str, Any]:
+        """The image's object in the JSON report (`schema_version` 1)."""
+        image = self.image
+        diff_ids: Sequence[str] = image.config.diff_ids if image.config else ()
+        return {
+            "reference": image.reference,
+            "digest": image.top.digest if image.top else None,
+            "verdict": self.verdict,
+            "runs_on": list(self.runs_on),
+            "platform": str(image.platform),
+            "media_type": image.top.media_type if image.top else None,
+            "size_bytes": image.size,
+            "layers": [
+                {
+                    "digest": layer.digest,
+                    "media_type": layer.media_type,
+                    "size_bytes": layer.size,
+                    "diff_id": diff_ids[i] if i < len(diff_ids) else None,
+                }
+                for i, layer in enumerate(image.layers)
+            ],
+            "findings": [
+                {
+                    "id": f.id,
+                    "severity": f.severity.value,
+                    "runs_on": list(f.runs_on),
+                    "message": f.message,
+                    "expected": f.expected,
+                    "found": f.found,
+                    "runtime_error": f.runtime_error,
+                    "remedy": list(f.remedy),
+                    "acknowledged": f.acknowledged,
+                }
+                for f in self.findings
+            ],
+        }

@@ -1,0 +1,250 @@
+"""Decodes JSON as Go's encoding/json does into a struct, since that is what every engine does.
+
+A config whose `Cmd` is a string, or whose `created` is no date, is refused by the engine's decoder before
+anything else is looked at. The shapes of the structs are data (see `image.py`), the errors speak Go's words, so
+that they read as the engine's log does: https://pkg.go.dev/encoding/json#Unmarshal
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+# Deeper documents are refused by Go at 10,000; Python's own parser stops far earlier, and no image comes near.
+_MAX_INT64: Final = 2**63 - 1
+_TIME: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})([.,]\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
+
+
+class GoJsonError(ValueError):
+    """What Go's decoder says of a document that does not fit the struct."""
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A Go scalar: its zero value, and the name that Go's errors give it."""
+
+    go: str
+    zero: Any
+
+
+STRING: Final = Scalar("string", "")
+INT64: Final = Scalar("int64", 0)
+BOOL: Final = Scalar("bool", False)
+TIME: Final = Scalar("time.Time", "")
+BYTES: Final = Scalar("[]uint8", b"")
+RAW: Final = Scalar("json.RawMessage", None)
+
+
+@dataclass(frozen=True)
+class ListOf:
+    """A Go slice."""
+
+    item: Shape
+
+
+@dataclass(frozen=True)
+class MapOf:
+    """A Go map with string keys."""
+
+    item: Shape
+
+
+@dataclass(frozen=True)
+class Struct:
+    """A Go struct: its name in errors, its fields by JSON name, and whether it is behind a pointer."""
+
+    go: str
+    fields: Mapping[str, Shape]
+    pointer: bool = False
+
+
+@dataclass(frozen=True)
+class StringOrList:
+    """Docker's strslice.StrSlice: a string stands for a list of one."""
+
+
+Shape = Scalar | ListOf | MapOf | Struct | StringOrList
+
+
+class _Number(str):
+    """A number with a fraction or an exponent, which no integer field takes."""
+
+    __slots__ = ()
+
+
+def decode(content: bytes, shape: Struct) -> dict[str, Any]:
+    """The document as the struct that Go would have filled.
+
+    :param content: the document's bytes.
+    :param shape: the struct. Fields that the document lacks, or has as null, hold Go's zero value.
+    :raises GoJsonError: in Go's words, where Go would have refused the document.
+    """
+    try:
+        # Go replaces what is no UTF-8 and goes on.
+        document = json.loads(
+            content.decode("utf-8", errors="replace"),
+            object_pairs_hook=_Object,
+            parse_float=_Number,
+            parse_constant=_refuse_constant,
+        )
+    except RecursionError as e:
+        raise GoJsonError("exceeded max depth") from e
+    except json.JSONDecodeError as e:
+        raise GoJsonError(_syntax_error(e)) from e
+    except ValueError as e:
+        raise GoJsonError(str(e)) from e
+    value: dict[str, Any] = _fill(document, shape, shape.go, "")
+    return value
+
+
+class _Object(list[tuple[str, Any]]):
+    """A JSON object as its pairs in order, since Go lets the last of several equal keys win."""
+
+
+def _refuse_constant(name: str) -> Any:
+    raise GoJsonError(f"invalid character '{name[0]}' looking for beginning of value")
+
+
+def _syntax_error(e: json.JSONDecodeError) -> str:
+    rest = e.doc[e.pos :].lstrip(" \t\r\n")
+    if not rest or e.msg.startswith("Unterminated"):
+        return "unexpected end of JSON input"
+    if e.msg.startswith("Extra data"):
+        return f"invalid character '{rest[0]}' after top-level value"
+    if e.msg.startswith("Expecting property name"):
+        return f"invalid character '{rest[0]}' looking for beginning of object key string"
+    if e.msg.startswith("Expecting ':'"):
+        return f"invalid character '{rest[0]}' after object key"
+    if e.msg.startswith("Expecting ','"):
+        return f"invalid character '{rest[0]}' after object key:value pair"
+    for literal in ("true", "false", "null"):
+        if rest[0] == literal[0]:
+            wrong = next((i for i, c in enumerate(literal) if rest[i : i + 1] != c), 0)
+            if wrong >= len(rest):
+                return "unexpected end of JSON input"
+            return (
+                f"invalid character '{rest[wrong]}' in literal {literal} (expecting '{literal[wrong]}')"
+            )
+    return f"invalid character '{rest[0]}' looking for beginning of value"
+
+
+def zero(shape: Shape) -> Any:
+    """Go's zero value of a shape."""
+    if isinstance(shape, Scalar):
+        return shape.zero
+    if isinstance(shape, Struct):
+        return None if shape.pointer else {name: zero(field) for name, field in shape.fields.items()}
+    return {} if isinstance(shape, MapOf) else []
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "number"
+    if isinstance(value, _Number):
+        return f"number {value}"
+    if isinstance(value, str):
+        return "string"
+    return "object" if isinstance(value, _Object) else "array"
+
+
+def _go_type(shape: Shape) -> str:
+    if isinstance(shape, ListOf):
+        return f"[]{_go_type(shape.item)}"
+    if isinstance(shape, MapOf):
+        return f"map[string]{_go_type(shape.item)}"
+    if isinstance(shape, StringOrList):
+        return "[]string"
+    return shape.go
+
+
+def _mismatch(value: Any, shape: Shape, struct: str, path: str) -> GoJsonError:
+    where = f"Go struct field {struct}.{path} of type" if path else "Go value of type"
+    return GoJsonError(f"json: cannot unmarshal {_kind(value)} into {where} {_go_type(shape)}")
+
+
+def _fill(value: Any, shape: Shape, struct: str, path: str) -> Any:
+    if isinstance(shape, Scalar) and shape is RAW:
+        return value if value is not None else "null"
+    if value is None:
+        return zero(shape)
+    if isinstance(shape, Struct):
+        return _fill_struct(value, shape, struct, path)
+    if isinstance(shape, MapOf):
+        if not isinstance(value, _Object):
+            raise _mismatch(value, shape, struct, path)
+        return {k: _fill(v, shape.item, struct, path) for k, v in value}
+    if isinstance(shape, StringOrList) and isinstance(value, str) and not isinstance(value, _Number):
+        return [value]
+    if isinstance(shape, (ListOf, StringOrList)):
+        if not isinstance(value, list) or isinstance(value, _Object):
+            raise _mismatch(value, shape, struct, path)
+        item = shape.item if isinstance(shape, ListOf) else STRING
+        return [_fill(v, item, struct, path) for v in value]
+    return _fill_scalar(value, shape, struct, path)
+
+
+def _fill_struct(value: Any, shape: Struct, struct: str, path: str) -> dict[str, Any]:
+    if not isinstance(value, _Object):
+        raise _mismatch(value, shape, struct, path)
+    filled: dict[str, Any] = {name: zero(field) for name, field in shape.fields.items()}
+    folded = {name.lower(): name for name in shape.fields}
+    for key, v in value:
+        name = key if key in shape.fields else folded.get(key.lower())
+        if name is not None:
+            # Go names the outermost struct and the path below it.
+            below = f"{path}.{name}" if path else name
+            filled[name] = _fill(v, shape.fields[name], struct, below)
+    return filled
+
+
+def _fill_scalar(value: Any, shape: Scalar, struct: str, path: str) -> Any:
+    if shape is BOOL and isinstance(value, bool):
+        return value
+    if shape is INT64 and isinstance(value, int) and not isinstance(value, bool):
+        if not -_MAX_INT64 - 1 <= value <= _MAX_INT64:
+            raise GoJsonError(
+                f"json: cannot unmarshal number {value} into Go struct field {struct}.{path} of type int64"
+            )
+        return value
+    if shape is TIME:
+        return _time(value)
+    if shape in (STRING, BYTES) and isinstance(value, str) and not isinstance(value, _Number):
+        return value
+    raise _mismatch(value, shape, struct, path)
+
+
+def _time(value: Any) -> str:
+    if not isinstance(value, str) or isinstance(value, _Number):
+        raise GoJsonError("Time.UnmarshalJSON: input is not a JSON string")
+    match = _TIME.fullmatch(value)
+    layout = "2006-01-02T15:04:05Z07:00"
+    if not match:
+        raise GoJsonError(f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"')
+    try:
+        # Go's calendar has a year 0, Python's has not; 4 is a leap year like it.
+        datetime.fromisoformat(f"{match[1].replace('0000', '0004', 1)}T{match[2]}")
+    except ValueError as e:
+        raise GoJsonError(f'parsing time "{value}": {_out_of_range(match)} out of range') from e
+    return value
+
+
+def _out_of_range(match: re.Match[str]) -> str:
+    _, month, _ = match[1].split("-")
+    hour, minute, second = match[2].split(":")
+    if not 1 <= int(month) <= 12:
+        return "month"
+    if int(hour) > 23:
+        return "hour"
+    if int(minute) > 59:
+        return "minute"
+    if int(second) > 59:
+        return "second"
+    return "day"

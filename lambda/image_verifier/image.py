@@ -1,0 +1,436 @@
+"""What an image is: Platform, Descriptor, Index, Manifest, Config, Layer, Image. Frozen, and parsed once.
+
+Parsing takes what the engines' own decoders take; what they refuse is kept as an `Unreadable` beside the image,
+and a check turns it into a finding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from . import go_json, media_types
+from .go_json import BOOL, BYTES, INT64, RAW, STRING, TIME, ListOf, MapOf, StringOrList, Struct
+
+# containerd refuses larger manifests: core/remotes/docker/resolver.go, MaxManifestSize.
+MAX_MANIFEST_BYTES: Final = 4 * 1048 * 1048
+# No engine sets a bound for configs; a real one has some ten KB, and a verifier must not read without end.
+MAX_CONFIG_BYTES: Final = 16 * 1024 * 1024
+# How deep indexes may lie in each other. Engines do not bound it; nobody has seen more than one.
+MAX_INDEX_DEPTH: Final = 8
+
+
+class Unreadable(ValueError):
+    """A document that the engine's decoder refuses; the message is in the engine's words."""
+
+
+def sha256(content: bytes) -> str:
+    """The digest by which registries name these bytes."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Whether this is a well-formed sha256 digest, the only algorithm that ECR and the engines' registries use."""
+    algorithm, _, value = text.partition(":")
+    return algorithm == "sha256" and len(value) == 64 and all(c in "0123456789abcdef" for c in value)
+
+
+_ARCHITECTURES: Final = {
+    "x86_64": ("amd64", None),
+    "x86-64": ("amd64", None),
+    "i386": ("386", ""),
+    "aarch64": ("arm64", None),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Platform:
+    """An operating system and an architecture, normalized as containerd does.
+
+    https://github.com/containerd/platforms/blob/main/database.go
+    """
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    @classmethod
+    def of(cls, os: str, architecture: str, variant: str = "") -> Platform:
+        """The normalized platform of what a config or a descriptor says.
+
+        :param os: empty stands for linux, as for an engine on Linux.
+        :param architecture: such as `amd64`, `x86_64`, `arm64`, `aarch64`.
+        :param variant: such as `v7`; empty where there is none.
+        """
+        os = os.lower() or "linux"
+        architecture, variant = architecture.lower(), variant.lower()
+        if architecture in _ARCHITECTURES:
+            architecture, fixed = _ARCHITECTURES[architecture]
+            variant = variant if fixed is None else fixed
+        if architecture == "amd64" and variant == "v1":
+            variant = ""
+        if architecture == "arm64" and variant in ("8", "v8"):
+            variant = ""
+        if architecture == "arm":
+            variant = {"": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8"}.get(variant, variant)
+        return cls(os, architecture, variant)
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """The platform of a text such as `linux/amd64` or `linux/arm64/v8`.
+
+        :param text: operating system, architecture and perhaps a variant, with slashes between them.
+        :raises ValueError: if it is not of that form; the message says what to write.
+        """
+        parts = text.split("/")
+        if len(parts) not in (2, 3) or not all(parts):
+            raise ValueError(f"{text!r} is not a platform: write os/architecture, such as linux/amd64")
+        return cls.of(*parts)
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
+
+    def accepts(self) -> tuple[Platform, ...]:
+        """The platforms that an engine on this one takes from an index, best first.
+
+        https://github.com/containerd/platforms/blob/main/compare.go, platformVector
+        """
+        if self.architecture == "amd64":
+            return (self, Platform(self.os, "386"))
+        if self.architecture == "arm64" and not self.variant:
+            return (self, *(Platform(self.os, "arm", f"v{n}") for n in (8, 7, 6, 5)))
+        return (self,)
+
+
+_PLATFORM: Final = Struct(
+    "Platform",
+    {
+        "architecture": STRING,
+        "os": STRING,
+        "os.version": STRING,
+        "os.features": ListOf(STRING),
+        "variant": STRING,
+    },
+    pointer=True,
+)
+_DESCRIPTOR: Final = Struct(
+    "Descriptor",
+    {
+        "mediaType": STRING,
+        "digest": STRING,
+        "size": INT64,
+        "urls": ListOf(STRING),
+        "annotations": MapOf(STRING),
+        "data": BYTES,
+        "platform": _PLATFORM,
+        "artifactType": STRING,
+    },
+)
+_INDEX: Final = Struct(
+    "Index",
+    {"schemaVersion": INT64, "mediaType": STRING, "manifests": ListOf(_DESCRIPTOR), "annotations": MapOf(STRING)},
+)
+_MANIFEST: Final = Struct(
+    "Manifest",
+    {
+        "schemaVersion": INT64,
+        "mediaType": STRING,
+        "artifactType": STRING,
+        "config": _DESCRIPTOR,
+        "layers": ListOf(_DESCRIPTOR),
+        "annotations": MapOf(STRING),
+    },
+)
+# containerd and dockerd look at these before they decode (CVE-2021-41190):
+# https://github.com/containerd/containerd/blob/main/core/images/image.go, validateMediaType
+_KIND: Final = Struct(
+    "unknownDocument",
+    {"mediaType": STRING, "config": RAW, "layers": RAW, "manifests": RAW, "fsLayers": RAW},
+)
+
+
+def _config_struct(command: go_json.Shape) -> Struct:
+    return Struct(
+        "Image",
+        {
+            "created": TIME,
+            "author": STRING,
+            "architecture": STRING,
+            "os": STRING,
+            "os.version": STRING,
+            "os.features": ListOf(STRING),
+            "variant": STRING,
+            "config": Struct(
+                "ImageConfig",
+                {
+                    "User": STRING,
+                    "ExposedPorts": MapOf(Struct("struct {}", {})),
+                    "Env": ListOf(STRING),
+                    "Entrypoint": command,
+                    "Cmd": command,
+                    "Volumes": MapOf(Struct("struct {}", {})),
+                    "WorkingDir": STRING,
+                    "Labels": MapOf(STRING),
+                    "StopSignal": STRING,
+                },
+            ),
+            "rootfs": Struct("RootFS", {"type": STRING, "diff_ids": ListOf(STRING)}),
+            "history": ListOf(
+                Struct(
+                    "History",
+                    {
+                        "created": TIME,
+                        "created_by": STRING,
+                        "author": STRING,
+                        "comment": STRING,
+                        "empty_layer": BOOL,
+                    },
+                )
+            ),
+        },
+    )
+
+
+# The OCI struct is containerd's, https://github.com/opencontainers/image-spec/blob/main/specs-go/v1/config.go;
+# dockerd's own takes a string where it wants a command.
+_CONFIG_OCI: Final = _config_struct(ListOf(STRING))
+_CONFIG_DOCKER: Final = _config_struct(StringOrList())
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What one document says of another: its type, its digest and its size in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+    platform: Platform | None = None
+    urls: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    artifact_type: str = ""
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Descriptor:
+        """The descriptor of a decoded one."""
+        platform = value["platform"]
+        return cls(
+            media_type=value["mediaType"],
+            digest=value["digest"],
+            size=value["size"],
+            platform=platform
+            and Platform.of(platform["os"], platform["architecture"], platform["variant"]),
+            urls=tuple(value["urls"]),
+            annotations=value["annotations"],
+            artifact_type=value["artifactType"],
+        )
+
+
+@dataclass(frozen=True)
+class Document:
+    """An index or a manifest as the registry served it.
+
+    :param media_type: what the registry says that it is.
+    :param digest: the digest by which the registry names it.
+    """
+
+    media_type: str
+    digest: str
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        """The number of its bytes."""
+        return len(self.content)
+
+
+def _validate_kind(document: Document) -> None:
+    try:
+        kind = go_json.decode(document.content, _KIND)
+    except go_json.GoJsonError as e:
+        raise Unreadable(str(e)) from e
+    if kind["fsLayers"] is not None:
+        raise Unreadable("media-type: schema 1 not supported")
+    if media_types.is_manifest(document.media_type):
+        if kind["manifests"] is not None or media_types.is_index(kind["mediaType"]):
+            raise Unreadable(f"media-type: expected manifest but found index ({document.media_type})")
+    elif kind["config"] is not None or kind["layers"] is not None or media_types.is_manifest(kind["mediaType"]):
+        raise Unreadable(f"media-type: expected index but found manifest ({document.media_type})")
+
+
+@dataclass(frozen=True)
+class Index:
+    """An OCI index or a Docker manifest list: one image for each of several platforms."""
+
+    document: Document
+    manifests: tuple[Descriptor, ...]
+
+    @classmethod
+    def parse(cls, document: Document) -> Index:
+        """:raises Unreadable: if the engines' decoders refuse it."""
+        _validate_kind(document)
+        try:
+            value = go_json.decode(document.content, _INDEX)
+        except go_json.GoJsonError as e:
+            raise Unreadable(str(e)) from e
+        return cls(document, tuple(map(Descriptor.of, value["manifests"])))
+
+    def choose(self, platform: Platform) -> Descriptor | None:
+        """The child that an engine on this platform takes, or None.
+
+        Children whose platform does not match are dropped, those without one stay and come last, the order
+        among equals is the document's. Nothing else is looked at:
+        https://github.com/containerd/containerd/blob/main/core/images/handlers.go, FilterPlatforms and
+        LimitManifests
+        """
+        wanted = platform.accepts()
+        fitting = [d for d in self.manifests if d.platform is None or d.platform in wanted]
+        return min(
+            fitting, key=lambda d: len(wanted) if d.platform is None else wanted.index(d.platform), default=None
+        )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """An image manifest: a config and the layers, bottom first.
+
+    :param declared_type: the `mediaType` inside the document; empty where it has none.
+    """
+
+    document: Document
+    declared_type: str
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    artifact_type: str = ""
+
+    @classmethod
+    def parse(cls, document: Document) -> Manifest:
+        """:raises Unreadable: if the engines' decoders refuse it."""
+        _validate_kind(document)
+        try:
+            value = go_json.decode(document.content, _MANIFEST)
+        except go_json.GoJsonError as e:
+            raise Unreadable(str(e)) from e
+        return cls(
+            document=document,
+            declared_type=value["mediaType"],
+            config=Descriptor.of(value["config"]),
+            layers=tuple(map(Descriptor.of, value["layers"])),
+            artifact_type=value["artifactType"],
+        )
+
+
+@dataclass(frozen=True)
+class Config:
+    """What an image's config says of how it is run, and of its layers.
+
+    :param platform: None where it says no architecture.
+    :param has_rootfs: dockerd refuses a config without a `rootfs`.
+    :param problem: what containerd's stricter decoder says of it; empty where it takes it.
+    """
+
+    platform: Platform | None
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    user: str
+    working_dir: str
+    env: tuple[str, ...]
+    labels: Mapping[str, str]
+    has_rootfs: bool
+    rootfs_type: str
+    diff_ids: tuple[str, ...]
+    problem: str = ""
+
+    @classmethod
+    def parse(cls, content: bytes) -> Config:
+        """:raises Unreadable: if every engine's decoder refuses it."""
+        problem = ""
+        try:
+            value = go_json.decode(content, _CONFIG_OCI)
+        except go_json.GoJsonError as e:
+            problem = str(e)
+            try:
+                value = go_json.decode(content, _CONFIG_DOCKER)
+            except go_json.GoJsonError as strict:
+                raise Unreadable(str(strict)) from strict
+        has_rootfs = go_json.decode(content, Struct("Image", {"rootfs": RAW}))["rootfs"] not in (None, "null")
+        run, rootfs = value["config"], value["rootfs"]
+        return cls(
+            platform=Platform.of(value["os"], value["architecture"], value["variant"])
+            if value["architecture"]
+            else None,
+            entrypoint=tuple(run["Entrypoint"]),
+            command=tuple(run["Cmd"]),
+            user=run["User"],
+            working_dir=run["WorkingDir"],
+            env=tuple(run["Env"]),
+            labels=run["Labels"],
+            has_rootfs=has_rootfs,
+            rootfs_type=rootfs["type"],
+            diff_ids=tuple(rootfs["diff_ids"]),
+            problem=problem,
+        )
+
+
+@dataclass(frozen=True)
+class Blob:
+    """What a registry says of a blob without sending it.
+
+    :param available: whether a pull would get it.
+    :param size: its size in bytes, or None where the registry does not say.
+    :param state: the registry's own word, such as `AVAILABLE`, `UNAVAILABLE`, `ARCHIVED`.
+    """
+
+    available: bool
+    size: int | None
+    state: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """All that is known of one image for one platform, without its layers' bytes.
+
+    What could not be had is None or empty, and `unreadable` and `missing` say why, so that every check can run
+    on whatever is there.
+
+    :param reference: what was asked for, as people write it: `repository:tag`.
+    :param platform: the platform that was asked for.
+    :param status: the registry's word for the image as a whole, such as `ACTIVE` or `ARCHIVED`.
+    :param top: what the reference points at; None where there is nothing.
+    :param indexes: the indexes on the way to the manifest, outermost first.
+    :param chosen: the descriptors by which the way went on from each index.
+    :param document: the last document on the way, before it was parsed.
+    :param config_content: the config blob, at most `MAX_CONFIG_BYTES`.
+    :param blobs: what the registry says of the layers, by digest; empty where it was not asked.
+    :param unreadable: which document could not be read, and what the engine says.
+    :param missing: which document or blob the registry does not have.
+    """
+
+    reference: str
+    platform: Platform
+    status: str = "ACTIVE"
+    top: Document | None = None
+    indexes: tuple[Index, ...] = ()
+    chosen: tuple[Descriptor, ...] = ()
+    document: Document | None = None
+    manifest: Manifest | None = None
+    config_content: bytes | None = None
+    config: Config | None = None
+    blobs: Mapping[str, Blob] = field(default_factory=dict)
+    unreadable: tuple[str, str] | None = None
+    missing: str | None = None
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """The manifest's layers, bottom first; empty where there is no manifest."""
+        return self.manifest.layers if self.manifest else ()
+
+    @property
+    def size(self) -> int:
+        """The compressed size in bytes as ECR reports it: the config's and the layers'."""
+        if not self.manifest:
+            return 0
+        return max(self.manifest.config.size, 0) + sum(max(d.size, 0) for d in self.manifest.layers)
