@@ -1,0 +1,169 @@
+"""Debian packages without installing them: fetched with the machine's own apt, unpacked under `.local/`.
+
+The mirror, its credentials and any proxy are the ones that this machine's apt is configured with. The
+machine's own package lists, cache and database are neither read nor written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+LOCAL = Path(__file__).resolve().parent.parent / ".local"
+# The names under which a machine may have its own release, where not under the codename.
+_RELEASES = ("stable", "oldstable", "oldoldstable", "testing", "unstable", "sid")
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+class DebianError(RuntimeError):
+    """Packages cannot be fetched on this machine; the message says what is missing."""
+
+
+def unpacked(suite: str, packages: Sequence[str]) -> Path:
+    """The folder into which `packages` of `suite` are unpacked, without their dependencies.
+
+    Fetched once: a second call returns at once. Raises `DebianError`.
+    """
+    folder = LOCAL / "debian" / f"{suite}-{_digest(packages)}"
+    with locked(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            debs = folder.with_suffix(".debs")
+            fresh = folder.with_suffix(".fresh")
+            for stale in (debs, fresh):
+                shutil.rmtree(stale, ignore_errors=True)
+            debs.mkdir()
+            _Apt(suite).run("download", *packages, cwd=debs)
+            for deb in sorted(debs.glob("*.deb")):
+                run(["dpkg-deb", "--extract", str(deb), str(fresh)])
+            shutil.rmtree(debs)
+            fresh.rename(folder)
+    return folder
+
+
+def downloaded_with_dependencies(suite: str, packages: Sequence[str], into: Path) -> list[Path]:
+    """Fetch `packages` and everything that they depend on, as for an empty machine, into the folder `into`.
+
+    Returns the packages' files, sorted. Raises `DebianError`.
+    """
+    (into / "partial").mkdir(parents=True, exist_ok=True)
+    _Apt(suite).run(
+        "install", "--download-only", "--yes", "--no-install-recommends",
+        "-o", f"Dir::Cache::archives={into}", *packages,
+    )  # fmt: skip
+    return sorted(into.glob("*.deb"))
+
+
+@contextlib.contextmanager
+def locked(lock: Path) -> Iterator[None]:
+    """Hold `lock`, so that of two runs at once one does the work and the other finds it done."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def run(argv: Sequence[str], *, cwd: Path | None = None) -> str:
+    """Run a command of the machine's packaging tools and return what it printed. Raises `DebianError`."""
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError:
+        raise DebianError(
+            f"{argv[0]} is not on this machine: the Debian way needs Debian's own apt and dpkg. "
+            "Install and start Docker instead."
+        ) from None
+    if done.returncode != 0:
+        raise DebianError(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def _digest(packages: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(packages).encode()).hexdigest()[:12]
+
+
+def _sites() -> dict[str, str]:
+    """Where this machine's apt gets each suite from, as {suite: site}.
+
+    `--print-uris` tells without any list having been fetched before, which `apt-get indextargets` does not.
+    """
+    printed = run(["apt-get", "update", "--print-uris"])
+    sites: dict[str, str] = {}
+    for line in printed.splitlines():
+        uri = line.split("'")[1] if line.startswith("'") else ""
+        if uri.endswith("/InRelease") and "/dists/" in uri:
+            site, _, suite = uri.removesuffix("/InRelease").rpartition("/dists/")
+            sites.setdefault(suite, site)
+    return sites
+
+
+def _codename() -> str:
+    release = Path("/etc/os-release")
+    values = dict(line.split("=", 1) for line in release.read_text().splitlines() if "=" in line)
+    if values.get("ID") != "debian":
+        raise DebianError(
+            f"This machine runs {values.get('PRETTY_NAME', 'no known Linux')}, not Debian, "
+            "and no Docker answers. Install and start Docker."
+        )
+    return values.get("VERSION_CODENAME", "sid").strip('"')
+
+
+class _Apt:
+    """apt-get with state of the project's own, for one suite of this machine's mirror."""
+
+    def __init__(self, suite: str) -> None:
+        sites = _sites()
+        codename = _codename()
+        own = next((name for name in (codename, *_RELEASES) if name in sites), None)
+        if own is None:
+            raise DebianError(
+                f"This machine's apt has no source for {codename}, its own release: "
+                "add Debian's mirror to /etc/apt/sources.list.d."
+            )
+        if not _KEYRING.exists():
+            raise DebianError(f"{_KEYRING} is missing: apt-get install debian-archive-keyring")
+        self._state = LOCAL / "debian" / "apt" / suite
+        for folder in ("lists/partial", "cache/archives/partial"):
+            (self._state / folder).mkdir(parents=True, exist_ok=True)
+        sources = [f"deb [signed-by={_KEYRING}] {sites[own]} {suite} main"]
+        security = sites.get(f"{own}-security")
+        if security and suite != "sid":
+            sources.append(f"deb [signed-by={_KEYRING}] {security} {suite}-security main")
+        (self._state / "sources.list").write_text("\n".join(sources) + "\n")
+        (self._state / "status").write_text("")
+        # A file, for #clear is not possible with -o: what the machine hooks on to its own updates stays out.
+        (self._state / "apt.conf").write_text(
+            f'''#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear DPkg::Post-Invoke;
+Dir::Etc::sourcelist "{self._state}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::State "{self._state}";
+Dir::State::Lists "{self._state}/lists";
+Dir::State::status "{self._state}/status";
+Dir::State::extended_states "{self._state}/extended_states";
+Dir::Cache "{self._state}/cache";
+APT::Sandbox::User "root";
+APT::Default-Release "";
+Acquire::Languages "none";
+Acquire::Retries "3";
+'''
+        )
+        with locked(self._state / "lock"):
+            self.run("update")
+
+    def run(self, *arguments: str, cwd: Path | None = None) -> None:
+        run(["apt-get", "-q", "-c", str(self._state / "apt.conf"), *arguments], cwd=cwd)
