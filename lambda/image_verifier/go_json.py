@@ -16,9 +16,7 @@ from typing import Any, Final
 
 # Deeper documents are refused by Go at 10,000; Python's own parser stops far earlier, and no image comes near.
 _MAX_INT64: Final = 2**63 - 1
-_TIME: Final = re.compile(
-    r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})([.,]\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII
-)
+_TIME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})([.,]\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
 class GoJsonError(ValueError):
@@ -128,9 +126,7 @@ def _syntax_error(e: json.JSONDecodeError) -> str:
             wrong = next((i for i, c in enumerate(literal) if rest[i : i + 1] != c), 0)
             if wrong >= len(rest):
                 return "unexpected end of JSON input"
-            return (
-                f"invalid character '{rest[wrong]}' in literal {literal} (expecting '{literal[wrong]}')"
-            )
+            return f"invalid character '{rest[wrong]}' in literal {literal} (expecting '{literal[wrong]}')"
     return f"invalid character '{rest[0]}' looking for beginning of value"
 
 

@@ -132,7 +132,12 @@ _DESCRIPTOR: Final = Struct(
 )
 _INDEX: Final = Struct(
     "Index",
-    {"schemaVersion": INT64, "mediaType": STRING, "manifests": ListOf(_DESCRIPTOR), "annotations": MapOf(STRING)},
+    {
+        "schemaVersion": INT64,
+        "mediaType": STRING,
+        "manifests": ListOf(_DESCRIPTOR),
+        "annotations": MapOf(STRING),
+    },
 )
 _MANIFEST: Final = Struct(
     "Manifest",
@@ -210,8 +215,6 @@ class Descriptor:
     size: int
     platform: Platform | None = None
     urls: tuple[str, ...] = ()
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    artifact_type: str = ""
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Descriptor:
@@ -221,11 +224,8 @@ class Descriptor:
             media_type=value["mediaType"],
             digest=value["digest"],
             size=value["size"],
-            platform=platform
-            and Platform.of(platform["os"], platform["architecture"], platform["variant"]),
+            platform=platform and Platform.of(platform["os"], platform["architecture"], platform["variant"]),
             urls=tuple(value["urls"]),
-            annotations=value["annotations"],
-            artifact_type=value["artifactType"],
         )
 
 
@@ -263,9 +263,13 @@ def _validate_kind(document: Document) -> None:
 
 @dataclass(frozen=True)
 class Index:
-    """An OCI index or a Docker manifest list: one image for each of several platforms."""
+    """An OCI index or a Docker manifest list: one image for each of several platforms.
+
+    :param declared_type: the `mediaType` inside the document; empty where it has none.
+    """
 
     document: Document
+    declared_type: str
     manifests: tuple[Descriptor, ...]
 
     @classmethod
@@ -276,7 +280,7 @@ class Index:
             value = go_json.decode(document.content, _INDEX)
         except go_json.GoJsonError as e:
             raise Unreadable(str(e)) from e
-        return cls(document, tuple(map(Descriptor.of, value["manifests"])))
+        return cls(document, value["mediaType"], tuple(map(Descriptor.of, value["manifests"])))
 
     def choose(self, platform: Platform) -> Descriptor | None:
         """The child that an engine on this platform takes, or None.
@@ -289,7 +293,9 @@ class Index:
         wanted = platform.accepts()
         fitting = [d for d in self.manifests if d.platform is None or d.platform in wanted]
         return min(
-            fitting, key=lambda d: len(wanted) if d.platform is None else wanted.index(d.platform), default=None
+            fitting,
+            key=lambda d: len(wanted) if d.platform is None else wanted.index(d.platform),
+            default=None,
         )
 
 
@@ -405,8 +411,9 @@ class Image:
     :param document: the last document on the way, before it was parsed.
     :param config_content: the config blob, at most `MAX_CONFIG_BYTES`.
     :param blobs: what the registry says of the layers, by digest; empty where it was not asked.
-    :param unreadable: which document could not be read, and what the engine says.
-    :param missing: which document or blob the registry does not have.
+    :param first_bytes: the first bytes of layers whose type and digests leave a doubt, by digest.
+    :param unreadable: what could not be read (`index`, `manifest` or `config`), and what the engine says.
+    :param missing: the index's child or the config, where the registry does not have it.
     """
 
     reference: str
@@ -420,8 +427,9 @@ class Image:
     config_content: bytes | None = None
     config: Config | None = None
     blobs: Mapping[str, Blob] = field(default_factory=dict)
+    first_bytes: Mapping[str, bytes] = field(default_factory=dict)
     unreadable: tuple[str, str] | None = None
-    missing: str | None = None
+    missing: Descriptor | None = None
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:

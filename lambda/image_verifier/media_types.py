@@ -38,9 +38,7 @@ CONFIGS: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 # among them, so all five are always sent, and what comes back is what was pushed.
 ACCEPTED: Final = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST_1_SIGNED)
 
-_DOCKER_LAYERS = frozenset(
-    {DOCKER_LAYER, DOCKER_LAYER_GZIP, DOCKER_FOREIGN_LAYER, DOCKER_FOREIGN_LAYER_GZIP}
-)
+_DOCKER_LAYERS = frozenset({DOCKER_LAYER, DOCKER_LAYER_GZIP, DOCKER_FOREIGN_LAYER, DOCKER_FOREIGN_LAYER_GZIP})
 
 
 def is_index(media_type: str) -> bool:
@@ -90,6 +88,21 @@ def containerd_reads(media_type: str) -> str | None:
     if base in (OCI_LAYER, OCI_LAYER_NONDISTRIBUTABLE):
         return "sniffed" if suffixes and max(suffixes) in ("gzip", "zstd") else "raw"
     return None
+
+
+def is_docker_or_oci(media_type: str) -> bool:
+    """Whether dockerd takes a config or a layer of this type: it looks at the beginning of the name alone.
+
+    The other four are what registries once served for such blobs:
+    https://github.com/moby/moby/blob/master/daemon/internal/distribution/registry.go
+    """
+    lower = media_type.lower()
+    return lower.startswith(("application/vnd.oci.image.", "application/vnd.docker.")) or lower in (
+        "application/octet-stream",
+        "application/json",
+        "text/html",
+        "",
+    )
 
 
 def declared_compression(media_type: str) -> str:

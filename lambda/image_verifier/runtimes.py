@@ -18,32 +18,71 @@ class Engine:
     """A container engine, and in what the ones that matter here differ.
 
     :param name: with its version, as messages name it.
-    :param family: which engine's rules hold.
+    :param family: whose words its errors speak.
+    :param known_layers_only: whether it counts only the layers whose type it knows, and needs a config whose
+        type it knows; the others look at the beginning of a type's name alone.
     :param docker_zstd: whether `rootfs.diff.tar.zstd` is a layer to it.
-    :param extracts_unknown: whether it tries to extract layers that it does not know, or leaves them out; this
+    :param extracts_unknown: whether an image without any layer that it knows is extracted all the same; this
         only decides what its error says.
+    :param plain_tar_raw: whether an OCI layer typed as a plain tar is read as one, whatever its bytes are.
     :param schema_1: whether it still takes Docker schema 1 manifests.
-    :param checks_sizes: whether a descriptor's size must be exact.
+    :param exact_sizes: whether a descriptor's size must be the document's or blob's, and not zero.
+    :param exact_media_type: whether the `mediaType` inside a document must be the one that the registry says.
+    :param strict_config: whether a config must fit the OCI struct, where `Cmd` is no string.
+    :param checks_os: whether it refuses a config for another operating system when it pulls.
     :param max_layers: more layers than this do not fit its storage; None is no bound.
     """
 
     name: str
-    family: Literal["containerd", "dockerd"]
-    docker_zstd: bool
+    family: Literal["containerd", "dockerd", "any"]
+    known_layers_only: bool = False
+    docker_zstd: bool = True
     extracts_unknown: bool = False
+    plain_tar_raw: bool = False
     schema_1: bool = False
-    checks_sizes: bool = True
+    exact_sizes: bool = False
+    exact_media_type: bool = False
+    strict_config: bool = False
+    checks_os: bool = False
     max_layers: int | None = None
+
+    def counts(self, media_type: str) -> bool:
+        """Whether a descriptor of this type is one of the image's layers to this engine."""
+        return not self.known_layers_only or media_types.is_containerd_layer(media_type, docker_zstd=self.docker_zstd)
+
+    def reads(self, media_type: str) -> str | None:
+        """How it reads a layer of this type: `sniffed`, `raw`, or None when it refuses to."""
+        if self.plain_tar_raw:
+            return media_types.containerd_reads(media_type)
+        return "sniffed" if media_types.is_docker_or_oci(media_type) else None
+
+    def knows_config(self, media_type: str) -> bool:
+        """Whether it takes a config of this type for the config of an image."""
+        if self.known_layers_only:
+            return media_type in media_types.CONFIGS
+        return media_types.is_docker_or_oci(media_type)
+
+
+def _containerd(version: str, **facts: bool) -> Engine:
+    return Engine(
+        f"containerd {version}",
+        "containerd",
+        known_layers_only=True,
+        plain_tar_raw=True,
+        exact_sizes=True,
+        strict_config=True,
+        **facts,
+    )
 
 
 # Measured with Debian's containerd 1.6.20, 1.7.24 and 2.1.9, pulling through CRI, and with dockerd 28.5.2.
-CONTAINERD_1_6: Final = Engine(
-    "containerd 1.6", "containerd", docker_zstd=False, extracts_unknown=True, schema_1=True
-)
-CONTAINERD_1_7: Final = Engine("containerd 1.7", "containerd", docker_zstd=False, schema_1=True)
-# The graph driver store of ECS-optimized AMIs (Docker 25.0.16 in 2026-08). 125 layers is moby's
-# layer/layer_store.go, maxLayerDepth.
-DOCKERD: Final = Engine("dockerd", "dockerd", docker_zstd=True, checks_sizes=False, max_layers=125)
+CONTAINERD_1_6: Final = _containerd("1.6", docker_zstd=False, schema_1=True, extracts_unknown=True)
+CONTAINERD_1_7: Final = _containerd("1.7", docker_zstd=False, schema_1=True)
+# The graph driver store, as on the ECS-optimized AMIs (Docker 25.0.16 in 2026-08). The 125 is maxLayerDepth of
+# https://github.com/moby/moby/blob/master/layer/layer_store.go
+DOCKERD: Final = Engine("dockerd", "dockerd", exact_media_type=True, checks_os=True, max_layers=125)
+# What every engine that was measured refuses: for runtimes whose engine nobody outside knows.
+ANY: Final = Engine("any engine", "any")
 
 
 @dataclass(frozen=True)
@@ -52,14 +91,16 @@ class Runtime:
 
     :param name: as `runs_on` names it.
     :param title: as messages name it.
-    :param engines: the engines that must be able to pull and start the image; empty where none is known.
+    :param engines: the engines that must be able to pull and start the image.
     :param platforms: the `os/architecture` that it can run.
     :param error_prefix: what it writes in front of its engine's error.
     :param takes_index: whether a tag may point at an index.
     :param index_error: what it says of one otherwise.
     :param refused_layers: layer types that it refuses, with what it says.
     :param doubtful_layers: layer types of which nothing certain is known, with what is.
-    :param max_bytes: the largest image that it takes, as `max_bytes_of` counts.
+    :param max_bytes: an image whose layers are larger than this, compressed, cannot run.
+    :param roomy_bytes: an image whose layers are larger than this, compressed, needs more storage than it has
+        by default.
     :param sources: where these facts come from.
     """
 
@@ -73,6 +114,7 @@ class Runtime:
     refused_layers: Mapping[str, str] = field(default_factory=dict)
     doubtful_layers: Mapping[str, str] = field(default_factory=dict)
     max_bytes: int | None = None
+    roomy_bytes: int | None = None
     sources: tuple[str, ...] = ()
 
 
@@ -91,6 +133,9 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             engines=(CONTAINERD_1_6, CONTAINERD_1_7),
             platforms=_BOTH,
             error_prefix="CannotPullContainerError: ",
+            # 20 GiB by default, of which the compressed and the unpacked image both take their share.
+            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
+            roomy_bytes=10 * 1024**3,
             sources=(
                 "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html",
                 "https://github.com/aws/aws-cdk/issues/30258",
@@ -107,7 +152,7 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
         Runtime(
             name="lambda",
             title="Lambda",
-            engines=(),
+            engines=(ANY,),
             platforms=_BOTH,
             error_prefix="",
             takes_index=False,
@@ -121,7 +166,7 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
                 media_types.DOCKER_LAYER_ZSTD: _ZSTD_AT_LAMBDA,
                 media_types.OCI_LAYER + "+zstd": _ZSTD_AT_LAMBDA,
             },
-            # 10 GB uncompressed; what is known without the bytes is the compressed size, which is smaller.
+            # 10 GB uncompressed: what is larger than that compressed is larger still.
             max_bytes=10 * 1024**3,
             sources=("https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",),
         ),

@@ -39,7 +39,10 @@ class Source(Protocol):
         """A small blob, at most `limit + 1` bytes of it; None where it is not there."""
 
     def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
-        """What is known of these blobs without reading them, by digest; empty where that would cost a read."""
+        """What is known of these blobs without reading them, by digest; empty where nothing is."""
 
-    def open(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[memoryview | bytes] | None]:
+    def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
+        """A blob's first bytes, fewer where it is shorter; None where it is not there."""
+
+    def open(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes] | None]:
         """A layer's bytes as a stream of chunks; None where it is not there."""

@@ -1,0 +1,40 @@
+"""What is checked, in the order in which a report tells it.
+
+A check is one small function: the image, one runtime and the policy in, findings out. It fetches nothing. What
+an earlier check has explained (a manifest that is missing, say) a later one passes over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from ..findings import Finding
+from ..image import Image
+from ..policy import Policy
+from ..runtimes import Runtime
+from . import config, kind, layers, manifest, size
+
+Check = Callable[[Image, Runtime, Policy], Iterable[Finding]]
+
+CHECKS: Final[tuple[Check, ...]] = (
+    manifest.exists,
+    manifest.is_active,
+    manifest.is_readable,
+    manifest.is_whole,
+    manifest.says_its_type,
+    manifest.holds_the_platform,
+    manifest.is_taken_as_it_is,
+    kind.is_an_image,
+    config.is_there,
+    config.is_readable,
+    config.is_for_the_platform,
+    config.can_be_started,
+    layers.have_types_that_unpack,
+    layers.are_as_many_as_diff_ids,
+    layers.agree_with_their_diff_ids,
+    layers.are_there,
+    layers.are_not_too_many,
+    size.is_within_bounds,
+    size.fits_the_runtime,
+)

@@ -1,0 +1,146 @@
+"""The config: is it there and whole, does the engine read it, is it for this platform, can it be started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..findings import Finding, Severity
+from ..image import MAX_CONFIG_BYTES, Image, is_digest, sha256
+from ..policy import Policy
+from ..runtimes import Runtime
+from .kind import is_refused
+from .manifest import size_error
+
+
+def is_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The config's descriptor is sound, and names a blob that has that digest and size."""
+    if image.manifest is None:
+        return
+    config, content = image.manifest.config, image.config_content
+    exact = any(engine.exact_sizes for engine in runtime.engines)
+    if not is_digest(config.digest) or (config.size <= 0 and exact):
+        yield Finding(
+            "config-descriptor-invalid",
+            Severity.ERROR,
+            f"The manifest's config has the digest {config.digest!r} and the size {config.size}.",
+            expected="a sha256 digest, and the size of the config in bytes",
+            runtime_error=size_error(config.digest, config.size, len(content or b""), "config"),
+        )
+    elif content is None:
+        if image.missing:
+            yield Finding(
+                "config-missing",
+                Severity.ERROR,
+                f"The registry does not hold the image's config {config.digest}.",
+                runtime_error=f"failed to copy: httpReadSeeker: failed open: could not fetch content descriptor "
+                f"{config.digest} ({config.media_type}) from remote: not found",
+            )
+    elif len(content) > MAX_CONFIG_BYTES:
+        yield Finding(
+            "config-too-large",
+            Severity.ERROR,
+            f"The config has more than {MAX_CONFIG_BYTES} bytes.",
+            expected=f"at most {MAX_CONFIG_BYTES} bytes",
+        )
+    elif sha256(content) != config.digest:
+        yield Finding(
+            "config-digest-mismatch",
+            Severity.ERROR,
+            f"The bytes of the config {config.digest} have the digest {sha256(content)}.",
+            expected=config.digest,
+            found=sha256(content),
+            runtime_error=f'failed commit on ref "config-{config.digest}": unexpected commit digest '
+            f"{sha256(content)}, expected {config.digest}: failed precondition",
+        )
+    elif len(content) != config.size and exact:
+        yield Finding(
+            "config-size-mismatch",
+            Severity.ERROR,
+            f"The manifest says that the config has {config.size} bytes; it has {len(content)}.",
+            expected=f"{config.size} bytes",
+            found=f"{len(content)} bytes",
+            runtime_error=size_error(config.digest, config.size, len(content), "config"),
+        )
+
+
+def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The engine's decoder takes the config, and it has a `rootfs`."""
+    engine = runtime.engines[0]
+    why = image.unreadable[1] if image.unreadable and image.unreadable[0] == "config" else ""
+    if image.config and image.config.problem and any(e.strict_config for e in runtime.engines):
+        why = image.config.problem
+    if image.manifest is None or is_refused(image, engine):
+        return
+    if why:
+        yield Finding(
+            "config-unreadable",
+            Severity.ERROR,
+            f"The config {image.manifest.config.digest} cannot be read: {why}.",
+            runtime_error=f"unmarshal image config: {why}" if engine.family == "containerd" else why,
+        )
+    elif image.config and not image.config.has_rootfs:
+        counted = sum(engine.counts(layer.media_type) for layer in image.layers)
+        yield Finding(
+            "rootfs-missing",
+            Severity.ERROR,
+            "The config has no rootfs, so it names none of the layers.",
+            expected=f"rootfs.diff_ids with {len(image.layers)} entries",
+            runtime_error=f"number of layers and diffIDs don't match: {counted} != 0"
+            if engine.family == "containerd"
+            else "invalid rootfs in image configuration",
+        )
+
+
+def is_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The config says the platform that was asked for; nobody checks a single manifest's before it is started."""
+    if image.config is None or any(is_refused(image, engine) for engine in runtime.engines):
+        return
+    platform, asked = image.config.platform, policy.platform
+    if platform is None:
+        yield Finding(
+            "platform-unknown",
+            Severity.WARNING,
+            f"The config does not say for which architecture the image is; {asked} was asked for.",
+            expected=str(asked),
+            found="none",
+        )
+    elif (platform.os, platform.architecture) not in {(p.os, p.architecture) for p in asked.accepts()}:
+        os_error = (
+            f'image operating system "{platform.os}" cannot be used on this platform: operating system is not supported'
+        )
+        refused = platform.os != asked.os and any(engine.checks_os for engine in runtime.engines)
+        yield Finding(
+            "platform-mismatch",
+            Severity.ERROR,
+            f"The image is built for {platform}, and {asked} was asked for.",
+            expected=str(asked),
+            found=str(platform),
+            runtime_error=os_error if refused else "exec format error",
+        )
+
+
+def can_be_started(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """There is something to execute, in a working directory that an engine takes."""
+    config = image.config
+    if config is None or any(is_refused(image, engine) for engine in runtime.engines):
+        return
+    docker = runtime.engines[0].family == "dockerd"
+    if not config.entrypoint and not config.command:
+        yield Finding(
+            "no-command",
+            Severity.ERROR,
+            "The image has neither an entrypoint nor a command.",
+            expected="ENTRYPOINT or CMD in the Dockerfile",
+            runtime_error="no command specified"
+            if docker
+            else "OCI runtime create failed: runc create failed: args must not be empty: unknown",
+        )
+    if config.working_dir and not config.working_dir.startswith("/"):
+        yield Finding(
+            "working-dir-relative",
+            Severity.ERROR,
+            f"The working directory {config.working_dir!r} is not absolute.",
+            expected="an absolute path in WORKDIR",
+            found=config.working_dir,
+            runtime_error="OCI runtime create failed: runc create failed: Cwd must be an absolute path: unknown",
+        )

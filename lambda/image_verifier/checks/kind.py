@@ -1,0 +1,132 @@
+"""What lies under the tag, when it is not an image: an attestation, a signature, a chart, a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from .. import media_types
+from ..findings import Finding, Severity
+from ..image import Image
+from ..policy import Policy
+from ..runtimes import Engine, Runtime
+
+ATTESTATION: Final = "a build attestation (provenance or SBOM)"
+
+# By what is found in `config.mediaType`, `artifactType` or a layer's type.
+_KINDS: Final = {
+    media_types.IN_TOTO: ATTESTATION,
+    # BuildKit 0.32 and later: https://github.com/moby/buildkit/pull/6914
+    "application/vnd.docker.attestation.manifest.v1+json": ATTESTATION,
+    "application/vnd.dev.cosign.simplesigning.v1+json": "a cosign signature",
+    "application/vnd.dev.cosign.artifact.sig.v1+json": "a cosign signature",
+    "application/vnd.dev.sigstore.bundle.v0.3+json": "a sigstore bundle",
+    "application/vnd.cncf.notary.signature": "a notation signature",
+    "application/vnd.cncf.helm.config.v1+json": "a Helm chart",
+    "application/vnd.cncf.helm.chart.content.v1.tar+gzip": "a Helm chart",
+    "application/vnd.buildkit.cacheconfig.v0": "a BuildKit build cache",
+    "application/vnd.amazon.soci.index.v1+json": "a SOCI index",
+    "application/vnd.amazon.soci.index.v2+json": "a SOCI index",
+    "application/vnd.wasm.config.v0+json": "a WebAssembly artifact",
+    "application/vnd.cncf.model.config.v1+json": "a model artifact",
+    "application/spdx+json": "an SBOM",
+    "application/vnd.cyclonedx+json": "an SBOM",
+}
+
+
+def kind_of(image: Image) -> str:
+    """What a manifest that no engine takes for an image is, as far as its types tell."""
+    if image.manifest is None:
+        layer = image.document and media_types.is_containerd_layer(image.document.media_type, docker_zstd=True)
+        return _KINDS["application/vnd.buildkit.cacheconfig.v0"] if layer else "no image"
+    types = (
+        image.manifest.artifact_type,
+        image.manifest.config.media_type,
+        *(layer.media_type for layer in image.layers),
+    )
+    return next((_KINDS[t] for t in types if t in _KINDS), f"an artifact of type {types[0] or types[1]}")
+
+
+def is_an_image(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The manifest is an image's: a config that the engine knows, and layers that it knows.
+
+    `artifactType` and annotations only help to say what it is; no engine looks at them.
+    """
+    if image.document is None or image.unreadable or image.document.media_type in media_types.SCHEMA_1:
+        return
+    if image.manifest is None:
+        if media_types.is_index(image.document.media_type):
+            return
+        yield _not_an_image(
+            image,
+            f"unexpected media type {image.document.media_type} for {image.document.digest}: not found",
+        )
+        return
+    engine = next((e for e in runtime.engines if not _takes(image, e)), None)
+    if engine:
+        yield _not_an_image(image, _engine_error(image, engine, runtime))
+
+
+def is_refused(image: Image, engine: Engine) -> bool:
+    """Whether `is_an_image` has already said why this engine takes nothing of the image."""
+    return image.manifest is None or not _takes(image, engine)
+
+
+def _takes(image: Image, engine: Engine) -> bool:
+    """Whether the engine takes the manifest for an image's at all."""
+    if image.manifest is None or not engine.knows_config(image.manifest.config.media_type):
+        return False
+    layers = [layer.media_type for layer in image.layers]
+    return any(engine.counts(t) and (engine.known_layers_only or engine.reads(t)) for t in layers)
+
+
+def _not_an_image(image: Image, runtime_error: str) -> Finding:
+    kind = kind_of(image)
+    if image.manifest and not image.layers and image.manifest.config.media_type in media_types.CONFIGS:
+        return Finding(
+            "no-layers",
+            Severity.ERROR,
+            "The image has no layers, so there is nothing to run.",
+            runtime_error=runtime_error,
+        )
+    name = "tag" if "@" not in image.reference else "digest"
+    return Finding(
+        "not-an-image",
+        Severity.ERROR,
+        f"The {name} points at {kind}, not at an image.",
+        expected="an image's manifest: a config and layers of a file system",
+        found=kind,
+        runtime_error=runtime_error,
+    )
+
+
+def _engine_error(image: Image, engine: Engine, runtime: Runtime) -> str:
+    assert image.manifest
+    config, layers = image.manifest.config, image.layers
+    diff_ids = image.config.diff_ids if image.config else ()
+    refused = next((layer for layer in layers if layer.media_type in runtime.refused_layers), None)
+    if refused:
+        return runtime.refused_layers[refused.media_type].format(digest=refused.digest)
+    if engine.family == "any":
+        return ""
+    if engine.family == "dockerd":
+        types = (config.media_type, *(layer.media_type for layer in layers))
+        wrong = next((t for t in types if not media_types.is_docker_or_oci(t)), None)
+        return f"unsupported media type {wrong}" if wrong else ""
+    # Nothing was unpacked while it was pulled, so containerd tries once more, with all layers up to 1.6.24,
+    # later with those that it knows: https://github.com/containerd/containerd/blob/main/client/image.go, Unpack
+    failed = "failed to unpack image on snapshotter overlayfs: "
+    counted = layers if engine.extracts_unknown else [d for d in layers if engine.counts(d.media_type)]
+    if not layers or len(counted) == len(diff_ids) == 0:
+        return ""
+    if len(counted) != len(diff_ids):
+        return failed + "mismatched image rootfs and manifest layers"
+    if engine.knows_config(config.media_type):
+        return (
+            f"{failed}failed to extract layer {diff_ids[0]}: failed to get stream processor for "
+            f"{counted[0].media_type}: no processor for media-type: unknown"
+        )
+    return (
+        f"{failed}failed to extract layer {diff_ids[0]}: failed to get reader from content store: "
+        f"content digest {counted[0].digest}: not found"
+    )

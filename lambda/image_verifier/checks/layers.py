@@ -1,0 +1,240 @@
+"""The layers, as far as the manifest, the config and the registry tell without their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import media_types
+from ..findings import Finding, Severity
+from ..image import Descriptor, Image, is_digest
+from ..policy import Policy
+from ..runtimes import Engine, Runtime
+from .kind import is_refused
+from .manifest import size_error
+
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+
+
+def counted(image: Image, engine: Engine) -> list[Descriptor]:
+    """The layers that the engine counts, bottom first."""
+    return [layer for layer in image.layers if engine.counts(layer.media_type)]
+
+
+def _judged(image: Image, runtime: Runtime) -> list[Engine]:
+    """The engines that get as far as the layers."""
+    return [engine for engine in runtime.engines if not is_refused(image, engine)]
+
+
+def _few(layers: list[Descriptor]) -> str:
+    names = ", ".join(layer.digest[:19] for layer in layers[:3])
+    return names if len(layers) <= 3 else f"{names} and {len(layers) - 3} more"
+
+
+def have_types_that_unpack(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """Every layer's type is one that the runtime unpacks."""
+    diff_ids = image.config.diff_ids if image.config else ()
+    for engine in _judged(image, runtime)[:1]:
+        known = counted(image, engine)
+        wrong: dict[str, list[Descriptor]] = {}
+        for layer in image.layers:
+            skipped = layer not in known
+            # Layers that are left out do no harm where the config does not count them either.
+            if (skipped and len(known) != len(diff_ids)) or (not skipped and not engine.reads(layer.media_type)):
+                wrong.setdefault(layer.media_type, []).append(layer)
+        for media_type, layers in wrong.items():
+            yield Finding(
+                "layer-type-unsupported",
+                Severity.ERROR,
+                f"{_number(layers)} of {len(image.layers)} typed {media_type or 'nothing'}, which "
+                f"{runtime.title} does not unpack: {_few(layers)}.",
+                expected="layers typed as OCI gzip or zstd, or as Docker gzip",
+                found=media_type,
+                runtime_error=_type_error(image, engine, known, layers[0]),
+                layer=layers[0].digest,
+            )
+    for media_types_of, severity in (
+        (runtime.refused_layers, Severity.ERROR),
+        (runtime.doubtful_layers, Severity.WARNING),
+    ):
+        for media_type, why in media_types_of.items():
+            layers = [layer for layer in image.layers if layer.media_type == media_type]
+            if layers and _judged(image, runtime):
+                refused = severity is Severity.ERROR
+                reason = "it refuses" if refused else why
+                yield Finding(
+                    "layer-type-unsupported" if refused else "layer-type-doubtful",
+                    severity,
+                    f"{_number(layers)} of {len(image.layers)} typed {media_type}, which {reason}"
+                    if refused
+                    else f"{_number(layers)} of {len(image.layers)} typed {media_type}: {reason}.",
+                    found=media_type,
+                    runtime_error=why.format(digest=layers[0].digest) if refused else "",
+                    layer=layers[0].digest,
+                )
+
+
+def _number(layers: list[Descriptor]) -> str:
+    return "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
+
+
+def _type_error(image: Image, engine: Engine, known: list[Descriptor], layer: Descriptor) -> str:
+    diff_ids = image.config.diff_ids if image.config else ()
+    if engine.family == "dockerd":
+        return f"unsupported media type {layer.media_type}"
+    if engine.family == "any":
+        return ""
+    if len(known) != len(diff_ids):
+        return f"number of layers and diffIDs don't match: {len(known)} != {len(diff_ids)}"
+    return (
+        f"failed to extract layer {diff_ids[known.index(layer)]}: failed to get stream processor for "
+        f"{layer.media_type}: no processor for media-type: unknown"
+    )
+
+
+def are_as_many_as_diff_ids(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The layers are as many as the config's diff_ids."""
+    if image.config is None or not image.config.has_rootfs or len(image.layers) == len(image.config.diff_ids):
+        return
+    for engine in _judged(image, runtime)[:1]:
+        known, diff_ids = counted(image, engine), image.config.diff_ids
+        if len(known) == len(diff_ids):
+            continue
+        yield Finding(
+            "diff-ids-count",
+            Severity.ERROR,
+            f"The manifest has {len(image.layers)} layers, the config has {len(diff_ids)} diff_ids.",
+            expected=f"{len(image.layers)} diff_ids",
+            found=f"{len(diff_ids)} diff_ids",
+            runtime_error=f"number of layers and diffIDs don't match: {len(known)} != {len(diff_ids)}"
+            if engine.family == "containerd"
+            else "layers from manifest don't match image configuration",
+        )
+
+
+def agree_with_their_diff_ids(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """What digests and diff_ids alone tell of a wrong diff_id, without the bytes."""
+    for engine in _judged(image, runtime)[:1]:
+        known = counted(image, engine)
+        diff_ids = image.config.diff_ids if image.config else ()
+        if len(known) != len(diff_ids):
+            continue
+        seen: dict[tuple[str, str], str] = {}
+        for layer, diff_id in zip(known, diff_ids, strict=True):
+            reads = engine.reads(layer.media_type) or ""
+            why = _impossible(image, layer, diff_id, reads)
+            other = seen.setdefault((layer.digest, reads), diff_id)
+            if not why and other != diff_id:
+                why = f"the same blob has the diff_id {other} elsewhere in this image"
+            if why:
+                yield Finding(
+                    "diff-id-wrong",
+                    Severity.ERROR,
+                    f"The diff_id {diff_id} of layer {layer.digest[:19]} cannot be right: {why}.",
+                    found=diff_id,
+                    runtime_error=f'wrong diff id calculated on extraction "{_calculated(layer, reads, other)}"'
+                    if engine.family == "containerd"
+                    else "layers from manifest don't match image configuration",
+                    layer=layer.digest,
+                )
+
+
+def _calculated(layer: Descriptor, reads: str, other: str) -> str:
+    return layer.digest if reads == "raw" else other
+
+
+def _impossible(image: Image, layer: Descriptor, diff_id: str, reads: str) -> str:
+    """Why this cannot be the layer's diff_id, or nothing. Incidents: buildpacks/lifecycle #1662, 0.21.15."""
+    if not is_digest(diff_id):
+        return "it is no sha256 digest"
+    if reads == "raw" and diff_id != layer.digest:
+        return "the layer is typed as a plain tar, whose diff_id is its digest"
+    if reads == "sniffed" and diff_id == layer.digest:
+        # Either a plain tar under a wrong label, which every engine takes, or the digest of the compressed
+        # bytes in the place of the diff_id. The first bytes tell.
+        first = image.first_bytes.get(layer.digest, b"")
+        if first.startswith(_COMPRESSED):
+            return "it is the digest of the compressed bytes"
+    return ""
+
+
+def doubtful(image: Image) -> list[Descriptor]:
+    """The layers whose first bytes `agree_with_their_diff_ids` needs."""
+    if image.config is None:
+        return []
+    diff_ids = set(image.config.diff_ids)
+    return [
+        layer
+        for layer in dict.fromkeys(image.layers)
+        if layer.digest in diff_ids and media_types.declared_compression(layer.media_type) != "none"
+    ]
+
+
+def are_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """Every layer's descriptor is sound, and the registry holds the blob with the size declared."""
+    exact = any(engine.exact_sizes for engine in runtime.engines)
+    engines = _judged(image, runtime)
+    for layer in dict.fromkeys(image.layers) if engines else ():
+        blob = image.blobs.get(layer.digest)
+        if not is_digest(layer.digest):
+            yield Finding(
+                "layer-descriptor-invalid",
+                Severity.ERROR,
+                f"A layer has the digest {layer.digest!r}.",
+                expected="a sha256 digest",
+                found=layer.digest,
+                layer=layer.digest,
+            )
+        elif blob and not blob.available:
+            yield Finding(
+                "layer-missing",
+                Severity.ERROR,
+                f"The registry does not serve the layer {layer.digest}: it is {blob.state}.",
+                expected="AVAILABLE",
+                found=blob.state,
+                runtime_error="unknown blob"
+                if engines[0].family == "dockerd"
+                else f"failed to copy: httpReadSeeker: failed open: could not fetch content descriptor "
+                f"{layer.digest} ({layer.media_type}) from remote: not found",
+                layer=layer.digest,
+            )
+        elif exact and layer.size == 0:
+            yield Finding(
+                "layer-size-zero",
+                Severity.ERROR,
+                f"The manifest says that the layer {layer.digest} has no bytes.",
+                runtime_error=size_error(layer.digest, 0, 0, "layer"),
+                layer=layer.digest,
+            )
+        elif exact and blob and blob.size is not None and blob.size != layer.size:
+            yield Finding(
+                "layer-size-mismatch",
+                Severity.ERROR,
+                f"The manifest says that the layer {layer.digest} has {layer.size} bytes; it has {blob.size}.",
+                expected=f"{layer.size} bytes",
+                found=f"{blob.size} bytes",
+                runtime_error=size_error(layer.digest, layer.size, blob.size, "layer"),
+                layer=layer.digest,
+            )
+        if media_types.is_foreign(layer.media_type) and layer.urls and engines[0].family == "containerd":
+            yield Finding(
+                "layer-foreign",
+                Severity.WARNING,
+                f"The layer {layer.digest} is fetched from {layer.urls[0]}, not from the registry.",
+                expected="a layer that the registry holds",
+                found=layer.urls[0],
+                layer=layer.digest,
+            )
+
+
+def are_not_too_many(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The engine's storage takes as many layers as the image has."""
+    bounds = [engine.max_layers for engine in runtime.engines if engine.max_layers is not None]
+    if bounds and len(image.layers) > min(bounds):
+        yield Finding(
+            "too-many-layers",
+            Severity.ERROR,
+            f"The image has {len(image.layers)} layers, and {runtime.title} takes {min(bounds)}.",
+            expected=f"at most {min(bounds)} layers",
+            found=f"{len(image.layers)} layers",
+            runtime_error="failed to register layer: max depth exceeded",
+        )

@@ -1,0 +1,69 @@
+"""The compressed size: within what was asked for, and within what the runtime has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..findings import Finding, Severity
+from ..image import Image
+from ..policy import Policy
+from ..runtimes import Runtime
+from .kind import is_refused
+
+
+def readable_size(size: int) -> str:
+    """A number of bytes as people read it: `12.3 MiB (12897485 bytes)`."""
+    value, unit = float(size), "bytes"
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def is_within_bounds(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The image is neither smaller nor larger than the policy says."""
+    if image.manifest is None or any(is_refused(image, engine) for engine in runtime.engines):
+        return
+    size = readable_size(image.size)
+    if policy.min_size is not None and image.size < policy.min_size:
+        least = readable_size(policy.min_size)
+        yield Finding(
+            "image-too-small",
+            Severity.ERROR,
+            f"The image has {size} compressed, and min_size is {least}: something is missing in it.",
+            expected=f"at least {least}",
+            found=size,
+        )
+    if policy.max_size is not None and image.size > policy.max_size:
+        most = readable_size(policy.max_size)
+        yield Finding(
+            "image-too-large",
+            Severity.ERROR,
+            f"The image has {size} compressed, and max_size is {most}.",
+            expected=f"at most {most}",
+            found=size,
+        )
+
+
+def fits_the_runtime(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The runtime has room for the image."""
+    size = readable_size(image.size)
+    if runtime.max_bytes is not None and image.size > runtime.max_bytes:
+        most = readable_size(runtime.max_bytes)
+        yield Finding(
+            "image-too-large-for-runtime",
+            Severity.ERROR,
+            f"The image has {size} compressed, and {runtime.title} takes at most {most} unpacked.",
+            expected=f"at most {most}",
+            found=size,
+        )
+    elif runtime.roomy_bytes is not None and image.size > runtime.roomy_bytes:
+        yield Finding(
+            "image-needs-storage",
+            Severity.WARNING,
+            f"The image has {size} compressed; together with what it unpacks to, it needs more storage than "
+            f"{runtime.title} gives a task by default.",
+            expected="a larger ephemeral storage in the task definition",
+            found=size,
+        )

@@ -1,0 +1,149 @@
+"""How each finding is mended: advice and commands, filled in with the image's own names.
+
+The steps are data by the finding's id. A line that begins with `$ ` is a command to run as it stands.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the commands are filled in with; what is empty is left out, and its commands with it.
+
+    :param reference: the image as people write it.
+    :param region: the region of the ECR repository.
+    :param registry_id: the account that owns the ECR repository.
+    :param repository: the name of the ECR repository.
+    :param tag: the image's tag.
+    :param digest: the image's digest, where no tag was asked for.
+    :param local_image: the name under which CDK keeps the built image on the machine that built it.
+    :param platform: the platform that the image must be for.
+    """
+
+    reference: str = ""
+    region: str = ""
+    registry_id: str = ""
+    repository: str = ""
+    tag: str = ""
+    digest: str = ""
+    local_image: str = ""
+    platform: str = "linux/amd64"
+
+    @property
+    def image_id(self) -> str:
+        """The image as the AWS CLI names it."""
+        return f"imageTag={self.tag}" if self.tag else f"imageDigest={self.digest}"
+
+
+Step = Callable[[Names], Iterable[str]]
+
+
+def _ecr(names: Names, command: str, *arguments: str) -> Iterable[str]:
+    if names.repository:
+        words = ("--region", names.region, "--registry-id", names.registry_id, "--repository-name", names.repository)
+        yield f"$ aws ecr {command} {shlex.join((*words, *arguments))}"
+
+
+def _delete_from_ecr(names: Names) -> Iterable[str]:
+    # CDK takes a tag that exists for published and never repairs it:
+    # https://github.com/aws/aws-cdk/issues/33264
+    return _ecr(names, "batch-delete-image", "--image-ids", names.image_id)
+
+
+def _delete_local(names: Names) -> Iterable[str]:
+    # CDK pushes an image of this name again without building it.
+    if names.local_image:
+        yield f"$ docker image rm {shlex.quote(names.local_image)}"
+
+
+def _rebuild(names: Names) -> Iterable[str]:
+    if names.local_image:
+        yield "Then deploy again: CDK builds and pushes the image anew."
+    else:
+        yield "Then build and push the image again."
+
+
+def _restore(names: Names) -> Iterable[str]:
+    return _ecr(names, "update-image-storage-class", "--image-id", names.image_id, "--target-storage-class", "STANDARD")
+
+
+def _list_images(names: Names) -> Iterable[str]:
+    return _ecr(names, "list-images", "--filter", "tagStatus=TAGGED")
+
+
+def _say(text: str) -> Step:
+    return lambda names: (text.format(platform=names.platform),)
+
+
+_OUTPUT: Final = "--output=type=docker,attestation-inline=false,oci-mediatypes=true"
+_NO_ATTESTATION: Final = _say(
+    "Build without an attestation: AWS CDK CLI 2.179.0 or later with Docker 28.2.0 or later (or 25.0.16), or "
+    f"docker build {_OUTPUT}"
+)
+_OCI_LAYERS: Final = _say(f"Build with OCI layer types, which every runtime knows: docker build {_OUTPUT}")
+_ONE_PLATFORM: Final = _say(
+    "Build one platform and no attestation: docker build --platform {platform} --provenance=false --sbom=false"
+)
+_PLATFORM: Final = _say("Build for the platform: docker build --platform {platform}, or platform= of the asset.")
+_ANOTHER_BUILDER: Final = _say(
+    "The tool that built the image wrote a wrong config; buildpacks lifecycle 0.21.11 and 0.21.15 do. "
+    "Take another version of it."
+)
+
+_AGAIN: Final[tuple[Step, ...]] = (_delete_from_ecr, _delete_local, _rebuild)
+
+_REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
+    "image-missing": (
+        _say("Push the image first, or name a tag that the repository has:"),
+        _list_images,
+    ),
+    "image-archived": (_restore,),
+    "not-an-image": (_NO_ATTESTATION, *_AGAIN),
+    "no-layers": (_say("Build an image that has files in it."), *_AGAIN),
+    "index-not-taken": (_ONE_PLATFORM, *_AGAIN),
+    "platform-missing": (_PLATFORM, *_AGAIN),
+    "platform-mismatch": (_PLATFORM, *_AGAIN),
+    "platform-unknown": (_PLATFORM,),
+    "layer-type-unsupported": (_OCI_LAYERS, *_AGAIN),
+    "layer-type-doubtful": (
+        _say(
+            "Build with gzip layers to be sure: docker build --output=type=docker,compression=gzip,"
+            "force-compression=true,attestation-inline=false,oci-mediatypes=true"
+        ),
+    ),
+    "layer-foreign": (_say("Build on a base image whose layers the registry holds."),),
+    "diff-ids-count": (_ANOTHER_BUILDER, *_AGAIN),
+    "diff-id-wrong": (_ANOTHER_BUILDER, *_AGAIN),
+    "no-command": (_say("Give the image a CMD or an ENTRYPOINT in its Dockerfile."), *_AGAIN),
+    "working-dir-relative": (_say("Write an absolute path after WORKDIR in the Dockerfile."), *_AGAIN),
+    "too-many-layers": (_say("Join RUN and COPY steps in the Dockerfile, or build in two stages."), *_AGAIN),
+    "image-too-small": (
+        _say(
+            "Look at what the build copies: a .dockerignore or a missing stage often explains it. "
+            "If the image is right, lower min_size."
+        ),
+        *_AGAIN,
+    ),
+    "image-too-large": (
+        _say("Look at what the build copies, or raise max_size if the image is right."),
+        *_AGAIN,
+    ),
+    "image-too-large-for-runtime": (_say("Make the image smaller."), *_AGAIN),
+    "image-needs-storage": (_say("Give the task definition a larger ephemeral storage (ephemeral_storage_gib)."),),
+    "schema-1": (_say("Build or push the image again with a tool of this decade; Docker since 1.10 writes schema 2."),),
+}
+
+
+def remedy(finding_id: str, names: Names) -> tuple[str, ...]:
+    """What mends a finding: one line for each step, commands filled in.
+
+    :param finding_id: the finding's id. Where nothing more is known, the image is to be pushed again.
+    :param names: the image's own names.
+    """
+    steps = _REMEDIES.get(finding_id, _AGAIN)
+    return tuple(line for step in steps for line in step(names))

@@ -1,0 +1,111 @@
+"""The one path: resolve, choose the platform's manifest, load, check, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final
+
+from . import media_types
+from .checks import CHECKS
+from .checks.layers import doubtful
+from .findings import Finding, Report, Severity
+from .image import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Document, Image, Index, Manifest, Unreadable
+from .policy import Policy
+from .remedies import Names, remedy
+from .runtimes import Runtime
+from .sources import Source
+
+_GRAVITY: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+def verify(source: Source, policy: Policy, names: Names | None = None) -> Report:
+    """Judge the image that a source holds.
+
+    :param source: where the image is.
+    :param policy: what is asked of it.
+    :param names: the names with which the findings' commands are filled in.
+    :returns: the report, with every finding and not only the first.
+    :raises Fault: if it could not be told whether the image is good.
+    """
+    image = load(source, policy)
+    return Report(image, policy.runs_on, judge(image, policy, names or Names(reference=source.reference)))
+
+
+def load(source: Source, policy: Policy) -> Image:
+    """All that is to be known of the image without its layers' bytes.
+
+    :raises Fault: if the source could not tell.
+    """
+    resolved = source.resolve()
+    image = Image(source.reference, policy.platform, status=resolved.status, top=resolved.document)
+    if resolved.document is None:
+        return image
+    image = _choose(image, source, resolved.document)
+    if image.manifest is None:
+        return image
+    return _load_config(image, source, image.manifest)
+
+
+def _choose(image: Image, source: Source, document: Document) -> Image:
+    """Follow the indexes to the platform's manifest, as containerd does."""
+    image = replace(image, document=document)
+    try:
+        if media_types.is_manifest(document.media_type):
+            return replace(image, manifest=Manifest.parse(document))
+        if not media_types.is_index(document.media_type):
+            return image
+        index = Index.parse(document)
+    except Unreadable as e:
+        what = "manifest" if media_types.is_manifest(document.media_type) else "index"
+        return replace(image, unreadable=(what, str(e)))
+    image = replace(image, indexes=(*image.indexes, index))
+    if len(image.indexes) > MAX_INDEX_DEPTH:
+        return replace(image, unreadable=("index", f"indexes lie in each other more than {MAX_INDEX_DEPTH} deep"))
+    chosen = index.choose(image.platform)
+    if chosen is None:
+        return image
+    image = replace(image, chosen=(*image.chosen, chosen))
+    child = source.manifest(chosen)
+    if child is None:
+        return replace(image, missing=chosen)
+    return _choose(image, source, child)
+
+
+def _load_config(image: Image, source: Source, manifest: Manifest) -> Image:
+    # The two ask for nothing of each other's, and each costs a round trip.
+    with ThreadPoolExecutor(2) as pool:
+        availability = pool.submit(source.availability, manifest.layers)
+        content = source.blob(manifest.config, MAX_CONFIG_BYTES)
+        blobs: Mapping[str, Blob] = availability.result()
+    image = replace(image, config_content=content, blobs=blobs)
+    if content is None:
+        return replace(image, missing=manifest.config)
+    if len(content) > MAX_CONFIG_BYTES:
+        return image
+    try:
+        image = replace(image, config=Config.parse(content))
+    except Unreadable as e:
+        return replace(image, unreadable=("config", str(e)))
+    return replace(image, first_bytes={d.digest: source.first_bytes(d, 4) or b"" for d in doubtful(image)})
+
+
+def judge(image: Image, policy: Policy, names: Names) -> tuple[Finding, ...]:
+    """Run every check for every runtime; equal findings become one that names all of its runtimes."""
+    runs_on: dict[Finding, list[str]] = {}
+    for check in CHECKS:
+        for runtime in policy.runtimes:
+            for finding in check(image, runtime, policy):
+                runs_on.setdefault(_complete(finding, runtime, policy, names), []).append(runtime.name)
+    findings = [replace(finding, runs_on=tuple(names_)) for finding, names_ in runs_on.items()]
+    return tuple(sorted(findings, key=lambda f: _GRAVITY[f.severity]))
+
+
+def _complete(finding: Finding, runtime: Runtime, policy: Policy, names: Names) -> Finding:
+    return replace(
+        finding,
+        runtime_error=finding.runtime_error and runtime.error_prefix + finding.runtime_error,
+        remedy=remedy(finding.id, names),
+        acknowledged=policy.acknowledge.get(finding.id, ""),
+    )
