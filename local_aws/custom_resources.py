@@ -1,0 +1,224 @@
+"""CloudFormation's side of a custom resource: it invokes the Lambda, waits for the answer, and judges it.
+
+ministack takes whatever is put to its ResponseURL. CloudFormation refuses some answers, ignores others, words its
+reasons in its own way, and sends a Delete after a failed Create; this module does what CloudFormation does:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
+It takes the place of ministack's function of the same signature (see server.py).
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from local_aws.asgi import Request, Response
+
+PREFIX = "/_local/cloudformation/"
+MAX_RESPONSE = 4096
+"""Bytes, inclusive."""
+_MAX_PHYSICAL_ID = 1024
+_DEFAULT_TIMEOUT = 3600
+
+_NO_ANSWER = (
+    "CloudFormation did not receive a response from your Custom Resource. Please check your logs for requestId "
+    "[{request_id}]. If you are using the Python cfn-response module, you may need to update your Lambda function "
+    "code so that CloudFormation can attach the updated version."
+)
+_FAILED = "Received response status [FAILED] from custom resource. Message returned: {reason} (RequestId: {request_id})"
+
+
+class ResourceFailed(Exception):
+    """The resource failed; the text is the event's reason."""
+
+
+@dataclass
+class CustomResourceRequest:
+    """A request that CloudFormation sent, and what came back: the log that tests read.
+
+    `answers` has every body that was put to the ResponseURL, as text; `ignored` says why one was not taken.
+    """
+
+    request_type: str
+    request_id: str
+    stack_id: str
+    logical_id: str
+    physical_id: str | None
+    properties: dict[str, Any]
+    sent_at: float = field(default_factory=time.time)
+    answered_at: float | None = None
+    status: str = ""
+    reason: str = ""
+    answers: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Pending:
+    request: CustomResourceRequest
+    token: str
+    signature: str
+    answered: threading.Event = field(default_factory=threading.Event)
+    answer: dict[str, Any] = field(default_factory=dict)
+
+
+class CustomResources:
+    """Requests to custom resources, and the answers to them."""
+
+    def __init__(self, base: str, send: Callable[[str, str, bytes], Response]) -> None:
+        """`base` is our address; `send` invokes a function (ARN, region, event) and is called from worker threads."""
+        self._base, self._send = base, send
+        self._requests: dict[str, _Pending] = {}
+
+    def invoke(
+        self,
+        request_type: str,
+        logical_id: str,
+        props: Mapping[str, Any],
+        stack_name: str,
+        stack_id: str,
+        resource_type: str,
+        physical_id: str | None = None,
+        old_props: Mapping[str, Any] | None = None,
+    ) -> tuple[str, dict[str, str]]:
+        """Send a request and wait for its answer: the physical ID and the attributes.
+
+        Raises ResourceFailed with CloudFormation's words. Blocks; for worker threads only.
+        """
+        event = {"ResourceType": resource_type, "ResourceProperties": _as_strings(props)}
+        if old_props is not None:
+            event["OldResourceProperties"] = _as_strings(old_props)
+        timeout = int(props.get("ServiceTimeout", _DEFAULT_TIMEOUT))
+        pending = self._request(request_type, logical_id, stack_id, physical_id, event)
+        if not pending.answered.wait(timeout):
+            pending.request.status, pending.request.reason = "FAILED", _NO_ANSWER.format(
+                request_id=pending.request.request_id
+            )
+        if pending.request.status == "SUCCESS":
+            return pending.answer["PhysicalResourceId"], _attributes(pending.answer.get("Data") or {})
+        if request_type == "Create":
+            self._clean_up(pending, logical_id, stack_name, stack_id, event, timeout)
+        raise ResourceFailed(pending.request.reason)
+
+    def answer(self, request: Request, body: bytes) -> Response:
+        """A PUT to a ResponseURL. As S3, it takes any body; CloudFormation's judgement comes after."""
+        pending = self._requests.get(request.path.removeprefix(PREFIX))
+        if pending is None or request.method != "PUT":
+            return Response(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})
+        if not hmac.compare_digest(pending.signature, request.query.get("X-Amz-Signature", "")):
+            return Response(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", {"Content-Type": "application/xml"})
+        self._judge(pending, body)
+        return Response(200)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Every request since the start or the last reset, oldest first."""
+        return [asdict(pending.request) for pending in self._requests.values()]
+
+    def reset(self) -> None:
+        """Forget the requests that were answered."""
+        self._requests = {token: pending for token, pending in self._requests.items() if not pending.request.status}
+
+    def _request(
+        self, request_type: str, logical_id: str, stack_id: str, physical_id: str | None, event: dict[str, Any]
+    ) -> _Pending:
+        request = CustomResourceRequest(
+            request_type, str(uuid.uuid4()), stack_id, logical_id, physical_id, event["ResourceProperties"]
+        )
+        pending = _Pending(request, str(uuid.uuid4()), secrets.token_hex(32))
+        self._requests[pending.token] = pending
+        query = urlencode({"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Signature": pending.signature})
+        full_event = {
+            "RequestType": request_type,
+            "RequestId": request.request_id,
+            "StackId": stack_id,
+            "ResponseURL": f"{self._base}{PREFIX}{pending.token}?{query}",
+            "LogicalResourceId": logical_id,
+            **({"PhysicalResourceId": physical_id} if physical_id is not None else {}),
+            **event,
+        }
+        region = stack_id.split(":")[3]
+        function = str(event["ResourceProperties"].get("ServiceToken", ""))
+        sent = self._send(function, region, json.dumps(full_event).encode())
+        if sent.status >= 300:
+            request.status, request.reason = "FAILED", f"{sent.body!r} (Service: Lambda, function {function})"
+            pending.answered.set()
+        return pending
+
+    def _clean_up(
+        self, created: _Pending, logical_id: str, stack_name: str, stack_id: str, event: dict[str, Any], timeout: int
+    ) -> None:
+        """The Delete that follows a failed Create; its failure is in the log, as ministack has no state for it."""
+        physical_id = created.answer.get("PhysicalResourceId") or f"{stack_name}-{logical_id}-{created.token[:12].upper()}"
+        deletion = self._request("Delete", logical_id, stack_id, physical_id, event)
+        # A function that never answered will not answer this either: it is sent, not waited for.
+        if created.answer and not deletion.answered.wait(timeout):
+            deletion.request.status, deletion.request.reason = "FAILED", _NO_ANSWER.format(
+                request_id=deletion.request.request_id
+            )
+
+    def _judge(self, pending: _Pending, body: bytes) -> None:
+        request = pending.request
+        request.answers.append(body.decode(errors="replace"))
+        if pending.answered.is_set() or request.status:
+            request.ignored.append("a second answer")
+            return
+        status, reason = "FAILED", ""
+        try:
+            answer = json.loads(body) if len(body) <= MAX_RESPONSE else {}
+        except ValueError:
+            answer = None
+        if len(body) > MAX_RESPONSE:
+            reason = "Response object is too long."
+        elif not isinstance(answer, dict):
+            reason = "Response is not valid JSON"
+        elif wrong := _wrong_names(answer, request):
+            # An answer to some other request: CloudFormation goes on waiting for its own.
+            request.ignored.append(f"wrong {', '.join(wrong)}")
+            return
+        elif not _is_physical_id(answer.get("PhysicalResourceId")):
+            reason = "Invalid PhysicalResourceId"
+        elif answer.get("Status") not in ("SUCCESS", "FAILED"):
+            reason = "Invalid Status"
+        elif answer["Status"] == "FAILED":
+            reason = _FAILED.format(reason=answer.get("Reason", ""), request_id=request.request_id)
+        else:
+            status = "SUCCESS"
+        pending.answer = answer if isinstance(answer, dict) else {}
+        request.status, request.reason, request.answered_at = status, reason, time.time()
+        pending.answered.set()
+
+
+def _wrong_names(answer: Mapping[str, Any], request: CustomResourceRequest) -> list[str]:
+    expected = {
+        "StackId": request.stack_id, "RequestId": request.request_id, "LogicalResourceId": request.logical_id,
+    }
+    return [name for name, value in expected.items() if answer.get(name) != value]
+
+
+def _is_physical_id(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value.encode()) <= _MAX_PHYSICAL_ID
+
+
+def _as_strings(value: Any) -> Any:
+    """Properties as CloudFormation sends them: every scalar a string."""
+    if isinstance(value, Mapping):
+        return {key: _as_strings(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_strings(item) for item in value]
+    return _text(value)
+
+
+def _attributes(data: Mapping[str, Any]) -> dict[str, str]:
+    """Attributes as Fn::GetAtt gives them. ministack's outputs break on anything but a string."""
+    return {name: _text(value) for name, value in data.items()}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

