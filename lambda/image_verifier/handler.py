@@ -1,0 +1,315 @@
+"""CloudFormation's protocol: one event in, exactly one answer out.
+
+An answer that never comes leaves a deploy hanging for up to an hour, so the work is done beside the thread that
+answers: whatever becomes of it (a finding, a fault, a bug, a module that cannot be imported, a call that never
+ends), the answer leaves before the Lambda's time is over. The steps:
+
+1. A Delete is answered at once: there is nothing to delete, and a Delete must always succeed.
+2. The properties are parsed.
+3. An Update on the way back of a rollback is answered from memory, without judging again.
+4. The image is verified.
+5. The answer is sent, and with it the physical ID remembers what was verified.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import threading
+import time
+import traceback
+import urllib.error
+import urllib.request
+from dataclasses import astuple, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from .layout import padded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .findings import Report
+    from .properties import Properties
+
+# What CloudFormation takes, https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-customresource.html
+_MAX_ANSWER_BYTES: Final = 4096
+# Time that is kept for sending the answer, in seconds.
+_SENDING: Final = 8.0
+# How long a role that has just been made may still be denied, in seconds: aws-cdk#37675, #37939.
+_PROPAGATION: Final = 60.0
+_QUERY: Final = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+")
+
+
+class Context(Protocol):
+    """The part of the Lambda's context that is used."""
+
+    log_group_name: str
+    log_stream_name: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """The time until the Lambda is ended, in milliseconds."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is remembered of a verified image: enough to answer for it again.
+
+    :param fingerprint: of the properties with which it was verified.
+    :param digest: the verified digest.
+    :param size: its compressed size in bytes.
+    :param media_type: what the tag pointed at.
+    :param layers: how many layers it has.
+    """
+
+    fingerprint: str
+    digest: str
+    size: int
+    media_type: str
+    layers: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What CloudFormation is told.
+
+    :param status: `SUCCESS` or `FAILED`.
+    :param reasons: the reason's lines, from the most detailed level to the least; the first that fits is sent.
+    :param physical_id: None keeps the one that the resource has.
+    :param data: the resource's attributes.
+    """
+
+    status: str
+    reasons: Sequence[Sequence[str]] = ((),)
+    physical_id: str | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+def handler(event: Mapping[str, Any], context: Context) -> None:
+    """Answer one event of a Custom::ImageVerification.
+
+    :param event: the event, https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html
+    :param context: the Lambda's context; its remaining time bounds everything.
+    """
+    ends_at = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - 1
+    seconds = max(1.0, ends_at - _SENDING - time.monotonic())
+    answers: list[Answer] = []
+    worker = threading.Thread(target=lambda: answers.append(_safely(event, context, seconds)), daemon=True)
+    worker.start()
+    worker.join(seconds)
+    answer = answers[0] if answers else _too_late(seconds)
+    _send(event["ResponseURL"], _body(event, answer), ends_at)
+
+
+def _too_late(seconds: float) -> Answer:
+    line = f"The image could not be verified in the {seconds:.0f} s that the verifier has: nothing is known about it."
+    advice = "Deploy again; if it stays, give the ImageVerifier a longer timeout or more memory."
+    _log([line, advice])
+    return Answer("FAILED", [[line, advice]])
+
+
+def _safely(event: Mapping[str, Any], context: Context, seconds: float) -> Answer:
+    """The answer, also where the code itself fails."""
+    try:
+        return answer(event, context, seconds)
+    except BaseException as e:
+        _log(["The verifier itself failed:", *traceback.format_exc().splitlines()])
+        line = f"The verifier itself failed, so nothing is known about the image: {type(e).__name__}: {e}"
+        return Answer("FAILED", [[_scrubbed(line)[:900], f"Its log: {_log_place(context)}"]])
+
+
+def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer:
+    """What CloudFormation is to be told of an event.
+
+    :param seconds: the time that there is for it.
+    """
+    if event["RequestType"] == "Delete":
+        return Answer("SUCCESS")
+    # Imported here, so that a module that cannot be imported is answered too.
+    from . import reason
+    from .findings import Fault
+    from .properties import Properties
+    from .retry import Patience
+
+    try:
+        properties = Properties.parse(event["ResourceProperties"])
+    except ValueError as e:
+        return Answer("FAILED", [[f"The properties of this Custom::ImageVerification are wrong: {e}."]])
+    patience = Patience.of(seconds, denied_seconds=_PROPAGATION)
+    history = _history(event.get("PhysicalResourceId", ""))
+    try:
+        if event["RequestType"] == "Update" and _is_rolling_back(event["StackId"], patience):
+            return _restored(properties, history)
+        report = _verify(properties, patience)
+    except Fault as fault:
+        lines = reason.doubt(fault, properties, _log_place(context))
+        _log(lines, {"verdict": "unknown", "reference": properties.names.reference, "fault": fault.message})
+        return Answer("FAILED", [lines])
+    if report.verdict == "fail":
+        _log(reason.refusal(report, properties, ""), report.as_json())
+        levels = [reason.refusal(report, properties, _log_place(context), level) for level in reason.LEVELS]
+        return Answer("FAILED", levels)
+    _log(reason.summary(report, properties), report.as_json())
+    return _accepted(properties, report, history)
+
+
+def _verify(properties: Properties, patience: Any) -> Report:
+    import boto3
+
+    from .sources.ecr import CLIENT_CONFIG, EcrImage
+    from .verify import verify
+
+    source = EcrImage(
+        boto3.client("ecr", region_name=properties.names.region, config=CLIENT_CONFIG),
+        repository_arn=properties.repository_arn,
+        repository_uri=properties.repository_uri,
+        tag=properties.tag,
+        digest=properties.digest,
+        patience=patience,
+    )
+    return verify(source, properties.policy, properties.names)
+
+
+def _accepted(properties: Properties, report: Report, history: Sequence[Record]) -> Answer:
+    top = report.image.top
+    assert top
+    record = Record(properties.fingerprint, top.digest, report.image.size, top.media_type, len(report.image.layers))
+    warnings = "; ".join(f"{f.id}: {f.message}" for f in report.findings)
+    return Answer(
+        "SUCCESS",
+        physical_id=_remember([record, *history]),
+        data=_attributes(properties, record, warnings[:1000]),
+    )
+
+
+def _attributes(properties: Properties, record: Record, warnings: str) -> Mapping[str, str]:
+    return {
+        "ImageUri": properties.uri(record.digest),
+        "ImageDigest": record.digest,
+        "ImageTag": properties.tag,
+        "SizeInBytes": str(record.size),
+        "MediaType": record.media_type,
+        "Platform": str(properties.policy.platform),
+        "LayerCount": str(record.layers),
+        "Warnings": warnings,
+    }
+
+
+def _restored(properties: Properties, history: Sequence[Record]) -> Answer:
+    """The answer on the way back of a rollback, which must not fail, also when the image is gone meanwhile."""
+    record = next((r for r in history if r.fingerprint == properties.fingerprint), None)
+    if record is None:
+        record = Record(properties.fingerprint, properties.digest, 0, "", 0)
+        if not properties.digest:
+            properties = replace(properties, pin="tag")
+    _log([f"The stack rolls back to {properties.uri(record.digest)}, which was verified before: not judged again."])
+    others = [r for r in history if r != record]
+    return Answer("SUCCESS", physical_id=_remember([record, *others]), data=_attributes(properties, record, ""))
+
+
+def _is_rolling_back(stack_id: str, patience: Any) -> bool:
+    """Whether the stack is on its way back: the event itself does not tell."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from .findings import Fault
+
+    client = boto3.client("cloudformation", region_name=stack_id.split(":")[3])
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            stack = client.describe_stacks(StackName=stack_id)["Stacks"][0]
+            return "ROLLBACK" in stack["StackStatus"]
+        except (ClientError, BotoCoreError) as e:
+            denied = isinstance(e, ClientError) and "AccessDenied" in e.response.get("Error", {}).get("Code", "")
+            if not patience.pause(attempt, denied=denied):
+                raise Fault(
+                    f"cloudformation:DescribeStacks on {stack_id} failed: {e}",
+                    f"Allow cloudformation:DescribeStacks on {stack_id} to the verifier's role: only the stack's "
+                    "status tells an update from the way back of a rollback.",
+                ) from None
+
+
+def _remember(records: Sequence[Record]) -> str:
+    """The physical ID, at most 1 KB: the image that is verified now, and the one before it."""
+    kept: list[Record] = []
+    for record in records:
+        if record.fingerprint not in {r.fingerprint for r in kept}:
+            kept.append(record)
+    return json.dumps([list(astuple(r)) for r in kept[:2]], separators=(",", ":"))
+
+
+def _history(physical_id: str) -> list[Record]:
+    try:
+        return [
+            Record(str(fingerprint), str(digest), int(size), str(media_type), int(layers))
+            for fingerprint, digest, size, media_type, layers in json.loads(physical_id)
+        ]
+    except (ValueError, TypeError):
+        # A resource that was refused when it was made has verified nothing.
+        return []
+
+
+def _body(event: Mapping[str, Any], answer: Answer) -> bytes:
+    """The answer in at most 4,096 bytes, in the most detail that fits."""
+    body = b""
+    for lines in answer.reasons:
+        body = json.dumps(
+            {
+                "Status": answer.status,
+                "Reason": padded(lines),
+                # A resource that is refused when it is made has none yet, and must be given one.
+                "PhysicalResourceId": answer.physical_id
+                or event.get("PhysicalResourceId")
+                or f"refused-{event['LogicalResourceId']}",
+                "StackId": event["StackId"],
+                "RequestId": event["RequestId"],
+                "LogicalResourceId": event["LogicalResourceId"],
+                "NoEcho": False,
+                "Data": dict(answer.data),
+            }
+        ).encode()
+        if len(body) < _MAX_ANSWER_BYTES:
+            return body
+    if answer.status == "SUCCESS":
+        return _body(event, replace(answer, data={**answer.data, "Warnings": ""}))
+    lines = answer.reasons[-1]
+    return _body(event, replace(answer, reasons=[lines[:n] for n in range(len(lines) - 1, 0, -1)] or [["Refused."]]))
+
+
+def _send(url: str, body: bytes, ends_at: float) -> None:
+    """Put the answer where CloudFormation reads it, again until it is taken or the time is over."""
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            request = urllib.request.Request(  # noqa: S310 - CloudFormation's own URL
+                url, data=body, method="PUT", headers={"content-type": "", "content-length": str(len(body))}
+            )
+            with urllib.request.urlopen(request, timeout=5):  # noqa: S310
+                return
+        except (urllib.error.URLError, OSError) as e:
+            code = getattr(e, "code", "")
+            _log([f"The answer could not be sent (attempt {attempt}): {type(e).__name__} {code}"])
+            pause = random.uniform(0.2, 0.4 * 2 ** min(attempt, 4))  # noqa: S311 - jitter, not a secret
+            if time.monotonic() + pause >= ends_at:
+                raise TimeoutError("CloudFormation did not take the answer in time") from None
+            time.sleep(pause)
+
+
+def _log_place(context: Context) -> str:
+    return f"log group {context.log_group_name}, stream {context.log_stream_name}"
+
+
+def _scrubbed(text: str) -> str:
+    """The text without the queries of URLs, which are secrets while they live."""
+    return _QUERY.sub(r"\1?...", text)
+
+
+def _log(lines: Sequence[str], report: Mapping[str, Any] | None = None) -> None:
+    """Write for people, and where there is a report one line of JSON for machines."""
+    for line in lines:
+        print(_scrubbed(line))
+    if report is not None:
+        print(json.dumps(report))

@@ -1,0 +1,300 @@
+"""An image in Amazon ECR, through its API.
+
+A handful of calls, whatever the number of layers: DescribeImages and BatchGetImage side by side, BatchGetImage
+for an index's child, then GetDownloadUrlForLayer with the config's download and BatchCheckLayerAvailability side
+by side. https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import urllib3
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import StructureShape
+
+from .. import media_types
+from ..findings import Fault
+from ..image import Blob, Descriptor, Document, is_digest
+from ..retry import Patience
+from . import Resolved
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr.client import ECRClient
+
+# The most that BatchCheckLayerAvailability takes in one call.
+_BATCH: Final = 100
+_CHUNK: Final = 1 << 18
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException"})
+_PASSING: Final = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServerException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+    }
+)
+_GONE: Final = frozenset({"ImageNotFound", "InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest"})
+
+# One way of asking again is enough: `Patience`. The time-outs keep one lost packet from costing a minute.
+CLIENT_CONFIG: Final = ClientConfig(
+    connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 1}, max_pool_connections=32
+)
+
+
+class EcrImage:
+    """One image of an ECR repository.
+
+    :param client: a boto3 ECR client for the repository's region, best made with `CLIENT_CONFIG`.
+    :param repository_arn: `arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME`.
+    :param repository_uri: `ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, for messages.
+    :param tag: the image's tag; exactly one of `tag` and `digest`.
+    :param digest: the image's digest.
+    :param patience: for how long calls are repeated.
+    """
+
+    def __init__(
+        self,
+        client: ECRClient,
+        *,
+        repository_arn: str,
+        repository_uri: str,
+        tag: str = "",
+        digest: str = "",
+        patience: Patience,
+    ) -> None:
+        self._client = client
+        self._arn = repository_arn
+        _, _, _, self.region, self.registry_id, name = repository_arn.split(":", 5)
+        self.repository = name.removeprefix("repository/")
+        self._id = {"imageTag": tag} if tag else {"imageDigest": digest}
+        self.reference = f"{repository_uri}:{tag}" if tag else f"{repository_uri}@{digest}"
+        self._patience = patience
+        self._http = urllib3.PoolManager(
+            num_pools=4, maxsize=32, timeout=urllib3.Timeout(connect=5, read=15), retries=False
+        )
+
+    def resolve(self) -> Resolved:
+        """What the tag or digest points at, and whether ECR has archived it."""
+        with ThreadPoolExecutor(2) as pool:
+            status = pool.submit(self._status)
+            document = self._document(self._id)
+        return Resolved(document, status.result())
+
+    def _status(self) -> str:
+        parameters: dict[str, Any] = {"imageIds": [self._id]}
+        shape = self._client.meta.service_model.operation_model("DescribeImages").input_shape
+        # An unfiltered call may leave archived images out; older clients do not know the filter.
+        describe_filter = shape.members.get("filter") if isinstance(shape, StructureShape) else None
+        if isinstance(describe_filter, StructureShape) and "imageStatus" in describe_filter.members:
+            parameters["filter"] = {"imageStatus": "ANY"}
+        answer = self._call("describe_images", missing=("ImageNotFoundException",), **parameters)
+        details = answer.get("imageDetails") or [{}]
+        return str(details[0].get("imageStatus", "ACTIVE"))
+
+    def manifest(self, descriptor: Descriptor) -> Document | None:
+        """The document that an index's child names."""
+        return self._document({"imageDigest": descriptor.digest}) if is_digest(descriptor.digest) else None
+
+    def _document(self, image_id: Mapping[str, str]) -> Document | None:
+        answer = self._call("batch_get_image", imageIds=[image_id], acceptedMediaTypes=list(media_types.ACCEPTED))
+        for image in answer.get("images", ()):
+            return Document(
+                media_type=image.get("imageManifestMediaType", ""),
+                digest=image["imageId"]["imageDigest"],
+                content=image["imageManifest"].encode(),
+            )
+        for failure in answer.get("failures", ()):
+            code = failure.get("failureCode", "")
+            if code not in _GONE:
+                raise self._fault("BatchGetImage", code, failure.get("failureReason", ""))
+        return None
+
+    def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
+        """A small blob, at most `limit + 1` bytes of it."""
+        return self._download(descriptor, limit + 1)
+
+    def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
+        """A blob's first bytes, by a Range request."""
+        return self._download(descriptor, count, {"Range": f"bytes=0-{count - 1}"})
+
+    def _download(self, descriptor: Descriptor, limit: int, headers: Mapping[str, str] | None = None) -> bytes | None:
+        for attempt in _attempts():
+            response = self._get(descriptor, headers or {})
+            if response is None:
+                return None
+            try:
+                content = bytearray()
+                while len(content) < limit and (chunk := response.read(limit - len(content))):
+                    content += chunk
+                return bytes(content)
+            except urllib3.exceptions.HTTPError as e:
+                if not self._patience.pause(attempt):
+                    raise self._broken_off(descriptor, e) from None
+            finally:
+                response.close()
+        raise AssertionError("attempts do not end by themselves")
+
+    @contextmanager
+    def open(self, descriptor: Descriptor) -> Iterator[Iterator[bytes] | None]:
+        """A layer's bytes as a stream of chunks; a download that breaks off goes on where it stopped."""
+        first = self._get(descriptor, {})
+        if first is None:
+            yield None
+            return
+        chunks = self._chunks(descriptor, first)
+        try:
+            yield chunks
+        finally:
+            chunks.close()
+
+    def _chunks(self, descriptor: Descriptor, response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
+        offset = 0
+        for attempt in _attempts():
+            try:
+                for chunk in response.stream(_CHUNK, decode_content=False):
+                    offset += len(chunk)
+                    yield chunk
+                return
+            except urllib3.exceptions.HTTPError as e:
+                if not self._patience.pause(attempt):
+                    raise self._broken_off(descriptor, e) from None
+            finally:
+                response.close()
+            again = self._get(descriptor, {"Range": f"bytes={offset}-"})
+            if again is None or again.status != 206:
+                raise Fault(f"The download of {descriptor.digest} broke off after {offset} bytes")
+            response = again
+
+    def _get(self, descriptor: Descriptor, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse | None:
+        """Ask for a blob; the URL is asked for just in time, since it ends, and never told to anybody."""
+        if not is_digest(descriptor.digest):
+            return None
+        for attempt in _attempts():
+            answer = self._call(
+                "get_download_url_for_layer",
+                missing=("LayersNotFoundException", "LayerInaccessibleException"),
+                layerDigest=descriptor.digest,
+            )
+            url = answer.get("downloadUrl")
+            if not url:
+                return None
+            try:
+                response = self._http.request("GET", url, headers=headers, preload_content=False)
+            except urllib3.exceptions.HTTPError as e:
+                if self._patience.pause(attempt):
+                    continue
+                raise self._broken_off(descriptor, e, urlsplit(url).hostname or "") from None
+            if response.status in (200, 206):
+                return response
+            response.close()
+            if response.status in (404, 410, 416):
+                return None
+            if response.status == 403 or not self._patience.pause(attempt):
+                raise Fault(
+                    f"The download of {descriptor.digest} was answered with HTTP {response.status} by "
+                    f"{urlsplit(url).hostname}",
+                    "Behind a VPC endpoint, its policy must allow s3:GetObject on ECR's layer bucket; with a key of "
+                    "your own, the key's policy must allow ECR to decrypt.",
+                )
+        raise AssertionError("attempts do not end by themselves")
+
+    @staticmethod
+    def _broken_off(descriptor: Descriptor, error: Exception, host: str = "") -> Fault:
+        # The error's own text holds the presigned URL, which is a secret while it lives.
+        where = f" from {host}" if host else ""
+        return Fault(
+            f"The download of {descriptor.digest}{where} failed: {type(error).__name__}",
+            "In a VPC without internet access, the verifier needs an endpoint for S3 as well as for ECR.",
+        )
+
+    def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
+        """What ECR says of the layers, 100 in a call, all calls at once."""
+        digests = list(dict.fromkeys(layer.digest for layer in layers if is_digest(layer.digest)))
+        batches = [digests[i : i + _BATCH] for i in range(0, len(digests), _BATCH)]
+        if not batches:
+            return {}
+        with ThreadPoolExecutor(min(8, len(batches))) as pool:
+            answers = list(pool.map(self._availability, batches))
+        return {digest: blob for answer in answers for digest, blob in answer.items()}
+
+    def _availability(self, digests: Sequence[str]) -> Mapping[str, Blob]:
+        answer = self._call("batch_check_layer_availability", layerDigests=digests)
+        blobs = {
+            layer["layerDigest"]: Blob(
+                available=layer.get("layerAvailability") == "AVAILABLE",
+                size=layer.get("layerSize"),
+                state=layer.get("layerAvailability", "UNKNOWN"),
+            )
+            for layer in answer.get("layers", ())
+        }
+        for failure in answer.get("failures", ()):
+            blobs[failure.get("layerDigest", "")] = Blob(False, None, failure.get("failureCode", "UNKNOWN"))
+        return blobs
+
+    def _call(self, operation: str, missing: Sequence[str] = (), **parameters: Any) -> Mapping[str, Any]:
+        """Call ECR, patiently.
+
+        :param missing: error codes that say that there is nothing; they answer with nothing.
+        :raises Fault: for every other error.
+        """
+        api = self._client.meta.method_to_api_mapping[operation]
+        call = getattr(self._client, operation)
+        for attempt in _attempts():
+            try:
+                answer: Mapping[str, Any] = call(
+                    registryId=self.registry_id, repositoryName=self.repository, **parameters
+                )
+                return answer
+            except ClientError as e:
+                code = e.response.get("Error", {}).get("Code", "")
+                status = e.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+                if code in missing:
+                    return {}
+                denied = code in _DENIED
+                again = denied or code in _PASSING or status >= 500
+                if not (again and self._patience.pause(attempt, denied=denied)):
+                    raise self._fault(api, code, e.response.get("Error", {}).get("Message", "")) from None
+            except BotoCoreError as e:
+                if not self._patience.pause(attempt):
+                    raise Fault(
+                        f"ecr:{api} on {self._arn} could not be asked: {e}",
+                        "In a VPC without internet access, the verifier needs endpoints for ECR (ecr.api) and S3.",
+                    ) from None
+        raise AssertionError("attempts do not end by themselves")
+
+    def _fault(self, api: str, code: str, message: str) -> Fault:
+        said = f"ecr:{api} on {self._arn} was answered with {code}: {message}"
+        if code in _DENIED:
+            return Fault(
+                said,
+                f"Allow ecr:{api} on {self._arn} to the role that asks; where the repository belongs to another "
+                "account, its repository policy must allow it too.",
+            )
+        if code == "RepositoryNotFoundException":
+            return Fault(
+                said, f"Name a repository that exists in {self.region}, in account {self.registry_id}, or create it."
+            )
+        if code.lower().startswith("kms"):
+            return Fault(said, "The key of the repository must be enabled, and ECR's grant on it must be there.")
+        return Fault(said, "Deploy or ask again; if it stays, this is what AWS support needs to know.")
+
+
+def _attempts() -> Iterator[int]:
+    attempt = 0
+    while True:
+        attempt += 1
+        yield attempt
