@@ -91,11 +91,13 @@ async def send_response(send: Send, response: Response) -> None:
     headers = dict(response.headers)
     if isinstance(response.body, bytes):
         headers.setdefault("Content-Length", str(len(response.body)))
-    await send({
-        "type": "http.response.start",
-        "status": response.status,
-        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
-    })
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
+        }
+    )
     if isinstance(response.body, bytes):
         await send({"type": "http.response.body", "body": response.body})
         return
@@ -131,7 +133,9 @@ async def call(app: App, scope: Scope, body: bytes) -> Response:
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
-            headers.update((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message["headers"])
+            headers.update(
+                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message["headers"]
+            )
         elif message["type"] == "http.response.body":
             parts.append(message.get("body", b""))
 

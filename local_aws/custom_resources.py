@@ -75,7 +75,8 @@ class CustomResources:
     def __init__(self, base: str, send: Callable[[str, str, bytes], Response]) -> None:
         """`base` is our address; `send` invokes a function (ARN, region, event) and is called from worker threads."""
         self._base, self._send = base, send
-        self._requests: dict[str, _Pending] = {}
+        self._pending: dict[str, _Pending] = {}
+        self._log: list[CustomResourceRequest] = []
 
     def invoke(
         self,
@@ -98,8 +99,9 @@ class CustomResources:
         timeout = int(props.get("ServiceTimeout", _DEFAULT_TIMEOUT))
         pending = self._request(request_type, logical_id, stack_id, physical_id, event)
         if not pending.answered.wait(timeout):
-            pending.request.status, pending.request.reason = "FAILED", _NO_ANSWER.format(
-                request_id=pending.request.request_id
+            pending.request.status, pending.request.reason = (
+                "FAILED",
+                _NO_ANSWER.format(request_id=pending.request.request_id),
             )
         if pending.request.status == "SUCCESS":
             return pending.answer["PhysicalResourceId"], _attributes(pending.answer.get("Data") or {})
@@ -109,21 +111,23 @@ class CustomResources:
 
     def answer(self, request: Request, body: bytes) -> Response:
         """A PUT to a ResponseURL. As S3, it takes any body; CloudFormation's judgement comes after."""
-        pending = self._requests.get(request.path.removeprefix(PREFIX))
+        pending = self._pending.get(request.path.removeprefix(PREFIX))
         if pending is None or request.method != "PUT":
             return Response(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})
         if not hmac.compare_digest(pending.signature, request.query.get("X-Amz-Signature", "")):
-            return Response(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", {"Content-Type": "application/xml"})
+            return Response(
+                403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", {"Content-Type": "application/xml"}
+            )
         self._judge(pending, body)
         return Response(200)
 
     def listed(self) -> list[dict[str, Any]]:
         """Every request since the start or the last reset, oldest first."""
-        return [asdict(pending.request) for pending in self._requests.values()]
+        return [asdict(request) for request in self._log]
 
     def reset(self) -> None:
-        """Forget the requests that were answered."""
-        self._requests = {token: pending for token, pending in self._requests.items() if not pending.request.status}
+        """Start the log anew."""
+        self._log = []
 
     def _request(
         self, request_type: str, logical_id: str, stack_id: str, physical_id: str | None, event: dict[str, Any]
@@ -132,7 +136,8 @@ class CustomResources:
             request_type, str(uuid.uuid4()), stack_id, logical_id, physical_id, event["ResourceProperties"]
         )
         pending = _Pending(request, str(uuid.uuid4()), secrets.token_hex(32))
-        self._requests[pending.token] = pending
+        self._pending[pending.token] = pending
+        self._log.append(request)
         query = urlencode({"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Signature": pending.signature})
         full_event = {
             "RequestType": request_type,
@@ -155,12 +160,15 @@ class CustomResources:
         self, created: _Pending, logical_id: str, stack_name: str, stack_id: str, event: dict[str, Any], timeout: int
     ) -> None:
         """The Delete that follows a failed Create; its failure is in the log, as ministack has no state for it."""
-        physical_id = created.answer.get("PhysicalResourceId") or f"{stack_name}-{logical_id}-{created.token[:12].upper()}"
+        physical_id = (
+            created.answer.get("PhysicalResourceId") or f"{stack_name}-{logical_id}-{created.token[:12].upper()}"
+        )
         deletion = self._request("Delete", logical_id, stack_id, physical_id, event)
         # A function that never answered will not answer this either: it is sent, not waited for.
-        if created.answer and not deletion.answered.wait(timeout):
-            deletion.request.status, deletion.request.reason = "FAILED", _NO_ANSWER.format(
-                request_id=deletion.request.request_id
+        if created.request.answered_at and not deletion.answered.wait(timeout):
+            deletion.request.status, deletion.request.reason = (
+                "FAILED",
+                _NO_ANSWER.format(request_id=deletion.request.request_id),
             )
 
     def _judge(self, pending: _Pending, body: bytes) -> None:
@@ -197,7 +205,9 @@ class CustomResources:
 
 def _wrong_names(answer: Mapping[str, Any], request: CustomResourceRequest) -> list[str]:
     expected = {
-        "StackId": request.stack_id, "RequestId": request.request_id, "LogicalResourceId": request.logical_id,
+        "StackId": request.stack_id,
+        "RequestId": request.request_id,
+        "LogicalResourceId": request.logical_id,
     }
     return [name for name, value in expected.items() if answer.get(name) != value]
 

@@ -107,7 +107,8 @@ class Ecr:
         if parameters.get("force") or repository is None or not repository.images:
             return None
         return error_response(
-            400, "RepositoryNotEmptyException",
+            400,
+            "RepositoryNotEmptyException",
             f"The repository with name '{repository.name}' in registry with id '{ACCOUNT}' cannot be deleted "
             "because it still contains images",
         )
@@ -164,13 +165,19 @@ class Ecr:
                 del repository.tags[tag]
                 deleted.append({"imageDigest": image.digest, "imageTag": tag})
             elif repository.parents_of(image.digest):
-                failures.append(_failure(
-                    wanted, "ImageReferencedByManifestList", "Requested image referenced by manifest list",
-                ))
+                failures.append(
+                    _failure(
+                        wanted,
+                        "ImageReferencedByManifestList",
+                        "Requested image referenced by manifest list",
+                    )
+                )
             else:
                 tags = repository.tags_of(image.digest)
                 repository.delete(image.digest)
-                deleted += [{"imageDigest": image.digest, **({"imageTag": name} if name else {})} for name in tags or [""]]
+                deleted += [
+                    {"imageDigest": image.digest, **({"imageTag": name} if name else {})} for name in tags or [""]
+                ]
         return {"imageIds": deleted, "failures": failures}
 
     async def put_image(self, call: EcrCall) -> dict[str, Any]:
@@ -326,7 +333,9 @@ def _look_up(repository: Repository, wanted: ImageId) -> tuple[Image | None, dic
     tag, digest = wanted.get("imageTag"), wanted.get("imageDigest")
     if not tag and not digest:
         return None, _failure(
-            wanted, "MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null",
+            wanted,
+            "MissingDigestAndTag",
+            "Invalid request parameters: both tag and digest cannot be null",
         )
     if digest and not DIGEST.match(digest):
         return None, _failure(wanted, "InvalidImageDigest", "Invalid request parameters: image digest is invalid")

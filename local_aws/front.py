@@ -39,11 +39,17 @@ CONTROL_PREFIX = "/_local/control/"
 _CREDENTIAL = re.compile(r"Credential=([^/,]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _REPOSITORY_URI = re.compile(rb'"repositoryUri": ?"[^"/]+/')
 _QUIET = ("/_ministack/", "/_localstack/", "/health")
-_DENIALS = frozenset({
-    # The names under which ministack refuses a caller before it looks at the request itself.
-    "AccessDeniedException", "ExpiredTokenException", "IncompleteSignatureException", "InvalidSignatureException",
-    "MissingAuthenticationTokenException", "UnrecognizedClientException",
-})
+_DENIALS = frozenset(
+    {
+        # The names under which ministack refuses a caller before it looks at the request itself.
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "UnrecognizedClientException",
+    }
+)
 _OVERLOADED = {"ThrottlingException": "Rate exceeded"}
 
 
@@ -66,8 +72,15 @@ class Front:
     """
 
     def __init__(
-        self, inner: App, ecr: Ecr, registry: Registry, layers: Layers, custom_resources: CustomResources,
-        faults: Faults, log: CallLog, auth: bool,
+        self,
+        inner: App,
+        ecr: Ecr,
+        registry: Registry,
+        layers: Layers,
+        custom_resources: CustomResources,
+        faults: Faults,
+        log: CallLog,
+        auth: bool,
     ) -> None:
         self._inner, self._ecr, self._registry, self._layers = inner, ecr, registry, layers
         self._custom_resources, self._faults, self._log, self._auth = custom_resources, faults, log, auth
@@ -191,9 +204,8 @@ def fault_response(fault: CallFault, protocol: str) -> Response:
 
 
 def _is_api_call(request: Request) -> bool:
-    """Whether the body is that of an API call, and so small; other bodies are streamed."""
-    headers = request.headers
-    return "x-amz-target" in headers or "x-www-form-urlencoded" in headers.get("content-type", "")
+    """Whether it is a call of the JSON or query protocols, whose bodies are small; all others are streamed."""
+    return request.method == "POST" and request.path == "/"
 
 
 def _is_denial(response: Response) -> bool:

@@ -1,4 +1,4 @@
-"""Ask ministack, as the account's root, through its public HTTP surface: which repositories there are, and to invoke a function."""
+"""What we ask of ministack as the account's root, over its public HTTP surface."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class Inner:
 
     app: App
 
-    async def post(self, service: str, path: str, body: bytes, headers: dict[str, str], region: str = REGION) -> Response:
+    async def post(
+        self, service: str, path: str, body: bytes, headers: dict[str, str], region: str = REGION
+    ) -> Response:
         """POST to a service. `region` decides which region's resources it sees."""
         authorization = _AUTHORIZATION.format(region=region, service=service)
         all_headers = {"host": "localhost", "authorization": authorization, **headers}
@@ -56,7 +58,9 @@ class Inner:
     async def repository(self, name: str, region: str = REGION) -> RepositoryRecord | None:
         """The repository of that name, or None. CloudFormation makes and deletes them behind the front's back."""
         response = await self.post(
-            "ecr", "/", json.dumps({"repositoryNames": [name]}).encode(),
+            "ecr",
+            "/",
+            json.dumps({"repositoryNames": [name]}).encode(),
             {
                 "x-amz-target": "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories",
                 "content-type": "application/x-amz-json-1.1",
@@ -72,6 +76,9 @@ class Inner:
     async def invoke_function(self, function: str, event: bytes, region: str = REGION) -> Response:
         """Invoke a Lambda function as CloudFormation does: asynchronously."""
         return await self.post(
-            "lambda", f"/2015-03-31/functions/{function}/invocations", event,
-            {"content-type": "application/json", "x-amz-invocation-type": "Event"}, region,
+            "lambda",
+            f"/2015-03-31/functions/{function}/invocations",
+            event,
+            {"content-type": "application/json", "x-amz-invocation-type": "Event"},
+            region,
         )

@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -31,7 +31,10 @@ class LocalAwsError(Exception):
 
 @dataclass(frozen=True)
 class FaultControl:
-    """Makes the local AWS misbehave. A call's name is `service:Action`, `registry:METHOD` or `layer:METHOD`; globs work."""
+    """Makes the local AWS misbehave.
+
+    A call's name is `service:Action`, `registry:METHOD` or `layer:METHOD`; `*` and `?` match as in file names.
+    """
 
     _post: _Control
 
@@ -40,18 +43,35 @@ class FaultControl:
         self.error(on, "ThrottlingException", "Rate exceeded", times=times, per_second=per_second)
 
     def error(
-        self, on: str, code: str = "ServerException", message: str = "", status: int = 400,
-        times: int | None = None, seconds: float | None = None, per_second: float = 0,
+        self,
+        on: str,
+        code: str = "ServerException",
+        message: str = "",
+        status: int = 400,
+        times: int | None = None,
+        seconds: float | None = None,
+        per_second: float = 0,
     ) -> None:
         """Answer an error, for `times` calls or `seconds`; for ever by default."""
-        self._post.send("POST", "faults", {
-            "on": on, "code": code, "message": message, "status": status, "times": times, "seconds": seconds,
-            "per_second": per_second,
-        })
+        self._post.send(
+            "POST",
+            "faults",
+            {
+                "on": on,
+                "code": code,
+                "message": message,
+                "status": status,
+                "times": times,
+                "seconds": seconds,
+                "per_second": per_second,
+            },
+        )
 
     def deny(self, on: str, seconds: float | None = None, times: int | None = None) -> None:
         """Answer AccessDeniedException, as a fresh role gets until IAM has propagated."""
-        message = f"User: local is not authorized to perform: {on} because no identity-based policy allows the {on} action"
+        message = (
+            f"User: local is not authorized to perform: {on} because no identity-based policy allows the {on} action"
+        )
         self.error(on, "AccessDeniedException", message, seconds=seconds, times=times)
 
     def latency(self, on: str, delay: float, times: int | None = None) -> None:
@@ -109,8 +129,13 @@ class LocalAws:
         command = [str(toolchain.python), "-m", "local_aws.server", "--state", str(folder), "--port", str(port)]
         with (folder / "server.log").open("wb") as log:
             process = subprocess.Popen(
-                [*command, *(["--auth"] if auth else [])], cwd=ROOT, env=_server_environment(toolchain, folder),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+                [*command, *(["--auth"] if auth else [])],
+                cwd=ROOT,
+                env=_server_environment(toolchain, folder),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             yield cls(process, _ready_port(process, folder), folder, toolchain)
@@ -154,9 +179,9 @@ class LocalAws:
         import boto3
         from botocore.config import Config
 
-        return boto3.Session(ACCOUNT, "local", region_name=REGION).client(
-            service, endpoint_url=self.endpoint, config=Config(proxies={}, retries={"max_attempts": 1})
-        )
+        session: Any = boto3.Session(ACCOUNT, "local", region_name=REGION)
+        config = Config(proxies={}, retries={"max_attempts": 1})
+        return session.client(service, endpoint_url=self.endpoint, config=config)
 
     def cdk(
         self,
@@ -177,8 +202,14 @@ class LocalAws:
         """
         command: Sequence[str] = [str(self._toolchain.cdk), "--no-notices", "--no-version-reporting", *arguments]
         process = subprocess.Popen(
-            command, cwd=cwd, env={**self.env(), **(env or {})}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            command,
+            cwd=cwd,
+            env={**self.env(), **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         assert process.stdout is not None
         lines: list[str] = []
@@ -254,21 +285,16 @@ def _ready_port(process: subprocess.Popen[bytes], folder: Path) -> int:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        _kill_group(process)
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                pipe.close()
+    _kill_group(process)
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()
 
 
 def _kill_group(process: subprocess.Popen[Any]) -> None:
     """End what a process left behind in its group, and the process itself."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()

@@ -54,14 +54,25 @@ class Registry:
         self._store, self._layers, self._faults, self._ecr, self._auth = store, layers, faults, ecr, auth
         routes: list[tuple[str, dict[str, _Handler]]] = [
             (r"tags/list()", {"GET": self._tags}),
-            (r"manifests/(?P<reference>[^/]+)", {
-                "GET": self._get_manifest, "HEAD": self._get_manifest,
-                "PUT": self._put_manifest, "DELETE": self._delete_manifest,
-            }),
+            (
+                r"manifests/(?P<reference>[^/]+)",
+                {
+                    "GET": self._get_manifest,
+                    "HEAD": self._get_manifest,
+                    "PUT": self._put_manifest,
+                    "DELETE": self._delete_manifest,
+                },
+            ),
             (r"blobs/uploads/?()", {"POST": self._begin}),
-            (r"blobs/uploads/(?P<reference>[0-9a-f-]+)", {
-                "GET": self._upload_status, "PATCH": self._patch, "PUT": self._finish, "DELETE": self._cancel,
-            }),
+            (
+                r"blobs/uploads/(?P<reference>[0-9a-f-]+)",
+                {
+                    "GET": self._upload_status,
+                    "PATCH": self._patch,
+                    "PUT": self._finish,
+                    "DELETE": self._cancel,
+                },
+            ),
             (r"blobs/(?P<reference>[^/]+)", {"GET": self._get_blob, "HEAD": self._head_blob}),
         ]
         self._routes = [(re.compile(f"/v2/{_NAME}/{path}$"), methods) for path, methods in routes]
@@ -87,10 +98,8 @@ class Registry:
             if match and request.method in methods:
                 repository = await self._store.repository(match["name"])
                 if repository is None:
-                    raise RegistryError(
-                        404, "NAME_UNKNOWN",
-                        f"The repository with name '{match['name']}' does not exist in the registry with id '{ACCOUNT}'",
-                    )
+                    what = f"The repository with name '{match['name']}' does not exist"
+                    raise RegistryError(404, "NAME_UNKNOWN", f"{what} in the registry with id '{ACCOUNT}'")
                 reference = match.groupdict().get("reference", "")
                 return await methods[request.method](_Pull(request, repository, reference, base))
         raise RegistryError(405, "UNSUPPORTED", "Unsupported operation")
@@ -106,7 +115,9 @@ class Registry:
         count, last = int(pull.request.query.get("n", _DEFAULT_TAGS)), pull.request.query.get("last", "")
         tags = [tag for tag in sorted(pull.repository.tags) if tag > last]
         name = pull.repository.name
-        more = {"Link": f'</v2/{name}/tags/list?n={count}&last={tags[count - 1]}>; rel="next"'} if len(tags) > count else {}
+        more = {}
+        if len(tags) > count:
+            more["Link"] = f'</v2/{name}/tags/list?n={count}&last={tags[count - 1]}>; rel="next"'
         return json_response(200, {"name": name, "tags": tags[:count]}, **more)
 
     async def _get_manifest(self, pull: _Pull) -> Response:
@@ -188,10 +199,15 @@ class Registry:
 
     async def _head_blob(self, pull: _Pull) -> Response:
         size = self._known_blob(pull)
-        return Response(200, b"", {
-            "Content-Length": str(size), "Docker-Content-Digest": pull.reference,
-            "Content-Type": "application/octet-stream",
-        })
+        return Response(
+            200,
+            b"",
+            {
+                "Content-Length": str(size),
+                "Docker-Content-Digest": pull.reference,
+                "Content-Type": "application/octet-stream",
+            },
+        )
 
     async def _get_blob(self, pull: _Pull) -> Response:
         """ECR sends its callers to S3."""
@@ -210,9 +226,15 @@ class Registry:
 
     def _accepted(self, name: str, upload: str, status: int = 202) -> Response:
         last = max(0, self._store.uploads[upload].size - 1)
-        return Response(status, b"", {
-            "Location": f"/v2/{name}/blobs/uploads/{upload}", "Range": f"0-{last}", "Docker-Upload-UUID": upload,
-        })
+        return Response(
+            status,
+            b"",
+            {
+                "Location": f"/v2/{name}/blobs/uploads/{upload}",
+                "Range": f"0-{last}",
+                "Docker-Upload-UUID": upload,
+            },
+        )
 
 
 def _created(name: str, digest: str) -> Response:

@@ -43,14 +43,16 @@ def main() -> None:
     temporary = tempfile.mkdtemp(prefix="local-aws-")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # ministack reads its settings from the environment when it is imported.
-    os.environ.update({
-        "AUTH": "true" if arguments.auth else "false",
-        "GATEWAY_PORT": str(port),
-        "MINISTACK_HOST": "127.0.0.1",
-        "SFTP_ENABLED": "0",
-        "IOT_MTLS_ENABLED": "0",
-        "TMPDIR": temporary,
-    })
+    os.environ.update(
+        {
+            "AUTH": "true" if arguments.auth else "false",
+            "GATEWAY_PORT": str(port),
+            "MINISTACK_HOST": "127.0.0.1",
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+            "TMPDIR": temporary,
+        }
+    )
     tempfile.tempdir = None
     try:
         asyncio.run(_serve(arguments.state, arguments.auth, port, sockets))

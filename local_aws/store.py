@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import time
 import uuid
@@ -113,20 +112,25 @@ class Repository:
         missing = [child for child in image.children if child not in self.images]
         if missing:
             raise Refused(
-                "ReferencedImagesNotFoundException", "MANIFEST_BLOB_UNKNOWN",
+                "ReferencedImagesNotFoundException",
+                "MANIFEST_BLOB_UNKNOWN",
                 f"Images with digests '{missing}' required for pushing image into repository with name "
-                f"'{self.name}' do not exist", 404,
+                f"'{self.name}' do not exist",
+                404,
             )
         absent = [blob["digest"] for blob in image.blobs if not blob.get("urls") and blob["digest"] not in self.blobs]
         if absent:
             raise Refused(
-                "LayersNotFoundException", "BLOB_UNKNOWN",
+                "LayersNotFoundException",
+                "BLOB_UNKNOWN",
                 f"Layers with digests '{absent}' required for pushing image into repository with name "
-                f"'{self.name}' do not exist", 404,
+                f"'{self.name}' do not exist",
+                404,
             )
         if tag and self.immutable and self.tags.get(tag, image.digest) != image.digest:
             raise Refused(
-                "ImageTagAlreadyExistsException", "TAG_INVALID",
+                "ImageTagAlreadyExistsException",
+                "TAG_INVALID",
                 f"The image tag '{tag}' already exists in the '{self.name}' repository and cannot be overwritten "
                 "because the tag is immutable.",
             )
@@ -158,7 +162,8 @@ def _parse(manifest: bytes, media_type: str | None) -> Image:
         sizes = [int(blob["size"]) for blob in image.blobs]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise Refused(
-            "InvalidParameterException", "MANIFEST_INVALID",
+            "InvalidParameterException",
+            "MANIFEST_INVALID",
             "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'",
         ) from None
     if stored_type not in MANIFEST_TYPES:
@@ -225,7 +230,7 @@ class Store:
         if upload.digest != digest:
             upload.path.unlink()
             return False
-        os.replace(upload.path, self._path(digest))
+        upload.path.replace(self._path(digest))
         repository.blobs[digest] = upload.size
         return True
 
@@ -247,4 +252,3 @@ class Store:
 
     def _path(self, digest: str) -> Path:
         return self._blobs / digest.removeprefix("sha256:")
-
