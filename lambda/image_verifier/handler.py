@@ -24,13 +24,14 @@ import urllib.request
 from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .layout import padded
+from .layout import padded, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .findings import Report
     from .properties import Properties
+    from .retry import Patience
 
 # What CloudFormation takes, https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-customresource.html
 _MAX_ANSWER_BYTES: Final = 4096
@@ -105,7 +106,7 @@ def _too_late(seconds: float) -> Answer:
     line = f"The image could not be verified in the {seconds:.0f} s that the verifier has: nothing is known about it."
     advice = "Deploy again; if it stays, give the ImageVerifier a longer timeout or more memory."
     _log([line, advice])
-    return Answer("FAILED", [[line, advice]])
+    return Answer("FAILED", [[*wrapped(line), *wrapped(advice)]])
 
 
 def _safely(event: Mapping[str, Any], context: Context, seconds: float) -> Answer:
@@ -115,7 +116,7 @@ def _safely(event: Mapping[str, Any], context: Context, seconds: float) -> Answe
     except BaseException as e:
         _log(["The verifier itself failed:", *traceback.format_exc().splitlines()])
         line = f"The verifier itself failed, so nothing is known about the image: {type(e).__name__}: {e}"
-        return Answer("FAILED", [[_scrubbed(line)[:900], f"Its log: {_log_place(context)}"]])
+        return Answer("FAILED", [[*wrapped(_scrubbed(line)[:900]), *wrapped(f"Its log: {_log_place(context)}")]])
 
 
 def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer:
@@ -134,8 +135,9 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer
     try:
         properties = Properties.parse(event["ResourceProperties"])
     except ValueError as e:
-        return Answer("FAILED", [[f"The properties of this Custom::ImageVerification are wrong: {e}."]])
-    patience = Patience.of(seconds, denied_seconds=_PROPAGATION)
+        return Answer("FAILED", [wrapped(f"The properties of this Custom::ImageVerification are wrong: {e}.")])
+    # A little less, so that what was being waited for can still be told.
+    patience = Patience.of(seconds - 2, denied_seconds=_PROPAGATION)
     history = _history(event.get("PhysicalResourceId", ""))
     try:
         if event["RequestType"] == "Update" and _is_rolling_back(event["StackId"], patience):
@@ -153,14 +155,15 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer
     return _accepted(properties, report, history)
 
 
-def _verify(properties: Properties, patience: Any) -> Report:
+def _verify(properties: Properties, patience: Patience) -> Report:
     import boto3
 
-    from .sources.ecr import CLIENT_CONFIG, EcrImage
+    from . import aws
+    from .sources.ecr import EcrImage
     from .verify import verify
 
     source = EcrImage(
-        boto3.client("ecr", region_name=properties.names.region, config=CLIENT_CONFIG),
+        boto3.client("ecr", region_name=properties.names.region, config=aws.CLIENT_CONFIG),
         repository_arn=properties.repository_arn,
         repository_uri=properties.repository_uri,
         tag=properties.tag,
@@ -207,28 +210,15 @@ def _restored(properties: Properties, history: Sequence[Record]) -> Answer:
     return Answer("SUCCESS", physical_id=_remember([record, *others]), data=_attributes(properties, record, ""))
 
 
-def _is_rolling_back(stack_id: str, patience: Any) -> bool:
-    """Whether the stack is on its way back: the event itself does not tell."""
+def _is_rolling_back(stack_id: str, patience: Patience) -> bool:
+    """Whether the stack is on its way back, which the event itself does not tell."""
     import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
 
-    from .findings import Fault
+    from . import aws
 
-    client = boto3.client("cloudformation", region_name=stack_id.split(":")[3])
-    attempt = 0
-    while True:
-        attempt += 1
-        try:
-            stack = client.describe_stacks(StackName=stack_id)["Stacks"][0]
-            return "ROLLBACK" in stack["StackStatus"]
-        except (ClientError, BotoCoreError) as e:
-            denied = isinstance(e, ClientError) and "AccessDenied" in e.response.get("Error", {}).get("Code", "")
-            if not patience.pause(attempt, denied=denied):
-                raise Fault(
-                    f"cloudformation:DescribeStacks on {stack_id} failed: {e}",
-                    f"Allow cloudformation:DescribeStacks on {stack_id} to the verifier's role: only the stack's "
-                    "status tells an update from the way back of a rollback.",
-                ) from None
+    client = boto3.client("cloudformation", region_name=stack_id.split(":")[3], config=aws.CLIENT_CONFIG)
+    stacks = aws.call(client, "describe_stacks", stack_id, patience, StackName=stack_id)["Stacks"]
+    return "ROLLBACK" in stacks[0]["StackStatus"]
 
 
 def _remember(records: Sequence[Record]) -> str:

@@ -5,6 +5,7 @@ Apart from everything else, so that an answer can be laid out whatever else cann
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from typing import Final
 
@@ -19,3 +20,8 @@ def padded(lines: Iterable[str]) -> str:
     """
     text = (line.encode("ascii", "replace").decode() for line in lines)
     return "\n".join(line.ljust(COLUMNS) for line in text)
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """The text in lines of at most 120 columns, those after the first indented by two more."""
+    return textwrap.wrap(text, COLUMNS, initial_indent=indent, subsequent_indent="  " + indent)

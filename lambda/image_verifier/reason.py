@@ -6,13 +6,12 @@ fits is sent.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from .findings import Fault, Finding, Report, Severity
-from .layout import COLUMNS
+from .layout import COLUMNS, wrapped
 from .properties import Properties
 from .runtimes import RUNTIMES
 
@@ -55,22 +54,22 @@ def refusal(report: Report, properties: Properties, log: str, detail: Detail = L
     :param detail: how much of it is told.
     """
     first, *errors = report.errors
-    lines = [*_wrapped(f"{_subject(properties)} is refused: {first.message} [{first.id}]")]
+    lines = [*wrapped(f"{_subject(properties)} is refused: {first.message} [{first.id}]")]
     if detail.runtime_errors:
         lines += _said(first)
     for number, finding in enumerate(errors[: detail.errors - 1], start=2):
-        lines += _wrapped(f"Also: {finding.message} [{finding.id}]")
+        lines += wrapped(f"Also: {finding.message} [{finding.id}]")
         if number <= detail.runtime_errors:
             lines += _said(finding)
     hidden = len(errors) - (detail.errors - 1)
     others = [f for f in report.findings if f not in report.errors]
     for finding in others[: detail.others]:
-        lines += _wrapped(f"{_weight(finding)}: {finding.message} [{finding.id}]")
+        lines += wrapped(f"{_weight(finding)}: {finding.message} [{finding.id}]")
     if detail.commands:
         lines += ["To mend it:", *_mending(report.errors[: detail.errors])]
     more = [f"{hidden} more errors"] * (hidden > 0) + [f"{len(others)} warnings"] * (len(others) > detail.others)
-    lines += _wrapped(f"Image: {_image(report, properties)}")
-    lines += _wrapped((f"And {' and '.join(more)}. " if more else "") + f"The whole report: {log}" if log else "")
+    lines += wrapped(f"Image: {_image(report, properties)}")
+    lines += wrapped((f"And {' and '.join(more)}. " if more else "") + f"The whole report: {log}" if log else "")
     return lines
 
 
@@ -78,9 +77,9 @@ def doubt(fault: Fault, properties: Properties | None, log: str) -> list[str]:
     """The lines that tell that it could not be told whether the image is good."""
     subject = _subject(properties) if properties else "The image"
     return [
-        *_wrapped(f"{subject} could not be verified, so nothing is known about the image: {fault.message}."),
-        *_wrapped(fault.advice),
-        *_wrapped(f"The whole report: {log}" if log else ""),
+        *wrapped(f"{subject} could not be verified, so nothing is known about the image: {fault.message}."),
+        *wrapped(fault.advice),
+        *wrapped(f"The whole report: {log}" if log else ""),
     ]
 
 
@@ -89,7 +88,7 @@ def summary(report: Report, properties: Properties) -> list[str]:
     runs_on = ", ".join(RUNTIMES[name].title for name in report.runs_on)
     lines = [f"{_subject(properties)} can be run on {runs_on}.", f"Image: {_image(report, properties)}"]
     for finding in report.findings:
-        lines += _wrapped(f"{_weight(finding)}: {finding.message} [{finding.id}]")
+        lines += wrapped(f"{_weight(finding)}: {finding.message} [{finding.id}]")
     return lines
 
 
@@ -112,7 +111,7 @@ def _weight(finding: Finding) -> str:
 def _said(finding: Finding) -> Iterator[str]:
     if finding.runtime_error:
         title = RUNTIMES[finding.runs_on[0]].title
-        yield from _wrapped(f"{title} would have said: {finding.runtime_error}", indent="  ")
+        yield from wrapped(f"{title} would have said: {finding.runtime_error}", indent="  ")
 
 
 def _mending(findings: Sequence[Finding]) -> Iterator[str]:
@@ -124,7 +123,7 @@ def _mending(findings: Sequence[Finding]) -> Iterator[str]:
         if step.startswith("$ "):
             yield from _command(step[2:])
         else:
-            yield from _wrapped(step, indent="  ")
+            yield from wrapped(step, indent="  ")
 
 
 def _command(command: str) -> Iterator[str]:
@@ -136,7 +135,3 @@ def _command(command: str) -> Iterator[str]:
             line = "      "
         line += word + " "
     yield line.rstrip()
-
-
-def _wrapped(text: str, indent: str = "") -> Iterator[str]:
-    yield from textwrap.wrap(text, COLUMNS, initial_indent=indent, subsequent_indent="  " + indent)

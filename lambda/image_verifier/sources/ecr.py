@@ -7,18 +7,17 @@ by side. https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import urllib3
-from botocore.config import Config as ClientConfig
-from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import StructureShape
 
-from .. import media_types
+from .. import aws, media_types
 from ..findings import Fault
 from ..image import Blob, Descriptor, Document, is_digest
 from ..retry import Patience
@@ -30,35 +29,13 @@ if TYPE_CHECKING:
 # The most that BatchCheckLayerAvailability takes in one call.
 _BATCH: Final = 100
 _CHUNK: Final = 1 << 18
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException"})
-_PASSING: Final = frozenset(
-    {
-        "InternalError",
-        "InternalFailure",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "ServerException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-    }
-)
 _GONE: Final = frozenset({"ImageNotFound", "InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest"})
-
-# One way of asking again is enough: `Patience`. The time-outs keep one lost packet from costing a minute.
-CLIENT_CONFIG: Final = ClientConfig(
-    connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 1}, max_pool_connections=32
-)
 
 
 class EcrImage:
     """One image of an ECR repository.
 
-    :param client: a boto3 ECR client for the repository's region, best made with `CLIENT_CONFIG`.
+    :param client: a boto3 ECR client for the repository's region, made with `aws.CLIENT_CONFIG`.
     :param repository_arn: `arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME`.
     :param repository_uri: `ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, for messages.
     :param tag: the image's tag; exactly one of `tag` and `digest`.
@@ -120,7 +97,10 @@ class EcrImage:
         for failure in answer.get("failures", ()):
             code = failure.get("failureCode", "")
             if code not in _GONE:
-                raise self._fault("BatchGetImage", code, failure.get("failureReason", ""))
+                reason = failure.get("failureReason", "")
+                raise Fault(
+                    f"ecr:BatchGetImage on {self._arn} failed for {self.reference} with {code}: {reason}", _advice(code)
+                )
         return None
 
     def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
@@ -132,7 +112,7 @@ class EcrImage:
         return self._download(descriptor, count, {"Range": f"bytes=0-{count - 1}"})
 
     def _download(self, descriptor: Descriptor, limit: int, headers: Mapping[str, str] | None = None) -> bytes | None:
-        for attempt in _attempts():
+        for attempt in itertools.count(1):
             response = self._get(descriptor, headers or {})
             if response is None:
                 return None
@@ -146,7 +126,7 @@ class EcrImage:
                     raise self._broken_off(descriptor, e) from None
             finally:
                 response.close()
-        raise AssertionError("attempts do not end by themselves")
+        raise AssertionError("counting does not end")
 
     @contextmanager
     def open(self, descriptor: Descriptor) -> Iterator[Iterator[bytes] | None]:
@@ -163,7 +143,7 @@ class EcrImage:
 
     def _chunks(self, descriptor: Descriptor, response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
         offset = 0
-        for attempt in _attempts():
+        for attempt in itertools.count(1):
             try:
                 for chunk in response.stream(_CHUNK, decode_content=False):
                     offset += len(chunk)
@@ -183,7 +163,7 @@ class EcrImage:
         """Ask for a blob; the URL is asked for just in time, since it ends, and never told to anybody."""
         if not is_digest(descriptor.digest):
             return None
-        for attempt in _attempts():
+        for attempt in itertools.count(1):
             answer = self._call(
                 "get_download_url_for_layer",
                 missing=("LayersNotFoundException", "LayerInaccessibleException"),
@@ -210,7 +190,7 @@ class EcrImage:
                     "Behind a VPC endpoint, its policy must allow s3:GetObject on ECR's layer bucket; with a key of "
                     "your own, the key's policy must allow ECR to decrypt.",
                 )
-        raise AssertionError("attempts do not end by themselves")
+        raise AssertionError("counting does not end")
 
     @staticmethod
     def _broken_off(descriptor: Descriptor, error: Exception, host: str = "") -> Fault:
@@ -245,56 +225,22 @@ class EcrImage:
             blobs[failure.get("layerDigest", "")] = Blob(False, None, failure.get("failureCode", "UNKNOWN"))
         return blobs
 
-    def _call(self, operation: str, missing: Sequence[str] = (), **parameters: Any) -> Mapping[str, Any]:
-        """Call ECR, patiently.
-
-        :param missing: error codes that say that there is nothing; they answer with nothing.
-        :raises Fault: for every other error.
-        """
-        api = self._client.meta.method_to_api_mapping[operation]
-        call = getattr(self._client, operation)
-        for attempt in _attempts():
-            try:
-                answer: Mapping[str, Any] = call(
-                    registryId=self.registry_id, repositoryName=self.repository, **parameters
-                )
-                return answer
-            except ClientError as e:
-                code = e.response.get("Error", {}).get("Code", "")
-                status = e.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-                if code in missing:
-                    return {}
-                denied = code in _DENIED
-                again = denied or code in _PASSING or status >= 500
-                if not (again and self._patience.pause(attempt, denied=denied)):
-                    raise self._fault(api, code, e.response.get("Error", {}).get("Message", "")) from None
-            except BotoCoreError as e:
-                if not self._patience.pause(attempt):
-                    raise Fault(
-                        f"ecr:{api} on {self._arn} could not be asked: {e}",
-                        "In a VPC without internet access, the verifier needs endpoints for ECR (ecr.api) and S3.",
-                    ) from None
-        raise AssertionError("attempts do not end by themselves")
-
-    def _fault(self, api: str, code: str, message: str) -> Fault:
-        said = f"ecr:{api} on {self._arn} was answered with {code}: {message}"
-        if code in _DENIED:
-            return Fault(
-                said,
-                f"Allow ecr:{api} on {self._arn} to the role that asks; where the repository belongs to another "
-                "account, its repository policy must allow it too.",
-            )
-        if code == "RepositoryNotFoundException":
-            return Fault(
-                said, f"Name a repository that exists in {self.region}, in account {self.registry_id}, or create it."
-            )
-        if code.lower().startswith("kms"):
-            return Fault(said, "The key of the repository must be enabled, and ECR's grant on it must be there.")
-        return Fault(said, "Deploy or ask again; if it stays, this is what AWS support needs to know.")
+    def _call(self, operation: str, missing: Collection[str] = (), **parameters: Any) -> Mapping[str, Any]:
+        return aws.call(
+            self._client,
+            operation,
+            self._arn,
+            self._patience,
+            missing,
+            registryId=self.registry_id,
+            repositoryName=self.repository,
+            **parameters,
+        )
 
 
-def _attempts() -> Iterator[int]:
-    attempt = 0
-    while True:
-        attempt += 1
-        yield attempt
+def _advice(code: str) -> str:
+    if code.lower().startswith("kms"):
+        return "The repository's key must be enabled, and the role and ECR must be allowed kms:Decrypt with it."
+    if code.startswith("Upstream"):
+        return "The repository is a pull through cache; its upstream registry, or the secret for it, is at fault."
+    return "Ask again; if it stays, this text is what AWS support needs."

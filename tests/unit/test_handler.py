@@ -1,0 +1,281 @@
+"""CloudFormation's protocol: whatever happens, one answer that CloudFormation takes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_verifier import handler as module
+from image_verifier.findings import Fault
+from image_verifier.handler import handler
+from image_verifier.verify import verify
+
+from tests.unit.images import Layout
+
+ARN = "arn:aws:ecr:eu-central-1:123456789012:repository/cdk-hnb659fds-container-assets-123456789012-eu-central-1"
+URI = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/cdk-hnb659fds-container-assets-123456789012-eu-central-1"
+TAG = "c0ffee" * 10 + "c0fe"
+PROPERTIES = {
+    "ServiceToken": "arn:aws:lambda:eu-central-1:123456789012:function:Verifier",
+    "RepositoryArn": ARN,
+    "RepositoryUri": URI,
+    "ImageTag": TAG,
+    "RunsOn": ["fargate"],
+    "Platform": "linux/amd64",
+    "Pin": "digest",
+    "LocalImage": f"cdkasset-{TAG}",
+    "ConstructPath": "Demo/Autotag/Verification",
+}
+
+
+@dataclass
+class Context:
+    milliseconds: int = 60_000
+    log_group_name: str = "/aws/lambda/ImageVerifier"
+    log_stream_name: str = "2026/11/22/[1]abc"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+@dataclass
+class Stack:
+    """Stands for CloudFormation: takes answers, and may refuse the first ones."""
+
+    url: str = ""
+    bodies: list[bytes] = field(default_factory=list)
+    refusals: int = 0
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        assert len(self.bodies) == 1, f"{len(self.bodies)} answers"
+        assert len(self.bodies[0]) < 4096
+        answer: dict[str, Any] = json.loads(self.bodies[0])
+        return answer
+
+    def event(self, request: str = "Create", **more: Any) -> dict[str, Any]:
+        return {
+            "RequestType": request,
+            "ResponseURL": f"{self.url}/answer?X-Amz-Signature=secret",
+            "StackId": "arn:aws:cloudformation:eu-central-1:123456789012:stack/Demo/0000",
+            "RequestId": "11111111-2222-3333-4444-555555555555",
+            "LogicalResourceId": "AutotagVerification0123456789abcdef",
+            "ResourceProperties": PROPERTIES,
+            **({} if request == "Create" else {"PhysicalResourceId": "[]"}),
+            **more,
+        }
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    stack = Stack()
+
+    class Taker(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if stack.refusals:
+                stack.refusals -= 1
+                self.send_response(503)
+            else:
+                stack.bodies.append(body)
+                self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    stack.url = f"http://127.0.0.1:{server.server_port}"
+    yield stack
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """The image under the tag: what the test writes into the layout last."""
+    layout = Layout(tmp_path)
+
+    def verify_layout(properties: Any, patience: Any) -> Any:
+        return verify(layout.source(layout.manifests[-1]), properties.policy, properties.names)
+
+    monkeypatch.setattr(module, "_verify", verify_layout)
+    return layout
+
+
+def test_a_good_image_succeeds_with_its_digest_as_the_uri(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event(), Context())
+    digest = image.manifests[-1]["digest"]
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["Data"]["ImageUri"] == f"{URI}@{digest}"
+    assert stack.answer["Data"]["ImageDigest"] == digest
+    assert stack.answer["Data"]["LayerCount"] == "1"
+    assert all(isinstance(value, str) for value in stack.answer["Data"].values())
+
+
+def test_pin_tag_keeps_the_tag(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event(ResourceProperties={**PROPERTIES, "Pin": "tag"}), Context())
+    assert stack.answer["Data"]["ImageUri"] == f"{URI}:{TAG}"
+
+
+def test_the_reason_of_a_refusal_suffices(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.attestation())
+    handler(stack.event(), Context())
+    reason = stack.answer["Reason"]
+    lines = reason.split("\n")
+    assert stack.answer["Status"] == "FAILED"
+    assert "Demo/Autotag/Verification is refused: The tag points at a build attestation" in lines[0]
+    assert "no processor for media-type" in " ".join(reason.split())
+    commands = " ".join(reason.replace("\\", " ").split())
+    assert "aws ecr batch-delete-image --region eu-central-1 --registry-id 123456789012" in commands
+    assert f"--image-ids imageTag={TAG}" in commands
+    assert f"docker image rm cdkasset-{TAG}" in commands
+
+
+def test_every_line_of_a_reason_has_120_columns(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image(config={"architecture": "arm64"}))
+    handler(stack.event(), Context())
+    assert {len(line) for line in stack.answer["Reason"].split("\n")} == {120}
+
+
+def test_an_answer_stays_below_4096_bytes_whatever_is_found(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    types = tuple(f"application/vnd.example.{i}.layer.with.a.very.long.name.v{i}+json" for i in range(90))
+    image.manifests.append(image.image(layer_types=("application/vnd.oci.image.layer.v1.tar+gzip", *types)))
+    handler(stack.event("Update", PhysicalResourceId="x" * 1000), Context())
+    assert stack.answer["Reason"].startswith("Demo/Autotag/Verification is refused")
+    assert "more errors" in stack.answer["Reason"]
+    assert "batch-delete-image" in stack.answer["Reason"]
+
+
+def test_a_fault_is_told_in_other_words_than_a_finding(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any) -> Any:
+        raise Fault("ecr:BatchGetImage on the repository was answered with AccessDenied: no", "Allow it")
+
+    monkeypatch.setattr(module, "_verify", denied)
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert "could not be verified, so nothing is known about the image" in stack.answer["Reason"]
+    assert "is refused" not in stack.answer["Reason"]
+
+
+def test_an_unexpected_exception_is_answered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("GET https://bucket.example/blob?X-Amz-Signature=abc failed")
+
+    monkeypatch.setattr(module, "_verify", broken)
+    handler(stack.event(), Context())
+    assert "The verifier itself failed" in stack.answer["Reason"]
+    assert "RuntimeError" in stack.answer["Reason"]
+    assert "X-Amz-Signature" not in stack.answer["Reason"]
+
+
+def test_a_secret_in_a_url_is_not_logged(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("GET https://bucket.example/blob?X-Amz-Signature=abc failed")
+
+    monkeypatch.setattr(module, "_verify", broken)
+    handler(stack.event(), Context())
+    assert "X-Amz-Signature" not in capsys.readouterr().out
+
+
+def test_time_running_out_is_answered_before_the_lambda_ends(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_verify", lambda *_: time.sleep(60))
+    began = time.monotonic()
+    handler(stack.event(), Context(milliseconds=10_500))
+    assert time.monotonic() - began < 5
+    assert stack.answer["Status"] == "FAILED"
+    assert "could not be verified in the" in stack.answer["Reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("RunsOn", ["mars"], "'mars', which is not a runtime"),
+        ("Platform", "amd64", "is not a platform"),
+        ("MinSize", "1.5", "write a number of bytes"),
+        ("RepositoryArn", "nothing", "write the ARN of an ECR repository"),
+        ("ImageDigest", "sha256:00", "either ImageTag or ImageDigest"),
+        ("Pin", "none", "write digest or tag"),
+    ],
+)
+def test_a_bad_property_is_answered_with_its_name(stack: Stack, name: str, value: Any, says: str) -> None:
+    handler(stack.event(ResourceProperties={**PROPERTIES, name: value}), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert says in " ".join(stack.answer["Reason"].split())
+
+
+def test_a_delete_always_succeeds(stack: Stack) -> None:
+    handler(stack.event("Delete", ResourceProperties={}, PhysicalResourceId="anything"), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["PhysicalResourceId"] == "anything"
+
+
+def test_an_answer_that_is_not_taken_is_sent_again(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image())
+    stack.refusals = 2
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+
+
+def test_a_refused_update_keeps_the_physical_id(stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    image.manifests.append(image.attestation())
+    handler(stack.event("Update", PhysicalResourceId="verified before"), Context())
+    assert stack.answer["PhysicalResourceId"] == "verified before"
+
+
+def test_the_way_back_answers_as_before_without_judging_again(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    image.manifests.append(image.image())
+    handler(stack.event(ResourceProperties={**PROPERTIES, "ImageTag": "a"}), Context())
+    a = stack.answer
+    stack.bodies.clear()
+    image.manifests.append(image.image(config={"config": {"Cmd": ["/other"]}}))
+    event = stack.event(
+        "Update", ResourceProperties={**PROPERTIES, "ImageTag": "b"}, PhysicalResourceId=a["PhysicalResourceId"]
+    )
+    handler(event, Context())
+    b = stack.answer
+    assert b["Data"]["ImageDigest"] != a["Data"]["ImageDigest"]
+    stack.bodies.clear()
+
+    def gone(*_: Any) -> Any:
+        raise AssertionError("judged again")
+
+    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: True)
+    monkeypatch.setattr(module, "_verify", gone)
+    event = stack.event(
+        "Update", ResourceProperties={**PROPERTIES, "ImageTag": "a"}, PhysicalResourceId=b["PhysicalResourceId"]
+    )
+    handler(event, Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["Data"] == a["Data"]
+    assert len(stack.answer["PhysicalResourceId"].encode()) <= 1024
+
+
+def test_the_log_has_one_line_of_json_for_machines(
+    stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.manifests.append(image.attestation())
+    handler(stack.event(), Context())
+    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert len(reports) == 1
+    assert reports[0]["verdict"] == "fail"
+    assert reports[0]["findings"][0]["id"] == "not-an-image"
