@@ -92,7 +92,7 @@ def stack() -> Iterator[Stack]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     stack.url = f"http://127.0.0.1:{server.server_port}"
     yield stack
     server.shutdown()

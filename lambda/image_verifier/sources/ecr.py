@@ -68,8 +68,13 @@ class EcrImage:
         """What the tag or digest points at, and whether ECR has archived it."""
         with ThreadPoolExecutor(2) as pool:
             status = pool.submit(self._status)
-            document = self._document(self._id)
-        return Resolved(document, status.result())
+            try:
+                return Resolved(self._document(self._id), status.result())
+            except Fault:
+                if status.result() == "ACTIVE":
+                    raise
+                # ECR does not hand out the manifest of an archived image.
+                return Resolved(None, status.result())
 
     def _status(self) -> str:
         parameters: dict[str, Any] = {"imageIds": [self._id]}

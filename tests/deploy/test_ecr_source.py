@@ -1,0 +1,177 @@
+"""The ECR source against the local ECR: what it costs, what it makes of faults, and that nothing secret is told."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from image_verifier import aws as aws_call
+from image_verifier.findings import Fault, Report
+from image_verifier.image import Platform
+from image_verifier.policy import Policy
+from image_verifier.retry import Patience
+from image_verifier.sources.ecr import EcrImage
+from image_verifier.verify import verify
+
+from local_aws import ACCOUNT, REGION, LocalAws
+from tests.pushing import push
+from tests.unit.images import GZIP, Layout
+
+POLICY = Policy(("fargate",), Platform.parse("linux/amd64"))
+Verify = Callable[..., Report]
+
+
+@pytest.fixture(scope="module")
+def repository(aws: LocalAws) -> Iterator[str]:
+    aws.client("ecr").create_repository(repositoryName="source")
+    yield "source"
+    aws.client("ecr").delete_repository(repositoryName="source", force=True)
+
+
+def source(aws: LocalAws, repository: str, tag: str, patience: float = 5) -> EcrImage:
+    client: Any = aws.client("ecr")
+    client = boto3.client(
+        "ecr",
+        region_name=REGION,
+        endpoint_url=aws.endpoint,
+        aws_access_key_id=client._request_signer._credentials.access_key,
+        aws_secret_access_key=client._request_signer._credentials.secret_key,
+        config=aws_call.CLIENT_CONFIG,
+    )
+    return EcrImage(
+        client,
+        repository_arn=f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{repository}",
+        repository_uri=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{repository}",
+        tag=tag,
+        patience=Patience.of(patience, denied_seconds=patience),
+    )
+
+
+@pytest.fixture
+def image(aws: LocalAws, repository: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., EcrImage]:
+    """Pushes what a layout says and returns its source."""
+
+    def pushed(top: Callable[[Layout], dict[str, Any]], **more: Any) -> EcrImage:
+        layout = Layout(tmp_path)
+        layout.source(top(layout))
+        tag = request.node.name.replace("[", "-").replace("]", "")[:120]
+        push(aws, tmp_path, repository, tag)
+        aws.reset_calls()
+        return source(aws, repository, tag, **more)
+
+    return pushed
+
+
+def calls(aws: LocalAws) -> Counter[str]:
+    return Counter(call["name"] for call in aws.calls())
+
+
+def test_a_good_image_passes(image: Callable[..., EcrImage]) -> None:
+    report = verify(image(lambda layout: layout.image()), POLICY)
+    assert report.verdict == "pass", report.findings
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_an_image_costs_five_requests_whatever_its_layers(
+    aws: LocalAws, image: Callable[..., EcrImage], count: int
+) -> None:
+    verify(image(lambda layout: layout.image(layer_types=(GZIP,) * count)), POLICY)
+    assert calls(aws) == Counter(
+        {
+            "ecr:DescribeImages": 1,
+            "ecr:BatchGetImage": 1,
+            "ecr:BatchCheckLayerAvailability": 1,
+            "ecr:GetDownloadUrlForLayer": 1,
+            "layer:GET": 1,
+        }
+    )
+
+
+def test_an_index_costs_one_request_more(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
+    def top(layout: Layout) -> dict[str, Any]:
+        amd64 = {**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}
+        return layout.index(amd64, {**layout.attestation(), "platform": {"os": "unknown", "architecture": "unknown"}})
+
+    report = verify(image(top), POLICY)
+    assert report.verdict == "pass", report.findings
+    assert sum(calls(aws).values()) == 6
+
+
+def test_a_tag_on_an_attestation_is_refused(image: Callable[..., EcrImage]) -> None:
+    report = verify(image(lambda layout: layout.attestation()), POLICY)
+    assert [f.id for f in report.errors] == ["not-an-image"]
+
+
+def test_a_tag_that_does_not_exist_is_a_finding(aws: LocalAws, repository: str) -> None:
+    report = verify(source(aws, repository, "none"), POLICY)
+    assert [f.id for f in report.errors] == ["image-missing"]
+
+
+def test_a_repository_that_does_not_exist_is_a_fault_that_names_it(aws: LocalAws) -> None:
+    with pytest.raises(Fault, match=r"repository/nowhere was answered with RepositoryNotFoundException") as fault:
+        verify(source(aws, "nowhere", "x"), POLICY)
+    assert "Name a repository that exists" in fault.value.advice
+
+
+def test_access_denied_is_a_fault_that_names_call_and_permission(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
+    there = image(lambda layout: layout.image(), patience=1)
+    aws.faults.deny("ecr:BatchGetImage")
+    with pytest.raises(Fault, match=r"ecr:BatchGetImage on arn:\S+ was answered with AccessDenied") as fault:
+        verify(there, POLICY)
+    assert "Allow ecr:BatchGetImage on arn:" in fault.value.advice
+
+
+def test_access_that_is_denied_while_a_role_is_fresh_is_asked_again(
+    aws: LocalAws, image: Callable[..., EcrImage]
+) -> None:
+    there = image(lambda layout: layout.image())
+    aws.faults.deny("ecr:*", seconds=1)
+    assert verify(there, POLICY).verdict == "pass"
+
+
+def test_throttling_and_server_errors_are_asked_again(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
+    there = image(lambda layout: layout.image())
+    aws.faults.throttle("ecr:DescribeImages", times=2)
+    aws.faults.error("ecr:BatchGetImage", "ServerException", status=500, times=1)
+    assert verify(there, POLICY).verdict == "pass"
+
+
+def test_a_denied_key_is_a_fault(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
+    there = image(lambda layout: layout.image())
+    digest = aws.client("ecr").describe_images(repositoryName="source", imageIds=[there._id])["imageDetails"][0]
+    aws.faults.content(digest["imageDigest"], "kms")
+    with pytest.raises(Fault, match="KmsError") as fault:
+        verify(there, POLICY)
+    assert "kms:Decrypt" in fault.value.advice
+
+
+def test_a_layer_that_is_gone_is_a_finding(aws: LocalAws, image: Callable[..., EcrImage], tmp_path: Path) -> None:
+    there = image(lambda layout: layout.image())
+    (top,) = json.loads(tmp_path.joinpath("index.json").read_text())["manifests"]
+    blob = tmp_path.joinpath("blobs", *top["digest"].split(":"))
+    aws.faults.content(json.loads(blob.read_bytes())["layers"][0]["digest"], "gone")
+    assert [f.id for f in verify(there, POLICY).errors] == ["layer-missing"]
+
+
+def test_a_download_that_breaks_off_is_a_fault_without_its_secret(
+    aws: LocalAws, image: Callable[..., EcrImage], tmp_path: Path
+) -> None:
+    there = image(lambda layout: layout.image(), patience=1)
+    (top,) = json.loads(tmp_path.joinpath("index.json").read_text())["manifests"]
+    blob = tmp_path.joinpath("blobs", *top["digest"].split(":"))
+    aws.faults.content(json.loads(blob.read_bytes())["config"]["digest"], "truncated")
+    with pytest.raises(Fault, match="The download of sha256:") as fault:
+        verify(there, POLICY)
+    assert "X-Amz-Signature" not in str(fault.value)
+
+
+def test_an_archived_image_is_a_finding(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
+    there = image(lambda layout: layout.image())
+    client: Any = aws.client("ecr")
+    client.update_image_storage_class(repositoryName="source", imageId=there._id, targetStorageClass="ARCHIVE")
+    assert [f.id for f in verify(there, POLICY).errors] == ["image-archived"]
