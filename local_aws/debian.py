@@ -15,9 +15,10 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-LOCAL = Path(__file__).resolve().parent.parent / ".local"
-# The names under which a machine may have its own release, where not under the codename.
-_RELEASES = ("stable", "oldstable", "oldoldstable", "testing", "unstable", "sid")
+from local_aws.toolchain import LOCAL
+
+# The names under which a mirror of Debian may stand in this machine's sources, where not under its codename.
+_RELEASES = ("stable", "testing", "unstable", "oldstable", "forky", "trixie", "bookworm", "bullseye", "sid")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -128,7 +129,7 @@ class _Apt:
         own = next((name for name in (codename, *_RELEASES) if name in sites), None)
         if own is None:
             raise DebianError(
-                f"This machine's apt has no source for {codename}, its own release: "
+                f"This machine's apt has no source for {codename} or any other release of Debian: "
                 "add Debian's mirror to /etc/apt/sources.list.d."
             )
         if not _KEYRING.exists():
@@ -142,7 +143,9 @@ class _Apt:
             sources.append(f"deb [signed-by={_KEYRING}] {security} {suite}-security main")
         (self._state / "sources.list").write_text("\n".join(sources) + "\n")
         (self._state / "status").write_text("")
+        architecture = run(["dpkg", "--print-architecture"]).strip()
         # A file, for #clear is not possible with -o: what the machine hooks on to its own updates stays out.
+        # With /bin/false for dpkg, no slip of an option can ever install anything on this machine.
         (self._state / "apt.conf").write_text(
             f'''#clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
@@ -160,6 +163,9 @@ APT::Sandbox::User "root";
 APT::Default-Release "";
 Acquire::Languages "none";
 Acquire::Retries "3";
+APT::Architecture "{architecture}";
+APT::Architectures "{architecture}";
+Dir::Bin::dpkg "/bin/false";
 '''
         )
         with locked(self._state / "lock"):

@@ -1,4 +1,4 @@
-"""A Docker engine for the demo and the tests: this machine's own where one runs, else one of Debian's packages.
+"""A Docker engine for the demo and the tests: this machine's own where one runs, else one from Debian's packages.
 
 Docker from Debian's packages is not installed: it is unpacked under `.local/`, runs as root with a bridge of
 its own, changes neither iptables nor the user's Docker configuration, and is gone when the `with` block ends,
@@ -24,6 +24,7 @@ from typing import Literal, TypeVar
 
 from local_aws import debian
 from local_aws.keeper import Keeper, Order
+from local_aws.toolchain import LOCAL
 
 Store = Literal["containerd", "classic"]
 Info = dict[str, object]
@@ -80,20 +81,19 @@ class Engine:
             yield engine
 
     def env(self) -> dict[str, str]:
-        """The environment in which `docker`, and whatever calls it, talks to this engine."""
-        ours = {
+        """What to add to an environment so that `docker`, and the CDK CLI, talk to this engine."""
+        return {
             "DOCKER_HOST": self.host,
             "DOCKER_CONFIG": str(self.config),
             "CDK_DOCKER": str(self.client),
-            "PATH": f"{self.client.parent}{os.pathsep}{os.environ['PATH']}",
         }
-        return {**{key: value for key, value in os.environ.items() if not _steers_docker(key)}, **ours}
 
     def docker(self, *arguments: str, env: dict[str, str] | None = None, stdin: bytes = b"") -> str:
         """Run `docker` with `arguments` and return what it printed. Raises `EngineError` with its words."""
+        inherited = {key: value for key, value in os.environ.items() if not _steers_docker(key)}
         done = subprocess.run(
             [str(self.client), *arguments],
-            env={**self.env(), **(env or {})},
+            env={**inherited, **self.env(), **(env or {})},
             input=stdin,
             capture_output=True,
         )
@@ -110,9 +110,7 @@ def _steers_docker(variable: str) -> bool:
 def _describe(client: Path, env: dict[str, str]) -> Info | None:
     """What `docker info` says, or None where no engine answers."""
     try:
-        done = subprocess.run(
-            [str(client), "info", "--format", "{{json .}}"], env=env, capture_output=True, timeout=20
-        )
+        done = subprocess.run([str(client), "info", "--format", "{{json .}}"], env=env, capture_output=True, timeout=20)
         info = json.loads(done.stdout or b"{}")
     except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError):
         return None
@@ -221,7 +219,7 @@ def own_data_root(name: str) -> Iterator[tuple[Path, int]]:
 
     Whoever inherits the lock's descriptor goes on holding it.
     """
-    parent = debian.LOCAL / "engine"
+    parent = LOCAL / "engine"
     parent.mkdir(parents=True, exist_ok=True)
     for number in range(1, 100):
         data = parent / (name if number == 1 else f"{name}-{number}")

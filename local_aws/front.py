@@ -7,10 +7,9 @@ import json
 import re
 import time
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qs
 
-from local_aws.account import REGION
+from local_aws.account import ACCOUNT, REGION
 from local_aws.asgi import (
     App,
     BodyTooLarge,
@@ -145,8 +144,8 @@ class Front:
             theirs = await call(self._inner, request.scope, body)
             if not ours:
                 return _with_our_address(theirs, base)
-            if _is_denial(theirs):
-                return theirs
+            if error := _denial(theirs):
+                return _with_resource(error, body, identity.region)
         return await self._ecr.answer(action, body, base)
 
     async def _control(self, request: Request) -> Response:
@@ -208,12 +207,21 @@ def _is_api_call(request: Request) -> bool:
     return request.method == "POST" and request.path == "/"
 
 
-def _is_denial(response: Response) -> bool:
+def _denial(response: Response) -> dict[str, str]:
+    """The error by which ministack turned the caller away; empty when it did not."""
     if response.status < 400:
-        return False
+        return {}
     assert isinstance(response.body, bytes)
-    error: dict[str, Any] = json.loads(response.body)
-    return str(error.get("__type", "")).rpartition("#")[2] in _DENIALS
+    error: dict[str, str] = json.loads(response.body)
+    return error if error.get("__type", "").rpartition("#")[2] in _DENIALS else {}
+
+
+def _with_resource(error: dict[str, str], body: bytes, region: str) -> Response:
+    """A denial as ECR words it; ministack's does not name the resource."""
+    name = json.loads(body or b"{}").get("repositoryName")
+    arn = f"arn:aws:ecr:{region}:{ACCOUNT}:repository/{name}" if name else "*"
+    message = error.get("message") or error.get("Message", "")
+    return error_response(400, error["__type"], message.replace(" because ", f" on resource: {arn} because "))
 
 
 def _with_our_address(response: Response, base: str) -> Response:

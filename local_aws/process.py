@@ -105,9 +105,10 @@ class LocalAws:
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, folder: Path, toolchain: Toolchain) -> None:
         self._process, self._folder, self._toolchain = process, folder, toolchain
-        self.port = port
+        self.port, self.pid = port, process.pid
         self.endpoint = f"http://127.0.0.1:{port}"
         self.registry = f"localhost:{port}"
+        self._clients: dict[str, Any] = {}
         self._control = _Control(self.endpoint)
         self.faults = FaultControl(self._control)
 
@@ -175,13 +176,15 @@ class LocalAws:
         }
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the account's root."""
+        """The boto3 client of a service, as the account's root; without retries, so that faults show."""
         import boto3
         from botocore.config import Config
 
-        session: Any = boto3.Session(ACCOUNT, "local", region_name=REGION)
-        config = Config(proxies={}, retries={"max_attempts": 1})
-        return session.client(service, endpoint_url=self.endpoint, config=config)
+        if service not in self._clients:
+            session: Any = boto3.Session(ACCOUNT, "local", region_name=REGION)
+            config = Config(proxies={}, retries={"total_max_attempts": 1})
+            self._clients[service] = session.client(service, endpoint_url=self.endpoint, config=config)
+        return self._clients[service]
 
     def cdk(
         self,

@@ -103,7 +103,7 @@ async def _serve(state: Path, auth: bool, port: int, sockets: list[socket.socket
     config = Config()
     config.bind = [f"fd://{listening.fileno()}" for listening in sockets]
     config.keep_alive_timeout = 75
-    config.graceful_timeout = 2
+    config.graceful_timeout = 0.2
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

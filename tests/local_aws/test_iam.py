@@ -1,0 +1,130 @@
+"""With IAM enforced, a role may do what its policy allows, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws import ACCOUNT, REGION, LocalAws
+
+DIGEST = "sha256:" + "0" * 64
+NAME = "guarded"
+ARN = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{NAME}"
+TAGGED = {"imageTag": "a"}
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "DescribeImages": ("describe_images", {}),
+    "BatchGetImage": ("batch_get_image", {"imageIds": [TAGGED]}),
+    "BatchCheckLayerAvailability": ("batch_check_layer_availability", {"layerDigests": [DIGEST]}),
+    "BatchDeleteImage": ("batch_delete_image", {"imageIds": [TAGGED]}),
+    "ListImages": ("list_images", {}),
+    "UpdateImageStorageClass": (
+        "update_image_storage_class",
+        {"imageId": TAGGED, "targetStorageClass": "ARCHIVE"},
+    ),
+    "GetDownloadUrlForLayer": ("get_download_url_for_layer", {"layerDigest": DIGEST}),
+}
+
+_names = (f"role-{number}" for number in itertools.count())
+
+ClientOf = Callable[[str, "list[dict[str, Any]]"], Any]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _repository(secured: LocalAws) -> None:
+    secured.client("ecr").create_repository(repositoryName=NAME)
+
+
+@pytest.fixture(scope="module")
+def client(secured: LocalAws) -> ClientOf:
+    """A client of a service with the credentials of a role that has these permissions."""
+    iam, sts = secured.client("iam"), secured.client("sts")
+
+    def make(service: str, statements: list[dict[str, Any]]) -> Any:
+        name = next(_names)
+        trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document([trust]))["Role"]["Arn"]
+        iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=_document(statements))
+        given = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        session: Any = boto3.Session(
+            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=REGION
+        )
+        return session.client(service, endpoint_url=secured.endpoint)
+
+    return make
+
+
+def _document(statements: list[dict[str, Any]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def _allow(*actions: str, resource: str = ARN) -> list[dict[str, Any]]:
+    return [{"Effect": "Allow", "Action": list(actions), "Resource": resource}]
+
+
+def _error(client: Any, action: str) -> tuple[str, str]:
+    """Code and message of the error that a call raises; empty when it raises none."""
+    method, arguments = CALLS[action]
+    try:
+        getattr(client, method)(repositoryName=NAME, **arguments)
+    except ClientError as error:
+        return error.response["Error"]["Code"], error.response["Error"]["Message"]
+    return "", ""
+
+
+@pytest.mark.parametrize("action", CALLS)
+def test_an_action_that_the_role_allows_on_the_repository_is_answered(client: ClientOf, action: str) -> None:
+    code, _ = _error(client("ecr", _allow(f"ecr:{action}")), action)
+    assert code in ("", "ImageNotFoundException", "LayersNotFoundException")  # there is no image in it
+
+
+@pytest.mark.parametrize("action", CALLS)
+def test_an_action_that_the_role_lacks_is_denied_in_awss_words(client: ClientOf, action: str) -> None:
+    others = [f"ecr:{other}" for other in CALLS if other != action]
+    code, message = _error(client("ecr", _allow(*others)), action)
+    assert code == "AccessDeniedException"
+    assert message.endswith(
+        f"is not authorized to perform: ecr:{action} on resource: {ARN} "
+        f"because no identity-based policy allows the ecr:{action} action"
+    )
+
+
+@pytest.mark.parametrize("action", CALLS)
+def test_an_action_that_the_role_allows_on_another_repository_is_denied(client: ClientOf, action: str) -> None:
+    code, _ = _error(client("ecr", _allow(f"ecr:{action}", resource=f"{ARN}-other")), action)
+    assert code == "AccessDeniedException"
+
+
+def test_describing_a_stack_needs_its_permission_on_that_stack(
+    secured: LocalAws, client: ClientOf, deploy: Any
+) -> None:
+    arn = deploy(secured).requests[0]["stack_id"]
+    name = arn.split("/")[1]
+    any_of_the_name = f"{arn.rpartition('/')[0]}/*"
+    action = "cloudformation:DescribeStacks"
+    # By its name, AWS asks for permission on any stack of that name.
+    for reference, resource in ((arn, arn), (arn, any_of_the_name), (name, any_of_the_name)):
+        allowed = client("cloudformation", _allow(action, resource=resource))
+        assert allowed.describe_stacks(StackName=reference)["Stacks"][0]["StackId"] == arn
+    other = client("cloudformation", _allow(action, resource=arn.replace(name, "other")))
+    for reference in (arn, name):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            other.describe_stacks(StackName=reference)
+
+
+def test_a_function_has_its_roles_permissions(secured: LocalAws, deploy: Any) -> None:
+    method, arguments = CALLS["ListImages"]
+    properties = {"Calls": json.dumps([["ecr", method, {"repositoryName": NAME, **arguments}]])}
+    assert deploy(secured, properties, _allow("ecr:ListImages")).status == "CREATE_COMPLETE"
+    assert "AccessDeniedException" in deploy(secured, properties, _allow("ecr:DescribeImages")).reason
+
+
+def test_a_stranger_is_turned_away_by_ecr(secured: LocalAws) -> None:
+    stranger: Any = boto3.Session("AKIAIOSFODNN7EXAMPLE", "wrong", region_name=REGION)
+    with pytest.raises(ClientError, match="security token included in the request is invalid"):
+        stranger.client("ecr", endpoint_url=secured.endpoint).describe_images(repositoryName=NAME)

@@ -1,0 +1,108 @@
+"""The local AWS starts on loopback only, leaves nothing behind, and keeps away from the user's own settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from local_aws import LocalAws
+from local_aws.toolchain import ROOT, install
+
+_STARTED_AND_LEFT = """
+import os, signal, sys
+from local_aws import LocalAws
+with LocalAws.start() as aws:
+    aws.client("sts").get_caller_identity()
+    print(aws.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _leftovers() -> set[str]:
+    return {
+        path.name for path in Path(tempfile.gettempdir()).glob("*") if path.name.startswith(("ministack", "local-aws"))
+    }
+
+
+def test_it_listens_on_loopback_only(aws: LocalAws) -> None:
+    for address in ("127.0.0.1", "::1"):
+        socket.create_connection((address, aws.port), timeout=5).close()
+    listening = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            address, _, port = line.split()[1].partition(":")
+            if int(port, 16) == aws.port and line.split()[3] == "0A":
+                listening.add(address)
+    assert listening == {"0100007F", "00000000000000000000000001000000"}
+
+
+def test_nothing_is_left_after_it_stops() -> None:
+    before = _leftovers()
+    with LocalAws.start() as aws:
+        pid = aws.pid
+        assert _alive(pid)
+    assert not _alive(pid)
+    assert _leftovers() <= before
+
+
+def test_it_ends_when_whoever_started_it_is_killed() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", _STARTED_AND_LEFT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    pid = int(done.stdout)
+    deadline = time.monotonic() + 15
+    while _alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(pid)
+
+
+def test_its_environment_has_nothing_of_the_users_aws(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "secret")
+    monkeypatch.setenv("DOCKER_CONFIG", "/home/user/.docker")
+    environment = aws.env()
+    assert "AWS_PROFILE" not in environment
+    assert "secret" not in environment.values()
+    assert environment["DOCKER_CONFIG"] != "/home/user/.docker"
+    assert not Path(environment["AWS_CONFIG_FILE"]).exists()
+
+
+def test_the_tools_are_installed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    install()
+    capsys.readouterr()
+    started = time.monotonic()
+    toolchain = install()
+    assert capsys.readouterr().out == ""
+    assert time.monotonic() - started < 1
+    version = subprocess.run([toolchain.node_bin / "node", "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("v24.")
+
+
+def test_the_cdk_cli_comes_from_the_lock_file() -> None:
+    lock = json.loads((ROOT / "local_aws" / "package-lock.json").read_text())
+    pinned = lock["packages"]["node_modules/aws-cdk"]["version"]
+    installed = json.loads((ROOT / ".local" / "cdk" / "node_modules" / "aws-cdk" / "package.json").read_text())
+    assert installed["version"] == pinned

@@ -1,0 +1,134 @@
+"""The registry speaks the OCI distribution protocol as ECR does."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urljoin
+
+from local_aws import LocalAws
+from tests.local_aws.helpers import OCI_MANIFEST, Pushed, digest_of, http
+
+
+def test_a_blob_arrives_in_pieces(repository: Pushed) -> None:
+    data = os.urandom(100_000)
+    started = http("POST", f"{repository.v2}/blobs/uploads/", b"")
+    assert started.status == 202
+    location = urljoin(repository.v2, started.headers["Location"])
+    assert http("PATCH", location, data[:60_000]).headers["Range"] == "0-59999"
+    out_of_order = http("PATCH", location, b"x", Content_Range="70000-70000")
+    assert (out_of_order.status, out_of_order.headers["Range"]) == (416, "0-59999")
+    assert http("GET", location).headers["Range"] == "0-59999"
+    assert http("PATCH", location, data[60_000:90_000], Content_Range="60000-89999").status == 202
+    assert http("PUT", f"{location}?digest={digest_of(data)}", data[90_000:]).status == 201
+    head = http("HEAD", f"{repository.v2}/blobs/{digest_of(data)}")
+    assert (head.status, head.headers["Content-Length"]) == (200, "100000")
+
+
+def test_a_blob_whose_bytes_are_not_its_digests_is_refused(repository: Pushed) -> None:
+    answer = http("POST", f"{repository.v2}/blobs/uploads/?digest={digest_of(b'other')}", b"bytes")
+    assert (answer.status, json.loads(answer.body)["errors"][0]["code"]) == (400, "DIGEST_INVALID")
+    assert http("HEAD", f"{repository.v2}/blobs/{digest_of(b'bytes')}").status == 404
+
+
+def test_a_blob_is_fetched_through_a_signed_url(repository: Pushed) -> None:
+    digest = repository.blob(b"layer")
+    redirect = http("GET", f"{repository.v2}/blobs/{digest}")
+    assert redirect.status == 307
+    assert http("GET", redirect.headers["Location"]).body == b"layer"
+
+
+def test_a_blob_is_mounted_from_another_repository(repository: Pushed) -> None:
+    digest = repository.blob(b"layer")
+    other = Pushed(repository.aws, f"{repository.name}-other")
+    repository.aws.client("ecr").create_repository(repositoryName=other.name)
+    assert http("HEAD", f"{other.v2}/blobs/{digest}").status == 404
+    mount = f"{other.v2}/blobs/uploads/?mount={digest}&from={repository.name}"
+    assert http("POST", mount, b"").status == 201
+    assert http("HEAD", f"{other.v2}/blobs/{digest}").status == 200
+
+
+def test_a_manifest_is_kept_with_its_type_and_found_by_tag_and_digest(repository: Pushed) -> None:
+    digest = repository.image("a")
+    by_tag, by_digest = (http("GET", f"{repository.v2}/manifests/{reference}") for reference in ("a", digest))
+    assert by_tag.body == by_digest.body
+    assert digest_of(by_tag.body) == digest == by_tag.headers["Docker-Content-Digest"]
+    head = http("HEAD", f"{repository.v2}/manifests/a")
+    assert (head.headers["Content-Type"], head.headers["Content-Length"]) == (OCI_MANIFEST, str(len(by_tag.body)))
+    assert http("HEAD", f"{repository.v2}/manifests/absent").status == 404
+
+
+def test_a_manifest_needs_its_blobs_and_its_digest(repository: Pushed) -> None:
+    content = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "layers": [
+            {"mediaType": "application/x", "digest": digest_of(b"absent"), "size": 6},
+        ],
+    }
+    assert repository.manifest(content, "a").status == 404
+    assert repository.manifest({**content, "layers": []}, digest_of(b"other")).status == 400
+    assert repository.manifest({**content, "layers": []}, "a").status == 201
+
+
+def test_what_a_manifest_says_of_its_layers_is_not_looked_at(repository: Pushed) -> None:
+    blob = {"digest": repository.blob(b"no tar at all"), "size": 99, "mediaType": "application/vnd.in-toto+json"}
+    config = {"digest": repository.blob(b"{}"), "size": 2, "mediaType": "application/vnd.oci.image.config.v1+json"}
+    content = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [blob]}
+    assert repository.manifest(content, "a").status == 201
+
+
+def test_tags_are_listed_in_pages_and_deleted(repository: Pushed) -> None:
+    for tag in ("a", "b", "c"):
+        repository.image(tag)
+    first = http("GET", f"{repository.v2}/tags/list?n=2")
+    assert json.loads(first.body) == {"name": repository.name, "tags": ["a", "b"]}
+    following = urljoin(repository.v2, first.headers["Link"].partition(">")[0].removeprefix("<"))
+    assert json.loads(http("GET", following).body)["tags"] == ["c"]
+    assert http("DELETE", f"{repository.v2}/manifests/a").status == 202
+    assert json.loads(http("GET", f"{repository.v2}/tags/list").body)["tags"] == ["b", "c"]
+
+
+def test_an_unknown_repository_is_not_made_by_a_push(aws: LocalAws) -> None:
+    answer = http("POST", f"{aws.endpoint}/v2/absent/blobs/uploads/", b"")
+    assert (answer.status, json.loads(answer.body)["errors"][0]["code"]) == (404, "NAME_UNKNOWN")
+
+
+def test_with_iam_on_the_registry_asks_for_ecrs_token(secured: LocalAws) -> None:
+    ping = f"{secured.endpoint}/v2/"
+    challenged = http("GET", ping)
+    assert challenged.status == 401
+    assert challenged.headers["WWW-Authenticate"].startswith("Basic realm=")
+    wrong = base64.b64encode(b"AWS:wrong").decode()
+    assert http("GET", ping, Authorization=f"Basic {wrong}").status == 401
+    token = secured.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    assert http("GET", ping, Authorization=f"Basic {token}").status == 200
+
+
+def test_a_large_blob_goes_through_in_bounded_memory(repository: Pushed) -> None:
+    size = 300 * 1024 * 1024
+    started = http("POST", f"{repository.v2}/blobs/uploads/", b"")
+    location = urljoin(repository.v2, started.headers["Location"])
+    piece = os.urandom(1024 * 1024)
+    digest = hashlib.sha256()
+    before = _peak_memory(repository.aws)
+    connection = HTTPConnection("127.0.0.1", repository.aws.port, timeout=60)
+    for _ in range(size // len(piece)):
+        digest.update(piece)
+    name = f"sha256:{digest.hexdigest()}"
+    pieces = (piece for _ in range(size // len(piece)))
+    path = f"{location.removeprefix(repository.aws.endpoint)}?digest={name}"
+    connection.request("PUT", path, body=pieces, headers={"Content-Length": str(size)})
+    assert connection.getresponse().status == 201
+    connection.close()
+    assert _peak_memory(repository.aws) - before < 64 * 1024 * 1024
+
+
+def _peak_memory(aws: LocalAws) -> int:
+    """Bytes that the server has used at most."""
+    status = Path(f"/proc/{aws.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
