@@ -1,0 +1,54 @@
+# Everything that is fetched or made lies under .local/; nothing is installed on the machine.
+PYTHON ?= python3
+BIN := .local/venv/bin
+UV := $(or $(shell command -v uv),.local/uv/bin/uv)
+
+.PHONY: help demo test unit deploy lint integ engines incidents bench wheel clean
+
+help:  ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .local/venv/.stamp  ## the main job on an AWS on this machine: good deploys, and broken images refused
+	$(BIN)/python -m local_aws.demo
+
+test: .local/venv/.stamp  ## all tests: unit, and real deploys on an AWS on this machine
+	$(BIN)/python -m pytest
+
+unit: .local/venv/.stamp  ## the pure tests only
+	$(BIN)/python -m pytest tests/unit tests/corpus
+
+deploy: .local/venv/.stamp  ## the real deploys only
+	$(BIN)/python -m pytest tests/deploy tests/local_aws
+
+lint: .local/venv/.stamp  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+integ: .local/venv/.stamp  ## the journey on your own AWS account; costs cents, cleans up after itself
+	$(BIN)/python -m tests.integ
+
+engines: .local/venv/.stamp  ## compare verdicts with real containerd and dockerd (root, Debian)
+	$(BIN)/python -m tests.engines
+
+incidents: .local/venv/.stamp  ## both incidents with real tools, side by side (root, Debian)
+	$(BIN)/python -m tests.incidents
+
+bench: .local/venv/.stamp  ## measure, side by side with others' tools
+	$(BIN)/python -m benchmarks
+
+wheel: .local/venv/.stamp  ## build the wheel into dist/
+	$(BIN)/python -m build --wheel --installer uv --outdir dist .
+
+clean:  ## remove what the commands above made
+	rm -rf .local dist cdk.out
+
+.local/uv/bin/uv:
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || apt-get install -qq -y python3-pip || \
+		{ echo "pip is missing: install it for $(PYTHON) (Debian: apt-get install python3-pip)" >&2; exit 1; }
+	$(PYTHON) -m pip install --quiet --target .local/uv uv
+
+.local/venv/.stamp: pyproject.toml requirements/dev.txt | $(filter .local/%,$(UV))
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) .local/venv
+	$(UV) pip install --quiet --python $(BIN)/python --requirement requirements/dev.txt --editable '.[cli,dev]'
+	@touch $@

@@ -1,0 +1,221 @@
+"""What an image is judged by, one sentence at a time. The corpus holds the same against real engines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_verifier import media_types
+from image_verifier.findings import Report, Severity
+from image_verifier.image import Platform, sha256
+from image_verifier.policy import Policy
+from image_verifier.verify import verify
+
+from tests.unit.images import GZIP, Layout
+
+AMD64 = {"os": "linux", "architecture": "amd64"}
+ARM64 = {"os": "linux", "architecture": "arm64"}
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path)
+
+
+def judged(layout: Layout, top: dict[str, Any], *runs_on: str, **policy: Any) -> Report:
+    asked = {"platform": Platform.parse("linux/amd64"), **policy}
+    return verify(layout.source(top), Policy(runs_on or ("fargate",), **asked))
+
+
+def ids(report: Report) -> list[str]:
+    return [finding.id for finding in report.errors]
+
+
+@pytest.mark.parametrize("runtime", ["fargate", "ecs-ec2", "lambda"])
+@pytest.mark.parametrize("schema_2", [False, True])
+def test_a_plain_image_passes(layout: Layout, runtime: str, schema_2: bool) -> None:
+    report = judged(layout, layout.image(schema_2=schema_2), runtime)
+    assert report.findings == ()
+
+
+def test_a_tag_on_an_attestation_is_named_as_one(layout: Layout) -> None:
+    report = judged(layout, layout.attestation(), "fargate", "ecs-ec2", "lambda")
+    assert ids(report) == ["not-an-image"] * 3
+    assert all("build attestation" in finding.message for finding in report.errors)
+    assert "no processor for media-type" in report.errors[0].runtime_error
+    assert report.errors[1].runtime_error == "CannotPullContainerError: unsupported media type " + media_types.IN_TOTO
+    assert "UnsupportedImageLayerDetected" in report.errors[2].runtime_error
+
+
+def test_an_attestation_in_its_new_form_is_named_as_one(layout: Layout) -> None:
+    top = layout.image(
+        layer_types=(media_types.IN_TOTO,),
+        manifest={
+            "artifactType": "application/vnd.docker.attestation.manifest.v1+json",
+            "config": layout.descriptor(media_types.OCI_EMPTY, b"{}"),
+        },
+    )
+    (finding,) = judged(layout, top).errors
+    assert "build attestation" in finding.message
+
+
+def test_an_artifact_type_on_a_real_image_does_no_harm(layout: Layout) -> None:
+    top = layout.image(manifest={"artifactType": "application/vnd.docker.attestation.manifest.v1+json"})
+    assert judged(layout, top, "fargate", "ecs-ec2").verdict == "pass"
+
+
+def test_docker_zstd_layers_fail_on_fargate_with_the_numbers_that_users_saw(layout: Layout) -> None:
+    gzip, zstd = media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD
+    top = layout.image(layer_types=(*[gzip] * 3, *[zstd] * 12), schema_2=True)
+    (finding,) = judged(layout, top).errors
+    assert finding.id == "layer-type-unsupported"
+    assert "number of layers and diffIDs don't match: 3 != 15" in finding.runtime_error
+    assert judged(layout, top, "ecs-ec2").verdict == "pass"
+
+
+def test_zstd_layers_of_an_oci_image_pass_on_fargate_and_are_a_warning_for_lambda(layout: Layout) -> None:
+    top = layout.image(layer_types=(GZIP, media_types.OCI_LAYER + "+zstd"))
+    assert judged(layout, top).findings == ()
+    (warning,) = judged(layout, top, "lambda").findings
+    assert (warning.id, warning.severity) == ("layer-type-doubtful", Severity.WARNING)
+
+
+def test_an_index_with_an_attestation_beside_the_image_passes_but_not_for_lambda(layout: Layout) -> None:
+    unknown = {"os": "unknown", "architecture": "unknown"}
+    top = layout.index({**layout.image(), "platform": AMD64}, {**layout.attestation(), "platform": unknown})
+    assert judged(layout, top, "fargate", "ecs-ec2").verdict == "pass"
+    assert ids(judged(layout, top, "lambda")) == ["index-not-taken"]
+
+
+def test_an_index_without_the_platform_is_refused_with_what_it_holds(layout: Layout) -> None:
+    top = layout.index({**layout.image(config=ARM64), "platform": ARM64})
+    (finding,) = judged(layout, top).errors
+    assert finding.id == "platform-missing"
+    assert finding.found == "linux/arm64"
+
+
+def test_the_best_child_of_an_index_is_judged_and_not_the_first(layout: Layout) -> None:
+    i386 = {"os": "linux", "architecture": "386"}
+    broken = {**layout.attestation(), "platform": i386}
+    assert judged(layout, layout.index(broken, {**layout.image(), "platform": AMD64})).verdict == "pass"
+
+
+def test_an_image_for_another_architecture_is_refused(layout: Layout) -> None:
+    (finding,) = judged(layout, layout.image(config=ARM64)).errors
+    assert finding.id == "platform-mismatch"
+    assert (finding.expected, finding.found) == ("linux/amd64", "linux/arm64")
+    assert judged(layout, layout.image(config=ARM64), platform=Platform.parse("linux/arm64")).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("config", "finding"),
+    [
+        ({"rootfs": {"type": "layers", "diff_ids": []}}, "diff-ids-count"),
+        ({"rootfs": None}, "rootfs-missing"),
+        ({"created": "yesterday"}, "config-unreadable"),
+        ({"config": {"Cmd": "/file0"}}, "config-unreadable"),
+        ({"config": {}}, "no-command"),
+        ({"config": {"Cmd": ["x"], "WorkingDir": "app"}}, "working-dir-relative"),
+        ({"os": "windows"}, "platform-mismatch"),
+    ],
+)
+def test_a_broken_config_is_refused_for_what_is_wrong_in_it(
+    layout: Layout, config: dict[str, Any], finding: str
+) -> None:
+    assert ids(judged(layout, layout.image(config=config))) == [finding]
+
+
+def test_a_command_that_is_a_string_is_taken_by_dockerd(layout: Layout) -> None:
+    assert judged(layout, layout.image(config={"config": {"Cmd": "/file0"}}), "ecs-ec2").verdict == "pass"
+
+
+def test_a_diff_id_that_is_the_digest_of_the_compressed_layer_is_refused(layout: Layout) -> None:
+    manifest = json.loads(_content(layout, layout.image()))
+    wrong = {"rootfs": {"type": "layers", "diff_ids": [manifest["layers"][0]["digest"]]}}
+    assert ids(judged(layout, layout.image(config=wrong), "fargate", "ecs-ec2", "lambda")) == ["diff-id-wrong"] * 3
+
+
+def test_a_plain_tar_under_a_gzip_label_passes(layout: Layout) -> None:
+    tar = b"\0" * 10240
+    config = {"rootfs": {"type": "layers", "diff_ids": [sha256(tar)]}}
+    top = layout.image(config=config, manifest={"layers": [layout.descriptor(GZIP, tar)]})
+    assert judged(layout, top, "fargate", "ecs-ec2").verdict == "pass"
+
+
+def test_one_blob_with_two_diff_ids_is_refused(layout: Layout) -> None:
+    tar = b"\0" * 10240
+    layers = [layout.descriptor(GZIP, tar)] * 2
+    config = {"rootfs": {"type": "layers", "diff_ids": [sha256(tar), sha256(b"other")]}}
+    assert ids(judged(layout, layout.image(config=config, manifest={"layers": layers}))) == ["diff-id-wrong"]
+
+
+def test_a_layer_of_another_size_than_declared_is_refused_where_the_engine_looks(layout: Layout) -> None:
+    top = layout.image(layers={"size": 1})
+    assert ids(judged(layout, top, "fargate")) == ["layer-size-mismatch"]
+    assert judged(layout, top, "ecs-ec2").verdict == "pass"
+
+
+def test_a_layer_that_is_not_there_is_refused(layout: Layout) -> None:
+    digest = json.loads(_content(layout, layout.image()))["layers"][0]["digest"]
+    layout.path.joinpath("blobs", *digest.split(":")).unlink()
+    (top,) = json.loads(layout.path.joinpath("index.json").read_text())["manifests"]
+    assert ids(judged(layout, top, "fargate", "lambda")) == ["layer-missing"] * 2
+
+
+def test_more_than_125_layers_are_too_many_for_dockerd_only(layout: Layout) -> None:
+    top = layout.image(layer_types=(GZIP,) * 126)
+    assert judged(layout, top, "fargate").verdict == "pass"
+    assert ids(judged(layout, top, "ecs-ec2")) == ["too-many-layers"]
+
+
+def test_the_size_must_lie_within_the_policy(layout: Layout) -> None:
+    top = layout.image()
+    assert ids(judged(layout, top, min_size=1_000_000)) == ["image-too-small"]
+    assert ids(judged(layout, top, max_size=10)) == ["image-too-large"]
+    assert judged(layout, top, min_size=10, max_size=1_000_000).verdict == "pass"
+
+
+def test_all_findings_are_told_at_once(layout: Layout) -> None:
+    top = layout.image(config={**ARM64, "config": {"WorkingDir": "app"}}, layers={"size": 1})
+    assert sorted(ids(judged(layout, top, max_size=10))) == [
+        "image-too-large",
+        "layer-size-mismatch",
+        "no-command",
+        "platform-mismatch",
+        "working-dir-relative",
+    ]
+
+
+def test_an_equal_finding_names_all_its_runtimes_once(layout: Layout) -> None:
+    (finding,) = judged(layout, layout.image(config={"config": {"Cmd": ["x"], "WorkingDir": "a"}}), "fargate").errors
+    assert finding.runs_on == ("fargate",)
+    report = judged(layout, layout.image(), "fargate", "lambda", min_size=10**6)
+    assert [f.runs_on for f in report.errors] == [("fargate", "lambda")]
+
+
+def test_an_acknowledged_finding_does_not_refuse_and_keeps_its_reason(layout: Layout) -> None:
+    report = judged(layout, layout.image(config={"config": {}}), acknowledge={"no-command": "the task gives it"})
+    assert report.verdict == "pass"
+    assert report.findings[0].acknowledged == "the task gives it"
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ({"runs_on": ()}, "runs_on is empty: name at least one of fargate"),
+        ({"runs_on": ("mars",)}, "runs_on names 'mars', which is not a runtime: write one of fargate"),
+        ({"platform": Platform.parse("windows/amd64")}, "ECS on Fargate cannot run windows/amd64: write linux/amd64"),
+        ({"min_size": 2, "max_size": 1}, r"min_size \(2 bytes\) is above max_size \(1 bytes\)"),
+        ({"min_size": -1}, "write a size of 0 or more"),
+    ],
+)
+def test_a_policy_that_no_image_can_meet_is_an_error_that_says_what_to_write(policy: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Policy(**{"runs_on": ("fargate",), "platform": Platform.parse("linux/amd64"), **policy})
+
+
+def _content(layout: Layout, descriptor: dict[str, Any]) -> bytes:
+    layout.source(descriptor)
+    return layout.path.joinpath("blobs", *descriptor["digest"].split(":")).read_bytes()
