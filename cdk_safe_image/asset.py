@@ -1,0 +1,251 @@
+"""`SafeDockerImageAsset`: a drop-in for `DockerImageAsset` whose image is built not to break, and verified."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aws_cdk import Annotations, IgnoreMode, Size, Stack, SymlinkFollowMode
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from . import build
+from .options import Gate, GateValue, Pin, PinValue, RunsOnValue, policy
+from .verification import ImageVerification
+from .verifier import ImageVerifier
+
+# The first CLI that builds without attestations. https://github.com/aws/aws-cdk/issues/30258
+_CLI_WITHOUT_ATTESTATIONS: Final = (2, 179, 0)
+
+
+class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
+    """A `DockerImageAsset` that ECS, Fargate or Lambda can pull and start, or that fails its own deploy.
+
+    Its platform is pinned, it is built without attestation and with layer types that every runtime knows, and an
+    `ImageVerification` looks at what was pushed before anything refers to it. `asset_hash` alone is known at synth
+    and waits for nothing.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        directory: str,
+        runs_on: RunsOnValue | Sequence[RunsOnValue] | None = None,
+        min_size: Size | None = None,
+        max_size: Size | None = None,
+        pin: PinValue = Pin.DIGEST,
+        gate: GateValue = Gate.STACK,
+        verifier: ImageVerifier | None = None,
+        asset_name: str | None = None,
+        build_args: Mapping[str, str] | None = None,
+        build_contexts: Mapping[str, str] | None = None,
+        build_secrets: Mapping[str, str] | None = None,
+        build_ssh: str | None = None,
+        cache_disabled: bool | None = None,
+        cache_from: Sequence[ecr_assets.DockerCacheOption | dict[str, Any]] | None = None,
+        cache_to: ecr_assets.DockerCacheOption | dict[str, Any] | None = None,
+        display_name: str | None = None,
+        file: str | None = None,
+        invalidation: ecr_assets.DockerImageAssetInvalidationOptions | dict[str, Any] | None = None,
+        network_mode: ecr_assets.NetworkMode | None = None,
+        outputs: Sequence[str] | None = None,
+        platform: ecr_assets.Platform | None = None,
+        target: str | None = None,
+        extra_hash: str | None = None,
+        exclude: Sequence[str] | None = None,
+        follow_symlinks: SymlinkFollowMode | None = None,
+        ignore_mode: IgnoreMode | None = None,
+    ) -> None:
+        """
+        :param scope: the parent construct.
+        :param id: the construct's id.
+        :param directory: the folder that holds the Dockerfile, and the build's context.
+        :param runs_on: the runtimes that must be able to pull and start the image. Default: Fargate
+        :param min_size: least compressed size of the image. Default: no bound
+        :param max_size: largest compressed size of the image. Default: no bound
+        :param pin: whether `image_uri` names the verified digest or the tag. Default: the digest
+        :param gate: whether every ECS service of the stack, nested ones included, waits for the verification, or
+            only what uses the image. Default: the services of the stack
+        :param verifier: the Lambda that verifies. Default: the one of the stack
+        :param asset_name: identifies the image for the AppStagingSynthesizer. Default: none
+        :param build_args: build arguments. Default: none
+        :param build_contexts: further build contexts, by name. Default: none
+        :param build_secrets: build secrets. Default: none
+        :param build_ssh: SSH agent socket or keys for the build. Default: none
+        :param cache_disabled: build without cache. Default: False
+        :param cache_from: where the build takes its cache from. Default: the builder's own
+        :param cache_to: where the build puts its cache. Default: the builder's own
+        :param display_name: the image's name in the CLI's progress. Default: the construct path in the stack
+        :param file: path of the Dockerfile in the directory. Default: Dockerfile
+        :param invalidation: which of these the asset's hash holds. Default: all, and of the outputs those that
+            are written here
+        :param network_mode: network of the build's RUN commands. Default: the builder's
+        :param outputs: the build's outputs; an empty list passes none. Default: one image without attestation,
+            with OCI media types, and for Lambda with gzip layers; none where CDK_DOCKER is podman
+        :param platform: the platform that the image is built for. Default: linux/amd64
+        :param target: the Dockerfile's stage to build. Default: the last
+        :param extra_hash: what the asset's hash should hold beside the sources. Default: nothing
+        :param exclude: patterns of files that are not part of the context. Default: none
+        :param follow_symlinks: how the context treats symlinks. Default: they are not followed
+        :param ignore_mode: how `exclude` is read. Default: as .dockerignore
+        :raises ValueError: for what cannot be built or met; the message says what to write instead.
+        """
+        path = f"{scope.node.path}/{id}".lstrip("/")
+        platform = platform or ecr_assets.Platform.LINUX_AMD64
+        asked = policy(path, runs_on=runs_on, platform=platform, min_size=min_size, max_size=max_size)
+        _check_dockerfile(path, directory, file)
+        defaults = build.default_outputs(asked.runs_on)
+        hashed = _Hashed.of(invalidation, defaults if outputs is None else list(outputs), extra_hash)
+        passed = build.passed_outputs(defaults) if outputs is None else outputs
+        super().__init__(
+            scope,
+            id,
+            directory=directory,
+            platform=platform,
+            outputs=passed or None,
+            invalidation=hashed.invalidation,
+            extra_hash=hashed.extra_hash,
+            asset_name=asset_name,
+            build_args=build_args,
+            build_contexts=build_contexts,
+            build_secrets=build_secrets,
+            build_ssh=build_ssh,
+            cache_disabled=cache_disabled,
+            cache_from=cache_from,
+            cache_to=cache_to,
+            display_name=display_name,
+            file=file,
+            network_mode=network_mode,
+            target=target,
+            exclude=exclude,
+            follow_symlinks=follow_symlinks,
+            ignore_mode=ignore_mode,
+        )
+        self._warn(outputs)
+        self._verification = ImageVerification(
+            self,
+            "Verification",
+            repository=self.repository,
+            tag=super().image_tag,
+            runs_on=runs_on,
+            platform=platform,
+            min_size=min_size,
+            max_size=max_size,
+            pin=pin,
+            gate=gate,
+            verifier=verifier,
+            # The name that the CLI gives to what it builds, and by which it finds it again.
+            # https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cdk-assets-lib
+            local_image=f"cdkasset-{self.asset_hash}",
+        )
+        self.image_uri = self._verification.image_uri
+
+    @property
+    def verification(self) -> ImageVerification:
+        """The verification of this image."""
+        return self._verification
+
+    @property
+    def image_tag(self) -> str:
+        """The image's tag. Whatever uses it waits for the verification."""
+        return self._verification.image_tag
+
+    @property
+    def image_digest(self) -> str:
+        """The verified digest, `sha256:…`, in the stack of the asset. Whatever uses it waits for the verification.
+
+        It works as `tag_or_digest` too. Where verification is switched off it is the tag.
+        """
+        return self._verification.image_digest
+
+    def container_image(self) -> ecs.ContainerImage:
+        """The image for an ECS container, with the permission to pull it."""
+        return ecs.ContainerImage.from_docker_image_asset(self)
+
+    def docker_image_code(
+        self,
+        *,
+        cmd: Sequence[str] | None = None,
+        entrypoint: Sequence[str] | None = None,
+        working_directory: str | None = None,
+    ) -> lambda_.DockerImageCode:
+        """The image for a `lambda_.DockerImageFunction`.
+
+        :param cmd: instead of the image's CMD. Default: the image's
+        :param entrypoint: instead of the image's ENTRYPOINT. Default: the image's
+        :param working_directory: instead of the image's WORKDIR. Default: the image's
+        """
+        return self._verification.docker_image_code(
+            cmd=cmd, entrypoint=entrypoint, working_directory=working_directory
+        )
+
+    def _warn(self, outputs: Sequence[str] | None) -> None:
+        if outputs and build.may_attest(outputs):
+            Annotations.of(self).add_warning_v2(
+                "cdk-safe-image:outputs-may-attest",
+                f"The outputs {list(outputs)} let the build push a provenance attestation beside the image, which "
+                "can take the image's tag in a repository with immutable tags. Add attestation-inline=false to each.",
+            )
+        version = os.environ.get("CDK_CLI_VERSION", "")
+        if version and _numbers(version) < _CLI_WITHOUT_ATTESTATIONS:
+            Annotations.of(Stack.of(self)).add_warning_v2(
+                "cdk-safe-image:old-cdk-cli",
+                f"CDK CLI {version} lets docker push a provenance attestation beside each image, which can take the "
+                "image's tag in a repository with immutable tags and leaves an image of size 0 that cannot be "
+                "pulled. Images of SafeDockerImageAsset are built without one where the builder is BuildKit. "
+                "Upgrade to aws-cdk 2.179.0 or later.",
+            )
+
+
+@dataclass(frozen=True)
+class _Hashed:
+    """What the asset's hash holds of the build options: `extra_hash` stands for the outputs too."""
+
+    invalidation: ecr_assets.DockerImageAssetInvalidationOptions
+    extra_hash: str
+
+    @classmethod
+    def of(
+        cls,
+        asked: ecr_assets.DockerImageAssetInvalidationOptions | dict[str, Any] | None,
+        outputs: list[str],
+        extra_hash: str | None,
+    ) -> _Hashed:
+        options = (
+            ecr_assets.DockerImageAssetInvalidationOptions(**asked) if isinstance(asked, dict) else asked
+        )
+        names = [] if options is None else list(options._values)
+        chosen = {name: getattr(options, name) for name in names}
+        return cls(
+            ecr_assets.DockerImageAssetInvalidationOptions(
+                **{**chosen, "outputs": False, "extra_hash": True}
+            ),
+            build.extra_hash(
+                outputs if chosen.get("outputs", True) else None,
+                extra_hash if chosen.get("extra_hash", True) else None,
+            ),
+        )
+
+
+def _check_dockerfile(path: str, directory: str, file: str | None) -> None:
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise ValueError(
+            f"{path}: directory is {directory!r}, which is no folder: write the one of the Dockerfile"
+        )
+    if not (folder / (file or "Dockerfile")).is_file():
+        raise ValueError(
+            f"{path}: {directory!r} holds no {file or 'Dockerfile'}: write directory= of the folder that holds it, "
+            "or file= of its path in there"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("-")[0].split()[0].split(".") if part.isdigit())

@@ -1,0 +1,59 @@
+"""How an image is built so that it does not break: the build's outputs, and what of them the asset's hash holds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import Final
+
+# The only thing that `cdk deploy` passes to `docker build` and that drops the provenance attestation, whatever
+# the versions of both (https://github.com/aws/aws-cdk/issues/30258); and OCI types, whose zstd layers every
+# engine knows, as containerd before 2.0 does not know `rootfs.diff.tar.zstd`.
+_NO_ATTESTATION: Final = "attestation-inline=false"
+_DEFAULT: Final = f"type=docker,{_NO_ATTESTATION},oci-mediatypes=true"
+# What a runtime needs beyond that. No source says whether Lambda unpacks zstd layers.
+_RUNTIME_OPTIONS: Final = {"lambda": "compression=gzip,force-compression=true"}
+# `podman build --output` knows `local` and `tar` alone, and podman attaches no attestation.
+# https://docs.podman.io/en/latest/markdown/podman-build.1.html
+_BUILDERS_WITHOUT_OUTPUTS: Final = frozenset({"podman"})
+
+
+def default_outputs(runs_on: Iterable[str]) -> list[str]:
+    """The `outputs` of an image for these runtimes.
+
+    :param runs_on: names of runtimes.
+    """
+    extra = [_RUNTIME_OPTIONS[name] for name in runs_on if name in _RUNTIME_OPTIONS]
+    return [",".join([_DEFAULT, *dict.fromkeys(extra)])]
+
+
+def passed_outputs(defaults: Sequence[str]) -> list[str]:
+    """What of the default outputs can be passed to the builder that `CDK_DOCKER` names.
+
+    :param defaults: outputs that docker understands.
+    """
+    builder = PurePath(os.environ.get("CDK_DOCKER", "docker")).stem.lower()
+    return [] if builder in _BUILDERS_WITHOUT_OUTPUTS else list(defaults)
+
+
+def may_attest(outputs: Iterable[str]) -> bool:
+    """Whether an image that is built with these outputs may be pushed with an attestation.
+
+    :param outputs: as the user wrote them.
+    """
+    return any(_NO_ATTESTATION not in output.replace(" ", "").split(",") for output in outputs)
+
+
+def extra_hash(outputs: Sequence[str] | None, user: str | None) -> str:
+    """What the asset's hash holds beside the context and the other build options.
+
+    The outputs as they are meant, not as one machine's builder can be told them: so two machines agree on the
+    tag, and a change of the defaults builds every image anew. It is never empty, so that the first deploy after
+    the adoption builds anew too, and never meets a tag that an earlier build has left on an attestation.
+
+    :param outputs: as they are meant; None where the user keeps them out of the hash.
+    :param user: the user's own `extra_hash`.
+    """
+    return json.dumps({"cdk-safe-image": {"outputs": outputs}, "user": user}, sort_keys=True)

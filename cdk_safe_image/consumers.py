@@ -1,0 +1,95 @@
+"""What the resource that uses an image says about where it will run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aws_cdk import CfnResource, Stack
+from constructs import IConstruct
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A resource that runs an image.
+
+    :param path: construct path of what the user wrote.
+    :param runs_on: names of the runtimes on which it may run.
+    :param platform: such as `linux/amd64`; None where it does not say.
+    :param said_by: what says so, for messages.
+    :param remedies: how to write a platform there.
+    """
+
+    path: str
+    runs_on: tuple[str, ...]
+    platform: str | None
+    said_by: str
+    remedies: Mapping[str, str]
+
+
+def consumer_at(scope: IConstruct) -> Consumer | None:
+    """The consumer that a token is being resolved for, where it is a resource that runs images.
+
+    :param scope: the resolving scope.
+    """
+    if not isinstance(scope, CfnResource):
+        return None
+    read = _CONSUMERS.get(scope.cfn_resource_type)
+    return read(scope) if read else None
+
+
+def _task_definition(resource: CfnResource) -> Consumer:
+    compatibilities = _resolved(resource, "requires_compatibilities") or []
+    said = _resolved(resource, "runtime_platform") or {}
+    architecture = said.get("cpuArchitecture")
+    family = str(said.get("operatingSystemFamily", "LINUX"))
+    said_by = "its runtime_platform"
+    if architecture is None and "FARGATE" in compatibilities:
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
+        architecture, said_by = "X86_64", "the default of a task definition without runtime_platform"
+    return Consumer(
+        path=_path(resource),
+        runs_on=tuple(_COMPATIBILITIES[name] for name in compatibilities if name in _COMPATIBILITIES),
+        platform=_platform("linux" if family == "LINUX" else "windows", architecture),
+        said_by=said_by,
+        remedies={platform: _RUNTIME_PLATFORM.format(name) for platform, name in _NAMES.items()},
+    )
+
+
+def _function(resource: CfnResource) -> Consumer:
+    architectures = _resolved(resource, "architectures")
+    return Consumer(
+        path=_path(resource),
+        runs_on=("lambda",),
+        platform=_platform("linux", architectures[0] if architectures else "x86_64"),
+        said_by="its architecture" if architectures else "the default of a function without architecture",
+        remedies={platform: f"architecture=lambda_.Architecture.{name}" for platform, name in _NAMES.items()},
+    )
+
+
+_CONSUMERS: Final[Mapping[str, Callable[[CfnResource], Consumer]]] = {
+    "AWS::ECS::TaskDefinition": _task_definition,
+    "AWS::Lambda::Function": _function,
+}
+_COMPATIBILITIES: Final = {"FARGATE": "fargate", "EC2": "ecs-ec2"}
+_ARCHITECTURES: Final = {"X86_64": "amd64", "ARM64": "arm64"}
+_NAMES: Final = {f"linux/{architecture}": name for name, architecture in _ARCHITECTURES.items()}
+_RUNTIME_PLATFORM: Final = (
+    "runtime_platform=ecs.RuntimePlatform(cpu_architecture=ecs.CpuArchitecture.{}, "
+    "operating_system_family=ecs.OperatingSystemFamily.LINUX)"
+)
+
+
+def _platform(os: str, architecture: Any) -> str | None:
+    # What is only known at deploy resolves to an intrinsic, a mapping.
+    known = _ARCHITECTURES.get(architecture.upper()) if isinstance(architecture, str) else None
+    return f"{os}/{known}" if known else None
+
+
+def _resolved(resource: CfnResource, name: str) -> Any:
+    return Stack.of(resource).resolve(getattr(resource, name, None))
+
+
+def _path(resource: CfnResource) -> str:
+    return resource.node.path.removesuffix("/Resource")

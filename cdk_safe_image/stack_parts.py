@@ -1,0 +1,166 @@
+"""What a stack with verified images has once: its verifier, what the verifier may read, and the services' gate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import jsii
+from aws_cdk import Aspects, CfnResource, IAspect, Reference, Stack, Tokenization
+from aws_cdk import aws_iam as iam
+from constructs import Construct, IConstruct
+
+from .verifier import ImageVerifier
+
+if TYPE_CHECKING:
+    from .verification import ImageVerification
+
+_ID = "CdkSafeImage"
+
+
+def top_level(stack: Stack) -> Stack:
+    """The stack that is deployed by itself, for a nested stack."""
+    while (parent := stack.nested_stack_parent) is not None:
+        stack = parent
+    return stack
+
+
+class StackParts(Construct):
+    """The one construct of ours at the root of a stack; it makes its parts when they are first asked for."""
+
+    def __init__(self, stack: Stack) -> None:
+        """
+        :param stack: the stack, which may be a nested one.
+        """
+        super().__init__(stack, _ID)
+        self._stack = stack
+        self._verifier: ImageVerifier | None = None
+        self._permissions: dict[str, Permissions] = {}
+        self._gated: list[ImageVerification] = []
+        # An Aspect is called for every construct below the one that it is put on: below this one there are few.
+        Aspects.of(self).add(_ServicesWait(self))
+
+    @classmethod
+    def of(cls, stack: Stack) -> StackParts:
+        """The parts of this stack."""
+        return cast(StackParts, stack.node.try_find_child(_ID) or cls(stack))
+
+    def verifier(self) -> ImageVerifier:
+        """The verifier of this stack for those who brought none. Nested stacks use that of their top-level stack."""
+        owner = StackParts.of(top_level(self._stack))
+        owner._verifier = owner._verifier or ImageVerifier(owner, "Verifier")
+        return owner._verifier
+
+    def permissions(self, verifier: ImageVerifier) -> Permissions:
+        """What this stack lets a verifier read.
+
+        In a policy of this stack, also where the verifier is another's: a grant on the other stack's role would
+        make the other stack depend on this one.
+        """
+        name = self.verifier_name(verifier)
+        if name not in self._permissions:
+            suffix = hashlib.sha256(name.encode()).hexdigest()[:8] if verifier is not self._default() else ""
+            self._permissions[name] = Permissions(self, f"Permissions{suffix}", roles=[verifier.role])
+        return self._permissions[name]
+
+    def verifier_name(self, verifier: ImageVerifier) -> str:
+        """The verifier's identity, as seen from this stack: its path, from the app where it is another stack's."""
+        own = f"{self._stack.node.path}/"
+        return verifier.node.path.removeprefix(own)
+
+    def gate(self, verification: ImageVerification) -> None:
+        """Let the stack's ECS services wait for this verification."""
+        self._gated.append(verification)
+
+    def _default(self) -> ImageVerifier | None:
+        return StackParts.of(top_level(self._stack))._verifier
+
+    def _close_gate(self) -> None:
+        if not self._gated:
+            return
+        services = [
+            found
+            for found in self._stack.node.find_all()
+            if isinstance(found, CfnResource) and found.cfn_resource_type == "AWS::ECS::Service"
+        ]
+        for service in services:
+            waits_for = [
+                verification.resource
+                for verification in self._gated
+                if not _inside(service, _sources(verification), self._stack)
+            ]
+            service.node.add_dependency(*waits_for)
+
+
+class Permissions(iam.Policy):
+    """What a verifier may read for one stack: the repositories of its verifications, and nothing else."""
+
+    def __init__(self, scope: Construct, id: str, *, roles: list[iam.IRole]) -> None:
+        super().__init__(scope, id, roles=roles)
+        self._arns: set[str] = set()
+        self._reads: iam.PolicyStatement | None = None
+        self._describes_stack = False
+
+    def allow_repository(self, arn: str) -> None:
+        """Allow to read a repository's images."""
+        key = json.dumps(Stack.of(self).resolve(arn), sort_keys=True)
+        if key in self._arns:
+            return
+        self._arns.add(key)
+        if self._reads is None:
+            self._reads = iam.PolicyStatement(
+                actions=[
+                    "ecr:BatchCheckLayerAvailability",
+                    "ecr:BatchGetImage",
+                    "ecr:DescribeImages",
+                    "ecr:GetDownloadUrlForLayer",
+                ],
+                resources=[arn],
+            )
+            self.add_statements(self._reads)
+        else:
+            self._reads.add_resources(arn)
+
+    def allow_own_stack_status(self) -> None:
+        """Allow to ask for the status of this stack, by which the way back of a rollback is recognised."""
+        if not self._describes_stack:
+            self._describes_stack = True
+            self.add_statements(
+                iam.PolicyStatement(
+                    actions=["cloudformation:DescribeStacks"], resources=[Stack.of(self).stack_id]
+                )
+            )
+
+
+@jsii.implements(IAspect)
+class _ServicesWait:
+    """Closes a stack's gate when all of the stack has been made."""
+
+    def __init__(self, parts: StackParts) -> None:
+        self._parts = parts
+
+    def visit(self, node: IConstruct) -> None:
+        if node is self._parts:
+            self._parts._close_gate()
+
+
+def _sources(verification: ImageVerification) -> list[Stack]:
+    """The stacks from which the verification's own properties come."""
+    tokens: list[Any] = [
+        token
+        for text in verification.inputs
+        for token in Tokenization.reverse_string(text).tokens
+        if Reference.is_reference(token)
+    ]
+    return [Stack.of(token.target) for token in tokens]
+
+
+def _inside(service: IConstruct, sources: list[Stack], stack: Stack) -> bool:
+    """Whether a service is in a nested stack that a verification needs, and so cannot wait for it."""
+    within = Stack.of(service)
+    while within is not stack and within.nested_stack_parent is not None:
+        if any(within is source for source in sources):
+            return True
+        within = within.nested_stack_parent
+    return False
