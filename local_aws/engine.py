@@ -34,7 +34,7 @@ T = TypeVar("T")
 # The client, the daemon and the containerd that Docker brings up must be of one suite.
 _DOCKER_PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd")
 # Later suites' runc needs a newer glibc than Debian 12 has.
-_RUNC = ("bookworm", ("runc",))
+RUNC = ("bookworm", ("runc",))
 _SECONDS_TO_START = 60
 
 
@@ -145,13 +145,9 @@ def _of_this_machine(client: Path, config: Path, store: Store) -> Engine | None:
 
 @contextlib.contextmanager
 def _of_debian(suite: str, store: Store) -> Iterator[Engine]:
-    if platform.system() != "Linux" or os.geteuid() != 0:
-        raise EngineError(
-            f"No Docker with the {store} image store answers on this machine, and starting one from Debian's "
-            "packages takes Linux and root. Start Docker, or run this as root."
-        )
+    require_root(f"No Docker with the {store} image store answers on this machine; one")
     try:
-        docker, runc = debian.unpacked(suite, _DOCKER_PACKAGES), debian.unpacked(*_RUNC)
+        docker, runc = debian.unpacked(suite, _DOCKER_PACKAGES), debian.unpacked(*RUNC)
     except debian.DebianError as error:
         raise EngineError(str(error)) from None
 
@@ -205,6 +201,12 @@ def _daemon_json(folder: Path, store: Store) -> Path:
         settings["storage-driver"] = "overlay2"
     path.write_text(json.dumps(settings))
     return path
+
+
+def require_root(what: str) -> None:
+    """Raise `EngineError` unless this is Linux and we are root."""
+    if platform.system() != "Linux" or os.geteuid() != 0:
+        raise EngineError(f"{what} from Debian's packages takes Linux and root. Run this as root on Debian.")
 
 
 def with_programs(*trees: Path) -> str:

@@ -1,0 +1,161 @@
+"""Real containerd, of the releases that runtimes on AWS use, to pull and start an image as they would.
+
+Images are pulled through the Kubernetes runtime interface (CRI), since that takes the path that ECS's messages show
+(fetch and unpack in one), which `ctr image pull` does not. They are started with `ctr run`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import grpc
+
+from local_aws import debian
+from local_aws.engine import RUNC, EngineError, own_data_root, require_root, started, with_programs
+from local_aws.keeper import Keeper, Order
+
+Release = Literal["1.6", "1.7"]
+
+_SUITES: dict[Release, str] = {"1.6": "bookworm", "1.7": "trixie"}
+_PACKAGES = ("containerd",)
+_NAMESPACE = "k8s.io"  # where CRI keeps its images
+_SECONDS_TO_PULL = 300
+
+_CONFIG = """version = 2
+root = "{data}"
+state = "{folder}/state"
+disabled_plugins = [
+  "io.containerd.internal.v1.opt",
+  "io.containerd.snapshotter.v1.blockfile",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.tracing.processor.v1.otlp",
+]
+[grpc]
+  address = "{folder}/containerd.sock"
+[ttrpc]
+  address = "{folder}/containerd.sock.ttrpc"
+[plugins."io.containerd.grpc.v1.cri"]
+  disable_tcp_service = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    conf_dir = "{folder}/cni"
+"""
+
+
+class PullError(Exception):
+    """containerd did not pull the image; the message is containerd's own."""
+
+
+class StartError(Exception):
+    """containerd did not start the image; the message is containerd's and runc's own."""
+
+
+@dataclass(frozen=True)
+class Containerd:
+    """A running containerd with an empty content store. Get one with `Containerd.start`."""
+
+    version: str
+    """what it says of itself, such as "1.7.24~ds1\""""
+    _address: Path
+    _ctr: Path
+
+    @classmethod
+    @contextlib.contextmanager
+    def start(cls, release: Release) -> Iterator[Containerd]:
+        """Start containerd of `release` from Debian's packages. Raises `EngineError`."""
+        require_root(f"containerd {release}")
+        try:
+            programs = debian.unpacked(_SUITES[release], _PACKAGES)
+            runc = debian.unpacked(*RUNC)
+        except debian.DebianError as error:
+            raise EngineError(str(error)) from None
+        folder = Path(tempfile.mkdtemp(prefix="csi-"))
+        with own_data_root(f"containerd-{release}") as (data, lock):
+            shutil.rmtree(data)  # what lies there from another run would not be fetched and checked again
+            config = folder / "config.toml"
+            config.write_text(_CONFIG.format(data=data, folder=folder))
+            log = data.with_suffix(".log")
+            order = Order(
+                argv=[str(programs / "usr/bin/containerd"), f"--config={config}", "--log-level=warn"],
+                env={**os.environ, "PATH": with_programs(programs, runc)},
+                log=str(log),
+                folder=str(folder),
+                covered=["/run/containerd", "/run/runc"],
+                cgroup=folder.name,
+            )
+            keeper = Keeper(order, hold=lock)
+            try:
+                address, ctr = folder / "containerd.sock", programs / "usr/bin/ctr"
+                yield cls(started(keeper, log, lambda: _version(ctr, address)), address, ctr)
+            finally:
+                keeper.close()
+                shutil.rmtree(data, ignore_errors=True)
+
+    def pull(self, reference: str, user: str = "", password: str = "") -> None:
+        """Pull and unpack `reference`, over http where its host is localhost. Raises `PullError`."""
+        image = _field(1, _field(1, reference.encode()))
+        credentials = _field(2, _field(1, user.encode()) + _field(2, password.encode())) if user else b""
+        # The authority that grpc derives from a socket's path is one that containerd refuses.
+        options = [("grpc.default_authority", "localhost")]
+        with grpc.insecure_channel(f"unix://{self._address}", options=options) as channel:
+            method = "/runtime.v1.ImageService/PullImage"
+            pull: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+            try:
+                pull(image + credentials, timeout=_SECONDS_TO_PULL)
+            except grpc.RpcError as error:
+                raise PullError(error.details()) from None
+
+    @contextlib.contextmanager
+    def run(self, reference: str, env: Mapping[str, str] | None = None) -> Iterator[None]:
+        """Run a pulled image in the host's network, with `env` added to its own. Raises `StartError`."""
+        name = f"{self._address.parent.name}-{secrets.token_hex(4)}"
+        settings = [f"--env={key}={value}" for key, value in (env or {}).items()]
+        cgroup = f"--cgroup=/{self._address.parent.name}/{name}"
+        # Not through ctr's fifos, which would lie in /run/containerd on the other side of the mount namespace.
+        log = f"--log-uri=file://{self._address.parent}/{name}.log"
+        self._run("run", "--detach", "--net-host", cgroup, log, *settings, reference, name)
+        try:
+            yield
+        finally:
+            self._run("task", "delete", "--force", name)
+            self._run("container", "delete", name)
+
+    def _run(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self._ctr), f"--address={self._address}", f"--namespace={_NAMESPACE}", *arguments],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise StartError(done.stderr.strip())
+
+
+def _version(ctr: Path, address: Path) -> str | None:
+    """The server's version, or None where it does not answer yet."""
+    if not address.exists():
+        return None
+    done = subprocess.run([str(ctr), f"--address={address}", "version"], capture_output=True, text=True)
+    lines = [line.strip() for line in done.stdout.partition("Server:")[2].splitlines()]
+    versions = [line.partition(":")[2].strip() for line in lines if line.startswith("Version:")]
+    return versions[0] if versions else None
+
+
+def _field(number: int, value: bytes) -> bytes:
+    """A length-delimited field of a protobuf message: https://protobuf.dev/programming-guides/encoding/"""
+    length = len(value)
+    encoded = bytearray([number << 3 | 2])
+    while length > 0x7F:
+        encoded.append(length & 0x7F | 0x80)
+        length >>= 7
+    encoded.append(length)
+    return bytes(encoded) + value
