@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -128,9 +129,11 @@ class LocalAws:
         folder = state_dir or Path(tempfile.mkdtemp(prefix="local-aws-state-"))
         folder.mkdir(parents=True, exist_ok=True)
         command = [str(toolchain.python), "-m", "local_aws.server", "--state", str(folder), "--port", str(port)]
+        command += ["--auth"] if auth else []
+        command += ["--remove-state"] if state_dir is None else []
         with (folder / "server.log").open("wb") as log:
             process = subprocess.Popen(
-                [*command, *(["--auth"] if auth else [])],
+                command,
                 cwd=ROOT,
                 env=_server_environment(toolchain, folder),
                 stdin=subprocess.PIPE,
@@ -151,12 +154,16 @@ class LocalAws:
         return self._folder / "server.log"
 
     def env(self) -> dict[str, str]:
-        """The environment for anything that talks to it: nothing of the user's own AWS or Docker settings is in it."""
+        """The environment for anything that talks to it: nothing of the user's own AWS or Docker settings is in it.
+
+        On its PATH come first the pinned CDK CLI and Node, and the Python that runs us (an app's `python app.py`).
+        """
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         nowhere = str(self._folder / "no-such-file")
+        first = [self._toolchain.cdk.parent, self._toolchain.node_bin, Path(sys.executable).parent]
         return {
             **kept,
-            "PATH": os.pathsep.join([str(self._toolchain.cdk.parent), str(self._toolchain.node_bin), kept["PATH"]]),
+            "PATH": os.pathsep.join([*map(str, first), kept["PATH"]]),
             "JSII_NODE": str(self._toolchain.node_bin / "node"),
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": ACCOUNT,

@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -34,13 +33,15 @@ _GRACE = 10
 def main() -> None:
     """Serve until SIGTERM, or until standard input ends: whoever started us holds its other end."""
     parser = argparse.ArgumentParser(prog="local_aws.server")
-    parser.add_argument("--state", type=Path, required=True, help="folder for blobs")
+    parser.add_argument("--state", type=Path, required=True, help="folder for blobs and what functions unpack")
+    parser.add_argument("--remove-state", action="store_true", help="remove that folder at the end")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--auth", action="store_true", help="enforce IAM")
     arguments = parser.parse_args()
     sockets = _listen(arguments.port)
     port = sockets[0].getsockname()[1]
-    temporary = tempfile.mkdtemp(prefix="local-aws-")
+    temporary = arguments.state / "tmp"
+    temporary.mkdir(exist_ok=True)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # ministack reads its settings from the environment when it is imported.
     os.environ.update(
@@ -50,14 +51,13 @@ def main() -> None:
             "MINISTACK_HOST": "127.0.0.1",
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
-            "TMPDIR": temporary,
+            "TMPDIR": str(temporary),
         }
     )
-    tempfile.tempdir = None
     try:
         asyncio.run(_serve(arguments.state, arguments.auth, port, sockets))
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _end(arguments.state if arguments.remove_state else temporary)
 
 
 def _listen(port: int) -> list[socket.socket]:
@@ -80,6 +80,12 @@ def _end_with_parent() -> None:
     sys.stdin.buffer.read()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _end(folder: Path) -> None:
+    """Remove what lies on disk, and end the functions' processes with our own: nothing here is worth a wait."""
+    shutil.rmtree(folder, ignore_errors=True)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 

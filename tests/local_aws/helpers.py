@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 
 from local_aws import LocalAws
@@ -27,7 +28,7 @@ def digest_of(data: bytes) -> str:
 @dataclass(frozen=True)
 class Answer:
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
 
@@ -100,4 +101,4 @@ class Pushed:
         }
         answer = self.manifest(content, tag)
         assert answer.status == 201, answer
-        return answer.headers["Docker-Content-Digest"]
+        return str(answer.headers["Docker-Content-Digest"])

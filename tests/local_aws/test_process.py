@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ import os, signal, sys
 from local_aws import LocalAws
 with LocalAws.start() as aws:
     aws.client("sts").get_caller_identity()
-    print(aws.pid, flush=True)
+    print(aws.pid, aws.log.parent, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -32,6 +33,11 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def _group(leader: int) -> list[int]:
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [pid for pid in pids if _alive(pid) and os.getpgid(pid) == leader]
 
 
 def _leftovers() -> set[str]:
@@ -52,12 +58,13 @@ def test_it_listens_on_loopback_only(aws: LocalAws) -> None:
     assert listening == {"0100007F", "00000000000000000000000001000000"}
 
 
-def test_nothing_is_left_after_it_stops() -> None:
+def test_nothing_is_left_after_it_stops(deploy: Any) -> None:
     before = _leftovers()
     with LocalAws.start() as aws:
-        pid = aws.pid
-        assert _alive(pid)
-    assert not _alive(pid)
+        deploy(aws)
+        processes = _group(aws.pid)
+        assert len(processes) == 2  # the server and a function
+    assert not any(_alive(pid) for pid in processes)
     assert _leftovers() <= before
 
 
@@ -72,11 +79,12 @@ def test_it_ends_when_whoever_started_it_is_killed() -> None:
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
-    pid = int(done.stdout)
+    pid, folder = done.stdout.split()
     deadline = time.monotonic() + 15
-    while _alive(pid) and time.monotonic() < deadline:
+    while _alive(int(pid)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not _alive(pid)
+    assert not _alive(int(pid))
+    assert not Path(folder).exists()
 
 
 def test_its_environment_has_nothing_of_the_users_aws(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
