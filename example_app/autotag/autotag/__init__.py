@@ -1,0 +1,1 @@
+"""Suggests tags for a text, a web page or an image."""
