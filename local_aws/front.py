@@ -85,6 +85,9 @@ class Front:
         self._custom_resources, self._faults, self._log, self._auth = custom_resources, faults, log, auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._auth and scope["type"] == "http":
+            # The policy of CDK's bootstrap bucket denies whatever did not come over TLS; here it is loopback.
+            scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
         if scope["type"] != "http" or scope["path"].startswith(_QUIET):
             await self._inner(scope, receive, send)
             return
