@@ -24,7 +24,7 @@ import urllib.request
 from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .layout import padded, wrapped
+from .layout import Reason, page, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,13 +75,13 @@ class Answer:
     """What CloudFormation is told.
 
     :param status: `SUCCESS` or `FAILED`.
-    :param reasons: the reason's lines, from the most detailed level to the least; the first that fits is sent.
+    :param reasons: from the most detailed to the least; the first that fits is sent.
     :param physical_id: None keeps the one that the resource has.
     :param data: the resource's attributes.
     """
 
     status: str
-    reasons: Sequence[Sequence[str]] = ((),)
+    reasons: Sequence[Reason] = ()
     physical_id: str | None = None
     data: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,8 +105,9 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
 def _too_late(seconds: float) -> Answer:
     line = f"The image could not be verified in the {seconds:.0f} s that the verifier has: nothing is known about it."
     advice = "Deploy again; if it stays, give the ImageVerifier a longer timeout or more memory."
-    _log([line, advice])
-    return Answer("FAILED", [[*wrapped(line), *wrapped(advice)]])
+    reason = Reason(line, wrapped(advice))
+    _log(reason)
+    return Answer("FAILED", [reason])
 
 
 def _safely(event: Mapping[str, Any], context: Context, seconds: float) -> Answer:
@@ -114,9 +115,9 @@ def _safely(event: Mapping[str, Any], context: Context, seconds: float) -> Answe
     try:
         return answer(event, context, seconds)
     except BaseException as e:
-        _log(["The verifier itself failed:", *traceback.format_exc().splitlines()])
+        _log(Reason("The verifier itself failed:", traceback.format_exc().splitlines()))
         line = f"The verifier itself failed, so nothing is known about the image: {type(e).__name__}: {e}"
-        return Answer("FAILED", [[*wrapped(_scrubbed(line)[:900]), *wrapped(f"Its log: {_log_place(context)}")]])
+        return Answer("FAILED", [Reason(_scrubbed(line)[:900], wrapped(f"Its log: {_log_place(context)}"))])
 
 
 def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer:
@@ -135,7 +136,7 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer
     try:
         properties = Properties.parse(event["ResourceProperties"])
     except ValueError as e:
-        return Answer("FAILED", [wrapped(f"The properties of this Custom::ImageVerification are wrong: {e}.")])
+        return Answer("FAILED", [Reason(f"The properties of this Custom::ImageVerification are wrong: {e}.")])
     # A little less, so that what was being waited for can still be told.
     patience = Patience.of(seconds - 2, denied_seconds=_PROPAGATION)
     history = _history(event.get("PhysicalResourceId", ""))
@@ -144,9 +145,9 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer
             return _restored(properties, history)
         report = _verify(properties, patience)
     except Fault as fault:
-        lines = reason.doubt(fault, properties, _log_place(context))
-        _log(lines, {"verdict": "unknown", "reference": properties.names.reference, "fault": fault.message})
-        return Answer("FAILED", [lines])
+        doubt = reason.doubt(fault, properties, _log_place(context))
+        _log(doubt, {"verdict": "unknown", "reference": properties.names.reference, "fault": fault.message})
+        return Answer("FAILED", [doubt])
     if report.verdict == "fail":
         _log(reason.refusal(report, properties, ""), report.as_json())
         levels = [reason.refusal(report, properties, _log_place(context), level) for level in reason.LEVELS]
@@ -205,7 +206,7 @@ def _restored(properties: Properties, history: Sequence[Record]) -> Answer:
         record = Record(properties.fingerprint, properties.digest, 0, "", 0)
         if not properties.digest:
             properties = replace(properties, pin="tag")
-    _log([f"The stack rolls back to {properties.uri(record.digest)}, which was verified before: not judged again."])
+    _log(Reason(f"Rolling back to {properties.uri(record.digest)}, which was verified before: not judged again."))
     others = [r for r in history if r != record]
     return Answer("SUCCESS", physical_id=_remember([record, *others]), data=_attributes(properties, record, ""))
 
@@ -242,30 +243,32 @@ def _history(physical_id: str) -> list[Record]:
 
 
 def _body(event: Mapping[str, Any], answer: Answer) -> bytes:
-    """The answer in at most 4,096 bytes, in the most detail that fits."""
-    body = b""
-    for lines in answer.reasons:
-        body = json.dumps(
+    """The answer in less than 4,096 bytes, in the most detail that fits."""
+
+    def body(reason: str, data: Mapping[str, str]) -> bytes:
+        # A resource that is refused when it is made has no physical ID yet, and must be given one.
+        physical_id = answer.physical_id or event.get("PhysicalResourceId") or f"refused-{event['LogicalResourceId']}"
+        return json.dumps(
             {
                 "Status": answer.status,
-                "Reason": padded(lines),
-                # A resource that is refused when it is made has none yet, and must be given one.
-                "PhysicalResourceId": answer.physical_id
-                or event.get("PhysicalResourceId")
-                or f"refused-{event['LogicalResourceId']}",
+                "Reason": reason,
+                "PhysicalResourceId": physical_id,
                 "StackId": event["StackId"],
                 "RequestId": event["RequestId"],
                 "LogicalResourceId": event["LogicalResourceId"],
-                "NoEcho": False,
-                "Data": dict(answer.data),
+                "Data": dict(data),
             }
         ).encode()
-        if len(body) < _MAX_ANSWER_BYTES:
-            return body
+
     if answer.status == "SUCCESS":
-        return _body(event, replace(answer, data={**answer.data, "Warnings": ""}))
-    lines = answer.reasons[-1]
-    return _body(event, replace(answer, reasons=[lines[:n] for n in range(len(lines) - 1, 0, -1)] or [["Refused."]]))
+        full = body("", answer.data)
+        return full if len(full) < _MAX_ANSWER_BYTES else body("", {**answer.data, "Warnings": ""})
+    for reason in answer.reasons:
+        if len(full := body(page(reason), answer.data)) < _MAX_ANSWER_BYTES:
+            return full
+    last = answer.reasons[-1]
+    shorter = (page(Reason(last.headline[:900], last.lines[:n])) for n in range(len(last.lines), -1, -1))
+    return next(full for text in shorter if len(full := body(text, {})) < _MAX_ANSWER_BYTES)
 
 
 def _send(url: str, body: bytes, ends_at: float) -> None:
@@ -281,7 +284,7 @@ def _send(url: str, body: bytes, ends_at: float) -> None:
                 return
         except (urllib.error.URLError, OSError) as e:
             code = getattr(e, "code", "")
-            _log([f"The answer could not be sent (attempt {attempt}): {type(e).__name__} {code}"])
+            _log(Reason(f"The answer could not be sent (attempt {attempt}): {type(e).__name__} {code}"))
             pause = random.uniform(0.2, 0.4 * 2 ** min(attempt, 4))  # noqa: S311 - jitter, not a secret
             if time.monotonic() + pause >= ends_at:
                 raise TimeoutError("CloudFormation did not take the answer in time") from None
@@ -297,9 +300,9 @@ def _scrubbed(text: str) -> str:
     return _QUERY.sub(r"\1?...", text)
 
 
-def _log(lines: Sequence[str], report: Mapping[str, Any] | None = None) -> None:
+def _log(reason: Reason, report: Mapping[str, Any] | None = None) -> None:
     """Write for people, and where there is a report one line of JSON for machines."""
-    for line in lines:
+    for line in (reason.headline, *reason.lines):
         print(_scrubbed(line))
     if report is not None:
         print(json.dumps(report))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .findings import Fault, Finding, Report, Severity
-from .layout import COLUMNS, wrapped
+from .layout import Reason, command, wrapped
 from .properties import Properties
 from .runtimes import RUNTIMES
 
@@ -45,16 +45,16 @@ LEVELS: Final = (
 )
 
 
-def refusal(report: Report, properties: Properties, log: str, detail: Detail = LEVELS[0]) -> list[str]:
-    """The lines that tell of an image that is refused.
+def refusal(report: Report, properties: Properties, log: str, detail: Detail = LEVELS[0]) -> Reason:
+    """What is told of an image that is refused.
 
     :param report: what was found.
     :param properties: which image it was, and where in the app.
-    :param log: where the whole report is to be read.
+    :param log: where the whole report is to be read; empty where it is being written there.
     :param detail: how much of it is told.
     """
     first, *errors = report.errors
-    lines = [*wrapped(f"{_subject(properties)} is refused: {first.message} [{first.id}]")]
+    lines: list[str] = []
     if detail.runtime_errors:
         lines += _said(first)
     for number, finding in enumerate(errors[: detail.errors - 1], start=2):
@@ -67,39 +67,40 @@ def refusal(report: Report, properties: Properties, log: str, detail: Detail = L
         lines += wrapped(f"{_weight(finding)}: {finding.message} [{finding.id}]")
     if detail.commands:
         lines += ["To mend it:", *_mending(report.errors[: detail.errors])]
+    lines += _image(report, properties)
     more = [f"{hidden} more errors"] * (hidden > 0) + [f"{len(others)} warnings"] * (len(others) > detail.others)
-    lines += wrapped(f"Image: {_image(report, properties)}")
-    lines += wrapped((f"And {' and '.join(more)}. " if more else "") + f"The whole report: {log}" if log else "")
-    return lines
+    if log:
+        lines += wrapped((f"And {' and '.join(more)}. " if more else "") + f"The whole report: {log}")
+    return Reason(f"Image refused: {first.message} [{first.id}]", lines)
 
 
-def doubt(fault: Fault, properties: Properties | None, log: str) -> list[str]:
-    """The lines that tell that it could not be told whether the image is good."""
-    subject = _subject(properties) if properties else "The image"
-    return [
-        *wrapped(f"{subject} could not be verified, so nothing is known about the image: {fault.message}."),
-        *wrapped(fault.advice),
-        *wrapped(f"The whole report: {log}" if log else ""),
-    ]
+def doubt(fault: Fault, properties: Properties, log: str) -> Reason:
+    """What is told when it could not be told whether the image is good."""
+    return Reason(
+        f"Image not verified, so nothing is known about it: {fault.message}",
+        [
+            *wrapped(fault.advice),
+            *wrapped(f"Construct: {properties.construct_path}" if properties.construct_path else ""),
+            *wrapped(f"The whole report: {log}"),
+        ],
+    )
 
 
-def summary(report: Report, properties: Properties) -> list[str]:
-    """The lines that tell of an image that is taken, for the log."""
-    runs_on = ", ".join(RUNTIMES[name].title for name in report.runs_on)
-    lines = [f"{_subject(properties)} can be run on {runs_on}.", f"Image: {_image(report, properties)}"]
-    for finding in report.findings:
-        lines += wrapped(f"{_weight(finding)}: {finding.message} [{finding.id}]")
-    return lines
+def summary(report: Report, properties: Properties) -> Reason:
+    """What is told of an image that is taken."""
+    runs_on = " and ".join(RUNTIMES[name].title for name in report.runs_on)
+    notes = [line for f in report.findings for line in wrapped(f"{_weight(f)}: {f.message} [{f.id}]")]
+    return Reason(f"Image verified: it can be run on {runs_on}.", [*notes, *_image(report, properties)])
 
 
-def _subject(properties: Properties) -> str:
-    return properties.construct_path or f"{properties.names.repository}:{properties.tag or properties.digest}"
-
-
-def _image(report: Report, properties: Properties) -> str:
+def _image(report: Report, properties: Properties) -> list[str]:
     names, top = properties.names, report.image.top
-    name = f"{names.repository}:{names.tag}" if names.tag else names.repository
-    return f"{name} {top.digest if top else ''} in {names.region}, account {names.registry_id}"
+    construct = f"Construct: {properties.construct_path}"
+    return [
+        *wrapped(construct if properties.construct_path else ""),
+        *wrapped(f"Image: {names.repository}{':' * bool(names.tag)}{names.tag}"),
+        *wrapped(f"{top.digest if top else 'no image'} in {names.region}, account {names.registry_id}", indent="  "),
+    ]
 
 
 def _weight(finding: Finding) -> str:
@@ -121,17 +122,6 @@ def _mending(findings: Sequence[Finding]) -> Iterator[str]:
     steps.sort(key=lambda step: (step.startswith("Then "), step.startswith("$ ")))
     for step in steps:
         if step.startswith("$ "):
-            yield from _command(step[2:])
+            yield from command(step[2:])
         else:
             yield from wrapped(step, indent="  ")
-
-
-def _command(command: str) -> Iterator[str]:
-    """A command broken at its words, each line but the last with a backslash, so that it can be pasted."""
-    line = "  "
-    for word in command.split(" "):
-        if len(line) + len(word) + 3 > COLUMNS and line.strip():
-            yield line + "\\"
-            line = "      "
-        line += word + " "
-    yield line.rstrip()

@@ -1,0 +1,71 @@
+"""`make integ`: the journey on a real AWS account, the one that your environment names.
+
+First deploy, a broken update that is refused and rolled back, delete. It needs credentials, a bootstrapped region
+and a running Docker, takes some five minutes, costs cents at most, and deletes its stack at the end whatever
+happens. It has not been run by those who wrote it, who had no account at hand.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_aws.toolchain import install
+
+ROOT = Path(__file__).resolve().parents[2]
+STACK = "CdkSafeImageIntegration"
+
+
+def main() -> int:
+    """Run the journey; 0 if every step went as expected."""
+    try:
+        account = boto3.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as e:
+        print(f"make integ needs credentials for an AWS account, and a region: {e}", file=sys.stderr)
+        return 2
+    print(f"Running in account {account}, region {boto3.session.Session().region_name}.", flush=True)
+    toolchain = install()
+
+    def cdk(*arguments: str) -> tuple[int, str]:
+        print(f"$ cdk {' '.join(arguments)}", flush=True)
+        app = f"{sys.executable} -m tests.integ.app"
+        command = [str(toolchain.cdk), *arguments, "--app", app, "--output", str(ROOT / ".local" / "integ.out")]
+        environment = {**os.environ, "PATH": f"{toolchain.node_bin}{os.pathsep}{os.environ['PATH']}"}
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert process.stdout
+        lines = []
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+        return process.wait(), "".join(lines)
+
+    def status() -> str:
+        stacks = boto3.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        return str(stacks[0]["StackStatus"])
+
+    steps: list[tuple[str, bool]] = []
+    try:
+        code, _ = cdk("deploy", "--require-approval=never")
+        steps.append(("a good image deploys", code == 0))
+        code, output = cdk("deploy", "--require-approval=never", "--context", "state=broken")
+        steps.append(("an arm64 image for an amd64 task is refused", code != 0 and "platform-mismatch" in output))
+        steps.append(("the stack rolls back", status() == "UPDATE_ROLLBACK_COMPLETE"))
+        code, _ = cdk("deploy", "--require-approval=never")
+        steps.append(("the good image deploys again", code == 0))
+    finally:
+        code, _ = cdk("destroy", "--force")
+        steps.append(("the stack is deleted", code == 0))
+    for step, passed in steps:
+        print(f"{'ok    ' if passed else 'FAILED'} {step}")
+    return 0 if all(passed for _, passed in steps) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
