@@ -1,0 +1,71 @@
+"""What the arguments of a command mean: sizes, platforms, waivers, a policy."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections.abc import Iterable
+from typing import Final
+
+from image_verifier.image import Platform
+from image_verifier.policy import Policy
+
+from .errors import UsageError
+
+_UNITS: Final = {
+    "": 1,
+    "B": 1,
+    "KB": 1000,
+    **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", start=1)},
+    **{f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", start=1)},
+}
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", re.ASCII)
+# The policy's own words for what the command's options say.
+_FIELDS: Final = re.compile(r"\b(runs_on|min_size|max_size|acknowledge)\b")
+
+
+def size(option: str, text: str | None) -> int | None:
+    """A number of bytes.
+
+    :param option: the option's name, for the message.
+    :param text: such as `50MiB`, `1.5GB` or `52428800`; None stays None.
+    :raises UsageError: if it is not of that form.
+    """
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text)
+    if not match or match[2] not in _UNITS:
+        raise UsageError(f"{option} {text!r} is not a size: write a number and a unit, such as 50MiB, 2GiB or 500MB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def acknowledged(texts: Iterable[str]) -> dict[str, str]:
+    """The reasons by finding's id.
+
+    :param texts: such as `layer-foreign=the licence forbids to push it`.
+    :raises UsageError: if one has no reason.
+    """
+    reasons = {}
+    for text in texts:
+        finding, _, reason = text.partition("=")
+        if not finding.strip() or not reason.strip():
+            raise UsageError(f"--acknowledge {text!r}: write a finding's id, = and the reason for which it may pass")
+        reasons[finding.strip()] = reason.strip()
+    return reasons
+
+
+def policy(arguments: Namespace) -> Policy:
+    """What is asked of the images.
+
+    :raises UsageError: for what no image can meet, or what nobody knows.
+    """
+    try:
+        return Policy(
+            runs_on=tuple(arguments.runs_on or ("fargate",)),
+            platform=Platform.parse(arguments.platform),
+            min_size=size("--min-size", arguments.min_size),
+            max_size=size("--max-size", arguments.max_size),
+            acknowledge=acknowledged(arguments.acknowledge),
+        )
+    except ValueError as e:
+        raise UsageError(_FIELDS.sub(lambda m: "--" + m[0].replace("_", "-"), str(e))) from e

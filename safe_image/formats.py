@@ -1,0 +1,42 @@
+"""The formats of a report: each takes the outcomes as they come, and gives the text piece by piece."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from image_verifier.findings import SCHEMA_VERSION
+
+from . import text
+
+if TYPE_CHECKING:
+    from .check import Outcome
+
+Format = Callable[[Iterable["Outcome"], TextIO], Iterator[str]]
+
+
+def _json(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
+    images = [_image(outcome) for outcome in outcomes]
+    yield json.dumps({"schema_version": SCHEMA_VERSION, "images": images}, indent=2) + "\n"
+
+
+def _image(outcome: Outcome) -> dict[str, Any]:
+    """An image's object; one that could not be judged has the same keys, and a `fault` that says why."""
+    if outcome.report:
+        return {**outcome.report.as_json(), "reference": outcome.reference, "fault": None}
+    return {
+        "reference": outcome.reference,
+        "digest": None,
+        "verdict": outcome.verdict,
+        "runs_on": list(outcome.policy.runs_on),
+        "platform": str(outcome.policy.platform),
+        "media_type": None,
+        "size_bytes": None,
+        "layers": [],
+        "findings": [],
+        "fault": outcome.fault and {"message": outcome.fault.message, "advice": outcome.fault.advice},
+    }
+
+
+FORMATS: Final[Mapping[str, Format]] = {"text": text.report, "json": _json}

@@ -1,0 +1,217 @@
+"""The report as people read it: each image with its layers, what was found and how it is mended, and a tally.
+
+Everything that comes from an image or a registry is printed without control characters: a media type must not be
+able to move a terminal's cursor.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TextIO
+
+from image_verifier import media_types
+from image_verifier.checks.size import readable_size
+from image_verifier.findings import Fault, Finding, Report, Severity
+from image_verifier.image import Descriptor, Image
+from image_verifier.runtimes import RUNTIMES
+
+if TYPE_CHECKING:
+    from .check import Outcome
+
+# Longer tables show their ends, and every layer that something was found on.
+_MOST_ROWS: Final = 30
+_END_ROWS: Final = 10
+_WIDEST: Final = 110
+_DIGEST: Final = len("sha256:") + 12
+
+_COLOURS: Final = {
+    "pass": "1;32",
+    "fail": "1;31",
+    "unknown": "1;33",
+    "error": "31",
+    "warning": "33",
+    "info": "36",
+    "acknowledged": "2",
+    "command": "36",
+    "dim": "2",
+    "head": "1",
+}
+_VERDICTS: Final = {"pass": "passed", "fail": "refused", "unknown": "unknown"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the report is written on.
+
+    :param colour: whether it takes colours.
+    :param width: its columns; None does not break lines, so that a log can be searched.
+    """
+
+    colour: bool
+    width: int | None
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Page:
+        """A terminal takes colours, unless NO_COLOR (https://no-color.org) says otherwise; nothing else does."""
+        terminal = stream.isatty()
+        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        return cls(terminal and not plain, min(shutil.get_terminal_size().columns, _WIDEST) if terminal else None)
+
+    def paint(self, name: str, text: str) -> str:
+        """The text in the colour that belongs to a name."""
+        return f"\x1b[{_COLOURS[name]}m{text}\x1b[0m" if self.colour else text
+
+    def wrap(self, text: str, indent: str) -> list[str]:
+        """The text in lines, each with the indent."""
+        text = printable(text)
+        if self.width is None:
+            return [indent + text]
+        return textwrap.wrap(
+            text,
+            self.width,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def printable(text: str) -> str:
+    """The text with its control characters written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(reference: str, fault: Fault) -> str:
+    """What could not be told, why, and what to do."""
+    return printable(f"{reference}: {fault.message.rstrip('.')}. {fault.advice}".rstrip())
+
+
+def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
+    """The report, image by image, and its tally.
+
+    :param outcomes: what became of the images.
+    :param stream: what it is written to; a terminal gets colours. Faults are told there unless it is one, where
+        standard error shows them.
+    """
+    page = Page.of(stream)
+    verdicts: Counter[str] = Counter()
+    severities: Counter[str] = Counter()
+    for outcome in outcomes:
+        verdicts[outcome.verdict] += 1
+        if outcome.report:
+            severities.update(_weight(f) for f in outcome.report.findings)
+            yield "\n".join(_image(outcome.reference, outcome.report, page)) + "\n\n"
+        elif outcome.fault and not stream.isatty():
+            yield f"{'UNKNOWN':9}{one_line(outcome.reference, outcome.fault)}\n\n"
+    yield _tally(verdicts, severities, page) + "\n"
+
+
+def _tally(verdicts: Counter[str], severities: Counter[str], page: Page) -> str:
+    parts = [page.paint(v, f"{verdicts[v]} {word}") for v, word in _VERDICTS.items() if verdicts[v]]
+    found = [_number(severities[s], s) for s in ("error", "warning", "info") if severities[s]]
+    if severities["acknowledged"]:
+        found.append(f"{severities['acknowledged']} acknowledged")
+    return f"{_number(verdicts.total(), 'image')}: {', '.join(parts)}" + (f" ({', '.join(found)})" if found else "")
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 or word == "info" else f"{count} {word}s"
+
+
+def _weight(finding: Finding) -> str:
+    return "acknowledged" if finding.acknowledged else finding.severity.value
+
+
+def _image(reference: str, report: Report, page: Page) -> Iterator[str]:
+    image, verdict = report.image, report.verdict
+    yield f"{page.paint(verdict, verdict.upper())}  {page.paint('head', printable(reference))}"
+    titles = ", ".join(RUNTIMES[name].title for name in report.runs_on)
+    yield f"      {image.platform} on {titles}"
+    if image.top:
+        yield f"      {printable(image.top.digest)}  {_kind(image)}"
+    if image.layers:
+        layers = _number(len(image.layers), "layer")
+        yield f"      {readable_size(image.size)} compressed, {layers}"
+        yield ""
+        yield from _table(image, report.findings, page)
+    for finding in report.findings:
+        yield ""
+        yield from _finding(finding, page)
+
+
+def _kind(image: Image) -> str:
+    top = image.top
+    assert top
+    through = f", through {_number(len(image.indexes), 'index')}" if image.indexes else ""
+    return printable(top.media_type.removeprefix("application/vnd.")) + through
+
+
+def _table(image: Image, findings: Sequence[Finding], page: Page) -> Iterator[str]:
+    rows = [_row(number, layer, findings) for number, layer in enumerate(image.layers, start=1)]
+    heads = ("#", "size", "type", "compression", "digest", "")
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    yield page.paint("dim", _line(heads, widths))
+    hidden = 0
+    for number, row in enumerate(rows):
+        marked = bool(row[-1])
+        if len(rows) > _MOST_ROWS and _END_ROWS <= number < len(rows) - _END_ROWS and not marked:
+            hidden += 1
+            continue
+        if hidden:
+            yield page.paint("dim", f"      ... {_number(hidden, 'layer')}")
+            hidden = 0
+        line = _line(row, widths)
+        yield page.paint("error", line) if marked else line
+
+
+def _row(number: int, layer: Descriptor, findings: Sequence[Finding]) -> tuple[str, ...]:
+    kind = printable(layer.media_type.removeprefix("application/vnd.")) or "(none)"
+    # A finding about a type names the first layer that has it, and is about all of them.
+    about = (layer.digest, layer.media_type)
+    marks = [f.id for f in findings if f.layer and (f.layer in about or f.found in about)]
+    return (
+        str(number),
+        readable_size(layer.size),
+        kind,
+        media_types.declared_compression(layer.media_type),
+        printable(layer.digest[:_DIGEST]),
+        f"<- {', '.join(dict.fromkeys(marks))}" if marks else "",
+    )
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    number, size, *others = (
+        cell.rjust(width) if column < 2 else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return "      " + "  ".join((number, size, *others)).rstrip()
+
+
+def _finding(finding: Finding, page: Page) -> Iterator[str]:
+    weight = _weight(finding)
+    where = ", ".join(finding.runs_on)
+    yield f"  {page.paint(weight, f'{weight} {finding.id}')} {page.paint('dim', f'({where})')}"
+    yield from page.wrap(finding.message, "    ")
+    if finding.acknowledged:
+        yield from page.wrap(f"acknowledged: {finding.acknowledged}", "    ")
+        return
+    if finding.expected:
+        yield from page.wrap(f"expected: {finding.expected}", "    ")
+    if finding.found:
+        yield from page.wrap(f"found: {finding.found}", "    ")
+    if finding.runtime_error:
+        yield f"    {RUNTIMES[finding.runs_on[0]].title} would have said:"
+        yield from page.wrap(finding.runtime_error, "      ")
+    if finding.remedy and finding.severity is not Severity.INFO:
+        yield "    to mend it:"
+        for step in finding.remedy:
+            if step.startswith("$ "):
+                # On a line of its own, whole and without a prompt, so that it can be copied.
+                yield "      " + page.paint("command", printable(step[2:]))
+            else:
+                yield from page.wrap(f"- {step}", "      ")
