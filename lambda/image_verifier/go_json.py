@@ -32,6 +32,8 @@ class Scalar:
 
 
 STRING: Final = Scalar("string", "")
+DIGEST: Final = Scalar("digest.Digest", "")
+INT: Final = Scalar("int", 0)
 INT64: Final = Scalar("int64", 0)
 BOOL: Final = Scalar("bool", False)
 TIME: Final = Scalar("time.Time", "")
@@ -55,11 +57,16 @@ class MapOf:
 
 @dataclass(frozen=True)
 class Struct:
-    """A Go struct: its name in errors, its fields by JSON name, and whether it is behind a pointer."""
+    """A Go struct: its type as errors name it, its fields by JSON name, and whether it is behind a pointer."""
 
     go: str
     fields: Mapping[str, Shape]
     pointer: bool = False
+
+    @property
+    def name(self) -> str:
+        """The type's name without its package."""
+        return self.go.rpartition(".")[2]
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def decode(content: bytes, shape: Struct) -> dict[str, Any]:
         raise GoJsonError(_syntax_error(e)) from e
     except ValueError as e:
         raise GoJsonError(str(e)) from e
-    value: dict[str, Any] = _fill(document, shape, shape.go, "")
+    value: dict[str, Any] = _fill(document, shape, "", "")
     return value
 
 
@@ -195,24 +202,24 @@ def _fill_struct(value: Any, shape: Struct, struct: str, path: str) -> dict[str,
     for key, v in value:
         name = key if key in shape.fields else folded.get(key.lower())
         if name is not None:
-            # Go names the outermost struct and the path below it.
+            # Up to 1.23, Go names the innermost struct, and the path from the outermost one.
             below = f"{path}.{name}" if path else name
-            filled[name] = _fill(v, shape.fields[name], struct, below)
+            filled[name] = _fill(v, shape.fields[name], shape.name, below)
     return filled
 
 
 def _fill_scalar(value: Any, shape: Scalar, struct: str, path: str) -> Any:
     if shape is BOOL and isinstance(value, bool):
         return value
-    if shape is INT64 and isinstance(value, int) and not isinstance(value, bool):
+    if shape in (INT, INT64) and isinstance(value, int) and not isinstance(value, bool):
         if not -_MAX_INT64 - 1 <= value <= _MAX_INT64:
             raise GoJsonError(
-                f"json: cannot unmarshal number {value} into Go struct field {struct}.{path} of type int64"
+                f"json: cannot unmarshal number {value} into Go struct field {struct}.{path} of type {shape.go}"
             )
         return value
     if shape is TIME:
         return _time(value)
-    if shape in (STRING, BYTES) and isinstance(value, str) and not isinstance(value, _Number):
+    if shape in (STRING, DIGEST, BYTES) and isinstance(value, str) and not isinstance(value, _Number):
         return value
     raise _mismatch(value, shape, struct, path)
 

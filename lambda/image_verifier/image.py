@@ -1,7 +1,7 @@
 """What an image is: Platform, Descriptor, Index, Manifest, Config, Layer, Image. Frozen, and parsed once.
 
-Parsing takes what the engines' own decoders take; what they refuse is kept as an `Unreadable` beside the image,
-and a check turns it into a finding.
+Parsing takes what the engines' own decoders take; what they refuse is kept beside what was read, and a check
+turns it into a finding.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from . import go_json, media_types
-from .go_json import BOOL, BYTES, INT64, RAW, STRING, TIME, ListOf, MapOf, StringOrList, Struct
+from . import decoders
+from .decoders import decode_as
 
 # containerd refuses larger manifests: core/remotes/docker/resolver.go, MaxManifestSize.
 MAX_MANIFEST_BYTES: Final = 4 * 1048 * 1048
@@ -20,10 +20,6 @@ MAX_MANIFEST_BYTES: Final = 4 * 1048 * 1048
 MAX_CONFIG_BYTES: Final = 16 * 1024 * 1024
 # How deep indexes may lie in each other. Engines do not bound it; nobody has seen more than one.
 MAX_INDEX_DEPTH: Final = 8
-
-
-class Unreadable(ValueError):
-    """A document that the engine's decoder refuses; the message is in the engine's words."""
 
 
 def sha256(content: bytes) -> str:
@@ -106,106 +102,6 @@ class Platform:
         return (self,)
 
 
-_PLATFORM: Final = Struct(
-    "Platform",
-    {
-        "architecture": STRING,
-        "os": STRING,
-        "os.version": STRING,
-        "os.features": ListOf(STRING),
-        "variant": STRING,
-    },
-    pointer=True,
-)
-_DESCRIPTOR: Final = Struct(
-    "Descriptor",
-    {
-        "mediaType": STRING,
-        "digest": STRING,
-        "size": INT64,
-        "urls": ListOf(STRING),
-        "annotations": MapOf(STRING),
-        "data": BYTES,
-        "platform": _PLATFORM,
-        "artifactType": STRING,
-    },
-)
-_INDEX: Final = Struct(
-    "Index",
-    {
-        "schemaVersion": INT64,
-        "mediaType": STRING,
-        "manifests": ListOf(_DESCRIPTOR),
-        "annotations": MapOf(STRING),
-    },
-)
-_MANIFEST: Final = Struct(
-    "Manifest",
-    {
-        "schemaVersion": INT64,
-        "mediaType": STRING,
-        "artifactType": STRING,
-        "config": _DESCRIPTOR,
-        "layers": ListOf(_DESCRIPTOR),
-        "annotations": MapOf(STRING),
-    },
-)
-# containerd and dockerd look at these before they decode (CVE-2021-41190):
-# https://github.com/containerd/containerd/blob/main/core/images/image.go, validateMediaType
-_KIND: Final = Struct(
-    "unknownDocument",
-    {"mediaType": STRING, "config": RAW, "layers": RAW, "manifests": RAW, "fsLayers": RAW},
-)
-
-
-def _config_struct(command: go_json.Shape) -> Struct:
-    return Struct(
-        "Image",
-        {
-            "created": TIME,
-            "author": STRING,
-            "architecture": STRING,
-            "os": STRING,
-            "os.version": STRING,
-            "os.features": ListOf(STRING),
-            "variant": STRING,
-            "config": Struct(
-                "ImageConfig",
-                {
-                    "User": STRING,
-                    "ExposedPorts": MapOf(Struct("struct {}", {})),
-                    "Env": ListOf(STRING),
-                    "Entrypoint": command,
-                    "Cmd": command,
-                    "Volumes": MapOf(Struct("struct {}", {})),
-                    "WorkingDir": STRING,
-                    "Labels": MapOf(STRING),
-                    "StopSignal": STRING,
-                },
-            ),
-            "rootfs": Struct("RootFS", {"type": STRING, "diff_ids": ListOf(STRING)}),
-            "history": ListOf(
-                Struct(
-                    "History",
-                    {
-                        "created": TIME,
-                        "created_by": STRING,
-                        "author": STRING,
-                        "comment": STRING,
-                        "empty_layer": BOOL,
-                    },
-                )
-            ),
-        },
-    )
-
-
-# The OCI struct is containerd's, https://github.com/opencontainers/image-spec/blob/main/specs-go/v1/config.go;
-# dockerd's own takes a string where it wants a command.
-_CONFIG_OCI: Final = _config_struct(ListOf(STRING))
-_CONFIG_DOCKER: Final = _config_struct(StringOrList())
-
-
 @dataclass(frozen=True)
 class Descriptor:
     """What one document says of another: its type, its digest and its size in bytes."""
@@ -247,40 +143,24 @@ class Document:
         return len(self.content)
 
 
-def _validate_kind(document: Document) -> None:
-    try:
-        kind = go_json.decode(document.content, _KIND)
-    except go_json.GoJsonError as e:
-        raise Unreadable(str(e)) from e
-    if kind["fsLayers"] is not None:
-        raise Unreadable("media-type: schema 1 not supported")
-    if media_types.is_manifest(document.media_type):
-        if kind["manifests"] is not None or media_types.is_index(kind["mediaType"]):
-            raise Unreadable(f"media-type: expected manifest but found index ({document.media_type})")
-    elif kind["config"] is not None or kind["layers"] is not None or media_types.is_manifest(kind["mediaType"]):
-        raise Unreadable(f"media-type: expected index but found manifest ({document.media_type})")
-
-
 @dataclass(frozen=True)
 class Index:
     """An OCI index or a Docker manifest list: one image for each of several platforms.
 
     :param declared_type: the `mediaType` inside the document; empty where it has none.
+    :param problems: what the families of engines that cannot read it say.
     """
 
     document: Document
     declared_type: str
     manifests: tuple[Descriptor, ...]
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, document: Document) -> Index:
-        """:raises Unreadable: if the engines' decoders refuse it."""
-        _validate_kind(document)
-        try:
-            value = go_json.decode(document.content, _INDEX)
-        except go_json.GoJsonError as e:
-            raise Unreadable(str(e)) from e
-        return cls(document, value["mediaType"], tuple(map(Descriptor.of, value["manifests"])))
+        """:raises Unreadable: if every engine's decoder refuses it."""
+        value, problems = decode_as(decoders.INDEX, document.content, document.media_type)
+        return cls(document, value["mediaType"], tuple(map(Descriptor.of, value["manifests"])), problems)
 
     def choose(self, platform: Platform) -> Descriptor | None:
         """The child that an engine on this platform takes, or None.
@@ -304,6 +184,7 @@ class Manifest:
     """An image manifest: a config and the layers, bottom first.
 
     :param declared_type: the `mediaType` inside the document; empty where it has none.
+    :param problems: what the families of engines that cannot read it say.
     """
 
     document: Document
@@ -311,21 +192,19 @@ class Manifest:
     config: Descriptor
     layers: tuple[Descriptor, ...]
     artifact_type: str = ""
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, document: Document) -> Manifest:
-        """:raises Unreadable: if the engines' decoders refuse it."""
-        _validate_kind(document)
-        try:
-            value = go_json.decode(document.content, _MANIFEST)
-        except go_json.GoJsonError as e:
-            raise Unreadable(str(e)) from e
+        """:raises Unreadable: if every engine's decoder refuses it."""
+        value, problems = decode_as(decoders.MANIFEST, document.content, document.media_type)
         return cls(
             document=document,
             declared_type=value["mediaType"],
             config=Descriptor.of(value["config"]),
             layers=tuple(map(Descriptor.of, value["layers"])),
-            artifact_type=value["artifactType"],
+            artifact_type=value.get("artifactType", ""),
+            problems=problems,
         )
 
 
@@ -335,7 +214,7 @@ class Config:
 
     :param platform: None where it says no architecture.
     :param has_rootfs: dockerd refuses a config without a `rootfs`.
-    :param problem: what containerd's stricter decoder says of it; empty where it takes it.
+    :param problems: what the families of engines that cannot read it say.
     """
 
     platform: Platform | None
@@ -348,21 +227,12 @@ class Config:
     has_rootfs: bool
     rootfs_type: str
     diff_ids: tuple[str, ...]
-    problem: str = ""
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, content: bytes) -> Config:
         """:raises Unreadable: if every engine's decoder refuses it."""
-        problem = ""
-        try:
-            value = go_json.decode(content, _CONFIG_OCI)
-        except go_json.GoJsonError as e:
-            problem = str(e)
-            try:
-                value = go_json.decode(content, _CONFIG_DOCKER)
-            except go_json.GoJsonError as strict:
-                raise Unreadable(str(strict)) from strict
-        has_rootfs = go_json.decode(content, Struct("Image", {"rootfs": RAW}))["rootfs"] not in (None, "null")
+        value, problems = decode_as(decoders.CONFIG, content)
         run, rootfs = value["config"], value["rootfs"]
         return cls(
             platform=Platform.of(value["os"], value["architecture"], value["variant"])
@@ -374,10 +244,10 @@ class Config:
             working_dir=run["WorkingDir"],
             env=tuple(run["Env"]),
             labels=run["Labels"],
-            has_rootfs=has_rootfs,
+            has_rootfs=decoders.has_rootfs(content),
             rootfs_type=rootfs["type"],
             diff_ids=tuple(rootfs["diff_ids"]),
-            problem=problem,
+            problems=problems,
         )
 
 
@@ -412,7 +282,7 @@ class Image:
     :param config_content: the config blob, at most `MAX_CONFIG_BYTES`.
     :param blobs: what the registry says of the layers, by digest; empty where it was not asked.
     :param first_bytes: the first bytes of layers whose type and digests leave a doubt, by digest.
-    :param unreadable: what could not be read (`index`, `manifest` or `config`), and what the engine says.
+    :param unreadable: what could not be read (`index`, `manifest` or `config`), and what each family of engines says.
     :param missing: the index's child or the config, where the registry does not have it.
     """
 
@@ -428,7 +298,7 @@ class Image:
     config: Config | None = None
     blobs: Mapping[str, Blob] = field(default_factory=dict)
     first_bytes: Mapping[str, bytes] = field(default_factory=dict)
-    unreadable: tuple[str, str] | None = None
+    unreadable: tuple[str, Mapping[str, str]] | None = None
     missing: Descriptor | None = None
 
     @property

@@ -73,6 +73,11 @@ def is_containerd_layer(media_type: str, *, docker_zstd: bool) -> bool:
     return base in _DOCKER_LAYERS or (docker_zstd and base == DOCKER_LAYER_ZSTD)
 
 
+def is_encrypted(media_type: str) -> bool:
+    """Whether this names an encrypted layer, as ocicrypt writes them."""
+    return "encrypted" in media_type.split("+")[1:]
+
+
 def containerd_reads(media_type: str) -> str | None:
     """How containerd reads a layer of this type: `sniffed`, `raw`, or None when it has no processor for it.
 
@@ -80,7 +85,7 @@ def containerd_reads(media_type: str) -> str | None:
     The suffixes are sorted and the last one counts, as in containerd's DiffCompression.
     """
     base, *suffixes = media_type.split("+")
-    if "encrypted" in suffixes:
+    if is_encrypted(media_type):
         # containerd's default configuration hands these to a decoder that no runtime here carries.
         return None
     if base in _DOCKER_LAYERS or base == DOCKER_LAYER_ZSTD:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from . import media_types
+from . import decoders, media_types
+from .catalog import Stage
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,6 @@ class Engine:
     :param schema_1: whether it still takes Docker schema 1 manifests.
     :param exact_sizes: whether a descriptor's size must be the document's or blob's, and not zero.
     :param exact_media_type: whether the `mediaType` inside a document must be the one that the registry says.
-    :param strict_config: whether a config must fit the OCI struct, where `Cmd` is no string.
     :param checks_os: whether it refuses a config for another operating system when it pulls.
     :param max_layers: more layers than this do not fit its storage; None is no bound.
     """
@@ -42,7 +42,6 @@ class Engine:
     schema_1: bool = False
     exact_sizes: bool = False
     exact_media_type: bool = False
-    strict_config: bool = False
     checks_os: bool = False
     max_layers: int | None = None
 
@@ -55,6 +54,17 @@ class Engine:
         if self.plain_tar_raw:
             return media_types.containerd_reads(media_type)
         return "sniffed" if media_types.is_docker_or_oci(media_type) else None
+
+    def cannot_read(self, problems: Mapping[str, str]) -> str:
+        """What it says of a document that it cannot read; empty where it can.
+
+        An engine of a family that nobody outside knows is held to what every family refuses.
+
+        :param problems: what the families that cannot read the document say.
+        """
+        if self.family == "any":
+            return next(iter(problems.values())) if len(problems) == len(decoders.CONFIG) else ""
+        return problems.get(self.family, "")
 
     def knows_config(self, media_type: str) -> bool:
         """Whether it takes a config of this type for the config of an image."""
@@ -70,7 +80,6 @@ def _containerd(version: str, **facts: bool) -> Engine:
         known_layers_only=True,
         plain_tar_raw=True,
         exact_sizes=True,
-        strict_config=True,
         **facts,
     )
 
@@ -93,7 +102,7 @@ class Runtime:
     :param title: as messages name it.
     :param engines: the engines that must be able to pull and start the image.
     :param platforms: the `os/architecture` that it can run.
-    :param error_prefix: what it writes in front of its engine's error.
+    :param error_prefixes: what it writes in front of its engine's error, by the stage that failed.
     :param takes_index: whether a tag may point at an index.
     :param index_error: what it says of one otherwise.
     :param refused_layers: layer types that it refuses, with what it says.
@@ -108,7 +117,7 @@ class Runtime:
     title: str
     engines: tuple[Engine, ...]
     platforms: tuple[str, ...]
-    error_prefix: str
+    error_prefixes: Mapping[Stage, str]
     takes_index: bool = True
     index_error: str = ""
     refused_layers: Mapping[str, str] = field(default_factory=dict)
@@ -119,6 +128,17 @@ class Runtime:
 
 
 _BOTH: Final = ("linux/amd64", "linux/arm64")
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html and, for what Fargate
+# adds, https://github.com/aws/amazon-ecs-agent/issues/3526
+_ON_FARGATE: Final = {
+    Stage.PULL: "CannotPullContainerError: ",
+    Stage.START: "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime "
+    "task: ",
+}
+_ON_EC2: Final = {
+    Stage.PULL: "CannotPullContainerError: ",
+    Stage.START: "CannotStartContainerError: Error response from daemon: ",
+}
 _LAMBDA_LAYER_ERROR: Final = "InvalidImage(ImageLayerFailure: UnsupportedImageLayerDetected - Layer Digest {digest})"
 _ZSTD_AT_LAMBDA: Final = "no source says that Lambda unpacks zstd layers, nor that it does not"
 
@@ -132,7 +152,7 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             # before 2.0 in 2025: https://vrnithinkumar.github.io/2025/02/17/aws-ecs-docker-pull-error
             engines=(CONTAINERD_1_6, CONTAINERD_1_7),
             platforms=_BOTH,
-            error_prefix="CannotPullContainerError: ",
+            error_prefixes=_ON_FARGATE,
             # 20 GiB by default, of which the compressed and the unpacked image both take their share.
             # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
             roomy_bytes=10 * 1024**3,
@@ -146,7 +166,7 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             title="ECS on EC2",
             engines=(DOCKERD,),
             platforms=_BOTH,
-            error_prefix="CannotPullContainerError: ",
+            error_prefixes=_ON_EC2,
             sources=("https://github.com/aws/amazon-ecs-ami", "https://github.com/aws/aws-cdk/issues/30680"),
         ),
         Runtime(
@@ -154,7 +174,7 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             title="Lambda",
             engines=(ANY,),
             platforms=_BOTH,
-            error_prefix="",
+            error_prefixes={},
             takes_index=False,
             index_error="The image manifest, config or layer media type for the source image {uri} is not supported.",
             refused_layers={

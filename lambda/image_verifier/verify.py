@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
-from . import media_types
+from . import decoders, media_types
+from .catalog import CATALOG
 from .checks import CHECKS
 from .checks.layers import doubtful
+from .decoders import Unreadable
 from .findings import Finding, Report, Severity
-from .image import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Document, Image, Index, Manifest, Unreadable
+from .image import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Document, Image, Index, Manifest
 from .policy import Policy
 from .remedies import Names, remedy
 from .runtimes import Runtime
@@ -59,10 +61,11 @@ def _choose(image: Image, source: Source, document: Document) -> Image:
         index = Index.parse(document)
     except Unreadable as e:
         what = "manifest" if media_types.is_manifest(document.media_type) else "index"
-        return replace(image, unreadable=(what, str(e)))
+        return replace(image, unreadable=(what, e.said))
     image = replace(image, indexes=(*image.indexes, index))
     if len(image.indexes) > MAX_INDEX_DEPTH:
-        return replace(image, unreadable=("index", f"indexes lie in each other more than {MAX_INDEX_DEPTH} deep"))
+        why = f"indexes lie in each other more than {MAX_INDEX_DEPTH} deep"
+        return replace(image, unreadable=("index", dict.fromkeys(decoders.INDEX, why)))
     chosen = index.choose(image.platform)
     if chosen is None:
         return image
@@ -87,7 +90,7 @@ def _load_config(image: Image, source: Source, manifest: Manifest) -> Image:
     try:
         image = replace(image, config=Config.parse(content))
     except Unreadable as e:
-        return replace(image, unreadable=("config", str(e)))
+        return replace(image, unreadable=("config", e.said))
     return replace(image, first_bytes={d.digest: source.first_bytes(d, 4) or b"" for d in doubtful(image)})
 
 
@@ -103,9 +106,10 @@ def judge(image: Image, policy: Policy, names: Names) -> tuple[Finding, ...]:
 
 
 def _complete(finding: Finding, runtime: Runtime, policy: Policy, names: Names) -> Finding:
+    prefix = runtime.error_prefixes.get(CATALOG[finding.id].stage, "")
     return replace(
         finding,
-        runtime_error=finding.runtime_error and runtime.error_prefix + finding.runtime_error,
+        runtime_error=finding.runtime_error and prefix + finding.runtime_error,
         remedy=remedy(finding.id, names),
         acknowledged=policy.acknowledge.get(finding.id, ""),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from ..catalog import said
 from ..findings import Finding, Severity
 from ..image import MAX_CONFIG_BYTES, Image, is_digest, sha256
 from ..policy import Policy
@@ -17,6 +18,7 @@ def is_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
     if image.manifest is None:
         return
     config, content = image.manifest.config, image.config_content
+    family = runtime.engines[0].family
     exact = any(engine.exact_sizes for engine in runtime.engines)
     if not is_digest(config.digest) or (config.size <= 0 and exact):
         yield Finding(
@@ -24,7 +26,7 @@ def is_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
             Severity.ERROR,
             f"The manifest's config has the digest {config.digest!r} and the size {config.size}.",
             expected="a sha256 digest, and the size of the config in bytes",
-            runtime_error=size_error(config.digest, config.size, len(content or b""), "config"),
+            runtime_error=size_error("config-descriptor-invalid", config, len(content or b""), family),
         )
     elif content is None:
         if image.missing:
@@ -32,8 +34,7 @@ def is_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
                 "config-missing",
                 Severity.ERROR,
                 f"The registry does not hold the image's config {config.digest}.",
-                runtime_error=f"failed to copy: httpReadSeeker: failed open: could not fetch content descriptor "
-                f"{config.digest} ({config.media_type}) from remote: not found",
+                runtime_error=said("config-missing", family, digest=config.digest, media_type=config.media_type),
             )
     elif len(content) > MAX_CONFIG_BYTES:
         yield Finding(
@@ -49,8 +50,13 @@ def is_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
             f"The bytes of the config {config.digest} have the digest {sha256(content)}.",
             expected=config.digest,
             found=sha256(content),
-            runtime_error=f'failed commit on ref "config-{config.digest}": unexpected commit digest '
-            f"{sha256(content)}, expected {config.digest}: failed precondition",
+            runtime_error=said(
+                "config-digest-mismatch",
+                family,
+                name=f"config-{config.digest}",
+                digest=config.digest,
+                actual=sha256(content),
+            ),
         )
     elif len(content) != config.size and exact:
         yield Finding(
@@ -59,16 +65,17 @@ def is_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
             f"The manifest says that the config has {config.size} bytes; it has {len(content)}.",
             expected=f"{config.size} bytes",
             found=f"{len(content)} bytes",
-            runtime_error=size_error(config.digest, config.size, len(content), "config"),
+            runtime_error=size_error("config-size-mismatch", config, len(content), family),
         )
 
 
 def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """The engine's decoder takes the config, and it has a `rootfs`."""
     engine = runtime.engines[0]
-    why = image.unreadable[1] if image.unreadable and image.unreadable[0] == "config" else ""
-    if image.config and image.config.problem and any(e.strict_config for e in runtime.engines):
-        why = image.config.problem
+    problems: Mapping[str, str] = image.config.problems if image.config else {}
+    if image.unreadable and image.unreadable[0] == "config":
+        problems = image.unreadable[1]
+    why = engine.cannot_read(problems)
     if image.manifest is None or is_refused(image, engine):
         return
     if why:
@@ -76,7 +83,7 @@ def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
             "config-unreadable",
             Severity.ERROR,
             f"The config {image.manifest.config.digest} cannot be read: {why}.",
-            runtime_error=f"unmarshal image config: {why}" if engine.family == "containerd" else why,
+            runtime_error=said("config-unreadable", engine.family, why=why),
         )
     elif image.config and not image.config.has_rootfs:
         counted = sum(engine.counts(layer.media_type) for layer in image.layers)
@@ -85,9 +92,7 @@ def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
             Severity.ERROR,
             "The config has no rootfs, so it names none of the layers.",
             expected=f"rootfs.diff_ids with {len(image.layers)} entries",
-            runtime_error=f"number of layers and diffIDs don't match: {counted} != 0"
-            if engine.family == "containerd"
-            else "invalid rootfs in image configuration",
+            runtime_error=said("rootfs-missing", engine.family, counted=counted, diff_ids=0),
         )
 
 
@@ -105,9 +110,6 @@ def is_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Itera
             found="none",
         )
     elif (platform.os, platform.architecture) not in {(p.os, p.architecture) for p in asked.accepts()}:
-        os_error = (
-            f'image operating system "{platform.os}" cannot be used on this platform: operating system is not supported'
-        )
         refused = platform.os != asked.os and any(engine.checks_os for engine in runtime.engines)
         yield Finding(
             "platform-mismatch",
@@ -115,7 +117,12 @@ def is_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Itera
             f"The image is built for {platform}, and {asked} was asked for.",
             expected=str(asked),
             found=str(platform),
-            runtime_error=os_error if refused else "exec format error",
+            runtime_error=said(
+                "platform-mismatch",
+                runtime.engines[0].family,
+                "operating system" if refused else "",
+                os=platform.os,
+            ),
         )
 
 
@@ -124,16 +131,14 @@ def can_be_started(image: Image, runtime: Runtime, policy: Policy) -> Iterator[F
     config = image.config
     if config is None or any(is_refused(image, engine) for engine in runtime.engines):
         return
-    docker = runtime.engines[0].family == "dockerd"
+    family = runtime.engines[0].family
     if not config.entrypoint and not config.command:
         yield Finding(
             "no-command",
             Severity.ERROR,
             "The image has neither an entrypoint nor a command.",
             expected="ENTRYPOINT or CMD in the Dockerfile",
-            runtime_error="no command specified"
-            if docker
-            else "OCI runtime create failed: runc create failed: args must not be empty: unknown",
+            runtime_error=said("no-command", family),
         )
     if config.working_dir and not config.working_dir.startswith("/"):
         yield Finding(
@@ -142,5 +147,5 @@ def can_be_started(image: Image, runtime: Runtime, policy: Policy) -> Iterator[F
             f"The working directory {config.working_dir!r} is not absolute.",
             expected="an absolute path in WORKDIR",
             found=config.working_dir,
-            runtime_error="OCI runtime create failed: runc create failed: Cwd must be an absolute path: unknown",
+            runtime_error=said("working-dir-relative", family),
         )

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from .. import media_types
+from ..catalog import said
 from ..findings import Finding, Severity
-from ..image import Image
+from ..image import Document, Image
 from ..policy import Policy
 from ..runtimes import Engine, Runtime
 
@@ -55,16 +56,23 @@ def is_an_image(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
     if image.document is None or image.unreadable or image.document.media_type in media_types.SCHEMA_1:
         return
     if image.manifest is None:
-        if media_types.is_index(image.document.media_type):
-            return
-        yield _not_an_image(
-            image,
-            f"unexpected media type {image.document.media_type} for {image.document.digest}: not found",
-        )
+        if not media_types.is_index(image.document.media_type):
+            yield _not_an_image(image, _no_manifest_error(image.document, runtime.engines[0].family))
         return
     engine = next((e for e in runtime.engines if not _takes(image, e)), None)
-    if engine:
-        yield _not_an_image(image, _engine_error(image, engine, runtime))
+    if engine is None:
+        return
+    if not image.layers and image.manifest.config.media_type in media_types.CONFIGS:
+        config = image.config
+        program = (*config.entrypoint, *config.command, "")[0] if config else ""
+        yield Finding(
+            "no-layers",
+            Severity.ERROR,
+            "The image has no layers, so there is nothing to run.",
+            runtime_error=said("no-layers", engine.family, program=program),
+        )
+        return
+    yield _not_an_image(image, _engine_error(image, engine, runtime))
 
 
 def is_refused(image: Image, engine: Engine) -> bool:
@@ -82,13 +90,6 @@ def _takes(image: Image, engine: Engine) -> bool:
 
 def _not_an_image(image: Image, runtime_error: str) -> Finding:
     kind = kind_of(image)
-    if image.manifest and not image.layers and image.manifest.config.media_type in media_types.CONFIGS:
-        return Finding(
-            "no-layers",
-            Severity.ERROR,
-            "The image has no layers, so there is nothing to run.",
-            runtime_error=runtime_error,
-        )
     name = "tag" if "@" not in image.reference else "digest"
     return Finding(
         "not-an-image",
@@ -107,26 +108,26 @@ def _engine_error(image: Image, engine: Engine, runtime: Runtime) -> str:
     refused = next((layer for layer in layers if layer.media_type in runtime.refused_layers), None)
     if refused:
         return runtime.refused_layers[refused.media_type].format(digest=refused.digest)
-    if engine.family == "any":
-        return ""
-    if engine.family == "dockerd":
+    if engine.family != "containerd":
         types = (config.media_type, *(layer.media_type for layer in layers))
         wrong = next((t for t in types if not media_types.is_docker_or_oci(t)), None)
-        return f"unsupported media type {wrong}" if wrong else ""
+        return said("not-an-image", engine.family, media_type=wrong) if wrong else ""
     # Nothing was unpacked while it was pulled, so containerd tries once more, with all layers up to 1.6.24,
     # later with those that it knows: https://github.com/containerd/containerd/blob/main/client/image.go, Unpack
-    failed = "failed to unpack image on snapshotter overlayfs: "
     counted = layers if engine.extracts_unknown else [d for d in layers if engine.counts(d.media_type)]
     if not layers or len(counted) == len(diff_ids) == 0:
         return ""
-    if len(counted) != len(diff_ids):
-        return failed + "mismatched image rootfs and manifest layers"
-    if engine.knows_config(config.media_type):
-        return (
-            f"{failed}failed to extract layer {diff_ids[0]}: failed to get stream processor for "
-            f"{counted[0].media_type}: no processor for media-type: unknown"
-        )
-    return (
-        f"{failed}failed to extract layer {diff_ids[0]}: failed to get reader from content store: "
-        f"content digest {counted[0].digest}: not found"
+    variant = "no processor" if engine.knows_config(config.media_type) else "not fetched"
+    return said(
+        "not-an-image",
+        engine.family,
+        variant if len(counted) == len(diff_ids) else "other layers",
+        diff_id=diff_ids[0] if diff_ids else "",
+        media_type=counted[0].media_type if counted else "",
+        digest=counted[0].digest if counted else "",
     )
+
+
+def _no_manifest_error(document: Document, family: str) -> str:
+    variant = "no manifest" if family == "containerd" else ""
+    return said("not-an-image", family, variant, media_type=document.media_type, digest=document.digest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import media_types
+from ..catalog import said
 from ..findings import Finding, Severity
 from ..image import Descriptor, Image, is_digest
 from ..policy import Policy
@@ -79,15 +80,21 @@ def _number(layers: list[Descriptor]) -> str:
 
 def _type_error(image: Image, engine: Engine, known: list[Descriptor], layer: Descriptor) -> str:
     diff_ids = image.config.diff_ids if image.config else ()
-    if engine.family == "dockerd":
-        return f"unsupported media type {layer.media_type}"
-    if engine.family == "any":
-        return ""
-    if len(known) != len(diff_ids):
-        return f"number of layers and diffIDs don't match: {len(known)} != {len(diff_ids)}"
-    return (
-        f"failed to extract layer {diff_ids[known.index(layer)]}: failed to get stream processor for "
-        f"{layer.media_type}: no processor for media-type: unknown"
+    variant, diff_id = "", ""
+    if engine.family == "containerd":
+        if len(known) != len(diff_ids):
+            variant = "not counted"
+        else:
+            variant = "encrypted" if media_types.is_encrypted(layer.media_type) else ""
+            diff_id = diff_ids[known.index(layer)]
+    return said(
+        "layer-type-unsupported",
+        engine.family,
+        variant,
+        media_type=layer.media_type,
+        diff_id=diff_id,
+        counted=len(known),
+        diff_ids=len(diff_ids),
     )
 
 
@@ -105,9 +112,7 @@ def are_as_many_as_diff_ids(image: Image, runtime: Runtime, policy: Policy) -> I
             f"The manifest has {len(image.layers)} layers, the config has {len(diff_ids)} diff_ids.",
             expected=f"{len(image.layers)} diff_ids",
             found=f"{len(diff_ids)} diff_ids",
-            runtime_error=f"number of layers and diffIDs don't match: {len(known)} != {len(diff_ids)}"
-            if engine.family == "containerd"
-            else "layers from manifest don't match image configuration",
+            runtime_error=said("diff-ids-count", engine.family, counted=len(known), diff_ids=len(diff_ids)),
         )
 
 
@@ -131,15 +136,19 @@ def agree_with_their_diff_ids(image: Image, runtime: Runtime, policy: Policy) ->
                     Severity.ERROR,
                     f"The diff_id {diff_id} of layer {layer.digest[:19]} cannot be right: {why}.",
                     found=diff_id,
-                    runtime_error=f'wrong diff id calculated on extraction "{_calculated(layer, reads, other)}"'
-                    if engine.family == "containerd"
-                    else "layers from manifest don't match image configuration",
+                    runtime_error=said(
+                        "diff-id-wrong",
+                        engine.family,
+                        "compressed" if reads == "raw" and _is_compressed(image, layer) else "",
+                        diff_id=diff_id,
+                        calculated=layer.digest if reads == "raw" else other,
+                    ),
                     layer=layer.digest,
                 )
 
 
-def _calculated(layer: Descriptor, reads: str, other: str) -> str:
-    return layer.digest if reads == "raw" else other
+def _is_compressed(image: Image, layer: Descriptor) -> bool:
+    return image.first_bytes.get(layer.digest, b"").startswith(_COMPRESSED)
 
 
 def _impossible(image: Image, layer: Descriptor, diff_id: str, reads: str) -> str:
@@ -148,24 +157,30 @@ def _impossible(image: Image, layer: Descriptor, diff_id: str, reads: str) -> st
         return "it is no sha256 digest"
     if reads == "raw" and diff_id != layer.digest:
         return "the layer is typed as a plain tar, whose diff_id is its digest"
-    if reads == "sniffed" and diff_id == layer.digest:
-        # Either a plain tar under a wrong label, which every engine takes, or the digest of the compressed
-        # bytes in the place of the diff_id. The first bytes tell.
-        first = image.first_bytes.get(layer.digest, b"")
-        if first.startswith(_COMPRESSED):
-            return "it is the digest of the compressed bytes"
+    # Either a plain tar under a wrong label, which every engine takes, or the digest of the compressed bytes in
+    # the place of the diff_id. The first bytes tell.
+    if reads == "sniffed" and diff_id == layer.digest and _is_compressed(image, layer):
+        return "it is the digest of the compressed bytes"
     return ""
 
 
 def doubtful(image: Image) -> list[Descriptor]:
-    """The layers whose first bytes `agree_with_their_diff_ids` needs."""
+    """The layers whose first bytes `agree_with_their_diff_ids` needs.
+
+    Those that claim to be compressed and have their digest for a diff_id, and those that are read as they are and
+    have not.
+    """
     if image.config is None:
         return []
     diff_ids = set(image.config.diff_ids)
     return [
         layer
         for layer in dict.fromkeys(image.layers)
-        if layer.digest in diff_ids and media_types.declared_compression(layer.media_type) != "none"
+        if (
+            media_types.declared_compression(layer.media_type) != "none"
+            if layer.digest in diff_ids
+            else media_types.containerd_reads(layer.media_type) == "raw"
+        )
     ]
 
 
@@ -173,6 +188,7 @@ def are_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
     """Every layer's descriptor is sound, and the registry holds the blob with the size declared."""
     exact = any(engine.exact_sizes for engine in runtime.engines)
     engines = _judged(image, runtime)
+    family = runtime.engines[0].family
     for layer in dict.fromkeys(image.layers) if engines else ():
         blob = image.blobs.get(layer.digest)
         if not is_digest(layer.digest):
@@ -191,10 +207,7 @@ def are_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
                 f"The registry does not serve the layer {layer.digest}: it is {blob.state}.",
                 expected="AVAILABLE",
                 found=blob.state,
-                runtime_error="unknown blob"
-                if engines[0].family == "dockerd"
-                else f"failed to copy: httpReadSeeker: failed open: could not fetch content descriptor "
-                f"{layer.digest} ({layer.media_type}) from remote: not found",
+                runtime_error=said("layer-missing", family, digest=layer.digest, media_type=layer.media_type),
                 layer=layer.digest,
             )
         elif exact and layer.size == 0:
@@ -202,7 +215,7 @@ def are_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
                 "layer-size-zero",
                 Severity.ERROR,
                 f"The manifest says that the layer {layer.digest} has no bytes.",
-                runtime_error=size_error(layer.digest, 0, 0, "layer"),
+                runtime_error=size_error("layer-size-zero", layer, 0, family),
                 layer=layer.digest,
             )
         elif exact and blob and blob.size is not None and blob.size != layer.size:
@@ -212,10 +225,10 @@ def are_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
                 f"The manifest says that the layer {layer.digest} has {layer.size} bytes; it has {blob.size}.",
                 expected=f"{layer.size} bytes",
                 found=f"{blob.size} bytes",
-                runtime_error=size_error(layer.digest, layer.size, blob.size, "layer"),
+                runtime_error=size_error("layer-size-mismatch", layer, blob.size, family),
                 layer=layer.digest,
             )
-        if media_types.is_foreign(layer.media_type) and layer.urls and engines[0].family == "containerd":
+        if media_types.is_foreign(layer.media_type) and layer.urls and family == "containerd":
             yield Finding(
                 "layer-foreign",
                 Severity.WARNING,
@@ -236,5 +249,5 @@ def are_not_too_many(image: Image, runtime: Runtime, policy: Policy) -> Iterator
             f"The image has {len(image.layers)} layers, and {runtime.title} takes {min(bounds)}.",
             expected=f"at most {min(bounds)} layers",
             found=f"{len(image.layers)} layers",
-            runtime_error="failed to register layer: max depth exceeded",
+            runtime_error=said("too-many-layers", runtime.engines[0].family),
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from .. import media_types
+from ..catalog import said
 from ..findings import Finding, Severity
-from ..image import MAX_MANIFEST_BYTES, Document, Image, Index, Manifest, sha256
+from ..image import MAX_MANIFEST_BYTES, Descriptor, Document, Image, Index, Manifest, sha256
 from ..policy import Policy
 from ..runtimes import Runtime
 
@@ -18,7 +20,7 @@ def exists(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
             "image-missing",
             Severity.ERROR,
             f"There is no image {image.reference}.",
-            runtime_error=f'failed to resolve reference "{image.reference}": {image.reference}: not found',
+            runtime_error=said("image-missing", runtime.engines[0].family, reference=image.reference),
         )
     if image.missing and not image.manifest:
         digest = image.missing.digest
@@ -26,8 +28,12 @@ def exists(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
             "manifest-missing",
             Severity.ERROR,
             f"The index names {digest} for {policy.platform}, and the repository does not hold it.",
-            runtime_error=f"failed to copy: httpReadSeeker: failed open: could not fetch content descriptor "
-            f"{digest} ({image.missing.media_type}) from remote: not found",
+            runtime_error=said(
+                "manifest-missing",
+                runtime.engines[0].family,
+                digest=digest,
+                media_type=image.missing.media_type,
+            ),
         )
 
 
@@ -43,20 +49,27 @@ def is_active(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
             f"The image's status is {image.status}: ECR does not serve it until it is restored.",
             expected="ACTIVE",
             found=image.status,
-            runtime_error=f'failed to resolve reference "{image.reference}": {image.reference}: not found',
+            runtime_error=said("image-archived", runtime.engines[0].family, reference=image.reference),
         )
 
 
 def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """The engine's decoder takes the index and the manifest."""
-    if image.unreadable and image.unreadable[0] != "config":
-        what, why = image.unreadable
-        digest = image.document.digest if image.document else ""
+    engine = runtime.engines[0]
+    refused = [("index", index.document.digest, index.problems) for index in image.indexes]
+    if image.manifest:
+        refused.append(("manifest", image.manifest.document.digest, image.manifest.problems))
+    if image.unreadable and image.unreadable[0] != "config" and image.document:
+        refused.append((image.unreadable[0], image.document.digest, image.unreadable[1]))
+    for what, digest, problems in refused:
+        why = engine.cannot_read(problems)
+        if not why:
+            continue
         yield Finding(
             "manifest-unreadable",
             Severity.ERROR,
             f"The {what} {digest} cannot be read: {why}.",
-            runtime_error=f"children: invalid desc {digest}: {why}",
+            runtime_error=said("manifest-unreadable", engine.family, digest=digest, why=why),
         )
 
 
@@ -70,6 +83,7 @@ def _documents(image: Image) -> list[Document]:
 def is_whole(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """Digest and size of the index and the manifest are what names them says."""
     documents = _documents(image)
+    family = runtime.engines[0].family
     for document in documents:
         actual = sha256(document.content)
         if actual != document.digest:
@@ -79,8 +93,13 @@ def is_whole(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
                 f"The bytes of {document.digest} have the digest {actual}.",
                 expected=document.digest,
                 found=actual,
-                runtime_error=f'failed commit on ref "manifest-{document.digest}": unexpected commit digest '
-                f"{actual}, expected {document.digest}: failed precondition",
+                runtime_error=said(
+                    "manifest-digest-mismatch",
+                    family,
+                    name=f"manifest-{document.digest}",
+                    digest=document.digest,
+                    actual=actual,
+                ),
             )
         if document.size > MAX_MANIFEST_BYTES:
             yield Finding(
@@ -89,7 +108,7 @@ def is_whole(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
                 f"The manifest has {document.size} bytes, and engines take {MAX_MANIFEST_BYTES}.",
                 expected=f"at most {MAX_MANIFEST_BYTES} bytes",
                 found=f"{document.size} bytes",
-                runtime_error=f"rejecting {document.size} byte manifest",
+                runtime_error=said("manifest-too-large", family, size=document.size),
             )
     if not any(engine.exact_sizes for engine in runtime.engines):
         return
@@ -101,18 +120,27 @@ def is_whole(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
                 f"The index says that {document.digest} has {descriptor.size} bytes; it has {document.size}.",
                 expected=f"{descriptor.size} bytes",
                 found=f"{document.size} bytes",
-                runtime_error=size_error(descriptor.digest, descriptor.size, document.size, "manifest"),
+                runtime_error=size_error("manifest-size-mismatch", descriptor, document.size, family),
             )
 
 
-def size_error(digest: str, declared: int, actual: int, ref: str) -> str:
-    """What containerd says when a descriptor's size is not the size of what it names."""
-    if declared == 0:
-        return f"unable to fetch descriptor ({digest}) which reports content size of zero: invalid argument"
-    if declared > actual:
-        return "failed to read expected number of bytes: unexpected EOF"
-    name = f'"{ref}-{digest}"'
-    return f"failed commit on ref {name}: {name} failed size validation: {actual} != {declared}: failed precondition"
+def size_error(finding_id: str, descriptor: Descriptor, actual: int, family: str) -> str:
+    """What an engine says when a descriptor's size is not the size of what it names."""
+    if family != "containerd":
+        return said(finding_id, family)
+    variant = "size 0" if descriptor.size == 0 else "too large" if descriptor.size > actual else "too small"
+    name = f"{finding_id.partition('-')[0]}-{descriptor.digest}"
+    return said(
+        finding_id, family, variant, digest=descriptor.digest, name=name, declared=descriptor.size, actual=actual
+    )
+
+
+_DOCUMENTS: Final = {
+    media_types.OCI_MANIFEST: "manifest",
+    media_types.DOCKER_MANIFEST: "manifest",
+    media_types.OCI_INDEX: "image index",
+    media_types.DOCKER_INDEX: "manifest list",
+}
 
 
 def says_its_type(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
@@ -127,7 +155,6 @@ def says_its_type(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Fi
         served, declared = document.document.media_type, document.declared_type
         optional = served in (media_types.OCI_MANIFEST, media_types.OCI_INDEX)
         if declared != served and (declared or not optional):
-            wording = "if present, mediaType" if optional else "mediaType"
             yield Finding(
                 "manifest-type-mismatch",
                 Severity.ERROR,
@@ -135,7 +162,14 @@ def says_its_type(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Fi
                 f"{declared or 'nothing'}.",
                 expected=served,
                 found=declared,
-                runtime_error=f"{wording} in manifest should be '{served}' not '{declared}'",
+                runtime_error=said(
+                    "manifest-type-mismatch",
+                    "dockerd",
+                    "optional" if optional else "",
+                    what=_DOCUMENTS[served],
+                    expected=served,
+                    found=declared,
+                ),
             )
 
 
@@ -151,9 +185,7 @@ def holds_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Iterat
         f"The index holds no manifest for {policy.platform}; it holds {held}.",
         expected=str(policy.platform),
         found=held,
-        runtime_error=f"no matching manifest for {policy.platform} in the manifest list entries"
-        if runtime.engines[0].family == "dockerd"
-        else "no match for platform in manifest: not found",
+        runtime_error=said("platform-missing", runtime.engines[0].family, platform=policy.platform),
     )
 
 
@@ -178,7 +210,5 @@ def is_taken_as_it_is(image: Image, runtime: Runtime, policy: Policy) -> Iterato
             + ("newer engines no longer take; nothing else was checked." if taken else "is no longer supported."),
             expected=" or ".join(sorted(media_types.MANIFESTS)),
             found=image.document.media_type,
-            runtime_error=""
-            if taken
-            else "Docker Image Format v1 and Docker Image manifest version 2, schema 1 support has been removed.",
+            runtime_error="" if taken else said("schema-1", runtime.engines[0].family),
         )

@@ -1,0 +1,271 @@
+"""Every finding there can be: what it means, how far a runtime gets with such an image, and what engines say.
+
+The checks, the documentation and whoever names a finding (to acknowledge it, say) share this one list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+
+class Stage(str, Enum):
+    """How far a runtime gets with an image that has a finding."""
+
+    PULL = "pull"
+    """It cannot be pulled and unpacked."""
+    START = "start"
+    """It is pulled, and no container can be started from it."""
+    RUN = "run"
+    """A container is started from it and ends at once."""
+    POLICY = "policy"
+    """Every runtime takes it; somebody asked for something else, or ought to know."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kind of finding.
+
+    :param meaning: one sentence that says what it means.
+    :param stage: how far a runtime gets.
+    :param said: what the engines say, by family; where an engine has several ways to say it, by their names.
+    """
+
+    meaning: str
+    stage: Stage
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+_RUNC: Final = "OCI runtime create failed: runc create failed: "
+_SHIM: Final = "failed to create shim task: " + _RUNC
+_TASK: Final = "failed to create task for container: failed to create shim task: " + _RUNC
+_UNPACK: Final = "failed to unpack image on snapshotter overlayfs: "
+_NOT_FETCHED: Final = (
+    "failed to copy: httpReadSeeker: failed open: could not fetch content descriptor {digest} ({media_type}) "
+    "from remote: not found"
+)
+_COUNT: Final = "number of layers and diffIDs don't match: {counted} != {diff_ids}"
+_ROOTFS: Final = "layers from manifest don't match image configuration"
+_NOT_FOUND: Final = 'failed to resolve reference "{reference}": {reference}: not found'
+_COMMIT: Final = 'failed commit on ref "{name}": '
+_SIZES: Final[Mapping[str, str]] = {
+    "containerd, size 0": "unable to fetch descriptor ({digest}) which reports content size of zero: invalid argument",
+    "containerd, too large": "failed to read expected number of bytes: unexpected EOF",
+    "containerd, too small": _COMMIT + '"{name}" failed size validation: {actual} != {declared}: failed precondition',
+}
+
+
+def _digest(dockerd: str) -> Mapping[str, str]:
+    return {
+        "containerd": _COMMIT + "unexpected commit digest {actual}, expected {digest}: failed precondition",
+        "dockerd": dockerd,
+    }
+
+
+CATALOG: Final[Mapping[str, Entry]] = {
+    # The index and the manifest
+    "image-missing": Entry(
+        "The repository has no image of that tag or digest.",
+        Stage.PULL,
+        {"containerd": _NOT_FOUND, "dockerd": "manifest for {reference} not found: manifest unknown"},
+    ),
+    "image-archived": Entry(
+        "ECR has archived the image, and serves it only after it was restored.",
+        Stage.PULL,
+        {"containerd": _NOT_FOUND, "dockerd": "manifest for {reference} not found: manifest unknown"},
+    ),
+    "manifest-missing": Entry(
+        "The index names a manifest that the repository does not hold.",
+        Stage.PULL,
+        {"containerd": _NOT_FETCHED, "dockerd": "manifest unknown"},
+    ),
+    "manifest-unreadable": Entry(
+        "The index or the manifest is not a document that engines can read.",
+        Stage.PULL,
+        {"containerd": "children: invalid desc {digest}: {why}", "dockerd": "{why}"},
+    ),
+    "manifest-digest-mismatch": Entry(
+        "The bytes of the index or the manifest are not those that its digest names.",
+        Stage.PULL,
+        _digest("manifest verification failed for digest {digest}"),
+    ),
+    "manifest-size-mismatch": Entry(
+        "The index says another size than the manifest has.",
+        Stage.PULL,
+        _SIZES,
+    ),
+    "manifest-too-large": Entry(
+        "The index or the manifest is larger than engines take.",
+        Stage.PULL,
+        {"containerd": "rejecting {size} byte manifest"},
+    ),
+    "manifest-type-mismatch": Entry(
+        "The document says another media type of itself than the registry does.",
+        Stage.PULL,
+        {
+            "dockerd": "mediaType in {what} should be '{expected}' not '{found}'",
+            "dockerd, optional": "if present, mediaType in {what} should be '{expected}' not '{found}'",
+        },
+    ),
+    "platform-missing": Entry(
+        "The index holds no image for the platform.",
+        Stage.PULL,
+        {
+            "containerd": "no match for platform in manifest: not found",
+            "dockerd": "no matching manifest for {platform} in the manifest list entries",
+        },
+    ),
+    "index-not-taken": Entry("The tag points at an index, and the runtime takes only a single image.", Stage.PULL),
+    "schema-1": Entry(
+        "The manifest is a Docker schema 1 manifest, which newer engines no longer take.",
+        Stage.PULL,
+        {
+            "containerd": "schema 1 image manifests are no longer supported: invalid argument",
+            "dockerd": "Docker Image Format v1 and Docker Image manifest version 2, schema 1 support has been removed.",
+        },
+    ),
+    "not-an-image": Entry(
+        "The tag points at something that is not an image: an attestation, a signature, a chart, a cache.",
+        Stage.PULL,
+        {
+            "containerd, no manifest": _UNPACK + "unexpected media type {media_type} for {digest}: not found",
+            "containerd, other layers": _UNPACK + "mismatched image rootfs and manifest layers",
+            "containerd, no processor": _UNPACK
+            + "failed to extract layer {diff_id}: failed to get stream processor for {media_type}: "
+            "no processor for media-type: unknown",
+            "containerd, not fetched": _UNPACK
+            + "failed to extract layer {diff_id}: failed to get reader from content store: "
+            "content digest {digest}: not found",
+            "dockerd": "unsupported media type {media_type}",
+        },
+    ),
+    # The config
+    "config-descriptor-invalid": Entry(
+        "The manifest's config has no valid digest, or no size.",
+        Stage.PULL,
+        {**_SIZES, "dockerd": "unexpected EOF"},
+    ),
+    "config-missing": Entry(
+        "The registry does not hold the image's config.",
+        Stage.PULL,
+        {
+            "containerd": _NOT_FETCHED,
+            "dockerd": "error pulling image configuration: download failed after attempts=1: unknown blob",
+        },
+    ),
+    "config-too-large": Entry("The config is larger than any that an image needs.", Stage.POLICY),
+    "config-digest-mismatch": Entry(
+        "The bytes of the config are not those that its digest names.",
+        Stage.PULL,
+        _digest("error pulling image configuration: image config verification failed for digest {digest}"),
+    ),
+    "config-size-mismatch": Entry("The manifest says another size than the config has.", Stage.PULL, _SIZES),
+    "config-unreadable": Entry(
+        "The config is not a document that the engine can read.",
+        Stage.PULL,
+        {"containerd": "unmarshal image config: {why}", "dockerd": "{why}"},
+    ),
+    "rootfs-missing": Entry(
+        "The config has no rootfs, so it names none of the layers.",
+        Stage.PULL,
+        {"containerd": _COUNT, "dockerd": "invalid rootfs in image configuration"},
+    ),
+    "platform-mismatch": Entry(
+        "The image is built for another platform than was asked for.",
+        Stage.RUN,
+        {
+            "containerd": "exec format error",
+            "dockerd": "exec format error",
+            "dockerd, operating system": 'image operating system "{os}" cannot be used on this platform: '
+            "operating system is not supported",
+        },
+    ),
+    "platform-unknown": Entry("The config does not say for which architecture the image is.", Stage.POLICY),
+    "no-command": Entry(
+        "The image has neither an entrypoint nor a command, and the task definition must give one.",
+        Stage.START,
+        {"containerd": _SHIM + "args must not be empty: unknown", "dockerd": "no command specified"},
+    ),
+    "working-dir-relative": Entry(
+        "The working directory is not an absolute path.",
+        Stage.START,
+        {
+            "containerd": _SHIM + "Cwd must be an absolute path: unknown",
+            "dockerd": _TASK + "Cwd must be an absolute path: unknown",
+        },
+    ),
+    # The layers
+    "no-layers": Entry(
+        "The image has no layers, so there is nothing to run.",
+        Stage.START,
+        {
+            "containerd": _SHIM + 'unable to start container process: exec: "{program}": stat {program}: '
+            "no such file or directory: unknown",
+            "dockerd": _TASK + 'unable to start container process: exec: "{program}": stat {program}: '
+            "no such file or directory: unknown",
+        },
+    ),
+    "layer-type-unsupported": Entry(
+        "A layer has a type that the runtime does not unpack.",
+        Stage.PULL,
+        {
+            "containerd": "failed to extract layer {diff_id}: failed to get stream processor for {media_type}: "
+            "no processor for media-type: unknown",
+            "containerd, encrypted": "failed to extract layer {diff_id}: failed to get stream processor for "
+            '{media_type}: exec: "ctd-decoder": executable file not found in $PATH: unknown',
+            "containerd, not counted": _COUNT,
+            "dockerd": "unsupported media type {media_type}",
+        },
+    ),
+    "layer-type-doubtful": Entry(
+        "A layer has a type of which nothing certain is known at this runtime.",
+        Stage.POLICY,
+    ),
+    "diff-ids-count": Entry(
+        "The config names more or fewer layers than the manifest has.",
+        Stage.PULL,
+        {"containerd": _COUNT, "dockerd": _ROOTFS},
+    ),
+    "diff-id-wrong": Entry(
+        "The config's diff_id of a layer is not the digest of what the layer unpacks to.",
+        Stage.PULL,
+        {
+            "containerd": 'wrong diff id calculated on extraction "{calculated}"',
+            "containerd, compressed": "failed to extract layer {diff_id}: archive/tar: invalid tar header: unknown",
+            "dockerd": _ROOTFS,
+        },
+    ),
+    "layer-descriptor-invalid": Entry("A layer has no valid digest.", Stage.PULL),
+    "layer-missing": Entry(
+        "The registry does not serve a layer.",
+        Stage.PULL,
+        {"containerd": _NOT_FETCHED, "dockerd": "unknown blob"},
+    ),
+    "layer-size-zero": Entry("The manifest says that a layer has no bytes.", Stage.PULL, _SIZES),
+    "layer-size-mismatch": Entry("The manifest says another size than a layer has.", Stage.PULL, _SIZES),
+    "layer-foreign": Entry("A layer is fetched from another place than the registry.", Stage.POLICY),
+    "too-many-layers": Entry(
+        "The image has more layers than the engine can stack.",
+        Stage.PULL,
+        {"dockerd": "failed to register layer: max depth exceeded"},
+    ),
+    # The size
+    "image-too-small": Entry("The image is smaller than min_size.", Stage.POLICY),
+    "image-too-large": Entry("The image is larger than max_size.", Stage.POLICY),
+    "image-too-large-for-runtime": Entry("The image is larger than the runtime takes.", Stage.PULL),
+    "image-needs-storage": Entry("The image needs more storage than the runtime gives by default.", Stage.POLICY),
+}
+
+
+def said(finding_id: str, family: str, variant: str = "", **values: object) -> str:
+    """What an engine would answer, or nothing where that is not known.
+
+    :param finding_id: the finding's id.
+    :param family: the engine's family, such as `containerd`.
+    :param variant: which of its ways to say it.
+    :param values: what the words are filled in with.
+    """
+    words = CATALOG[finding_id].said.get(f"{family}, {variant}" if variant else family, "")
+    return words.format(**values)

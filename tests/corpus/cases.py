@@ -1,0 +1,91 @@
+"""The corpus as data: each case's image, and what real engines and other tools did with it."""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from image_verifier.findings import Report
+from image_verifier.image import Platform
+from image_verifier.policy import Policy
+from image_verifier.sources.oci_layout import OciLayout
+from image_verifier.verify import verify
+
+ARCHIVE: Final = Path(__file__).with_name("corpus.tar.xz")
+PLATFORM: Final = Platform.parse("linux/amd64")
+
+# The engines by which a runtime's verdict is held; each of them must pull and start the image.
+ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
+    "fargate": ("containerd-1.6.20", "containerd-1.7.24"),
+    "ecs-ec2": ("docker-28.5.2-classic",),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image of the corpus, unpacked into a folder."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The case's name, which is its folder's."""
+        return self.folder.name
+
+    def runs(self, runtime: str) -> bool:
+        """Whether every engine behind the runtime pulled the image, and started it where that was tried."""
+        outcomes = [self.facts["engines"][engine] for engine in ENGINES[runtime]]
+        return all(outcome["pulls"] and outcome.get("starts", True) for outcome in outcomes)
+
+    def errors(self, runtime: str) -> list[str]:
+        """What the engines behind the runtime said, normalized."""
+        outcomes = [self.facts["engines"][engine] for engine in ENGINES[runtime]]
+        said = [outcome.get("error") or outcome.get("start_error") for outcome in outcomes]
+        return [normalized(error) for error in said if error is not None]
+
+    def report(self, runtime: str, *, layers: bool = False) -> Report:
+        """Our own report on it."""
+        return verify(OciLayout(self.folder), Policy((runtime,), PLATFORM))
+
+
+def unpack(folder: Path) -> Sequence[Case]:
+    """Unpack the corpus into a folder, and read it."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    paths = sorted(folder.glob("corpus/*/case.json"))
+    return [Case(path.parent, json.loads(path.read_text())) for path in paths]
+
+
+# What differs from run to run, from the place where an engine keeps its files, and from the client that asked.
+_NOISE: Final = (
+    (re.compile(r"^Cannot(Pull|Start)ContainerError: "), ""),
+    (re.compile(r"^ResourceInitializationError: failed to create new container runtime task: "), ""),
+    (re.compile(r"^rc=\d+ (docker|ctr): "), ""),
+    (re.compile(r"^Error response from daemon: "), ""),
+    # Which call of containerd's failed on the way to the shim; every caller words it in its own way.
+    (re.compile(r"^(failed to create task for container: )?(failed to create shim task: )(?=OCI runtime)"), ""),
+    (re.compile(r"^error pulling image configuration: (download failed after attempts=\d+: )?"), ""),
+    (re.compile(r"mount callback failed on \S+ ?"), ""),
+    (re.compile(r"\S*/snapshots/\d+/fs/"), ""),
+    (re.compile(r'failed to extract layer \(\S+ (\S+)\) to overlayfs as "[^"]*"'), r"failed to extract layer \1"),
+    # containerd 1.6 quotes the time twice.
+    (re.compile(r'\\"'), ""),
+    (re.compile(r" Suggest the author of .*$"), ""),
+    (re.compile(r": unknown$"), ""),
+)
+_NOTHING_SAID: Final = "pull reports success but nothing was unpacked"
+
+
+def normalized(error: str) -> str:
+    """An engine's error without what differs between two runs of the same engine."""
+    if error == _NOTHING_SAID:
+        return ""
+    for pattern, replacement in _NOISE:
+        error = pattern.sub(replacement, error)
+    return error

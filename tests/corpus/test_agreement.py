@@ -1,0 +1,65 @@
+"""Our verdict on every image of the corpus is the engines', and our words are theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.corpus.cases import ENGINES, Case, normalized
+from tests.corpus.differences import ONLY_BYTES_TELL, VERDICTS, WORDS
+
+runtimes = pytest.mark.parametrize("runtime", ENGINES)
+
+
+@runtimes
+def test_every_verdict_that_manifest_and_config_can_decide_agrees(corpus: Sequence[Case], runtime: str) -> None:
+    wrong = {
+        case.name: f"the engines {'run' if case.runs(runtime) else 'refuse'} it, we say {case.report(runtime).verdict}"
+        for case in corpus
+        if case.name not in VERDICTS
+        and case.name not in ONLY_BYTES_TELL[runtime]
+        and case.runs(runtime) != (case.report(runtime).verdict == "pass")
+    }
+    assert wrong == {}
+
+
+@runtimes
+def test_what_only_bytes_tell_passes_at_default_depth(corpus: Sequence[Case], runtime: str) -> None:
+    passed = {case.name for case in corpus if not case.runs(runtime) and case.report(runtime).verdict == "pass"}
+    assert passed == ONLY_BYTES_TELL[runtime]
+
+
+@runtimes
+def test_every_verdict_agrees_when_the_layers_are_read(corpus: Sequence[Case], runtime: str) -> None:
+    wrong = {
+        case.name: case.report(runtime, layers=True).verdict
+        for case in corpus
+        if case.name not in VERDICTS and case.runs(runtime) != (case.report(runtime, layers=True).verdict == "pass")
+    }
+    assert wrong == {}
+
+
+def test_at_most_ten_healthy_images_are_refused_on_purpose(corpus: Sequence[Case]) -> None:
+    cases = {case.name: case for case in corpus}
+    assert len(VERDICTS) <= 10
+    for name in VERDICTS:
+        assert any(cases[name].runs(runtime) for runtime in ENGINES)
+        assert cases[name].report("fargate").verdict == "fail"
+
+
+@runtimes
+def test_the_first_finding_speaks_the_engines_words(corpus: Sequence[Case], runtime: str) -> None:
+    wrong = {}
+    for case in corpus:
+        if case.runs(runtime) or case.name in WORDS:
+            continue
+        errors = case.report(runtime, layers=case.name in ONLY_BYTES_TELL[runtime]).errors
+        ours = [normalized(f.runtime_error) for f in errors[:1]]
+        if not set(ours) & set(case.errors(runtime)):
+            wrong[case.name] = (ours, case.errors(runtime))
+    assert wrong == {}
+
+
+def test_the_cases_whose_words_differ_are_in_the_corpus(corpus: Sequence[Case]) -> None:
+    assert set(WORDS) <= {case.name for case in corpus}
