@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +105,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         _check_dockerfile(path, directory, file)
         defaults = build.default_outputs(asked.runs_on)
         hashed = _Hashed.of(invalidation, defaults if outputs is None else list(outputs), extra_hash)
+        # The one keyword that the oldest aws-cdk-lib in our range does not have.
+        newer: dict[str, Any] = {} if build_contexts is None else {"build_contexts": build_contexts}
         passed = build.passed_outputs(defaults) if outputs is None else outputs
         super().__init__(
             scope,
@@ -114,7 +118,6 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             extra_hash=hashed.extra_hash,
             asset_name=asset_name,
             build_args=build_args,
-            build_contexts=build_contexts,
             build_secrets=build_secrets,
             build_ssh=build_ssh,
             cache_disabled=cache_disabled,
@@ -127,6 +130,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             exclude=exclude,
             follow_symlinks=follow_symlinks,
             ignore_mode=ignore_mode,
+            **newer,
         )
         self._warn(outputs)
         self._verification = ImageVerification(
@@ -182,9 +186,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :param entrypoint: instead of the image's ENTRYPOINT. Default: the image's
         :param working_directory: instead of the image's WORKDIR. Default: the image's
         """
-        return self._verification.docker_image_code(
-            cmd=cmd, entrypoint=entrypoint, working_directory=working_directory
-        )
+        return self._verification.docker_image_code(cmd=cmd, entrypoint=entrypoint, working_directory=working_directory)
 
     def _warn(self, outputs: Sequence[str] | None) -> None:
         if outputs and build.may_attest(outputs):
@@ -194,7 +196,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
                 "can take the image's tag in a repository with immutable tags. Add attestation-inline=false to each.",
             )
         version = os.environ.get("CDK_CLI_VERSION", "")
-        if version and _numbers(version) < _CLI_WITHOUT_ATTESTATIONS:
+        numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+        if numbers and tuple(map(int, numbers.groups())) < _CLI_WITHOUT_ATTESTATIONS:
             Annotations.of(Stack.of(self)).add_warning_v2(
                 "cdk-safe-image:old-cdk-cli",
                 f"CDK CLI {version} lets docker push a provenance attestation beside each image, which can take the "
@@ -218,18 +221,14 @@ class _Hashed:
         outputs: list[str],
         extra_hash: str | None,
     ) -> _Hashed:
-        options = (
-            ecr_assets.DockerImageAssetInvalidationOptions(**asked) if isinstance(asked, dict) else asked
-        )
-        names = [] if options is None else list(options._values)
-        chosen = {name: getattr(options, name) for name in names}
+        options = ecr_assets.DockerImageAssetInvalidationOptions(**asked) if isinstance(asked, dict) else asked
+        names = list(inspect.signature(ecr_assets.DockerImageAssetInvalidationOptions.__init__).parameters)[1:]
+        chosen = {name: getattr(options, name, None) for name in names}
         return cls(
-            ecr_assets.DockerImageAssetInvalidationOptions(
-                **{**chosen, "outputs": False, "extra_hash": True}
-            ),
+            ecr_assets.DockerImageAssetInvalidationOptions(**{**chosen, "outputs": False, "extra_hash": True}),
             build.extra_hash(
-                outputs if chosen.get("outputs", True) else None,
-                extra_hash if chosen.get("extra_hash", True) else None,
+                None if chosen["outputs"] is False else outputs,
+                None if chosen["extra_hash"] is False else extra_hash,
             ),
         )
 
@@ -237,15 +236,9 @@ class _Hashed:
 def _check_dockerfile(path: str, directory: str, file: str | None) -> None:
     folder = Path(directory)
     if not folder.is_dir():
-        raise ValueError(
-            f"{path}: directory is {directory!r}, which is no folder: write the one of the Dockerfile"
-        )
+        raise ValueError(f"{path}: directory is {directory!r}, which is no folder: write the one of the Dockerfile")
     if not (folder / (file or "Dockerfile")).is_file():
         raise ValueError(
             f"{path}: {directory!r} holds no {file or 'Dockerfile'}: write directory= of the folder that holds it, "
             "or file= of its path in there"
         )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("-")[0].split()[0].split(".") if part.isdigit())

@@ -74,9 +74,7 @@ def policy(
     :param max_size: largest compressed size; None is no bound.
     :raises ValueError: for a policy that no image can meet; the message says what to write instead.
     """
-    named = (
-        (runs_on,) if isinstance(runs_on, str) else (RunsOn.FARGATE,) if runs_on is None else tuple(runs_on)
-    )
+    named = (runs_on,) if isinstance(runs_on, str) else (RunsOn.FARGATE,) if runs_on is None else tuple(runs_on)
     try:
         return Policy(
             runs_on=tuple(dict.fromkeys(str(getattr(name, "value", name)) for name in named)),

@@ -52,29 +52,27 @@ class StackParts(Construct):
         owner._verifier = owner._verifier or ImageVerifier(owner, "Verifier")
         return owner._verifier
 
-    def permissions(self, verifier: ImageVerifier) -> Permissions:
-        """What this stack lets a verifier read.
+    def permissions(self, verifier: ImageVerifier, repository_arn: str) -> Permissions:
+        """What lets a verifier read a repository for this stack.
 
         In a policy of this stack, also where the verifier is another's: a grant on the other stack's role would
-        make the other stack depend on this one.
+        make the other stack depend on this one. One for each repository, so that no image waits for the
+        repository of another.
         """
-        name = self.verifier_name(verifier)
+        key = [self.verifier_name(verifier), self._stack.resolve(repository_arn)]
+        suffix = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
+        name = f"Permissions{suffix}"
         if name not in self._permissions:
-            suffix = hashlib.sha256(name.encode()).hexdigest()[:8] if verifier is not self._default() else ""
-            self._permissions[name] = Permissions(self, f"Permissions{suffix}", roles=[verifier.role])
+            self._permissions[name] = Permissions(self, name, verifier=verifier, repository_arn=repository_arn)
         return self._permissions[name]
 
     def verifier_name(self, verifier: ImageVerifier) -> str:
-        """The verifier's identity, as seen from this stack: its path, from the app where it is another stack's."""
-        own = f"{self._stack.node.path}/"
-        return verifier.node.path.removeprefix(own)
+        """The verifier's identity as seen from this stack: its path, from the app on where it is another stack's."""
+        return verifier.node.path.removeprefix(f"{top_level(self._stack).node.path}/")
 
     def gate(self, verification: ImageVerification) -> None:
         """Let the stack's ECS services wait for this verification."""
         self._gated.append(verification)
-
-    def _default(self) -> ImageVerifier | None:
-        return StackParts.of(top_level(self._stack))._verifier
 
     def _close_gate(self) -> None:
         if not self._gated:
@@ -94,42 +92,39 @@ class StackParts(Construct):
 
 
 class Permissions(iam.Policy):
-    """What a verifier may read for one stack: the repositories of its verifications, and nothing else."""
+    """What a verifier may do for the images of one repository in one stack, and nothing else."""
 
-    def __init__(self, scope: Construct, id: str, *, roles: list[iam.IRole]) -> None:
-        super().__init__(scope, id, roles=roles)
-        self._arns: set[str] = set()
-        self._reads: iam.PolicyStatement | None = None
+    def __init__(self, scope: Construct, id: str, *, verifier: ImageVerifier, repository_arn: str) -> None:
+        """
+        :param scope: the parent construct.
+        :param id: the construct's id.
+        :param verifier: whose role gets them.
+        :param repository_arn: the repository.
+        """
+        super().__init__(
+            scope,
+            id,
+            roles=[verifier.role],
+            statements=[
+                iam.PolicyStatement(
+                    actions=[
+                        "ecr:BatchCheckLayerAvailability",
+                        "ecr:BatchGetImage",
+                        "ecr:DescribeImages",
+                        "ecr:GetDownloadUrlForLayer",
+                    ],
+                    resources=[repository_arn],
+                )
+            ],
+        )
         self._describes_stack = False
-
-    def allow_repository(self, arn: str) -> None:
-        """Allow to read a repository's images."""
-        key = json.dumps(Stack.of(self).resolve(arn), sort_keys=True)
-        if key in self._arns:
-            return
-        self._arns.add(key)
-        if self._reads is None:
-            self._reads = iam.PolicyStatement(
-                actions=[
-                    "ecr:BatchCheckLayerAvailability",
-                    "ecr:BatchGetImage",
-                    "ecr:DescribeImages",
-                    "ecr:GetDownloadUrlForLayer",
-                ],
-                resources=[arn],
-            )
-            self.add_statements(self._reads)
-        else:
-            self._reads.add_resources(arn)
 
     def allow_own_stack_status(self) -> None:
         """Allow to ask for the status of this stack, by which the way back of a rollback is recognised."""
         if not self._describes_stack:
             self._describes_stack = True
             self.add_statements(
-                iam.PolicyStatement(
-                    actions=["cloudformation:DescribeStacks"], resources=[Stack.of(self).stack_id]
-                )
+                iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[Stack.of(self).stack_id])
             )
 
 

@@ -102,9 +102,7 @@ class ImageVerification(Construct):
         self._told: set[str] = set()
         self._verified: CustomResource | None = None
         if _is_switched_on(self):
-            self._verify(
-                choice(path, "gate", Gate, gate), verifier, service_timeout, {"LocalImage": local_image}
-            )
+            self._verify(choice(path, "gate", Gate, gate), verifier, service_timeout, {"LocalImage": local_image})
 
     @property
     def image_uri(self) -> str:
@@ -207,8 +205,7 @@ class ImageVerification(Construct):
         }
         properties = {name: value for name, value in properties.items() if value is not None}
 
-        permissions = parts.permissions(verifier)
-        permissions.allow_repository(self.repository.repository_arn)
+        permissions = parts.permissions(verifier, self.repository.repository_arn)
         resolved = stack.resolve(properties)
         if _changes_at_deploy(resolved):
             permissions.allow_own_stack_status()
@@ -222,9 +219,7 @@ class ImageVerification(Construct):
             properties=properties,
         )
         identity = [resolved, timeout.to_seconds(), parts.verifier_name(verifier)]
-        _append_to_logical_id(
-            self.resource, hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-        )
+        _append_to_logical_id(self.resource, hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest())
         # The role's permissions must be there when the Lambda is called.
         self._verified.node.add_dependency(permissions)
         if gate is Gate.STACK:
@@ -256,25 +251,22 @@ class ImageVerification(Construct):
 
     def _unverified(self, attribute: str) -> str:
         if attribute == "ImageUri":
-            return (
-                f"{self._repository_uri}:{self._tag}"
-                if self._tag
-                else f"{self._repository_uri}@{self._digest}"
-            )
+            return f"{self._repository_uri}:{self._tag}" if self._tag else f"{self._repository_uri}@{self._digest}"
         if attribute == "ImageDigest" and self._digest:
             return self._digest.removeprefix("sha256:")
         return self._tag or ""
 
     def _depend(self, scope: IConstruct, stack: Stack, own: Stack) -> None:
-        # Stack.add_dependency until 2.2xx, deprecated since in favour of the other.
+        # aws-cdk-lib deprecates `add_dependency` in favour of the other, which its older versions have not.
         add = getattr(stack, "add_stack_dependency", stack.add_dependency)
         try:
             add(own, f"{_user_path(scope)} uses the image {self._user_path}")
         except RuntimeError as error:
+            reason = str(error).splitlines()[0].rstrip(".")
             self._tell_error(
                 scope,
                 f"{_user_path(scope)} uses the image {self._user_path} of another stack, and cannot wait for its "
-                f"verification: {str(error).splitlines()[0]} Make the image in the stack that uses it.",
+                f"verification: {reason}. Make the image in the stack that uses it.",
             )
 
     def _check_consumer(self, scope: IConstruct, consumer: Consumer) -> None:
@@ -299,7 +291,8 @@ class ImageVerification(Construct):
             )
 
     def _tell_error(self, scope: IConstruct, message: str) -> None:
-        if message not in self._told:
+        # A template is resolved once for each of its elements, to find references, and once as a whole.
+        if not isinstance(scope, Stack) and message not in self._told:
             self._told.add(message)
             Annotations.of(scope).add_error(message)
 
@@ -350,11 +343,7 @@ def _tag_or_digest(path: str, tag: str | None, digest: str | None) -> tuple[str 
     if digest is not None and not Token.is_unresolved(digest) and not _DIGEST.fullmatch(digest):
         raise ValueError(f"{path}: digest is {digest!r}: write sha256: and 64 digits of 0-9 and a-f")
     if tag is not None and not Token.is_unresolved(tag) and not _TAG.fullmatch(tag):
-        hint = (
-            "write it as digest="
-            if tag.startswith("sha256:")
-            else "write the part after the colon of the image"
-        )
+        hint = "write it as digest=" if tag.startswith("sha256:") else "write the part after the colon of the image"
         raise ValueError(f"{path}: tag is {tag!r}, which no image can have: {hint}")
     return tag, digest
 

@@ -52,16 +52,12 @@ class ImageVerifier(Construct):
         super().__init__(scope, id)
         path = self.node.path
         if log_group is not None and log_retention is not None:
-            raise ValueError(
-                f"{path}: log_retention is for its own log group: write it where log_group is made"
-            )
+            raise ValueError(f"{path}: log_retention is for its own log group: write it where log_group is made")
         if runtime is not None and runtime.family is not lambda_.RuntimeFamily.PYTHON:
             raise ValueError(f"{path}: runtime is {runtime.name}: write a Python runtime, such as {_RUNTIME}")
         self.timeout = timeout or Duration.minutes(_TIMEOUT_MINUTES)
         if not self.timeout.is_unresolved() and not 1 <= self.timeout.to_seconds() <= 900:
-            raise ValueError(
-                f"{path}: timeout is {self.timeout.to_human_string()}: write 1 second to 15 minutes"
-            )
+            raise ValueError(f"{path}: timeout is {self.timeout.to_human_string()}: write 1 second to 15 minutes")
 
         self.log_group: logs.ILogGroup = log_group or logs.LogGroup(
             self,
@@ -85,7 +81,7 @@ class ImageVerifier(Construct):
                 )
             },
         )
-        with verifier_code() as code:
+        with verifier_code(self) as code:
             self.function = lambda_.Function(
                 self,
                 "Function",
