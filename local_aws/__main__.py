@@ -23,7 +23,9 @@ def up(arguments: argparse.Namespace) -> None:
             if name.startswith(("AWS_", "CDK_", "PATH")):
                 print(f"export {name}='{value}'")
         print(f"# The local AWS is at {aws.endpoint}, its registry at {aws.registry}. Ctrl-C ends it.", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signals = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        signal.sigwait(signals)
 
 
 VERBS: dict[str, Callable[[argparse.Namespace], None]] = {"setup": setup, "up": up}

@@ -49,7 +49,11 @@ _DENIALS = frozenset(
         "UnrecognizedClientException",
     }
 )
-_OVERLOADED = {"ThrottlingException": "Rate exceeded"}
+_USUAL_WORDS = {
+    "AccessDeniedException": f"User: arn:aws:sts::{ACCOUNT}:assumed-role/role/session is not authorized to perform: "
+    "{name} because no identity-based policy allows the {name} action",
+    "ThrottlingException": "Rate exceeded",
+}
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class Front:
                 await asyncio.sleep(fault.delay)
             error = next((fault for fault in struck if fault.code), None)
             if error is not None:
-                await send_response(noting, fault_response(error, identity.protocol))
+                await send_response(noting, fault_response(error, identity))
             else:
                 await self._answer(request, body, identity, noting)
         finally:
@@ -192,9 +196,10 @@ def identify(request: Request, body: bytes) -> Identity:
     return Identity(f"{service or 's3'}:{request.method}", principal, region, "s3" if service == "s3" else "json")
 
 
-def fault_response(fault: CallFault, protocol: str) -> Response:
+def fault_response(fault: CallFault, identity: Identity) -> Response:
     """An error as the service's own protocol words it."""
-    message = fault.message or _OVERLOADED.get(fault.code, fault.code)
+    message = fault.message or _USUAL_WORDS.get(fault.code, fault.code).format(name=identity.name)
+    protocol = identity.protocol
     if protocol == "json":
         return error_response(fault.status, fault.code, message)
     if protocol == "registry":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +43,7 @@ class FaultControl:
 
     def throttle(self, on: str, times: int | None = None, per_second: float = 0) -> None:
         """Answer ThrottlingException to the next `times` calls, or to those beyond `per_second`."""
-        self.error(on, "ThrottlingException", "Rate exceeded", times=times, per_second=per_second)
+        self.error(on, "ThrottlingException", times=times, per_second=per_second)
 
     def error(
         self,
@@ -70,10 +72,7 @@ class FaultControl:
 
     def deny(self, on: str, seconds: float | None = None, times: int | None = None) -> None:
         """Answer AccessDeniedException, as a fresh role gets until IAM has propagated."""
-        message = (
-            f"User: local is not authorized to perform: {on} because no identity-based policy allows the {on} action"
-        )
-        self.error(on, "AccessDeniedException", message, seconds=seconds, times=times)
+        self.error(on, "AccessDeniedException", seconds=seconds, times=times)
 
     def latency(self, on: str, delay: float, times: int | None = None) -> None:
         """Wait `delay` seconds before answering."""
@@ -209,6 +208,8 @@ class LocalAws:
             env: what to add to `env()`.
             stream: where to show the output as it comes.
             timeout: seconds.
+
+        Raises LocalAwsError when it takes longer.
         """
         command: Sequence[str] = [str(self._toolchain.cdk), "--no-notices", "--no-version-reporting", *arguments]
         process = subprocess.Popen(
@@ -223,17 +224,28 @@ class LocalAws:
         )
         assert process.stdout is not None
         lines: list[str] = []
-        deadline = time.monotonic() + timeout
+        too_late = threading.Event()
+
+        def give_up() -> None:
+            too_late.set()
+            _kill_group(process)
+
+        timer = threading.Timer(timeout, give_up)
+        timer.start()
         try:
             for line in process.stdout:
                 lines.append(line)
                 if stream:
                     stream.write(line)
                     stream.flush()
-            code = process.wait(max(0.0, deadline - time.monotonic()))
+            code = process.wait()
         finally:
+            timer.cancel()
             _kill_group(process)
-        return subprocess.CompletedProcess(command, code, "".join(lines), "")
+        output = "".join(lines)
+        if too_late.is_set():
+            raise LocalAwsError(f"cdk {' '.join(arguments)} took longer than {timeout} s:\n{output}")
+        return subprocess.CompletedProcess(command, code, output, "")
 
     def bootstrap(self) -> None:
         """`cdk bootstrap` of the account. Raises LocalAwsError with its output when it fails."""
@@ -280,7 +292,8 @@ def _ready_port(process: subprocess.Popen[bytes], folder: Path) -> int:
     """The port that the server printed, once it answers there."""
     assert process.stdout is not None
     deadline = time.monotonic() + _START_SECONDS
-    line = process.stdout.readline()
+    readable, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
+    line = process.stdout.readline() if readable else b""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while line and time.monotonic() < deadline and process.poll() is None:
         port = int(line)

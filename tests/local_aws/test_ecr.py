@@ -65,14 +65,15 @@ def test_an_image_that_is_not_there_cannot_be_described(repository: Pushed, ecr:
 
 
 def test_a_repository_that_is_not_there_is_an_error(ecr: Any) -> None:
-    for call in (
-        lambda: ecr.describe_images(repositoryName="absent"),
-        lambda: ecr.batch_get_image(repositoryName="absent", imageIds=[{"imageTag": "a"}]),
-        lambda: ecr.batch_check_layer_availability(repositoryName="absent", layerDigests=[ABSENT]),
-        lambda: ecr.get_download_url_for_layer(repositoryName="absent", layerDigest=ABSENT),
-    ):
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (ecr.describe_images, {}),
+        (ecr.batch_get_image, {"imageIds": [{"imageTag": "a"}]}),
+        (ecr.batch_check_layer_availability, {"layerDigests": [ABSENT]}),
+        (ecr.get_download_url_for_layer, {"layerDigest": ABSENT}),
+    ]
+    for call, arguments in calls:
         with pytest.raises(ClientError) as error:
-            call()
+            call(repositoryName="absent", **arguments)
         assert _code(error) == "RepositoryNotFoundException"
 
 
@@ -97,13 +98,14 @@ def test_descriptions_and_lists_come_in_pages(repository: Pushed, ecr: Any) -> N
 
 
 def test_more_than_a_hundred_ids_are_refused(repository: Pushed, ecr: Any) -> None:
-    for call in (
-        lambda: ecr.batch_get_image(repositoryName=repository.name, imageIds=[{"imageTag": "a"}] * 101),
-        lambda: ecr.describe_images(repositoryName=repository.name, imageIds=[{"imageTag": "a"}] * 101),
-        lambda: ecr.batch_check_layer_availability(repositoryName=repository.name, layerDigests=[ABSENT] * 101),
-    ):
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (ecr.batch_get_image, {"imageIds": [{"imageTag": "a"}] * 101}),
+        (ecr.describe_images, {"imageIds": [{"imageTag": "a"}] * 101}),
+        (ecr.batch_check_layer_availability, {"layerDigests": [ABSENT] * 101}),
+    ]
+    for call, arguments in calls:
         with pytest.raises(ClientError) as error:
-            call()
+            call(repositoryName=repository.name, **arguments)
         assert _code(error) == "InvalidParameterException"
 
 

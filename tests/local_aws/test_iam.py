@@ -124,6 +124,13 @@ def test_a_function_has_its_roles_permissions(secured: LocalAws, deploy: Any) ->
     assert "AccessDeniedException" in deploy(secured, properties, _allow("ecr:DescribeImages")).reason
 
 
+def test_a_functions_log_needs_no_permission_here(secured: LocalAws, deploy: Any) -> None:
+    """Unlike on AWS, where a role without logs:CreateLogStream and logs:PutLogEvents loses its log."""
+    stack = deploy(secured).requests[0]["stack_id"].split("/")[1]
+    groups = secured.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{stack}")["logGroups"]
+    assert len(groups) == 1
+
+
 def test_a_stranger_is_turned_away_by_ecr(secured: LocalAws) -> None:
     stranger: Any = boto3.Session("AKIAIOSFODNN7EXAMPLE", "wrong", region_name=REGION)
     with pytest.raises(ClientError, match="security token included in the request is invalid"):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from local_aws import LocalAws
+from local_aws import LocalAws, LocalAwsError
 from local_aws.toolchain import ROOT, install
 
 _STARTED_AND_LEFT = """
@@ -114,3 +114,11 @@ def test_the_cdk_cli_comes_from_the_lock_file() -> None:
     pinned = lock["packages"]["node_modules/aws-cdk"]["version"]
     installed = json.loads((ROOT / ".local" / "cdk" / "node_modules" / "aws-cdk" / "package.json").read_text())
     assert installed["version"] == pinned
+
+
+def test_a_cli_that_takes_too_long_is_ended_with_what_it_said(aws: LocalAws, tmp_path: Path) -> None:
+    (tmp_path / "cdk.json").write_text(json.dumps({"app": "echo started >&2; sleep 60"}))
+    started = time.monotonic()
+    with pytest.raises(LocalAwsError, match=r"cdk ls took longer than 5 s:\n(.*\n)*started"):
+        aws.cdk("ls", cwd=tmp_path, timeout=5)
+    assert time.monotonic() - started < 20
