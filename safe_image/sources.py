@@ -18,10 +18,10 @@ from .errors import UsageError
 
 if TYPE_CHECKING:
     from image_verifier.sources import Source
-    from image_verifier.sources.registry import Registries
+    from image_verifier.sources.distribution import Distribution
 
 # For how long what may pass by itself is asked again, for each image, in seconds.
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 30.0
 
 # Every partition's suffix, FIPS and dual-stack hosts included:
 # https://github.com/awslabs/amazon-ecr-credential-helper/blob/main/ecr-login/api/client.go
@@ -67,7 +67,7 @@ class Sources:
     def __init__(self) -> None:
         self._lock = Lock()
         self._ecr: dict[tuple[str, bool, bool], tuple[str, Any]] = {}
-        self._registries: Registries | None = None
+        self._distribution: Distribution | None = None
 
     def target(self, text: str, platform: str) -> Target:
         """The image that a reference names; nothing is asked of it yet.
@@ -106,14 +106,16 @@ class Sources:
 
     def _in_registry(self, text: str, platform: str, reference: Reference) -> Target:
         names = Names(reference=text, tag=reference.tag, digest=reference.digest, platform=platform)
-        return Target(text, names, lambda: self._all_registries().image(reference, text, Patience.of(_PATIENCE)))
 
-    def _all_registries(self) -> Registries:
-        from image_verifier.sources.registry import Registries
+        def open_() -> Source:
+            from image_verifier.sources.distribution import Distribution
+            from image_verifier.sources.registry import RegistryImage
 
-        with self._lock:
-            self._registries = self._registries or Registries()
-            return self._registries
+            with self._lock:
+                self._distribution = self._distribution or Distribution()
+            return RegistryImage(self._distribution, reference, text, Patience.of(_PATIENCE))
+
+        return Target(text, names, open_)
 
     def _in_ecr(self, text: str, platform: str, reference: Reference, host: re.Match[str]) -> Target:
         cdk = _CDK_ASSETS.fullmatch(reference.repository) and reference.tag

@@ -38,15 +38,16 @@ class Patience:
         """The time that is left; never below zero."""
         return max(0.0, self.ends_at - time.monotonic())
 
-    def pause(self, attempt: int, *, denied: bool = False) -> bool:
+    def pause(self, attempt: int, *, denied: bool = False, at_least: float = 0.0) -> bool:
         """Wait before the next attempt, unless there is no time for one.
 
         :param attempt: how many attempts there have been, from 1. Pauses grow with it, with jitter, to 5 s.
         :param denied: whether the last answer was AccessDenied.
+        :param at_least: the seconds for which the other side has asked not to be asked again.
         :returns: whether to ask again.
         """
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt, 10))
-        seconds = random.uniform(longest / 2, longest)  # noqa: S311 - jitter, not a secret
+        seconds = at_least + random.uniform(longest / 2, longest)  # noqa: S311 - jitter, not a secret
         ends_at = min(self.ends_at, self.denied_until) if denied else self.ends_at
         if time.monotonic() + seconds >= ends_at:
             return False
