@@ -23,6 +23,7 @@ _COMMON = (
     "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash", "findutils", "grep", "gzip",
     "hostname", "libc-bin", "media-types", "netbase", "sed", "tar", "tzdata",
 )  # fmt: skip
+_LIBRARIES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _MERGED = ("bin", "lib", "lib64", "sbin")
 # What slim images leave out too.
 _LEFT_OUT = ("./usr/share/doc/*", "./usr/share/man/*", "./usr/share/locale/*", "./usr/share/info/*")
@@ -36,7 +37,8 @@ class BaseImageError(RuntimeError):
 class BaseImage:
     """What is in a base image.
 
-    `links` are symbolic links as {path: target}, such as a package's own script would make.
+    `links` are symbolic links as {path: target}, such as a package's own script would make; `{libraries}` in a
+    path is the architecture's folder of libraries.
     """
 
     name: str
@@ -58,8 +60,8 @@ PYTHON = BaseImage(
     links={
         "usr/local/bin/python": "/usr/bin/python3",
         # update-alternatives makes these two.
-        "usr/lib/x86_64-linux-gnu/libblas.so.3": "blas/libblas.so.3",
-        "usr/lib/x86_64-linux-gnu/liblapack.so.3": "lapack/liblapack.so.3",
+        "usr/lib/{libraries}/libblas.so.3": "blas/libblas.so.3",
+        "usr/lib/{libraries}/liblapack.so.3": "lapack/liblapack.so.3",
     },
 )
 """Python 3 with scikit-learn and Pillow, which *autotag* needs."""
@@ -68,37 +70,39 @@ NODE = BaseImage(name="node", packages=("nodejs", "tesseract-ocr", "tesseract-oc
 """Node with Tesseract and its languages, which *alt-text* needs."""
 
 
-def provide(engine: Engine, base: BaseImage, platform: str = "linux/amd64") -> str:
+def provide(engine: Engine, base: BaseImage, architecture: str = "amd64") -> str:
     """Make `base` an image of `engine`, and return its name there.
 
     Parameters
-        platform: what the image says it is for. The programs in it are always this machine's own: an image that is
-            labelled for another platform is one that cannot start, as users meet it.
+        architecture: amd64 or arm64; no program of it is run, so that no emulation is needed.
 
-    The layer is fetched and packed once and kept under `.local/`. Raises `BaseImageError` or `EngineError`.
+    The layer is fetched and packed once and kept under `.local/`. Raises `BaseImageError`, `DebianError` or
+    `EngineError`.
     """
-    reference = base.reference + ("" if platform == "linux/amd64" else "-" + platform.replace("/", "-"))
+    reference = f"{base.reference}-{architecture}"
     if reference not in engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split():
         engine.docker(
-            "import", f"--platform={platform}",
+            "import", f"--platform=linux/{architecture}",
             "--change=ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "--change=ENV LANG=C.UTF-8",
             f'--change=CMD ["{base.command}"]',
-            str(_layer(base)), reference,
+            str(_layer(base, architecture)), reference,
         )  # fmt: skip
     return reference
 
 
-def _layer(base: BaseImage) -> Path:
+def _layer(base: BaseImage, architecture: str) -> Path:
     """The base's file system as a tar with zstd: the compression that Docker then keeps as it is."""
-    packed = LOCAL / "base-images" / (base.reference.rpartition(":")[2] + ".tar.zst")
+    packed = LOCAL / "base-images" / f"{base.reference.rpartition(':')[2]}-{architecture}.tar.zst"
     with debian.locked(packed.with_suffix(".lock")):
         if not packed.exists():
             with tempfile.TemporaryDirectory(dir=packed.parent, prefix=f"{base.name}-") as work:
                 tree = Path(work) / "tree"
-                debs = debian.downloaded_with_dependencies(_SUITE, [*_COMMON, *base.packages], Path(work) / "debs")
+                debs = debian.downloaded_with_dependencies(
+                    _SUITE, [*_COMMON, *base.packages], Path(work) / "debs", architecture
+                )
                 _unpack(debs, tree)
-                _configure(tree, base)
+                _configure(tree, base, architecture)
                 fresh = Path(work) / "layer"
                 _pack(tree, fresh)
                 fresh.rename(packed)
@@ -118,12 +122,13 @@ def _unpack(debs: list[Path], tree: Path) -> None:
         )
 
 
-def _configure(tree: Path, base: BaseImage) -> None:
+def _configure(tree: Path, base: BaseImage, architecture: str) -> None:
     for name in ("passwd", "group"):
         shutil.copyfile(tree / "usr/share/base-passwd" / f"{name}.master", tree / "etc" / name)
     for path, target in base.links.items():
-        (tree / path).parent.mkdir(parents=True, exist_ok=True)
-        (tree / path).symlink_to(target)
+        link = tree / path.format(libraries=_LIBRARIES[architecture])
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
 
 
 def _pack(tree: Path, layer: Path) -> None:

@@ -39,7 +39,7 @@ def unpacked(suite: str, packages: Sequence[str]) -> Path:
             for stale in (debs, fresh):
                 shutil.rmtree(stale, ignore_errors=True)
             debs.mkdir()
-            _Apt(suite).run("download", *packages, cwd=debs)
+            _Apt(suite, architecture()).run("download", *packages, cwd=debs)
             for deb in sorted(debs.glob("*.deb")):
                 run(["dpkg-deb", "--extract", str(deb), str(fresh)])
             shutil.rmtree(debs)
@@ -47,17 +47,22 @@ def unpacked(suite: str, packages: Sequence[str]) -> Path:
     return folder
 
 
-def downloaded_with_dependencies(suite: str, packages: Sequence[str], into: Path) -> list[Path]:
+def downloaded_with_dependencies(suite: str, packages: Sequence[str], into: Path, architecture: str) -> list[Path]:
     """Fetch `packages` and everything that they depend on, as for an empty machine, into the folder `into`.
 
     Returns the packages' files, sorted. Raises `DebianError`.
     """
     (into / "partial").mkdir(parents=True, exist_ok=True)
-    _Apt(suite).run(
+    _Apt(suite, architecture).run(
         "install", "--download-only", "--yes", "--no-install-recommends",
         "-o", f"Dir::Cache::archives={into}", *packages,
     )  # fmt: skip
     return sorted(into.glob("*.deb"))
+
+
+def architecture() -> str:
+    """This machine's architecture, as Debian and container images name it. Raises `DebianError`."""
+    return run(["dpkg", "--print-architecture"]).strip()
 
 
 @contextlib.contextmanager
@@ -121,9 +126,9 @@ def _codename() -> str:
 
 
 class _Apt:
-    """apt-get with state of the project's own, for one suite of this machine's mirror."""
+    """apt-get with state of the project's own, for one suite of this machine's mirror and one architecture."""
 
-    def __init__(self, suite: str) -> None:
+    def __init__(self, suite: str, architecture: str) -> None:
         sites = _sites()
         codename = _codename()
         own = next((name for name in (codename, *_RELEASES) if name in sites), None)
@@ -134,7 +139,7 @@ class _Apt:
             )
         if not _KEYRING.exists():
             raise DebianError(f"{_KEYRING} is missing: apt-get install debian-archive-keyring")
-        self._state = LOCAL / "debian" / "apt" / suite
+        self._state = LOCAL / "debian" / "apt" / f"{suite}-{architecture}"
         for folder in ("lists/partial", "cache/archives/partial"):
             (self._state / folder).mkdir(parents=True, exist_ok=True)
         sources = [f"deb [signed-by={_KEYRING}] {sites[own]} {suite} main"]
@@ -143,7 +148,6 @@ class _Apt:
             sources.append(f"deb [signed-by={_KEYRING}] {security} {suite}-security main")
         (self._state / "sources.list").write_text("\n".join(sources) + "\n")
         (self._state / "status").write_text("")
-        architecture = run(["dpkg", "--print-architecture"]).strip()
         # A file, for #clear is not possible with -o: what the machine hooks on to its own updates stays out.
         # With /bin/false for dpkg, no slip of an option can ever install anything on this machine.
         (self._state / "apt.conf").write_text(
