@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from . import decoders
-from .decoders import decode_as
+from . import documents
+from .documents import decode_as
 
 # containerd refuses larger manifests: core/remotes/docker/resolver.go, MaxManifestSize.
 MAX_MANIFEST_BYTES: Final = 4 * 1048 * 1048
@@ -159,7 +159,7 @@ class Index:
     @classmethod
     def parse(cls, document: Document) -> Index:
         """:raises Unreadable: if every engine's decoder refuses it."""
-        value, problems = decode_as(decoders.INDEX, document.content, document.media_type)
+        value, problems = decode_as(documents.INDEX, document.content, document.media_type)
         return cls(document, value["mediaType"], tuple(map(Descriptor.of, value["manifests"])), problems)
 
     def choose(self, platform: Platform) -> Descriptor | None:
@@ -197,7 +197,7 @@ class Manifest:
     @classmethod
     def parse(cls, document: Document) -> Manifest:
         """:raises Unreadable: if every engine's decoder refuses it."""
-        value, problems = decode_as(decoders.MANIFEST, document.content, document.media_type)
+        value, problems = decode_as(documents.MANIFEST, document.content, document.media_type)
         return cls(
             document=document,
             declared_type=value["mediaType"],
@@ -232,7 +232,7 @@ class Config:
     @classmethod
     def parse(cls, content: bytes) -> Config:
         """:raises Unreadable: if every engine's decoder refuses it."""
-        value, problems = decode_as(decoders.CONFIG, content)
+        value, problems = decode_as(documents.CONFIG, content)
         run, rootfs = value["config"], value["rootfs"]
         return cls(
             platform=Platform.of(value["os"], value["architecture"], value["variant"])
@@ -244,7 +244,7 @@ class Config:
             working_dir=run["WorkingDir"],
             env=tuple(run["Env"]),
             labels=run["Labels"],
-            has_rootfs=decoders.has_rootfs(content),
+            has_rootfs=documents.has_rootfs(content),
             rootfs_type=rootfs["type"],
             diff_ids=tuple(rootfs["diff_ids"]),
             problems=problems,

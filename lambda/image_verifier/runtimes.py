@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from . import decoders, media_types
+from . import documents, media_types
 from .catalog import Stage
 
 
@@ -63,7 +63,7 @@ class Engine:
         :param problems: what the families that cannot read the document say.
         """
         if self.family == "any":
-            return next(iter(problems.values())) if len(problems) == len(decoders.CONFIG) else ""
+            return next(iter(problems.values())) if len(problems) == len(documents.CONFIG) else ""
         return problems.get(self.family, "")
 
     def knows_config(self, media_type: str) -> bool:

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
-from . import decoders, media_types
+from . import documents, media_types
 from .catalog import CATALOG
 from .checks import CHECKS
 from .checks.layers import doubtful
-from .decoders import Unreadable
+from .documents import Unreadable
 from .findings import Finding, Report, Severity
 from .image import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Document, Image, Index, Manifest
 from .policy import Policy
@@ -65,7 +65,7 @@ def _choose(image: Image, source: Source, document: Document) -> Image:
     image = replace(image, indexes=(*image.indexes, index))
     if len(image.indexes) > MAX_INDEX_DEPTH:
         why = f"indexes lie in each other more than {MAX_INDEX_DEPTH} deep"
-        return replace(image, unreadable=("index", dict.fromkeys(decoders.INDEX, why)))
+        return replace(image, unreadable=("index", dict.fromkeys(documents.INDEX, why)))
     chosen = index.choose(image.platform)
     if chosen is None:
         return image
