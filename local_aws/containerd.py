@@ -50,6 +50,9 @@ disabled_plugins = [
   [plugins."io.containerd.grpc.v1.cri".cni]
     conf_dir = "{folder}/cni"
 """
+_MIRROR = """  [plugins."io.containerd.grpc.v1.cri".registry.mirrors."{host}"]
+    endpoint = ["{url}"]
+"""
 
 
 class PullError(Exception):
@@ -71,8 +74,14 @@ class Containerd:
 
     @classmethod
     @contextlib.contextmanager
-    def start(cls, release: Release) -> Iterator[Containerd]:
-        """Start containerd of `release` from Debian's packages. Raises `EngineError`."""
+    def start(cls, release: Release, registries: Mapping[str, str] | None = None) -> Iterator[Containerd]:
+        """Start containerd of `release` from Debian's packages.
+
+        Parameters
+            registries: where a host of references is reached instead, as {host: URL}.
+
+        Raises `EngineError`.
+        """
         require_root(f"containerd {release}")
         try:
             programs = debian.unpacked(_SUITES[release], _PACKAGES)
@@ -83,8 +92,9 @@ class Containerd:
         with own_data_root(f"containerd-{release}") as (data, lock):
             shutil.rmtree(data)  # what lies there from another run would not be fetched and checked again
             config = folder / "config.toml"
-            config.write_text(_CONFIG.format(data=data, folder=folder))
-            log = data.with_suffix(".log")
+            mirrors = "".join(_MIRROR.format(host=host, url=url) for host, url in (registries or {}).items())
+            config.write_text(_CONFIG.format(data=data, folder=folder) + mirrors)
+            log = data.with_name(f"{data.name}.log")
             order = Order(
                 argv=[str(programs / "usr/bin/containerd"), f"--config={config}", "--log-level=warn"],
                 env={**os.environ, "PATH": with_programs(programs, runc)},
@@ -103,17 +113,22 @@ class Containerd:
 
     def pull(self, reference: str, user: str = "", password: str = "") -> None:
         """Pull and unpack `reference`, over http where its host is localhost. Raises `PullError`."""
-        image = _field(1, _field(1, reference.encode()))
         credentials = _field(2, _field(1, user.encode()) + _field(2, password.encode())) if user else b""
+        try:
+            self._ask("PullImage", _field(1, _field(1, reference.encode())) + credentials)
+        except grpc.RpcError as error:
+            raise PullError(error.details()) from None
+
+    def remove(self, reference: str) -> None:
+        """Remove an image, and what it alone needs of the content store; nothing where it was never pulled."""
+        self._ask("RemoveImage", _field(1, _field(1, reference.encode())))
+
+    def _ask(self, method: str, request: bytes) -> None:
         # The authority that grpc derives from a socket's path is one that containerd refuses.
         options = [("grpc.default_authority", "localhost")]
         with grpc.insecure_channel(f"unix://{self._address}", options=options) as channel:
-            method = "/runtime.v1.ImageService/PullImage"
-            pull: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
-            try:
-                pull(image + credentials, timeout=_SECONDS_TO_PULL)
-            except grpc.RpcError as error:
-                raise PullError(error.details()) from None
+            call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/runtime.v1.ImageService/{method}")
+            call(request, timeout=_SECONDS_TO_PULL)
 
     @contextlib.contextmanager
     def run(self, reference: str, env: Mapping[str, str] | None = None) -> Iterator[None]:

@@ -158,7 +158,7 @@ def _of_debian(suite: str, store: Store) -> Iterator[Engine]:
         buildx = docker / "usr/libexec/docker/cli-plugins/docker-buildx"
         (config / "cli-plugins" / buildx.name).symlink_to(buildx)
         (config / "config.json").write_text("{}")
-        log = data.with_suffix(".log")
+        log = data.with_name(f"{data.name}.log")
         order = Order(
             argv=[
                 str(docker / "usr/sbin/dockerd"),
@@ -225,7 +225,7 @@ def own_data_root(name: str) -> Iterator[tuple[Path, int]]:
     parent.mkdir(parents=True, exist_ok=True)
     for number in range(1, 100):
         data = parent / (name if number == 1 else f"{name}-{number}")
-        with data.with_suffix(".lock").open("w") as lock:
+        with data.with_name(f"{data.name}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
