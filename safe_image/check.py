@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -78,14 +77,14 @@ def _outcomes(targets: Sequence[Target], asked: Policy, debug: bool) -> Iterator
 def _outcome(target: Target, asked: Policy, debug: bool) -> Outcome:
     try:
         return Outcome(target.reference, asked, report=verify(target.open(), asked, target.names))
-    except Fault as fault:
-        if debug:
-            traceback.print_exc()
-        return Outcome(target.reference, asked, fault=fault)
     except Exception as e:
-        # A bug must not take the other images' reports with it.
         if debug:
+            import traceback
+
             traceback.print_exc()
+        if isinstance(e, Fault):
+            return Outcome(target.reference, asked, fault=e)
+        # A bug must not take the other images' reports with it.
         bug = Fault(f"the check itself failed: {type(e).__name__}: {e}", "Please report it, with what --debug shows.")
         return Outcome(target.reference, asked, fault=bug)
 

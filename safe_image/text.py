@@ -7,8 +7,6 @@ able to move a terminal's cursor.
 from __future__ import annotations
 
 import os
-import shutil
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -60,7 +58,7 @@ class Page:
         """A terminal takes colours, unless NO_COLOR (https://no-color.org) says otherwise; nothing else does."""
         terminal = stream.isatty()
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-        return cls(terminal and not plain, min(shutil.get_terminal_size().columns, _WIDEST) if terminal else None)
+        return cls(terminal and not plain, _columns(stream) if terminal else None)
 
     def paint(self, name: str, text: str) -> str:
         """The text in the colour that belongs to a name."""
@@ -71,6 +69,9 @@ class Page:
         text = printable(text)
         if self.width is None:
             return [indent + text]
+        # Imported here, since most runs have no terminal, and a run is to be as short as it can.
+        import textwrap
+
         return textwrap.wrap(
             text,
             self.width,
@@ -79,6 +80,13 @@ class Page:
             break_long_words=False,
             break_on_hyphens=False,
         )
+
+
+def _columns(terminal: TextIO) -> int:
+    try:
+        return min(os.get_terminal_size(terminal.fileno()).columns or _WIDEST, _WIDEST)
+    except OSError:
+        return _WIDEST
 
 
 def printable(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -46,6 +45,9 @@ class Patience:
         :param at_least: the seconds for which the other side has asked not to be asked again.
         :returns: whether to ask again.
         """
+        # Imported here: it costs more than most runs, which never wait.
+        import random
+
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt, 10))
         seconds = at_least + random.uniform(longest / 2, longest)  # noqa: S311 - jitter, not a secret
         ends_at = min(self.ends_at, self.denied_until) if denied else self.ends_at

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from ipaddress import ip_address
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
@@ -28,7 +28,9 @@ from .. import __version__
 from ..findings import Fault
 from ..references import DOCKER_HUB
 from ..retry import Patience
-from .docker_credentials import Credentials, credentials
+
+if TYPE_CHECKING:
+    from .docker_credentials import Credentials
 
 # How many requests are under way at once, over all registries.
 AT_ONCE: Final = 32
@@ -212,6 +214,9 @@ class Distribution:
     def _answer(self, key: tuple[str, str], challenges: list[str], patience: Patience) -> str:
         registry, repository = key
         if registry not in self._credentials:
+            # Imported here, since a registry that asks for no credentials needs none of it.
+            from .docker_credentials import credentials
+
             self._credentials[registry] = credentials(registry)
         known = self._credentials[registry]
         if known and known.registry_token:
