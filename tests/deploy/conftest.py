@@ -1,12 +1,20 @@
-"""One local AWS for the session, with IAM enforced as on the real one."""
+"""One local AWS for the session, with IAM enforced as on the real one; repositories in it, and journeys of stacks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from local_aws import LocalAws
+from tests.deploy.images import Images
+from tests.deploy.journey import Journey
+from tests.deploy.wheel import installed_wheel
+
+NewImages = Callable[[], Images]
+NewJourney = Callable[[str], Journey]
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +28,34 @@ def aws() -> Iterator[LocalAws]:
 def _no_faults_left(aws: LocalAws) -> Iterator[None]:
     yield
     aws.faults.clear()
+
+
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """The interpreter that has the built wheel and nothing of the checkout."""
+    return installed_wheel()
+
+
+@pytest.fixture(scope="session")
+def new_images(aws: LocalAws) -> NewImages:
+    """Makes a repository."""
+    numbers = itertools.count(1)
+
+    def new() -> Images:
+        images = Images(aws, f"images-{next(numbers)}")
+        aws.client("ecr").create_repository(repositoryName=images.name)
+        return images
+
+    return new
+
+
+@pytest.fixture(scope="session")
+def new_journey(aws: LocalAws, python: Path, tmp_path_factory: pytest.TempPathFactory) -> NewJourney:
+    """Makes a journey of an app in `apps/`: a stack of a new name, and a folder of its own."""
+    numbers = itertools.count(1)
+
+    def new(app: str) -> Journey:
+        stack = f"{app.title()}{next(numbers)}"
+        return Journey(aws, python, tmp_path_factory.mktemp(stack), app, stack)
+
+    return new
