@@ -117,6 +117,11 @@ CATALOG: Final[Mapping[str, Entry]] = {
             "dockerd": "no matching manifest for {platform} in the manifest list entries",
         },
     ),
+    "index-incomplete": Entry(
+        "The index names a manifest for another platform that the repository does not hold.",
+        Stage.PULL,
+    ),
+    "manifest-type-refused": Entry("The runtime does not take a manifest of this type.", Stage.PULL),
     "index-not-taken": Entry("The tag points at an index, and the runtime takes only a single image.", Stage.PULL),
     "schema-1": Entry(
         "The manifest is a Docker schema 1 manifest, which newer engines no longer take.",
@@ -172,6 +177,8 @@ CATALOG: Final[Mapping[str, Entry]] = {
         Stage.PULL,
         {"containerd": _COUNT, "dockerd": "invalid rootfs in image configuration"},
     ),
+    "rootfs-type-unknown": Entry("The config's rootfs has a type that the engine does not unpack.", Stage.START),
+    "platform-doubtful": Entry("Nothing certain is known of this platform at this runtime.", Stage.POLICY),
     "platform-mismatch": Entry(
         "The image is built for another platform than was asked for.",
         Stage.RUN,

@@ -284,6 +284,8 @@ class Image:
     :param first_bytes: the first bytes of layers whose type and digests leave a doubt, by digest.
     :param unreadable: what could not be read (`index`, `manifest` or `config`), and what each family of engines says.
     :param missing: the index's child or the config, where the registry does not have it.
+    :param absent: the index's manifests for other platforms that the registry does not have, where a runtime
+        fetches those as well.
     """
 
     reference: str
@@ -300,6 +302,7 @@ class Image:
     first_bytes: Mapping[str, bytes] = field(default_factory=dict)
     unreadable: tuple[str, Mapping[str, str]] | None = None
     missing: Descriptor | None = None
+    absent: tuple[Descriptor, ...] = ()
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:

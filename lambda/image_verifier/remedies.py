@@ -86,6 +86,10 @@ _NO_ATTESTATION: Final = _say(
     f"docker build {_OUTPUT}"
 )
 _OCI_LAYERS: Final = _say(f"Build with OCI layer types, which every runtime knows: docker build {_OUTPUT}")
+_SCHEMA_2: Final = _say(
+    "Build a Docker schema 2 manifest with gzip layers: docker build --output=type=docker,oci-mediatypes=false,"
+    "compression=gzip,force-compression=true,attestation-inline=false"
+)
 _ONE_PLATFORM: Final = _say(
     "Build one platform and no attestation: docker build --platform {platform} --provenance=false --sbom=false"
 )
@@ -106,6 +110,9 @@ _REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
     "not-an-image": (_NO_ATTESTATION, *_AGAIN),
     "no-layers": (_say("Build an image that has files in it."), *_AGAIN),
     "index-not-taken": (_ONE_PLATFORM, *_AGAIN),
+    "manifest-type-refused": (_SCHEMA_2, *_AGAIN),
+    "rootfs-type-unknown": (_ANOTHER_BUILDER, *_AGAIN),
+    "platform-doubtful": (_PLATFORM,),
     "platform-missing": (_PLATFORM, *_AGAIN),
     "platform-mismatch": (_PLATFORM, *_AGAIN),
     "platform-unknown": (_PLATFORM,),

@@ -30,6 +30,12 @@ class Engine:
     :param exact_sizes: whether a descriptor's size must be the document's or blob's, and not zero.
     :param exact_media_type: whether the `mediaType` inside a document must be the one that the registry says.
     :param checks_os: whether it refuses a config for another operating system when it pulls.
+    :param decoders: the compressions that it tells by their first bytes; what it does not know, it reads as it is.
+    :param ignores_end: whether it takes no notice of what a layer's stream has behind the end of the tar, such as a
+        wrong checksum. https://github.com/moby/moby/blob/master/daemon/internal/layer/layer_store.go, applyTar
+    :param always_has_path: whether it sets PATH also where the image has other variables but not that one.
+    :param layered_rootfs: whether it unpacks nothing of a config whose `rootfs.type` is not `layers`.
+    :param whole_index: whether it fetches an index's manifests for other platforms, too.
     :param max_layers: more layers than this do not fit its storage; None is no bound.
     """
 
@@ -43,6 +49,11 @@ class Engine:
     exact_sizes: bool = False
     exact_media_type: bool = False
     checks_os: bool = False
+    decoders: frozenset[str] = frozenset(("gzip", "zstd"))
+    ignores_end: bool = False
+    always_has_path: bool = False
+    layered_rootfs: bool = False
+    whole_index: bool = False
     max_layers: int | None = None
 
     def counts(self, media_type: str) -> bool:
@@ -87,11 +98,23 @@ def _containerd(version: str, **facts: bool) -> Engine:
 # Measured with Debian's containerd 1.6.20, 1.7.24 and 2.1.9, pulling through CRI, and with dockerd 28.5.2.
 CONTAINERD_1_6: Final = _containerd("1.6", docker_zstd=False, schema_1=True, extracts_unknown=True)
 CONTAINERD_1_7: Final = _containerd("1.7", docker_zstd=False, schema_1=True)
+# Pulls through its transfer service, https://github.com/containerd/containerd/blob/main/core/transfer/local/pull.go
+CONTAINERD_2: Final = _containerd("2.1", layered_rootfs=True, whole_index=True)
 # The graph driver store, as on the ECS-optimized AMIs (Docker 25.0.16 in 2026-08). The 125 is maxLayerDepth of
 # https://github.com/moby/moby/blob/master/layer/layer_store.go
-DOCKERD: Final = Engine("dockerd", "dockerd", exact_media_type=True, checks_os=True, max_layers=125)
+_DOCKERD_DECODERS: Final = frozenset(("gzip", "zstd", "bzip2", "xz"))
+DOCKERD: Final = Engine(
+    "dockerd",
+    "dockerd",
+    exact_media_type=True,
+    checks_os=True,
+    decoders=_DOCKERD_DECODERS,
+    ignores_end=True,
+    always_has_path=True,
+    max_layers=125,
+)
 # What every engine that was measured refuses: for runtimes whose engine nobody outside knows.
-ANY: Final = Engine("any engine", "any")
+ANY: Final = Engine("any engine", "any", decoders=_DOCKERD_DECODERS, ignores_end=True, always_has_path=True)
 
 
 @dataclass(frozen=True)
@@ -103,8 +126,8 @@ class Runtime:
     :param engines: the engines that must be able to pull and start the image.
     :param platforms: the `os/architecture` that it can run.
     :param error_prefixes: what it writes in front of its engine's error, by the stage that failed.
-    :param takes_index: whether a tag may point at an index.
-    :param index_error: what it says of one otherwise.
+    :param doubtful_platforms: those of `platforms` of which nothing certain is known, with what is.
+    :param refused_manifests: types of an index or a manifest that it refuses, with what it says.
     :param refused_layers: layer types that it refuses, with what it says.
     :param doubtful_layers: layer types of which nothing certain is known, with what is.
     :param max_bytes: an image whose layers are larger than this, compressed, cannot run.
@@ -118,8 +141,8 @@ class Runtime:
     engines: tuple[Engine, ...]
     platforms: tuple[str, ...]
     error_prefixes: Mapping[Stage, str]
-    takes_index: bool = True
-    index_error: str = ""
+    doubtful_platforms: Mapping[str, str] = field(default_factory=dict)
+    refused_manifests: Mapping[str, str] = field(default_factory=dict)
     refused_layers: Mapping[str, str] = field(default_factory=dict)
     doubtful_layers: Mapping[str, str] = field(default_factory=dict)
     max_bytes: int | None = None
@@ -139,8 +162,19 @@ _ON_EC2: Final = {
     Stage.PULL: "CannotPullContainerError: ",
     Stage.START: "CannotStartContainerError: Error response from daemon: ",
 }
+_LAMBDA_INDEX_ERROR: Final = (
+    "The image manifest, config or layer media type for the source image {uri} is not supported."
+)
 _LAMBDA_LAYER_ERROR: Final = "InvalidImage(ImageLayerFailure: UnsupportedImageLayerDetected - Layer Digest {digest})"
 _ZSTD_AT_LAMBDA: Final = "no source says that Lambda unpacks zstd layers, nor that it does not"
+_SAGEMAKER_ERROR: Final = (
+    "Unsupported manifest media type {media_type} for image {uri}. Ensure that valid manifest media type is used "
+    "for specified image."
+)
+# What containerd before 2.0 cannot pull, where nobody outside knows which engine there is.
+_DOCKER_ZSTD_SOMEWHERE: Final = {
+    media_types.DOCKER_LAYER_ZSTD: "no source says which engine pulls it there, and containerd before 2.0 cannot"
+}
 
 RUNTIMES: Final[Mapping[str, Runtime]] = {
     runtime.name: runtime
@@ -175,8 +209,7 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             engines=(ANY,),
             platforms=_BOTH,
             error_prefixes={},
-            takes_index=False,
-            index_error="The image manifest, config or layer media type for the source image {uri} is not supported.",
+            refused_manifests=dict.fromkeys(sorted(media_types.INDEXES), _LAMBDA_INDEX_ERROR),
             refused_layers={
                 media_types.IN_TOTO: _LAMBDA_LAYER_ERROR,
                 # https://github.com/bazel-contrib/rules_oci/issues/777
@@ -189,6 +222,70 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             # 10 GB uncompressed: what is larger than that compressed is larger still.
             max_bytes=10 * 1024**3,
             sources=("https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",),
+        ),
+        Runtime(
+            name="eks",
+            title="EKS",
+            # AL2023 AMIs carry containerd 2.x from Kubernetes 1.34 on, and 1.7 before.
+            engines=(CONTAINERD_1_7, CONTAINERD_2),
+            platforms=_BOTH,
+            error_prefixes={},
+            sources=(
+                "https://github.com/awslabs/amazon-eks-ami",
+                "https://github.com/containerd/containerd/blob/main/core/images/mediatypes.go",
+            ),
+        ),
+        Runtime(
+            name="batch",
+            title="Batch",
+            # A compute environment is Fargate's or EC2's.
+            engines=(CONTAINERD_1_6, CONTAINERD_1_7, DOCKERD),
+            platforms=_BOTH,
+            error_prefixes={Stage.PULL: _ON_FARGATE[Stage.PULL]},
+            roomy_bytes=10 * 1024**3,
+            sources=("https://docs.aws.amazon.com/batch/latest/userguide/compute_environments.html",),
+        ),
+        Runtime(
+            name="app-runner",
+            title="App Runner",
+            engines=(ANY,),
+            platforms=_BOTH,
+            error_prefixes={},
+            doubtful_platforms={
+                "linux/arm64": "users report `exec format error`, about ten minutes after the deploy began; no source "
+                "says that App Runner takes it"
+            },
+            doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,
+            sources=(
+                "https://github.com/aws/apprunner-roadmap/issues/79",
+                "https://github.com/aws/copilot-cli/issues/2640",
+            ),
+        ),
+        Runtime(
+            name="sagemaker",
+            title="SageMaker",
+            engines=(ANY,),
+            platforms=_BOTH,
+            error_prefixes={},
+            refused_manifests=dict.fromkeys((*sorted(media_types.INDEXES), media_types.OCI_MANIFEST), _SAGEMAKER_ERROR),
+            doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,
+            sources=(
+                "https://github.com/aws/amazon-sagemaker-feedback/issues/180",
+                "https://github.com/mlflow/mlflow/issues/13834",
+            ),
+        ),
+        Runtime(
+            name="agentcore",
+            title="Bedrock AgentCore",
+            engines=(ANY,),
+            # Of its micro-VMs.
+            platforms=("linux/arm64",),
+            error_prefixes={},
+            doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,
+            sources=(
+                "https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/getting-started-custom.html",
+                "https://github.com/awslabs/agentcore-samples/issues/70",
+            ),
         ),
     )
 }

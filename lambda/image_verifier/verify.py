@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
@@ -13,12 +13,14 @@ from .checks import CHECKS
 from .checks.layers import doubtful
 from .documents import Unreadable
 from .findings import Finding, Report, Severity
-from .image import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Document, Image, Index, Manifest
+from .image import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Descriptor, Document, Image, Index, Manifest
 from .policy import Policy
 from .remedies import Names, remedy
 from .runtimes import Runtime
 from .sources import Source
 
+# How many of an image's parts are asked for at once.
+_AT_ONCE: Final = 8
 _GRAVITY: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -47,7 +49,8 @@ def load(source: Source, policy: Policy) -> Image:
     image = _choose(image, source, resolved.document)
     if image.manifest is None:
         return image
-    return _load_config(image, source, image.manifest)
+    others = _others(image) if any(e.whole_index for runtime in policy.runtimes for e in runtime.engines) else []
+    return _load_config(image, source, image.manifest, others)
 
 
 def _choose(image: Image, source: Source, document: Document) -> Image:
@@ -76,13 +79,21 @@ def _choose(image: Image, source: Source, document: Document) -> Image:
     return _choose(image, source, child)
 
 
-def _load_config(image: Image, source: Source, manifest: Manifest) -> Image:
-    # The two ask for nothing of each other's, and each costs a round trip.
-    with ThreadPoolExecutor(2) as pool:
+def _others(image: Image) -> list[Descriptor]:
+    """The manifests that the way to the platform's own has passed by."""
+    passed = (d for index in image.indexes for d in index.manifests if d not in image.chosen)
+    return [d for d in dict.fromkeys(passed) if media_types.is_manifest(d.media_type)]
+
+
+def _load_config(image: Image, source: Source, manifest: Manifest, others: Sequence[Descriptor]) -> Image:
+    # None of these asks for anything of the others', and each costs a round trip.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         availability = pool.submit(source.availability, manifest.layers)
+        children = pool.map(source.manifest, others)
         content = source.blob(manifest.config, MAX_CONFIG_BYTES)
         blobs: Mapping[str, Blob] = availability.result()
-    image = replace(image, config_content=content, blobs=blobs)
+        absent = tuple(d for d, document in zip(others, children, strict=True) if document is None)
+    image = replace(image, config_content=content, blobs=blobs, absent=absent)
     if content is None:
         return replace(image, missing=manifest.config)
     if len(content) > MAX_CONFIG_BYTES:
@@ -99,7 +110,11 @@ def judge(image: Image, policy: Policy, names: Names) -> tuple[Finding, ...]:
     runs_on: dict[Finding, list[str]] = {}
     for check in CHECKS:
         for runtime in policy.runtimes:
+            # Several engines of one runtime may find the same; the first one's words are told.
+            found: dict[tuple[str, str], Finding] = {}
             for finding in check(image, runtime, policy):
+                found.setdefault((finding.id, finding.message), finding)
+            for finding in found.values():
                 runs_on.setdefault(_complete(finding, runtime, policy, names), []).append(runtime.name)
     findings = [replace(finding, runs_on=tuple(names_)) for finding, names_ in runs_on.items()]
     return tuple(sorted(findings, key=lambda f: _GRAVITY[f.severity]))

@@ -96,6 +96,33 @@ def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
         )
 
 
+def has_a_layered_rootfs(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The config's `rootfs.type` is `layers`, where an engine unpacks nothing else."""
+    rootfs_type = image.config.rootfs_type if image.config else ""
+    if rootfs_type not in ("", "layers") and any(engine.layered_rootfs for engine in runtime.engines):
+        yield Finding(
+            "rootfs-type-unknown",
+            Severity.ERROR,
+            f"The config's rootfs has the type {rootfs_type!r}: {runtime.title} pulls such an image without unpacking "
+            "it, and cannot start it.",
+            expected="layers",
+            found=rootfs_type,
+        )
+
+
+def is_on_a_known_platform(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """It is known that the runtime runs this platform."""
+    why = runtime.doubtful_platforms.get(str(policy.platform))
+    if why and image.config:
+        yield Finding(
+            "platform-doubtful",
+            Severity.WARNING,
+            f"The image is for {policy.platform}, and {why}.",
+            expected=" or ".join(p for p in runtime.platforms if p not in runtime.doubtful_platforms),
+            found=str(policy.platform),
+        )
+
+
 def is_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """The config says the platform that was asked for; nobody checks a single manifest's before it is started."""
     if image.config is None or any(is_refused(image, engine) for engine in runtime.engines):

@@ -34,7 +34,7 @@ def _few(layers: list[Descriptor]) -> str:
 def have_types_that_unpack(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """Every layer's type is one that the runtime unpacks."""
     diff_ids = image.config.diff_ids if image.config else ()
-    for engine in _judged(image, runtime)[:1]:
+    for engine in _judged(image, runtime):
         known = counted(image, engine)
         wrong: dict[str, list[Descriptor]] = {}
         for layer in image.layers:
@@ -102,7 +102,7 @@ def are_as_many_as_diff_ids(image: Image, runtime: Runtime, policy: Policy) -> I
     """The layers are as many as the config's diff_ids."""
     if image.config is None or not image.config.has_rootfs or len(image.layers) == len(image.config.diff_ids):
         return
-    for engine in _judged(image, runtime)[:1]:
+    for engine in _judged(image, runtime):
         known, diff_ids = counted(image, engine), image.config.diff_ids
         if len(known) == len(diff_ids):
             continue
@@ -118,7 +118,7 @@ def are_as_many_as_diff_ids(image: Image, runtime: Runtime, policy: Policy) -> I
 
 def agree_with_their_diff_ids(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """What digests and diff_ids alone tell of a wrong diff_id, without the bytes."""
-    for engine in _judged(image, runtime)[:1]:
+    for engine in _judged(image, runtime):
         known = counted(image, engine)
         diff_ids = image.config.diff_ids if image.config else ()
         if len(known) != len(diff_ids):

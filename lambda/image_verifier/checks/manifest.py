@@ -189,17 +189,43 @@ def holds_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Iterat
     )
 
 
+def has_its_other_platforms(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The registry holds the index's manifests for other platforms, where an engine fetches them as well."""
+    if not any(engine.whole_index for engine in runtime.engines):
+        return
+    for child in image.absent:
+        yield Finding(
+            "index-incomplete",
+            Severity.ERROR,
+            f"The index names {child.digest} for {child.platform or 'no platform'}, the repository does not hold it, "
+            f"and {runtime.title} fetches the manifests of all platforms.",
+            expected="an index all of whose manifests the repository holds",
+            found=child.digest,
+        )
+
+
 def is_taken_as_it_is(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """The runtime takes an index where the tag points at one, and schema 1 where it is that."""
-    if image.indexes and not runtime.takes_index:
+    """The runtime takes manifests of these types, an index where the tag points at one, and schema 1."""
+    taken_types = " or ".join(sorted(media_types.MANIFESTS - set(runtime.refused_manifests)))
+    index = image.indexes[0].document.media_type if image.indexes else ""
+    if index in runtime.refused_manifests:
         yield Finding(
             "index-not-taken",
             Severity.ERROR,
-            f"The tag points at an index ({image.indexes[0].document.media_type}), and {runtime.title} takes "
-            "only a single image's manifest.",
-            expected=" or ".join(sorted(media_types.MANIFESTS)),
-            found=image.indexes[0].document.media_type,
-            runtime_error=runtime.index_error.format(uri=image.reference),
+            f"The tag points at an index ({index}), and {runtime.title} takes only a single image's manifest.",
+            expected=taken_types,
+            found=index,
+            runtime_error=runtime.refused_manifests[index].format(uri=image.reference, media_type=index),
+        )
+    manifest = image.manifest.document.media_type if image.manifest else ""
+    if manifest in runtime.refused_manifests:
+        yield Finding(
+            "manifest-type-refused",
+            Severity.ERROR,
+            f"The image's manifest is typed {manifest}, which {runtime.title} refuses.",
+            expected=taken_types,
+            found=manifest,
+            runtime_error=runtime.refused_manifests[manifest].format(uri=image.reference, media_type=manifest),
         )
     if image.document and image.document.media_type in media_types.SCHEMA_1:
         taken = all(engine.schema_1 for engine in runtime.engines)
