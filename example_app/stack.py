@@ -14,6 +14,7 @@ from cdk_safe_image import SafeDockerImageAsset
 
 HERE = Path(__file__).parent
 PORT = 8080
+NETWORK = "10.0.0.0/16"
 
 
 class ExampleStack(Stack):
@@ -28,6 +29,7 @@ class ExampleStack(Stack):
         vpc = ec2.Vpc(
             self,
             "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(NETWORK),
             max_azs=2,
             nat_gateways=0,
             restrict_default_security_group=False,
@@ -89,5 +91,5 @@ class ExampleStack(Stack):
             min_healthy_percent=100,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
         )
-        service.connections.allow_from(ec2.Peer.ipv4(cluster.vpc.vpc_cidr_block), ec2.Port.tcp(PORT))
+        service.connections.allow_from(ec2.Peer.ipv4(NETWORK), ec2.Port.tcp(PORT))
         CfnOutput(self, f"{name}ImageUri", value=image.image_uri, description="What runs: the verified digest")

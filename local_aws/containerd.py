@@ -12,6 +12,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,21 +132,26 @@ class Containerd:
             call(request, timeout=_SECONDS_TO_PULL)
 
     @contextlib.contextmanager
-    def run(self, reference: str, env: Mapping[str, str] | None = None) -> Iterator[None]:
+    def run(self, reference: str, env: Mapping[str, str] | None = None) -> Iterator[Container]:
         """Run a pulled image in the host's network, with `env` added to its own. Raises `StartError`."""
         name = f"{self._address.parent.name}-{secrets.token_hex(4)}"
         settings = [f"--env={key}={value}" for key, value in (env or {}).items()]
         cgroup = f"--cgroup=/{self._address.parent.name}/{name}"
         # Not through ctr's fifos, which would lie in /run/containerd on the other side of the mount namespace.
-        log = f"--log-uri=file://{self._address.parent}/{name}.log"
-        self._run("run", "--detach", "--net-host", cgroup, log, *settings, reference, name)
+        log = self._address.parent / f"{name}.log"
+        self._run("run", "--detach", "--net-host", cgroup, f"--log-uri=file://{log}", *settings, reference, name)
         try:
-            yield
+            yield Container(self, name, log)
         finally:
             self._run("task", "delete", "--force", name)
             self._run("container", "delete", name)
 
-    def _run(self, *arguments: str) -> None:
+    def runs(self, name: str) -> bool:
+        """Whether the task of that name runs, rather than having ended."""
+        tasks = [line.split() for line in self._run("task", "list").splitlines()]
+        return any(task[0] == name and task[-1] == "RUNNING" for task in tasks)
+
+    def _run(self, *arguments: str) -> str:
         done = subprocess.run(
             [str(self._ctr), f"--address={self._address}", f"--namespace={_NAMESPACE}", *arguments],
             capture_output=True,
@@ -153,6 +159,29 @@ class Containerd:
         )
         if done.returncode != 0:
             raise StartError(done.stderr.strip())
+        return done.stdout
+
+
+@dataclass(frozen=True)
+class Container:
+    """An image that was started. Get one with `Containerd.run`."""
+
+    _containerd: Containerd
+    _name: str
+    _log: Path
+
+    def ended(self, seconds: float) -> bool:
+        """Wait up to `seconds` for it to end, and say whether it did."""
+        deadline = time.monotonic() + seconds
+        while self._containerd.runs(self._name):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def output(self) -> str:
+        """What it has written so far, both streams in order. An `exec` that fails says so here."""
+        return self._log.read_text(errors="replace").strip() if self._log.exists() else ""
 
 
 def _version(ctr: Path, address: Path) -> str | None:
