@@ -15,9 +15,11 @@ _NO_ATTESTATION: Final = "attestation-inline=false"
 _DEFAULT: Final = f"type=docker,{_NO_ATTESTATION},oci-mediatypes=true"
 # What a runtime needs beyond that. No source says whether Lambda unpacks zstd layers.
 _RUNTIME_OPTIONS: Final = {"lambda": "compression=gzip,force-compression=true"}
-# `podman build --output` knows `local` and `tar` alone, and podman attaches no attestation.
-# https://docs.podman.io/en/latest/markdown/podman-build.1.html
+# Neither attaches an attestation. `podman build --output` knows `local` and `tar` alone, and docker's legacy builder
+# knows no output: https://docs.podman.io/en/latest/markdown/podman-build.1.html and
+# https://github.com/docker/cli/blob/master/cli/command/image/build.go
 _BUILDERS_WITHOUT_OUTPUTS: Final = frozenset({"podman"})
+_LEGACY_BUILDER: Final = ("0", "false")
 
 
 def default_outputs(runs_on: Iterable[str]) -> list[str]:
@@ -30,12 +32,13 @@ def default_outputs(runs_on: Iterable[str]) -> list[str]:
 
 
 def passed_outputs(defaults: Sequence[str]) -> list[str]:
-    """What of the default outputs can be passed to the builder that `CDK_DOCKER` names.
+    """What of the default outputs can be passed to the builder of this environment.
 
-    :param defaults: outputs that docker understands.
+    :param defaults: outputs that BuildKit understands.
     """
     builder = PurePath(os.environ.get("CDK_DOCKER", "docker")).stem.lower()
-    return [] if builder in _BUILDERS_WITHOUT_OUTPUTS else list(defaults)
+    legacy = os.environ.get("DOCKER_BUILDKIT", "").lower() in _LEGACY_BUILDER
+    return [] if legacy or builder in _BUILDERS_WITHOUT_OUTPUTS else list(defaults)
 
 
 def may_attest(outputs: Iterable[str]) -> bool:

@@ -53,7 +53,7 @@ def _task_definition(resource: CfnResource) -> Consumer:
         runs_on=tuple(_COMPATIBILITIES[name] for name in compatibilities if name in _COMPATIBILITIES),
         platform=_platform("linux" if family == "LINUX" else "windows", architecture),
         said_by=said_by,
-        remedies={platform: _RUNTIME_PLATFORM.format(name) for platform, name in _NAMES.items()},
+        remedies=_RUNTIME_PLATFORM,
     )
 
 
@@ -64,7 +64,7 @@ def _function(resource: CfnResource) -> Consumer:
         runs_on=("lambda",),
         platform=_platform("linux", architectures[0] if architectures else "x86_64"),
         said_by="its architecture" if architectures else "the default of a function without architecture",
-        remedies={platform: f"architecture=lambda_.Architecture.{name}" for platform, name in _NAMES.items()},
+        remedies=_FUNCTION_ARCHITECTURE,
     )
 
 
@@ -74,11 +74,15 @@ _CONSUMERS: Final[Mapping[str, Callable[[CfnResource], Consumer]]] = {
 }
 _COMPATIBILITIES: Final = {"FARGATE": "fargate", "EC2": "ecs-ec2"}
 _ARCHITECTURES: Final = {"X86_64": "amd64", "ARM64": "arm64"}
-_NAMES: Final = {f"linux/{architecture}": name for name, architecture in _ARCHITECTURES.items()}
-_RUNTIME_PLATFORM: Final = (
-    "runtime_platform=ecs.RuntimePlatform(cpu_architecture=ecs.CpuArchitecture.{}, "
+_RUNTIME_PLATFORM: Final = {
+    f"linux/{architecture}": f"runtime_platform=ecs.RuntimePlatform(cpu_architecture=ecs.CpuArchitecture.{name}, "
     "operating_system_family=ecs.OperatingSystemFamily.LINUX)"
-)
+    for name, architecture in _ARCHITECTURES.items()
+}
+_FUNCTION_ARCHITECTURE: Final = {
+    "linux/amd64": "architecture=lambda_.Architecture.X86_64",
+    "linux/arm64": "architecture=lambda_.Architecture.ARM_64",
+}
 
 
 def _platform(os: str, architecture: Any) -> str | None:

@@ -40,6 +40,8 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 # A tag as the distribution specification has it.
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 _TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
+_DYNAMIC: Final = "{{resolve:"
 # The Lambda answers before its own end; this is for its start, and for the answer's way back.
 _SERVICE_TIMEOUT_MARGIN: Final = 60
 _MAX_SERVICE_TIMEOUT: Final = 3600
@@ -97,6 +99,8 @@ class ImageVerification(Construct):
         self._policy = policy(path, runs_on=runs_on, platform=platform, min_size=min_size, max_size=max_size)
         self._pin = choice(path, "pin", Pin, pin)
         self._tag, self._digest = _tag_or_digest(path, tag, digest)
+        if self._pin is Pin.TAG and tag is None:
+            raise ValueError(f"{path}: pin is 'tag', and the image is given by its digest: write pin='digest'")
         self.repository = repository
         self._repository_uri = repository.repository_uri
         self._told: set[str] = set()
@@ -340,12 +344,16 @@ def _tag_or_digest(path: str, tag: str | None, digest: str | None) -> tuple[str 
     if (tag is None) == (digest is None):
         both = "neither a tag nor a digest" if tag is None else "both a tag and a digest"
         raise ValueError(f"{path} has {both}: write exactly one of tag= and digest=")
-    if digest is not None and not Token.is_unresolved(digest) and not _DIGEST.fullmatch(digest):
+    if digest is not None and _is_known_at_synth(digest) and not _DIGEST.fullmatch(digest):
         raise ValueError(f"{path}: digest is {digest!r}: write sha256: and 64 digits of 0-9 and a-f")
-    if tag is not None and not Token.is_unresolved(tag) and not _TAG.fullmatch(tag):
+    if tag is not None and _is_known_at_synth(tag) and not _TAG.fullmatch(tag):
         hint = "write it as digest=" if tag.startswith("sha256:") else "write the part after the colon of the image"
         raise ValueError(f"{path}: tag is {tag!r}, which no image can have: {hint}")
     return tag, digest
+
+
+def _is_known_at_synth(text: str) -> bool:
+    return not Token.is_unresolved(text) and _DYNAMIC not in text
 
 
 def _check_same_environment(path: str, stack: Stack, verifier: ImageVerifier) -> None:
@@ -375,7 +383,7 @@ def _service_timeout(path: str, asked: Duration | None, verifier: ImageVerifier)
 def _changes_at_deploy(value: Any) -> bool:
     """Whether a resolved value may be another at the next deploy of the same template."""
     if isinstance(value, str):
-        return "{{resolve:" in value
+        return _DYNAMIC in value
     if isinstance(value, list):
         return any(map(_changes_at_deploy, value))
     if not isinstance(value, dict):

@@ -1,0 +1,124 @@
+"""A consumer that cannot run the image is told so at synth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aws_cdk import CfnParameter, Stack
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_lambda as lambda_
+
+from cdk_safe_image import SafeDockerImageAsset
+from tests.unit.constructs.app import new_app, said, stack_in
+
+ARM64 = ecr_assets.Platform.LINUX_ARM64
+
+
+def fargate(stack: Stack, image: SafeDockerImageAsset, architecture: ecs.CpuArchitecture | None = None) -> None:
+    platform = ecs.RuntimePlatform(cpu_architecture=architecture) if architecture else None
+    task = ecs.FargateTaskDefinition(stack, "Task", runtime_platform=platform)
+    task.add_container("app", image=image.container_image())
+
+
+def told(folder: str, use: Any, level: str = "error", **keywords: Any) -> list[str]:
+    app = new_app()
+    stack = stack_in(app)
+    use(stack, SafeDockerImageAsset(stack, "Image", directory=folder, **keywords))
+    return said(app.synth(), level)
+
+
+def test_a_task_definition_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
+    (error,) = told(docker_folder, lambda stack, image: fargate(stack, image, ecs.CpuArchitecture.ARM64))
+    assert "Demo/Task runs on linux/arm64 (its runtime_platform), but the image Demo/Image is for linux/amd64" in error
+    assert (
+        "Write platform=ecr_assets.Platform.LINUX_ARM64 for the image, or runtime_platform=ecs.RuntimePlatform("
+        in error
+    )
+    assert "cpu_architecture=ecs.CpuArchitecture.X86_64" in error
+
+
+def test_a_task_definition_without_runtime_platform_cannot_run_an_arm64_image(docker_folder: str) -> None:
+    (error,) = told(docker_folder, fargate, platform=ARM64)
+    assert "Demo/Task runs on linux/amd64 (the default of a task definition without runtime_platform)" in error
+
+
+def test_an_asset_that_is_handed_over_by_hand_is_seen_too(docker_folder: str) -> None:
+    def use(stack: Stack, image: SafeDockerImageAsset) -> None:
+        by_hand = ecs.ContainerImage.from_docker_image_asset(image)
+        ecs.FargateTaskDefinition(stack, "Task").add_container("app", image=by_hand)
+
+    assert len(told(docker_folder, use, platform=ARM64)) == 1
+
+
+def test_a_consumer_in_another_stack_is_seen_too(docker_folder: str) -> None:
+    app = new_app()
+    fargate(
+        stack_in(app), SafeDockerImageAsset(stack_in(app, "Other"), "Image", directory=docker_folder, platform=ARM64)
+    )
+    (error,) = said(app.synth(), "error")
+    assert "Demo/Task" in error
+    assert "Other/Image" in error
+
+
+def test_a_function_for_x86_64_cannot_run_an_arm64_image(docker_folder: str) -> None:
+    def use(stack: Stack, image: SafeDockerImageAsset) -> None:
+        lambda_.DockerImageFunction(stack, "Function", code=image.docker_image_code())
+
+    (error,) = told(docker_folder, use, platform=ARM64, runs_on="lambda")
+    assert "Demo/Function runs on linux/amd64 (the default of a function without architecture)" in error
+    assert "architecture=lambda_.Architecture.ARM_64 for Demo/Function" in error
+
+
+def test_a_windows_task_definition_is_told_to_be_linux(docker_folder: str) -> None:
+    def use(stack: Stack, image: SafeDockerImageAsset) -> None:
+        platform = ecs.RuntimePlatform(
+            cpu_architecture=ecs.CpuArchitecture.X86_64,
+            operating_system_family=ecs.OperatingSystemFamily.WINDOWS_SERVER_2022_CORE,
+        )
+        task = ecs.FargateTaskDefinition(stack, "Task", runtime_platform=platform, cpu=1024, memory_limit_mib=2048)
+        task.add_container("app", image=image.container_image())
+
+    (error,) = told(docker_folder, use)
+    assert "operating_system_family=ecs.OperatingSystemFamily.LINUX" in error
+    assert "ecr_assets.Platform" not in error
+
+
+def task_on_ec2(stack: Stack, image: SafeDockerImageAsset) -> None:
+    task = ecs.Ec2TaskDefinition(stack, "Task")
+    task.add_container("app", image=image.container_image(), memory_limit_mib=64)
+
+
+def task_of_unknown_architecture(stack: Stack, image: SafeDockerImageAsset) -> None:
+    parameter = CfnParameter(stack, "Architecture", default="ARM64").value_as_string
+    ecs.CfnTaskDefinition(
+        stack,
+        "Task",
+        requires_compatibilities=["FARGATE"],
+        cpu="256",
+        memory="512",
+        network_mode="awsvpc",
+        runtime_platform=ecs.CfnTaskDefinition.RuntimePlatformProperty(cpu_architecture=parameter),
+        container_definitions=[ecs.CfnTaskDefinition.ContainerDefinitionProperty(name="app", image=image.image_uri)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("use", "keywords"),
+    [
+        (fargate, {}),
+        (lambda stack, image: fargate(stack, image, ecs.CpuArchitecture.ARM64), {"platform": ARM64}),
+        (task_on_ec2, {"runs_on": "ecs-ec2", "platform": ARM64}),
+        (task_of_unknown_architecture, {}),
+    ],
+)
+def test_a_consumer_that_fits_or_does_not_say_is_fine(docker_folder: str, use: Any, keywords: dict[str, Any]) -> None:
+    assert told(docker_folder, use, **keywords) == []
+    assert told(docker_folder, use, "warning", **keywords) == []
+
+
+def test_a_runtime_for_which_the_image_is_not_verified_is_warned_of(docker_folder: str) -> None:
+    (warning,) = told(docker_folder, task_on_ec2, "warning")
+    assert "Demo/Task runs the image Demo/Image on ECS on EC2, for which it is not verified" in warning
+    assert "Write runs_on=['fargate', 'ecs-ec2'] for the image." in warning
