@@ -56,6 +56,19 @@ _SIZES: Final[Mapping[str, str]] = {
     "containerd, too small": _COMMIT + '"{name}" failed size validation: {actual} != {declared}: failed precondition',
 }
 
+# Containerd mounts an image's first layer to unpack it; the others it writes where they stay. `…` stands for what is
+# never the same.
+_UNPACKING: Final = {
+    "containerd": "failed to extract layer {diff_id}: {error}: unknown",
+    "containerd, first": "failed to extract layer {diff_id}: mount callback failed on …: {error}: unknown",
+    "dockerd": "failed to register layer: {error}",
+}
+_EXEC: Final = {
+    "containerd": _SHIM + 'unable to start container process: exec: "{program}": {error}: unknown',
+    "dockerd": _TASK + 'unable to start container process: exec: "{program}": {error}: unknown',
+}
+_FORMAT: Final = {"containerd": "exec {program}: exec format error", "dockerd": "exec {program}: exec format error"}
+
 
 def _digest(dockerd: str) -> Mapping[str, str]:
     return {
@@ -120,6 +133,7 @@ CATALOG: Final[Mapping[str, Entry]] = {
     "index-incomplete": Entry(
         "The index names a manifest for another platform that the repository does not hold.",
         Stage.PULL,
+        {"containerd": "failed to copy: httpReadSeeker: failed open: content at {url} not found: not found"},
     ),
     "manifest-type-refused": Entry("The runtime does not take a manifest of this type.", Stage.PULL),
     "index-not-taken": Entry("The tag points at an index, and the runtime takes only a single image.", Stage.PULL),
@@ -257,6 +271,59 @@ CATALOG: Final[Mapping[str, Entry]] = {
         "The image has more layers than the engine can stack.",
         Stage.PULL,
         {"dockerd": "failed to register layer: max depth exceeded"},
+    ),
+    # The layers' bytes
+    "layer-digest-mismatch": Entry(
+        "The bytes of a layer are not those that its digest names.",
+        Stage.PULL,
+        _digest("filesystem layer verification failed for digest {digest}"),
+    ),
+    "layer-truncated": Entry("A layer ends before its compressed stream does.", Stage.PULL, _UNPACKING),
+    "layer-corrupt": Entry(
+        "A layer cannot be decompressed: its data or a checksum is wrong, or something else follows it.",
+        Stage.PULL,
+        _UNPACKING,
+    ),
+    "layer-too-large": Entry("A layer unpacks to more than any task has room for.", Stage.PULL),
+    "tar-invalid": Entry("A layer is no tar, or has entries that the engine does not unpack.", Stage.PULL, _UNPACKING),
+    "hardlink-target-missing": Entry(
+        "A layer has a hard link to a file that it does not have itself.", Stage.PULL, _UNPACKING
+    ),
+    "parent-folder-missing": Entry(
+        "A layer has a file and no entry for the file's folder before it, which Lambda does not take.", Stage.PULL
+    ),
+    # The start
+    "entrypoint-missing": Entry("The image's command is not in the image.", Stage.START, _EXEC),
+    "entrypoint-not-executable": Entry("The image's command may not be executed.", Stage.START, _EXEC),
+    "entrypoint-format-invalid": Entry(
+        "The image's command is neither a program nor a script that begins with #!.", Stage.RUN, _FORMAT
+    ),
+    "entrypoint-wrong-machine": Entry("The image's command is built for another machine.", Stage.RUN, _FORMAT),
+    "interpreter-missing": Entry(
+        "The interpreter of a script, or the dynamic loader of a program, is not in the image.",
+        Stage.RUN,
+        {
+            "containerd": "exec {program}: {error}",
+            "dockerd": "exec {program}: {error}",
+            "any, env": "env: '{name}': No such file or directory",
+        },
+    ),
+    "user-missing": Entry(
+        "The user or the group as which the image runs is not in its /etc/passwd or /etc/group.",
+        Stage.START,
+        {
+            "containerd": "mount callback failed on …: no users found",
+            "containerd, group": "mount callback failed on …: no groups found",
+            "containerd, no file": "mount callback failed on …: open …: no such file or directory",
+            "containerd, no user": "invalid USER value {user}",
+            "dockerd": "unable to find user {name}: no matching entries in passwd file",
+            "dockerd, group": "unable to find group {name}: no matching entries in group file",
+        },
+    ),
+    "working-dir-invalid": Entry(
+        "The working directory is no folder in the image.",
+        Stage.START,
+        {"containerd": _SHIM + "mkdir …{cwd}: not a directory: unknown", "dockerd": "mkdir …{cwd}: not a directory"},
     ),
     # The size
     "image-too-small": Entry("The image is smaller than min_size.", Stage.POLICY),

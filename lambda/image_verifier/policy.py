@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .catalog import CATALOG
 from .image import Platform
 from .runtimes import RUNTIMES, Runtime
 
@@ -17,6 +18,7 @@ class Policy:
     :param platform: the platform that it must be for.
     :param min_size: the least compressed size in bytes; None is no bound.
     :param max_size: the largest compressed size in bytes; None is no bound.
+    :param verify_layers: whether every layer's bytes are to be read, which tells what else only a pull would.
     :param acknowledge: reasons for which findings are waived, by their id.
     :raises ValueError: for a policy that no image can meet; the message says what to write instead.
     """
@@ -25,6 +27,7 @@ class Policy:
     platform: Platform
     min_size: int | None = None
     max_size: int | None = None
+    verify_layers: bool = False
     acknowledge: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -38,6 +41,11 @@ class Policy:
             if str(self.platform) not in runtime.platforms:
                 takes = " or ".join(runtime.platforms)
                 raise ValueError(f"{runtime.title} cannot run {self.platform}: write {takes}")
+        for finding, reason in self.acknowledge.items():
+            if finding not in CATALOG:
+                raise ValueError(f"acknowledge names {finding!r}, which is no finding's id: {_nearest(finding)}")
+            if not reason.strip():
+                raise ValueError(f"acknowledge gives no reason for {finding!r}: write why it may pass")
         for bound, size in (("min_size", self.min_size), ("max_size", self.max_size)):
             if size is not None and size < 0:
                 raise ValueError(f"{bound} is {size} bytes: write a size of 0 or more")
@@ -50,3 +58,10 @@ class Policy:
     def runtimes(self) -> tuple[Runtime, ...]:
         """The rows of `runs_on`, in its order and each once."""
         return tuple(RUNTIMES[name] for name in dict.fromkeys(self.runs_on))
+
+
+def _nearest(finding: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(finding, CATALOG, n=3)
+    return f"write {' or '.join(near or CATALOG)}"

@@ -23,6 +23,8 @@ PLATFORM: Final = Platform.parse("linux/amd64")
 ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     "fargate": ("containerd-1.6.20", "containerd-1.7.24"),
     "ecs-ec2": ("docker-28.5.2-classic",),
+    "eks": ("containerd-1.7.24", "containerd-2.1.9"),
+    "batch": ("containerd-1.6.20", "containerd-1.7.24", "docker-28.5.2-classic"),
 }
 
 
@@ -71,6 +73,7 @@ _NOISE: Final = (
     # Which call of containerd's failed on the way to the shim; every caller words it in its own way.
     (re.compile(r"^(failed to create task for container: )?(failed to create shim task: )(?=OCI runtime)"), ""),
     (re.compile(r"^error pulling image configuration: (download failed after attempts=\d+: )?"), ""),
+    (re.compile(r"content at \S*/manifests/"), "content at /manifests/"),
     (re.compile(r"mount callback failed on \S+ ?"), ""),
     (re.compile(r"\S*/snapshots/\d+/fs/"), ""),
     (re.compile(r'failed to extract layer \(\S+ (\S+)\) to overlayfs as "[^"]*"'), r"failed to extract layer \1"),

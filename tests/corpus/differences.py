@@ -26,50 +26,54 @@ VERDICTS: Final[Mapping[str, str]] = {
     "h-config-unknown-unknown": _NO_ENGINE_CHECKS_THE_OS,
 }
 
+_CONTAINERD: Final = frozenset(
+    {
+        "h-config-user-unknown",
+        "h-diffid-wrong-last",
+        "h-diffid-wrong-middle",
+        "h-diffids-swapped",
+        "h-gzip-bad-isize",
+        "h-gzip-header-only",
+        "h-gzip-magic-only",
+        "h-gzip-trailing-garbage",
+        "h-gzip-truncated",
+        "h-gzip-truncated-4",
+        "h-layer-bytes-do-not-match-digest",
+        "h-tar-bad-checksum",
+        "h-tar-hardlink-missing",
+        "h-tar-json",
+        "h-tar-not-tar",
+        "h-tar-unknown-type",
+        "h-zstd-bad-checksum",
+        "h-zstd-trailing-garbage",
+        "h-zstd-truncated",
+    }
+)
+_DOCKERD: Final = frozenset(
+    {
+        "h-config-user-unknown",
+        "h-diffid-wrong-last",
+        "h-diffid-wrong-middle",
+        "h-diffids-swapped",
+        "h-gzip-header-only",
+        "h-gzip-magic-only",
+        "h-gzip-truncated",
+        "h-layer-bytes-do-not-match-digest",
+        "h-tar-bad-checksum",
+        "h-tar-dotdot",
+        "h-tar-hardlink-missing",
+        "h-tar-json",
+        "h-tar-not-tar",
+        "h-tar-unknown-type",
+        "h-zstd-truncated",
+    }
+)
 # Broken, and nothing in manifest and config tells: pass at default depth, refused with `verify_layers`.
 ONLY_BYTES_TELL: Final[Mapping[str, frozenset[str]]] = {
-    "fargate": frozenset(
-        {
-            "h-config-user-unknown",
-            "h-diffid-wrong-last",
-            "h-diffid-wrong-middle",
-            "h-diffids-swapped",
-            "h-gzip-bad-isize",
-            "h-gzip-header-only",
-            "h-gzip-magic-only",
-            "h-gzip-trailing-garbage",
-            "h-gzip-truncated",
-            "h-gzip-truncated-4",
-            "h-layer-bytes-do-not-match-digest",
-            "h-tar-bad-checksum",
-            "h-tar-hardlink-missing",
-            "h-tar-json",
-            "h-tar-not-tar",
-            "h-tar-unknown-type",
-            "h-zstd-bad-checksum",
-            "h-zstd-trailing-garbage",
-            "h-zstd-truncated",
-        }
-    ),
-    "ecs-ec2": frozenset(
-        {
-            "h-config-user-unknown",
-            "h-diffid-wrong-last",
-            "h-diffid-wrong-middle",
-            "h-diffids-swapped",
-            "h-gzip-header-only",
-            "h-gzip-magic-only",
-            "h-gzip-truncated",
-            "h-layer-bytes-do-not-match-digest",
-            "h-tar-bad-checksum",
-            "h-tar-dotdot",
-            "h-tar-hardlink-missing",
-            "h-tar-json",
-            "h-tar-not-tar",
-            "h-tar-unknown-type",
-            "h-zstd-truncated",
-        }
-    ),
+    "fargate": _CONTAINERD,
+    "ecs-ec2": _DOCKERD,
+    "eks": _CONTAINERD,
+    "batch": _CONTAINERD | _DOCKERD,
 }
 
 # The verdict agrees, and the words cannot.

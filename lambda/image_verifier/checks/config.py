@@ -137,7 +137,7 @@ def is_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Itera
             found="none",
         )
     elif (platform.os, platform.architecture) not in {(p.os, p.architecture) for p in asked.accepts()}:
-        refused = platform.os != asked.os and any(engine.checks_os for engine in runtime.engines)
+        refusing = next((e for e in runtime.engines if e.checks_os and platform.os != asked.os), None)
         yield Finding(
             "platform-mismatch",
             Severity.ERROR,
@@ -146,8 +146,8 @@ def is_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Itera
             found=str(platform),
             runtime_error=said(
                 "platform-mismatch",
-                runtime.engines[0].family,
-                "operating system" if refused else "",
+                (refusing or runtime.engines[0]).family,
+                "operating system" if refusing else "",
                 os=platform.os,
             ),
         )

@@ -241,13 +241,14 @@ def are_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
 
 def are_not_too_many(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """The engine's storage takes as many layers as the image has."""
-    bounds = [engine.max_layers for engine in runtime.engines if engine.max_layers is not None]
-    if bounds and len(image.layers) > min(bounds):
+    bounds = [(engine.max_layers, engine.family) for engine in runtime.engines if engine.max_layers is not None]
+    most, family = min(bounds, default=(len(image.layers), ""))
+    if len(image.layers) > most:
         yield Finding(
             "too-many-layers",
             Severity.ERROR,
-            f"The image has {len(image.layers)} layers, and {runtime.title} takes {min(bounds)}.",
-            expected=f"at most {min(bounds)} layers",
+            f"The image has {len(image.layers)} layers, and {runtime.title} takes {most}.",
+            expected=f"at most {most} layers",
             found=f"{len(image.layers)} layers",
-            runtime_error=said("too-many-layers", runtime.engines[0].family),
+            runtime_error=said("too-many-layers", family),
         )

@@ -201,6 +201,7 @@ def has_its_other_platforms(image: Image, runtime: Runtime, policy: Policy) -> I
             f"and {runtime.title} fetches the manifests of all platforms.",
             expected="an index all of whose manifests the repository holds",
             found=child.digest,
+            runtime_error=said("index-incomplete", "containerd", url=f".../manifests/{child.digest}"),
         )
 
 
@@ -228,13 +229,13 @@ def is_taken_as_it_is(image: Image, runtime: Runtime, policy: Policy) -> Iterato
             runtime_error=runtime.refused_manifests[manifest].format(uri=image.reference, media_type=manifest),
         )
     if image.document and image.document.media_type in media_types.SCHEMA_1:
-        taken = all(engine.schema_1 for engine in runtime.engines)
+        refusing = next((engine for engine in runtime.engines if not engine.schema_1), None)
         yield Finding(
             "schema-1",
-            Severity.WARNING if taken else Severity.ERROR,
+            Severity.ERROR if refusing else Severity.WARNING,
             "The manifest is a Docker schema 1 manifest, which "
-            + ("newer engines no longer take; nothing else was checked." if taken else "is no longer supported."),
+            + ("is no longer supported." if refusing else "newer engines no longer take; nothing else was checked."),
             expected=" or ".join(sorted(media_types.MANIFESTS)),
             found=image.document.media_type,
-            runtime_error="" if taken else said("schema-1", runtime.engines[0].family),
+            runtime_error=said("schema-1", refusing.family) if refusing else "",
         )
