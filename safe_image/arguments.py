@@ -66,6 +66,7 @@ def policy(arguments: Namespace) -> Policy:
             min_size=size("--min-size", arguments.min_size),
             max_size=size("--max-size", arguments.max_size),
             acknowledge=acknowledged(arguments.acknowledge),
+            verify_layers=arguments.layers,
         )
     except ValueError as e:
         raise UsageError(_FIELDS.sub(lambda m: "--" + m[0].replace("_", "-"), str(e))) from e
