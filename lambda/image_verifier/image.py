@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import documents
 from .documents import decode_as
+
+if TYPE_CHECKING:
+    from .layers import Contents
 
 # containerd refuses larger manifests: core/remotes/docker/resolver.go, MaxManifestSize.
 MAX_MANIFEST_BYTES: Final = 4 * 1048 * 1048
@@ -267,7 +270,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Image:
-    """All that is known of one image for one platform, without its layers' bytes.
+    """All that is known of one image for one platform.
 
     What could not be had is None or empty, and `unreadable` and `missing` say why, so that every check can run
     on whatever is there.
@@ -286,6 +289,7 @@ class Image:
     :param missing: the index's child or the config, where the registry does not have it.
     :param absent: the index's manifests for other platforms that the registry does not have, where a runtime
         fetches those as well.
+    :param contents: what the layers' bytes tell, where they were read.
     """
 
     reference: str
@@ -303,6 +307,7 @@ class Image:
     unreadable: tuple[str, Mapping[str, str]] | None = None
     missing: Descriptor | None = None
     absent: tuple[Descriptor, ...] = ()
+    contents: Contents | None = None
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:

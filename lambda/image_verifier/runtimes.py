@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from . import documents, media_types
 from .catalog import Stage
@@ -84,7 +84,7 @@ class Engine:
         return media_types.is_docker_or_oci(media_type)
 
 
-def _containerd(version: str, **facts: bool) -> Engine:
+def _containerd(version: str, **facts: Any) -> Engine:
     return Engine(
         f"containerd {version}",
         "containerd",
@@ -130,6 +130,7 @@ class Runtime:
     :param refused_manifests: types of an index or a manifest that it refuses, with what it says.
     :param refused_layers: layer types that it refuses, with what it says.
     :param doubtful_layers: layer types of which nothing certain is known, with what is.
+    :param parent_error: what it says of a file whose folder no entry made before it; empty where it makes the folder.
     :param max_bytes: an image whose layers are larger than this, compressed, cannot run.
     :param roomy_bytes: an image whose layers are larger than this, compressed, needs more storage than it has
         by default.
@@ -145,6 +146,7 @@ class Runtime:
     refused_manifests: Mapping[str, str] = field(default_factory=dict)
     refused_layers: Mapping[str, str] = field(default_factory=dict)
     doubtful_layers: Mapping[str, str] = field(default_factory=dict)
+    parent_error: str = ""
     max_bytes: int | None = None
     roomy_bytes: int | None = None
     sources: tuple[str, ...] = ()
@@ -219,6 +221,8 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
                 media_types.DOCKER_LAYER_ZSTD: _ZSTD_AT_LAMBDA,
                 media_types.OCI_LAYER + "+zstd": _ZSTD_AT_LAMBDA,
             },
+            # https://github.com/aws/aws-lambda-web-adapter/issues/236
+            parent_error="InvalidImage(MissingParentDirectory: Parent directory does not exist for file: {file})",
             # 10 GB uncompressed: what is larger than that compressed is larger still.
             max_bytes=10 * 1024**3,
             sources=("https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",),

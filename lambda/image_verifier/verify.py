@@ -9,7 +9,8 @@ from typing import Final
 
 from . import documents, media_types
 from .catalog import CATALOG
-from .checks import CHECKS
+from .checks import CHECKS, deep_checks
+from .checks.kind import is_refused
 from .checks.layers import doubtful
 from .documents import Unreadable
 from .findings import Finding, Report, Severity
@@ -34,6 +35,8 @@ def verify(source: Source, policy: Policy, names: Names | None = None) -> Report
     :raises Fault: if it could not be told whether the image is good.
     """
     image = load(source, policy)
+    if policy.verify_layers and image.manifest:
+        image = _read_layers(image, source, policy)
     return Report(image, policy.runs_on, judge(image, policy, names or Names(reference=source.reference)))
 
 
@@ -105,10 +108,18 @@ def _load_config(image: Image, source: Source, manifest: Manifest, others: Seque
     return replace(image, first_bytes={d.digest: source.first_bytes(d, 4) or b"" for d in doubtful(image)})
 
 
+def _read_layers(image: Image, source: Source, policy: Policy) -> Image:
+    # Nobody else needs what this needs, and imports are most of what a small image costs.
+    from .layers import read_layers
+
+    engines = dict.fromkeys(engine for runtime in policy.runtimes for engine in runtime.engines)
+    return replace(image, contents=read_layers(image, source, [e for e in engines if not is_refused(image, e)]))
+
+
 def judge(image: Image, policy: Policy, names: Names) -> tuple[Finding, ...]:
     """Run every check for every runtime; equal findings become one that names all of its runtimes."""
     runs_on: dict[Finding, list[str]] = {}
-    for check in CHECKS:
+    for check in (*CHECKS, *deep_checks()) if image.contents else CHECKS:
         for runtime in policy.runtimes:
             # Several engines of one runtime may find the same; the first one's words are told.
             found: dict[tuple[str, str], Finding] = {}

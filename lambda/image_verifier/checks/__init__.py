@@ -41,3 +41,19 @@ CHECKS: Final[tuple[Check, ...]] = (
     size.is_within_bounds,
     size.fits_the_runtime,
 )
+
+
+def deep_checks() -> tuple[Check, ...]:
+    """What is checked besides where the layers' bytes were read; loaded only then."""
+    from . import contents, start
+
+    return (
+        contents.are_the_named_bytes,
+        contents.can_be_unpacked,
+        contents.give_their_diff_ids,
+        contents.have_parent_folders,
+        contents.fit_unpacked,
+        start.has_its_user,
+        start.has_its_command,
+        start.has_its_working_dir,
+    )

@@ -1,0 +1,335 @@
+"""Whether the image starts: its command, user and working directory, in the file system that the layers make.
+
+https://github.com/opencontainers/runc/blob/main/libcontainer/standard_init_linux.go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ..catalog import said
+from ..file_system import File, FileSystem, Folder, Node, text
+from ..findings import Finding, Severity
+from ..image import Config, Image
+from ..policy import Policy
+from ..programs import Program
+from ..runtimes import Engine, Runtime
+from .contents import engines
+
+_DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The kernel follows this many interpreters of interpreters, fs/exec.c.
+_MAX_INTERPRETERS: Final = 5
+_MAX_ID: Final = (1 << 31) - 1
+
+_NO_SUCH: Final = "no such file or directory"
+_DENIED: Final = "permission denied"
+
+
+@dataclass(frozen=True)
+class _Account:
+    """As whom the container's process runs."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: frozenset[int] = frozenset()
+
+    def may(self, node: Folder | File) -> bool:
+        """Whether it may execute a file, or go through a folder."""
+        if self.uid == 0:
+            return isinstance(node, Folder) or bool(node.mode & 0o111)
+        if node.uid == self.uid:
+            return bool(node.mode & 0o100)
+        if node.gid == self.gid or node.gid in self.groups:
+            return bool(node.mode & 0o010)
+        return bool(node.mode & 0o001)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a container is started with."""
+
+    files: FileSystem
+    engine: Engine
+    config: Config
+    account: _Account
+
+    @property
+    def cwd(self) -> bytes:
+        """The working directory."""
+        return (self.config.working_dir or "/").encode("utf-8", "surrogateescape")
+
+    @property
+    def path(self) -> list[bytes]:
+        """The folders in which a command is looked for; those relative to the working directory are left out."""
+        path = next((value[5:] for value in reversed(self.config.env) if value.startswith("PATH=")), None)
+        if path is None:
+            path = _DEFAULT_PATH if self.engine.always_has_path or not self.config.env else ""
+        return [part for part in path.encode("utf-8", "surrogateescape").split(b":") if part.startswith(b"/")]
+
+    def find(self, path: bytes) -> tuple[File | None, str]:
+        """A file that may be executed, or what the kernel says of it."""
+        try:
+            node, way = self.files.find(path, self.cwd)
+        except NotADirectoryError:
+            return None, "not a directory"
+        except RecursionError:
+            return None, "too many levels of symbolic links"
+        if not all(self.account.may(folder) for folder in way):
+            return None, _DENIED
+        return _executable(node, self.account)
+
+    def look_up(self, name: bytes) -> tuple[bytes, File | None, str]:
+        """A command as it is given, in PATH where it has no slash: its path, the file, or what runc says."""
+        if b"/" in name:
+            file, error = self.find(name)
+            return name, file, f"stat {text(name)}: {error}" if error and error != _DENIED else error
+        for folder in self.path:
+            file, _ = self.find(folder + b"/" + name)
+            if file:
+                return folder + b"/" + name, file, ""
+        return name, None, "executable file not found in $PATH"
+
+
+def _executable(node: Node | None, account: _Account) -> tuple[File | None, str]:
+    if node is None:
+        return None, _NO_SUCH
+    if not isinstance(node, File) or not account.may(node):
+        return None, _DENIED
+    return node, ""
+
+
+def _starts(image: Image, runtime: Runtime) -> Iterator[tuple[FileSystem, Engine, Config]]:
+    for engine in engines(image, runtime):
+        files = image.contents and image.contents.file_system(image, engine)
+        if files and image.config:
+            yield files, engine, image.config
+
+
+def has_its_user(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The user and the group that the config names are in the image."""
+    for files, engine, config in _starts(image, runtime):
+        _, problem = _account(files, engine, config.user)
+        if problem:
+            about, error, severity = problem
+            yield Finding(
+                "user-missing",
+                severity,
+                f"The image runs as {config.user!r}, and {about}.",
+                found=config.user,
+                runtime_error=error,
+            )
+
+
+def has_its_command(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """What is to be executed is in the image, may be executed, and is something that the machine executes."""
+    for files, engine, config in _starts(image, runtime):
+        command = (*config.entrypoint, *config.command)
+        if command:
+            account, _ = _account(files, engine, config.user)
+            yield from _command(_Start(files, engine, config, account), command[0], policy)
+
+
+def _command(start: _Start, name: str, policy: Policy) -> Iterator[Finding]:
+    path, file, error = start.look_up(name.encode("utf-8", "surrogateescape"))
+    if file is None:
+        denied = error == _DENIED
+        finding_id = "entrypoint-not-executable" if denied else "entrypoint-missing"
+        where = f", looked for in {text(b':'.join(start.path))}" if "/" not in name else ""
+        yield Finding(
+            finding_id,
+            Severity.ERROR,
+            f"The image's command {name!r} may not be executed{_by(start)}."
+            if denied
+            else f"The image's command {name!r} is not in the image{where}.",
+            found=name,
+            runtime_error=said(finding_id, start.engine.family, program=name, error=error),
+        )
+        return
+    yield from _program(start, path, file, policy)
+
+
+def _by(start: _Start) -> str:
+    return f" by the user {start.config.user!r}" if start.account.uid else ""
+
+
+def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator[Finding]:
+    """Follow the interpreters from what is executed to what the machine runs."""
+    first, name = text(path), text(path)
+    machines = {platform.architecture for platform in policy.platform.accepts()}
+    for _ in range(_MAX_INTERPRETERS):
+        program = file.program
+        if program is None or program.kind == "unknown":
+            return
+        if program.kind == "none":
+            yield Finding(
+                "entrypoint-format-invalid",
+                Severity.ERROR,
+                f"The image's command {first} cannot be executed: {name} is neither a program nor a script that "
+                "begins with #!.",
+                expected="an ELF file, or a first line such as #!/bin/sh",
+                runtime_error=said("entrypoint-format-invalid", start.engine.family, program=first),
+            )
+            return
+        if program.kind == "elf" and program.architecture not in machines:
+            yield Finding(
+                "entrypoint-wrong-machine",
+                Severity.ERROR,
+                f"The image's command {first} needs {name}, which is built for {program.architecture}, and "
+                f"{policy.platform} was asked for."
+                if name != first
+                else f"The image's command {first} is built for {program.architecture}, and {policy.platform} was "
+                "asked for.",
+                expected=policy.platform.architecture,
+                found=program.architecture,
+                runtime_error=said("entrypoint-wrong-machine", start.engine.family, program=first),
+            )
+            return
+        if not program.interpreter:
+            return
+        found, error = start.find(program.interpreter)
+        if found is None:
+            yield _missing_interpreter(start.engine, first, name, program, error)
+            return
+        if program.kind == "elf":
+            return
+        missing = _env(start, program)
+        if missing:
+            yield missing
+            return
+        file, name = found, text(program.interpreter)
+
+
+def _missing_interpreter(engine: Engine, first: str, name: str, program: Program, error: str) -> Finding:
+    interpreter = text(program.interpreter)
+    what = "dynamic loader" if program.kind == "elf" else "interpreter"
+    state = "is not in the image" if error != _DENIED else "may not be executed"
+    hint = ""
+    if interpreter.endswith("\r"):
+        hint = " The script has Windows line endings (CRLF); write it with LF."
+    elif program.kind == "elf" and "musl" in interpreter:
+        hint = " The program is built for musl (Alpine), the image is not."
+    elif program.kind == "elf":
+        hint = " A program that is linked dynamically needs the libraries of the system that it was built on."
+    return Finding(
+        "interpreter-missing",
+        Severity.ERROR,
+        f"The image's command {first} cannot be executed: the {what} {interpreter!r} of {name} {state}.{hint}",
+        expected=interpreter,
+        runtime_error=said("interpreter-missing", engine.family, program=first, error=error),
+    )
+
+
+def _env(start: _Start, program: Program) -> Finding | None:
+    """Whether `#!/usr/bin/env NAME` finds its name."""
+    name = program.argument
+    if program.interpreter.rpartition(b"/")[2] != b"env" or not name or name.startswith(b"-") or b"=" in name:
+        return None
+    _, file, _ = start.look_up(name)
+    if file or b" " in name:
+        return None
+    return Finding(
+        "interpreter-missing",
+        Severity.ERROR,
+        f"The image's command begins with #!{text(program.interpreter)} {text(name)}, and {text(name)!r} is not in the "
+        f"image, looked for in {text(b':'.join(start.path))}.",
+        expected=text(name),
+        runtime_error=said("interpreter-missing", "any", "env", name=text(name)),
+    )
+
+
+def has_its_working_dir(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The working directory is a folder, or nothing yet: engines make it where it is missing."""
+    for files, engine, config in _starts(image, runtime):
+        cwd = config.working_dir
+        if not cwd.startswith("/"):
+            continue
+        try:
+            node, _ = files.find(cwd.encode("utf-8", "surrogateescape"))
+            sound = node is None or isinstance(node, Folder)
+        except NotADirectoryError:
+            sound = False
+        except RecursionError:
+            continue
+        if not sound:
+            yield Finding(
+                "working-dir-invalid",
+                Severity.ERROR,
+                f"The working directory {cwd} is no folder in the image.",
+                found=cwd,
+                runtime_error=said("working-dir-invalid", engine.family, cwd=cwd),
+            )
+
+
+_Problem = tuple[str, str, Severity]
+
+
+def _account(files: FileSystem, engine: Engine, user: str) -> tuple[_Account, _Problem | None]:
+    """As whom a container runs, and what is wrong with it.
+
+    https://github.com/containerd/containerd/blob/main/pkg/oci/spec_opts.go, WithUser
+    https://github.com/moby/sys/blob/main/user/user.go, GetExecUser
+    """
+    name, _, group = user.partition(":")
+    if not user:
+        return _Account(), None
+    if ":" in group and engine.family == "containerd":
+        error = said("user-missing", engine.family, "no user", user=user)
+        return _Account(), ("that is no user", error, Severity.ERROR)
+    users, groups = _table(files, b"/etc/passwd"), _table(files, b"/etc/group")
+    uid, gid = _number(name), _number(group)
+    row = next((r for r in users or () if r[0] == name or (uid is not None and _field(r, 2) == uid)), None)
+    problem = None
+    if uid is None and row is None:
+        problem = _problem(files, engine, "user", name, users)
+    if gid is None and group:
+        found = next((r for r in groups or () if r[0] == group), None)
+        if found is None:
+            problem = problem or _problem(files, engine, "group", group, groups)
+        gid = _field(found, 2)
+    elif gid is None:
+        gid = _field(row, 3)
+    uid = _field(row, 2) if uid is None else uid
+    others = {_field(r, 2) for r in groups or () if row and not group and len(r) > 3 and row[0] in r[3].split(",")}
+    return _Account(uid or 0, gid or 0, frozenset(other for other in others if other is not None)), problem
+
+
+def _problem(files: FileSystem, engine: Engine, kind: str, name: str, table: list[list[str]] | None) -> _Problem:
+    path = "/etc/passwd" if kind == "user" else "/etc/group"
+    if table is None:
+        return f"{path} could not be read to look it up", "", Severity.WARNING
+    variant = "group" if kind == "group" else ""
+    if engine.family == "containerd" and not table and not isinstance(_find(files, path.encode()), File):
+        variant = "no file"
+    error = said("user-missing", engine.family, variant, name=name)
+    return f"there is no {kind} {name!r} in its {path}", error, Severity.ERROR
+
+
+def _number(name: str) -> int | None:
+    """An ID, if the engines take it for one; larger numbers are names to them."""
+    if not name.isascii() or not name.isdigit() or len(name) > 20:
+        return None
+    return int(name) if int(name) <= _MAX_ID else None
+
+
+def _find(files: FileSystem, path: bytes) -> Node | None:
+    try:
+        return files.find(path)[0]
+    except (NotADirectoryError, RecursionError):
+        return None
+
+
+def _table(files: FileSystem, path: bytes) -> list[list[str]] | None:
+    """The rows of /etc/passwd or /etc/group, none where there is no such file; None where it was not kept."""
+    node = _find(files, path)
+    if not isinstance(node, File):
+        return []
+    if node.content is None:
+        return None
+    lines = (line.strip() for line in node.content.decode("utf-8", "surrogateescape").split("\n"))
+    return [line.split(":") for line in lines if line]
+
+
+def _field(row: list[str] | None, at: int) -> int | None:
+    return int(row[at]) if row and len(row) > at and row[at].isascii() and row[at].isdigit() else None
