@@ -1,42 +1,173 @@
-"""A real Docker pushes to the registry and pulls from it, with ECR's own token."""
+"""The container engine: it builds, pushes, pulls and runs, and nothing is left of it, however its user ends."""
 
 from __future__ import annotations
 
 import base64
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from local_aws import LocalAws
+from local_aws import LocalAws, debian, engine
+from local_aws.engine import Engine, EngineError
+from local_aws.toolchain import LOCAL
+
+# Starts an engine with a container in it, says so, and waits.
+_HOLDER = """
+import sys, time
 from local_aws.engine import Engine
+with Engine.start(own=True) as engine:
+    engine.docker("build", "--quiet", "--tag", "held", sys.argv[1])
+    engine.docker("run", "--detach", "--rm", "held")
+    print(engine.host, flush=True)
+    time.sleep(600)
+"""
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def docker() -> Iterator[Engine]:
     with Engine.start() as running:
         yield running
 
 
-def test_docker_pushes_and_pulls_an_image_unchanged(secured: LocalAws, engine: Engine, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build context whose Dockerfile has a RUN, and serves what that wrote."""
+    folder = tmp_path_factory.mktemp("context")
+    shutil.copy(debian.unpacked("trixie", ("busybox-static",)) / "usr/bin/busybox", folder)
+    (folder / "Dockerfile").write_text(
+        "FROM scratch\n"
+        "COPY busybox /bin/busybox\n"
+        'SHELL ["/bin/busybox", "sh", "-c"]\n'
+        "RUN busybox echo written by RUN > /page\n"
+        'CMD ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/"]\n'
+    )
+    return folder
+
+
+def _traces(name: str) -> list[str]:
+    """What there is of the engine whose folder has that name: processes, mounts, interfaces, folders, cgroups."""
+    commands = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            commands.append((process / "cmdline").read_text())
+        except OSError:  # it has ended meanwhile
+            continue
+    return [
+        *(command for command in commands if name in command),
+        *(line for line in Path("/proc/mounts").read_text().splitlines() if name in line),
+        *(str(path) for path in Path("/sys/class/net").glob(name)),
+        *(str(path) for path in Path("/tmp").glob(name)),
+        *(str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{name}")),
+    ]
+
+
+def test_a_dockerfile_with_run_builds_and_its_container_answers(docker: Engine, context: Path) -> None:
+    docker.docker("build", "--quiet", "--tag", "ordinary", str(context))
+    container = docker.docker("run", "--detach", "--rm", "ordinary").strip()
+    try:
+        address = docker.docker("inspect", "--format", "{{.NetworkSettings.Networks.bridge.IPAddress}}", container)
+        time.sleep(0.5)
+        with urllib.request.urlopen(f"http://{address.strip()}:8080/page", timeout=10) as response:
+            assert response.read() == b"written by RUN\n"
+    finally:
+        docker.docker("kill", container)
+
+
+def test_docker_pushes_and_pulls_an_image_unchanged(secured: LocalAws, docker: Engine, tmp_path: Path) -> None:
     ecr = secured.client("ecr")
     ecr.create_repository(repositoryName="engine", imageTagMutability="IMMUTABLE")
     data = ecr.get_authorization_token()["authorizationData"][0]
     password = base64.b64decode(data["authorizationToken"]).partition(b":")[2]
-    engine.docker("login", "--username", "AWS", "--password-stdin", data["proxyEndpoint"], stdin=password)
+    docker.docker("login", "--username", "AWS", "--password-stdin", data["proxyEndpoint"], stdin=password)
     (tmp_path / "Dockerfile").write_text('FROM scratch\nCOPY bytes /bytes\nCMD ["/bytes"]\n')
     (tmp_path / "bytes").write_bytes(os.urandom(5_000_000))
     reference = f"{secured.registry}/engine:a"
-    engine.docker(
+    docker.docker(
         "build", "--quiet", "--output=type=docker,attestation-inline=false", "--tag", reference, str(tmp_path)
     )
     try:
-        engine.docker("push", reference)
+        docker.docker("push", reference)
         detail = ecr.describe_images(repositoryName="engine", imageIds=[{"imageTag": "a"}])["imageDetails"][0]
         assert 5_000_000 < detail["imageSizeInBytes"] < 5_100_000
-        engine.docker("image", "rm", reference)
+        docker.docker("image", "rm", reference)
         reference = f"{secured.registry}/engine@{detail['imageDigest']}"
-        assert detail["imageDigest"] in engine.docker("pull", "--quiet", reference)
+        assert detail["imageDigest"] in docker.docker("pull", "--quiet", reference)
     finally:
-        engine.docker("image", "rm", "--force", reference)
+        docker.docker("image", "rm", "--force", reference)
+
+
+def test_a_failed_command_says_what_docker_said(docker: Engine) -> None:
+    with pytest.raises(EngineError, match=r"docker image inspect none-such ended with 1:\n.*[Nn]o such image"):
+        docker.docker("image", "inspect", "none-such")
+
+
+@pytest.mark.parametrize("store", ["containerd", "classic"])
+def test_the_engine_has_the_store_that_was_asked_for(store: engine.Store) -> None:
+    with Engine.start(store=store, own=True) as running:
+        status = running.docker("info", "--format", "{{.Driver}} {{.DriverStatus}}")
+    assert ("io.containerd.snapshotter" in status) == (store == "containerd")
+
+
+def test_nothing_is_left_at_the_end() -> None:
+    with Engine.start(own=True) as running:
+        name = running.config.parent.name
+        assert _traces(name)
+    assert _traces(name) == []
+
+
+def test_nothing_is_left_of_a_process_that_was_killed(context: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", _HOLDER, str(context)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    name = Path(holder.stdout.readline().removeprefix("unix://")).parent.name
+    assert _traces(name)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    deadline = time.monotonic() + 30
+    while _traces(name) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert _traces(name) == []
+
+
+def test_two_engines_at_once_do_not_meet() -> None:
+    with Engine.start(own=True) as one, Engine.start(own=True) as other:
+        roots = {running.docker("info", "--format", "{{.DockerRootDir}}") for running in (one, other)}
+    assert len(roots) == 2
+
+
+def test_the_docker_of_this_machine_is_used_where_one_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Engine.start(own=True) as machine:
+        monkeypatch.setenv("DOCKER_HOST", machine.host)
+        monkeypatch.setenv("PATH", f"{machine.client.parent}:{os.environ['PATH']}")
+        with Engine.start() as found:
+            assert (found.origin, found.host) == ("this machine", machine.host)
+            assert found.config != machine.config
+            assert found.docker("version", "--format", "{{.Server.Version}}").strip() == machine.version
+
+
+def test_without_root_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(EngineError, match="takes Linux and root"), Engine.start(own=True):
+        pass
+
+
+def test_without_apt_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("local_aws.debian.LOCAL", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EngineError, match="needs Debian's own apt and dpkg"), Engine.start(own=True):
+        pass
+
+
+def test_apt_is_never_able_to_install_on_this_machine() -> None:
+    debian.unpacked("trixie", ("busybox-static",))
+    settings = [path.read_text() for path in (LOCAL / "debian/apt").glob("*/apt.conf")]
+    assert settings
+    assert all('Dir::Bin::dpkg "/bin/false";' in setting for setting in settings)

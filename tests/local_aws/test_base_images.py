@@ -1,0 +1,43 @@
+"""The base images: what is in them runs, and the second time they are there at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from local_aws import base_images
+from local_aws.engine import Engine, EngineError
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine.start() as running:
+        base_images.provide(running, base_images.PYTHON)
+        yield running
+
+
+def test_python_and_its_packages_run_for_any_user(engine: Engine) -> None:
+    base = base_images.provide(engine, base_images.PYTHON)
+    program = "import ssl, PIL, sklearn, os; print(os.getuid())"
+    assert engine.docker("run", "--rm", "--user=10001:10001", base, "python", "-c", program).strip() == "10001"
+
+
+def test_the_second_time_takes_a_moment(engine: Engine) -> None:
+    started = time.monotonic()
+    base_images.provide(engine, base_images.PYTHON)
+    assert time.monotonic() - started < 5
+
+
+def test_the_layer_stays_zstd_so_that_incident_2_can_be_met(engine: Engine) -> None:
+    base = base_images.provide(engine, base_images.PYTHON)
+    saved = engine.docker("image", "inspect", "--format", "{{.Descriptor.mediaType}} {{.Architecture}}", base)
+    assert saved.split() == ["application/vnd.docker.distribution.manifest.v2+json", "amd64"]
+
+
+def test_an_arm64_base_is_really_one(engine: Engine) -> None:
+    base = base_images.provide(engine, base_images.PYTHON, "arm64")
+    assert engine.docker("image", "inspect", "--format", "{{.Architecture}}", base).strip() == "arm64"
+    with pytest.raises(EngineError, match="exec format error"):
+        engine.docker("run", "--rm", "--platform=linux/arm64", base, "python3", "--version")
