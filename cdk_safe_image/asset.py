@@ -90,7 +90,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             are written here
         :param network_mode: network of the build's RUN commands. Default: the builder's
         :param outputs: the build's outputs; an empty list passes none. Default: one image without attestation,
-            with OCI media types, and for Lambda with gzip layers; none where CDK_DOCKER is podman, or where
+            with OCI media types, or what the runtimes need instead; none where CDK_DOCKER is podman, or where
             DOCKER_BUILDKIT is 0
         :param platform: the platform that the image is built for. Default: linux/amd64
         :param target: the Dockerfile's stage to build. Default: the last

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Final
 
+_NO_ATTESTATION: Final = "attestation-inline=false"
 # The only thing that `cdk deploy` passes to `docker build` and that drops the provenance attestation, whatever
 # the versions of both (https://github.com/aws/aws-cdk/issues/30258); and OCI types, whose zstd layers every
 # engine knows, as containerd before 2.0 does not know `rootfs.diff.tar.zstd`.
-_NO_ATTESTATION: Final = "attestation-inline=false"
-_DEFAULT: Final = f"type=docker,{_NO_ATTESTATION},oci-mediatypes=true"
-# What a runtime needs beyond that. No source says whether Lambda unpacks zstd layers.
-_RUNTIME_OPTIONS: Final = {"lambda": "compression=gzip,force-compression=true"}
+_DEFAULT: Final = {"type": "docker", "attestation-inline": "false", "oci-mediatypes": "true"}
+_GZIP: Final = {"compression": "gzip", "force-compression": "true"}
+# What a runtime needs beyond that, or instead.
+_RUNTIME_OPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    # No source says whether Lambda unpacks zstd layers.
+    "lambda": _GZIP,
+    # It takes Docker schema 2 alone: https://github.com/aws/amazon-sagemaker-feedback/issues/180
+    "sagemaker": {"oci-mediatypes": "false"} | _GZIP,
+}
 # Neither attaches an attestation. `podman build --output` knows `local` and `tar` alone, and docker's legacy builder
 # knows no output: https://docs.podman.io/en/latest/markdown/podman-build.1.html and
 # https://github.com/docker/cli/blob/master/cli/command/image/build.go
@@ -27,8 +33,10 @@ def default_outputs(runs_on: Iterable[str]) -> list[str]:
 
     :param runs_on: names of runtimes.
     """
-    extra = [_RUNTIME_OPTIONS[name] for name in runs_on if name in _RUNTIME_OPTIONS]
-    return [",".join([_DEFAULT, *dict.fromkeys(extra)])]
+    options = dict(_DEFAULT)
+    for name in runs_on:
+        options |= _RUNTIME_OPTIONS.get(name, {})
+    return [",".join(f"{name}={value}" for name, value in options.items())]
 
 
 def passed_outputs(defaults: Sequence[str]) -> list[str]:

@@ -18,6 +18,11 @@ class RunsOn(str, Enum):
     FARGATE = "fargate"
     ECS_EC2 = "ecs-ec2"
     LAMBDA = "lambda"
+    EKS = "eks"
+    BATCH = "batch"
+    APP_RUNNER = "app-runner"
+    SAGEMAKER = "sagemaker"
+    AGENTCORE = "agentcore"
 
 
 class Pin(str, Enum):
@@ -34,7 +39,8 @@ class Gate(str, Enum):
     IMAGE = "image"
 
 
-RunsOnValue = RunsOn | Literal["fargate", "ecs-ec2", "lambda"]
+RunsOnName = Literal["fargate", "ecs-ec2", "lambda", "eks", "batch", "app-runner", "sagemaker", "agentcore"]
+RunsOnValue = RunsOn | RunsOnName
 PinValue = Pin | Literal["digest", "tag"]
 GateValue = Gate | Literal["stack", "image"]
 

@@ -19,6 +19,7 @@ from cdk_safe_image import Gate, Pin, RunsOn, SafeDockerImageAsset
 from tests.unit.constructs.app import VERIFICATION, new_app, resources, said, stack_in, the_only
 
 OUTPUTS = "type=docker,attestation-inline=false,oci-mediatypes=true"
+SCHEMA_2 = "type=docker,attestation-inline=false,oci-mediatypes=false,compression=gzip,force-compression=true"
 GZIP = f"{OUTPUTS},compression=gzip,force-compression=true"
 
 
@@ -106,6 +107,9 @@ def test_the_platform_is_amd64_where_nobody_says(docker_folder: str) -> None:
         ({"runs_on": "ecs-ec2"}, [OUTPUTS]),
         ({"runs_on": RunsOn.LAMBDA}, [GZIP]),
         ({"runs_on": ["fargate", "lambda"]}, [GZIP]),
+        ({"runs_on": ["sagemaker"]}, [SCHEMA_2]),
+        ({"runs_on": ["sagemaker", "lambda"]}, [SCHEMA_2]),
+        ({"runs_on": ["lambda", "sagemaker"]}, [SCHEMA_2]),
         ({"outputs": ["type=docker,attestation-inline=false"]}, ["type=docker,attestation-inline=false"]),
         ({"outputs": []}, None),
     ],
