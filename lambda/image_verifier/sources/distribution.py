@@ -329,9 +329,9 @@ def unreachable(host: str, error: Exception) -> Fault:
             f"the certificate of {host} does not hold: {said[1].strip() if said else type(cause).__name__}",
             "Set SSL_CERT_FILE to the file of the authority that signed it, if you trust it.",
         )
-    if isinstance(cause, (NewConnectionError, ConnectTimeoutError)):
-        what = "does not answer" if isinstance(cause, ConnectTimeoutError) else "refuses the connection"
-        return Fault(f"{host} {what}", "Look at its name and port, and at this machine's network.")
+    if isinstance(cause, ConnectTimeoutError):
+        why = getattr(cause.__cause__, "strerror", None) or "it does not answer"
+        return Fault(f"{host} cannot be reached: {why}", "Look at its name and port, and at this machine's network.")
     return Fault(f"the connection to {host} broke off ({type(cause).__name__})", "Ask again.")
 
 

@@ -1,0 +1,147 @@
+"""A registry on this machine that misbehaves on demand, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from image_verifier import media_types
+from image_verifier.image import sha256
+
+JSON = "application/json"
+SELF_SIGNED = Path(__file__).with_name("certificates") / "self-signed.pem"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is answered; `cut` bytes of the body are announced and never sent."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: int = 0
+
+
+Gate = Callable[[Asked], Answer | None]
+
+
+class Registry:
+    """Manifests and blobs by their paths. `gate` sees every request first, and may answer it."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[Asked] = []
+        self.gate: Gate = lambda asked: None
+        self.knows_ranges = True
+        self.host = ""
+
+    def put(self, path: str, content: bytes, media_type: str = "application/octet-stream") -> str:
+        """Hold a document, and answer its digest."""
+        digest = sha256(content)
+        headers = {"Content-Type": media_type, "Docker-Content-Digest": digest}
+        self.answers[path.format(digest)] = Answer(200, content, headers)
+        return digest
+
+    def image(self, name: str, tag: str, layers: int = 2) -> dict[str, Any]:
+        """Hold a healthy linux/amd64 image, and answer its manifest."""
+        contents = [b"layer %d" % number for number in range(layers)]
+        config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Cmd": ["/run"]},
+            "rootfs": {"type": "layers", "diff_ids": [sha256(b"tar %d" % n) for n in range(layers)]},
+        }
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": media_types.OCI_MANIFEST,
+            "config": self._blob(name, media_types.OCI_CONFIG, json.dumps(config).encode()),
+            "layers": [self._blob(name, media_types.OCI_LAYER + "+gzip", content) for content in contents],
+        }
+        content = json.dumps(manifest).encode()
+        self.put(f"/v2/{name}/manifests/{tag}", content, media_types.OCI_MANIFEST)
+        self.put(f"/v2/{name}/manifests/{{}}", content, media_types.OCI_MANIFEST)
+        return manifest
+
+    def _blob(self, name: str, media_type: str, content: bytes) -> dict[str, Any]:
+        digest = self.put(f"/v2/{name}/blobs/{{}}", content)
+        return {"mediaType": media_type, "digest": digest, "size": len(content)}
+
+    def answer(self, asked: Asked) -> Answer:
+        """What a request is answered with."""
+        missing = Answer(404, b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}', {"Content-Type": JSON})
+        return self.gate(asked) or self.answers.get(asked.path.partition("?")[0], missing)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of connections and handshakes that the client breaks off; that is what is tested."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+@contextmanager
+def serving(*, https: bool = False) -> Iterator[Registry]:
+    """A registry that listens on a port of its own."""
+    registry = Registry()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            asked = Asked(self.command, self.path, dict(self.headers.items()), body)
+            registry.asked.append(asked)
+            answer = registry.answer(asked)
+            content = answer.body
+            span = asked.headers.get("Range", "").removeprefix("bytes=")
+            status = answer.status
+            if span and status == 200 and registry.knows_ranges:
+                first, _, last = span.partition("-")
+                content, status = content[int(first) : int(last) + 1 if last else None], 206
+            self.send_response(status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content) + answer.cut))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+            if answer.cut:
+                self.close_connection = True
+
+        do_GET = do_HEAD = do_POST = _serve  # noqa: N815 - the names that http.server wants
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing; the tests look at what was asked."""
+
+    server = _Server(("127.0.0.1", 0), Handler)
+    if https:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(SELF_SIGNED)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.daemon_threads = True
+    registry.host = f"127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield registry
+    finally:
+        server.shutdown()
+        server.server_close()
