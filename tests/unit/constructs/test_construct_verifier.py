@@ -134,9 +134,10 @@ def test_a_synth_of_another_process_before_an_import_left_anything_is_the_same(
     """From sources in another folder, without `__pycache__`; this process has imported them where they are."""
     shutil.copytree(SOURCES, tmp_path / SOURCES.name, ignore=shutil.ignore_patterns("__pycache__"))
     assert list(SOURCES.rglob("*.pyc"))
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, "-B", "-c", _SYNTH, docker_folder, str(tmp_path / "cdk.out")],
-        env=os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": str(tmp_path)},
+        env=os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": path},
         cwd=tmp_path,
         capture_output=True,
         text=True,
