@@ -30,6 +30,18 @@ def _no_faults_left(aws: LocalAws) -> Iterator[None]:
     aws.faults.clear()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _every_request_is_answered_exactly_once(aws: LocalAws) -> Iterator[None]:
+    """Whatever happens to a verification, unless its Lambda is dead on purpose."""
+    aws.reset_custom_resources()
+    yield
+    for request in aws.custom_resources():
+        if "Dead" not in request["properties"]["ServiceToken"]:
+            assert len(request["answers"]) == 1, request
+            assert len(request["answers"][0].encode()) < 4096, request
+            assert request["ignored"] == [], request
+
+
 @pytest.fixture(scope="session")
 def python() -> Path:
     """The interpreter that has the built wheel and nothing of the checkout."""
@@ -55,7 +67,7 @@ def new_journey(aws: LocalAws, python: Path, tmp_path_factory: pytest.TempPathFa
     numbers = itertools.count(1)
 
     def new(app: str) -> Journey:
-        stack = f"{app.title()}{next(numbers)}"
+        stack = f"{app.title().replace('_', '')}{next(numbers)}"
         return Journey(aws, python, tmp_path_factory.mktemp(stack), app, stack)
 
     return new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ class Step:
     :param requests: what its verifications were asked and answered during it, oldest first.
     """
 
-    code: int
-    output: str
+    code: int = 0
+    output: str = ""
     status: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
@@ -80,18 +80,32 @@ class Journey:
         # -I: neither PYTHONPATH nor the folder of the app may bring in anything of the checkout.
         command = [*arguments, f"--app={app or f'{self.python} -I {_APPS / self.app}.py'}"]
         command += [f"--context={name}={value}" for name, value in said.items()]
-        known, asked = {event["EventId"] for event in self._events()}, len(self._requests())
+        before = self.look()
         done = self.aws.cdk(*command, cwd=self.folder, env=env, timeout=_SECONDS)
+        after = self.look()
+        known = {event["EventId"] for event in before.events}
+        return replace(
+            after,
+            code=done.returncode,
+            output=done.stdout,
+            events=tuple(event for event in after.events if event["EventId"] not in known),
+            requests=after.requests[len(before.requests) :],
+        )
+
+    def look(self) -> Step:
+        """The stack as it is once nothing of it is in progress, with all that happened to it."""
         stack = self._settled()
         return Step(
-            done.returncode,
-            done.stdout,
             status=stack.get("StackStatus", ""),
             outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
             images=self._images() if stack else {},
-            events=tuple(event for event in self._events() if event["EventId"] not in known),
-            requests=tuple(self._requests()[asked:]),
+            events=tuple(self._events()),
+            requests=tuple(self._requests()),
         )
+
+    def beside(self, stack: str) -> Journey:
+        """The journey of another stack of the same app."""
+        return replace(self, stack=stack)
 
     def deploy(self, *arguments: str, **more: Any) -> Step:
         """`cdk deploy` all of the app without questions; it must succeed."""
@@ -160,4 +174,4 @@ class Journey:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)

@@ -107,7 +107,7 @@ def test_the_terminal_says_the_finding_what_ecs_would_have_said_and_the_commands
         assert "[not-an-image]" in said
         assert "ECS on Fargate would have said: CannotPullContainerError" in said
         assert "failed to get stream processor for application/vnd.in-toto+json" in said
-        assert f"aws ecr batch-delete-image --region us-east-1 --registry-id 000000000000 --repository-name" in said
+        assert "aws ecr batch-delete-image --region us-east-1 --registry-id 000000000000 --repository-name" in said
         assert f"{told.images.name}:broken" in said
 
 

@@ -1,4 +1,4 @@
-"""The built wheel in an environment of its own: what a user's `pip install cdk-safe-image` gives, without the checkout."""
+"""The built wheel in an environment of its own: what `pip install` gives a user, without the checkout."""
 
 from __future__ import annotations
 
@@ -37,5 +37,7 @@ def installed_wheel() -> Path:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"

@@ -25,14 +25,12 @@ for name, tag in json.loads(app.node.get_context("images")).items():
     task = ecs.FargateTaskDefinition(stack, f"{name}Task")
     task.add_container("app", image=image.container_image())
     ecs.FargateService(
-        stack,
-        f"{name}Service",
-        cluster=cluster,
-        task_definition=task,
-        desired_count=0,
-        assign_public_ip=True,
-        security_groups=[group],
+        stack, f"{name}Service", cluster=cluster, task_definition=task, assign_public_ip=True, security_groups=[group]
     )
-    for attribute in "ImageUri ImageDigest ImageTag SizeInBytes MediaType Platform LayerCount Warnings".split():
-        cdk.CfnOutput(stack, f"{name}{attribute}", value=image.resource.get_att(attribute).to_string() + ".")
+    for attribute in (
+        *("ImageUri", "ImageDigest", "ImageTag", "SizeInBytes"),
+        *("MediaType", "Platform", "LayerCount", "Warnings"),
+    ):
+        # An output must not be empty, which Warnings is.
+        cdk.CfnOutput(stack, f"{name}{attribute}", value=f"{image.resource.get_att(attribute).to_string()}.")
 app.synth()

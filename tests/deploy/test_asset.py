@@ -1,0 +1,105 @@
+"""`SafeDockerImageAsset`: a tag that an earlier build has left broken, and an image that is built, pushed and run."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from local_aws import ACCOUNT, REGION, LocalAws, debian
+from local_aws.containerd import Containerd
+from local_aws.engine import Engine
+from tests.deploy.conftest import NewJourney
+from tests.deploy.images import Images
+from tests.deploy.journey import Step
+
+_HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+_ASSETS = f"cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"
+
+
+@dataclass(frozen=True)
+class Told:
+    """The journey.
+
+    :param tag: the tag of the first image, which was already there, on an attestation.
+    :param function_uri: the image of the Lambda function after `built`.
+    :param off: a deploy with verification switched off.
+    """
+
+    tag: str
+    refused: Step
+    built: Step
+    function_uri: str
+    off: Step
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine.start() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def told(aws: LocalAws, engine: Engine, new_journey: NewJourney, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    journey = new_journey("asset")
+    context = tmp_path_factory.mktemp("context")
+    shutil.copy(debian.unpacked("bookworm", ("busybox-static",)) / "bin" / "busybox", context)
+    dockerfile = context / "Dockerfile"
+    dockerfile.write_text('FROM scratch\nCOPY busybox /bin/busybox\nCMD ["/bin/busybox", "echo", "first"]\n')
+
+    out = journey.synth("out", directory=context)
+    (asset,) = json.loads((out / f"{journey.stack}.assets.json").read_text())["dockerImages"].values()
+    tag = asset["destinations"][f"{ACCOUNT}-{REGION}"]["imageTag"]
+    Images(aws, _ASSETS).broken(tag)
+    # CDK finds the tag, so it neither builds nor pushes: there is no engine that it could ask.
+    refused = journey.refused(app="out")
+
+    dockerfile.write_text(dockerfile.read_text().replace("first", "I am running"))
+    built = journey.deploy(directory=context, env=engine.env())
+    function = aws.client("lambda").get_function(FunctionName=built.outputs["FunctionName"])
+    off = journey.deploy("--context=cdk-safe-image:verify=off", directory=context)
+    return Told(tag, refused, built, function["Code"]["ImageUri"], off)
+
+
+def test_a_tag_that_was_left_on_an_attestation_is_refused_before_anything_is_made_of_it(told: Told) -> None:
+    assert told.refused.status == "ROLLBACK_COMPLETE"
+    assert "[not-an-image]" in told.refused.output
+    assert told.refused.touched("AWS::ECS::Service", "AWS::ECS::TaskDefinition") == set()
+    (function,) = told.refused.touched("AWS::Lambda::Function")
+    assert "Verifier" in function
+
+
+def test_the_commands_remove_the_tag_and_the_local_image_by_which_cdk_would_skip_the_build(told: Told) -> None:
+    said = " ".join(told.refused.output.replace("\\\n", " ").split())
+    assert f"--repository-name {_ASSETS}" in said
+    assert f"imageTag={told.tag}" in said
+    assert f"cdkasset-{told.tag}" in said
+
+
+def test_a_built_image_is_one_manifest_which_service_and_function_name_by_its_digest(told: Told, aws: LocalAws) -> None:
+    assert told.built.status == "CREATE_COMPLETE"
+    tag = told.built.outputs["ImageTag"]
+    (detail,) = aws.client("ecr").describe_images(repositoryName=_ASSETS, imageIds=[{"imageTag": tag}])["imageDetails"]
+    assert detail["imageManifestMediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert told.built.images == {"Web": f"{_HOST}/{_ASSETS}@{detail['imageDigest']}"}
+    assert told.function_uri == told.built.images["Web"]
+
+
+def test_containerd_runs_what_the_task_definition_names(told: Told, aws: LocalAws) -> None:
+    token = aws.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    user, _, password = base64.b64decode(token).decode().partition(":")
+    with Containerd.start("1.7", {_HOST: aws.endpoint}) as containerd:
+        containerd.pull(told.built.images["Web"], user, password)
+        with containerd.run(told.built.images["Web"]) as container:
+            assert container.ended(60)
+            assert container.output() == "I am running"
+
+
+def test_verification_that_is_switched_off_deploys_the_tag_and_warns(told: Told) -> None:
+    assert told.off.images == {"Web": f"{_HOST}/{_ASSETS}:{told.built.outputs['ImageTag']}"}
+    assert told.off.asked == ["Delete"]
+    assert "without verification" in told.off.output

@@ -1,0 +1,79 @@
+"""The Lambda that verifies: its settings, its replacement, and what its death costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from local_aws import LocalAws
+from tests.deploy.conftest import NewImages, NewJourney
+from tests.deploy.journey import Step
+
+_SERVICE_TIMEOUT = 5
+# What ministack, the CLI and a busy machine may take on top.
+_SLACK = 60
+
+
+@dataclass(frozen=True)
+class Told:
+    """The journey.
+
+    :param functions: the names and the memory of the stack's Lambdas after each of the first three steps.
+    """
+
+    made: Step
+    more_memory: Step
+    another: Step
+    dead: Step
+    functions: list[dict[str, int]]
+
+
+@pytest.fixture(scope="module")
+def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
+    images, stack = new_images(), new_journey("verifier")
+    images.good("good")
+    asking = {"repository": images.name, "tag": "good"}
+    functions: list[dict[str, int]] = []
+
+    def looked(step: Step) -> Step:
+        found = aws.client("lambda").list_functions()["Functions"]
+        functions.append(
+            {f["FunctionName"]: f["MemorySize"] for f in found if f["FunctionName"].startswith(f"{stack.stack}-")}
+        )
+        return step
+
+    return Told(
+        made=looked(stack.deploy(**asking)),
+        more_memory=looked(stack.deploy(**asking, memory=1024)),
+        another=looked(stack.deploy(**asking, verifier="Other")),
+        dead=stack.refused(**asking, verifier="Dead", dead="yes", timeout=3, service_timeout=_SERVICE_TIMEOUT),
+        functions=functions,
+    )
+
+
+def test_changed_settings_update_the_verifier_in_place(told: Told) -> None:
+    before, after, _ = told.functions
+    assert list(before) == list(after)
+    assert (list(before.values()), list(after.values())) == ([512], [1024])
+
+
+def test_no_image_is_verified_again_for_changed_settings(told: Told) -> None:
+    assert told.more_memory.asked == []
+
+
+def test_another_verifier_verifies_under_a_logical_id_of_its_own(told: Told) -> None:
+    assert told.another.status == "UPDATE_COMPLETE"
+    assert told.another.asked == ["Create", "Delete"]
+    new, old = told.another.requests
+    assert old["logical_id"] == told.made.requests[0]["logical_id"] != new["logical_id"]
+    assert set(told.functions[2]).isdisjoint(told.functions[1])
+
+
+def test_a_verifier_that_never_answers_costs_the_service_timeout_and_no_more(told: Told) -> None:
+    assert told.dead.status == "UPDATE_ROLLBACK_COMPLETE"
+    created = next(request for request in told.dead.requests if request["request_type"] == "Create")
+    assert created["answers"] == []
+    assert "did not receive a response from your Custom Resource" in told.dead.output
+    mine = [event["Timestamp"] for event in told.dead.events if event["LogicalResourceId"] == created["logical_id"]]
+    assert _SERVICE_TIMEOUT <= (max(mine) - min(mine)).total_seconds() < _SERVICE_TIMEOUT + _SLACK
