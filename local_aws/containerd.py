@@ -50,9 +50,12 @@ disabled_plugins = [
   disable_tcp_service = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     conf_dir = "{folder}/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{folder}/hosts"
 """
-_MIRROR = """  [plugins."io.containerd.grpc.v1.cri".registry.mirrors."{host}"]
-    endpoint = ["{url}"]
+# Both, since these releases read no hosts.toml without a [host], and ask the real host where there is no server.
+_HOSTS = """server = "{url}"
+[host."{url}"]
 """
 
 
@@ -93,8 +96,11 @@ class Containerd:
         with own_data_root(f"containerd-{release}") as (data, lock):
             shutil.rmtree(data)  # what lies there from another run would not be fetched and checked again
             config = folder / "config.toml"
-            mirrors = "".join(_MIRROR.format(host=host, url=url) for host, url in (registries or {}).items())
-            config.write_text(_CONFIG.format(data=data, folder=folder) + mirrors)
+            config.write_text(_CONFIG.format(data=data, folder=folder))
+            for host, url in (registries or {}).items():
+                hosts = folder / "hosts" / host / "hosts.toml"
+                hosts.parent.mkdir(parents=True)
+                hosts.write_text(_HOSTS.format(url=url))
             log = data.with_name(f"{data.name}.log")
             order = Order(
                 argv=[str(programs / "usr/bin/containerd"), f"--config={config}", "--log-level=warn"],
