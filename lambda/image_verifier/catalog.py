@@ -97,7 +97,7 @@ CATALOG: Final[Mapping[str, Entry]] = {
     "manifest-unreadable": Entry(
         "The index or the manifest is not a document that engines can read.",
         Stage.PULL,
-        {"containerd": "children: invalid desc {digest}: {why}", "dockerd": "{why}"},
+        {"containerd": "{why}", "dockerd": "{why}"},
     ),
     "manifest-digest-mismatch": Entry(
         "The bytes of the index or the manifest are not those that its digest names.",
@@ -108,6 +108,17 @@ CATALOG: Final[Mapping[str, Entry]] = {
         "The index says another size than the manifest has.",
         Stage.PULL,
         _SIZES,
+    ),
+    "index-descriptor-type": Entry(
+        "The index says another media type of the manifest than it has.",
+        Stage.PULL,
+        {
+            "containerd": _NOT_FETCHED,
+            "containerd, index": "children: invalid desc {digest}: media-type: expected index but found manifest "
+            "({media_type})",
+            "containerd, manifest": "children: invalid desc {digest}: media-type: expected manifest but found index "
+            "({media_type})",
+        },
     ),
     "manifest-too-large": Entry(
         "The index or the manifest is larger than engines take.",
@@ -136,6 +147,10 @@ CATALOG: Final[Mapping[str, Entry]] = {
         {"containerd": "failed to copy: httpReadSeeker: failed open: content at {url} not found: not found"},
     ),
     "manifest-type-refused": Entry("The runtime does not take a manifest of this type.", Stage.PULL),
+    "platform-variants": Entry(
+        "The index holds variants of the platform, among which dockerd chooses by the machine's processor.",
+        Stage.POLICY,
+    ),
     "index-not-taken": Entry("The tag points at an index, and the runtime takes only a single image.", Stage.PULL),
     "schema-1": Entry(
         "The manifest is a Docker schema 1 manifest, which newer engines no longer take.",
@@ -158,6 +173,7 @@ CATALOG: Final[Mapping[str, Entry]] = {
             + "failed to extract layer {diff_id}: failed to get reader from content store: "
             "content digest {digest}: not found",
             "dockerd": "unsupported media type {media_type}",
+            "dockerd, schema 2": 'Encountered remote "{media_type}"({kind}) when fetching',
         },
     ),
     # The config
@@ -204,6 +220,19 @@ CATALOG: Final[Mapping[str, Entry]] = {
         },
     ),
     "platform-unknown": Entry("The config does not say for which architecture the image is.", Stage.POLICY),
+    "history-too-long": Entry(
+        "The config's history names more layers than the image has.",
+        Stage.PULL,
+        {"dockerd": "too many non-empty layers in History section"},
+    ),
+    "descriptor-for-another-platform": Entry(
+        "The manifest marks its config or a layer as one for another platform, and the engine leaves it out.",
+        Stage.PULL,
+        {
+            "containerd": _COUNT,
+            "containerd, config": _UNPACK + "failed to resolve rootfs: content digest {digest}: not found",
+        },
+    ),
     "no-command": Entry(
         "The image has neither an entrypoint nor a command, and the task definition must give one.",
         Stage.START,

@@ -8,7 +8,9 @@ https://github.com/moby/moby/blob/master/daemon/internal/image/image.go
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from . import media_types
@@ -24,6 +26,7 @@ from .go_json import (
     GoJsonError,
     ListOf,
     MapOf,
+    Scalar,
     Shape,
     StringOrList,
     Struct,
@@ -56,29 +59,22 @@ def _descriptor(go: str, **more: Shape) -> Struct:
     )
 
 
-def _index(go: str, descriptor: Struct, version: Shape) -> Struct:
-    return Struct(
-        go,
-        {"schemaVersion": version, "mediaType": STRING, "manifests": ListOf(descriptor), "annotations": _MAP},
-    )
+def _index(go: str, descriptor: Struct, **more: Shape) -> Struct:
+    return Struct(go, {"schemaVersion": INT, "mediaType": STRING, "manifests": ListOf(descriptor), **more})
 
 
 def _manifest(go: str, descriptor: Struct, **more: Shape) -> Struct:
     return Struct(
         go,
-        {
-            "schemaVersion": INT,
-            "mediaType": STRING,
-            "config": descriptor,
-            "layers": ListOf(descriptor),
-            "annotations": _MAP,
-            **more,
-        },
+        {"schemaVersion": INT, "mediaType": STRING, "config": descriptor, "layers": ListOf(descriptor), **more},
     )
 
 
 _OCI_DESCRIPTOR: Final = _descriptor("v1.Descriptor", data=BYTES, artifactType=STRING)
 _DOCKER_DESCRIPTOR: Final = _descriptor("distribution.Descriptor")
+_SUBJECT: Final = replace(_OCI_DESCRIPTOR, pointer=True)
+# What a manifest may say beside its config and layers.
+_OCI: Final[Mapping[str, Shape]] = {"artifactType": STRING, "subject": _SUBJECT, "annotations": _MAP}
 
 _HISTORY: Final = ListOf(
     Struct(
@@ -88,7 +84,7 @@ _HISTORY: Final = ListOf(
 )
 
 
-def _image(go: str, config: Struct, **more: Shape) -> Struct:
+def _image(go: str, config: Struct, rootfs: Struct, **more: Shape) -> Struct:
     return Struct(
         go,
         {
@@ -100,7 +96,7 @@ def _image(go: str, config: Struct, **more: Shape) -> Struct:
             "os.features": _STRINGS,
             "variant": STRING,
             "config": config,
-            "rootfs": Struct("v1.RootFS", {"type": STRING, "diff_ids": ListOf(DIGEST)}),
+            "rootfs": rootfs,
             "history": _HISTORY,
             **more,
         },
@@ -140,10 +136,15 @@ _DOCKER_RUN: Final[Mapping[str, Shape]] = {
 }
 _DOCKER_RUN_STRUCT: Final = Struct("container.Config", _DOCKER_RUN)
 
-_OCI_IMAGE: Final = _image("v1.Image", Struct("v1.ImageConfig", _RUN))
+_OCI_IMAGE: Final = _image(
+    "v1.Image",
+    Struct("v1.ImageConfig", _RUN),
+    Struct("v1.RootFS", {"type": STRING, "diff_ids": ListOf(DIGEST)}),
+)
 _DOCKER_IMAGE: Final = _image(
     "image.Image",
     _DOCKER_RUN_STRUCT,
+    Struct("image.RootFS", {"type": STRING, "diff_ids": ListOf(Scalar("layer.DiffID", ""))}, pointer=True),
     id=STRING,
     parent=STRING,
     comment=STRING,
@@ -163,6 +164,14 @@ _DOCKER_KIND: Final = Struct("struct", {"config": RAW, "layers": RAW, "manifests
 
 
 def _containerd_kind(media_type: str, content: bytes) -> None:
+    try:
+        _validate_media_type(media_type, content)
+    except GoJsonError as e:
+        digest = hashlib.sha256(content).hexdigest()
+        raise GoJsonError(f"children: invalid desc sha256:{digest}: {e}") from e
+
+
+def _validate_media_type(media_type: str, content: bytes) -> None:
     kind = decode(content, _OCI_KIND)
     if kind["fsLayers"] is not None:
         raise GoJsonError("media-type: schema 1 not supported")
@@ -173,37 +182,39 @@ def _containerd_kind(media_type: str, content: bytes) -> None:
         raise GoJsonError(f"media-type: expected index but found manifest ({media_type})")
 
 
-def _docker_kind(media_type: str, content: bytes) -> None:
-    kind = {name for name, value in decode(content, _DOCKER_KIND).items() if value not in (None, "null")}
-    if media_type == media_types.OCI_MANIFEST and "manifests" in kind:
-        raise GoJsonError("ocimanifest: expected manifest but found index")
-    if media_type == media_types.OCI_INDEX and kind & {"config", "layers"}:
-        raise GoJsonError("index: expected index but found manifest")
+_OCI_MANIFEST: Final = _manifest("v1.Manifest", _OCI_DESCRIPTOR, **_OCI)
+_OCI_INDEX: Final = _index("v1.Index", _OCI_DESCRIPTOR, **_OCI)
+_DOCKER_DOCUMENTS: Final = {
+    media_types.OCI_MANIFEST: _manifest("ocischema.Manifest", _DOCKER_DESCRIPTOR, annotations=_MAP),
+    media_types.DOCKER_MANIFEST: _manifest("schema2.Manifest", _DOCKER_DESCRIPTOR),
+    media_types.OCI_INDEX: _index("manifestlist.ManifestList", _DOCKER_DESCRIPTOR),
+    media_types.DOCKER_INDEX: _index("manifestlist.ManifestList", _DOCKER_DESCRIPTOR),
+}
 
 
-Decoder = Callable[[str, bytes], dict[str, Any]]
-
-
-def _decoder(shape: Struct, kind: Callable[[str, bytes], None] | None = None) -> Decoder:
+def _by_containerd(shape: Struct) -> Decoder:
     def run(media_type: str, content: bytes) -> dict[str, Any]:
-        if kind:
-            kind(media_type, content)
+        _containerd_kind(media_type, content)
         return decode(content, shape)
 
     return run
 
 
-INDEX: Final[Mapping[str, Decoder]] = {
-    "containerd": _decoder(_index("v1.Index", _OCI_DESCRIPTOR, INT), _containerd_kind),
-    "dockerd": _decoder(_index("manifestlist.ManifestList", _DOCKER_DESCRIPTOR, INT), _docker_kind),
-}
-MANIFEST: Final[Mapping[str, Decoder]] = {
-    "containerd": _decoder(_manifest("v1.Manifest", _OCI_DESCRIPTOR, artifactType=STRING), _containerd_kind),
-    "dockerd": _decoder(_manifest("schema2.Manifest", _DOCKER_DESCRIPTOR), _docker_kind),
-}
+def _by_dockerd(media_type: str, content: bytes) -> dict[str, Any]:
+    held = {name for name, value in decode(content, _DOCKER_KIND).items() if value not in (None, "null")}
+    if media_type == media_types.OCI_MANIFEST and "manifests" in held:
+        raise GoJsonError("ocimanifest: expected manifest but found index")
+    if media_type == media_types.OCI_INDEX and held & {"config", "layers"}:
+        raise GoJsonError("index: expected index but found manifest")
+    return decode(content, _DOCKER_DOCUMENTS[media_type], since_1_24=True)
+
+
+Decoder = Callable[[str, bytes], dict[str, Any]]
+INDEX: Final[Mapping[str, Decoder]] = {"containerd": _by_containerd(_OCI_INDEX), "dockerd": _by_dockerd}
+MANIFEST: Final[Mapping[str, Decoder]] = {"containerd": _by_containerd(_OCI_MANIFEST), "dockerd": _by_dockerd}
 CONFIG: Final[Mapping[str, Decoder]] = {
-    "containerd": _decoder(_OCI_IMAGE),
-    "dockerd": _decoder(_DOCKER_IMAGE),
+    "containerd": lambda _, content: decode(content, _OCI_IMAGE),
+    "dockerd": lambda _, content: decode(content, _DOCKER_IMAGE, since_1_24=True),
 }
 
 

@@ -83,11 +83,12 @@ class _Number(str):
     __slots__ = ()
 
 
-def decode(content: bytes, shape: Struct) -> dict[str, Any]:
+def decode(content: bytes, shape: Struct, *, since_1_24: bool = False) -> dict[str, Any]:
     """The document as the struct that Go would have filled.
 
     :param content: the document's bytes.
     :param shape: the struct. Fields that the document lacks, or has as null, hold Go's zero value.
+    :param since_1_24: whether errors name the outermost struct, as from Go 1.24 on, or the innermost one.
     :raises GoJsonError: in Go's words, where Go would have refused the document.
     """
     try:
@@ -104,7 +105,7 @@ def decode(content: bytes, shape: Struct) -> dict[str, Any]:
         raise GoJsonError(_syntax_error(e)) from e
     except ValueError as e:
         raise GoJsonError(str(e)) from e
-    value: dict[str, Any] = _fill(document, shape, "", "")
+    value: dict[str, Any] = _Filler(since_1_24).fill(document, shape, zero(shape), "", "")
     return value
 
 
@@ -173,45 +174,56 @@ def _mismatch(value: Any, shape: Shape, struct: str, path: str) -> GoJsonError:
     return GoJsonError(f"json: cannot unmarshal {_kind(value)} into {where} {_go_type(shape)}")
 
 
-def _fill(value: Any, shape: Shape, struct: str, path: str) -> Any:
-    if isinstance(shape, Scalar) and shape is RAW:
-        return value if value is not None else "null"
-    if value is None:
-        return zero(shape)
-    if isinstance(shape, Struct):
-        return _fill_struct(value, shape, struct, path)
-    if isinstance(shape, MapOf):
+def _fold(name: str) -> str:
+    """A field's name as Go compares it: https://pkg.go.dev/unicode#SimpleFold, as far as it reaches ASCII."""
+    return name.replace("\N{LATIN SMALL LETTER LONG S}", "s").lower()
+
+
+@dataclass(frozen=True)
+class _Filler:
+    since_1_24: bool
+
+    def fill(self, value: Any, shape: Shape, old: Any, struct: str, path: str) -> Any:
+        """The value that Go leaves in a field of this shape, where `old` was before."""
+        if shape is RAW:
+            return value if value is not None else "null"
+        if value is None:
+            # A null empties what can be nil, and leaves everything else as it was.
+            nil = isinstance(shape, (ListOf, MapOf, StringOrList)) or (isinstance(shape, Struct) and shape.pointer)
+            return zero(shape) if nil else old
+        if isinstance(shape, Struct):
+            return self._fill_struct(value, shape, old, struct, path)
+        if isinstance(shape, MapOf):
+            if not isinstance(value, _Object):
+                raise _mismatch(value, shape, struct, path)
+            return {**old, **{k: self.fill(v, shape.item, zero(shape.item), struct, path) for k, v in value}}
+        if isinstance(shape, StringOrList) and isinstance(value, str) and not isinstance(value, _Number):
+            return [value]
+        if isinstance(shape, (ListOf, StringOrList)):
+            if not isinstance(value, list) or isinstance(value, _Object):
+                raise _mismatch(value, shape, struct, path)
+            item = shape.item if isinstance(shape, ListOf) else STRING
+            return [self.fill(v, item, zero(item), struct, path) for v in value]
+        return _fill_scalar(value, shape, struct, path)
+
+    def _fill_struct(self, value: Any, shape: Struct, old: Any, struct: str, path: str) -> dict[str, Any]:
         if not isinstance(value, _Object):
             raise _mismatch(value, shape, struct, path)
-        return {k: _fill(v, shape.item, struct, path) for k, v in value}
-    if isinstance(shape, StringOrList) and isinstance(value, str) and not isinstance(value, _Number):
-        return [value]
-    if isinstance(shape, (ListOf, StringOrList)):
-        if not isinstance(value, list) or isinstance(value, _Object):
-            raise _mismatch(value, shape, struct, path)
-        item = shape.item if isinstance(shape, ListOf) else STRING
-        return [_fill(v, item, struct, path) for v in value]
-    return _fill_scalar(value, shape, struct, path)
-
-
-def _fill_struct(value: Any, shape: Struct, struct: str, path: str) -> dict[str, Any]:
-    if not isinstance(value, _Object):
-        raise _mismatch(value, shape, struct, path)
-    filled: dict[str, Any] = {name: zero(field) for name, field in shape.fields.items()}
-    folded = {name.lower(): name for name in shape.fields}
-    for key, v in value:
-        name = key if key in shape.fields else folded.get(key.lower())
-        if name is not None:
-            # Up to 1.23, Go names the innermost struct, and the path from the outermost one.
-            below = f"{path}.{name}" if path else name
-            filled[name] = _fill(v, shape.fields[name], shape.name, below)
-    return filled
+        filled: dict[str, Any] = old or {name: zero(field) for name, field in shape.fields.items()}
+        folded = {_fold(name): name for name in shape.fields}
+        named = struct if self.since_1_24 and struct else shape.name
+        for key, v in value:
+            name = key if key in shape.fields else folded.get(_fold(key))
+            if name is not None:
+                below = f"{path}.{name}" if path else name
+                filled[name] = self.fill(v, shape.fields[name], filled[name], named, below)
+        return filled
 
 
 def _fill_scalar(value: Any, shape: Scalar, struct: str, path: str) -> Any:
     if shape is BOOL and isinstance(value, bool):
         return value
-    if shape in (INT, INT64) and isinstance(value, int) and not isinstance(value, bool):
+    if type(shape.zero) is int and isinstance(value, int) and not isinstance(value, bool):
         if not -_MAX_INT64 - 1 <= value <= _MAX_INT64:
             raise GoJsonError(
                 f"json: cannot unmarshal number {value} into Go struct field {struct}.{path} of type {shape.go}"
@@ -219,7 +231,7 @@ def _fill_scalar(value: Any, shape: Scalar, struct: str, path: str) -> Any:
         return value
     if shape is TIME:
         return _time(value)
-    if shape in (STRING, DIGEST, BYTES) and isinstance(value, str) and not isinstance(value, _Number):
+    if isinstance(shape.zero, (str, bytes)) and isinstance(value, str) and not isinstance(value, _Number):
         return value
     raise _mismatch(value, shape, struct, path)
 

@@ -215,12 +215,13 @@ class Manifest:
 class Config:
     """What an image's config says of how it is run, and of its layers.
 
-    :param platform: None where it says no architecture.
+    :param platform: its architecture is empty where the config says none.
     :param has_rootfs: dockerd refuses a config without a `rootfs`.
+    :param history_layers: how many steps of its history made a layer.
     :param problems: what the families of engines that cannot read it say.
     """
 
-    platform: Platform | None
+    platform: Platform
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
     user: str
@@ -230,6 +231,7 @@ class Config:
     has_rootfs: bool
     rootfs_type: str
     diff_ids: tuple[str, ...]
+    history_layers: int = 0
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -238,9 +240,7 @@ class Config:
         value, problems = decode_as(documents.CONFIG, content)
         run, rootfs = value["config"], value["rootfs"]
         return cls(
-            platform=Platform.of(value["os"], value["architecture"], value["variant"])
-            if value["architecture"]
-            else None,
+            platform=Platform.of(value["os"], value["architecture"], value["variant"]),
             entrypoint=tuple(run["Entrypoint"]),
             command=tuple(run["Cmd"]),
             user=run["User"],
@@ -250,6 +250,7 @@ class Config:
             has_rootfs=documents.has_rootfs(content),
             rootfs_type=rootfs["type"],
             diff_ids=tuple(rootfs["diff_ids"]),
+            history_layers=sum(not step["empty_layer"] for step in value["history"]),
             problems=problems,
         )
 

@@ -21,6 +21,7 @@ DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_MANIFEST_1: Final = "application/vnd.docker.distribution.manifest.v1+json"
 DOCKER_MANIFEST_1_SIGNED: Final = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
+DOCKER_PLUGIN: Final = "application/vnd.docker.plugin.v1+json"
 DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 DOCKER_LAYER_ZSTD: Final = "application/vnd.docker.image.rootfs.diff.tar.zstd"
@@ -33,6 +34,10 @@ INDEXES: Final = frozenset({OCI_INDEX, DOCKER_INDEX})
 MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 SCHEMA_1: Final = frozenset({DOCKER_MANIFEST_1, DOCKER_MANIFEST_1_SIGNED})
 CONFIGS: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+# What registries once served for such blobs.
+_DEFAULTED: Final = frozenset({"application/octet-stream", "application/json", "text/html", ""})
+# What dockerd takes for the config of a Docker manifest.
+DOCKERD_CONFIGS: Final = CONFIGS | _DEFAULTED
 
 # What a client says that it takes. ECR converts a *tag* between OCI and schema 2 when the stored type is not
 # among them, so all five are always sent, and what comes back is what was pushed.
@@ -98,16 +103,10 @@ def containerd_reads(media_type: str) -> str | None:
 def is_docker_or_oci(media_type: str) -> bool:
     """Whether dockerd takes a config or a layer of this type: it looks at the beginning of the name alone.
 
-    The other four are what registries once served for such blobs:
     https://github.com/moby/moby/blob/master/daemon/internal/distribution/registry.go
     """
     lower = media_type.lower()
-    return lower.startswith(("application/vnd.oci.image.", "application/vnd.docker.")) or lower in (
-        "application/octet-stream",
-        "application/json",
-        "text/html",
-        "",
-    )
+    return lower.startswith(("application/vnd.oci.image.", "application/vnd.docker.")) or lower in _DEFAULTED
 
 
 def declared_compression(media_type: str) -> str:

@@ -29,6 +29,7 @@ class Engine:
     :param schema_1: whether it still takes Docker schema 1 manifests.
     :param exact_sizes: whether a descriptor's size must be the document's or blob's, and not zero.
     :param exact_media_type: whether the `mediaType` inside a document must be the one that the registry says.
+    :param counts_history: whether it refuses a config whose history names more layers than there are.
     :param checks_os: whether it refuses a config for another operating system when it pulls.
     :param decoders: the compressions that it tells by their first bytes; what it does not know, it reads as it is.
     :param ignores_end: whether it takes no notice of what a layer's stream has behind the end of the tar, such as a
@@ -48,6 +49,7 @@ class Engine:
     schema_1: bool = False
     exact_sizes: bool = False
     exact_media_type: bool = False
+    counts_history: bool = False
     checks_os: bool = False
     decoders: frozenset[str] = frozenset(("gzip", "zstd"))
     ignores_end: bool = False
@@ -77,10 +79,15 @@ class Engine:
             return next(iter(problems.values())) if len(problems) == len(documents.CONFIG) else ""
         return problems.get(self.family, "")
 
-    def knows_config(self, media_type: str) -> bool:
-        """Whether it takes a config of this type for the config of an image."""
+    def knows_config(self, media_type: str, manifest_type: str) -> bool:
+        """Whether it takes a config of this type for the config of an image.
+
+        :param manifest_type: the type of the manifest that names it; dockerd is stricter with its own.
+        """
         if self.known_layers_only:
             return media_type in media_types.CONFIGS
+        if self.family == "dockerd" and manifest_type == media_types.DOCKER_MANIFEST:
+            return media_type in media_types.DOCKERD_CONFIGS
         return media_types.is_docker_or_oci(media_type)
 
 
@@ -107,6 +114,7 @@ DOCKERD: Final = Engine(
     "dockerd",
     "dockerd",
     exact_media_type=True,
+    counts_history=True,
     checks_os=True,
     decoders=_DOCKERD_DECODERS,
     ignores_end=True,

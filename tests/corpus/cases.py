@@ -7,6 +7,7 @@ import re
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +54,12 @@ class Case:
 
     def report(self, runtime: str, *, layers: bool = False) -> Report:
         """Our own report on it."""
-        return verify(OciLayout(self.folder), Policy((runtime,), PLATFORM, verify_layers=layers))
+        return _report(self.folder, runtime, layers)
+
+
+@cache
+def _report(folder: Path, runtime: str, layers: bool) -> Report:
+    return verify(OciLayout(folder), Policy((runtime,), PLATFORM, verify_layers=layers))
 
 
 def unpack(folder: Path) -> Sequence[Case]:

@@ -75,17 +75,18 @@ def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
     problems: Mapping[str, str] = image.config.problems if image.config else {}
     if image.unreadable and image.unreadable[0] == "config":
         problems = image.unreadable[1]
-    why = engine.cannot_read(problems)
     if image.manifest is None or is_refused(image, engine):
         return
-    if why:
-        yield Finding(
-            "config-unreadable",
-            Severity.ERROR,
-            f"The config {image.manifest.config.digest} cannot be read: {why}.",
-            runtime_error=said("config-unreadable", engine.family, why=why),
-        )
-    elif image.config and not image.config.has_rootfs:
+    for refusing in runtime.engines:
+        why = refusing.cannot_read(problems)
+        if why:
+            yield Finding(
+                "config-unreadable",
+                Severity.ERROR,
+                f"The config {image.manifest.config.digest} cannot be read: {why}.",
+                runtime_error=said("config-unreadable", refusing.family, why=why),
+            )
+    if image.config and not engine.cannot_read(problems) and not image.config.has_rootfs:
         counted = sum(engine.counts(layer.media_type) for layer in image.layers)
         yield Finding(
             "rootfs-missing",
@@ -128,7 +129,7 @@ def is_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Itera
     if image.config is None or any(is_refused(image, engine) for engine in runtime.engines):
         return
     platform, asked = image.config.platform, policy.platform
-    if platform is None:
+    if platform.os == asked.os and not platform.architecture:
         yield Finding(
             "platform-unknown",
             Severity.WARNING,
@@ -151,6 +152,27 @@ def is_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Itera
                 os=platform.os,
             ),
         )
+
+
+def has_no_more_history_than_layers(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The history names no more layers than there are diff_ids, where the engine counts them.
+
+    https://github.com/moby/moby/blob/master/daemon/internal/image/store.go, Create
+    """
+    config = image.config
+    for engine in runtime.engines:
+        if not config or not engine.counts_history or len(image.layers) != len(config.diff_ids):
+            continue
+        if config.history_layers > len(config.diff_ids):
+            yield Finding(
+                "history-too-long",
+                Severity.ERROR,
+                f"The config's history has {config.history_layers} steps that made a layer, and {len(config.diff_ids)} "
+                "diff_ids.",
+                expected=f"at most {len(config.diff_ids)} steps without empty_layer",
+                found=str(config.history_layers),
+                runtime_error=said("history-too-long", engine.family),
+            )
 
 
 def can_be_started(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:

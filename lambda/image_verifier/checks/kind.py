@@ -53,7 +53,9 @@ def is_an_image(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
 
     `artifactType` and annotations only help to say what it is; no engine looks at them.
     """
-    if image.document is None or image.unreadable or image.document.media_type in media_types.SCHEMA_1:
+    if image.document is None or image.document.media_type in media_types.SCHEMA_1:
+        return
+    if image.unreadable and image.unreadable[0] != "config":
         return
     if image.manifest is None:
         if not media_types.is_index(image.document.media_type):
@@ -82,7 +84,8 @@ def is_refused(image: Image, engine: Engine) -> bool:
 
 def _takes(image: Image, engine: Engine) -> bool:
     """Whether the engine takes the manifest for an image's at all."""
-    if image.manifest is None or not engine.knows_config(image.manifest.config.media_type):
+    manifest = image.manifest
+    if manifest is None or not engine.knows_config(manifest.config.media_type, manifest.document.media_type):
         return False
     layers = [layer.media_type for layer in image.layers]
     return any(engine.counts(t) and (engine.known_layers_only or engine.reads(t)) for t in layers)
@@ -111,13 +114,16 @@ def _engine_error(image: Image, engine: Engine, runtime: Runtime) -> str:
     if engine.family != "containerd":
         types = (config.media_type, *(layer.media_type for layer in layers))
         wrong = next((t for t in types if not media_types.is_docker_or_oci(t)), None)
-        return said("not-an-image", engine.family, media_type=wrong) if wrong else ""
+        if wrong or engine.family == "any":
+            return said("not-an-image", engine.family, media_type=wrong)
+        kind = "plugin" if config.media_type == media_types.DOCKER_PLUGIN else "unknown"
+        return said("not-an-image", engine.family, "schema 2", media_type=config.media_type, kind=kind)
     # Nothing was unpacked while it was pulled, so containerd tries once more, with all layers up to 1.6.24,
     # later with those that it knows: https://github.com/containerd/containerd/blob/main/client/image.go, Unpack
     counted = layers if engine.extracts_unknown else [d for d in layers if engine.counts(d.media_type)]
     if not layers or len(counted) == len(diff_ids) == 0:
         return ""
-    variant = "no processor" if engine.knows_config(config.media_type) else "not fetched"
+    variant = "no processor" if config.media_type in media_types.CONFIGS else "not fetched"
     return said(
         "not-an-image",
         engine.family,

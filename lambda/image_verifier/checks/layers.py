@@ -98,6 +98,36 @@ def _type_error(image: Image, engine: Engine, known: list[Descriptor], layer: De
     )
 
 
+def are_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """No descriptor of the manifest is marked as for another platform: containerd leaves such a one out.
+
+    https://github.com/containerd/containerd/blob/main/core/images/handlers.go, FilterPlatforms
+    """
+    if image.manifest is None or all(engine.family != "containerd" for engine in runtime.engines):
+        return
+    config, accepted = image.manifest.config, policy.platform.accepts()
+    left_out = [d for d in image.layers if d.platform and d.platform not in accepted]
+    for descriptor in [*left_out, *([config] if config.platform and config.platform not in accepted else [])]:
+        what = "config" if descriptor is config else "layer"
+        yield Finding(
+            "descriptor-for-another-platform",
+            Severity.ERROR,
+            f"The manifest marks its {what} {descriptor.digest} as one for {descriptor.platform}, so that "
+            f"{runtime.title} leaves it out.",
+            expected="no platform in the descriptor",
+            found=str(descriptor.platform),
+            runtime_error=said(
+                "descriptor-for-another-platform",
+                "containerd",
+                "config" if descriptor is config else "",
+                digest=descriptor.digest,
+                counted=len(image.layers) - len(left_out),
+                diff_ids=len(image.config.diff_ids) if image.config else 0,
+            ),
+            layer=descriptor.digest if descriptor is not config else "",
+        )
+
+
 def are_as_many_as_diff_ids(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """The layers are as many as the config's diff_ids."""
     if image.config is None or not image.config.has_rootfs or len(image.layers) == len(image.config.diff_ids):

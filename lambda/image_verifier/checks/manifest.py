@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
 from .. import media_types
@@ -55,22 +56,20 @@ def is_active(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
 
 def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """The engine's decoder takes the index and the manifest."""
-    engine = runtime.engines[0]
     refused = [("index", index.document.digest, index.problems) for index in image.indexes]
     if image.manifest:
         refused.append(("manifest", image.manifest.document.digest, image.manifest.problems))
     if image.unreadable and image.unreadable[0] != "config" and image.document:
         refused.append((image.unreadable[0], image.document.digest, image.unreadable[1]))
-    for what, digest, problems in refused:
+    for (what, digest, problems), engine in product(refused, runtime.engines):
         why = engine.cannot_read(problems)
-        if not why:
-            continue
-        yield Finding(
-            "manifest-unreadable",
-            Severity.ERROR,
-            f"The {what} {digest} cannot be read: {why}.",
-            runtime_error=said("manifest-unreadable", engine.family, digest=digest, why=why),
-        )
+        if why:
+            yield Finding(
+                "manifest-unreadable",
+                Severity.ERROR,
+                f"The {what} {digest} cannot be read: {why.rpartition(f'{digest}: ')[2]}.",
+                runtime_error=said("manifest-unreadable", engine.family, why=why),
+            )
 
 
 def _documents(image: Image) -> list[Document]:
@@ -170,6 +169,65 @@ def says_its_type(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Fi
                     expected=served,
                     found=declared,
                 ),
+            )
+
+
+def is_what_the_index_says(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The index says of its manifest what kind of document it is; containerd believes it and not the registry.
+
+    https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
+    """
+    if all(engine.family != "containerd" for engine in runtime.engines):
+        return
+    for descriptor, document in zip(image.chosen, _documents(image)[1:], strict=False):
+        kinds = [
+            (media_types.is_index(t), media_types.is_manifest(t)) for t in (descriptor.media_type, document.media_type)
+        ]
+        if kinds[0] == kinds[1]:
+            continue
+        variant = "index" if kinds[0][0] else "manifest" if kinds[0][1] else ""
+        yield Finding(
+            "index-descriptor-type",
+            Severity.ERROR,
+            f"The index says that {document.digest} is typed {descriptor.media_type or 'nothing'}; it is "
+            f"{document.media_type}.",
+            expected=document.media_type,
+            found=descriptor.media_type,
+            runtime_error=said(
+                "index-descriptor-type",
+                "containerd",
+                variant,
+                digest=document.digest,
+                media_type=descriptor.media_type,
+            ),
+        )
+
+
+def has_no_variants(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The index leaves dockerd no choice by the machine's processor, such as between amd64 and amd64/v3.
+
+    https://github.com/moby/moby/blob/master/daemon/internal/distribution/pull_v2.go, maximumSpec
+    """
+    if all(engine.family != "dockerd" for engine in runtime.engines):
+        return
+    for index, chosen in zip(image.indexes, image.chosen, strict=False):
+        others = [
+            d.platform
+            for d in index.manifests
+            if d.platform
+            and d.digest != chosen.digest
+            and (d.platform.os, d.platform.architecture) == (policy.platform.os, policy.platform.architecture)
+            and d.platform.variant
+        ]
+        if others:
+            held = ", ".join(sorted(map(str, others)))
+            yield Finding(
+                "platform-variants",
+                Severity.WARNING,
+                f"Beside the manifest for {chosen.platform or 'any platform'}, which was checked, the index holds one "
+                f"for {held}: {runtime.title} takes that one where the processor can run it.",
+                expected=f"one manifest for {policy.platform}",
+                found=held,
             )
 
 

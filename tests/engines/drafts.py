@@ -1,0 +1,286 @@
+"""Small images to be mutated: drafts of layers, config, manifest and index, and what a registry stores of them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import random
+import struct
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from image_verifier import media_types
+from image_verifier.image import Blob, Descriptor, Document, sha256
+from image_verifier.sources import Resolved
+
+Edit = Callable[[bytes], bytes]
+ABSENT: Final = object()
+"""In overrides: the key is left out."""
+
+
+@dataclass
+class Layer:
+    """One layer: a tar, how it is compressed and typed, and what is wrong with it.
+
+    :param tar: what it unpacks to.
+    :param compression: `gzip`, `zstd` or `none`.
+    :param edits: applied to the compressed bytes; the descriptor fits the result.
+    :param served: what the registry serves under the layer's digest instead of its bytes.
+    :param diff_id: what the config says, where it is not the tar's digest.
+    :param descriptor: overrides.
+    """
+
+    tar: bytes
+    compression: str
+    media_type: str
+    edits: list[Edit] = field(default_factory=list)
+    served: Edit | None = None
+    absent: bool = False
+    diff_id: str | None = None
+    descriptor: dict[str, Any] = field(default_factory=dict)
+
+    def content(self) -> bytes:
+        """The layer's bytes."""
+        content = COMPRESSIONS[self.compression](self.tar)
+        for edit in self.edits:
+            content = edit(content)
+        return content
+
+
+@dataclass
+class Json:
+    """A JSON document in the making: its value, overrides by key, and edits of its bytes."""
+
+    overrides: dict[str, Any] = field(default_factory=dict)
+    edits: list[Edit] = field(default_factory=list)
+    descriptor: dict[str, Any] = field(default_factory=dict)
+    served: Edit | None = None
+    absent: bool = False
+
+    def render(self, value: Mapping[str, Any]) -> bytes:
+        """The document's bytes."""
+        merged = {k: v for k, v in {**value, **self.overrides}.items() if v is not ABSENT}
+        content = json.dumps(merged).encode()
+        for edit in self.edits:
+            content = edit(content)
+        return content
+
+
+@dataclass
+class Child:
+    """Another entry of an index, before or after the image's own."""
+
+    descriptor: dict[str, Any]
+    first: bool = False
+    document: bytes | None = None
+
+
+@dataclass
+class Draft:
+    """An image in the making."""
+
+    layers: list[Layer]
+    run: dict[str, Any]
+    oci: bool
+    config: Json = field(default_factory=Json)
+    manifest: Json = field(default_factory=Json)
+    served_type: str | None = None
+    diff_ids: Callable[[list[str]], list[Any]] | None = None
+    layer_order: Callable[[list[Any]], list[Any]] | None = None
+    index: Json | None = None
+    own_platform: Any = ABSENT
+    children: list[Child] = field(default_factory=list)
+    nested: int = 0
+
+    @property
+    def manifest_type(self) -> str:
+        """The manifest's media type as it was meant."""
+        return media_types.OCI_MANIFEST if self.oci else media_types.DOCKER_MANIFEST
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a registry holds: documents with their media types, and blobs, by the digests that name them.
+
+    It is a source, too, so that our own verdict is about the very same bytes.
+    """
+
+    top: str
+    documents: Mapping[str, tuple[str, bytes]]
+    blobs: Mapping[str, bytes]
+    reference: str = "generated:t"
+
+    def resolve(self) -> Resolved:
+        """The document under the tag."""
+        media_type, content = self.documents[self.top]
+        return Resolved(Document(media_type, self.top, content))
+
+    def manifest(self, descriptor: Descriptor) -> Document | None:
+        """The document that an index's child names, with the type that the registry says."""
+        found = self.documents.get(descriptor.digest)
+        return Document(found[0], descriptor.digest, found[1]) if found else None
+
+    def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
+        """A small blob."""
+        content = self.blobs.get(descriptor.digest)
+        return None if content is None else content[: limit + 1]
+
+    def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
+        """Which blobs there are, and how large."""
+        return {
+            d.digest: Blob(True, len(self.blobs[d.digest]), "AVAILABLE")
+            if d.digest in self.blobs
+            else Blob(False, None, "UNAVAILABLE")
+            for d in layers
+        }
+
+    def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
+        """A blob's first bytes."""
+        content = self.blobs.get(descriptor.digest)
+        return None if content is None else content[:count]
+
+    def open(self, descriptor: Descriptor) -> AbstractContextManager[Any]:
+        """A blob's bytes as a stream."""
+        content = self.blobs.get(descriptor.digest)
+        return nullcontext(None if content is None else iter((content,)))
+
+
+def stored(draft: Draft) -> Stored:
+    """Render a draft as a registry would hold it."""
+    blobs: dict[str, bytes] = {}
+    documents: dict[str, tuple[str, bytes]] = {}
+
+    layers, diff_ids = [], []
+    for layer in draft.layers:
+        content = layer.content()
+        digest = sha256(content)
+        if not layer.absent:
+            blobs[digest] = layer.served(content) if layer.served else content
+        layers.append(_descriptor(layer.media_type, digest, len(content), layer.descriptor))
+        diff_ids.append(layer.diff_id or sha256(layer.tar))
+
+    config = draft.config.render(
+        {
+            "created": "2026-01-02T03:04:05Z",
+            "architecture": "amd64",
+            "os": "linux",
+            "config": draft.run,
+            "rootfs": {"type": "layers", "diff_ids": draft.diff_ids(diff_ids) if draft.diff_ids else diff_ids},
+            "history": [{"created_by": f"step {i}"} for i in range(len(diff_ids))],
+        }
+    )
+    digest = sha256(config)
+    if not draft.config.absent:
+        blobs[digest] = draft.config.served(config) if draft.config.served else config
+    config_type = media_types.OCI_CONFIG if draft.oci else media_types.DOCKER_CONFIG
+
+    manifest = draft.manifest.render(
+        {
+            "schemaVersion": 2,
+            "mediaType": draft.manifest_type,
+            "config": _descriptor(config_type, digest, len(config), draft.config.descriptor),
+            "layers": draft.layer_order(layers) if draft.layer_order else layers,
+        }
+    )
+    top = sha256(manifest)
+    if not draft.manifest.absent:
+        served = draft.manifest.served(manifest) if draft.manifest.served else manifest
+        documents[top] = (draft.served_type or draft.manifest_type, served)
+    if draft.index is None:
+        return Stored(top, documents, blobs)
+
+    own: dict[str, Any] = {"mediaType": draft.manifest_type, "digest": top, "size": len(manifest)}
+    if draft.own_platform is not ABSENT:
+        own["platform"] = draft.own_platform
+    own = {k: v for k, v in {**own, **draft.manifest.descriptor}.items() if v is not ABSENT}
+    for child in draft.children:
+        if child.document is not None:
+            documents[child.descriptor["digest"]] = (child.descriptor["mediaType"], child.document)
+    entries = [c.descriptor for c in draft.children if c.first] + [own]
+    entries += [c.descriptor for c in draft.children if not c.first]
+    index_type = media_types.OCI_INDEX if draft.oci else media_types.DOCKER_INDEX
+    for depth in range(draft.nested + 1):
+        edits = draft.index if depth == draft.nested else Json()
+        index = edits.render({"schemaVersion": 2, "mediaType": index_type, "manifests": entries})
+        top = sha256(index)
+        documents[top] = (index_type, index)
+        entries = [{"mediaType": index_type, "digest": top, "size": len(index)}]
+    return Stored(top, documents, blobs)
+
+
+def _descriptor(media_type: str, digest: str, size: int, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    value = {"mediaType": media_type, "digest": digest, "size": size, **overrides}
+    return {k: v for k, v in value.items() if v is not ABSENT}
+
+
+def zstd(content: bytes) -> bytes:
+    """A zstd frame of raw blocks: https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1"""
+    frame = bytearray(b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(content)))
+    step = 1 << 16
+    starts = range(0, len(content), step) if content else [0]
+    for start in starts:
+        block = content[start : start + step]
+        last = start + step >= len(content)
+        frame += struct.pack("<I", last | len(block) << 3)[:3] + block
+    return bytes(frame)
+
+
+def gzipped(content: bytes) -> bytes:
+    """The same gzip for the same bytes."""
+    return gzip.compress(content, 6, mtime=0)
+
+
+COMPRESSIONS: Final[Mapping[str, Edit]] = {"gzip": gzipped, "zstd": zstd, "none": lambda content: content}
+
+
+def entry(name: str, content: bytes = b"", **more: Any) -> tuple[tarfile.TarInfo, bytes]:
+    """One entry of a tar."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(content), 0o755
+    for key, value in more.items():
+        setattr(info, key, value)
+    return info, content
+
+
+def tar_of(entries: Sequence[tuple[tarfile.TarInfo, bytes]]) -> bytes:
+    """A tar of these entries."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for info, content in entries:
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+# What a layer of each family may be typed as, by its compression; all of it is healthy everywhere.
+TYPES: Final[Mapping[tuple[bool, str], str]] = {
+    (True, "gzip"): media_types.OCI_LAYER + "+gzip",
+    (True, "zstd"): media_types.OCI_LAYER + "+zstd",
+    (True, "none"): media_types.OCI_LAYER,
+    (False, "gzip"): media_types.DOCKER_LAYER_GZIP,
+    (False, "none"): media_types.DOCKER_LAYER,
+}
+
+
+def healthy(rng: random.Random) -> Draft:
+    """A healthy image of one to four layers. No two share a blob, since engines do not fetch what they have."""
+    oci = rng.random() < 0.6
+    layers = []
+    for number in range(rng.randint(1, 4)):
+        unique = hashlib.sha256(rng.randbytes(16)).hexdigest()
+        entries = [
+            entry("bin", type=tarfile.DIRTYPE),
+            entry("bin/run", b"#!/bin/run\n" + unique.encode()),
+            entry(f"etc/{number}/{unique}", unique.encode() * rng.randint(1, 40)),
+        ]
+        compression = rng.choice([c for family, c in TYPES if family == oci])
+        layers.append(Layer(tar_of(entries), compression, TYPES[oci, compression]))
+    draft = Draft(layers, {"Cmd": ["/bin/run"], "Env": ["PATH=/bin"]}, oci)
+    if rng.random() < 0.3:
+        draft.index = Json()
+        draft.own_platform = {"os": "linux", "architecture": "amd64"}
+    return draft

@@ -1,0 +1,98 @@
+"""The real engines that are asked: containerd 1.6 and 1.7 through CRI, dockerd with the classic store."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import quote
+
+from local_aws.containerd import Containerd, PullError
+from local_aws.engine import Engine
+
+# Which of them must take an image for a runtime to take it.
+BEHIND: Mapping[str, tuple[str, ...]] = {
+    "fargate": ("containerd 1.6", "containerd 1.7"),
+    "ecs-ec2": ("dockerd",),
+}
+
+
+class Puller(Protocol):
+    """An engine that pulls and unpacks."""
+
+    def pull(self, reference: str) -> str:
+        """Pull an image and remove it again; what the engine said where it could not, else nothing."""
+
+
+@dataclass(frozen=True)
+class ContainerdPuller:
+    """containerd, through CRI."""
+
+    containerd: Containerd
+
+    def pull(self, reference: str) -> str:
+        """Pull an image and remove it again."""
+        try:
+            self.containerd.pull(reference)
+        except PullError as error:
+            return str(error)
+        finally:
+            self.containerd.remove(reference)
+        return ""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=120)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+@dataclass(frozen=True)
+class DockerdPuller:
+    """dockerd, through its API: https://docs.docker.com/reference/api/engine/"""
+
+    path: str
+
+    def pull(self, reference: str) -> str:
+        """Pull an image and remove it again."""
+        name, _, tag = reference.rpartition(":")
+        try:
+            status, answer = self._ask("POST", f"/images/create?fromImage={quote(name, safe='')}&tag={tag}")
+        except http.client.HTTPException:
+            # A digest of "" makes it panic, which ends the one request.
+            return "dockerd hung up"
+        lines = [json.loads(line) for line in answer.splitlines() if line.strip()]
+        if status != 200:
+            return str(lines[0]["message"])
+        self._ask("DELETE", f"/images/{reference}?force=1")
+        return next((str(line["error"]) for line in lines if "error" in line), "")
+
+    def _ask(self, method: str, path: str) -> tuple[int, bytes]:
+        with contextlib.closing(_UnixConnection(self.path)) as connection:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+
+@contextlib.contextmanager
+def engines() -> Iterator[Mapping[str, Puller]]:
+    """Start the engines from Debian's packages. Raises `EngineError`."""
+    with contextlib.ExitStack() as stack:
+        old = stack.enter_context(Containerd.start("1.6"))
+        new = stack.enter_context(Containerd.start("1.7"))
+        docker = stack.enter_context(Engine.start(store="classic", own=True))
+        print(f"containerd {old.version}, containerd {new.version}, dockerd {docker.version} (classic store)")
+        yield {
+            "containerd 1.6": ContainerdPuller(old),
+            "containerd 1.7": ContainerdPuller(new),
+            "dockerd": DockerdPuller(docker.host.removeprefix("unix://")),
+        }
