@@ -20,6 +20,7 @@ from .errors import UsageError
 
 EXIT_CANNOT_TELL: Final = 2
 _INTERRUPTED: Final = 130
+_HELP_COLUMNS: Final = 100
 
 _EXAMPLES: Final = """\
 examples:
@@ -38,6 +39,13 @@ _REFERENCES: Final = (
 )
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Is told its width: to ask for it, which argparse does for every argument, costs as much as Python's start."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_HELP_COLUMNS)
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the whole usage before it."""
 
@@ -50,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="safe-image",
         description="Tell whether a container image can be pulled and started where it is meant to run.",
         allow_abbrev=False,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"safe-image {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -58,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         help="check images",
         description="Check images: each passes, is refused with what is wrong and how it is mended, or is unknown.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
     check.set_defaults(run=_check)
