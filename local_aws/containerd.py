@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Literal
 import grpc
 
 from local_aws import debian
-from local_aws.engine import RUNC, EngineError, own_data_root, require_root, started, with_programs
+from local_aws.engine import RUNC, EngineError, own_data_root, require_root, run_folder, started, with_programs
 from local_aws.keeper import Keeper, Order
 
 Release = Literal["1.6", "1.7"]
@@ -92,8 +91,7 @@ class Containerd:
             runc = debian.unpacked(*RUNC)
         except debian.DebianError as error:
             raise EngineError(str(error)) from None
-        folder = Path(tempfile.mkdtemp(prefix="csi-"))
-        with own_data_root(f"containerd-{release}") as (data, lock):
+        with run_folder() as folder, own_data_root(f"containerd-{release}") as (data, lock):
             shutil.rmtree(data)  # what lies there from another run would not be fetched and checked again
             config = folder / "config.toml"
             config.write_text(_CONFIG.format(data=data, folder=folder))

@@ -72,8 +72,8 @@ class Engine:
         Raises `EngineError`.
         """
         docker = None if own else shutil.which("docker")
-        with tempfile.TemporaryDirectory(prefix="csi-") as folder:
-            engine = docker and _of_this_machine(Path(docker), Path(folder), store)
+        with run_folder() as folder:
+            engine = docker and _of_this_machine(Path(docker), folder, store)
             if engine:
                 yield engine
                 return
@@ -151,8 +151,7 @@ def _of_debian(suite: str, store: Store) -> Iterator[Engine]:
     except debian.DebianError as error:
         raise EngineError(str(error)) from None
 
-    folder = Path(tempfile.mkdtemp(prefix="csi-"))  # short: a socket's path has 108 bytes at most
-    with own_data_root(f"docker-{suite}-{store}") as (data, lock):
+    with run_folder() as folder, own_data_root(f"docker-{suite}-{store}") as (data, lock):
         host, config = f"unix://{folder}/docker.sock", folder / "config"
         (config / "cli-plugins").mkdir(parents=True)
         buildx = docker / "usr/libexec/docker/cli-plugins/docker-buildx"
@@ -213,6 +212,13 @@ def with_programs(*trees: Path) -> str:
     """A PATH that begins with the programs of unpacked packages."""
     folders = [str(tree / programs) for tree in trees for programs in ("usr/sbin", "usr/bin")]
     return os.pathsep.join([*folders, os.environ["PATH"]])
+
+
+@contextlib.contextmanager
+def run_folder() -> Iterator[Path]:
+    """A folder for sockets and what goes with them: a short one, since a socket's path has 108 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="csi-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @contextlib.contextmanager
