@@ -311,6 +311,11 @@ class Layer:
         return folder
 
     def _walk(self, path: bytes, entry: Entry | None) -> Folder | None:
+        parent, _, name = path.rpartition(b"/")
+        near = self._folders.get(parent)
+        child = near.get(name) if near is not None else None
+        if isinstance(child, Folder):
+            return child
         above = [self.root]
         ahead = path.split(b"/")[::-1] if path else []
         links = 0

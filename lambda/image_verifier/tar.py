@@ -171,44 +171,36 @@ def _parse(block: bytes) -> Entry:
     (
         name, mode, uid, gid, size, mtime, checksum, kind, link, magic, version, _, major, minor, prefix,
     ) = _HEADER.unpack(block)  # fmt: skip
-    # The sum of the bytes, the checksum's own taken for spaces. The low half of Adler-32 is one more than the sum
-    # as long as that stays below 65521, which that of 256 bytes does; nothing else in Python adds up as fast.
-    low, high = zlib.adler32(block[:256]) & 0xFFFF, zlib.adler32(block[256:]) & 0xFFFF
-    total = low + high - 2 - sum(checksum) + 8 * 32
-    given = _octal(checksum)
-    if given != total and given != total - 256 * sum(byte > 127 for byte in block[:148] + block[156:]):
-        raise TarError(_INVALID)
-    numbers = mode + uid + gid + size + mtime
+    # The sum of the bytes, with spaces for the checksum's own. The low half of Adler-32 is the sum and one, as long as
+    # that stays below 65521, which it does for 256 bytes; nothing else in Python adds up as fast.
+    low = zlib.adler32(block[156:256], zlib.adler32(block[:148])) & 0xFFFF
+    total = low + (zlib.adler32(block[256:]) & 0xFFFF) - 2 + 8 * 32
+    if checksum not in (b"%06o\0 " % total, b"%07o\0" % total):
+        given = _octal(checksum)
+        if given != total and given != total - 256 * sum(byte > 127 for byte in block[:148] + block[156:]):
+            raise TarError(_INVALID)
+    numbers: tuple[bytes, ...] = (mode, uid, gid, size, mtime)
     known = magic in (b"ustar\0", b"ustar ") and (magic[5] == 0 or version == b" \0")
     if known:
-        numbers += major + minor
-        star = magic[5] == 0 and block[508:] == b"tar\0"
-        if star:
-            numbers += prefix[131:]
-            prefix = prefix[:131]
-        elif magic[5]:
+        numbers += (major, minor)
+        if magic[5]:
             prefix = _gnu_prefix(prefix)
+        elif block[508:] == b"tar\0":
+            numbers += (prefix[131:143], prefix[143:])
+            prefix = prefix[:131]
         prefix = prefix.split(b"\0", 1)[0]
     name = name.split(b"\0", 1)[0]
     if known and prefix:
         name = prefix + b"/" + name
-    if numbers.translate(None, b"01234567\0"):
-        for field in (uid, gid, mtime, *((major, minor) if known else ())):
-            _number(field)
-        if known and star:
-            _number(block[476:488])
-            _number(block[488:500])
-    return Entry(
-        name=name,
-        type=kind,
-        mode=_number(mode) & 0o7777,
-        uid=_number(uid),
-        gid=_number(gid),
-        size=_number(size),
-        link=link.split(b"\0", 1)[0],
-        is_null_device=kind == CHARACTER and known and not _number(major) and not _number(minor),
-        stored=True,
-    )
+    try:
+        # As all tools write them: digits and NULs, the NULs at the end.
+        if b"".join(numbers).translate(None, b"01234567\0"):
+            raise ValueError
+        mode, uid, gid, size = [int(field.rstrip(b"\0") or b"0", 8) for field in numbers[:4]]
+    except ValueError:
+        mode, uid, gid, size, *_ = [_number(field) for field in numbers]
+    null_device = kind == CHARACTER and known and not _number(major) and not _number(minor)
+    return Entry(name, kind, mode & 0o7777, uid, gid, size, link.split(b"\0", 1)[0], null_device, True)
 
 
 def _gnu_prefix(field: bytes) -> bytes:
