@@ -30,7 +30,6 @@ Store = Literal["containerd", "classic"]
 Info = dict[str, object]
 T = TypeVar("T")
 
-# sid has a Docker of today, trixie one that is old enough (26.1) for the tag race of incident 1.
 # The client, the daemon and the containerd that Docker brings up must be of one suite.
 _DOCKER_PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd")
 # Later suites' runc needs a newer glibc than Debian 12 has.
@@ -61,12 +60,16 @@ class Engine:
 
     @classmethod
     @contextlib.contextmanager
-    def start(cls, *, store: Store = "containerd", suite: str = "sid", own: bool = False) -> Iterator[Engine]:
+    def start(
+        cls, *, store: Store = "containerd", suites: tuple[str, ...] = ("sid", "trixie"), own: bool = False
+    ) -> Iterator[Engine]:
         """Give a running engine.
 
         Parameters
             store: the image store that it must have.
-            suite: the Debian suite that Docker is taken from where it must be started, "sid" or "trixie".
+            suites: the Debian suites that Docker is taken from where it must be started: the first whose programs
+                run on this machine. sid has a Docker of today, and may one day ask for a newer libc than there is;
+                trixie has one that is old enough (26.1) for the tag race of incident 1.
             own: start Docker from Debian's packages also where this machine runs one.
 
         Raises `EngineError`.
@@ -77,7 +80,7 @@ class Engine:
             if engine:
                 yield engine
                 return
-        with _of_debian(suite, store) as engine:
+        with _of_debian(suites, store) as engine:
             yield engine
 
     def env(self) -> dict[str, str]:
@@ -144,10 +147,11 @@ def _of_this_machine(client: Path, config: Path, store: Store) -> Engine | None:
 
 
 @contextlib.contextmanager
-def _of_debian(suite: str, store: Store) -> Iterator[Engine]:
+def _of_debian(suites: tuple[str, ...], store: Store) -> Iterator[Engine]:
     require_root(f"No Docker with the {store} image store answers on this machine; one")
     try:
-        docker, runc = debian.unpacked(suite, _DOCKER_PACKAGES), debian.unpacked(*RUNC)
+        suite, docker = _docker_that_runs(suites)
+        runc = debian.unpacked(*RUNC)
     except debian.DebianError as error:
         raise EngineError(str(error)) from None
 
@@ -188,6 +192,18 @@ def _of_debian(suite: str, store: Store) -> Iterator[Engine]:
             yield Engine(host, config, client, store, str(info["ServerVersion"]), f"Debian {suite}")
         finally:
             keeper.close()
+
+
+def _docker_that_runs(suites: tuple[str, ...]) -> tuple[str, Path]:
+    """The first suite whose Docker runs here, and where that is unpacked. Raises `EngineError`."""
+    said = []
+    for suite in suites:
+        tree = debian.unpacked(suite, _DOCKER_PACKAGES)
+        tried = subprocess.run([str(tree / "usr/sbin/dockerd"), "--version"], capture_output=True, text=True)
+        if tried.returncode == 0:
+            return suite, tree
+        said.append(f"{suite}: {tried.stderr.strip()}")
+    raise EngineError("\n".join(["Docker from Debian's packages does not run on this machine:", *said]))
 
 
 def _daemon_json(folder: Path, store: Store) -> Path:

@@ -153,6 +153,19 @@ def test_the_docker_of_this_machine_is_used_where_one_runs(monkeypatch: pytest.M
             assert found.docker("version", "--format", "{{.Server.Version}}").strip() == machine.version
 
 
+def test_an_older_suite_is_taken_where_the_newest_does_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "usr/sbin/dockerd"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("#!/bin/sh\necho GLIBC_9.9 not found >&2; exit 1\n")
+    broken.chmod(0o755)
+    unpacked = debian.unpacked
+    monkeypatch.setattr(debian, "unpacked", lambda suite, names: tmp_path if suite == "sid" else unpacked(suite, names))
+    with Engine.start(own=True) as running:
+        assert running.origin == "Debian trixie"
+    with pytest.raises(EngineError, match=r"does not run on this machine:\nsid: GLIBC_9\.9 not found"):
+        Engine.start(own=True, suites=("sid",)).__enter__()
+
+
 def test_without_root_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(EngineError, match="takes Linux and root"), Engine.start(own=True):
