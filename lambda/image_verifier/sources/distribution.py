@@ -164,7 +164,9 @@ class Distribution:
         """The answer at the end of all redirects, and its URL; the authorization goes only where it belongs."""
         first = _place(url)
         for _ in range(_MOST_REDIRECTS + 1):
-            mine = {"Authorization": authorization} if authorization and _place(url) == first else {}
+            # As Docker does: to the registry itself, and there to its API alone, not to storage on the same host.
+            known = bool(authorization) and _place(url) == first and urlsplit(url).path.startswith("/v2/")
+            mine = {"Authorization": authorization} if known else {}
             response = self._send(method, url, {**headers, **mine}, patience)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location:

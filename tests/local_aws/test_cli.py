@@ -1,0 +1,88 @@
+"""`safe-image check` against the local AWS: through ECR's API, and through its registry with Docker's credentials."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_verifier import media_types
+
+from local_aws import ACCOUNT, REGION, LocalAws
+from tests.pushing import push
+from tests.unit.images import GZIP, Layout
+
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+Check = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def check(aws: LocalAws, tmp_path: Path) -> Check:
+    """Run the command as a user does, with the local AWS's endpoints and no login."""
+    return lambda *arguments: _run(aws, tmp_path, *arguments)
+
+
+def _run(aws: LocalAws, login: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "safe_image", "check", *arguments]
+    environment = {**aws.env(), "DOCKER_CONFIG": str(login)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def _pushed(aws: LocalAws, folder: Path, repository: str, tag: str, **image: Any) -> str:
+    aws.client("ecr").create_repository(repositoryName=repository)
+    layout = Layout(folder / repository)
+    layout.path.mkdir()
+    layout.source(layout.image(**image))
+    return push(aws, layout.path, repository, tag)
+
+
+def test_a_healthy_image_in_ecr_passes(aws: LocalAws, check: Check, tmp_path: Path) -> None:
+    digest = _pushed(aws, tmp_path, "cli-good", "v1", layer_types=(GZIP,) * 3)
+    done = check(f"{HOST}/cli-good:v1", f"{HOST}/cli-good@{digest}", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    images = json.loads(done.stdout)["images"]
+    assert [i["digest"] for i in images] == [digest, digest]
+
+
+def test_a_broken_image_in_ecr_is_refused_with_commands_that_name_it(
+    aws: LocalAws, check: Check, tmp_path: Path
+) -> None:
+    types = (media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD)
+    _pushed(aws, tmp_path, "cli-bad", "v1", schema_2=True, layer_types=types)
+    done = check(f"{HOST}/cli-bad:v1")
+    assert done.returncode == 1
+    assert (
+        f"aws ecr batch-delete-image --region {REGION} --registry-id {ACCOUNT} --repository-name cli-bad "
+        "--image-ids imageTag=v1"
+    ) in done.stdout
+
+
+def test_a_tag_and_a_repository_that_are_not_there_are_a_finding_and_a_fault(
+    aws: LocalAws, check: Check, tmp_path: Path
+) -> None:
+    _pushed(aws, tmp_path, "cli-other", "v1")
+    assert check(f"{HOST}/cli-other:v2").returncode == 1
+    done = check(f"{HOST}/cli-nowhere:v1")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "cli-nowhere" in done.stderr
+
+
+def test_the_registry_is_read_with_what_docker_login_wrote_and_its_redirects(secured: LocalAws, tmp_path: Path) -> None:
+    digest = _pushed(secured, tmp_path, "cli-registry", "v1", layer_types=(GZIP,) * 40)
+    reference = f"{secured.registry}/cli-registry:v1"
+    refused = _run(secured, tmp_path, reference)
+    assert refused.returncode == 2
+    assert f"docker login {secured.registry}" in refused.stderr
+    token = secured.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    assert base64.b64decode(token).startswith(b"AWS:")
+    login = {"auths": {secured.registry: {"auth": token}}}
+    tmp_path.joinpath("config.json").write_text(json.dumps(login))
+    done = _run(secured, tmp_path, reference, "--format", "json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert json.loads(done.stdout)["images"][0]["digest"] == digest
