@@ -29,8 +29,8 @@ def assembly(new_images: NewImages, new_journey: NewJourney) -> tuple[Journey, P
     images, journey = new_images(), new_journey("parameter")
     images.good("a")
     images.good("b")
-    # So little that a denial is reported after a second.
-    return journey, journey.synth("out", repository=images.name, timeout=12)
+    # So little that a denial is soon reported.
+    return journey, journey.synth("out", repository=images.name, timeout=20)
 
 
 @pytest.fixture(scope="module")

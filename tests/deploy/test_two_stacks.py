@@ -19,7 +19,7 @@ class Told:
     :param good: three deploys with three good images.
     :param refused: a deploy with a broken one.
     :param verifying: all of the journey of the image's stack.
-    :param exports: every export there is after it.
+    :param exports: what its stacks export after it.
     """
 
     images: Images
@@ -44,7 +44,11 @@ def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
         ),
         stack.refused(repository=images.name, tag="broken"),
         stack.beside(f"{stack.stack}Images").look(),
-        [export["Name"] for export in aws.client("cloudformation").list_exports()["Exports"]],
+        [
+            e["Name"]
+            for e in aws.client("cloudformation").list_exports()["Exports"]
+            if stack.stack in e["ExportingStackId"]
+        ],
     )
 
 

@@ -12,11 +12,13 @@ from cdk_safe_image import ImageVerification, ImageVerifier
 app = cdk.App()
 for name in json.loads(app.node.get_context("stacks")):
     stack = cdk.Stack(app, name)
+    # So little that a denial is soon reported.
+    verifier = ImageVerifier(stack, "Verifier", timeout=cdk.Duration.seconds(20))
     ImageVerification(
         stack,
         "Image",
         repository=ecr.Repository.from_repository_name(stack, "Repository", app.node.get_context("repository")),
         tag=app.node.get_context("tag"),
-        verifier=ImageVerifier(stack, "Verifier", timeout=cdk.Duration.seconds(12)),
+        verifier=verifier,
     )
 app.synth()
