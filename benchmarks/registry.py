@@ -7,7 +7,6 @@ the commands are measured as a user meets them, start-up included. skopeo does n
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -15,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -162,39 +160,15 @@ def _registry(programs: Path, folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _slow(host: str) -> Iterator[str]:
-    """A way to a server that brings its answers later by `DELAY`, as a network with that round trip would."""
-    loop = asyncio.new_event_loop()
-    address, port = host.split(":")
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back_reader, back_writer = await asyncio.open_connection(address, port)
-        await asyncio.gather(_carry(reader, back_writer, 0.0), _carry(back_reader, writer, DELAY))
-
-    async def end() -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
+    """A way to a server that brings its answers later by `DELAY`."""
+    command = [sys.executable, str(Path(__file__).with_name("_far.py")), host, str(DELAY)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
     try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"127.0.0.1:{int(process.stdout.readline())}"
     finally:
-        server.close()
-        asyncio.run_coroutine_threadsafe(end(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(ConnectionError):
-        while chunk := await reader.read(1 << 16):
-            loop.call_later(delay, writer.write, chunk)
-    loop.call_later(delay, writer.close)
+        process.terminate()
+        process.wait()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,33 @@
+"""A way to a server that brings its answers later, as a network with that round trip would: `_far.py HOST SECONDS`.
+
+A process of its own, so that what it costs is not counted for what is measured. It prints the port it listens on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+
+
+async def _serve(host: str, delay: float) -> None:
+    address, port = host.split(":")
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, later: float) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(1 << 16):
+                loop.call_later(later, writer.write, chunk)
+        loop.call_later(later, writer.close)
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back_reader, back_writer = await asyncio.open_connection(address, port)
+        await asyncio.gather(carry(reader, back_writer, 0.0), carry(back_reader, writer, delay))
+
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(sys.argv[1], float(sys.argv[2])))
