@@ -20,7 +20,12 @@ async def _serve(host: str, delay: float) -> None:
                 loop.call_later(later, writer.write, chunk)
         loop.call_later(later, writer.close)
 
+    # asyncio itself holds no more than weak references to what serves a connection:
+    # https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
+    serving = set()
+
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
         back_reader, back_writer = await asyncio.open_connection(address, port)
         await asyncio.gather(carry(reader, back_writer, 0.0), carry(back_reader, writer, delay))
 
