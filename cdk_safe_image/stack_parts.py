@@ -35,6 +35,8 @@ class StackParts(Construct):
         """
         super().__init__(stack, _ID)
         self._stack = stack
+        self._root = top_level(stack)
+        self._root_prefix = f"{self._root.node.path}/"
         self._verifier: ImageVerifier | None = None
         self._permissions: dict[str, Permissions] = {}
         self._gated: list[ImageVerification] = []
@@ -48,27 +50,27 @@ class StackParts(Construct):
 
     def verifier(self) -> ImageVerifier:
         """The verifier of this stack for those who brought none. Nested stacks use that of their top-level stack."""
-        owner = StackParts.of(top_level(self._stack))
-        owner._verifier = owner._verifier or ImageVerifier(owner, "Verifier")
-        return owner._verifier
+        if self._verifier is None:
+            shared = self._stack is not self._root
+            self._verifier = StackParts.of(self._root).verifier() if shared else ImageVerifier(self, "Verifier")
+        return self._verifier
 
-    def permissions(self, verifier: ImageVerifier, repository_arn: str) -> Permissions:
+    def permissions(self, verifier_name: str, verifier: ImageVerifier, repository_arn: str) -> Permissions:
         """What lets a verifier read a repository for this stack.
 
         In a policy of this stack, also where the verifier is another's: a grant on the other stack's role would
         make the other stack depend on this one. One for each repository, so that no image waits for the
         repository of another.
         """
-        key = [self.verifier_name(verifier), self._stack.resolve(repository_arn)]
-        suffix = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
-        name = f"Permissions{suffix}"
-        if name not in self._permissions:
-            self._permissions[name] = Permissions(self, name, verifier=verifier, repository_arn=repository_arn)
-        return self._permissions[name]
+        key = json.dumps([verifier_name, self._stack.resolve(repository_arn)], sort_keys=True)
+        if key not in self._permissions:
+            name = f"Permissions{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+            self._permissions[key] = Permissions(self, name, verifier=verifier, repository_arn=repository_arn)
+        return self._permissions[key]
 
     def verifier_name(self, verifier: ImageVerifier) -> str:
         """The verifier's identity as seen from this stack: its path, from the app on where it is another stack's."""
-        return verifier.node.path.removeprefix(f"{top_level(self._stack).node.path}/")
+        return verifier.node.path.removeprefix(self._root_prefix)
 
     def gate(self, verification: ImageVerification) -> None:
         """Let the stack's ECS services wait for this verification."""
@@ -82,12 +84,11 @@ class StackParts(Construct):
             for found in self._stack.node.find_all()
             if isinstance(found, CfnResource) and found.cfn_resource_type == "AWS::ECS::Service"
         ]
+        gated = [(verification.resource, _sources(verification)) for verification in self._gated]
         for service in services:
-            waits_for = [
-                verification.resource
-                for verification in self._gated
-                if not _inside(service, _sources(verification), self._stack)
-            ]
+            within = _nested_stacks(service, self._stack)
+            # A nested stack that a verification needs cannot wait for it.
+            waits_for = [resource for resource, sources in gated if not any(source in within for source in sources)]
             service.node.add_dependency(*waits_for)
 
 
@@ -151,11 +152,11 @@ def _sources(verification: ImageVerification) -> list[Stack]:
     return [Stack.of(token.target) for token in tokens]
 
 
-def _inside(service: IConstruct, sources: list[Stack], stack: Stack) -> bool:
-    """Whether a service is in a nested stack that a verification needs, and so cannot wait for it."""
+def _nested_stacks(service: IConstruct, stack: Stack) -> list[Stack]:
+    """The nested stacks between a service and the stack."""
+    found = []
     within = Stack.of(service)
     while within is not stack and within.nested_stack_parent is not None:
-        if any(within is source for source in sources):
-            return True
+        found.append(within)
         within = within.nested_stack_parent
-    return False
+    return found

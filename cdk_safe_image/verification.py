@@ -192,8 +192,10 @@ class ImageVerification(Construct):
         stack = Stack.of(self)
         parts = StackParts.of(stack)
         verifier = verifier or parts.verifier()
-        _check_same_environment(self.node.path, stack, verifier)
-        timeout = _service_timeout(self.node.path, service_timeout, verifier)
+        verifier_name = parts.verifier_name(verifier)
+        path = self.node.path
+        _check_same_environment(path, stack, verifier)
+        timeout = _service_timeout(path, service_timeout, verifier)
         properties: dict[str, Any] = {
             "RepositoryArn": self.repository.repository_arn,
             "RepositoryUri": self._repository_uri,
@@ -204,12 +206,12 @@ class ImageVerification(Construct):
             "Pin": self._pin.value,
             "MinSize": _text(self._policy.min_size),
             "MaxSize": _text(self._policy.max_size),
-            "ConstructPath": self.node.path,
+            "ConstructPath": path,
             **more,
         }
         properties = {name: value for name, value in properties.items() if value is not None}
 
-        permissions = parts.permissions(verifier, self.repository.repository_arn)
+        permissions = parts.permissions(verifier_name, verifier, properties["RepositoryArn"])
         resolved = stack.resolve(properties)
         if _changes_at_deploy(resolved):
             permissions.allow_own_stack_status()
@@ -222,7 +224,7 @@ class ImageVerification(Construct):
             service_timeout=timeout,
             properties=properties,
         )
-        identity = [resolved, timeout.to_seconds(), parts.verifier_name(verifier)]
+        identity = [resolved, timeout.to_seconds(), verifier_name]
         _append_to_logical_id(self.resource, hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest())
         # The role's permissions must be there when the Lambda is called.
         self._verified.node.add_dependency(permissions)
@@ -234,11 +236,11 @@ class ImageVerification(Construct):
 
     def _refer(self, scope: IConstruct, attribute: str) -> str:
         """What an attribute is where it is used, and what is wrong with using it there."""
+        if self._verified is None:
+            return self._unverified(attribute)
         consumer = consumer_at(scope)
         if consumer is not None:
             self._check_consumer(scope, consumer)
-        if self._verified is None:
-            return self._unverified(attribute)
         stack, own = top_level(Stack.of(scope)), top_level(Stack.of(self))
         if stack is own:
             # In another nested stack CDK makes it that stack's parameter, which is no export.
@@ -358,6 +360,8 @@ def _is_known_at_synth(text: str) -> bool:
 
 def _check_same_environment(path: str, stack: Stack, verifier: ImageVerifier) -> None:
     other = Stack.of(verifier)
+    if other is stack:
+        return
     for name in ("region", "account"):
         here, there = getattr(stack, name), getattr(other, name)
         if Token.is_unresolved(here) or Token.is_unresolved(there) or here == there:

@@ -100,7 +100,7 @@ def test_every_keyword_reaches_the_build(docker_folder: str) -> None:
 
 def test_build_contexts_reach_the_build_where_aws_cdk_lib_has_them(docker_folder: str) -> None:
     contexts = {"base": "docker-image://alpine"}
-    if NEWER <= set(inspect.signature(ecr_assets.DockerImageAsset.__init__).parameters):
+    if set(inspect.signature(ecr_assets.DockerImageAsset.__init__).parameters) >= NEWER:
         assert built(docker_folder, build_contexts=contexts)["dockerBuildContexts"] == contexts
     else:
         with pytest.raises(TypeError, match="build_contexts"):

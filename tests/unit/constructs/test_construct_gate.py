@@ -265,6 +265,15 @@ def test_the_context_switches_verification_off_with_a_warning(docker_folder: str
     assert "cdk-safe-image:verification-off" in warning
 
 
+def test_what_is_switched_off_stands_in_nobodys_way(docker_folder: str) -> None:
+    app = new_app(**{"cdk-safe-image:verify": "off"})
+    stack = stack_in(app)
+    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    arm64 = ecs.RuntimePlatform(cpu_architecture=ecs.CpuArchitecture.ARM64)
+    run_on_fargate(stack, "Web", image, runtime_platform=arm64)
+    assert said(app.synth(), "error") == []
+
+
 @pytest.mark.parametrize("value", ["on", True])
 def test_the_context_can_say_that_it_is_on(docker_folder: str, value: str | bool) -> None:
     app = new_app(**{"cdk-safe-image:verify": value})
