@@ -94,7 +94,7 @@ def _is_fault(step: Step) -> None:
     """The deploy failed in the words of a fault, and in none of a finding."""
     assert step.status == "ROLLBACK_COMPLETE"
     reason = " ".join(step.reason.split())
-    assert "nothing is known about" in reason
+    assert "nothing is known about it" in reason
     assert "refused" not in reason
     assert "To mend it" not in reason
     for line in filter(None, (line.strip() for line in step.reason.splitlines()[1:])):

@@ -53,7 +53,8 @@ def told(aws: LocalAws, engine: Engine, new_journey: NewJourney, tmp_path_factor
 
     out = journey.synth("out", directory=context)
     (asset,) = json.loads((out / f"{journey.stack}.assets.json").read_text())["dockerImages"].values()
-    tag = asset["destinations"][f"{ACCOUNT}-{REGION}"]["imageTag"]
+    (destination,) = asset["destinations"].values()
+    tag = destination["imageTag"]
     Images(aws, _ASSETS).broken(tag)
     # CDK finds the tag, so it neither builds nor pushes: there is no engine that it could ask.
     refused = journey.refused(app="out")

@@ -68,7 +68,7 @@ def test_without_any_one_of_its_actions_on_ecr_the_deploy_fails_and_names_it(
     assert step.status == "ROLLBACK_COMPLETE"
     reason = " ".join(step.reason.split())
     assert f"Allow {action} on arn:" in reason
-    assert "nothing is known about the image" in reason
+    assert "nothing is known about it" in reason
 
 
 def test_without_asking_for_the_stacks_status_an_update_fails_and_names_it(assembly: tuple[Journey, Path]) -> None:

@@ -31,7 +31,8 @@ def test_two_synths_of_an_app_are_equal_byte_for_byte(new_images: NewImages, new
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """Every file beneath a folder, and what it holds; but for the assembly's own report on how it was made."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert any(name.endswith(".template.json") for name in files)
-    return files
+    """What a deploy uses of a cloud assembly; beside it lie CDK's reports of how it was made, and how fast."""
+    patterns = ("*.template.json", "*.assets.json", "asset.*/**/*")
+    found = {pattern: [path for path in folder.glob(pattern) if path.is_file()] for pattern in patterns}
+    assert all(found.values())
+    return {str(path.relative_to(folder)): path.read_bytes() for paths in found.values() for path in paths}
