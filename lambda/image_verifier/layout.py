@@ -33,7 +33,7 @@ class Reason:
 def page(reason: Reason) -> str:
     """The reason as CloudFormation is sent it: in ASCII, every line padded with spaces."""
     width = COLUMNS - len(_BEFORE)
-    first = textwrap.wrap(reason.headline, width, break_on_hyphens=False)[0]
+    first = textwrap.wrap(reason.headline, width, break_on_hyphens=False, break_long_words=False)[0]
     rest = wrapped(reason.headline[len(first) :].strip())
     # The space between the two is where the CLI's last block breaks the line.
     opening = first.ljust(width) + (" " + rest[0].ljust(COLUMNS) if rest else "")

@@ -151,6 +151,13 @@ def test_a_reason_comes_out_of_the_cli_s_last_block_as_it_went_in(stack: Stack, 
     assert [line.rstrip() for line in shown[2:]] == [line.rstrip() for line in reason.split("\n")[1:]]
 
 
+def test_no_name_in_a_headline_is_broken(stack: Stack, image: Layout) -> None:
+    zstd = "application/vnd.docker.image.rootfs.diff.tar.zstd"
+    image.manifests.append(image.image(layer_types=("application/vnd.oci.image.layer.v1.tar+gzip", zstd)))
+    handler(stack.event(), Context())
+    assert zstd in stack.answer["Reason"].split("\n")[0]
+
+
 def wrapped_by_the_cli(text: str) -> list[str]:
     """What aws-cdk 2.1148.1 makes of a message in its last block: lines of at most 120, ended at a space or newline."""
     lines, start = [], 0
