@@ -233,6 +233,8 @@ class _Chunks:
             if self._work.stop.is_set():
                 raise _Stopped
             self.size += len(chunk)
+            if self.size > self._work.limits.unpacked:
+                raise _Excess(f"it has more than {self._work.limits.unpacked >> 30} GiB")
             if self._digest:
                 self._digest.update(chunk)
             yield chunk
@@ -257,32 +259,30 @@ class _Work:
 
     def read(self, layer: Descriptor, ways: set[tuple[Engine, str]]) -> tuple[LayerFacts | None, dict[str, Folder]]:
         """One blob, read in each of these ways, together with the folders that are made of it."""
-        digest: str | None = None
-        size, compression = 0, ""
+        digest, size, compression = "", 0, ""
         readings: dict[str, Reading] = {}
         folders: dict[str, Folder] = {}
         passes: list[tuple[str, bool]] = []
-        while digest is None or passes:
+        while not readings or passes:
             with self.source.open(layer) as chunks:
                 if chunks is None:
                     return None, {}
-                hashed = _Hash(self.hashing) if digest is None else None
+                hashed = None if readings else _Hash(self.hashing)
                 blob = _Chunks(chunks, self, hashed)
                 source = streams.Source(blob)
-                if digest is None:
+                if not passes:
                     compression = streams.compression_of(source.peek(10))
                     taken = {_taken_for(engine, media_type, compression) for engine, media_type in ways}
                     passes = [(each, decompressors.EXACT) for each in sorted(taken)]
                 taken_for, exact = passes.pop()
                 try:
-                    readings[taken_for], folders[taken_for] = self._reading(source, taken_for, exact)
+                    reading, folders[taken_for] = self._reading(source, taken_for, exact)
                 except streams.Inexact:
                     passes.append((taken_for, True))
+                    continue
+                readings[taken_for] = reading
                 if hashed:
-                    given_up = taken_for in readings and readings[taken_for].excess
-                    if not given_up:
-                        blob.drain()
-                    digest, size = "" if given_up else hashed.digest(), blob.size
+                    digest, size = "" if reading.excess else hashed.digest(), blob.size
         # What is read as it is has the digest of the blob.
         if "none" in readings:
             readings["none"] = replace(readings["none"], diff_id=digest)
@@ -310,9 +310,10 @@ class _Work:
         except _Excess as e:
             excess = str(e)
         self._count(layer, 0)
-        if not error and not excess:
+        for rest in (chunks, source):
             try:
-                chunks.drain()
+                if not excess:
+                    rest.drain()
             except streams.Broken as e:
                 error = str(e)
             except _Excess as e:

@@ -100,6 +100,11 @@ class Source:
         self._at += len(data)
         return data
 
+    def drain(self) -> None:
+        """Leave out the rest."""
+        while self.piece(_STEP):
+            pass
+
     def put_back(self, count: int) -> None:
         """Undo the reading of the last bytes that `piece` gave."""
         self._at -= count

@@ -1,0 +1,193 @@
+"""Whether an image starts, as far as its files tell: the command, its interpreters, the user, the working directory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from image_verifier.programs import Program, program
+
+from tests.unit.blobs import END, PROGRAM, elf, file, folder, found, header, image, link, report
+
+SHELL = folder("bin") + file("bin/sh", elf()) + folder("usr") + folder("usr/bin") + file("usr/bin/env", elf())
+PASSWD = (
+    folder("etc")
+    + file("etc/passwd", b"root:x:0:0::/:\napp:x:1000:1000::/:\n")
+    + file("etc/group", b"root:x:0:\nstaff:x:50:app\napp:x:1000:\n")
+)
+
+
+def _found(*parts: bytes, runtime: str = "fargate", platform: str = "linux/amd64", **config: Any) -> list[str]:
+    return found(image(b"".join(parts) + END, config=config), runtime, platform=platform)
+
+
+def _error(*parts: bytes, runtime: str = "fargate", **config: Any) -> str:
+    (error,) = report(image(b"".join(parts) + END, config=config), runtime).errors
+    return error.runtime_error
+
+
+@pytest.mark.parametrize(
+    ("config", "files"),
+    [
+        ({"Cmd": ["/program"]}, PROGRAM),
+        ({"Entrypoint": ["/program"], "Cmd": ["argument"]}, PROGRAM),
+        ({"Cmd": ["program"], "Env": ["PATH=/bin:/"]}, PROGRAM),
+        ({"Cmd": ["sh"]}, SHELL),
+        ({"Cmd": ["sh"], "Env": ["A=b", "PATH=/nowhere:/bin"]}, SHELL),
+        ({"Cmd": ["./program"]}, PROGRAM),
+        ({"Cmd": ["./sh"], "WorkingDir": "/bin"}, SHELL),
+        ({"Cmd": ["../bin/sh"], "WorkingDir": "/usr"}, SHELL),
+        ({"Cmd": ["/run"]}, SHELL + file("run", b"#!/bin/sh\n")),
+        ({"Cmd": ["/run"]}, SHELL + file("run", b"#! \t/bin/sh -e \n")),
+        ({"Cmd": ["/run"]}, SHELL + file("run", b"#!/bin/sh")),
+        ({"Cmd": ["/run"]}, SHELL + file("run", b"#!/usr/bin/env sh\n")),
+        ({"Cmd": ["/run"]}, SHELL + file("run", b"#!/usr/bin/env -S sh -e\n")),
+        ({"Cmd": ["/run"]}, SHELL + file("run", b"#!/other\n") + file("other", b"#!/bin/sh\n")),
+        ({"Cmd": ["/l"]}, PROGRAM + link("l", "program")),
+        ({"Cmd": ["/bin/sh"]}, folder("usr") + folder("usr/bin") + file("usr/bin/sh", elf()) + link("bin", "usr/bin")),
+        ({"Cmd": ["/h"]}, PROGRAM + header("h", b"1", link="program")),
+        ({"Cmd": ["/p"]}, file("p", elf(interpreter=b"/ld")) + file("ld", elf())),
+        ({"Cmd": ["/p"]}, file("p", elf(3, wide=False))),
+        ({"Cmd": ["/program"], "User": "app:staff"}, PROGRAM + PASSWD),
+        ({"Cmd": ["/program"], "User": "12345"}, PROGRAM),
+        ({"Cmd": ["/program"], "User": "1:2"}, PROGRAM),
+        ({"Cmd": ["/program"], "WorkingDir": "/not/there/yet"}, PROGRAM),
+        ({"Cmd": ["/program"], "WorkingDir": "/bin"}, PROGRAM + SHELL),
+    ],
+)
+def test_what_starts_passes(config: dict[str, Any], files: bytes) -> None:
+    for runtime in ("fargate", "ecs-ec2", "lambda"):
+        assert _found(files, runtime=runtime, **config) == []
+
+
+def test_a_command_that_is_not_there_is_missing() -> None:
+    where = 'exec: "/nowhere": stat /nowhere: no such file or directory'
+    assert where in _error(PROGRAM, Cmd=["/nowhere"])
+    assert where in _error(PROGRAM, Cmd=["/nowhere"], runtime="ecs-ec2")
+    assert 'exec: "nowhere": executable file not found in $PATH' in _error(PROGRAM, Cmd=["nowhere"])
+    assert "not a directory" in _error(PROGRAM, Cmd=["/program/below"])
+    assert "too many levels of symbolic links" in _error(link("l", "l"), Cmd=["/l"])
+    assert _found(link("l", "gone"), Cmd=["/l"]) == ["entrypoint-missing"]
+    assert _found(PROGRAM, Cmd=["program"], Env=["PATH=relative:"]) == ["entrypoint-missing"]
+
+
+def test_path_is_set_without_the_image_by_dockerd_and_by_containerd_where_there_is_no_variable_at_all() -> None:
+    assert _found(SHELL, Cmd=["sh"], Env=["A=b"], runtime="ecs-ec2") == []
+    assert _found(SHELL, Cmd=["sh"], Env=[]) == []
+    assert _found(SHELL, Cmd=["sh"], Env=["A=b"]) == ["entrypoint-missing"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        file("run", elf(), mode=0o644),
+        folder("run"),
+        header("run", b"6"),
+        header("run", b"3", device=(1, 3)),
+    ],
+)
+def test_a_command_that_may_not_be_executed_is_told(files: bytes) -> None:
+    assert _found(files, Cmd=["/run"]) == ["entrypoint-not-executable"]
+
+
+def test_who_may_execute_a_file_depends_on_the_user() -> None:
+    def allowed(user: str, mode: int, uid: int = 0, gid: int = 0, above: int = 0o755) -> bool:
+        files = PASSWD + header("d", b"5", mode=above) + file("d/run", elf(), mode=mode, uid=uid, gid=gid)
+        return _found(files, Cmd=["/d/run"], User=user) == []
+
+    assert allowed("", 0o100)
+    assert not allowed("", 0o644)
+    assert allowed("app", 0o755)
+    assert not allowed("app", 0o744)
+    assert allowed("app", 0o700, uid=1000)
+    assert not allowed("app", 0o077, uid=1000)
+    assert allowed("app", 0o750, gid=1000)
+    assert allowed("app", 0o750, gid=50)
+    assert not allowed("app:root", 0o750, gid=50)
+    assert not allowed("app", 0o755, above=0o700)
+    assert allowed("", 0o755, above=0o700)
+
+
+def test_what_the_kernel_cannot_execute_is_told() -> None:
+    for content in (b"", b"echo hello\n", b"#!\n/bin/sh\n", b"\xef\xbb\xbf#!/bin/sh\n", b"MZ", elf()[:40], elf(kind=1)):
+        assert _found(SHELL, file("run", content), Cmd=["/run"]) == ["entrypoint-format-invalid"], content
+    assert _error(file("run", b"x"), Cmd=["/run"]) == "exec /run: exec format error"
+
+
+def test_a_program_for_another_machine_is_told() -> None:
+    arm = file("run", elf(183))
+    assert _found(arm, Cmd=["/run"]) == ["entrypoint-wrong-machine"]
+    assert _found(PROGRAM, platform="linux/arm64") == ["platform-mismatch", "entrypoint-wrong-machine"]
+    assert "entrypoint-wrong-machine" not in _found(arm, Cmd=["/run"], platform="linux/arm64")
+    assert _found(SHELL, file("run", elf(22)), Cmd=["/run"]) == ["entrypoint-wrong-machine"]
+    assert _found(file("sh", elf(183)), file("run", b"#!/sh\n"), Cmd=["/run"]) == ["entrypoint-wrong-machine"]
+
+
+def test_an_interpreter_that_is_not_there_is_told_with_its_likely_reason() -> None:
+    def message(content: bytes) -> str:
+        (error,) = report(image(SHELL + file("run", content) + END, config={"Cmd": ["/run"]})).errors
+        assert error.id == "interpreter-missing"
+        return error.message
+
+    assert "'/bin/bash'" in message(b"#!/bin/bash\n")
+    assert "CRLF" in message(b"#!/bin/sh\r\necho\r\n")
+    assert "musl" in message(elf(interpreter=b"/lib/ld-musl-x86_64.so.1"))
+    assert "dynamic loader '/lib64/ld.so'" in message(elf(interpreter=b"/lib64/ld.so"))
+    assert "'node' is not in the image" in message(b"#!/usr/bin/env node\n")
+    assert _error(SHELL, file("run", b"#!/bin/bash\n"), Cmd=["/run"]) == "exec /run: no such file or directory"
+
+
+def test_interpreters_that_go_in_a_circle_do_not_hang() -> None:
+    assert _found(file("run", b"#!/run\n"), Cmd=["/run"]) == []
+
+
+def test_a_user_who_is_not_in_the_image_is_missing() -> None:
+    assert "unable to find user nobody: no matching entries in passwd file" in _error(
+        PROGRAM, PASSWD, User="nobody", runtime="ecs-ec2"
+    )
+    assert "no users found" in _error(PROGRAM, PASSWD, User="nobody")
+    assert "no such file or directory" in _error(PROGRAM, User="app")
+    assert "no groups found" in _error(PROGRAM, PASSWD, User="app:nobody")
+    assert "unable to find group nobody" in _error(PROGRAM, PASSWD, User="0:nobody", runtime="ecs-ec2")
+    assert _found(PROGRAM, PASSWD, User="99999999999") == ["user-missing"]
+    assert _found(PROGRAM, PASSWD, User="-1") == ["user-missing"]
+    assert _found(PROGRAM, PASSWD, User="app:1:2") == ["user-missing"]
+
+
+def test_a_user_who_cannot_be_looked_up_is_a_warning() -> None:
+    files = PROGRAM + folder("etc") + link("etc/passwd", "/elsewhere") + file("elsewhere", b"app:x:1:1::/:\n")
+    outcome = report(image(files + END, config={"User": "app"}))
+    assert (outcome.verdict, [f.id for f in outcome.findings]) == ("pass", ["user-missing"])
+
+
+def test_a_working_directory_that_is_a_file_is_told() -> None:
+    assert _found(PROGRAM, WorkingDir="/program") == ["working-dir-invalid"]
+    assert _found(PROGRAM, WorkingDir="/program/below") == ["working-dir-invalid"]
+
+
+def test_nothing_is_said_of_the_start_where_a_layer_cannot_be_unpacked() -> None:
+    assert _found(header("h", b"1", link="nowhere"), Cmd=["/nowhere"]) == ["hardlink-target-missing"]
+
+
+class _Content:
+    def __init__(self, content: bytes) -> None:
+        self._content, self._at = content, 0
+
+    def read(self, count: int) -> bytes:
+        self._at += count
+        return self._content[self._at - count : self._at]
+
+    def skip(self, count: int) -> int:
+        self._at += count
+        return count
+
+
+def test_a_loaders_path_is_read_wherever_it_lies_in_the_file() -> None:
+    def moved(offset: int) -> Program:
+        start = bytearray(elf(interpreter=b"/ld"))
+        start[72:80] = offset.to_bytes(8, "little")
+        content = bytes(start).ljust(offset, b"x") + b"/ld\0" + b"more"
+        return program(_Content(content), len(content))
+
+    for offset in (124, 1020, 1022, 1024, 5000, 100_000):
+        assert moved(offset).interpreter == b"/ld", offset
