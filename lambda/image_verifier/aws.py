@@ -13,6 +13,7 @@ from botocore.exceptions import (
     ConnectionClosedError,
     EndpointConnectionError,
     HTTPClientError,
+    ParamValidationError,
 )
 
 from .findings import Fault
@@ -82,6 +83,11 @@ def call(
                     "In a VPC without internet access, endpoints are needed for what is called (ecr.api, S3, "
                     "CloudFormation).",
                 ) from None
+        except ParamValidationError as e:
+            raise Fault(
+                f"{action} on {on} could not be asked: {' '.join(str(e).split())}",
+                "Write the names as AWS takes them.",
+            ) from None
         except BotoCoreError as e:
             raise Fault(f"{action} on {on} could not be asked: {e}", "Give it credentials and a region.") from None
     raise AssertionError("counting does not end")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Final
 
@@ -85,7 +86,8 @@ def is_whole(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
     family = runtime.engines[0].family
     for document in documents:
         actual = sha256(document.content)
-        if actual != document.digest:
+        # Of a manifest that is too large only its beginning was read.
+        if actual != document.digest and document.size <= MAX_MANIFEST_BYTES:
             yield Finding(
                 "manifest-digest-mismatch",
                 Severity.ERROR,
@@ -104,7 +106,7 @@ def is_whole(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
             yield Finding(
                 "manifest-too-large",
                 Severity.ERROR,
-                f"The manifest has {document.size} bytes, and engines take {MAX_MANIFEST_BYTES}.",
+                f"The manifest has {document.size} bytes or more, and engines take {MAX_MANIFEST_BYTES}.",
                 expected=f"at most {MAX_MANIFEST_BYTES} bytes",
                 found=f"{document.size} bytes",
                 runtime_error=said("manifest-too-large", family, size=document.size),
@@ -211,21 +213,15 @@ def has_no_variants(image: Image, runtime: Runtime, policy: Policy) -> Iterator[
     if all(engine.family != "dockerd" for engine in runtime.engines):
         return
     for index, chosen in zip(image.indexes, image.chosen, strict=False):
-        others = [
-            d.platform
-            for d in index.manifests
-            if d.platform
-            and d.digest != chosen.digest
-            and (d.platform.os, d.platform.architecture) == (policy.platform.os, policy.platform.architecture)
-            and d.platform.variant
-        ]
-        if others:
-            held = ", ".join(sorted(map(str, others)))
+        asked = replace(policy.platform, variant="")
+        fitting = [d.platform for d in index.manifests if d.platform and replace(d.platform, variant="") == asked]
+        if any(platform.variant for platform in fitting):
+            held = ", ".join(sorted(map(str, fitting)))
             yield Finding(
                 "platform-variants",
                 Severity.WARNING,
-                f"Beside the manifest for {chosen.platform or 'any platform'}, which was checked, the index holds one "
-                f"for {held}: {runtime.title} takes that one where the processor can run it.",
+                f"The index holds manifests for {held}, among which {runtime.title} chooses by the machine's "
+                f"processor; the one for {chosen.platform or 'any platform'} was checked.",
                 expected=f"one manifest for {policy.platform}",
                 found=held,
             )
