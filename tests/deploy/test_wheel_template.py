@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from local_aws import LocalAws
 from local_aws.toolchain import ROOT
 
 _SYNTH = """
@@ -22,21 +23,23 @@ print(json.dumps({"from": image_verifier.__file__, "template": app.synth().get_s
 """
 
 
-def _synth(python: Path, *flags: str, image: Path, folder: Path) -> dict[str, Any]:
+def _synth(python: Path, *flags: str, aws: LocalAws, image: Path, folder: Path) -> dict[str, Any]:
     folder.mkdir()
     command = [str(python), *flags, "-c", _SYNTH, str(image), str(folder / "cdk.out")]
-    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command, cwd=folder, env=aws.env(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     return said
 
 
-def test_the_wheel_makes_the_template_that_the_checkout_makes(python: Path, tmp_path: Path) -> None:
+def test_the_wheel_makes_the_template_that_the_checkout_makes(aws: LocalAws, python: Path, tmp_path: Path) -> None:
     image = tmp_path / "image"
     image.mkdir()
     (image / "Dockerfile").write_text("FROM scratch\n")
-    wheel = _synth(python, "-I", image=image, folder=tmp_path / "wheel")
-    checkout = _synth(Path(sys.executable), image=image, folder=tmp_path / "checkout")
+    wheel = _synth(python, "-I", aws=aws, image=image, folder=tmp_path / "wheel")
+    checkout = _synth(Path(sys.executable), aws=aws, image=image, folder=tmp_path / "checkout")
     assert Path(checkout["from"]).is_relative_to(ROOT / "lambda")
     assert not Path(wheel["from"]).is_relative_to(ROOT / "lambda")
     assert wheel["template"] == checkout["template"]
