@@ -83,7 +83,7 @@ def _record(key: str, value: bytes | str) -> bytes:
 
 def elf(machine: int = 62, *, wide: bool = True, interpreter: bytes = b"", kind: int = 2) -> bytes:
     """The beginning of a program: a header, a program header where there is a loader, and the loader's path."""
-    path, ends = interpreter + b"\0" if interpreter else b"", (0, 0, 0)
+    path = interpreter + b"\0" if interpreter else b""
     if wide:
         head = struct.pack(
             "<4sBBB9xHHIQQQIHHHHHH", b"\x7fELF", 2, 1, 1, kind, machine, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0
