@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import time
@@ -148,7 +149,7 @@ class Front:
         if action == "DeleteRepository" and (refusal := await self._ecr.refuse_deletion(body)):
             return refusal
         if self._auth or not ours:
-            theirs = await call(self._inner, request.scope, body)
+            theirs = await call(self._inner, *_naming_the_resource(action, request.scope, body))
             if not ours:
                 return _with_our_address(theirs, base)
             if error := _denial(theirs):
@@ -213,6 +214,18 @@ def fault_response(fault: CallFault, identity: Identity) -> Response:
 def _is_api_call(request: Request) -> bool:
     """Whether it is a call of the JSON or query protocols, whose bodies are small; all others are streamed."""
     return request.method == "POST" and request.path == "/"
+
+
+def _naming_the_resource(action: str, scope: Scope, body: bytes) -> tuple[Scope, bytes]:
+    """The request with its repository where ministack's IAM looks for it, which is not in a list of one."""
+    parameters = json.loads(body or b"{}")
+    names = parameters.get("repositoryNames", [])
+    if action != "DescribeRepositories" or len(names) != 1:
+        return scope, body
+    # What was signed is the body as it came.
+    signed = (b"x-amz-content-sha256", hashlib.sha256(body).hexdigest().encode())
+    named = json.dumps({**parameters, "repositoryName": names[0]}).encode()
+    return {**scope, "headers": [*scope["headers"], signed]}, named
 
 
 def _denial(response: Response) -> dict[str, str]:

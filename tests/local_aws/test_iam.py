@@ -100,6 +100,15 @@ def test_an_action_that_the_role_allows_on_another_repository_is_denied(client: 
     assert code == "AccessDeniedException"
 
 
+def test_describing_a_repository_needs_its_permission_on_that_repository(client: ClientOf) -> None:
+    action = "ecr:DescribeRepositories"
+    allowed = client("ecr", _allow(action)).describe_repositories(repositoryNames=[NAME])
+    assert allowed["repositories"][0]["repositoryArn"] == ARN
+    for statements in (_allow(action, resource=f"{ARN}-other"), _allow("ecr:DescribeImages")):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client("ecr", statements).describe_repositories(repositoryNames=[NAME])
+
+
 def test_describing_a_stack_needs_its_permission_on_that_stack(
     secured: LocalAws, client: ClientOf, deploy: Any
 ) -> None:
