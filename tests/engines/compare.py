@@ -1,16 +1,18 @@
-"""One generated image: how it is made again from its seed, what the engines say of it, and what we say."""
+"""One image before the engines and before us: what they say of it, what we say, and whether that agrees."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
+from image_verifier import media_types
 from image_verifier.catalog import CATALOG, Stage
 from image_verifier.findings import Finding
 from image_verifier.image import Platform
@@ -23,6 +25,12 @@ from tests.engines.mutations import BYTES, KINDS
 from tests.engines.registry import Registry
 
 PLATFORM: Final = Platform.parse("linux/amd64")
+DEPTHS: Final = (False, True)
+"""Whether the layers are read."""
+
+_TOGETHER: Final = {"layer-count", "diff-id-count"}
+_NOTHING: Final = "it pulls nothing"
+_VARIABLE: Final = re.compile(r"[0-9a-f]{64}|\d+|overlayfs/snapshots/\S+")
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Recipe:
     seed: int
     mutations: tuple[tuple[str, int], ...] = ()
 
-    def make(self) -> Stored:
+    def image(self) -> Stored:
         """The image, the same each time."""
         draft = healthy(random.Random(self.seed))
         for kind, seed in self.mutations:
@@ -40,27 +48,66 @@ class Recipe:
                 KINDS[kind](random.Random(seed), draft)
         return stored(draft)
 
-    @cached_property
     def needs_bytes(self) -> bool:
         """Whether it may be broken in a way that only the layers' bytes tell."""
-        return any(kind in BYTES for kind, _ in self.mutations)
+        kinds = {kind for kind, _ in self.mutations}
+        return bool(kinds & set(BYTES)) or kinds >= _TOGETHER
 
-    def smaller(self) -> Sequence[Recipe]:
-        """The same with one mutation undone."""
-        return [
-            Recipe(self.seed, tuple(m for j, m in enumerate(self.mutations) if j != i))
-            for i in range(len(self.mutations))
-        ]
+    def smaller(self) -> Iterator[Recipe]:
+        """The same with one mutation undone, each in its turn."""
+        for left_out in range(len(self.mutations)):
+            yield Recipe(self.seed, self.mutations[:left_out] + self.mutations[left_out + 1 :])
 
     def __str__(self) -> str:
         return f"{self.seed}:" + ",".join(f"{kind}.{seed}" for kind, seed in self.mutations)
 
     @classmethod
     def parse(cls, text: str) -> Recipe:
-        """The recipe of its text."""
+        """The recipe that a report names."""
         seed, _, mutations = text.partition(":")
-        pairs = (m.rpartition(".") for m in mutations.split(",") if m)
-        return cls(int(seed), tuple((kind, int(s)) for kind, _, s in pairs))
+        pairs = [mutation.split(".") for mutation in mutations.split(",") if mutation]
+        return cls(int(seed), tuple((kind, int(number)) for kind, number in pairs))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An image that is looked at.
+
+    :param needs_bytes: whether it may be broken in a way that only the layers' bytes tell.
+    :param recipe: what it was generated from; None for an image of the corpus.
+    """
+
+    name: str
+    image: Stored
+    needs_bytes: bool
+    recipe: Recipe | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Subject:
+        """The image of a recipe."""
+        return cls(str(recipe), recipe.image(), recipe.needs_bytes(), recipe)
+
+    @property
+    def mutations(self) -> int:
+        """How many mutations it has."""
+        return len(self.recipe.mutations) if self.recipe else 0
+
+
+def in_layout(folder: Path) -> Subject:
+    """An image of the corpus."""
+    top = json.loads((folder / "index.json").read_text())["manifests"][0]
+    blobs = {f"sha256:{path.name}": path.read_bytes() for path in folder.glob("blobs/sha256/*")}
+    documents: dict[str, tuple[str, bytes]] = {}
+    descriptors: list[Any] = [top]
+    while descriptors:
+        descriptor = descriptors.pop()
+        content = blobs.get(descriptor["digest"])
+        if content is not None and descriptor["digest"] not in documents:
+            documents[descriptor["digest"]] = descriptor["mediaType"], content
+            if media_types.is_index(descriptor["mediaType"]):
+                descriptors += json.loads(content)["manifests"]
+    # What the bytes tell is held to the record, case by case, in tests/corpus.
+    return Subject(folder.name, Stored(top["digest"], documents, blobs), needs_bytes=True)
 
 
 @dataclass(frozen=True)
@@ -68,63 +115,81 @@ class Outcome:
     """What came of one image.
 
     :param said: what each engine said; empty where it pulled the image.
-    :param unpacked: whether there was anything to unpack: a pull of nothing is none.
-    :param findings: ours, by runtime, at default depth; and with the layers.
+    :param ours: our findings, by runtime and whether the layers were read.
     """
 
-    recipe: Recipe
+    subject: Subject
     said: Mapping[str, str]
-    ours: Mapping[tuple[str, bool], tuple[Finding, ...]] = field(default_factory=dict)
+    ours: Mapping[tuple[str, bool], tuple[Finding, ...]]
 
     def runs(self, runtime: str) -> bool:
         """Whether every engine behind the runtime took the image."""
         return not any(self.said[engine] for engine in BEHIND[runtime])
 
-    def disagreements(self) -> list[str]:
-        """Where our verdict is not the engines', one line each."""
-        lines = []
+    def disagreement(self, runtime: str, layers: bool) -> str:
+        """How our verdict is not the engines'; empty where it is."""
+        errors = [finding.id for finding in self.ours[runtime, layers] if finding.refuses]
+        depth = "with the layers" if layers else "at default depth"
+        if self.runs(runtime):
+            # The engines only pull here: what fails at the start is not theirs to say.
+            refused = [finding_id for finding_id in errors if CATALOG[finding_id].stage is Stage.PULL]
+            return f"{runtime} {depth}: the engines pull it, we say {', '.join(refused)}" if refused else ""
+        if errors or (self.subject.needs_bytes and not layers):
+            return ""
+        said = next(filter(None, (self.said[engine] for engine in BEHIND[runtime])))
+        return f"{runtime} {depth}: we pass it, the engine says {said}"
+
+    def only_bytes_tell(self, runtime: str, layers: bool) -> bool:
+        """Whether it is broken and we pass it, since we did not read the layers."""
+        errors = any(finding.refuses for finding in self.ours[runtime, layers])
+        return not layers and not errors and not self.runs(runtime) and self.subject.needs_bytes
+
+    def disagreements(self) -> Sequence[str]:
+        """All of them, a line each."""
+        return [line for line in (self.disagreement(*key) for key in self.ours) if line]
+
+    def told(self) -> Iterator[str]:
+        """What everybody said."""
+        for engine, said in self.said.items():
+            yield f"{engine}: {said or 'pulled'}"
         for (runtime, layers), findings in self.ours.items():
-            pulls, takes = self.runs(runtime), not findings
-            refused = [f.id for f in findings if CATALOG[f.id].stage is Stage.PULL]
-            depth = "with the layers" if layers else "at default depth"
-            if takes and not pulls and (layers or not self.recipe.needs_bytes):
-                said = " / ".join(filter(None, (self.said[engine] for engine in BEHIND[runtime])))
-                lines.append(f"{runtime} {depth}: we pass it, the engine says: {said}")
-            if refused and pulls:
-                lines.append(f"{runtime} {depth}: the engine takes it, we say: {', '.join(refused)}")
-        return lines
-
-
-_NOTHING: Final = "nothing was unpacked"
-_numbers = itertools.count()
-
-
-def ask(recipe: Recipe, registry: Registry, engines: Mapping[str, Puller], pool: ThreadPoolExecutor) -> Outcome:
-    """Serve one image, have all engines pull it, and judge it ourselves."""
-    name = f"g{next(_numbers)}"
-    image = recipe.make()
-    registry.images[name] = image
-    pulls = {engine: pool.submit(puller.pull, registry.reference(name)) for engine, puller in engines.items()}
-    ours = {}
-    for runtime, layers in itertools.product(BEHIND, DEPTHS):
-        report = verify(image, Policy((runtime,), PLATFORM, verify_layers=layers))
-        ours[runtime, layers] = report.errors
-        unpacked = report.image.config is None or report.image.config.diff_ids
-    said = {engine: pull.result() or ("" if unpacked else _NOTHING) for engine, pull in pulls.items()}
-    del registry.images[name]
-    return Outcome(recipe, said, ours)
-
-
-DEPTHS = (False, True)
-
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+            told = "; ".join(f"{f.id} ({f.runtime_error or f.message})" for f in findings if f.refuses)
+            yield f"we, {runtime} {'with the layers' if layers else 'at default depth'}: {told or 'pass'}"
+        yield from self.disagreements()
 
 
 def shape(line: str) -> str:
-    """A disagreement without digests and numbers, so that equal ones are told once."""
-    return re.sub(r"\d+", "N", _DIGEST.sub("H", line))
+    """A disagreement without what differs from image to image."""
+    return _VARIABLE.sub("#", line)
 
 
-def shrink(outcome: Outcome, again: Sequence[Outcome]) -> Outcome:
-    """The smallest of the outcomes that disagrees as this one does."""
-    return next((o for o in again if o.disagreements()), outcome)
+@dataclass(frozen=True)
+class Laboratory:
+    """A registry, the engines that pull from it, and threads for them."""
+
+    registry: Registry
+    engines: Mapping[str, Puller]
+    pool: ThreadPoolExecutor
+
+    def ask(self, subject: Subject) -> Outcome:
+        """Have every engine pull an image, and judge it ourselves."""
+        with self.registry.serving(subject.image) as reference:
+            pulls = {name: self.pool.submit(engine.pull, reference) for name, engine in self.engines.items()}
+            reports = {
+                (runtime, layers): verify(subject.image, Policy((runtime,), PLATFORM, verify_layers=layers))
+                for runtime, layers in itertools.product(BEHIND, DEPTHS)
+            }
+            said = {name: pull.result() for name, pull in pulls.items()}
+        config = next(iter(reports.values())).image.config
+        if config and not config.diff_ids:
+            said = {name: error or _NOTHING for name, error in said.items()}
+        return Outcome(subject, said, {key: report.findings for key, report in reports.items()})
+
+    def shrunk(self, outcome: Outcome, alike: str) -> Outcome:
+        """The outcome for the image with the fewest mutations that still shows the same disagreement."""
+        recipe = outcome.subject.recipe
+        for smaller in recipe.smaller() if recipe else ():
+            again = self.ask(Subject.of(smaller))
+            if any(shape(line) == alike for line in again.disagreements()):
+                return self.shrunk(again, alike)
+        return outcome

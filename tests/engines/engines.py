@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from local_aws.containerd import Containerd, PullError
 from local_aws.engine import Engine
+from tests.engines.registry import Registry
 
 # Which of them must take an image for a runtime to take it.
 BEHIND: Mapping[str, tuple[str, ...]] = {
@@ -84,11 +85,12 @@ class DockerdPuller:
 
 
 @contextlib.contextmanager
-def engines() -> Iterator[Mapping[str, Puller]]:
+def engines(registry: Registry) -> Iterator[Mapping[str, Puller]]:
     """Start the engines from Debian's packages. Raises `EngineError`."""
+    registries = {registry.host: f"http://{registry.host}"}
     with contextlib.ExitStack() as stack:
-        old = stack.enter_context(Containerd.start("1.6"))
-        new = stack.enter_context(Containerd.start("1.7"))
+        old = stack.enter_context(Containerd.start("1.6", registries))
+        new = stack.enter_context(Containerd.start("1.7", registries))
         docker = stack.enter_context(Engine.start(store="classic", own=True))
         print(f"containerd {old.version}, containerd {new.version}, dockerd {docker.version} (classic store)")
         yield {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ class Registry:
     def __init__(self, port: int) -> None:
         self.host = f"127.0.0.1:{port}"
         self.images: dict[str, Stored] = {}
+        self._numbers = itertools.count()
 
     @classmethod
     @contextlib.contextmanager
@@ -35,9 +37,15 @@ class Registry:
             finally:
                 server.shutdown()
 
-    def reference(self, name: str) -> str:
-        """How an engine names the image."""
-        return f"{self.host}/{name}:t"
+    @contextlib.contextmanager
+    def serving(self, image: Stored) -> Iterator[str]:
+        """Serve an image, under the reference by which an engine names it."""
+        name = f"image-{next(self._numbers)}"
+        self.images[name] = image
+        try:
+            yield f"{self.host}/{name}:t"
+        finally:
+            del self.images[name]
 
     def find(self, path: str) -> tuple[str, str, bytes] | None:
         """The media type, the digest and the bytes that lie under a path of the distribution API."""
