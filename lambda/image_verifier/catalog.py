@@ -315,6 +315,10 @@ CATALOG: Final[Mapping[str, Entry]] = {
     ),
     "layer-too-large": Entry("A layer unpacks to more than any task has room for.", Stage.PULL),
     "tar-invalid": Entry("A layer is no tar, or has entries that the engine does not unpack.", Stage.PULL, _UNPACKING),
+    "path-duplicated": Entry("A layer has two entries of one name.", Stage.PULL, _UNPACKING),
+    "xattr-invalid": Entry(
+        "A file in a layer has an extended attribute that the engine cannot set.", Stage.PULL, _UNPACKING
+    ),
     "hardlink-target-missing": Entry(
         "A layer has a hard link to a file that it does not have itself.", Stage.PULL, _UNPACKING
     ),

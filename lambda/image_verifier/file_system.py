@@ -33,6 +33,14 @@ _ACCOUNTS: Final = frozenset(((b"etc", b"passwd"), (b"etc", b"group")))
 _WHITEOUT: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"
 
+# https://man7.org/linux/man-pages/man7/xattr.7.html, and the kernel's fs/xattr.c and security/commoncap.c
+_XATTR_CLASSES: Final = (b"user.", b"trusted.", b"security.")
+_ACCESS_LISTS: Final = (b"system.posix_acl_access", b"system.posix_acl_default")
+_MAX_XATTR_NAME: Final = 255
+_CAPABILITY: Final = b"security.capability"
+# The size of a file capability's value, by its revision.
+_CAPABILITY_SIZES: Final = {1: 12, 2: 20, 3: 24}
+
 _EXISTS = "file exists"
 _NO_SUCH = "no such file or directory"
 _NOT_A_FOLDER = "not a directory"
@@ -149,6 +157,9 @@ class Layer:
     root: Folder = field(default_factory=Folder)
     troubles: list[Trouble] = field(default_factory=list)
     nodes: int = 0
+    _root_seen: bool = False
+    _leading: set[bool] = field(default_factory=set)
+    _through_links: set[bytes] = field(default_factory=set)
     _folders: dict[bytes, Folder] = field(default_factory=dict)
     _files: dict[tuple[int, int, int, Program | None], File] = field(default_factory=dict)
 
@@ -172,10 +183,15 @@ class Layer:
         climbs, path, base = _split(entry.name)
         if kind == tar.GLOBAL_HEADER:
             return
+        self._leading.add(entry.name.startswith(b"/"))
+        if entry.xattrs:
+            self._set_xattrs(entry)
         if climbs:
             about = f"The entry {text(entry.name)!r} climbs out of the layer."
             self.trouble(Trouble("tar-invalid", about, "", f'invalid entry name "{text(entry.name)}"'))
         if not base:
+            self._once(path, self._root_seen, entry)
+            self._root_seen = True
             return
         if len(base) > _MAX_NAME or len(path) > _MAX_PATH - _MAX_NAME:
             raise _Refused(_trouble(f"The name {text(entry.name)[:80]!r}… is too long.", _NAME_TOO_LONG))
@@ -191,6 +207,8 @@ class Layer:
         existing = folder.get(base)
         if existing is None:
             self.nodes += 1
+        else:
+            self._once(path, not isinstance(existing, Folder) or existing.explicit, entry)
         if kind == tar.FOLDER:
             if isinstance(existing, Folder):
                 existing.mode, existing.uid, existing.gid, existing.explicit = entry.mode, entry.uid, entry.gid, True
@@ -205,6 +223,33 @@ class Layer:
             folder[base] = self._file(entry, (path, base), content)
         else:
             folder[base] = self._other(entry)
+
+    def _once(self, path: bytes, seen: bool, entry: Entry) -> None:
+        """dockerd takes every name only once.
+
+        It compares names and not what they lead to, so that nothing is said of those through symbolic links, and
+        where some begin with a slash and others do not.
+        https://github.com/vbatts/tar-split/blob/main/tar/storage/packer.go, AddEntry
+        """
+        comparable = len(self._leading) == 1 and len(self._through_links) < _MAX_KNOWN
+        if seen and comparable and path not in self._through_links:
+            about = f"It has the entry {text(entry.name)} twice."
+            self.trouble(Trouble("path-duplicated", about, "", "duplicates of file paths not supported"))
+
+    def _note_link(self, path: bytes) -> None:
+        if len(self._through_links) < _MAX_KNOWN:
+            self._through_links.add(path)
+
+    def _set_xattrs(self, entry: Entry) -> None:
+        """containerd goes on where the file system does not support an attribute, dockerd does not."""
+        name = text(entry.name)
+        for key, value in entry.xattrs:
+            error, passes = _xattr_error(key, value)
+            if error:
+                about = f"The entry {name} has the extended attribute {text(key)!r}, which cannot be set: {error}."
+                contained = f'failed to setxattr "…/{name}" for key "{text(key)}": {error}'
+                docker = f'lsetxattr /{name}: xattr "{text(key)}": {error}'
+                self.trouble(Trouble("xattr-invalid", about, "" if passes else contained, docker))
 
     def _file(self, entry: Entry, path: tuple[bytes, bytes], content: Content) -> File:
         if path in _ACCOUNTS and entry.size <= _MAX_ACCOUNTS and entry.stored:
@@ -274,6 +319,7 @@ class Layer:
     def _white_out(self, folder: Folder, base: bytes, entry: Entry) -> None:
         hidden, name = base[len(_WHITEOUT) :], text(entry.name)
         if base == _OPAQUE:
+            self._once(_split(entry.name)[1], folder.opaque, entry)
             folder.opaque = True
         elif hidden in (b"", b".", b".."):
             raise _Refused(
@@ -315,6 +361,8 @@ class Layer:
         near = self._folders.get(parent)
         child = near.get(name) if near is not None else None
         if isinstance(child, Folder):
+            if parent in self._through_links:
+                self._note_link(path)
             return child
         above = [self.root]
         ahead = path.split(b"/")[::-1] if path else []
@@ -336,6 +384,7 @@ class Layer:
                 node = above[-1][name] = Folder(implied_by=entry.name)
                 self.nodes += 1
             if isinstance(node, bytes):
+                self._note_link(path)
                 links += 1
                 if links > _MAX_LINKS_UNPACKING:
                     raise _Refused(_trouble(f"{text(path)} goes through too many links.", "too many links"))
@@ -351,6 +400,21 @@ class Layer:
                 about = f"{text(path)} is no folder, and the layer has entries in it."
                 raise _Refused(_trouble(about, f"mkparent …/{error}", dockerd=f"statat {error}"))
         return above[-1]
+
+
+def _xattr_error(key: bytes, value: bytes) -> tuple[str, bool]:
+    """What the kernel says of an extended attribute, and whether that means that it does not support it."""
+    if not 0 < len(key) <= _MAX_XATTR_NAME:
+        return "numerical result out of range", False
+    if not key.startswith(_XATTR_CLASSES) and key not in _ACCESS_LISTS:
+        return "operation not supported", True
+    if key in _XATTR_CLASSES:
+        return "invalid argument", False
+    if key == _CAPABILITY:
+        revision = int.from_bytes(value[:4], "little") >> 24
+        if len(value) != _CAPABILITY_SIZES.get(revision):
+            return "invalid argument", False
+    return "", False
 
 
 def _clean(path: bytes) -> list[bytes]:

@@ -7,6 +7,7 @@ that they read as the engine's log does: https://pkg.go.dev/encoding/json#Unmars
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ from typing import Any, Final
 # Deeper documents are refused by Go at 10,000; Python's own parser stops far earlier, and no image comes near.
 _MAX_INT64: Final = 2**63 - 1
 _TIME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})([.,]\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+
+
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/\r\n]", re.ASCII)
 
 
 class GoJsonError(ValueError):
@@ -232,8 +236,17 @@ def _fill_scalar(value: Any, shape: Scalar, struct: str, path: str) -> Any:
     if shape is TIME:
         return _time(value)
     if isinstance(shape.zero, (str, bytes)) and isinstance(value, str) and not isinstance(value, _Number):
-        return value
+        return _base64(value) if shape is BYTES else value
     raise _mismatch(value, shape, struct, path)
+
+
+def _base64(value: str) -> bytes:
+    text = value.replace("\r", "").replace("\n", "")
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as e:
+        wrong = next((i for i, c in enumerate(value) if not _BASE64.match(c)), len(value) // 4 * 4)
+        raise GoJsonError(f"illegal base64 data at input byte {wrong}") from e
 
 
 def _time(value: Any) -> str:

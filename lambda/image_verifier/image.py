@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from . import documents
@@ -107,13 +107,20 @@ class Platform:
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What one document says of another: its type, its digest and its size in bytes."""
+    """What one document says of another: its type, its digest and its size in bytes.
+
+    :param platform: what it is for; None where it does not say.
+    :param blank_platform: whether it has a platform of which all fields are empty.
+    :param os_features: what the platform says that the operating system must have.
+    """
 
     media_type: str
     digest: str
     size: int
     platform: Platform | None = None
     urls: tuple[str, ...] = ()
+    blank_platform: bool = False
+    os_features: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Descriptor:
@@ -125,6 +132,8 @@ class Descriptor:
             size=value["size"],
             platform=platform and Platform.of(platform["os"], platform["architecture"], platform["variant"]),
             urls=tuple(value["urls"]),
+            blank_platform=platform is not None and not any(platform.values()),
+            os_features=tuple(platform["os.features"]) if platform else (),
         )
 
 
@@ -165,8 +174,14 @@ class Index:
         value, problems = decode_as(documents.INDEX, document.content, document.media_type)
         return cls(document, value["mediaType"], tuple(map(Descriptor.of, value["manifests"])), problems)
 
-    def choose(self, platform: Platform) -> Descriptor | None:
+    def choose(self, platform: Platform, *, by_dockerd: bool = False) -> Descriptor | None:
         """The child that an engine on this platform takes, or None.
+
+        :param platform: the engine's.
+        :param by_dockerd: whether to choose as dockerd does, which takes variants of amd64 as far as the processor
+            has them (here v3, as all machines for ECS of the last ten years), wants no `os.features`, and counts a
+            platform of which nothing is said as none:
+            https://github.com/moby/moby/blob/master/daemon/internal/distribution/pull_v2.go, filterManifests
 
         Children whose platform does not match are dropped, those without one stay and come last, the order
         among equals is the document's. Nothing else is looked at:
@@ -174,12 +189,18 @@ class Index:
         LimitManifests
         """
         wanted = platform.accepts()
-        fitting = [d for d in self.manifests if d.platform is None or d.platform in wanted]
-        return min(
-            fitting,
-            key=lambda d: len(wanted) if d.platform is None else wanted.index(d.platform),
-            default=None,
-        )
+        if by_dockerd and platform == Platform("linux", "amd64"):
+            wanted = (*(replace(platform, variant=variant) for variant in ("v3", "v2")), *wanted)
+        last = len(wanted)
+
+        def rank(child: Descriptor) -> int:
+            if child.platform is None or (by_dockerd and child.blank_platform):
+                return last
+            if by_dockerd and child.os_features:
+                return last + 1
+            return wanted.index(child.platform) if child.platform in wanted else last + 1
+
+        return min((child for child in self.manifests if rank(child) <= last), key=rank, default=None)
 
 
 @dataclass(frozen=True)

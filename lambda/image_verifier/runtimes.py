@@ -79,14 +79,14 @@ class Engine:
             return next(iter(problems.values())) if len(problems) == len(documents.CONFIG) else ""
         return problems.get(self.family, "")
 
-    def knows_config(self, media_type: str, manifest_type: str) -> bool:
+    def knows_config(self, media_type: str, top_type: str) -> bool:
         """Whether it takes a config of this type for the config of an image.
 
-        :param manifest_type: the type of the manifest that names it; dockerd is stricter with its own.
+        :param top_type: what the tag points at; dockerd is stricter with a Docker manifest there.
         """
         if self.known_layers_only:
             return media_type in media_types.CONFIGS
-        if self.family == "dockerd" and manifest_type == media_types.DOCKER_MANIFEST:
+        if self.family == "dockerd" and top_type == media_types.DOCKER_MANIFEST:
             return media_type in media_types.DOCKERD_CONFIGS
         return media_types.is_docker_or_oci(media_type)
 

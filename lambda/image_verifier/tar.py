@@ -29,6 +29,7 @@ _SPARSE_TOO_LONG: Final = "archive/tar: sparse map too long"
 _MISSING_DATA: Final = "archive/tar: sparse file references non-existent data"
 _UNREFERENCED_DATA: Final = "archive/tar: sparse file contains unreferenced data"
 
+_XATTR: Final = b"SCHILY.xattr."
 _ZEROS: Final = bytes(BLOCK)
 # name, mode, uid, gid, size, mtime, checksum, type, link name, magic, version, names, device, prefix
 _HEADER: Final = struct.Struct("100s8s8s8s12s12s8sc100s6s2s64s8s8s155s12x")
@@ -46,6 +47,7 @@ class Entry(NamedTuple):
     :param type: one of the constants above, or whatever else stands there.
     :param size: the size of its content in the file system.
     :param stored: whether the content follows in the stream as it is, which that of sparse files does not.
+    :param xattrs: the names and values of its extended attributes.
     """
 
     name: bytes
@@ -57,6 +59,7 @@ class Entry(NamedTuple):
     link: bytes
     is_null_device: bool
     stored: bool
+    xattrs: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Stream:
@@ -309,7 +312,9 @@ def _merged(entry: Entry, pax: dict[bytes, bytes], long_name: bytes, long_link: 
             gid = _integer(value)
         elif key in (b"mtime", b"atime", b"ctime"):
             _check_time(value)
-    return entry._replace(name=long_name or name, link=long_link or link, uid=uid, gid=gid, size=size)
+    xattrs = tuple((key[len(_XATTR) :], value) for key, value in pax.items() if key.startswith(_XATTR))
+    name, link = long_name or name, long_link or link
+    return entry._replace(name=name, link=link, uid=uid, gid=gid, size=size, xattrs=xattrs)
 
 
 def _sparse(stream: Stream, block: bytes, entry: Entry, pax: dict[bytes, bytes], end: int) -> tuple[Entry, int]:

@@ -49,15 +49,17 @@ def load(source: Source, policy: Policy) -> Image:
     image = Image(source.reference, policy.platform, status=resolved.status, top=resolved.document)
     if resolved.document is None:
         return image
-    image = _choose(image, source, resolved.document)
+    engines = [engine for runtime in policy.runtimes for engine in runtime.engines]
+    only_dockerd = all(engine.family == "dockerd" for engine in engines)
+    image = _choose(image, source, resolved.document, by_dockerd=only_dockerd)
     if image.manifest is None:
         return image
     others = _others(image) if any(e.whole_index for runtime in policy.runtimes for e in runtime.engines) else []
     return _load_config(image, source, image.manifest, others)
 
 
-def _choose(image: Image, source: Source, document: Document) -> Image:
-    """Follow the indexes to the platform's manifest, as containerd does."""
+def _choose(image: Image, source: Source, document: Document, *, by_dockerd: bool) -> Image:
+    """Follow the indexes to the platform's manifest, as the engines do."""
     image = replace(image, document=document)
     try:
         if media_types.is_manifest(document.media_type):
@@ -72,14 +74,14 @@ def _choose(image: Image, source: Source, document: Document) -> Image:
     if len(image.indexes) > MAX_INDEX_DEPTH:
         why = f"indexes lie in each other more than {MAX_INDEX_DEPTH} deep"
         return replace(image, unreadable=("index", dict.fromkeys(documents.INDEX, why)))
-    chosen = index.choose(image.platform)
+    chosen = index.choose(image.platform, by_dockerd=by_dockerd)
     if chosen is None:
         return image
     image = replace(image, chosen=(*image.chosen, chosen))
     child = source.manifest(chosen)
     if child is None:
         return replace(image, missing=chosen)
-    return _choose(image, source, child)
+    return _choose(image, source, child, by_dockerd=by_dockerd)
 
 
 def _others(image: Image) -> list[Descriptor]:

@@ -84,8 +84,8 @@ def is_refused(image: Image, engine: Engine) -> bool:
 
 def _takes(image: Image, engine: Engine) -> bool:
     """Whether the engine takes the manifest for an image's at all."""
-    manifest = image.manifest
-    if manifest is None or not engine.knows_config(manifest.config.media_type, manifest.document.media_type):
+    manifest, top = image.manifest, image.top
+    if not manifest or not top or not engine.knows_config(manifest.config.media_type, top.media_type):
         return False
     layers = [layer.media_type for layer in image.layers]
     return any(engine.counts(t) and (engine.known_layers_only or engine.reads(t)) for t in layers)
