@@ -222,10 +222,10 @@ def _naming_the_resource(action: str, scope: Scope, body: bytes) -> tuple[Scope,
     names = parameters.get("repositoryNames", [])
     if action != "DescribeRepositories" or len(names) != 1:
         return scope, body
-    # What was signed is the body as it came.
-    signed = (b"x-amz-content-sha256", hashlib.sha256(body).hexdigest().encode())
+    # What was signed is the body as it came; some clients say so in this header, and sign that.
+    signed = {b"x-amz-content-sha256": hashlib.sha256(body).hexdigest().encode(), **dict(scope["headers"])}
     named = json.dumps({**parameters, "repositoryName": names[0]}).encode()
-    return {**scope, "headers": [*scope["headers"], signed]}, named
+    return {**scope, "headers": list(signed.items())}, named
 
 
 def _denial(response: Response) -> dict[str, str]:
