@@ -206,7 +206,7 @@ class ImageVerification(Construct):
             "Pin": self._pin.value,
             "MinSize": _text(self._policy.min_size),
             "MaxSize": _text(self._policy.max_size),
-            "ConstructPath": path,
+            "ConstructPath": self._user_path,
             **more,
         }
         properties = {name: value for name, value in properties.items() if value is not None}
