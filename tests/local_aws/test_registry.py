@@ -8,7 +8,9 @@ import json
 import os
 from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
+
+import pytest
 
 from local_aws import LocalAws
 from tests.local_aws.helpers import OCI_MANIFEST, Pushed, digest_of, http
@@ -40,6 +42,16 @@ def test_a_blob_is_fetched_through_a_signed_url(repository: Pushed) -> None:
     redirect = http("GET", f"{repository.v2}/blobs/{digest}")
     assert redirect.status == 307
     assert http("GET", redirect.headers["Location"]).body == b"layer"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_a_blobs_signed_url_is_on_another_host_to_which_no_credentials_follow(repository: Pushed, host: str) -> None:
+    digest = repository.blob(b"layer")
+    url = f"http://{host}:{repository.aws.port}/v2/{repository.name}/blobs/{digest}"
+    location = urlsplit(http("GET", url).headers["Location"])
+    assert location.port == repository.aws.port
+    assert location.hostname != urlsplit(url).hostname
+    assert http("GET", location.geturl()).body == b"layer"
 
 
 def test_a_blob_is_mounted_from_another_repository(repository: Pushed) -> None:
