@@ -51,9 +51,9 @@ def _python_environment(say: Callable[[str], None]) -> Path:
     python = folder / "bin" / "python"
     if _is_new(folder, sys.version, _REQUIREMENTS):
         say("Installing ministack and Node ...")
-        uv = _uv()
-        _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
-        _run([uv, "pip", "install", "--quiet", "--python", str(python), "--requirement", str(_REQUIREMENTS)])
+        installer = uv()
+        _run([installer, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
+        _run([installer, "pip", "install", "--quiet", "--python", str(python), "--requirement", str(_REQUIREMENTS)])
         _stamp(folder, sys.version, _REQUIREMENTS)
     return python
 
@@ -73,7 +73,7 @@ def _cdk_cli(node_bin: Path, say: Callable[[str], None]) -> Path:
     return folder / "node_modules" / ".bin" / "cdk"
 
 
-def _uv() -> str:
+def uv() -> str:
     """uv, which makes an environment in a second; installed for ourselves where the machine has none."""
     own = LOCAL / "uv"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), str(own / "bin")])

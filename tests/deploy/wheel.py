@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from local_aws.toolchain import LOCAL, ROOT
+from local_aws.toolchain import LOCAL, ROOT, uv
 
 _PINS = ROOT / "requirements" / "dev.txt"
 
@@ -30,8 +30,8 @@ def installed_wheel() -> Path:
         python = environment / "bin" / "python"
         if not (environment / "complete").exists():
             shutil.rmtree(environment, ignore_errors=True)
-            _run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
-            _run("uv", "pip", "install", "--quiet", "--python", str(python), f"--constraint={_PINS}", str(wheel))
+            _run(uv(), "venv", "--quiet", "--python", sys.executable, str(environment))
+            _run(uv(), "pip", "install", "--quiet", "--python", str(python), f"--constraint={_PINS}", str(wheel))
             (environment / "complete").touch()
         return python
 
