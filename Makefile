@@ -38,7 +38,7 @@ bench: .local/venv/.stamp  ## measure, side by side with others' tools
 	$(BIN)/python -m benchmarks
 
 wheel: .local/venv/.stamp  ## build the wheel into dist/
-	$(BIN)/python -m build --wheel --installer uv --outdir dist .
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean:  ## remove what the commands above made
 	rm -rf .local dist cdk.out
