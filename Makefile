@@ -1,6 +1,8 @@
 # Everything that is fetched or made lies under .local/; nothing is installed on the machine.
 PYTHON ?= python3
 BIN := .local/venv/bin
+# Certificates that the machine trusts are trusted here.
+export UV_SYSTEM_CERTS := 1
 UV := $(or $(shell command -v uv),.local/uv/bin/uv)
 
 .PHONY: help demo test unit deploy lint integ engines incidents bench wheel clean
