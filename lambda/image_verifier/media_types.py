@@ -56,16 +56,6 @@ def is_manifest(media_type: str) -> bool:
     return media_type in MANIFESTS
 
 
-def is_foreign(media_type: str) -> bool:
-    """Whether containerd fetches such a layer from its `urls` where it has any."""
-    return media_type.startswith(
-        (
-            "application/vnd.oci.image.layer.nondistributable.",
-            "application/vnd.docker.image.rootfs.foreign.",
-        )
-    )
-
-
 def is_containerd_layer(media_type: str, *, docker_zstd: bool) -> bool:
     """Whether containerd counts a descriptor of this type as a layer of the image.
 

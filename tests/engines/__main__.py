@@ -88,7 +88,8 @@ def _compare(laboratory: Laboratory, generated: Sequence[Recipe], seed: int) -> 
     with ThreadPoolExecutor(_AT_ONCE) as workers, tempfile.TemporaryDirectory() as folder:
         cases = [case for case in unpack(Path(folder)) if case.name not in VERDICTS]
         print(f"The corpus: {len(cases)} images", flush=True)
-        corpus.add(workers.map(laboratory.ask, (in_layout(case.folder) for case in cases)), "images")
+        # One after the other: they have layers in common, and an engine fetches only what it does not have.
+        corpus.add((laboratory.ask(in_layout(case.folder)) for case in cases), "images")
         dealt = Counter(kind for recipe in generated for kind, _ in recipe.mutations)
         print(f"Generated with seed {seed}: {len(generated)} images, {len(dealt)} kinds of mutation, ", end="")
         print(f"{min(dealt.values())} to {max(dealt.values())} of each", flush=True)

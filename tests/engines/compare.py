@@ -28,7 +28,10 @@ PLATFORM: Final = Platform.parse("linux/amd64")
 DEPTHS: Final = (False, True)
 """Whether the layers are read."""
 
-_TOGETHER: Final = {"layer-count", "diff-id-count"}
+# One of these alone can be seen; two of them can hide each other.
+_NUMBERING: Final = frozenset(
+    {"layer-count", "layer-count-with-diff-ids", "layer-order-with-diff-ids", "diff-id-count", "rootfs"}
+)
 _NOTHING: Final = "it pulls nothing"
 _VARIABLE: Final = re.compile(r"[0-9a-f]{64}|\d+|overlayfs/snapshots/\S+")
 
@@ -51,7 +54,7 @@ class Recipe:
     def needs_bytes(self) -> bool:
         """Whether it may be broken in a way that only the layers' bytes tell."""
         kinds = {kind for kind, _ in self.mutations}
-        return bool(kinds & set(BYTES)) or kinds >= _TOGETHER
+        return bool(kinds & set(BYTES)) or len(kinds & _NUMBERING) > 1
 
     def smaller(self) -> Iterator[Recipe]:
         """The same with one mutation undone, each in its turn."""

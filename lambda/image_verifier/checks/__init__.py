@@ -60,4 +60,5 @@ def deep_checks() -> tuple[Check, ...]:
         start.has_its_user,
         start.has_its_command,
         start.has_its_working_dir,
+        start.has_its_mount_points,
     )

@@ -258,13 +258,16 @@ def are_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
                 runtime_error=size_error("layer-size-mismatch", layer, blob.size, family),
                 layer=layer.digest,
             )
-        if media_types.is_foreign(layer.media_type) and layer.urls and family == "containerd":
+        # containerd asks every descriptor's own URLs first, whatever its type:
+        # https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
+        url = next((url for url in layer.urls if url.startswith(("http://", "https://"))), "")
+        if url and any(engine.family == "containerd" for engine in runtime.engines):
             yield Finding(
                 "layer-foreign",
                 Severity.WARNING,
-                f"The layer {layer.digest} is fetched from {layer.urls[0]}, not from the registry.",
+                f"The layer {layer.digest} is fetched from {url}, not from the registry.",
                 expected="a layer that the registry holds",
-                found=layer.urls[0],
+                found=url,
                 layer=layer.digest,
             )
 

@@ -35,15 +35,15 @@ class _Account:
     gid: int = 0
     groups: frozenset[int] = frozenset()
 
-    def may(self, node: Folder | File) -> bool:
-        """Whether it may execute a file, or go through a folder."""
+    def may(self, node: Folder | File, bit: int) -> bool:
+        """Whether one of its permissions on a file or a folder is this one: 4 to read, 1 to go through."""
         if self.uid == 0:
-            return isinstance(node, Folder) or bool(node.mode & 0o111)
+            return True
         if node.uid == self.uid:
-            return bool(node.mode & 0o100)
+            return bool(node.mode & bit << 6)
         if node.gid == self.gid or node.gid in self.groups:
-            return bool(node.mode & 0o010)
-        return bool(node.mode & 0o001)
+            return bool(node.mode & bit << 3)
+        return bool(node.mode & bit)
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,28 @@ class _Start:
         return [part for part in path.encode("utf-8", "surrogateescape").split(b":") if part.startswith(b"/")]
 
     def find(self, path: bytes) -> tuple[File | None, str]:
-        """A file that may be executed, or what the kernel says of it."""
+        """A file that may be executed, or what the kernel says of it.
+
+        Whose file it is does not matter: runc keeps the capability that overrides permissions until it has executed
+        the command, whoever the user is. Somebody must be allowed to execute it.
+        """
         try:
-            node, way = self.files.find(path, self.cwd)
+            node, _ = self.files.find(path, self.cwd)
         except NotADirectoryError:
             return None, "not a directory"
         except RecursionError:
             return None, "too many levels of symbolic links"
-        if not all(self.account.may(folder) for folder in way):
+        if node is None:
+            return None, _NO_SUCH
+        if not isinstance(node, File) or not node.mode & 0o111:
             return None, _DENIED
-        return _executable(node, self.account)
+        return node, ""
+
+    def may_read(self, path: bytes) -> bool:
+        """Whether the user may read a file that is there."""
+        node, way = self.files.find(path, self.cwd)
+        folders = all(self.account.may(folder, 1) for folder in way)
+        return not isinstance(node, File) or (folders and self.account.may(node, 4))
 
     def look_up(self, name: bytes) -> tuple[bytes, File | None, str]:
         """A command as it is given, in PATH where it has no slash: its path, the file, or what runc says."""
@@ -90,14 +102,6 @@ class _Start:
             if file:
                 return folder + b"/" + name, file, ""
         return name, None, "executable file not found in $PATH"
-
-
-def _executable(node: Node | None, account: _Account) -> tuple[File | None, str]:
-    if node is None:
-        return None, _NO_SUCH
-    if not isinstance(node, File) or not account.may(node):
-        return None, _DENIED
-    return node, ""
 
 
 def _starts(image: Image, runtime: Runtime) -> Iterator[tuple[FileSystem, Engine, Config]]:
@@ -116,7 +120,7 @@ def has_its_user(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Fin
             yield Finding(
                 "user-missing",
                 severity,
-                f"The image runs as {config.user!r}, and {about}.",
+                f"The image runs as {config.user or 'root'!r}, and {about}.",
                 found=config.user,
                 runtime_error=error,
             )
@@ -125,7 +129,9 @@ def has_its_user(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Fin
 def has_its_command(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """What is to be executed is in the image, may be executed, and is something that the machine executes."""
     for files, engine, config in _starts(image, runtime):
-        command = (*config.entrypoint, *config.command)
+        # dockerd takes an entrypoint of one empty word for none.
+        entrypoint = () if config.entrypoint == ("",) and engine.family != "containerd" else config.entrypoint
+        command = (*entrypoint, *config.command)
         if command:
             account, _ = _account(files, engine, config.user)
             yield from _command(_Start(files, engine, config, account), command[0], policy)
@@ -140,7 +146,7 @@ def _command(start: _Start, name: str, policy: Policy) -> Iterator[Finding]:
         yield Finding(
             finding_id,
             Severity.ERROR,
-            f"The image's command {name!r} may not be executed{_by(start)}."
+            f"Nobody may execute the image's command {name!r}."
             if denied
             else f"The image's command {name!r} is not in the image{where}.",
             found=name,
@@ -148,10 +154,6 @@ def _command(start: _Start, name: str, policy: Policy) -> Iterator[Finding]:
         )
         return
     yield from _program(start, path, file, policy)
-
-
-def _by(start: _Start) -> str:
-    return f" by the user {start.config.user!r}" if start.account.uid else ""
 
 
 def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator[Finding]:
@@ -194,11 +196,20 @@ def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator
             return
         if program.kind == "elf":
             return
+        if not start.may_read(path):
+            yield Finding(
+                "entrypoint-unreadable",
+                Severity.ERROR,
+                f"The image's command {first} needs the script {name}, which the user {start.config.user!r} may not "
+                "read.",
+                expected=f"a file and folders that {start.config.user!r} may read",
+            )
+            return
         missing = _env(start, program)
         if missing:
             yield missing
             return
-        file, name = found, text(program.interpreter)
+        path, file, name = program.interpreter, found, text(program.interpreter)
 
 
 def _missing_interpreter(engine: Engine, first: str, name: str, program: Program, error: str) -> Finding:
@@ -243,23 +254,62 @@ def has_its_working_dir(image: Image, runtime: Runtime, policy: Policy) -> Itera
     """The working directory is a folder, or nothing yet: engines make it where it is missing."""
     for files, engine, config in _starts(image, runtime):
         cwd = config.working_dir
-        if not cwd.startswith("/"):
-            continue
-        try:
-            node, _ = files.find(cwd.encode("utf-8", "surrogateescape"))
-            sound = node is None or isinstance(node, Folder)
-        except NotADirectoryError:
-            sound = False
-        except RecursionError:
-            continue
-        if not sound:
+        problem = _working_dir(files, cwd.encode("utf-8", "surrogateescape")) if cwd.startswith("/") else ""
+        # dockerd makes a folder where a link leads nowhere.
+        if problem and not (problem == "link" and engine.family != "containerd"):
             yield Finding(
                 "working-dir-invalid",
                 Severity.ERROR,
-                f"The working directory {cwd} is no folder in the image.",
+                f"The working directory {cwd} is no folder in the image"
+                + (
+                    ", and cannot be made one: it goes through a link that leads nowhere." if problem == "link" else "."
+                ),
                 found=cwd,
-                runtime_error=said("working-dir-invalid", engine.family, cwd=cwd),
+                runtime_error=said("working-dir-invalid", engine.family, problem, cwd=cwd),
             )
+
+
+def _working_dir(files: FileSystem, cwd: bytes) -> str:
+    """What is wrong with a working directory, as a way to say it: `file`, `link` or `circle`; empty if nothing is."""
+    parts = [part for part in cwd.split(b"/") if part]
+    for count in range(1, len(parts) + 1):
+        path = b"/" + b"/".join(parts[:count])
+        try:
+            node, _ = files.find(path)
+            if node is None:
+                return "link" if files.find(path, follow=False)[0] is not None else ""
+        except NotADirectoryError:
+            return "file"
+        except RecursionError:
+            return "circle"
+        if not isinstance(node, Folder):
+            return "file"
+    return ""
+
+
+# What engines mount into every container. dockerd lays folders of its own under the first three.
+_FOLDERS: Final = {"containerd": (b"/proc", b"/dev", b"/sys")}
+_FILES: Final = (b"/etc/hosts", b"/etc/resolv.conf")
+
+
+def has_its_mount_points(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """What engines mount over is a folder where they mount a folder, and a file where they mount a file."""
+    for files, engine, _ in _starts(image, runtime):
+        folders = _FOLDERS.get(engine.family, ())
+        for path in (*folders, *_FILES):
+            try:
+                node, _ = files.find(path, follow=path in _FILES)
+            except (NotADirectoryError, RecursionError):
+                continue
+            if node is not None and isinstance(node, Folder) == (path in _FILES):
+                what = "folder" if path in folders else "file"
+                yield Finding(
+                    "mount-point-invalid",
+                    Severity.ERROR,
+                    f"{text(path)} is no {what} in the image, and {runtime.title} mounts one there.",
+                    expected=f"a {what}, or nothing",
+                    runtime_error=said("mount-point-invalid", engine.family, what, path=text(path)),
+                )
 
 
 _Problem = tuple[str, str, Severity]
@@ -272,13 +322,17 @@ def _account(files: FileSystem, engine: Engine, user: str) -> tuple[_Account, _P
     https://github.com/moby/sys/blob/main/user/user.go, GetExecUser
     """
     name, _, group = user.partition(":")
+    for path in (b"/etc/group", b"/etc/passwd")[: 2 if user else 1]:
+        if isinstance(_find(files, path), Folder):
+            error = said("user-missing", engine.family, "folder", path=text(path))
+            return _Account(), (f"{text(path)} is a folder", error, Severity.ERROR)
     if not user:
         return _Account(), None
     if ":" in group and engine.family == "containerd":
         error = said("user-missing", engine.family, "no user", user=user)
         return _Account(), ("that is no user", error, Severity.ERROR)
     users, groups = _table(files, b"/etc/passwd"), _table(files, b"/etc/group")
-    uid, gid = _number(name), _number(group)
+    uid, gid = _number(name) if name else 0, _number(group)
     row = next((r for r in users or () if r[0] == name or (uid is not None and _field(r, 2) == uid)), None)
     problem = None
     if uid is None and row is None:
@@ -308,9 +362,10 @@ def _problem(files: FileSystem, engine: Engine, kind: str, name: str, table: lis
 
 def _number(name: str) -> int | None:
     """An ID, if the engines take it for one; larger numbers are names to them."""
-    if not name.isascii() or not name.isdigit() or len(name) > 20:
+    digits = name[1:] if name[:1] in ("+", "-") else name
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 19:
         return None
-    return int(name) if int(name) <= _MAX_ID else None
+    return int(name) if 0 <= int(name) <= _MAX_ID else None
 
 
 def _find(files: FileSystem, path: bytes) -> Node | None:

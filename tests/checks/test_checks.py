@@ -1,0 +1,62 @@
+"""Every finding is in the catalogue, can occur, and is told in docs/checks.md as the code has it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import image_verifier
+import pytest
+from image_verifier.catalog import CATALOG
+from image_verifier.runtimes import RUNTIMES, Runtime
+
+from tests.checks.document import PATH, found, page, verdicts
+from tests.checks.examples import EXAMPLES, Example
+from tests.corpus.cases import Case
+
+SOURCES = Path(image_verifier.__file__).parent
+
+
+def _ids_in_the_code() -> Iterator[str]:
+    """Every string that is the first argument of a finding, or of what becomes one."""
+    for path in [*SOURCES.joinpath("checks").glob("*.py"), SOURCES / "file_system.py"]:
+        calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call) and node.args)
+        for call in calls:
+            if ast.unparse(call.func) in ("Finding", "Trouble", "cls") and isinstance(call.args[0], ast.Constant):
+                yield str(call.args[0].value)
+
+
+def test_every_finding_in_the_code_is_in_the_catalogue() -> None:
+    assert set(_ids_in_the_code()) <= set(CATALOG)
+
+
+def test_every_finding_of_the_catalogue_has_an_example() -> None:
+    assert list(EXAMPLES) == list(CATALOG)
+
+
+@pytest.mark.parametrize("finding_id", CATALOG)
+def test_every_finding_occurs_in_its_example(finding_id: str) -> None:
+    assert found(finding_id)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=lambda runtime: runtime.name)
+def test_the_image_that_the_examples_change_is_healthy(runtime: Runtime) -> None:
+    for platform in runtime.platforms:
+        assert [f for f in Example().findings(runtime, platform) if f.refuses] == []
+
+
+@pytest.mark.parametrize("finding_id", CATALOG)
+def test_every_finding_says_how_to_mend_it(finding_id: str) -> None:
+    for finding in found(finding_id).values():
+        assert finding.remedy
+        assert finding.message.endswith(".")
+
+
+def test_the_page_says_what_the_code_does(corpus: Sequence[Case]) -> None:
+    assert PATH.read_text() == page(corpus), "run python -m tests.checks"
+
+
+def test_with_the_layers_no_broken_image_of_the_corpus_passes(corpus: Sequence[Case]) -> None:
+    wrong_accepts, _ = verdicts(corpus)["safe-image check --layers"]
+    assert wrong_accepts == 0
