@@ -14,13 +14,13 @@ demo: .local/venv/.stamp  ## the main job on an AWS on this machine: good deploy
 	$(BIN)/python -m local_aws.demo
 
 test: .local/venv/.stamp  ## all tests: unit, and real deploys on an AWS on this machine
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 unit: .local/venv/.stamp  ## the pure tests only
 	$(BIN)/python -m pytest tests/unit tests/corpus
 
 deploy: .local/venv/.stamp  ## the real deploys only
-	$(BIN)/python -m pytest tests/deploy tests/local_aws
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy tests/local_aws
 
 lint: .local/venv/.stamp  ## ruff and mypy
 	$(BIN)/ruff check .
