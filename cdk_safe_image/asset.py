@@ -42,6 +42,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         runs_on: RunsOnValue | Sequence[RunsOnValue] | None = None,
         min_size: Size | None = None,
         max_size: Size | None = None,
+        verify_layers: bool = False,
+        acknowledge: Mapping[str, str] | None = None,
         pin: PinValue = Pin.DIGEST,
         gate: GateValue = Gate.STACK,
         verifier: ImageVerifier | None = None,
@@ -72,6 +74,9 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :param runs_on: the runtimes that must be able to pull and start the image. Default: Fargate
         :param min_size: least compressed size of the image. Default: no bound
         :param max_size: largest compressed size of the image. Default: no bound
+        :param verify_layers: read every layer's bytes as the runtime would, and look for what the image starts; an
+            image of some GB wants an `ImageVerifier` with more memory and time. Default: False
+        :param acknowledge: reasons for which findings are waived, by the finding's id (docs/checks.md). Default: none
         :param pin: whether `image_uri` names the verified digest or the tag. Default: the digest
         :param gate: whether every ECS service of the stack, nested ones included, waits for the verification, or
             only what uses the image. Default: the services of the stack
@@ -102,7 +107,15 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         """
         path = f"{scope.node.path}/{id}".lstrip("/")
         platform = platform or ecr_assets.Platform.LINUX_AMD64
-        asked = policy(path, runs_on=runs_on, platform=platform, min_size=min_size, max_size=max_size)
+        asked = policy(
+            path,
+            runs_on=runs_on,
+            platform=platform,
+            min_size=min_size,
+            max_size=max_size,
+            verify_layers=verify_layers,
+            acknowledge=acknowledge,
+        )
         _check_dockerfile(path, directory, file)
         defaults = build.default_outputs(asked.runs_on)
         hashed = _Hashed.of(invalidation, defaults if outputs is None else list(outputs), extra_hash)
@@ -143,6 +156,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             platform=platform,
             min_size=min_size,
             max_size=max_size,
+            verify_layers=verify_layers,
+            acknowledge=acknowledge,
             pin=pin,
             gate=gate,
             verifier=verifier,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Literal, TypeVar
 
@@ -70,6 +70,8 @@ def policy(
     platform: ecr_assets.Platform | None,
     min_size: Size | None,
     max_size: Size | None,
+    verify_layers: bool,
+    acknowledge: Mapping[str, str] | None,
 ) -> Policy:
     """The policy of a construct's keywords.
 
@@ -78,6 +80,8 @@ def policy(
     :param platform: None is linux/amd64.
     :param min_size: least compressed size; None is no bound.
     :param max_size: largest compressed size; None is no bound.
+    :param verify_layers: whether every layer's bytes are read.
+    :param acknowledge: reasons for which findings are waived, by their id; None is none.
     :raises ValueError: for a policy that no image can meet; the message says what to write instead.
     """
     named = (runs_on,) if isinstance(runs_on, str) else (RunsOn.FARGATE,) if runs_on is None else tuple(runs_on)
@@ -87,6 +91,8 @@ def policy(
             platform=Platform.parse((platform or ecr_assets.Platform.LINUX_AMD64).platform),
             min_size=None if min_size is None else int(min_size.to_bytes()),
             max_size=None if max_size is None else int(max_size.to_bytes()),
+            verify_layers=verify_layers,
+            acknowledge=acknowledge or {},
         )
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None

@@ -68,6 +68,8 @@ class ImageVerification(Construct):
         platform: ecr_assets.Platform | None = None,
         min_size: Size | None = None,
         max_size: Size | None = None,
+        verify_layers: bool = False,
+        acknowledge: Mapping[str, str] | None = None,
         pin: PinValue = Pin.DIGEST,
         gate: GateValue = Gate.STACK,
         verifier: ImageVerifier | None = None,
@@ -84,6 +86,9 @@ class ImageVerification(Construct):
         :param platform: the platform that the image must be for. Default: linux/amd64
         :param min_size: least compressed size of the image. Default: no bound
         :param max_size: largest compressed size of the image. Default: no bound
+        :param verify_layers: read every layer's bytes as the runtime would, and look for what the image starts; an
+            image of some GB wants an `ImageVerifier` with more memory and time. Default: False
+        :param acknowledge: reasons for which findings are waived, by the finding's id (docs/checks.md). Default: none
         :param pin: whether `image_uri` names the verified digest or the tag. Default: the digest
         :param gate: whether every ECS service of the stack, nested ones included, waits for this verification,
             or only what uses the image. Default: the services of the stack
@@ -96,7 +101,15 @@ class ImageVerification(Construct):
         """
         super().__init__(scope, id)
         path = self.node.path
-        self._policy = policy(path, runs_on=runs_on, platform=platform, min_size=min_size, max_size=max_size)
+        self._policy = policy(
+            path,
+            runs_on=runs_on,
+            platform=platform,
+            min_size=min_size,
+            max_size=max_size,
+            verify_layers=verify_layers,
+            acknowledge=acknowledge,
+        )
         self._pin = choice(path, "pin", Pin, pin)
         self._tag, self._digest = _tag_or_digest(path, tag, digest)
         if self._pin is Pin.TAG and tag is None:
@@ -206,6 +219,8 @@ class ImageVerification(Construct):
             "Pin": self._pin.value,
             "MinSize": _text(self._policy.min_size),
             "MaxSize": _text(self._policy.max_size),
+            "VerifyLayers": "true" if self._policy.verify_layers else None,
+            "Acknowledge": dict(self._policy.acknowledge) or None,
             "ConstructPath": self._user_path,
             **more,
         }

@@ -73,6 +73,7 @@ class Properties:
                 platform=Platform.parse(_text(properties, "Platform") or "linux/amd64"),
                 min_size=_bytes(properties, "MinSize"),
                 max_size=_bytes(properties, "MaxSize"),
+                verify_layers=_flag(properties, "VerifyLayers"),
                 acknowledge=acknowledge,
             ),
             local_image=_text(properties, "LocalImage"),
@@ -107,6 +108,7 @@ class Properties:
             str(policy.platform),
             policy.min_size,
             policy.max_size,
+            policy.verify_layers,
             sorted(policy.acknowledge.items()),
         ]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
@@ -121,6 +123,13 @@ def _text(properties: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name} is {value!r}: write a string")
     return value
+
+
+def _flag(properties: Mapping[str, Any], name: str) -> bool:
+    text = _text(properties, name) or "false"
+    if text not in ("true", "false"):
+        raise ValueError(f"{name} is {text!r}: write true or false")
+    return text == "true"
 
 
 def _bytes(properties: Mapping[str, Any], name: str) -> int | None:

@@ -182,6 +182,16 @@ def test_an_answer_stays_below_4096_bytes_whatever_is_found(
     assert "batch-delete-image" in stack.answer["Reason"]
 
 
+def test_layers_are_read_where_the_properties_say_so(stack: Stack, image: Layout) -> None:
+    wrong = {"rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}}
+    image.manifests.append(image.image(config=wrong))
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    stack.bodies.clear()
+    handler(stack.event(ResourceProperties={**PROPERTIES, "VerifyLayers": "true"}), Context())
+    assert "[diff-id-wrong]" in stack.answer["Reason"]
+
+
 def test_a_fault_is_told_in_other_words_than_a_finding(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: Any) -> Any:
         raise Fault("ecr:BatchGetImage on the repository was answered with AccessDenied: no", "Allow it")

@@ -267,3 +267,15 @@ def test_container_image_is_for_any_repository_of_any_stack() -> None:
     _, resource = the_only(app.synth(), "AWS::ECS::TaskDefinition")
     uri = resource["Properties"]["ContainerDefinitions"][0]["Image"]
     assert uri["Fn::Join"][1][-1].endswith("/shop:v1")
+
+
+def test_waivers_and_the_depth_reach_the_verifier() -> None:
+    _, properties = synthesized(verify_layers=True, acknowledge={"no-command": "the task gives it"})
+    policy = Properties.parse(properties | {"RepositoryUri": "uri"}).policy
+    assert policy.verify_layers
+    assert policy.acknowledge == {"no-command": "the task gives it"}
+
+
+def test_an_unknown_waiver_is_an_error_that_names_the_construct_and_the_nearest_id() -> None:
+    with pytest.raises(ValueError, match=r"Demo/Verified: acknowledge names 'no-comand'.*write no-command"):
+        synthesized(acknowledge={"no-comand": "because"})
