@@ -63,6 +63,7 @@ _UNPACKING: Final = {
     "containerd, first": "failed to extract layer {diff_id}: mount callback failed on …: {error}: unknown",
     "dockerd": "failed to register layer: {error}",
 }
+_INIT: Final = _SHIM + "unable to start container process: error during container init: "
 _EXEC: Final = {
     "containerd": _SHIM + 'unable to start container process: exec: "{program}": {error}: unknown',
     "dockerd": _TASK + 'unable to start container process: exec: "{program}": {error}: unknown',
@@ -328,6 +329,7 @@ CATALOG: Final[Mapping[str, Entry]] = {
     # The start
     "entrypoint-missing": Entry("The image's command is not in the image.", Stage.START, _EXEC),
     "entrypoint-not-executable": Entry("The image's command may not be executed.", Stage.START, _EXEC),
+    "entrypoint-unreadable": Entry("The image's command is a script that the image's user may not read.", Stage.RUN),
     "entrypoint-format-invalid": Entry(
         "The image's command is neither a program nor a script that begins with #!.", Stage.RUN, _FORMAT
     ),
@@ -348,15 +350,33 @@ CATALOG: Final[Mapping[str, Entry]] = {
             "containerd": "mount callback failed on …: no users found",
             "containerd, group": "mount callback failed on …: no groups found",
             "containerd, no file": "mount callback failed on …: open …: no such file or directory",
+            "containerd, folder": "mount callback failed on …: read …{path}: is a directory",
             "containerd, no user": "invalid USER value {user}",
             "dockerd": "unable to find user {name}: no matching entries in passwd file",
             "dockerd, group": "unable to find group {name}: no matching entries in group file",
+            "dockerd, folder": _TASK
+            + "unable to start container process: unable to setup user: …: read {path}: is a directory",
         },
     ),
     "working-dir-invalid": Entry(
-        "The working directory is no folder in the image.",
+        "The working directory is no folder in the image, and cannot be made one.",
         Stage.START,
-        {"containerd": _SHIM + "mkdir …{cwd}: not a directory: unknown", "dockerd": "mkdir …{cwd}: not a directory"},
+        {
+            "containerd, file": _INIT + "mkdir {cwd}: not a directory: unknown",
+            "containerd, link": _INIT + "mkdir {cwd}: file exists: unknown",
+            "containerd, circle": _INIT + "mkdir {cwd}: file exists: unknown",
+            "dockerd, file": "Cannot mkdir: {cwd} is not a directory",
+            "dockerd, circle": "evalSymlinksInScope: too many links in …{cwd}",
+        },
+    ),
+    "mount-point-invalid": Entry(
+        "Where engines mount something into every container, the image has something else.",
+        Stage.START,
+        {
+            "containerd, folder": _INIT + 'error mounting "…" to rootfs at "{path}"',
+            "containerd, file": _INIT + 'error mounting "{path}" to rootfs at "{path}"',
+            "dockerd, file": "error mounting …",
+        },
     ),
     # The size
     "image-too-small": Entry("The image is smaller than min_size.", Stage.POLICY),

@@ -207,7 +207,7 @@ class Layer:
         existing = folder.get(base)
         if existing is None:
             self.nodes += 1
-        else:
+        elif existing is not Mark.WHITEOUT:
             self._once(path, not isinstance(existing, Folder) or existing.explicit, entry)
         if kind == tar.FOLDER:
             if isinstance(existing, Folder):
@@ -486,8 +486,11 @@ class FileSystem:
                         self.orphans.append((text(node.implied_by), digest))
                     folders.append(node)
 
-    def find(self, path: bytes, cwd: bytes = b"/") -> tuple[Node | None, list[Folder]]:
+    def find(self, path: bytes, cwd: bytes = b"/", *, follow: bool = True) -> tuple[Node | None, list[Folder]]:
         """What the kernel finds at a path, links followed, and the folders on the way; None where there is nothing.
+
+        :param cwd: where a path begins that is not absolute.
+        :param follow: whether a link at the end of the path is followed, too.
 
         :raises NotADirectoryError: if a part of the path on the way is no folder.
         :raises RecursionError: if links go round in a circle.
@@ -507,7 +510,7 @@ class FileSystem:
             found = above[-1].get(name)
             if found is None:
                 return None, way
-            if isinstance(found, bytes):
+            if isinstance(found, bytes) and (follow or ahead):
                 links += 1
                 if links > _MAX_LINKS:
                     raise RecursionError(text(path))

@@ -51,6 +51,8 @@ def _error(*parts: bytes, runtime: str = "fargate", **config: Any) -> str:
         ({"Cmd": ["/program"], "User": "app:staff"}, PROGRAM + PASSWD),
         ({"Cmd": ["/program"], "User": "12345"}, PROGRAM),
         ({"Cmd": ["/program"], "User": "1:2"}, PROGRAM),
+        ({"Cmd": ["/program"], "User": "+5"}, PROGRAM),
+        ({"Cmd": ["/program"], "User": ":staff"}, PROGRAM + PASSWD),
         ({"Cmd": ["/program"], "WorkingDir": "/not/there/yet"}, PROGRAM),
         ({"Cmd": ["/program"], "WorkingDir": "/bin"}, PROGRAM + SHELL),
     ],
@@ -90,22 +92,31 @@ def test_a_command_that_may_not_be_executed_is_told(files: bytes) -> None:
     assert _found(files, Cmd=["/run"]) == ["entrypoint-not-executable"]
 
 
-def test_who_may_execute_a_file_depends_on_the_user() -> None:
-    def allowed(user: str, mode: int, uid: int = 0, gid: int = 0, above: int = 0o755) -> bool:
-        files = PASSWD + header("d", b"5", mode=above) + file("d/run", elf(), mode=mode, uid=uid, gid=gid)
-        return _found(files, Cmd=["/d/run"], User=user) == []
+def test_whose_file_it_is_does_not_matter_to_a_command() -> None:
+    # As real containerd and dockerd do: runc overrides permissions until it has executed the command.
+    for mode, above in ((0o744, 0o755), (0o700, 0o755), (0o755, 0o700)):
+        files = PASSWD + header("d", b"5", mode=above) + file("d/run", elf(), mode=mode)
+        assert _found(files, Cmd=["/d/run"], User="app") == []
 
-    assert allowed("", 0o100)
-    assert not allowed("", 0o644)
-    assert allowed("app", 0o755)
-    assert not allowed("app", 0o744)
-    assert allowed("app", 0o700, uid=1000)
-    assert not allowed("app", 0o077, uid=1000)
-    assert allowed("app", 0o750, gid=1000)
-    assert allowed("app", 0o750, gid=50)
-    assert not allowed("app:root", 0o750, gid=50)
-    assert not allowed("app", 0o755, above=0o700)
-    assert allowed("", 0o755, above=0o700)
+
+def test_a_script_must_be_readable_by_the_user() -> None:
+    def readable(user: str, mode: int, uid: int = 0, gid: int = 0, above: int = 0o755) -> bool:
+        script = header("d", b"5", mode=above) + file("d/run", b"#!/bin/sh\n", mode=mode, uid=uid, gid=gid)
+        ids = _found(SHELL, PASSWD, script, Cmd=["/d/run"], User=user)
+        assert ids in ([], ["entrypoint-unreadable"])
+        return not ids
+
+    assert readable("", 0o100)
+    assert readable("app", 0o755)
+    assert readable("app", 0o744)
+    assert not readable("app", 0o711)
+    assert readable("app", 0o700, uid=1000)
+    assert not readable("app", 0o177, uid=1000)
+    assert readable("app", 0o750, gid=1000)
+    assert readable("app", 0o750, gid=50)
+    assert not readable("app:root", 0o750, gid=50)
+    assert not readable("app", 0o755, above=0o700)
+    assert readable("", 0o755, above=0o700)
 
 
 def test_what_the_kernel_cannot_execute_is_told() -> None:
@@ -163,6 +174,35 @@ def test_a_user_who_cannot_be_looked_up_is_a_warning() -> None:
 def test_a_working_directory_that_is_a_file_is_told() -> None:
     assert _found(PROGRAM, WorkingDir="/program") == ["working-dir-invalid"]
     assert _found(PROGRAM, WorkingDir="/program/below") == ["working-dir-invalid"]
+
+
+def test_a_link_that_leads_nowhere_is_no_working_directory_to_containerd() -> None:
+    for files in (link("wd", "/nowhere"), link("wd", "wd")):
+        for cwd in ("/wd", "/wd/below"):
+            assert _found(PROGRAM, files, WorkingDir=cwd) == ["working-dir-invalid"]
+    assert _found(PROGRAM, link("wd", "/nowhere"), WorkingDir="/wd", runtime="ecs-ec2") == []
+    assert _found(PROGRAM, link("wd", "wd"), WorkingDir="/wd", runtime="ecs-ec2") == ["working-dir-invalid"]
+
+
+def test_what_engines_mount_over_is_of_the_kind_that_they_mount() -> None:
+    for files in (file("proc"), file("dev"), link("sys", "bin")):
+        assert _found(PROGRAM, SHELL, files) == ["mount-point-invalid"]
+        assert _found(PROGRAM, SHELL, files, runtime="ecs-ec2") == []
+    for runtime in ("fargate", "ecs-ec2"):
+        for name in ("etc/hosts", "etc/resolv.conf"):
+            assert _found(PROGRAM, folder("etc"), folder(name), runtime=runtime) == ["mount-point-invalid"]
+
+
+def test_accounts_in_a_folder_cannot_be_read() -> None:
+    for runtime in ("fargate", "ecs-ec2"):
+        assert _found(PROGRAM, folder("etc"), folder("etc/passwd"), User="5", runtime=runtime) == ["user-missing"]
+        assert _found(PROGRAM, folder("etc"), folder("etc/group"), runtime=runtime) == ["user-missing"]
+        assert _found(PROGRAM, folder("etc"), folder("etc/passwd"), runtime=runtime) == []
+
+
+def test_an_entrypoint_of_one_empty_word_is_none_to_dockerd() -> None:
+    assert _found(PROGRAM, Entrypoint=[""], Cmd=["/program"], runtime="ecs-ec2") == []
+    assert _found(PROGRAM, Entrypoint=[""], Cmd=["/program"]) == ["entrypoint-missing"]
 
 
 def test_nothing_is_said_of_the_start_where_a_layer_cannot_be_unpacked() -> None:
