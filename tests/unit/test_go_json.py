@@ -1,0 +1,69 @@
+"""JSON as Go's encoding/json reads it, oddities included; each was met by real engines on generated images."""
+
+from __future__ import annotations
+
+import pytest
+from image_verifier.go_json import BYTES, INT64, STRING, TIME, GoJsonError, ListOf, MapOf, Struct, decode
+
+INNER = Struct("v1.Inner", {"name": STRING, "items": ListOf(STRING)})
+OUTER = Struct(
+    "v1.Outer",
+    {"digest": STRING, "size": INT64, "inner": INNER, "labels": MapOf(STRING), "data": BYTES, "created": TIME},
+)
+
+
+def test_the_last_of_two_equal_keys_wins() -> None:
+    assert decode(b'{"digest": "a", "digest": "b"}', OUTER)["digest"] == "b"
+
+
+def test_an_object_that_comes_twice_is_filled_twice() -> None:
+    twice = b'{"inner": {"name": "a", "items": ["x"]}, "inner": {"name": "b"}}'
+    assert decode(twice, OUTER)["inner"] == {"name": "b", "items": ["x"]}
+    assert decode(b'{"labels": {"a": "1"}, "labels": {"b": "2"}}', OUTER)["labels"] == {"a": "1", "b": "2"}
+
+
+def test_a_null_leaves_a_struct_and_a_text_as_they_were_and_empties_a_list() -> None:
+    assert decode(b'{"inner": {"name": "a"}, "inner": null}', OUTER)["inner"]["name"] == "a"
+    assert decode(b'{"digest": "a", "digest": null}', OUTER)["digest"] == "a"
+    assert decode(b'{"inner": {"items": ["x"], "items": null}}', OUTER)["inner"]["items"] == []
+
+
+@pytest.mark.parametrize("key", ["Digest", "DIGEST", "dige\N{LATIN SMALL LETTER LONG S}t"])
+def test_keys_are_compared_without_case(key: str) -> None:
+    assert decode(f'{{"{key}": "a"}}'.encode(), OUTER)["digest"] == "a"
+
+
+def test_bytes_are_base64() -> None:
+    assert decode(b'{"data": "eA=="}', OUTER)["data"] == b"x"
+    with pytest.raises(GoJsonError, match="illegal base64 data at input byte 0"):
+        decode(b'{"data": "!"}', OUTER)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (b'{"size": "1"}', "json: cannot unmarshal string into Go struct field Outer.size of type int64"),
+        (b'{"size": 1.5}', "json: cannot unmarshal number 1.5 into Go struct field Outer.size of type int64"),
+        (b"[]", "json: cannot unmarshal array into Go value of type v1.Outer"),
+        (
+            b'{"inner": {"items": [1]}}',
+            "json: cannot unmarshal number into Go struct field Inner.inner.items of type string",
+        ),
+        (
+            b'{"created": "yesterday"}',
+            'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"',
+        ),
+        (b"nothing", "invalid character 'o' in literal null (expecting 'u')"),
+        (b'{"size": 1', "unexpected end of JSON input"),
+        (b"{} x", "invalid character 'x' after top-level value"),
+    ],
+)
+def test_what_go_refuses_is_refused_in_its_words(document: bytes, words: str) -> None:
+    with pytest.raises(GoJsonError) as refused:
+        decode(document, OUTER)
+    assert str(refused.value) == words
+
+
+def test_since_1_24_go_names_the_outermost_struct() -> None:
+    with pytest.raises(GoJsonError, match=r"Go struct field Outer\.inner\.name of type string"):
+        decode(b'{"inner": {"name": 1}}', OUTER, since_1_24=True)
