@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from aws_cdk import App, Environment, Stack
@@ -63,9 +65,21 @@ def the_only(assembly: CloudAssembly, kind: str, stack: str = "Demo") -> tuple[s
 
 
 def said(assembly: CloudAssembly, level: str, stack: str = "Demo") -> list[str]:
-    """What the constructs of ours told the user about a stack."""
-    messages = assembly.get_stack_by_name(stack).messages
-    texts = [f"{m.id.lstrip('/')}: {m.entry.data}" for m in messages if m.level.name.lower() == level]
+    """What the constructs of ours told the user about a stack.
+
+    Read from the assembly's files: aws-cdk-lib and aws-cdk-cloud-assembly-schema install the same Python module, and
+    which one wins depends on the installer, so that jsii may not know the type of a message.
+    """
+    folder = Path(assembly.directory)
+    artifact = json.loads((folder / "manifest.json").read_text())["artifacts"][stack]
+    more = artifact.get("additionalMetadataFile")
+    metadata = {**artifact.get("metadata", {}), **(json.loads((folder / more).read_text()) if more else {})}
+    texts = [
+        f"{path.lstrip('/')}: {entry['data']}"
+        for path, entries in metadata.items()
+        for entry in entries
+        if entry["type"] == f"aws:cdk:{level}"
+    ]
     return [text for text in texts if level == "error" or "cdk-safe-image:" in text]
 
 
