@@ -185,6 +185,8 @@ def test_a_link_that_leads_nowhere_is_no_working_directory_to_containerd() -> No
 
 
 def test_what_engines_mount_over_is_of_the_kind_that_they_mount() -> None:
+    assert _found(PROGRAM, SHELL, link("dev", "bin")) == []
+    assert _found(PROGRAM, folder("etc"), folder("etc/hostname"), runtime="ecs-ec2") == ["mount-point-invalid"]
     for files in (file("proc"), file("dev"), link("sys", "bin")):
         assert _found(PROGRAM, SHELL, files) == ["mount-point-invalid"]
         assert _found(PROGRAM, SHELL, files, runtime="ecs-ec2") == []
@@ -198,6 +200,8 @@ def test_accounts_in_a_folder_cannot_be_read() -> None:
         assert _found(PROGRAM, folder("etc"), folder("etc/passwd"), User="5", runtime=runtime) == ["user-missing"]
         assert _found(PROGRAM, folder("etc"), folder("etc/group"), runtime=runtime) == ["user-missing"]
         assert _found(PROGRAM, folder("etc"), folder("etc/passwd"), runtime=runtime) == []
+    assert _found(PROGRAM, file("etc")) == ["user-missing"]
+    assert _found(PROGRAM, file("etc"), runtime="ecs-ec2") == []
 
 
 def test_an_entrypoint_of_one_empty_word_is_none_to_dockerd() -> None:

@@ -287,28 +287,40 @@ def _working_dir(files: FileSystem, cwd: bytes) -> str:
     return ""
 
 
-# What engines mount into every container. dockerd lays folders of its own under the first three.
-_FOLDERS: Final = {"containerd": (b"/proc", b"/dev", b"/sys")}
-_FILES: Final = (b"/etc/hosts", b"/etc/resolv.conf")
+# What engines mount into every container: where, a folder or a file, and whether links are followed to it. dockerd
+# lays folders and links of its own over the image's.
+_MOUNTS: Final = {
+    "containerd": (
+        (b"/proc", "folder", False),
+        (b"/sys", "folder", False),
+        (b"/dev", "folder", True),
+        (b"/etc/hosts", "file", True),
+        (b"/etc/resolv.conf", "file", True),
+    ),
+    "dockerd": (
+        (b"/etc/hosts", "file", False),
+        (b"/etc/resolv.conf", "file", False),
+        (b"/etc/hostname", "file", False),
+    ),
+    "any": ((b"/etc/hosts", "file", False), (b"/etc/resolv.conf", "file", False)),
+}
 
 
 def has_its_mount_points(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """What engines mount over is a folder where they mount a folder, and a file where they mount a file."""
     for files, engine, _ in _starts(image, runtime):
-        folders = _FOLDERS.get(engine.family, ())
-        for path in (*folders, *_FILES):
+        for path, kind, follow in _MOUNTS[engine.family]:
             try:
-                node, _ = files.find(path, follow=path in _FILES)
+                node, _ = files.find(path, follow=follow)
             except (NotADirectoryError, RecursionError):
                 continue
-            if node is not None and isinstance(node, Folder) == (path in _FILES):
-                what = "folder" if path in folders else "file"
+            if node is not None and isinstance(node, Folder) != (kind == "folder"):
                 yield Finding(
                     "mount-point-invalid",
                     Severity.ERROR,
-                    f"{text(path)} is no {what} in the image, and {runtime.title} mounts one there.",
-                    expected=f"a {what}, or nothing",
-                    runtime_error=said("mount-point-invalid", engine.family, what, path=text(path)),
+                    f"{text(path)} is no {kind} in the image, and {runtime.title} mounts one there.",
+                    expected=f"a {kind}, or nothing",
+                    runtime_error=said("mount-point-invalid", engine.family, kind, path=text(path)),
                 )
 
 
@@ -323,9 +335,10 @@ def _account(files: FileSystem, engine: Engine, user: str) -> tuple[_Account, _P
     """
     name, _, group = user.partition(":")
     for path in (b"/etc/group", b"/etc/passwd")[: 2 if user else 1]:
-        if isinstance(_find(files, path), Folder):
+        unreadable = engine.family == "containerd" and _is_below_a_file(files, path)
+        if unreadable or isinstance(_find(files, path), Folder):
             error = said("user-missing", engine.family, "folder", path=text(path))
-            return _Account(), (f"{text(path)} is a folder", error, Severity.ERROR)
+            return _Account(), (f"{text(path)} cannot be read", error, Severity.ERROR)
     if not user:
         return _Account(), None
     if ":" in group and engine.family == "containerd":
@@ -366,6 +379,16 @@ def _number(name: str) -> int | None:
     if not digits.isascii() or not digits.isdigit() or len(digits) > 19:
         return None
     return int(name) if 0 <= int(name) <= _MAX_ID else None
+
+
+def _is_below_a_file(files: FileSystem, path: bytes) -> bool:
+    try:
+        files.find(path)
+    except NotADirectoryError:
+        return True
+    except RecursionError:
+        pass
+    return False
 
 
 def _find(files: FileSystem, path: bytes) -> Node | None:
