@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,14 +27,22 @@ def installed_wheel() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, str(ROOT))
         (wheel,) = Path(folder).glob("*.whl")
+        _forget_old()
         environment = LOCAL / "wheel" / hashlib.sha256(wheel.read_bytes() + _PINS.read_bytes()).hexdigest()[:16]
         python = environment / "bin" / "python"
         if not (environment / "complete").exists():
             shutil.rmtree(environment, ignore_errors=True)
             _run(uv(), "venv", "--quiet", "--python", sys.executable, str(environment))
             _run(uv(), "pip", "install", "--quiet", "--python", str(python), f"--constraint={_PINS}", str(wheel))
-            (environment / "complete").touch()
+        (environment / "complete").touch()
         return python
+
+
+def _forget_old() -> None:
+    """Remove the environments for which nobody has asked for a day."""
+    for complete in LOCAL.glob("wheel/*/complete"):
+        if complete.stat().st_mtime < time.time() - 24 * 3600:
+            shutil.rmtree(complete.parent, ignore_errors=True)
 
 
 def _run(*command: str) -> None:

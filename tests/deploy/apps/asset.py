@@ -13,7 +13,7 @@ app = cdk.App()
 stack = cdk.Stack(app, app.node.get_context("stack"))
 image = SafeDockerImageAsset(stack, "Image", directory=app.node.get_context("directory"), runs_on=["fargate", "lambda"])
 vpc = ec2.Vpc.from_vpc_attributes(
-    stack, "Vpc", vpc_id="vpc-1", availability_zones=["us-east-1a"], public_subnet_ids=["subnet-1"]
+    stack, "Vpc", vpc_id="vpc-00000001", availability_zones=["us-east-1a"], public_subnet_ids=["subnet-00000001"]
 )
 task = ecs.FargateTaskDefinition(stack, "Task")
 # As code reads that was written for DockerImageAsset.
@@ -24,7 +24,7 @@ ecs.FargateService(
     cluster=ecs.Cluster(stack, "Cluster", vpc=vpc),
     task_definition=task,
     assign_public_ip=True,
-    security_groups=[ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-1")],
+    security_groups=[ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-00000001")],
 )
 function = lambda_.DockerImageFunction(stack, "Function", code=image.docker_image_code())
 cdk.CfnOutput(stack, "FunctionName", value=function.function_name)

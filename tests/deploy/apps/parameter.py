@@ -20,7 +20,7 @@ image = ImageVerification(
     verifier=ImageVerifier(stack, "Verifier", timeout=cdk.Duration.seconds(int(seconds))) if seconds else None,
 )
 vpc = ec2.Vpc.from_vpc_attributes(
-    stack, "Vpc", vpc_id="vpc-1", availability_zones=["us-east-1a"], public_subnet_ids=["subnet-1"]
+    stack, "Vpc", vpc_id="vpc-00000001", availability_zones=["us-east-1a"], public_subnet_ids=["subnet-00000001"]
 )
 task = ecs.FargateTaskDefinition(stack, "Task")
 task.add_container("app", image=image.container_image())
@@ -30,7 +30,7 @@ service = ecs.FargateService(
     cluster=ecs.Cluster(stack, "Cluster", vpc=vpc),
     task_definition=task,
     assign_public_ip=True,
-    security_groups=[ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-1")],
+    security_groups=[ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-00000001")],
 )
 if app.node.try_get_context("fail"):
     # Nobody signals to it, so it fails after its second.

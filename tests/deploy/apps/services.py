@@ -15,10 +15,10 @@ app = cdk.App()
 stack = cdk.Stack(app, app.node.get_context("stack"))
 repository = ecr.Repository.from_repository_name(stack, "Repository", app.node.get_context("repository"))
 vpc = ec2.Vpc.from_vpc_attributes(
-    stack, "Vpc", vpc_id="vpc-1", availability_zones=["us-east-1a"], public_subnet_ids=["subnet-1"]
+    stack, "Vpc", vpc_id="vpc-00000001", availability_zones=["us-east-1a"], public_subnet_ids=["subnet-00000001"]
 )
 cluster = ecs.Cluster(stack, "Cluster", vpc=vpc)
-group = ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-1")
+group = ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-00000001")
 
 for name, tag in json.loads(app.node.get_context("images")).items():
     image = ImageVerification(stack, name, repository=repository, tag=tag)

@@ -21,7 +21,7 @@ image = ImageVerification(
 
 stack = cdk.Stack(app, name)
 vpc = ec2.Vpc.from_vpc_attributes(
-    stack, "Vpc", vpc_id="vpc-1", availability_zones=["us-east-1a"], public_subnet_ids=["subnet-1"]
+    stack, "Vpc", vpc_id="vpc-00000001", availability_zones=["us-east-1a"], public_subnet_ids=["subnet-00000001"]
 )
 task = ecs.FargateTaskDefinition(stack, "Task")
 task.add_container("app", image=image.container_image())
@@ -31,6 +31,6 @@ ecs.FargateService(
     cluster=ecs.Cluster(stack, "Cluster", vpc=vpc),
     task_definition=task,
     assign_public_ip=True,
-    security_groups=[ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-1")],
+    security_groups=[ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-00000001")],
 )
 app.synth()
