@@ -71,7 +71,8 @@ def said(assembly: CloudAssembly, level: str, stack: str = "Demo") -> list[str]:
     which one wins depends on the installer, so that jsii may not know the type of a message.
     """
     folder = Path(assembly.directory)
-    artifact = json.loads((folder / "manifest.json").read_text())["artifacts"][stack]
+    artifacts = json.loads((folder / "manifest.json").read_text())["artifacts"]
+    artifact = artifacts[assembly.get_stack_by_name(stack).id]
     more = artifact.get("additionalMetadataFile")
     metadata = {**artifact.get("metadata", {}), **(json.loads((folder / more).read_text()) if more else {})}
     texts = [

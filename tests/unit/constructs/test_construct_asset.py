@@ -61,7 +61,8 @@ def test_it_is_a_docker_image_asset(docker_folder: str) -> None:
 def test_it_takes_every_keyword_of_docker_image_asset() -> None:
     theirs = set(inspect.signature(ecr_assets.DockerImageAsset.__init__).parameters)
     ours = set(inspect.signature(SafeDockerImageAsset.__init__).parameters)
-    assert ours - theirs - NEWER == {"runs_on", "min_size", "max_size", "pin", "gate", "verifier"}
+    policy = {"runs_on", "min_size", "max_size", "verify_layers", "acknowledge"}
+    assert ours - theirs - NEWER == {*policy, "pin", "gate", "verifier"}
     assert theirs <= ours
 
 
