@@ -93,7 +93,12 @@ CATALOG: Final[Mapping[str, Entry]] = {
     "manifest-missing": Entry(
         "The index names a manifest that the repository does not hold.",
         Stage.PULL,
-        {"containerd": _NOT_FETCHED, "dockerd": "manifest unknown"},
+        {
+            "containerd": "failed to copy: httpReadSeeker: failed open: content at …/manifests/{digest} not found: "
+            "not found",
+            "containerd, other type": _NOT_FETCHED,
+            "dockerd": "manifest unknown",
+        },
     ),
     "manifest-unreadable": Entry(
         "The index or the manifest is not a document that engines can read.",
@@ -277,7 +282,12 @@ CATALOG: Final[Mapping[str, Entry]] = {
     "diff-ids-count": Entry(
         "The config names more or fewer layers than the manifest has.",
         Stage.PULL,
-        {"containerd": _COUNT, "dockerd": _ROOTFS},
+        {
+            "containerd": _COUNT,
+            "containerd, no layers": _UNPACK + "mismatched image rootfs and manifest layers",
+            "dockerd": _ROOTFS,
+            "dockerd, no layers": _ROOTFS,
+        },
     ),
     "diff-id-wrong": Entry(
         "The config's diff_id of a layer is not the digest of what the layer unpacks to.",
@@ -288,7 +298,11 @@ CATALOG: Final[Mapping[str, Entry]] = {
             "dockerd": _ROOTFS,
         },
     ),
-    "layer-descriptor-invalid": Entry("A layer has no valid digest.", Stage.PULL),
+    "layer-descriptor-invalid": Entry(
+        "A layer has no valid digest.",
+        Stage.PULL,
+        {"containerd": _NOT_FETCHED, "dockerd": 'could not validate layer digest "{digest}": {why}'},
+    ),
     "layer-missing": Entry(
         "The registry does not serve a layer.",
         Stage.PULL,

@@ -122,7 +122,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _syntax_error(e: json.JSONDecodeError) -> str:
-    rest = e.doc[e.pos :].lstrip(" \t\r\n")
+    # Go names the byte at which it stops.
+    rest = e.doc[e.pos :].lstrip(" \t\r\n").encode("utf-8", "replace").decode("latin-1")
     if not rest or e.msg.startswith("Unterminated"):
         return "unexpected end of JSON input"
     if e.msg.startswith("Extra data"):
@@ -157,7 +158,7 @@ def _kind(value: Any) -> str:
     if isinstance(value, int):
         return "number"
     if isinstance(value, _Number):
-        return f"number {value}"
+        return "number"
     if isinstance(value, str):
         return "string"
     return "object" if isinstance(value, _Object) else "array"
@@ -175,7 +176,8 @@ def _go_type(shape: Shape) -> str:
 
 def _mismatch(value: Any, shape: Shape, struct: str, path: str) -> GoJsonError:
     where = f"Go struct field {struct}.{path} of type" if path else "Go value of type"
-    return GoJsonError(f"json: cannot unmarshal {_kind(value)} into {where} {_go_type(shape)}")
+    exact = f" {value}" if isinstance(value, _Number) and isinstance(shape, Scalar) and type(shape.zero) is int else ""
+    return GoJsonError(f"json: cannot unmarshal {_kind(value)}{exact} into {where} {_go_type(shape)}")
 
 
 def _fold(name: str) -> str:

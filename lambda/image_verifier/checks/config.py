@@ -50,7 +50,10 @@ def is_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
             f"The bytes of the config {config.digest} have the digest {sha256(content)}.",
             expected=config.digest,
             found=sha256(content),
-            runtime_error=said(
+            # containerd looks at the size first.
+            runtime_error=size_error("config-size-mismatch", config, len(content), family)
+            if exact and family == "containerd" and len(content) != config.size
+            else said(
                 "config-digest-mismatch",
                 family,
                 name=f"config-{config.digest}",

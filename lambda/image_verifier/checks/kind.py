@@ -66,6 +66,16 @@ def is_an_image(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
         return
     if not image.layers and image.manifest.config.media_type in media_types.CONFIGS:
         config = image.config
+        if config and config.diff_ids:
+            yield Finding(
+                "diff-ids-count",
+                Severity.ERROR,
+                f"The manifest has no layers, the config has {len(config.diff_ids)} diff_ids.",
+                expected=f"{len(config.diff_ids)} layers",
+                found="no layers",
+                runtime_error=said("diff-ids-count", engine.family, "no layers"),
+            )
+            return
         program = (*config.entrypoint, *config.command, "")[0] if config else ""
         yield Finding(
             "no-layers",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from .. import media_types
 from ..catalog import said
@@ -13,6 +15,8 @@ from ..runtimes import Engine, Runtime
 from .kind import is_refused
 from .manifest import size_error
 
+_DIGEST: Final = re.compile(r"[a-z0-9]+([.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+", re.ASCII)
+_HEX_DIGITS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 
@@ -171,7 +175,8 @@ def agree_with_their_diff_ids(image: Image, runtime: Runtime, policy: Policy) ->
                         engine.family,
                         "compressed" if reads == "raw" and _is_compressed(image, layer) else "",
                         diff_id=diff_id,
-                        calculated=layer.digest if reads == "raw" else other,
+                        # containerd names the one that it expected, not the one that it calculated.
+                        calculated=diff_id,
                     ),
                     layer=layer.digest,
                 )
@@ -228,6 +233,13 @@ def are_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
                 f"A layer has the digest {layer.digest!r}.",
                 expected="a sha256 digest",
                 found=layer.digest,
+                runtime_error=said(
+                    "layer-descriptor-invalid",
+                    family,
+                    digest=layer.digest,
+                    media_type=layer.media_type,
+                    why=_digest_error(layer.digest),
+                ),
                 layer=layer.digest,
             )
         elif blob and not blob.available:
@@ -270,6 +282,16 @@ def are_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
                 found=url,
                 layer=layer.digest,
             )
+
+
+def _digest_error(digest: str) -> str:
+    """What Go's digest package says: https://github.com/opencontainers/go-digest/blob/master/digest.go, Validate"""
+    algorithm, _, value = digest.partition(":")
+    if not _DIGEST.fullmatch(digest):
+        return "invalid checksum digest format"
+    if algorithm not in _HEX_DIGITS:
+        return "unsupported digest algorithm"
+    return "invalid checksum digest " + ("length" if len(value) != _HEX_DIGITS[algorithm] else "format")
 
 
 def are_not_too_many(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:

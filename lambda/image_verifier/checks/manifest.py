@@ -25,16 +25,19 @@ def exists(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
             runtime_error=said("image-missing", runtime.engines[0].family, reference=image.reference),
         )
     if image.missing and not image.manifest:
-        digest = image.missing.digest
+        digest, media_type = image.missing.digest, image.missing.media_type
+        known = media_types.is_index(media_type) or media_types.is_manifest(media_type)
+        family = runtime.engines[0].family
         yield Finding(
             "manifest-missing",
             Severity.ERROR,
             f"The index names {digest} for {policy.platform}, and the repository does not hold it.",
             runtime_error=said(
                 "manifest-missing",
-                runtime.engines[0].family,
+                family,
+                "other type" if family == "containerd" and not known else "",
                 digest=digest,
-                media_type=image.missing.media_type,
+                media_type=media_type,
             ),
         )
 
