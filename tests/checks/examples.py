@@ -177,6 +177,11 @@ def _many_layers(draft: Draft) -> None:
     draft.layers.extend(draft.layers[1:] * 130)
 
 
+def _secret_script(draft: Draft) -> None:
+    _run(draft, Entrypoint=["/bin/script"], User="1000")
+    _change(draft, "bin/script", b"#!/bin/run\n", mode=0o711)
+
+
 def _huge(draft: Draft) -> None:
     size = str(1 << 40)
     sparse = {"GNU.sparse.size": size, "GNU.sparse.numblocks": "1", "GNU.sparse.map": f"{size},0"}
@@ -253,11 +258,13 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "parent-folder-missing": Example(lambda draft: _change(draft, "folder/file", b"x")),
     "entrypoint-missing": Example(partial(_run, Entrypoint=["/nowhere"])),
     "entrypoint-not-executable": Example(lambda draft: _change(draft, "bin/run", b"#!/bin/sh\n", mode=0o644)),
+    "entrypoint-unreadable": Example(_secret_script),
     "entrypoint-format-invalid": Example(lambda draft: _change(draft, "bin/run", b"echo hello\n")),
     "entrypoint-wrong-machine": Example(_program_of_another),
     "interpreter-missing": Example(lambda draft: _change(draft, "bin/run", b"#!/bin/bash\n")),
     "user-missing": Example(partial(_run, User="app")),
     "working-dir-invalid": Example(partial(_run, WorkingDir="/bin/run")),
+    "mount-point-invalid": Example(lambda draft: _entries(draft, entry("etc/hosts", type=tarfile.DIRTYPE))),
     "image-too-small": Example(policy={"min_size": 1024**2}),
     "image-too-large": Example(policy={"max_size": 1}),
     "image-too-large-for-runtime": Example(partial(_descriptor, size=11 * 1024**3)),
