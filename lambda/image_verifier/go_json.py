@@ -126,6 +126,10 @@ def _syntax_error(e: json.JSONDecodeError) -> str:
     rest = e.doc[e.pos :].lstrip(" \t\r\n").encode("utf-8", "replace").decode("latin-1")
     if not rest or e.msg.startswith("Unterminated"):
         return "unexpected end of JSON input"
+    if e.msg.startswith("Invalid control character"):
+        return f"invalid character {e.doc[e.pos]!r} in string literal"
+    if e.msg.startswith("Invalid \\escape"):
+        return f"invalid character {e.doc[e.pos + 1 : e.pos + 2]!r} in string escape code"
     if e.msg.startswith("Extra data"):
         return f"invalid character '{rest[0]}' after top-level value"
     if e.msg.startswith("Expecting property name"):

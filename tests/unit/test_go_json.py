@@ -55,6 +55,9 @@ def test_bytes_are_base64() -> None:
         ),
         (b"nothing", "invalid character 'o' in literal null (expecting 'u')"),
         (b'{"size": 1', "unexpected end of JSON input"),
+        (b'{"digest": "\x01"}', "invalid character '\\x01' in string literal"),
+        (b'{"digest": "\\x"}', "invalid character 'x' in string escape code"),
+        (b"\xef\xbb\xbf{}", "invalid character 'ï' looking for beginning of value"),
         (b"{} x", "invalid character 'x' after top-level value"),
     ],
 )
