@@ -23,6 +23,8 @@ from .sources import Source
 
 # More layers at once would need more memory than a small Lambda has.
 _MOST_AT_ONCE: Final = 8
+# One image's layers at a time: the bound on memory is the process's, not the image's.
+_ONE_AT_A_TIME: Final = threading.Lock()
 # How often the names in memory are counted.
 _COUNT_EVERY: Final = 1 << 12
 
@@ -160,8 +162,12 @@ def read_layers(image: Image, source: Source, engines: Sequence[Engine], limits:
             wanted.setdefault(layer.digest, (layer, set()))[1].update(ways)
     # The largest first, so that none of them is left for the end.
     order = sorted(wanted.values(), key=lambda layer_ways: -layer_ways[0].size)
-    workers = min(os.cpu_count() or 1, _MOST_AT_ONCE)
-    with ThreadPoolExecutor(workers, "layers") as pool, ThreadPoolExecutor(workers, "hashing") as hashing:
+    workers = min(_cores(), _MOST_AT_ONCE)
+    with (
+        _ONE_AT_A_TIME,
+        ThreadPoolExecutor(workers, "layers") as pool,
+        ThreadPoolExecutor(workers, "hashing") as hashing,
+    ):
         work = _Work(source, limits or Limits(), hashing)
         readers = {layer.digest: pool.submit(work.read, layer, ways) for layer, ways in order}
         try:
@@ -175,6 +181,13 @@ def read_layers(image: Image, source: Source, engines: Sequence[Engine], limits:
     layers = {digest: facts for digest, (facts, _) in results.items()}
     folders = {digest: made for digest, (_, made) in results.items()}
     return Contents(layers, _file_systems({_stack(image, engine, layers) for engine in engines}, folders))
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _file_systems(stacks: set[Stack], folders: Mapping[str, dict[str, Folder]]) -> Mapping[Stack, FileSystem]:

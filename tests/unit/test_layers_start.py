@@ -148,8 +148,17 @@ def test_an_interpreter_that_is_not_there_is_told_with_its_likely_reason() -> No
     assert _error(SHELL, file("run", b"#!/bin/bash\n"), Cmd=["/run"]) == "exec /run: no such file or directory"
 
 
-def test_interpreters_that_go_in_a_circle_do_not_hang() -> None:
-    assert _found(file("run", b"#!/run\n"), Cmd=["/run"]) == []
+def test_interpreters_that_go_in_a_circle_are_told() -> None:
+    assert "too many levels of symbolic links" in _error(file("run", b"#!/run\n"), Cmd=["/run"])
+
+
+def test_the_kernel_follows_five_interpreters() -> None:
+    def chain(length: int) -> list[str]:
+        scripts = b"".join(file(f"s{i}", b"#!/s%d\n" % (i + 1)) for i in range(length))
+        return _found(scripts, file(f"s{length}", elf()), Cmd=["/s0"])
+
+    assert chain(5) == []
+    assert chain(6) == ["interpreter-missing"]
 
 
 def test_a_user_who_is_not_in_the_image_is_missing() -> None:

@@ -19,8 +19,8 @@ from ..runtimes import Engine, Runtime
 from .contents import engines
 
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# The kernel follows this many interpreters of interpreters, fs/exec.c.
-_MAX_INTERPRETERS: Final = 5
+# The kernel executes a command and at most five interpreters of interpreters, fs/exec.c, exec_binprm.
+_MAX_PROGRAMS: Final = 6
 _MAX_ID: Final = (1 << 31) - 1
 
 _NO_SUCH: Final = "no such file or directory"
@@ -160,7 +160,7 @@ def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator
     """Follow the interpreters from what is executed to what the machine runs."""
     first, name = text(path), text(path)
     machines = {platform.architecture for platform in policy.platform.accepts()}
-    for _ in range(_MAX_INTERPRETERS):
+    for _ in range(_MAX_PROGRAMS):
         program = file.program
         if program is None or program.kind == "unknown":
             return
@@ -210,6 +210,14 @@ def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator
             yield missing
             return
         path, file, name = program.interpreter, found, text(program.interpreter)
+    yield Finding(
+        "interpreter-missing",
+        Severity.ERROR,
+        f"The image's command {first} cannot be executed: its interpreters are scripts of each other.",
+        runtime_error=said(
+            "interpreter-missing", start.engine.family, program=first, error="too many levels of symbolic links"
+        ),
+    )
 
 
 def _missing_interpreter(engine: Engine, first: str, name: str, program: Program, error: str) -> Finding:
