@@ -45,7 +45,7 @@ SKIPPABLE = b"\x5a\x2a\x4d\x18" + struct.pack("<I", 12) + b"skipped over"
 @pytest.mark.parametrize(
     "blob",
     [
-        gzip.compress(TAR),
+        gzip.compress(TAR, mtime=0),
         _member(TAR[:700]) + _member(b"") + _member(TAR[700:]),
         b"".join(_member(TAR[i : i + 3]) for i in range(0, len(TAR), 3)),
         _member(TAR, flags=4 | 8 | 16, extra=b"\x04\0abcd" + b"name\0" + b"comment\0"),
@@ -64,12 +64,12 @@ def test_what_every_engine_decodes_passes(blob: bytes, runtime: str) -> None:
 @pytest.mark.parametrize(
     ("blob", "words"),
     [
-        (gzip.compress(LONG) + b"rubbish", "unexpected EOF"),
-        (gzip.compress(LONG) + b"more rubbish than a header has", "gzip: invalid header"),
-        (gzip.compress(LONG) + bytes(512), "gzip: invalid header"),
-        (gzip.compress(LONG)[:-4], "unexpected EOF"),
-        (gzip.compress(LONG)[:-8], "unexpected EOF"),
-        (gzip.compress(LONG)[:-9], "unexpected EOF"),
+        (gzip.compress(LONG, mtime=0) + b"rubbish", "unexpected EOF"),
+        (gzip.compress(LONG, mtime=0) + b"more rubbish than a header has", "gzip: invalid header"),
+        (gzip.compress(LONG, mtime=0) + bytes(512), "gzip: invalid header"),
+        (gzip.compress(LONG, mtime=0)[:-4], "unexpected EOF"),
+        (gzip.compress(LONG, mtime=0)[:-8], "unexpected EOF"),
+        (gzip.compress(LONG, mtime=0)[:-9], "unexpected EOF"),
         (_member(LONG, trailer=struct.pack("<II", zlib.crc32(LONG), 1)), "gzip: invalid checksum"),
         (_member(LONG, trailer=struct.pack("<II", 1, len(LONG))), "gzip: invalid checksum"),
         (_frame(LONG) + b"xy", "unexpected EOF"),
@@ -91,9 +91,9 @@ def test_what_follows_the_tar_matters_to_containerd_and_not_to_dockerd(blob: byt
 @pytest.mark.parametrize(
     ("blob", "words"),
     [
-        (gzip.compress(TAR)[:40], "unexpected EOF"),
-        (gzip.compress(TAR)[:10], "unexpected EOF"),
-        (gzip.compress(TAR)[:5], "unexpected EOF"),
+        (gzip.compress(TAR, mtime=0)[:40], "unexpected EOF"),
+        (gzip.compress(TAR, mtime=0)[:10], "unexpected EOF"),
+        (gzip.compress(TAR, mtime=0)[:5], "unexpected EOF"),
         (b"\x1f\x8b", "unexpected EOF"),
         (_member(TAR, flags=2, extra=b"\0\0"), "gzip: invalid header"),
         (_member(TAR, flags=8, extra=b"x" * 600 + b"\0"), "gzip: invalid header"),
@@ -125,13 +125,13 @@ def test_only_dockerd_reads_bzip2_and_xz(compress: Any) -> None:
 
 
 def test_compressed_bytes_under_the_type_of_a_plain_tar_are_no_tar_to_containerd_alone() -> None:
-    source = _image(gzip.compress(TAR), types=[media_types.OCI_LAYER])
+    source = _image(gzip.compress(TAR, mtime=0), types=[media_types.OCI_LAYER])
     assert "tar-invalid" in found(source)
     assert found(source, "ecs-ec2") == []
 
 
 def test_an_empty_blob_is_an_empty_layer_to_dockerd() -> None:
-    source = InMemory([gzip.compress(TAR), b""], [sha256(TAR), sha256(b"")])
+    source = InMemory([gzip.compress(TAR, mtime=0), b""], [sha256(TAR), sha256(b"")])
     assert found(source, "ecs-ec2") == []
     assert found(source) == ["layer-size-zero"]
 
@@ -198,7 +198,7 @@ def test_a_wrong_size_is_found_where_the_registry_told_none() -> None:
 
 def test_a_wrong_diff_id_is_told_with_the_one_that_was_expected() -> None:
     expected = sha256(b"something else")
-    source = InMemory([gzip.compress(TAR)], [expected])
+    source = InMemory([gzip.compress(TAR, mtime=0)], [expected])
     (error,) = report(source).errors
     assert error.id == "diff-id-wrong"
     assert (error.expected, error.found) == (expected, sha256(TAR))
@@ -216,4 +216,4 @@ def test_the_standard_librarys_decoder_finds_the_same(monkeypatch: pytest.Monkey
     monkeypatch.setattr(decompressors, "EXACT", True)
     monkeypatch.setattr(decompressors, "crc32", zlib.crc32)
     assert found(_image(_member(TAR[:700]) + _member(TAR[700:]))) == []
-    assert found(_image(gzip.compress(LONG) + bytes(512), LONG)) == ["layer-corrupt"]
+    assert found(_image(gzip.compress(LONG, mtime=0) + bytes(512), LONG)) == ["layer-corrupt"]
