@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
@@ -133,6 +134,7 @@ def test_a_synth_of_another_process_before_an_import_left_anything_is_the_same(
 ) -> None:
     """From sources in another folder, without `__pycache__`; this process has imported them where they are."""
     shutil.copytree(SOURCES, tmp_path / SOURCES.name, ignore=shutil.ignore_patterns("__pycache__"))
+    compileall.compile_dir(SOURCES, quiet=1)
     assert list(SOURCES.rglob("*.pyc"))
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
