@@ -18,6 +18,8 @@ from typing import Final
 
 from image_verifier import media_types
 
+from tests.unit.blobs import elf
+
 LAYERS: Final = 8
 BYTES: Final = 800_000_000
 ENTRIES: Final = 20_000
@@ -38,6 +40,11 @@ def layout(folder: Path) -> Path:
     return made
 
 
+def architecture() -> str:
+    """This machine's, as images name it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+
+
 def _tars() -> Iterator[bytes]:
     """The layers as tars, of about the same size each."""
     files = _files()
@@ -46,7 +53,7 @@ def _tars() -> Iterator[bytes]:
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
             folders: set[str] = set()
             if not number:
-                _add(tar, folders, _PROGRAM, b"#!/" + _PROGRAM.encode() + b"\n", 0o755)
+                _add(tar, folders, _PROGRAM, elf({"amd64": 62, "arm64": 183}[architecture()]), 0o755)
             entries = 0
             while buffer.tell() < BYTES // LAYERS or entries < ENTRIES // LAYERS:
                 name, path = next(files)
@@ -98,10 +105,9 @@ def _blob(folder: Path, content: bytes) -> str:
 
 
 def _index(folder: Path, layers: Sequence[tuple[str, int, str]]) -> None:
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     config = json.dumps(
         {
-            "architecture": machine,
+            "architecture": architecture(),
             "os": "linux",
             "config": {"Cmd": ["/" + _PROGRAM]},
             "rootfs": {"type": "layers", "diff_ids": [diff_id for _, _, diff_id in layers]},

@@ -57,7 +57,7 @@ def main() -> None:
         "crane validate --fast": crane,
         "skopeo inspect": _skopeo(debian.unpacked(*_SKOPEO)),
     }
-    with tempfile.TemporaryDirectory() as folder, _registry(programs, Path(folder)) as host, _slow(host) as far:
+    with tempfile.TemporaryDirectory() as folder, registry(programs, Path(folder)) as host, _slow(host) as far:
         for layers in LAYERS:
             layout = Layout(Path(folder) / f"image{layers}")
             layout.path.mkdir()
@@ -129,7 +129,7 @@ def _skopeo(tree: Path) -> Tool:
 
 
 @contextlib.contextmanager
-def _registry(programs: Path, folder: Path) -> Iterator[str]:
+def registry(programs: Path, folder: Path) -> Iterator[str]:
     """Debian's docker-registry on a port of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

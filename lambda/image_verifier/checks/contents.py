@@ -50,8 +50,9 @@ def _diff_id(image: Image, engine: Engine, i: int) -> str:
     return diff_ids[i] if len(diff_ids) == len(counted(image, engine)) else ""
 
 
-def _unpack_error(finding_id: str, image: Image, engine: Engine, i: int, error: str) -> str:
-    variant = "first" if engine.family == "containerd" and i == 0 else ""
+def _unpack_error(finding_id: str, image: Image, engine: Engine, i: int, error: str, *, in_tar: bool = True) -> str:
+    # What comes behind the tar, containerd reads when it has unmounted the first layer again.
+    variant = "first" if engine.family == "containerd" and i == 0 and in_tar else ""
     return error and said(finding_id, engine.family, variant, diff_id=_diff_id(image, engine, i), error=error)
 
 
@@ -119,7 +120,7 @@ def can_be_unpacked(image: Image, runtime: Runtime, policy: Policy) -> Iterator[
                     Severity.ERROR,
                     f"The layer {layer.digest} {why}.",
                     found=error,
-                    runtime_error=_unpack_error(finding_id, image, engine, i, error),
+                    runtime_error=_unpack_error(finding_id, image, engine, i, error, in_tar=not reading.whole),
                     layer=layer.digest,
                 )
             for trouble in reading.troubles_for(engine, first=i == 0):

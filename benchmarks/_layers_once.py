@@ -1,0 +1,48 @@
+"""Read an image's layers once, in a process of its own: `_layers_once.py LAYOUT PLATFORM CORES`.
+
+It needs nothing but `image_verifier`, so that the Lambda's Python can run it. Prints as JSON the seconds, the bytes
+unpacked, and the most memory that the process took, in bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+from image_verifier.image import Platform
+from image_verifier.layers import read_layers
+from image_verifier.policy import Policy
+from image_verifier.runtimes import RUNTIMES
+from image_verifier.sources.oci_layout import OciLayout
+from image_verifier.verify import load
+
+
+def main() -> None:
+    """Read them and print."""
+    layout, platform, cores = sys.argv[1:]
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
+    source = OciLayout(Path(layout))
+    image = load(source, Policy(("fargate",), Platform.parse(platform)))
+    began = time.perf_counter()
+    contents = read_layers(image, source, RUNTIMES["fargate"].engines)
+    seconds = time.perf_counter() - began
+    readings = [r for facts in contents.layers.values() if facts for r in facts.readings.values()]
+    assert all(reading.whole and not reading.error for reading in readings)
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "unpacked": sum(reading.unpacked for reading in readings),
+                "entries": sum(reading.entries for reading in readings),
+                "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

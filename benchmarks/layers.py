@@ -1,0 +1,170 @@
+"""Reading every layer: beside the floor of what it must do, and beside `crane validate --remote`.
+
+The floor is the same bytes through the fastest inflate that is installed and SHA-256, of the blobs and of what they
+unpack to, on all cores and from memory. The walk of the tars is measured by itself, too. The last table is the
+Lambda's own configuration: Python 3.14 with its standard library alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import image_verifier
+from image_verifier import decompressors, streams, tar
+from image_verifier.file_system import Layer
+
+from benchmarks.image import architecture, layout
+from benchmarks.registry import registry
+from local_aws import debian
+from local_aws.toolchain import LOCAL
+
+RUNS: Final = 5
+_STEP: Final = 1 << 20
+_PEERS: Final = ("sid", ("crane", "docker-registry"))
+_PYTHON: Final = (
+    "sid",
+    (
+        "python3.14", "python3.14-minimal", "libpython3.14-minimal", "libpython3.14-stdlib", "libc6", "libzstd1",
+        "libssl3t64", "libexpat1", "zlib1g", "libffi8", "libbz2-1.0", "liblzma5",
+    ),
+)  # fmt: skip
+_COMMAND: Final = Path(sys.executable).with_name("safe-image")
+_ONCE: Final = Path(__file__).with_name("_layers_once.py")
+_CORES: Final = len(os.sched_getaffinity(0))
+
+
+def main() -> None:
+    """Print the tables."""
+    image = layout(LOCAL / "bench")
+    blobs = _blobs(image)
+    facts = _once([sys.executable], image, _CORES)
+    print(
+        f"{len(blobs)} layers, {sum(map(len, blobs)) / 1e6:.0f} MB, unpacked {facts['unpacked'] / 1e6:.0f} MB in "
+        f"{facts['entries']} entries; {_CORES} cores, median of {RUNS} runs side by side"
+    )
+    _beside_the_floor(image, blobs)
+    _beside_crane(image)
+    _as_the_lambda(image, facts["unpacked"])
+
+
+def _beside_the_floor(image: Path, blobs: Sequence[bytes]) -> None:
+    memory: list[int] = []
+
+    def ours() -> float:
+        once = _once([sys.executable], image, _CORES)
+        memory.append(once["memory"])
+        return float(once["seconds"])
+
+    medians = _interleaved({"floor": lambda: _timed(lambda: _floor(blobs)), "ours": ours, "walk": lambda: _walk(blobs)})
+    floor, most = medians["floor"], max(memory) / 1e6
+    print(f"  floor                      {floor:6.2f} s")
+    print(f"  reading the layers         {medians['ours']:6.2f} s   {medians['ours'] / floor:.2f} times the floor")
+    print(f"  the walk of the tars alone {medians['walk']:6.2f} s   on one core, which is in the line above")
+    print(f"  most memory                {most:6.0f} MB")
+
+
+def _beside_crane(image: Path) -> None:
+    programs = debian.unpacked(*_PEERS) / "usr/bin"
+    with tempfile.TemporaryDirectory() as folder, registry(programs, Path(folder)) as host:
+        name = f"{host}/bench:layers"
+        subprocess.run([str(programs / "crane"), "push", str(image), name], check=True, capture_output=True)
+        platform = f"linux/{architecture()}"
+        commands = {
+            "safe-image check --layers": [str(_COMMAND), "check", "--layers", "--platform", platform, name],
+            "crane validate --remote": [str(programs / "crane"), "validate", "--remote", name],
+        }
+        medians = _interleaved({title: _command(command) for title, command in commands.items()})
+    ours = medians["safe-image check --layers"]
+    for title, seconds in medians.items():
+        print(f"  {title:26} {seconds:6.2f} s   {seconds / ours:.1f} times ours")
+
+
+def _as_the_lambda(image: Path, unpacked: int) -> None:
+    tree = debian.unpacked(*_PYTHON)
+    (loader,) = tree.glob("usr/lib*/ld-linux-*.so.*")
+    (libraries,) = tree.glob("usr/lib/*-linux-gnu")
+    python = [str(loader), "--library-path", str(libraries), str(tree / "usr/bin/python3.14")]
+    runs = {f"{cores}": lambda cores=cores: _once(python, image, cores)["seconds"] for cores in sorted({1, _CORES})}
+    for cores, seconds in _interleaved(runs).items():
+        speed = unpacked / seconds / 1e6
+        print(f"  Python 3.14, standard library, cores: {cores}   {seconds:6.2f} s   {speed:.0f} MB/s unpacked")
+
+
+def _blobs(image: Path) -> list[bytes]:
+    def read(descriptor: Mapping[str, Any]) -> bytes:
+        return image.joinpath("blobs", *descriptor["digest"].split(":")).read_bytes()
+
+    manifest = json.loads(read(json.loads((image / "index.json").read_text())["manifests"][0]))
+    return sorted(map(read, manifest["layers"]), key=len, reverse=True)
+
+
+def _once(python: Sequence[str], image: Path, cores: int) -> dict[str, Any]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(image_verifier.__file__).parent.parent)}
+    command = [*python, str(_ONCE), str(image), f"linux/{architecture()}", str(cores)]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
+
+
+def _floor(blobs: Sequence[bytes]) -> None:
+    with ThreadPoolExecutor(_CORES) as pool:
+        list(pool.map(_inflate_and_hash, blobs))
+
+
+def _inflate_and_hash(blob: bytes) -> None:
+    inflater = decompressors.inflater(exact=decompressors.EXACT)
+    compressed, unpacked = hashlib.sha256(), hashlib.sha256()
+    # The header that the image's maker writes has ten bytes.
+    for at in range(10, len(blob), _STEP):
+        piece = blob[at : at + _STEP]
+        compressed.update(piece)
+        while piece:
+            unpacked.update(inflater.decompress(piece, _STEP))
+            piece = inflater.unconsumed_tail
+
+
+def _walk(blobs: Sequence[bytes]) -> float:
+    seconds = 0.0
+    for blob in blobs:
+        pieces = list(streams.unpacked(streams.Source([blob]), "gzip"))
+        seconds += _timed(lambda pieces=pieces: _walk_one(pieces))
+    return seconds
+
+
+def _walk_one(pieces: Sequence[bytes]) -> None:
+    stream, layer = tar.Stream(pieces), Layer()
+    for entry in tar.entries(stream):
+        layer.add(entry, stream)
+
+
+def _command(command: Sequence[str]) -> Callable[[], float]:
+    return lambda: _timed(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True))
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _interleaved(runs: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(RUNS):
+        for name, run in runs.items():
+            seconds[name].append(run())
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+if __name__ == "__main__":
+    main()
