@@ -75,6 +75,15 @@ def test_docker_zstd_layers_fail_on_fargate_with_the_numbers_that_users_saw(layo
     assert judged(layout, top, "ecs-ec2").verdict == "pass"
 
 
+def test_an_image_of_docker_zstd_layers_alone_is_told_of_its_layers_and_not_that_it_is_no_image(layout: Layout) -> None:
+    top = layout.image(layer_types=(media_types.DOCKER_LAYER_ZSTD,) * 2, schema_2=True)
+    (finding,) = judged(layout, top).errors
+    assert finding.id == "layer-type-unsupported"
+    assert f"all are {media_types.DOCKER_LAYER_ZSTD}." in finding.message
+    assert "no processor for media-type" in finding.runtime_error
+    assert finding.remedy != judged(layout, layout.attestation()).errors[0].remedy
+
+
 def test_zstd_layers_of_an_oci_image_pass_on_fargate_and_are_a_warning_for_lambda(layout: Layout) -> None:
     top = layout.image(layer_types=(GZIP, media_types.OCI_LAYER + "+zstd"))
     assert judged(layout, top).findings == ()

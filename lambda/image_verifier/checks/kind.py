@@ -84,7 +84,20 @@ def is_an_image(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
             runtime_error=said("no-layers", engine.family, program=program),
         )
         return
-    yield _not_an_image(image, _engine_error(image, engine, runtime))
+    error = _engine_error(image, engine, runtime)
+    types = {layer.media_type for layer in image.layers}
+    if media_types.DOCKER_LAYER_ZSTD in types and image.manifest.config.media_type in media_types.CONFIGS:
+        # An image it is, all of whose layers are younger than the engine, as a base of zstd layers alone gives.
+        yield Finding(
+            "layer-type-unsupported",
+            Severity.ERROR,
+            f"No layer has a type that {runtime.title} unpacks: all are {' or '.join(sorted(types))}.",
+            expected="layers typed as OCI gzip or zstd, or as Docker gzip",
+            found=media_types.DOCKER_LAYER_ZSTD,
+            runtime_error=error,
+        )
+        return
+    yield _not_an_image(image, error)
 
 
 def is_refused(image: Image, engine: Engine) -> bool:
