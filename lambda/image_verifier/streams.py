@@ -262,49 +262,58 @@ def _zstd_frame(source: Source) -> Iterator[bytes]:
     with _WIDE if window > _ZSTD_WINDOW_WIDE else nullcontext():
         decoder = decompressors.zstd_decoder()
         decoder.decompress(_ZSTD_MAGIC + descriptor + window_descriptor + dictionary + content_size)
-        yield from _zstd_blocks(source, decoder, declared)
-        if flags & 0x04:
-            try:
-                decoder.decompress(source.exactly(4))
-            except decompressors.ZstdError:
-                raise Broken("CRC check failed") from None
+        yield from _joined(_zstd_blocks(source, decoder, declared, checked=bool(flags & 0x04)))
 
 
-def _zstd_blocks(source: Source, decoder: decompressors.ZstdDecoder, declared: int | None) -> Iterator[bytes]:
-    size, last = 0, False
-    pending: list[bytes] = []
-    pending_size = 0
-    error = ""
-    while not last and not error:
+def _zstd_blocks(
+    source: Source, decoder: decompressors.ZstdDecoder, declared: int | None, *, checked: bool
+) -> Iterator[bytes]:
+    """A frame's blocks, one at a time, and at their end the checksum where there is one."""
+    size, last, checksum = 0, False, b""
+    while not last:
+        header = source.exactly(3)
+        fields = int.from_bytes(header, "little")
+        last, kind, length = bool(fields & 1), fields >> 1 & 3, fields >> 3
+        if kind == 3:
+            raise Broken("invalid input: reserved block type encountered")
         try:
-            header = source.exactly(3)
-            fields = int.from_bytes(header, "little")
-            last, kind, length = bool(fields & 1), fields >> 1 & 3, fields >> 3
-            if kind == 3:
-                raise Broken("invalid input: reserved block type encountered")
             data = decoder.decompress(header + source.exactly(1 if kind == 1 else length))
-        except Broken as e:
-            error = str(e)
-            break
         except decompressors.ZstdError:
             # klauspost has many words for what can be wrong in a block; which one, its own decoder knows.
-            error = "corrupt block"
-            break
+            raise Broken("corrupt block") from None
         size += len(data)
         if declared is not None and size > declared:
-            error = "frame size exceeded"
-        # A block has at most 128 KiB; larger pieces are handled faster.
-        pending.append(data)
-        pending_size += len(data)
-        if pending_size >= _STEP:
+            raise Broken("frame size exceeded")
+        if last and checked:
+            # klauspost reads it before it gives the last block, and compares it afterwards.
+            checksum = source.exactly(4)
+        yield data
+    if declared is not None and size != declared:
+        raise Broken("frame size does not match size on stream")
+    try:
+        if checked:
+            decoder.decompress(checksum)
+    except decompressors.ZstdError:
+        raise Broken("CRC check failed") from None
+
+
+def _joined(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same in larger pieces, which are handled faster: a block has at most 128 KiB."""
+    pending: list[bytes] = []
+    size = 0
+    try:
+        for block in blocks:
+            pending.append(block)
+            size += len(block)
+            if size >= _STEP:
+                piece, pending, size = b"".join(pending), [], 0
+                yield piece
+    except Broken:
+        if size:
             yield b"".join(pending)
-            pending, pending_size = [], 0
-    if pending_size:
+        raise
+    if size:
         yield b"".join(pending)
-    if not error and declared is not None and size != declared:
-        error = "frame size does not match size on stream"
-    if error:
-        raise Broken(error)
 
 
 def _bunzip2(source: Source) -> Iterator[bytes]:
