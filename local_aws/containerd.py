@@ -138,7 +138,7 @@ class Containerd:
     @contextlib.contextmanager
     def run(self, reference: str, env: Mapping[str, str] | None = None) -> Iterator[Container]:
         """Run a pulled image in the host's network, with `env` added to its own. Raises `StartError`."""
-        name = f"{self._address.parent.name}-{secrets.token_hex(4)}"
+        name = secrets.token_hex(8)  # a temporary folder's name can have a "_" at its end, which containerd refuses
         settings = [f"--env={key}={value}" for key, value in (env or {}).items()]
         cgroup = f"--cgroup=/{self._address.parent.name}/{name}"
         # Not through ctr's fifos, which would lie in /run/containerd on the other side of the mount namespace.
