@@ -6,7 +6,8 @@ ends), the answer leaves before the Lambda's time is over. The steps:
 
 1. A Delete is answered at once: there is nothing to delete, and a Delete must always succeed.
 2. The properties are parsed.
-3. An Update on the way back of a rollback is answered from memory, without judging again.
+3. An Update on the way back of a rollback is answered from memory, without judging again. Where it cannot be told
+   which way the stack goes, the image is judged: a good one is right both ways.
 4. The image is verified.
 5. The answer is sent, and with it the physical ID remembers what was verified.
 """
@@ -39,6 +40,8 @@ _MAX_ANSWER_BYTES: Final = 4096
 _SENDING: Final = 8.0
 # How long a role that has just been made may still be denied, in seconds: aws-cdk#37675, #37939.
 _PROPAGATION: Final = 60.0
+# The part of the time in which it must be told which way the stack goes.
+_ASKING: Final = 0.3
 _QUERY: Final = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+")
 
 
@@ -141,9 +144,17 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer
     patience = Patience.of(seconds - 2, denied_seconds=_PROPAGATION)
     history = _history(event.get("PhysicalResourceId", ""))
     try:
-        if event["RequestType"] == "Update" and _is_rolling_back(event["StackId"], patience):
-            return _restored(properties, history)
+        unasked = None
+        if event["RequestType"] == "Update":
+            try:
+                if _is_rolling_back(event["StackId"], patience.part(_ASKING)):
+                    return _restored(properties, history)
+            except Fault as fault:
+                unasked = fault
         report = _verify(properties, patience)
+        # What was verified before and is bad now is what a rollback goes back to, and could be let pass in one.
+        if unasked and report.verdict == "fail" and _remembered(properties, history):
+            raise unasked
     except Fault as fault:
         doubt = reason.doubt(fault, properties, _log_place(context))
         _log(doubt, {"verdict": "unknown", "reference": properties.names.reference, "fault": fault.message})
@@ -201,7 +212,7 @@ def _attributes(properties: Properties, record: Record, warnings: str) -> Mappin
 
 def _restored(properties: Properties, history: Sequence[Record]) -> Answer:
     """The answer on the way back of a rollback, which must not fail, also when the image is gone meanwhile."""
-    record = next((r for r in history if r.fingerprint == properties.fingerprint), None)
+    record = _remembered(properties, history)
     if record is None:
         record = Record(properties.fingerprint, properties.digest, 0, "", 0)
         if not properties.digest:
@@ -209,6 +220,10 @@ def _restored(properties: Properties, history: Sequence[Record]) -> Answer:
     _log(Reason(f"Rolling back to {properties.uri(record.digest)}, which was verified before: not judged again."))
     others = [r for r in history if r != record]
     return Answer("SUCCESS", physical_id=_remember([record, *others]), data=_attributes(properties, record, ""))
+
+
+def _remembered(properties: Properties, history: Sequence[Record]) -> Record | None:
+    return next((r for r in history if r.fingerprint == properties.fingerprint), None)
 
 
 def _is_rolling_back(stack_id: str, patience: Patience) -> bool:

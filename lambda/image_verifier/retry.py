@@ -32,6 +32,14 @@ class Patience:
         now = time.monotonic()
         return cls(now + seconds, now + min(seconds, denied_seconds))
 
+    def part(self, share: float) -> Patience:
+        """Patience for the first of several steps.
+
+        :param share: the part of the time that is left, from 0 to 1, that it may take.
+        """
+        ends_at = time.monotonic() + share * self.seconds_left
+        return Patience(ends_at, min(ends_at, self.denied_until))
+
     @property
     def seconds_left(self) -> float:
         """The time that is left; never below zero."""

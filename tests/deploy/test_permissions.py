@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.conftest import NewImages, NewJourney
+from tests.deploy.images import Images
 from tests.deploy.journey import Journey, Step
 
 _ECR = (
@@ -24,13 +25,13 @@ _LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
 @pytest.fixture(scope="module")
-def assembly(new_images: NewImages, new_journey: NewJourney) -> tuple[Journey, Path]:
-    """The app with a tag from a parameter, synthesized."""
+def assembly(new_images: NewImages, new_journey: NewJourney) -> tuple[Journey, Path, Images]:
+    """The app with a tag from a parameter, synthesized, and the images A and B."""
     images, journey = new_images(), new_journey("parameter")
     images.good("a")
     images.good("b")
     # So little that a denial is soon reported.
-    return journey, journey.synth("out", repository=images.name, timeout=20)
+    return journey, journey.synth("out", repository=images.name, timeout=40), images
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,8 @@ def without_one(new_images: NewImages, new_journey: NewJourney) -> Mapping[str, 
     return {action: journey.beside(stack).look() for action, stack in stacks.items()}
 
 
-def test_the_role_has_these_actions_and_no_others(assembly: tuple[Journey, Path]) -> None:
-    journey, out = assembly
+def test_the_role_has_these_actions_and_no_others(assembly: tuple[Journey, Path, Images]) -> None:
+    journey, out, _ = assembly
     template = _read(out / f"{journey.stack}.template.json")
     verifiers = [statement for name, statement in _statements(template) if "Verifier" in name or "Safe" in name]
     actions = [action for statement in verifiers for action in _actions(statement)]
@@ -71,12 +72,18 @@ def test_without_any_one_of_its_actions_on_ecr_the_deploy_fails_and_names_it(
     assert "nothing is known about it" in reason
 
 
-def test_without_asking_for_the_stacks_status_an_update_fails_and_names_it(assembly: tuple[Journey, Path]) -> None:
-    journey, out = assembly
+def test_without_asking_for_the_stacks_status_an_image_that_is_gone_again_is_a_doubt_that_names_it(
+    assembly: tuple[Journey, Path, Images],
+) -> None:
+    journey, out, images = assembly
     _take_away(out / f"{journey.stack}.template.json", _STATUS)
     journey.deploy("--parameters=Tag=a", app="out")
-    step = journey.refused("--parameters=Tag=b", app="out")
+    # A good image is right whichever way the stack goes.
+    journey.deploy("--parameters=Tag=b", app="out")
+    images.delete("a")
+    step = journey.refused("--parameters=Tag=a", app="out")
     assert f"Allow {_STATUS} on arn:" in " ".join(step.output.split())
+    assert step.status == "UPDATE_ROLLBACK_COMPLETE"
 
 
 def _take_away(template: Path, action: str) -> None:

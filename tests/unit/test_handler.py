@@ -302,6 +302,45 @@ def test_the_way_back_answers_as_before_without_judging_again(
     assert len(stack.answer["PhysicalResourceId"].encode()) <= 1024
 
 
+@pytest.fixture
+def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers which way the stack goes."""
+
+    def denied(*_: Any) -> bool:
+        raise Fault("cloudformation:DescribeStacks was denied", "Allow cloudformation:DescribeStacks")
+
+    monkeypatch.setattr(module, "_is_rolling_back", denied)
+
+
+@pytest.mark.usefixtures("unasked")
+def test_where_the_stacks_status_cannot_be_asked_a_good_image_is_right_both_ways(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event("Update"), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+
+
+@pytest.mark.usefixtures("unasked")
+def test_where_the_stacks_status_cannot_be_asked_a_new_broken_image_is_refused(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.attestation())
+    handler(stack.event("Update"), Context())
+    assert "[not-an-image]" in stack.answer["Reason"]
+
+
+@pytest.mark.usefixtures("unasked")
+def test_where_the_stacks_status_cannot_be_asked_an_image_that_broke_since_is_a_doubt(
+    stack: Stack, image: Layout
+) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event(), Context())
+    verified = stack.answer["PhysicalResourceId"]
+    stack.bodies.clear()
+    image.manifests.append(image.attestation())
+    handler(stack.event("Update", PhysicalResourceId=verified), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert "Allow cloudformation:DescribeStacks" in stack.answer["Reason"]
+    assert "nothing is known about it" in " ".join(stack.answer["Reason"].split())
+
+
 def test_the_log_has_one_line_of_json_for_machines(
     stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
