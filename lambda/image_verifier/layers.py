@@ -168,7 +168,7 @@ def read_layers(image: Image, source: Source, engines: Sequence[Engine], limits:
         ThreadPoolExecutor(workers, "layers") as pool,
         ThreadPoolExecutor(workers, "hashing") as hashing,
     ):
-        work = _Work(source, limits or Limits(), hashing)
+        work = _Work(source, limits or Limits(), hashing, cores=workers, to_read=len(order))
         readers = {layer.digest: pool.submit(work.read, layer, ways) for layer, ways in order}
         try:
             for reader in wait(readers.values(), return_when=FIRST_EXCEPTION).done:
@@ -215,17 +215,22 @@ class _Excess(Exception):
 
 
 class _Hash:
-    """A SHA-256 on which another thread works while the next bytes are made."""
+    """A SHA-256 on which another thread works while the next bytes are made, where a core is free for it."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool, self._hash = pool, hashlib.sha256()
+    def __init__(self, work: _Work) -> None:
+        self._work, self._hash = work, hashlib.sha256()
         self._under_way: Future[None] | None = None
 
     def update(self, data: bytes) -> None:
         """Hash this next."""
         if self._under_way:
             self._under_way.result()
-        self._under_way = self._pool.submit(self._hash.update, data)
+            self._under_way = None
+        if self._work.cores_are_taken:
+            # At once, while the bytes are in this core's cache.
+            self._hash.update(data)
+        else:
+            self._under_way = self._work.hashing.submit(self._hash.update, data)
 
     def digest(self) -> str:
         """The digest as registries write it."""
@@ -265,13 +270,27 @@ class _Work:
     source: Source
     limits: Limits
     hashing: ThreadPoolExecutor
+    cores: int
+    to_read: int
     stop: threading.Event = field(default_factory=threading.Event)
     _unpacked: int = 0
     _nodes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def cores_are_taken(self) -> bool:
+        """Whether there are layers left for every core."""
+        return self.to_read >= self.cores
+
     def read(self, layer: Descriptor, ways: set[tuple[Engine, str]]) -> tuple[LayerFacts | None, dict[str, Folder]]:
         """One blob, read in each of these ways, together with the folders that are made of it."""
+        try:
+            return self._read(layer, ways)
+        finally:
+            with self._lock:
+                self.to_read -= 1
+
+    def _read(self, layer: Descriptor, ways: set[tuple[Engine, str]]) -> tuple[LayerFacts | None, dict[str, Folder]]:
         digest, size, compression = "", 0, ""
         readings: dict[str, Reading] = {}
         folders: dict[str, Folder] = {}
@@ -280,7 +299,7 @@ class _Work:
             with self.source.open(layer) as chunks:
                 if chunks is None:
                     return None, {}
-                hashed = None if readings else _Hash(self.hashing)
+                hashed = None if readings else _Hash(self)
                 blob = _Chunks(chunks, self, hashed)
                 source = streams.Source(blob)
                 if not passes:
@@ -302,7 +321,7 @@ class _Work:
         return LayerFacts(digest, size, compression, readings), folders
 
     def _reading(self, source: streams.Source, compression: str, exact: bool) -> tuple[Reading, Folder]:
-        digest = _Hash(self.hashing) if compression != "none" else None
+        digest = _Hash(self) if compression != "none" else None
         chunks = _Chunks(self._counted(streams.unpacked(source, compression, exact=exact)), self, digest)
         stream = tar.Stream(chunks)
         layer = Layer()

@@ -22,8 +22,9 @@ from .findings import Fault
 
 UNEXPECTED_EOF: Final = "unexpected EOF"
 
-# The most that one step of a decoder gives, so that a small input cannot fill the memory.
-_STEP: Final = 1 << 20
+# The most that one step of a decoder gives, so that a small input cannot fill the memory, and that what comes of it is
+# hashed while a core still has it in its cache.
+_STEP: Final = 1 << 19
 # A member starts with small pieces: layers of thousands of members exist (eStargz), and what follows a member in
 # the same piece is copied once for each.
 _FIRST_PIECE: Final = 1 << 14
@@ -210,11 +211,14 @@ def _gzip_member(source: Source, exact: bool) -> Iterator[bytes]:
 def _until_it_breaks(inflater: decompressors.Inflater, piece: bytes) -> tuple[bytes, int]:
     """What the decoder gives of this piece before its error, and how many bytes it reads until then."""
     data = bytearray()
+    # What the decoder itself has left over of an earlier piece is put back, and begins this one.
+    left = b""
     for offset in range(len(piece)):
         try:
-            data += inflater.decompress(inflater.unconsumed_tail + piece[offset : offset + 1], _STEP)
+            data += inflater.decompress(left + piece[offset : offset + 1], _STEP)
         except decompressors.DeflateError:
             return bytes(data), offset + 1
+        left = inflater.unconsumed_tail
     return bytes(data), len(piece)
 
 
