@@ -287,8 +287,7 @@ class Ecr:
         size = repository.blobs.get(digest)
         if size is None or self._faults.of_content(digest) == "gone":
             return {"layerDigest": digest, "layerAvailability": "UNAVAILABLE"}
-        holders = [image for image in repository.images.values() if digest in [blob["digest"] for blob in image.blobs]]
-        archived = bool(holders) and all(image.archived for image in holders)
+        archived = repository.archives(digest)
         return {
             "layerDigest": digest,
             "layerAvailability": "ARCHIVED" if archived else "AVAILABLE",

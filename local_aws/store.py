@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Image:
     def archived(self) -> bool:
         return self.archived_at is not None
 
-    @property
+    @cached_property
     def content(self) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(self.manifest)
         return parsed
@@ -96,6 +97,14 @@ class Repository:
 
     def parents_of(self, digest: str) -> list[Image]:
         return [image for image in self.images.values() if digest in image.children]
+
+    def archives(self, digest: str) -> bool:
+        """Whether only archived images have this blob."""
+        # Most repositories have no archived image, and thousands of layers are asked for.
+        if not any(image.archived for image in self.images.values()):
+            return False
+        holders = [image for image in self.images.values() if digest in [blob["digest"] for blob in image.blobs]]
+        return bool(holders) and all(image.archived for image in holders)
 
     def size(self, image: Image) -> int:
         """What ECR reports: config and layers of an image, of an index its largest child."""

@@ -42,7 +42,7 @@ def have_types_that_unpack(image: Image, runtime: Runtime, policy: Policy) -> It
         known = counted(image, engine)
         wrong: dict[str, list[Descriptor]] = {}
         for layer in image.layers:
-            skipped = layer not in known
+            skipped = not engine.counts(layer.media_type)
             # Layers that are left out do no harm where the config does not count them either.
             if (skipped and len(known) != len(diff_ids)) or (not skipped and not engine.reads(layer.media_type)):
                 wrong.setdefault(layer.media_type, []).append(layer)
