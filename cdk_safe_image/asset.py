@@ -74,8 +74,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :param runs_on: the runtimes that must be able to pull and start the image. Default: Fargate
         :param min_size: least compressed size of the image. Default: no bound
         :param max_size: largest compressed size of the image. Default: no bound
-        :param verify_layers: read every layer's bytes as the runtime would, and look for what the image starts; an
-            image of some GB wants an `ImageVerifier` with more memory and time. Default: False
+        :param verify_layers: read every layer's bytes as the runtime would, and look for what the image starts. The
+            verifier gets the memory and the time for it, by max_size. Default: False
         :param acknowledge: reasons for which findings are waived, by the finding's id (docs/checks.md). Default: none
         :param pin: whether `image_uri` names the verified digest or the tag. Default: the digest
         :param gate: whether every ECS service of the stack, nested ones included, waits for the verification, or

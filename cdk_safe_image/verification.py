@@ -86,15 +86,15 @@ class ImageVerification(Construct):
         :param platform: the platform that the image must be for. Default: linux/amd64
         :param min_size: least compressed size of the image. Default: no bound
         :param max_size: largest compressed size of the image. Default: no bound
-        :param verify_layers: read every layer's bytes as the runtime would, and look for what the image starts; an
-            image of some GB wants an `ImageVerifier` with more memory and time. Default: False
+        :param verify_layers: read every layer's bytes as the runtime would, and look for what the image starts. The
+            verifier gets the memory and the time for it, by max_size. Default: False
         :param acknowledge: reasons for which findings are waived, by the finding's id (docs/checks.md). Default: none
         :param pin: whether `image_uri` names the verified digest or the tag. Default: the digest
         :param gate: whether every ECS service of the stack, nested ones included, waits for this verification,
             or only what uses the image. Default: the services of the stack
         :param verifier: the Lambda that verifies. Default: the one of the stack
         :param service_timeout: how long CloudFormation waits for an answer, at most one hour.
-            Default: the verifier's timeout and a minute
+            Default: what the verifier has for this image, and a minute
         :param local_image: name of the image in the builder's own store, for the commands that mend it.
             Default: no such commands
         :raises ValueError: for what cannot be met or is not an image; the message says what to write instead.
@@ -208,7 +208,7 @@ class ImageVerification(Construct):
         verifier_name = parts.verifier_name(verifier)
         path = self.node.path
         _check_same_environment(path, stack, verifier)
-        timeout = _service_timeout(path, service_timeout, verifier)
+        timeout = _service_timeout(path, service_timeout, verifier.allow(self._policy))
         properties: dict[str, Any] = {
             "RepositoryArn": self.repository.repository_arn,
             "RepositoryUri": self._repository_uri,
@@ -387,14 +387,14 @@ def _check_same_environment(path: str, stack: Stack, verifier: ImageVerifier) ->
         )
 
 
-def _service_timeout(path: str, asked: Duration | None, verifier: ImageVerifier) -> Duration:
+def _service_timeout(path: str, asked: Duration | None, time: Duration) -> Duration:
     if asked is None:
-        return verifier.timeout.plus(Duration.seconds(_SERVICE_TIMEOUT_MARGIN))
+        return time.plus(Duration.seconds(_SERVICE_TIMEOUT_MARGIN))
     seconds = int(asked.to_seconds())
-    if not verifier.timeout.to_seconds() < seconds <= _MAX_SERVICE_TIMEOUT:
+    if not time.to_seconds() < seconds <= _MAX_SERVICE_TIMEOUT:
         raise ValueError(
-            f"{path}: service_timeout is {seconds} s: write more than the verifier's timeout of "
-            f"{verifier.timeout.to_seconds()} s, and at most {_MAX_SERVICE_TIMEOUT} s"
+            f"{path}: service_timeout is {seconds} s: write more than the {time.to_seconds()} s that the verifier has "
+            f"for it, and at most {_MAX_SERVICE_TIMEOUT} s"
         )
     return asked
 

@@ -9,13 +9,20 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
+from image_verifier.policy import Policy
 
 from .staging import verifier_code
 
 # The first runtime with zstd in its standard library. Older aws-cdk-lib has no constant for it.
 _RUNTIME: Final = "python3.14"
 _MEMORY_MIB: Final = 512
-_TIMEOUT_MINUTES: Final = 5
+_TIMEOUT: Final = Duration.minutes(5)
+# To read layers is work for the processor, and a Lambda has one whole processor at this memory.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+_MEMORY_TO_READ_MIB: Final = 1769
+# A third of what one core read of compressed layers per second with Python 3.14's own decoders: `make bench`, layers.
+_BYTES_A_SECOND: Final = 20_000_000
+_LONGEST: Final = Duration.minutes(15)
 
 
 class ImageVerifier(Construct):
@@ -44,9 +51,11 @@ class ImageVerifier(Construct):
         :param architecture: of the Lambda itself; it verifies images of every platform. Default: x86_64
         :param log_group: where it logs. Default: a log group that is deleted with the stack
         :param log_retention: how long its own log group keeps events. Default: one month
-        :param memory_size: memory in MiB. Default: 512
+        :param memory_size: memory in MiB. Default: 512; 1769 (one processor) once an image's layers are read
         :param runtime: a Python runtime. Default: python3.14
-        :param timeout: how long one verification may take, at most 15 minutes. Default: 5 minutes
+        :param timeout: how long one verification may take, at most 15 minutes. Default: 5 minutes; once an image's
+            layers are read, as long as the largest of them may take, by its max_size: 5 minutes and one second for
+            each 20 MB, and 15 minutes without max_size
         :raises ValueError: if settings contradict each other, or no Lambda can have them.
         """
         super().__init__(scope, id)
@@ -55,7 +64,8 @@ class ImageVerifier(Construct):
             raise ValueError(f"{path}: log_retention is for its own log group: write it where log_group is made")
         if runtime is not None and runtime.family is not lambda_.RuntimeFamily.PYTHON:
             raise ValueError(f"{path}: runtime is {runtime.name}: write a Python runtime, such as {_RUNTIME}")
-        self.timeout = timeout or Duration.minutes(_TIMEOUT_MINUTES)
+        self.timeout = timeout or _TIMEOUT
+        self._timeout_is_given, self._memory_is_given = timeout is not None, memory_size is not None
         if not self.timeout.is_unresolved() and not 1 <= self.timeout.to_seconds() <= 900:
             raise ValueError(f"{path}: timeout is {self.timeout.to_human_string()}: write 1 second to 15 minutes")
 
@@ -95,3 +105,30 @@ class ImageVerifier(Construct):
                 role=self.role,
                 log_group=self.log_group,
             )
+
+    def allow(self, policy: Policy) -> Duration:
+        """Let the Lambda have what a verification needs, where its settings do not say otherwise.
+
+        :param policy: what is asked of the image.
+        :returns: how long that verification may take.
+        """
+        needed = _time_for(policy)
+        function = self.function.node.default_child
+        assert isinstance(function, lambda_.CfnFunction)
+        if policy.verify_layers and not self._memory_is_given:
+            function.memory_size = _MEMORY_TO_READ_MIB
+        if self._timeout_is_given:
+            return self.timeout
+        if needed.to_seconds() > self.timeout.to_seconds():
+            self.timeout = needed
+            function.timeout = needed.to_seconds()
+        return needed
+
+
+def _time_for(policy: Policy) -> Duration:
+    if not policy.verify_layers:
+        return _TIMEOUT
+    if policy.max_size is None:
+        return _LONGEST
+    seconds = int(_TIMEOUT.to_seconds()) + -(-policy.max_size // _BYTES_A_SECOND)
+    return Duration.seconds(min(seconds, int(_LONGEST.to_seconds())))

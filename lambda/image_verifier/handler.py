@@ -15,6 +15,7 @@ ends), the answer leaves before the Lambda's time is over. The steps:
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 import threading
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 _MAX_ANSWER_BYTES: Final = 4096
 # Time that is kept for sending the answer, in seconds.
 _SENDING: Final = 8.0
+# Time that passes, in seconds, before the Lambda runs.
+_STARTING: Final = 30.0
 # How long a role that has just been made may still be denied, in seconds: aws-cdk#37675, #37939.
 _PROPAGATION: Final = 60.0
 # The part of the time in which it must be told which way the stack goes.
@@ -95,7 +98,9 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
     :param event: the event, https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html
     :param context: the Lambda's context; its remaining time bounds everything.
     """
-    ends_at = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - 1
+    ends_at = time.monotonic() + min(
+        context.get_remaining_time_in_millis() / 1000 - 1, _patience_of_cloudformation(event)
+    )
     seconds = max(1.0, ends_at - _SENDING - time.monotonic())
     answers: list[Answer] = []
     worker = threading.Thread(target=lambda: answers.append(_safely(event, context, seconds)), daemon=True)
@@ -103,6 +108,14 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
     worker.join(seconds)
     answer = answers[0] if answers else _too_late(seconds)
     _send(event["ResponseURL"], _body(event, answer), ends_at)
+
+
+def _patience_of_cloudformation(event: Mapping[str, Any]) -> float:
+    """How long CloudFormation waits for the answer, in seconds: a Lambda that others share may have more time."""
+    try:
+        return float(event["ResourceProperties"]["ServiceTimeout"]) - _STARTING
+    except (KeyError, TypeError, ValueError):
+        return math.inf
 
 
 def _too_late(seconds: float) -> Answer:

@@ -302,6 +302,16 @@ def test_the_way_back_answers_as_before_without_judging_again(
     assert len(stack.answer["PhysicalResourceId"].encode()) <= 1024
 
 
+def test_the_answer_leaves_before_cloudformation_gives_up_though_the_lambda_has_more_time(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_verify", lambda *_: time.sleep(30))
+    began = time.monotonic()
+    handler(stack.event(ResourceProperties={**PROPERTIES, "ServiceTimeout": "40"}), Context(900_000))
+    assert time.monotonic() - began < 15
+    assert "could not be verified in the" in stack.answer["Reason"]
+
+
 @pytest.fixture
 def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody answers which way the stack goes."""

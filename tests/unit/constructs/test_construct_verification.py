@@ -234,7 +234,7 @@ def test_a_shared_verifier_gets_its_permissions_from_the_stack_that_uses_it() ->
         ({"tag": None, "digest": DIGEST, "pin": "tag"}, "pin is 'tag', and the image is given by its digest"),
         (
             {"service_timeout": Duration.minutes(1)},
-            "service_timeout is 60 s: write more than the verifier's timeout of 300 s",
+            "service_timeout is 60 s: write more than the 300 s that the verifier has for it",
         ),
         ({"service_timeout": Duration.hours(2)}, "at most 3600 s"),
     ],

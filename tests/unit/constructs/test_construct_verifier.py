@@ -14,7 +14,7 @@ from typing import Any
 
 import image_verifier
 import pytest
-from aws_cdk import Duration
+from aws_cdk import Duration, Size
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk.cx_api import CloudAssembly
@@ -194,6 +194,45 @@ def test_service_timeout_follows_the_verifiers_timeout(docker_folder: str) -> No
     SafeDockerImageAsset(stack, "Image", directory=docker_folder, verifier=verifier)
     (verification,) = resources(app.synth(), "Custom::ImageVerification").values()
     assert verification["Properties"]["ServiceTimeout"] == "660"
+
+
+def _settings(*images: dict[str, Any], folder: str, **verifier: Any) -> tuple[Any, Any, list[str]]:
+    """The Lambda's memory and timeout, and the service timeouts, of a stack with these images."""
+    app = new_app()
+    stack = stack_in(app)
+    own = {"verifier": ImageVerifier(stack, "Verifier", **verifier)} if verifier else {}
+    for number, keywords in enumerate(images):
+        SafeDockerImageAsset(stack, f"Image{number}", directory=folder, **keywords, **own)
+    assembly = app.synth()
+    properties = the_only(assembly, FUNCTION)[1]["Properties"]
+    timeouts = [it["Properties"]["ServiceTimeout"] for it in resources(assembly, "Custom::ImageVerification").values()]
+    return properties["MemorySize"], properties["Timeout"], sorted(timeouts)
+
+
+@pytest.mark.parametrize(
+    ("max_size", "seconds"),
+    [(Size.mebibytes(100), 306), (Size.gibibytes(2), 408), (Size.gibibytes(10), 837), (Size.gibibytes(50), 900)],
+)
+def test_to_read_layers_the_verifier_gets_a_processor_and_time_for_the_largest_image(
+    docker_folder: str, max_size: Size, seconds: int
+) -> None:
+    settings = _settings({"verify_layers": True, "max_size": max_size}, folder=docker_folder)
+    assert settings == (1769, seconds, [str(seconds + 60)])
+
+
+def test_to_read_layers_without_a_bound_the_verifier_gets_the_most_time_that_there_is(docker_folder: str) -> None:
+    assert _settings({"verify_layers": True}, folder=docker_folder) == (1769, 900, ["960"])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_one_image_needs_changes_no_other_ones_verification(docker_folder: str, order: int) -> None:
+    reading = {"verify_layers": True, "max_size": Size.gibibytes(2)}
+    assert _settings(*[reading, {}][::order], folder=docker_folder) == (1769, 408, ["360", "468"])
+
+
+def test_settings_of_the_users_own_are_left_as_they_are(docker_folder: str) -> None:
+    mine = {"memory_size": 3008, "timeout": Duration.minutes(2)}
+    assert _settings({"verify_layers": True}, folder=docker_folder, **mine) == (3008, 120, ["180"])
 
 
 @pytest.mark.parametrize(
