@@ -1,9 +1,9 @@
-"""What the arguments of a command mean: sizes, platforms, waivers, a policy."""
+"""What the arguments that commands share are, and what they mean: sizes, platforms, waivers, a policy."""
 
 from __future__ import annotations
 
 import re
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from typing import Final
 
@@ -22,6 +22,31 @@ _UNITS: Final = {
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", re.ASCII)
 # The policy's own words for what the command's options say.
 _FIELDS: Final = re.compile(r"\b(runs_on|min_size|max_size|acknowledge)\b")
+
+
+def add_policy(parser: ArgumentParser) -> None:
+    """Tell a parser what says what is asked of an image.
+
+    :param parser: the one of a command that judges images.
+    """
+    parser.add_argument(
+        "--runs-on",
+        action="append",
+        metavar="NAME",
+        help="where it must run, may be repeated: fargate (the default), ecs-ec2, lambda, eks, batch, app-runner, "
+        "sagemaker, agentcore",
+    )
+    parser.add_argument("--platform", default="linux/amd64", metavar="OS/ARCH", help="default: linux/amd64")
+    parser.add_argument("--layers", action="store_true", help="read every layer's bytes too")
+    parser.add_argument("--min-size", metavar="SIZE", help="refuse a smaller image, compressed; such as 50MiB")
+    parser.add_argument("--max-size", metavar="SIZE", help="refuse a larger image, compressed; such as 2GiB")
+    parser.add_argument(
+        "--acknowledge",
+        action="append",
+        default=[],
+        metavar="ID=REASON",
+        help="let a finding pass, with the reason that the report then shows; may be repeated",
+    )
 
 
 def size(option: str, text: str | None) -> int | None:

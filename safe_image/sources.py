@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from image_verifier.sources import Source
     from image_verifier.sources.distribution import Distribution
 
+REFERENCES: Final = (
+    "an image in ECR (through its API), in any other registry (with Docker's own credentials), or in a folder: "
+    "oci-layout:PATH[:tag]"
+)
 # For how long what may pass by itself is asked again, for each image, in seconds.
 _PATIENCE: Final = 30.0
 

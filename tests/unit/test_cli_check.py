@@ -14,7 +14,7 @@ import pytest
 from image_verifier import __version__, media_types
 
 from safe_image.cli import main
-from safe_image.text import Page
+from safe_image.formats.text import Page
 from tests.unit.images import GZIP, Layout
 from tests.unit.registry_server import Answer, serving
 
@@ -167,7 +167,7 @@ def test_a_run_that_breaks_leaves_the_last_report_and_nothing_half_written(
     def breaks(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("safe_image.text._image", breaks)
+    monkeypatch.setattr("safe_image.formats.text._image", breaks)
     assert run("check", good, "-o", str(report)) == 2
     assert report.read_text() == "the last one"
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")] == []
@@ -247,7 +247,7 @@ def test_a_bug_is_one_line_and_its_traceback_is_there_for_debug(
     def breaks(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("safe_image.check.verify", breaks)
+    monkeypatch.setattr("safe_image.outcomes.verify", breaks)
     assert run("check", good) == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1

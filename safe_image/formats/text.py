@@ -19,7 +19,7 @@ from image_verifier.image import Descriptor, Image
 from image_verifier.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
-    from .check import Outcome
+    from ..outcomes import Outcome
 
 # Longer tables show their ends, and every layer that something was found on.
 _MOST_ROWS: Final = 30

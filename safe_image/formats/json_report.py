@@ -1,22 +1,23 @@
-"""The formats of a report: each takes the outcomes as they come, and gives the text piece by piece."""
+"""The report as one JSON object, for programs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TextIO
 
 from image_verifier.findings import SCHEMA_VERSION
 
-from . import text
-
 if TYPE_CHECKING:
-    from .check import Outcome
-
-Format = Callable[[Iterable["Outcome"], TextIO], Iterator[str]]
+    from ..outcomes import Outcome
 
 
-def _json(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
+def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
+    """The report, in one piece.
+
+    :param outcomes: what became of the images.
+    :param stream: what it is written to.
+    """
     images = [_image(outcome) for outcome in outcomes]
     yield json.dumps({"schema_version": SCHEMA_VERSION, "images": images}, indent=2) + "\n"
 
@@ -37,6 +38,3 @@ def _image(outcome: Outcome) -> dict[str, Any]:
         "findings": [],
         "fault": outcome.fault and {"message": outcome.fault.message, "advice": outcome.fault.advice},
     }
-
-
-FORMATS: Final[Mapping[str, Format]] = {"text": text.report, "json": _json}

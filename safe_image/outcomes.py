@@ -1,0 +1,61 @@
+"""What became of images that were to be judged: many at once, none of which takes another's report with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from image_verifier.findings import Fault, Report, Verdict
+from image_verifier.policy import Policy
+from image_verifier.verify import verify
+
+from .sources import Target
+
+# How many images are judged at once; each asks for its own parts side by side.
+_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one reference: a report, or the fault for which there is none."""
+
+    reference: str
+    policy: Policy
+    report: Report | None = None
+    fault: Fault | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """`pass`, `fail`, or `unknown` where it could not be told."""
+        return self.report.verdict if self.report else "unknown"
+
+
+def outcomes(targets: Sequence[Target], asked: Policy, debug: bool) -> Iterator[Outcome]:
+    """The outcomes in the targets' order, each as soon as it and those before it are known.
+
+    :param targets: the images.
+    :param asked: what is asked of each.
+    :param debug: whether tracebacks of what could not be told are printed.
+    """
+    if len(targets) == 1:
+        yield _outcome(targets[0], asked, debug)
+        return
+    with ThreadPoolExecutor(min(_AT_ONCE, len(targets))) as pool:
+        yield from pool.map(lambda target: _outcome(target, asked, debug), targets)
+
+
+def _outcome(target: Target, asked: Policy, debug: bool) -> Outcome:
+    try:
+        return Outcome(target.reference, asked, report=verify(target.open(), asked, target.names))
+    except Exception as e:
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        if isinstance(e, Fault):
+            return Outcome(target.reference, asked, fault=e)
+        # A bug must not take the other images' reports with it.
+        bug = Fault(f"the check itself failed: {type(e).__name__}: {e}", "Please report it, with what --debug shows.")
+        return Outcome(target.reference, asked, fault=bug)
