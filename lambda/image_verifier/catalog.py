@@ -397,6 +397,17 @@ CATALOG: Final[Mapping[str, Entry]] = {
     "image-too-large": Entry("The image is larger than max_size.", Stage.POLICY),
     "image-too-large-for-runtime": Entry("The image is larger than the runtime takes.", Stage.PULL),
     "image-needs-storage": Entry("The image needs more storage than the runtime gives by default.", Stage.POLICY),
+    # What was required
+    "user-is-root": Entry("The image runs as root, and another user is required.", Stage.POLICY),
+    "base-is-latest": Entry(
+        "The image is built on a base whose tag is latest, and another one is required.", Stage.POLICY
+    ),
+    "base-not-said": Entry(
+        "The image does not say on which base it is built, and one whose tag is not latest is required.",
+        Stage.POLICY,
+    ),
+    "label-missing": Entry("The image does not have a label that is required.", Stage.POLICY),
+    "layers-above-maximum": Entry("The image has more layers than are allowed.", Stage.POLICY),
 }
 
 

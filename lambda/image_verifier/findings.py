@@ -16,11 +16,19 @@ SCHEMA_VERSION: Final = 1
 
 
 class Severity(str, Enum):
-    """How much a finding weighs: an error refuses the image, a warning and an info do not."""
+    """How much a finding weighs: an error refuses the image unless the policy says otherwise, an info never does."""
 
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
+
+
+class FailOn(str, Enum):
+    """From which severity on a finding refuses the image. A fault fails a deploy whatever it says."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class Finding:
     """One thing that is wrong with an image.
 
     :param id: the check's stable name, in kebab-case.
-    :param severity: whether it refuses the image.
+    :param severity: how much it weighs.
     :param message: what is wrong, complete in itself.
     :param runs_on: the runtimes to which it matters.
     :param expected: what was expected, where that says more than the message.
@@ -50,11 +58,6 @@ class Finding:
     layer: str = ""
     acknowledged: str = ""
 
-    @property
-    def refuses(self) -> bool:
-        """Whether this alone refuses the image."""
-        return self.severity is Severity.ERROR and not self.acknowledged
-
 
 class Fault(Exception):
     """We could not tell whether the image is good.
@@ -70,6 +73,11 @@ class Fault(Exception):
 
 
 Verdict = Literal["pass", "fail", "unknown"]
+_REFUSED: Final = {
+    FailOn.ERROR: {Severity.ERROR},
+    FailOn.WARNING: {Severity.ERROR, Severity.WARNING},
+    FailOn.NEVER: set[Severity](),
+}
 
 
 @dataclass(frozen=True)
@@ -79,21 +87,29 @@ class Report:
     :param image: what is known of it.
     :param runs_on: the runtimes that it was judged for.
     :param findings: everything that was found, gravest first.
+    :param fail_on: from which severity on a finding refuses it.
     """
 
     image: Image
     runs_on: tuple[str, ...]
     findings: tuple[Finding, ...]
+    fail_on: FailOn = FailOn.ERROR
 
     @property
     def verdict(self) -> Verdict:
         """`fail` if any finding refuses the image, else `pass`."""
-        return "fail" if any(f.refuses for f in self.findings) else "pass"
+        return "fail" if self.errors else "pass"
 
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that refuse the image."""
-        return tuple(f for f in self.findings if f.refuses)
+        return tuple(f for f in self.findings if f.severity in _REFUSED[self.fail_on] and not f.acknowledged)
+
+    @property
+    def excused(self) -> tuple[Finding, ...]:
+        """The errors that nobody acknowledged, and that are let pass since nothing refuses the image."""
+        errors = (f for f in self.findings if f.severity is Severity.ERROR and not f.acknowledged)
+        return tuple(f for f in errors if f not in self.errors)
 
     def as_json(self) -> dict[str, Any]:
         """The image's object in the JSON report (`schema_version` 1)."""

@@ -217,6 +217,7 @@ class Manifest:
     layers: tuple[Descriptor, ...]
     artifact_type: str = ""
     problems: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, document: Document) -> Manifest:
@@ -229,6 +230,7 @@ class Manifest:
             layers=tuple(map(Descriptor.of, value["layers"])),
             artifact_type=value.get("artifactType", ""),
             problems=problems,
+            annotations=value.get("annotations") or {},
         )
 
 

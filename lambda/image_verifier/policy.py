@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .catalog import CATALOG
+from .findings import FailOn
 from .image import Platform
+from .requirements import KINDS, LABEL, Requirement
 from .runtimes import RUNTIMES, Runtime
 
 
@@ -20,6 +22,8 @@ class Policy:
     :param max_size: the largest compressed size in bytes; None is no bound.
     :param verify_layers: whether every layer's bytes are to be read, which tells what else only a pull would.
     :param acknowledge: reasons for which findings are waived, by their id.
+    :param fail_on: from which severity on a finding refuses it.
+    :param require: conditions beyond what the runtimes ask for.
     :raises ValueError: for a policy that no image can meet; the message says what to write instead.
     """
 
@@ -29,8 +33,16 @@ class Policy:
     max_size: int | None = None
     verify_layers: bool = False
     acknowledge: Mapping[str, str] = field(default_factory=dict)
+    fail_on: FailOn = FailOn.ERROR
+    require: tuple[Requirement, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_runtimes()
+        self._check_sizes()
+        self._check_requirements()
+        self._check_waivers()
+
+    def _check_runtimes(self) -> None:
         known = ", ".join(RUNTIMES)
         if not self.runs_on:
             raise ValueError(f"runs_on is empty: name at least one of {known}")
@@ -41,11 +53,8 @@ class Policy:
             if str(self.platform) not in runtime.platforms:
                 takes = " or ".join(runtime.platforms)
                 raise ValueError(f"{runtime.title} cannot run {self.platform}: write {takes}")
-        for finding, reason in self.acknowledge.items():
-            if finding not in CATALOG:
-                raise ValueError(f"acknowledge names {finding!r}, which is no finding's id: {_nearest(finding)}")
-            if not reason.strip():
-                raise ValueError(f"acknowledge gives no reason for {finding!r}: write why it may pass")
+
+    def _check_sizes(self) -> None:
         for bound, size in (("min_size", self.min_size), ("max_size", self.max_size)):
             if size is not None and size < 0:
                 raise ValueError(f"{bound} is {size} bytes: write a size of 0 or more")
@@ -53,6 +62,33 @@ class Policy:
             raise ValueError(
                 f"min_size ({self.min_size} bytes) is above max_size ({self.max_size} bytes): no image fits"
             )
+
+    def _check_requirements(self) -> None:
+        for kind in KINDS:
+            values = sorted(set(self.required(kind)))
+            # An image may have any number of labels, and is held to one bound.
+            if kind != LABEL and len(values) > 1:
+                raise ValueError(f"require names {kind} with {' and with '.join(values)}: write one of them")
+
+    def _check_waivers(self) -> None:
+        for finding, reason in self.acknowledge.items():
+            if finding not in CATALOG:
+                raise ValueError(f"acknowledge names {finding!r}, which is no finding's id: {_nearest(finding)}")
+            if not reason.strip():
+                raise ValueError(f"acknowledge gives no reason for {finding!r}: write why it may pass")
+            kind = next((name for name, kind in KINDS.items() if finding in kind.findings), None)
+            if kind and not self.required(kind):
+                raise ValueError(
+                    f"acknowledge names {finding!r}, which is found only where {kind} is required: leave it out, or "
+                    f"add {kind} to require"
+                )
+
+    def required(self, kind: str) -> tuple[str, ...]:
+        """The values with which a kind of requirement is named; empty where it is not.
+
+        :param kind: one of `KINDS`.
+        """
+        return tuple(r.value for r in self.require if r.kind == kind)
 
     @property
     def runtimes(self) -> tuple[Runtime, ...]:

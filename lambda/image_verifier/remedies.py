@@ -142,6 +142,21 @@ _REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
     ),
     "image-too-large-for-runtime": (_say("Make the image smaller."), *_AGAIN),
     "image-needs-storage": (_say("Give the task definition a larger ephemeral storage (ephemeral_storage_gib)."),),
+    "user-is-root": (
+        _say("Name a user after USER in the Dockerfile, best by its number: USER 1000, and give it its files."),
+        *_AGAIN,
+    ),
+    "base-is-latest": (_say("Write the base's version after FROM in the Dockerfile, or its digest."), *_AGAIN),
+    "base-not-said": (
+        # https://github.com/moby/buildkit/issues/6202; buildah and podman do write it.
+        _say(
+            "Say it in the Dockerfile, since docker build does not: ARG BASE=python:3.13-slim, FROM $BASE, ARG BASE, "
+            "LABEL org.opencontainers.image.base.name=$BASE"
+        ),
+        *_AGAIN,
+    ),
+    "label-missing": (_say("Write it after LABEL in the Dockerfile."), *_AGAIN),
+    "layers-above-maximum": (_say("Join RUN and COPY steps in the Dockerfile, or build in two stages."), *_AGAIN),
     "schema-1": (_say("Build or push the image again with a tool of this decade; Docker since 1.10 writes schema 2."),),
 }
 

@@ -142,6 +142,7 @@ class Runtime:
     :param max_bytes: an image whose layers are larger than this, compressed, cannot run.
     :param roomy_bytes: an image whose layers are larger than this, compressed, needs more storage than it has
         by default.
+    :param own_user: whether it runs every image as a user of its own, whomever the config names.
     :param sources: where these facts come from.
     """
 
@@ -157,6 +158,7 @@ class Runtime:
     parent_error: str = ""
     max_bytes: int | None = None
     roomy_bytes: int | None = None
+    own_user: bool = False
     sources: tuple[str, ...] = ()
 
 
@@ -233,6 +235,8 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             parent_error="InvalidImage(MissingParentDirectory: Parent directory does not exist for file: {file})",
             # 10 GB uncompressed: what is larger than that compressed is larger still.
             max_bytes=10 * 1024**3,
+            # https://simonko.dev/posts/aws/non-root-lambda-image tried it.
+            own_user=True,
             sources=("https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",),
         ),
         Runtime(

@@ -37,7 +37,8 @@ def verify(source: Source, policy: Policy, names: Names | None = None) -> Report
     image = load(source, policy)
     if policy.verify_layers and image.manifest:
         image = _read_layers(image, source, policy)
-    return Report(image, policy.runs_on, judge(image, policy, names or Names(reference=source.reference)))
+    findings = judge(image, policy, names or Names(reference=source.reference))
+    return Report(image, policy.runs_on, findings, policy.fail_on)
 
 
 def load(source: Source, policy: Policy) -> Image:

@@ -20,9 +20,10 @@ PATH: Final = Path(__file__).resolve().parents[2] / "docs" / "checks.md"
 
 _INTRODUCTION: Final = """# Checks
 
-Every finding that a verification can come to. An *error* refuses the image, a *warning* does not. A finding that
-you know better about is waived with `acknowledge={"its-id": "why"}`, or `--acknowledge ID=REASON` on the command
-line; the report shows the reason.
+Every finding that a verification can come to. An *error* refuses the image, a *warning* does not, as long as
+`fail_on` says nothing else (see [policy](policy.md)). A finding that you know better about is waived with
+`acknowledge={"its-id": "why"}`, or `--acknowledge ID=REASON` on the command line; the report shows the reason. What
+only a policy requires is looked at where `require` names it.
 
 How far a runtime gets with such an image:
 

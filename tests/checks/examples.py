@@ -15,6 +15,7 @@ from image_verifier.findings import Finding
 from image_verifier.image import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Platform, sha256
 from image_verifier.policy import Policy
 from image_verifier.remedies import Names
+from image_verifier.requirements import Requirement
 from image_verifier.runtimes import Runtime
 from image_verifier.sources import Resolved
 from image_verifier.verify import verify
@@ -196,6 +197,10 @@ def _doubtful_type(draft: Draft) -> None:
     draft.layers[1].compression, draft.layers[1].media_type = "zstd", media_types.DOCKER_LAYER_ZSTD
 
 
+def _required(text: str) -> Mapping[str, Any]:
+    return {"require": (Requirement.parse(text),)}
+
+
 EXAMPLES: Final[Mapping[str, Example]] = {
     "image-missing": Example(serve=partial(_as, _Missing)),
     "image-archived": Example(serve=partial(_as, _Archived)),
@@ -269,4 +274,12 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "image-too-large": Example(policy={"max_size": 1}),
     "image-too-large-for-runtime": Example(partial(_descriptor, size=11 * 1024**3)),
     "image-needs-storage": Example(partial(_descriptor, size=11 * 1024**3)),
+    "user-is-root": Example(policy=_required("non-root-user")),
+    "base-is-latest": Example(
+        partial(_run, Labels={"org.opencontainers.image.base.name": "docker.io/library/python:latest"}),
+        policy=_required("no-latest-base"),
+    ),
+    "base-not-said": Example(policy=_required("no-latest-base")),
+    "label-missing": Example(policy=_required("label:org.opencontainers.image.source")),
+    "layers-above-maximum": Example(policy=_required("max-layers:1")),
 }

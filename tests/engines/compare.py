@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from image_verifier import media_types
 from image_verifier.catalog import CATALOG, Stage
-from image_verifier.findings import Finding
+from image_verifier.findings import Finding, Severity
 from image_verifier.image import Platform
 from image_verifier.policy import Policy
 from image_verifier.verify import verify
@@ -131,7 +131,7 @@ class Outcome:
 
     def disagreement(self, runtime: str, layers: bool) -> str:
         """How our verdict is not the engines'; empty where it is."""
-        errors = [finding.id for finding in self.ours[runtime, layers] if finding.refuses]
+        errors = [finding.id for finding in self.ours[runtime, layers] if finding.severity is Severity.ERROR]
         depth = "with the layers" if layers else "at default depth"
         if self.runs(runtime):
             # The engines only pull here: what fails at the start is not theirs to say.
@@ -144,7 +144,7 @@ class Outcome:
 
     def only_bytes_tell(self, runtime: str, layers: bool) -> bool:
         """Whether it is broken and we pass it, since we did not read the layers."""
-        errors = any(finding.refuses for finding in self.ours[runtime, layers])
+        errors = any(finding.severity is Severity.ERROR for finding in self.ours[runtime, layers])
         return not layers and not errors and not self.runs(runtime) and self.subject.needs_bytes
 
     def disagreements(self) -> Sequence[str]:
@@ -156,7 +156,7 @@ class Outcome:
         for engine, said in self.said.items():
             yield f"{engine}: {said or 'pulled'}"
         for (runtime, layers), findings in self.ours.items():
-            told = "; ".join(f"{f.id} ({f.runtime_error or f.message})" for f in findings if f.refuses)
+            told = "; ".join(f"{f.id} ({f.runtime_error or f.message})" for f in findings if f.severity is Severity.ERROR)
             yield f"we, {runtime} {'with the layers' if layers else 'at default depth'}: {told or 'pass'}"
         yield from self.disagreements()
 

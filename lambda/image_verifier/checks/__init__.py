@@ -13,7 +13,7 @@ from ..findings import Finding
 from ..image import Image
 from ..policy import Policy
 from ..runtimes import Runtime
-from . import config, kind, layers, manifest, size
+from . import config, kind, layers, manifest, required, size
 
 Check = Callable[[Image, Runtime, Policy], Iterable[Finding]]
 
@@ -44,6 +44,10 @@ CHECKS: Final[tuple[Check, ...]] = (
     config.has_no_more_history_than_layers,
     size.is_within_bounds,
     size.fits_the_runtime,
+    required.has_a_user_besides_root,
+    required.has_no_latest_base,
+    required.has_its_labels,
+    required.has_no_more_layers_than_allowed,
 )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from ..accounts import account_id
 from ..catalog import said
 from ..file_system import File, FileSystem, Folder, Node, text
 from ..findings import Finding, Severity
@@ -21,7 +22,6 @@ from .contents import engines
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The kernel executes a command and at most five interpreters of interpreters, fs/exec.c, exec_binprm.
 _MAX_PROGRAMS: Final = 6
-_MAX_ID: Final = (1 << 31) - 1
 
 _NO_SUCH: Final = "no such file or directory"
 _DENIED: Final = "permission denied"
@@ -124,6 +124,12 @@ def has_its_user(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Fin
                 found=config.user,
                 runtime_error=error,
             )
+
+
+def user_ids(image: Image, runtime: Runtime) -> set[int]:
+    """As whom the runtime's engines run the image; empty where the layers do not tell."""
+    accounts = (_account(files, engine, config.user) for files, engine, config in _starts(image, runtime))
+    return {account.uid for account, problem in accounts if problem is None}
 
 
 def has_its_command(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
@@ -353,7 +359,7 @@ def _account(files: FileSystem, engine: Engine, user: str) -> tuple[_Account, _P
         error = said("user-missing", engine.family, "no user", user=user)
         return _Account(), ("that is no user", error, Severity.ERROR)
     users, groups = _table(files, b"/etc/passwd"), _table(files, b"/etc/group")
-    uid, gid = _number(name) if name else 0, _number(group)
+    uid, gid = account_id(name) if name else 0, account_id(group)
     row = next((r for r in users or () if r[0] == name or (uid is not None and _field(r, 2) == uid)), None)
     problem = None
     if uid is None and row is None:
@@ -379,14 +385,6 @@ def _problem(files: FileSystem, engine: Engine, kind: str, name: str, table: lis
         variant = "no file"
     error = said("user-missing", engine.family, variant, name=name)
     return f"there is no {kind} {name!r} in its {path}", error, Severity.ERROR
-
-
-def _number(name: str) -> int | None:
-    """An ID, if the engines take it for one; larger numbers are names to them."""
-    digits = name[1:] if name[:1] in ("+", "-") else name
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 19:
-        return None
-    return int(name) if 0 <= int(name) <= _MAX_ID else None
 
 
 def _is_below_a_file(files: FileSystem, path: bytes) -> bool:
