@@ -1,8 +1,23 @@
 """Constructs with which a `cdk deploy` refuses a container image that ECS, Fargate or Lambda cannot pull and start."""
 
+from image_verifier.findings import FailOn
+from image_verifier.properties import OnFailure
+
 from .asset import SafeDockerImageAsset
-from .options import Gate, Pin, RunsOn
+from .image_policy import ImagePolicy
+from .options import Gate, Pin, Require, RunsOn
 from .verification import ImageVerification
 from .verifier import ImageVerifier
 
-__all__ = ["Gate", "ImageVerification", "ImageVerifier", "Pin", "RunsOn", "SafeDockerImageAsset"]
+__all__ = [
+    "FailOn",
+    "Gate",
+    "ImagePolicy",
+    "ImageVerification",
+    "ImageVerifier",
+    "OnFailure",
+    "Pin",
+    "Require",
+    "RunsOn",
+    "SafeDockerImageAsset",
+]

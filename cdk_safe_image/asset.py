@@ -14,10 +14,11 @@ from aws_cdk import Annotations, IgnoreMode, Size, Stack, SymlinkFollowMode
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from . import build
-from .options import Gate, GateValue, Pin, PinValue, RunsOnValue, policy
+from .options import FailOnValue, GateValue, OnFailureValue, Options, PinValue, RequireValue, RunsOnValue, within
 from .verification import ImageVerification
 from .verifier import ImageVerifier
 
@@ -42,10 +43,14 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         runs_on: RunsOnValue | Sequence[RunsOnValue] | None = None,
         min_size: Size | None = None,
         max_size: Size | None = None,
-        verify_layers: bool = False,
+        verify_layers: bool | None = None,
+        fail_on: FailOnValue | None = None,
+        require: Sequence[RequireValue] | None = None,
         acknowledge: Mapping[str, str] | None = None,
-        pin: PinValue = Pin.DIGEST,
-        gate: GateValue = Gate.STACK,
+        on_failure: OnFailureValue | None = None,
+        notify: sns.ITopic | None = None,
+        pin: PinValue | None = None,
+        gate: GateValue | None = None,
         verifier: ImageVerifier | None = None,
         asset_name: str | None = None,
         build_args: Mapping[str, str] | None = None,
@@ -76,7 +81,13 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :param max_size: largest compressed size of the image. Default: no bound
         :param verify_layers: read every layer's bytes as the runtime would, and look for what the image starts. The
             verifier gets the memory and the time for it, by max_size. Default: False
+        :param fail_on: from which severity on a finding refuses the image: an error, a warning too, or never, which
+            shows what was found in the stack's outputs and deploys. A fault always fails. Default: an error
+        :param require: conditions beyond what the runtimes ask for, such as `Require.NON_ROOT_USER`. Default: none
         :param acknowledge: reasons for which findings are waived, by the finding's id (docs/checks.md). Default: none
+        :param on_failure: whether the verifier may remove the tag of an image that it refuses and that none of the
+            runtimes can pull, so that the next deploy pushes again (docs/policy.md). Default: the tag is kept
+        :param notify: the topic that gets the report of a refusal or of a doubt. Default: none
         :param pin: whether `image_uri` names the verified digest or the tag. Default: the digest
         :param gate: whether every ECS service of the stack, nested ones included, waits for the verification, or
             only what uses the image. Default: the services of the stack
@@ -106,16 +117,25 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :raises ValueError: for what cannot be built or met; the message says what to write instead.
         """
         path = f"{scope.node.path}/{id}".lstrip("/")
-        platform = platform or ecr_assets.Platform.LINUX_AMD64
-        asked = policy(
-            path,
-            runs_on=runs_on,
-            platform=platform,
-            min_size=min_size,
-            max_size=max_size,
-            verify_layers=verify_layers,
-            acknowledge=acknowledge,
+        options = within(
+            scope,
+            Options(
+                runs_on=runs_on,
+                platform=platform,
+                min_size=min_size,
+                max_size=max_size,
+                verify_layers=verify_layers,
+                fail_on=fail_on,
+                require=require,
+                acknowledge=acknowledge,
+                on_failure=on_failure,
+                notify=notify,
+                pin=pin,
+                gate=gate,
+                verifier=verifier,
+            ),
         )
+        asked = options.settled(path).policy
         _check_dockerfile(path, directory, file)
         defaults = build.default_outputs(asked.runs_on)
         hashed = _Hashed.of(invalidation, defaults if outputs is None else list(outputs), extra_hash)
@@ -126,7 +146,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             scope,
             id,
             directory=directory,
-            platform=platform,
+            platform=options.platform or ecr_assets.Platform.LINUX_AMD64,
             outputs=passed or None,
             invalidation=hashed.invalidation,
             extra_hash=hashed.extra_hash,
@@ -152,15 +172,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             "Verification",
             repository=self.repository,
             tag=super().image_tag,
-            runs_on=runs_on,
-            platform=platform,
-            min_size=min_size,
-            max_size=max_size,
-            verify_layers=verify_layers,
-            acknowledge=acknowledge,
-            pin=pin,
-            gate=gate,
-            verifier=verifier,
+            **options.keywords,
             # The name that the CLI gives to what it builds, and by which it finds it again.
             # https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cdk-assets-lib
             local_image=f"cdkasset-{self.asset_hash}",

@@ -7,8 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import jsii
-from aws_cdk import Aspects, CfnResource, IAspect, Reference, Stack, Tokenization
+from aws_cdk import Aspects, CfnOutput, CfnResource, IAspect, Reference, Stack, Tokenization
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from constructs import Construct, IConstruct
 
 from .verifier import ImageVerifier
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from .verification import ImageVerification
 
 _ID = "CdkSafeImage"
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/outputs-section-structure.html
+_MAX_DESCRIPTION = 1024
 
 
 def top_level(stack: Stack) -> Stack:
@@ -76,6 +79,19 @@ class StackParts(Construct):
         """Let the stack's ECS services wait for this verification."""
         self._gated.append(verification)
 
+    def show_findings(self, verification: ImageVerification) -> None:
+        """Let the CLI show what was found in an image that nothing refuses.
+
+        It shows the outputs of stacks that are deployed by themselves, and not those of nested ones.
+        """
+        name = f"Findings{verification.user_path.removeprefix(self._root_prefix)}".replace("/", "-")
+        CfnOutput(
+            StackParts.of(self._root),
+            name,
+            value=verification.resource.get_att("Warnings").to_string(),
+            description=f"What was found in the image {verification.user_path}"[:_MAX_DESCRIPTION],
+        )
+
     def _close_gate(self) -> None:
         if not self._gated:
             return
@@ -118,15 +134,34 @@ class Permissions(iam.Policy):
                 )
             ],
         )
-        self._describes_stack = False
+        self._repository_arn = repository_arn
+        self._allowed: set[str] = set()
 
     def allow_own_stack_status(self) -> None:
         """Allow to ask for the status of this stack, by which the way back of a rollback is recognised."""
-        if not self._describes_stack:
-            self._describes_stack = True
-            self.add_statements(
-                iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[Stack.of(self).stack_id])
-            )
+        self._allow(["cloudformation:DescribeStacks"], Stack.of(self).stack_id)
+
+    def allow_untagging(self) -> None:
+        """Allow to remove a rejected tag, and to look up in this stack which images it has verified before."""
+        self._allow(["ecr:BatchDeleteImage"], self._repository_arn)
+        self._allow(["cloudformation:ListStackResources"], Stack.of(self).stack_id)
+
+    def allow_publishing(self, topic: sns.ITopic) -> None:
+        """Allow to publish to a topic, and what a key of the user's asks for that.
+
+        :param topic: the topic; of one that is imported, CDK does not know the key.
+        """
+        self._allow(["sns:Publish"], topic.topic_arn)
+        key = getattr(topic, "master_key", None)
+        if key is not None:
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+            self._allow(["kms:Decrypt", "kms:GenerateDataKey"], key.key_arn)
+
+    def _allow(self, actions: list[str], resource: str) -> None:
+        statement = json.dumps([actions, Stack.of(self).resolve(resource)], sort_keys=True)
+        if statement not in self._allowed:
+            self._allowed.add(statement)
+            self.add_statements(iam.PolicyStatement(actions=actions, resources=[resource]))
 
 
 @jsii.implements(IAspect)

@@ -26,11 +26,26 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from constructs import Construct, IConstruct
+from image_verifier.findings import FailOn
+from image_verifier.properties import OnFailure
 from image_verifier.runtimes import RUNTIMES
 
 from .consumers import Consumer, consumer_at
-from .options import Gate, GateValue, Pin, PinValue, RunsOnValue, choice, policy
+from .options import (
+    FailOnValue,
+    Gate,
+    GateValue,
+    OnFailureValue,
+    Options,
+    Pin,
+    PinValue,
+    RequireValue,
+    RunsOnValue,
+    Settled,
+    within,
+)
 from .repository import VerifiedRepository
 from .stack_parts import StackParts, top_level
 from .verifier import ImageVerifier
@@ -68,10 +83,14 @@ class ImageVerification(Construct):
         platform: ecr_assets.Platform | None = None,
         min_size: Size | None = None,
         max_size: Size | None = None,
-        verify_layers: bool = False,
+        verify_layers: bool | None = None,
+        fail_on: FailOnValue | None = None,
+        require: Sequence[RequireValue] | None = None,
         acknowledge: Mapping[str, str] | None = None,
-        pin: PinValue = Pin.DIGEST,
-        gate: GateValue = Gate.STACK,
+        on_failure: OnFailureValue | None = None,
+        notify: sns.ITopic | None = None,
+        pin: PinValue | None = None,
+        gate: GateValue | None = None,
         verifier: ImageVerifier | None = None,
         service_timeout: Duration | None = None,
         local_image: str | None = None,
@@ -88,7 +107,13 @@ class ImageVerification(Construct):
         :param max_size: largest compressed size of the image. Default: no bound
         :param verify_layers: read every layer's bytes as the runtime would, and look for what the image starts. The
             verifier gets the memory and the time for it, by max_size. Default: False
+        :param fail_on: from which severity on a finding refuses the image: an error, a warning too, or never, which
+            shows what was found in the stack's outputs and deploys. A fault always fails. Default: an error
+        :param require: conditions beyond what the runtimes ask for, such as `Require.NON_ROOT_USER`. Default: none
         :param acknowledge: reasons for which findings are waived, by the finding's id (docs/checks.md). Default: none
+        :param on_failure: whether the verifier may remove the tag of an image that it refuses and that none of the
+            runtimes can pull, so that the next deploy pushes again (docs/policy.md). Default: the tag is kept
+        :param notify: the topic that gets the report of a refusal or of a doubt. Default: none
         :param pin: whether `image_uri` names the verified digest or the tag. Default: the digest
         :param gate: whether every ECS service of the stack, nested ones included, waits for this verification,
             or only what uses the image. Default: the services of the stack
@@ -101,25 +126,34 @@ class ImageVerification(Construct):
         """
         super().__init__(scope, id)
         path = self.node.path
-        self._policy = policy(
-            path,
-            runs_on=runs_on,
-            platform=platform,
-            min_size=min_size,
-            max_size=max_size,
-            verify_layers=verify_layers,
-            acknowledge=acknowledge,
+        options = within(
+            scope,
+            Options(
+                runs_on=runs_on,
+                platform=platform,
+                min_size=min_size,
+                max_size=max_size,
+                verify_layers=verify_layers,
+                fail_on=fail_on,
+                require=require,
+                acknowledge=acknowledge,
+                on_failure=on_failure,
+                notify=notify,
+                pin=pin,
+                gate=gate,
+                verifier=verifier,
+            ),
         )
-        self._pin = choice(path, "pin", Pin, pin)
+        self._settled = options.settled(path)
+        self._policy = self._settled.policy
         self._tag, self._digest = _tag_or_digest(path, tag, digest)
-        if self._pin is Pin.TAG and tag is None:
-            raise ValueError(f"{path}: pin is 'tag', and the image is given by its digest: write pin='digest'")
+        _check_tag(path, self._tag, self._settled)
         self.repository = repository
         self._repository_uri = repository.repository_uri
         self._told: set[str] = set()
         self._verified: CustomResource | None = None
         if _is_switched_on(self):
-            self._verify(choice(path, "gate", Gate, gate), verifier, service_timeout, {"LocalImage": local_image})
+            self._verify(options, service_timeout, {"LocalImage": local_image})
 
     @property
     def image_uri(self) -> str:
@@ -197,14 +231,14 @@ class ImageVerification(Construct):
 
     def _verify(
         self,
-        gate: Gate,
-        verifier: ImageVerifier | None,
+        options: Options,
         service_timeout: Duration | None,
         more: Mapping[str, str | None],
     ) -> None:
         stack = Stack.of(self)
         parts = StackParts.of(stack)
-        verifier = verifier or parts.verifier()
+        settled, topic = self._settled, options.notify
+        verifier = options.verifier or parts.verifier()
         verifier_name = parts.verifier_name(verifier)
         path = self.node.path
         _check_same_environment(path, stack, verifier)
@@ -216,12 +250,16 @@ class ImageVerification(Construct):
             "ImageDigest": self._digest,
             "RunsOn": list(self._policy.runs_on),
             "Platform": str(self._policy.platform),
-            "Pin": self._pin.value,
+            "Pin": settled.pin.value,
             "MinSize": _text(self._policy.min_size),
             "MaxSize": _text(self._policy.max_size),
             "VerifyLayers": "true" if self._policy.verify_layers else None,
+            "FailOn": None if settled.policy.fail_on is FailOn.ERROR else settled.policy.fail_on.value,
+            "Require": list(map(str, self._policy.require)) or None,
             "Acknowledge": dict(self._policy.acknowledge) or None,
-            "ConstructPath": self._user_path,
+            "OnFailure": None if settled.on_failure is OnFailure.KEEP else settled.on_failure.value,
+            "NotifyTopicArn": topic and topic.topic_arn,
+            "ConstructPath": self.user_path,
             **more,
         }
         properties = {name: value for name, value in properties.items() if value is not None}
@@ -230,6 +268,10 @@ class ImageVerification(Construct):
         resolved = stack.resolve(properties)
         if _changes_at_deploy(resolved):
             permissions.allow_own_stack_status()
+        if settled.on_failure is OnFailure.UNTAG:
+            permissions.allow_untagging()
+        if topic is not None:
+            permissions.allow_publishing(topic)
 
         self._verified = CustomResource(
             self,
@@ -243,8 +285,10 @@ class ImageVerification(Construct):
         _append_to_logical_id(self.resource, hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest())
         # The role's permissions must be there when the Lambda is called.
         self._verified.node.add_dependency(permissions)
-        if gate is Gate.STACK:
+        if settled.gate is Gate.STACK:
             parts.gate(self)
+        if settled.policy.fail_on is FailOn.NEVER:
+            parts.show_findings(self)
 
     def _lazy(self, attribute: str) -> str:
         return Lazy.uncached_string(_Reference(self, attribute), display_hint=attribute)
@@ -264,7 +308,7 @@ class ImageVerification(Construct):
         if attribute == "ImageDigest" and self._digest is None:
             self._tell_error(
                 scope,
-                f"{_user_path(scope)} uses image_digest of {self._user_path}, which is in another stack: the digest "
+                f"{_user_path(scope)} uses image_digest of {self.user_path}, which is in another stack: the digest "
                 "is only known there, at deploy. Use image_uri, container_image() or docker_image_code().",
             )
         self._depend(scope, stack, own)
@@ -281,12 +325,12 @@ class ImageVerification(Construct):
         # aws-cdk-lib deprecates `add_dependency` in favour of the other, which its older versions have not.
         add = getattr(stack, "add_stack_dependency", stack.add_dependency)
         try:
-            add(own, f"{_user_path(scope)} uses the image {self._user_path}")
+            add(own, f"{_user_path(scope)} uses the image {self.user_path}")
         except RuntimeError as error:
             reason = str(error).splitlines()[0].rstrip(".")
             self._tell_error(
                 scope,
-                f"{_user_path(scope)} uses the image {self._user_path} of another stack, and cannot wait for its "
+                f"{_user_path(scope)} uses the image {self.user_path} of another stack, and cannot wait for its "
                 f"verification: {reason}. Make the image in the stack that uses it.",
             )
 
@@ -298,7 +342,7 @@ class ImageVerification(Construct):
                 remedies.insert(0, f"platform={_CDK_PLATFORMS[consumer.platform]} for the image")
             self._tell_error(
                 scope,
-                f"{consumer.path} runs on {consumer.platform} ({consumer.said_by}), but the image {self._user_path} "
+                f"{consumer.path} runs on {consumer.platform} ({consumer.said_by}), but the image {self.user_path} "
                 f"is for {platform} and cannot start there. Write {', or '.join(remedies)}.",
             )
         missing = [name for name in consumer.runs_on if name not in self._policy.runs_on]
@@ -307,7 +351,7 @@ class ImageVerification(Construct):
             names = ", ".join(repr(name) for name in dict.fromkeys((*self._policy.runs_on, *missing)))
             Annotations.of(scope).add_warning_v2(
                 "cdk-safe-image:not-verified-for-runtime",
-                f"{consumer.path} runs the image {self._user_path} on {titles}, for which it is not verified. "
+                f"{consumer.path} runs the image {self.user_path} on {titles}, for which it is not verified. "
                 f"Write runs_on=[{names}] for the image.",
             )
 
@@ -318,7 +362,7 @@ class ImageVerification(Construct):
             Annotations.of(scope).add_error(message)
 
     @property
-    def _user_path(self) -> str:
+    def user_path(self) -> str:
         """The path of what the user wrote: the asset where there is one above."""
         parent = self.node.scope
         return parent.node.path if isinstance(parent, ecr_assets.DockerImageAsset) else self.node.path
@@ -367,6 +411,22 @@ def _tag_or_digest(path: str, tag: str | None, digest: str | None) -> tuple[str 
         hint = "write it as digest=" if tag.startswith("sha256:") else "write the part after the colon of the image"
         raise ValueError(f"{path}: tag is {tag!r}, which no image can have: {hint}")
     return tag, digest
+
+
+def _check_tag(path: str, tag: str | None, settled: Settled) -> None:
+    """What needs a tag has one."""
+    if settled.pin is Pin.TAG and tag is None:
+        raise ValueError(f"{path}: pin is 'tag', and the image is given by its digest: write pin='digest'")
+    if settled.on_failure is OnFailure.UNTAG and tag is None:
+        raise ValueError(
+            f"{path}: on_failure is 'untag', and the image is given by its digest: there is no tag to remove. Write "
+            "on_failure='keep', or the image's tag="
+        )
+    if settled.on_failure is OnFailure.UNTAG and tag and not _is_known_at_synth(tag):
+        raise ValueError(
+            f"{path}: on_failure is 'untag', and the tag is only known at deploy: a new value is an update, in which "
+            "no tag is ever removed. Write on_failure='keep', or a tag that is known at synth"
+        )
 
 
 def _is_known_at_synth(text: str) -> bool:

@@ -8,8 +8,9 @@ ends), the answer leaves before the Lambda's time is over. The steps:
 2. The properties are parsed.
 3. An Update on the way back of a rollback is answered from memory, without judging again. Where it cannot be told
    which way the stack goes, the image is judged: a good one is right both ways.
-4. The image is verified.
+4. The image is verified, and the tag of one that is refused is removed where that was asked for.
 5. The answer is sent, and with it the physical ID remembers what was verified.
+6. Whoever wants to be told of a refusal or of a doubt is told, when CloudFormation already knows.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ import time
 import traceback
 import urllib.error
 import urllib.request
-from dataclasses import astuple, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from .layout import Reason, page, wrapped
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .findings import Report
+    from .memory import Record
     from .properties import Properties
     from .retry import Patience
 
@@ -43,6 +45,10 @@ _SENDING: Final = 8.0
 _STARTING: Final = 30.0
 # How long a role that has just been made may still be denied, in seconds: aws-cdk#37675, #37939.
 _PROPAGATION: Final = 60.0
+# How long it may take to tell others, in seconds.
+_TELLING: Final = 10.0
+# How much of the findings is told in the attribute `Warnings`.
+_MAX_WARNINGS: Final = 1000
 # The part of the time in which it must be told which way the stack goes.
 _ASKING: Final = 0.3
 _QUERY: Final = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+")
@@ -59,24 +65,6 @@ class Context(Protocol):
 
 
 @dataclass(frozen=True)
-class Record:
-    """What is remembered of a verified image: enough to answer for it again.
-
-    :param fingerprint: of the properties with which it was verified.
-    :param digest: the verified digest.
-    :param size: its compressed size in bytes.
-    :param media_type: what the tag pointed at.
-    :param layers: how many layers it has.
-    """
-
-    fingerprint: str
-    digest: str
-    size: int
-    media_type: str
-    layers: int
-
-
-@dataclass(frozen=True)
 class Answer:
     """What CloudFormation is told.
 
@@ -84,12 +72,16 @@ class Answer:
     :param reasons: from the most detailed to the least; the first that fits is sent.
     :param physical_id: None keeps the one that the resource has.
     :param data: the resource's attributes.
+    :param verdict: what an image was judged to be; empty where none was judged.
+    :param size: the judged image's compressed size in bytes; 0 where it is not known.
     """
 
     status: str
     reasons: Sequence[Reason] = ()
     physical_id: str | None = None
     data: Mapping[str, str] = field(default_factory=dict)
+    verdict: Literal["pass", "fail", "unknown", ""] = ""
+    size: int = 0
 
 
 def handler(event: Mapping[str, Any], context: Context) -> None:
@@ -98,16 +90,22 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
     :param event: the event, https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html
     :param context: the Lambda's context; its remaining time bounds everything.
     """
-    ends_at = time.monotonic() + min(
-        context.get_remaining_time_in_millis() / 1000 - 1, _patience_of_cloudformation(event)
-    )
+    began = time.monotonic()
+    ends_at = began + min(context.get_remaining_time_in_millis() / 1000 - 1, _patience_of_cloudformation(event))
     seconds = max(1.0, ends_at - _SENDING - time.monotonic())
     answers: list[Answer] = []
     worker = threading.Thread(target=lambda: answers.append(_safely(event, context, seconds)), daemon=True)
     worker.start()
     worker.join(seconds)
     answer = answers[0] if answers else _too_late(seconds)
+    seconds = time.monotonic() - began
     _send(event["ResponseURL"], _body(event, answer), ends_at)
+    # CloudFormation has its answer: what fails from here on must not fail the Lambda, which would be run again.
+    try:
+        _measure(event, answer, seconds)
+        _notify(event, answer, context)
+    except Exception as e:
+        _log(Reason(f"What became of the image could not be told to others: {type(e).__name__}: {e}"))
 
 
 def _patience_of_cloudformation(event: Mapping[str, Any]) -> float:
@@ -123,7 +121,11 @@ def _too_late(seconds: float) -> Answer:
     advice = "Deploy again; if it stays, give the ImageVerifier a longer timeout or more memory."
     reason = Reason(line, wrapped(advice))
     _log(reason)
-    return Answer("FAILED", [reason])
+    return _unknown(reason)
+
+
+def _unknown(reason: Reason) -> Answer:
+    return Answer("FAILED", [reason], verdict="unknown")
 
 
 def _safely(event: Mapping[str, Any], context: Context, seconds: float) -> Answer:
@@ -133,7 +135,7 @@ def _safely(event: Mapping[str, Any], context: Context, seconds: float) -> Answe
     except BaseException as e:
         _log(Reason("The verifier itself failed:", traceback.format_exc().splitlines()))
         line = f"The verifier itself failed, so nothing is known about the image: {type(e).__name__}: {e}"
-        return Answer("FAILED", [Reason(_scrubbed(line)[:900], wrapped(f"Its log: {_log_place(context)}"))])
+        return _unknown(Reason(_scrubbed(line)[:900], wrapped(f"Its log: {_log_place(context)}")))
 
 
 def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer:
@@ -146,16 +148,17 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer
     # Imported here, so that a module that cannot be imported is answered too.
     from . import reason
     from .findings import Fault
+    from .memory import records_of
     from .properties import Properties
     from .retry import Patience
 
     try:
         properties = Properties.parse(event["ResourceProperties"])
     except ValueError as e:
-        return Answer("FAILED", [Reason(f"The properties of this Custom::ImageVerification are wrong: {e}.")])
+        return _unknown(Reason(f"The properties of this Custom::ImageVerification are wrong: {e}."))
     # A little less, so that what was being waited for can still be told.
     patience = Patience.of(seconds - 2, denied_seconds=_PROPAGATION)
-    history = _history(event.get("PhysicalResourceId", ""))
+    history = records_of(event.get("PhysicalResourceId", ""))
     try:
         unasked = None
         if event["RequestType"] == "Update":
@@ -171,11 +174,9 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer
     except Fault as fault:
         doubt = reason.doubt(fault, properties, _log_place(context))
         _log(doubt, {"verdict": "unknown", "reference": properties.names.reference, "fault": fault.message})
-        return Answer("FAILED", [doubt])
+        return _unknown(doubt)
     if report.verdict == "fail":
-        _log(reason.refusal(report, properties, ""), report.as_json())
-        levels = [reason.refusal(report, properties, _log_place(context), level) for level in reason.LEVELS]
-        return Answer("FAILED", levels)
+        return _refused(event, properties, report, patience, _log_place(context))
     _log(reason.summary(report, properties), report.as_json())
     return _accepted(properties, report, history)
 
@@ -198,22 +199,62 @@ def _verify(properties: Properties, patience: Patience) -> Report:
     return verify(source, properties.policy, properties.names)
 
 
+def _refused(
+    event: Mapping[str, Any], properties: Properties, report: Report, patience: Patience, log_place: str
+) -> Answer:
+    from . import reason
+
+    said = ""
+    # An Update may go on with, or back to, what the tag names now.
+    if properties.on_failure.value == "untag" and event["RequestType"] == "Create":
+        from .remedies import remedy
+        from .untag import untag
+
+        untagging = untag(report, properties, event["StackId"], patience)
+        said, names = untagging.said, replace(properties.names, untagged=untagging.removed)
+        findings = tuple(replace(finding, remedy=remedy(finding.id, names)) for finding in report.findings)
+        report = replace(report, findings=findings)
+    _log(reason.refusal(report, properties, "", untagging=said), report.as_json())
+    levels = [reason.refusal(report, properties, log_place, level, said) for level in reason.LEVELS]
+    return Answer("FAILED", levels, verdict="fail", size=report.image.size)
+
+
 def _accepted(properties: Properties, report: Report, history: Sequence[Record]) -> Answer:
+    from .memory import Record, physical_id
+
+    # Where nothing refuses an image, there may be none at all.
     top = report.image.top
-    assert top
-    record = Record(properties.fingerprint, top.digest, report.image.size, top.media_type, len(report.image.layers))
-    warnings = "; ".join(f"{f.id}: {f.message}" for f in report.findings)
+    digest, media_type = (top.digest, top.media_type) if top else (properties.digest, "")
+    record = Record(properties.fingerprint, digest, report.image.size, media_type, len(report.image.layers))
     return Answer(
         "SUCCESS",
-        physical_id=_remember([record, *history]),
-        data=_attributes(properties, record, warnings[:1000]),
+        physical_id=physical_id([record, *history]),
+        data=_attributes(properties, record, _warnings(report)),
+        verdict="pass",
+        size=record.size,
     )
+
+
+def _warnings(report: Report) -> str:
+    """What was found in an image that is let pass, a line each, as far as there is room."""
+    from .reason import told
+
+    lines: list[str] = []
+    for number, finding in enumerate(report.findings):
+        left = f"and {len(report.findings) - number} more in the verifier's log"
+        line = told(finding)
+        if sum(map(len, lines)) + len(line) + len(left) + len(lines) + 1 > _MAX_WARNINGS:
+            return "\n".join([*lines, left])
+        lines.append(line)
+    # CloudFormation takes no empty output.
+    return "\n".join(lines) or "none"
 
 
 def _attributes(properties: Properties, record: Record, warnings: str) -> Mapping[str, str]:
     return {
         "ImageUri": properties.uri(record.digest),
-        "ImageDigest": record.digest,
+        # What uses it selects what follows the colon.
+        "ImageDigest": record.digest or "sha256:unknown",
         "ImageTag": properties.tag,
         "SizeInBytes": str(record.size),
         "MediaType": record.media_type,
@@ -225,14 +266,12 @@ def _attributes(properties: Properties, record: Record, warnings: str) -> Mappin
 
 def _restored(properties: Properties, history: Sequence[Record]) -> Answer:
     """The answer on the way back of a rollback, which must not fail, also when the image is gone meanwhile."""
-    record = _remembered(properties, history)
-    if record is None:
-        record = Record(properties.fingerprint, properties.digest, 0, "", 0)
-        if not properties.digest:
-            properties = replace(properties, pin="tag")
+    from .memory import Record, physical_id
+
+    record = _remembered(properties, history) or Record(properties.fingerprint, properties.digest, 0, "", 0)
     _log(Reason(f"Rolling back to {properties.uri(record.digest)}, which was verified before: not judged again."))
     others = [r for r in history if r != record]
-    return Answer("SUCCESS", physical_id=_remember([record, *others]), data=_attributes(properties, record, ""))
+    return Answer("SUCCESS", physical_id=physical_id([record, *others]), data=_attributes(properties, record, "none"))
 
 
 def _remembered(properties: Properties, history: Sequence[Record]) -> Record | None:
@@ -248,26 +287,6 @@ def _is_rolling_back(stack_id: str, patience: Patience) -> bool:
     client = boto3.client("cloudformation", region_name=stack_id.split(":")[3], config=aws.CLIENT_CONFIG)
     stacks = aws.call(client, "describe_stacks", stack_id, patience, StackName=stack_id)["Stacks"]
     return "ROLLBACK" in stacks[0]["StackStatus"]
-
-
-def _remember(records: Sequence[Record]) -> str:
-    """The physical ID, at most 1 KB: the image that is verified now, and the one before it."""
-    kept: list[Record] = []
-    for record in records:
-        if record.fingerprint not in {r.fingerprint for r in kept}:
-            kept.append(record)
-    return json.dumps([list(astuple(r)) for r in kept[:2]], separators=(",", ":"))
-
-
-def _history(physical_id: str) -> list[Record]:
-    try:
-        return [
-            Record(str(fingerprint), str(digest), int(size), str(media_type), int(layers))
-            for fingerprint, digest, size, media_type, layers in json.loads(physical_id)
-        ]
-    except (ValueError, TypeError):
-        # A resource that was refused when it was made has verified nothing.
-        return []
 
 
 def _body(event: Mapping[str, Any], answer: Answer) -> bytes:
@@ -290,7 +309,9 @@ def _body(event: Mapping[str, Any], answer: Answer) -> bytes:
 
     if answer.status == "SUCCESS":
         full = body("", answer.data)
-        return full if len(full) < _MAX_ANSWER_BYTES else body("", {**answer.data, "Warnings": ""})
+        return (
+            full if len(full) < _MAX_ANSWER_BYTES else body("", {**answer.data, "Warnings": "see the verifier's log"})
+        )
     for reason in answer.reasons:
         if len(full := body(page(reason), answer.data)) < _MAX_ANSWER_BYTES:
             return full
@@ -317,6 +338,50 @@ def _send(url: str, body: bytes, ends_at: float) -> None:
             if time.monotonic() + pause >= ends_at:
                 raise TimeoutError("CloudFormation did not take the answer in time") from None
             time.sleep(pause)
+
+
+def _measure(event: Mapping[str, Any], answer: Answer, seconds: float) -> None:
+    """Log what CloudWatch makes metrics of, where an image was judged."""
+    if not answer.verdict:
+        return
+    from . import metrics
+
+    properties = event.get("ResourceProperties") or {}
+    print(
+        metrics.line(
+            answer.verdict,
+            at=time.time(),
+            seconds=seconds,
+            size=answer.size,
+            stack=event["StackId"].split("/")[1],
+            Construct=str(properties.get("ConstructPath", "")),
+        )
+    )
+
+
+def _notify(event: Mapping[str, Any], answer: Answer, context: Context) -> None:
+    """Publish a refusal or a doubt, as long as there is time; CloudFormation has its answer already."""
+    properties = event.get("ResourceProperties") or {}
+    topic = properties.get("NotifyTopicArn")
+    seconds = min(_TELLING, context.get_remaining_time_in_millis() / 1000 - 1)
+    if not topic or answer.verdict not in ("fail", "unknown"):
+        return
+
+    def tell() -> None:
+        try:
+            from . import notices
+            from .retry import Patience
+
+            about = properties.get("ConstructPath") or event["LogicalResourceId"]
+            notice = notices.subject(answer.verdict, str(about))
+            notices.publish(str(topic), notice, answer.reasons[0], Patience.of(seconds, denied_seconds=seconds))
+        except BaseException as e:
+            _log(Reason(f"The notice could not be published: {type(e).__name__}: {e} {getattr(e, 'advice', '')}"))
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    # A Lambda that is ended while it works is run again.
+    teller.join(max(0.0, seconds))
 
 
 def _log_place(context: Context) -> str:

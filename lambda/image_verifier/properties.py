@@ -7,13 +7,23 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from enum import Enum
+from typing import Any, Final, Literal, TypeVar
 
+from .findings import FailOn
 from .image import Platform, is_digest
 from .policy import Policy
 from .remedies import Names
+from .requirements import Requirement
 
 _ARN: Final = re.compile(r"arn:[a-z-]+:ecr:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):repository/(?P<name>\S+)")
+
+
+class OnFailure(str, Enum):
+    """What becomes of a rejected tag: it is kept, or removed where nobody can pull its image."""
+
+    KEEP = "keep"
+    UNTAG = "untag"
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,8 @@ class Properties:
     :param digest: the image's digest; empty where it is named by its tag.
     :param pin: whether `ImageUri` names the verified digest or the tag.
     :param policy: what is asked of the image.
+    :param on_failure: what becomes of a rejected tag.
+    :param notify: ARN of the SNS topic that is told of refusals and doubts; empty where none is.
     :param local_image: CDK's name for the built image on the machine that built it; for the commands.
     :param construct_path: the construct's path in the app; for the message.
     """
@@ -36,6 +48,8 @@ class Properties:
     digest: str
     pin: Literal["digest", "tag"]
     policy: Policy
+    on_failure: OnFailure = OnFailure.KEEP
+    notify: str = ""
     local_image: str = ""
     construct_path: str = ""
 
@@ -60,8 +74,12 @@ class Properties:
             raise ValueError(f"RepositoryArn is {arn!r}: write the ARN of an ECR repository")
         runs_on = properties.get("RunsOn") or []
         acknowledge = properties.get("Acknowledge") or {}
-        if not isinstance(runs_on, list) or not isinstance(acknowledge, dict):
-            raise ValueError("write a list in RunsOn, and a map in Acknowledge")
+        require = properties.get("Require") or []
+        if not isinstance(runs_on, list) or not isinstance(require, list) or not isinstance(acknowledge, dict):
+            raise ValueError("write a list in RunsOn and in Require, and a map in Acknowledge")
+        on_failure = _choice(properties, "OnFailure", OnFailure, OnFailure.KEEP)
+        if on_failure is OnFailure.UNTAG and not tag:
+            raise ValueError("OnFailure is 'untag', and the image is named by its digest: write keep")
         return cls(
             repository_arn=arn,
             repository_uri=_text(properties, "RepositoryUri"),
@@ -75,7 +93,11 @@ class Properties:
                 max_size=_bytes(properties, "MaxSize"),
                 verify_layers=_flag(properties, "VerifyLayers"),
                 acknowledge=acknowledge,
+                fail_on=_choice(properties, "FailOn", FailOn, FailOn.ERROR),
+                require=tuple(Requirement.parse(str(text)) for text in require),
             ),
+            on_failure=on_failure,
+            notify=_text(properties, "NotifyTopicArn"),
             local_image=_text(properties, "LocalImage"),
             construct_path=_text(properties, "ConstructPath"),
         )
@@ -110,12 +132,18 @@ class Properties:
             policy.max_size,
             policy.verify_layers,
             sorted(policy.acknowledge.items()),
+            policy.fail_on.value,
+            sorted(map(str, policy.require)),
         ]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
     def uri(self, digest: str) -> str:
-        """The URI under which the verified image is to be run."""
-        return f"{self.repository_uri}@{digest}" if self.pin == "digest" else f"{self.repository_uri}:{self.tag}"
+        """The URI under which the verified image is to be run.
+
+        :param digest: the verified digest; empty where there is none, and only the tag can be named.
+        """
+        pinned = self.pin == "digest" and digest
+        return f"{self.repository_uri}@{digest}" if pinned else f"{self.repository_uri}:{self.tag}"
 
 
 def _text(properties: Mapping[str, Any], name: str) -> str:
@@ -130,6 +158,18 @@ def _flag(properties: Mapping[str, Any], name: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError(f"{name} is {text!r}: write true or false")
     return text == "true"
+
+
+_Choice = TypeVar("_Choice", FailOn, OnFailure)
+
+
+def _choice(properties: Mapping[str, Any], name: str, kind: type[_Choice], default: _Choice) -> _Choice:
+    text = _text(properties, name)
+    try:
+        return kind(text) if text else default
+    except ValueError:
+        known = " or ".join(member.value for member in kind)
+        raise ValueError(f"{name} is {text!r}: write {known}") from None
 
 
 def _bytes(properties: Mapping[str, Any], name: str) -> int | None:

@@ -32,6 +32,8 @@ class Detail:
     commands: bool = True
 
 
+_WEIGHTS: Final = {Severity.ERROR: "Error", Severity.WARNING: "Warning", Severity.INFO: "Note"}
+
 LEVELS: Final = (
     Detail(1000, 1000, 1000),
     Detail(1000, 1000, 0),
@@ -45,13 +47,16 @@ LEVELS: Final = (
 )
 
 
-def refusal(report: Report, properties: Properties, log: str, detail: Detail = LEVELS[0]) -> Reason:
+def refusal(
+    report: Report, properties: Properties, log: str, detail: Detail = LEVELS[0], untagging: str = ""
+) -> Reason:
     """What is told of an image that is refused.
 
     :param report: what was found.
     :param properties: which image it was, and where in the app.
     :param log: where the whole report is to be read; empty where it is being written there.
     :param detail: how much of it is told.
+    :param untagging: what became of the tag, where it was to be removed.
     """
     first, *errors = report.errors
     lines: list[str] = []
@@ -64,7 +69,8 @@ def refusal(report: Report, properties: Properties, log: str, detail: Detail = L
     hidden = len(errors) - (detail.errors - 1)
     others = [f for f in report.findings if f not in report.errors]
     for finding in others[: detail.others]:
-        lines += wrapped(f"{_weight(finding)}: {finding.message} [{finding.id}]")
+        lines += wrapped(told(finding))
+    lines += wrapped(untagging)
     if detail.commands:
         lines += ["To mend it:", *_mending(report.errors[: detail.errors])]
     lines += _image(report, properties)
@@ -89,8 +95,18 @@ def doubt(fault: Fault, properties: Properties, log: str) -> Reason:
 def summary(report: Report, properties: Properties) -> Reason:
     """What is told of an image that is taken."""
     runs_on = " and ".join(RUNTIMES[name].title for name in report.runs_on)
-    notes = [line for f in report.findings for line in wrapped(f"{_weight(f)}: {f.message} [{f.id}]")]
-    return Reason(f"Image verified: it can be run on {runs_on}.", [*notes, *_image(report, properties)])
+    notes = [line for f in report.findings for line in wrapped(told(f))]
+    if report.excused:
+        headline = f"Image let pass, since fail_on is 'never', though it may not run on {runs_on}."
+        notes += ["To mend it:", *_mending(report.excused)]
+    else:
+        headline = f"Image verified: it can be run on {runs_on}."
+    return Reason(headline, [*notes, *_image(report, properties)])
+
+
+def told(finding: Finding) -> str:
+    """A finding in one sentence, with its weight and its id."""
+    return f"{_weight(finding)}: {finding.message} [{finding.id}]"
 
 
 def _image(report: Report, properties: Properties) -> list[str]:
@@ -106,7 +122,7 @@ def _image(report: Report, properties: Properties) -> list[str]:
 def _weight(finding: Finding) -> str:
     if finding.acknowledged:
         return f"Acknowledged ({finding.acknowledged})"
-    return "Warning" if finding.severity is Severity.WARNING else "Note"
+    return _WEIGHTS[finding.severity]
 
 
 def _said(finding: Finding) -> Iterator[str]:

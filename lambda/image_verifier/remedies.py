@@ -23,6 +23,7 @@ class Names:
     :param digest: the image's digest, where no tag was asked for.
     :param local_image: the name under which CDK keeps the built image on the machine that built it.
     :param platform: the platform that the image must be for.
+    :param untagged: whether the tag has been removed already.
     """
 
     reference: str = ""
@@ -33,6 +34,7 @@ class Names:
     digest: str = ""
     local_image: str = ""
     platform: str = "linux/amd64"
+    untagged: bool = False
 
     @property
     def image_id(self) -> str:
@@ -52,7 +54,7 @@ def _ecr(names: Names, command: str, *arguments: str) -> Iterable[str]:
 def _delete_from_ecr(names: Names) -> Iterable[str]:
     # CDK takes a tag that exists for published and never repairs it:
     # https://github.com/aws/aws-cdk/issues/33264
-    return _ecr(names, "batch-delete-image", "--image-ids", names.image_id)
+    return () if names.untagged else _ecr(names, "batch-delete-image", "--image-ids", names.image_id)
 
 
 def _delete_local(names: Names) -> Iterable[str]:

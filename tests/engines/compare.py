@@ -156,7 +156,9 @@ class Outcome:
         for engine, said in self.said.items():
             yield f"{engine}: {said or 'pulled'}"
         for (runtime, layers), findings in self.ours.items():
-            told = "; ".join(f"{f.id} ({f.runtime_error or f.message})" for f in findings if f.severity is Severity.ERROR)
+            told = "; ".join(
+                f"{f.id} ({f.runtime_error or f.message})" for f in findings if f.severity is Severity.ERROR
+            )
             yield f"we, {runtime} {'with the layers' if layers else 'at default depth'}: {told or 'pass'}"
         yield from self.disagreements()
 

@@ -15,7 +15,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk.cx_api import CloudAssembly
 from image_verifier.runtimes import RUNTIMES
 
-from cdk_safe_image import Gate, Pin, RunsOn, SafeDockerImageAsset
+from cdk_safe_image import Gate, ImagePolicy, Pin, RunsOn, SafeDockerImageAsset
 from tests.unit.constructs.app import VERIFICATION, new_app, resources, said, stack_in, the_only
 
 OUTPUTS = "type=docker,attestation-inline=false,oci-mediatypes=true"
@@ -61,8 +61,8 @@ def test_it_is_a_docker_image_asset(docker_folder: str) -> None:
 def test_it_takes_every_keyword_of_docker_image_asset() -> None:
     theirs = set(inspect.signature(ecr_assets.DockerImageAsset.__init__).parameters)
     ours = set(inspect.signature(SafeDockerImageAsset.__init__).parameters)
-    policy = {"runs_on", "min_size", "max_size", "verify_layers", "acknowledge"}
-    assert ours - theirs - NEWER == {*policy, "pin", "gate", "verifier"}
+    policy = set(inspect.signature(ImagePolicy.defaults).parameters) - {"scope", "platform"}
+    assert ours - theirs - NEWER == policy
     assert theirs <= ours
 
 

@@ -1,0 +1,119 @@
+"""Untagging: a rejected tag is removed, so that the next deploy pushes again, where that can hurt nobody.
+
+CDK takes a tag that exists for published and never repairs it: https://github.com/aws/aws-cdk/issues/33264. What is
+removed is the very tag on the very digest that was rejected, and only where
+- it was asked for, and the resource is being made: never in an Update, never on the way back of a rollback;
+- none of the runtimes can pull the image, whatever else is wrong with it or was asked of it;
+- no verification of this stack remembers the digest as a good one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from . import aws
+from .catalog import CATALOG, Stage
+from .findings import Fault, Report, Severity
+from .memory import records_of
+from .properties import Properties
+from .retry import Patience
+
+# Two calls may each take 20 seconds where nobody answers, and the refusal must not be late for them.
+_NEEDED: Final = 45.0
+_KEPT: Final = "The tag was not removed, though on_failure is 'untag':"
+
+
+@dataclass(frozen=True)
+class Untagging:
+    """What became of the rejected tag.
+
+    :param removed: whether it is gone.
+    :param said: what is told of it.
+    """
+
+    removed: bool
+    said: str
+
+
+def untag(report: Report, properties: Properties, stack_id: str, patience: Patience) -> Untagging:
+    """Remove the tag of an image that was refused when its resource was made.
+
+    :param report: the refusal.
+    :param properties: which image it was.
+    :param stack_id: the stack that verifies it.
+    :param patience: for how long calls are repeated.
+    """
+    top = report.image.top
+    if top is None:
+        return Untagging(False, f"{_KEPT} there is nothing under it.")
+    if not cannot_be_pulled(report):
+        return Untagging(False, f"{_KEPT} the image can be pulled, so that something else may run it.")
+    if patience.seconds_left < _NEEDED:
+        return Untagging(False, f"{_KEPT} the verifier has no time left for it.")
+    try:
+        if top.digest in _verified_by(stack_id, patience):
+            return Untagging(False, f"{_KEPT} this stack has verified {top.digest} before, and may run it.")
+        failure = _delete(properties, top.digest, patience)
+    except Fault as fault:
+        return Untagging(False, f"{_KEPT} {fault.message} {fault.advice}")
+    if failure:
+        return Untagging(False, f"{_KEPT} ecr:BatchDeleteImage failed with {failure}")
+    return Untagging(True, f"The tag {properties.tag} was removed from {top.digest}, as on_failure asks.")
+
+
+def cannot_be_pulled(report: Report) -> bool:
+    """Whether something refuses the image that keeps every one of its runtimes from pulling it."""
+    unpullable = {
+        name
+        for finding in report.errors
+        if finding.severity is Severity.ERROR and CATALOG[finding.id].stage is Stage.PULL
+        for name in finding.runs_on
+    }
+    return unpullable >= set(report.runs_on)
+
+
+def _verified_by(stack_id: str, patience: Patience) -> set[str]:
+    """The digests that the stack's verifications remember, those included that it has deleted."""
+    return {
+        record.digest
+        for resource in _resources(stack_id, patience)
+        if resource["ResourceType"] == "Custom::ImageVerification"
+        for record in records_of(resource.get("PhysicalResourceId", ""))
+    }
+
+
+def _resources(stack_id: str, patience: Patience) -> Iterator[Any]:
+    import boto3
+
+    client = boto3.client("cloudformation", region_name=stack_id.split(":")[3], config=aws.CLIENT_CONFIG)
+    more: dict[str, str] = {}
+    while True:
+        page = aws.call(client, "list_stack_resources", stack_id, patience, StackName=stack_id, **more)
+        yield from page["StackResourceSummaries"]
+        if not page.get("NextToken"):
+            return
+        more = {"NextToken": page["NextToken"]}
+
+
+def _delete(properties: Properties, digest: str, patience: Patience) -> str:
+    """Remove the tag, if it still is on that digest; why it failed, or nothing.
+
+    The image itself goes with its last tag, and with both named ECR removes nothing where they do not belong
+    together: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
+    """
+    import boto3
+
+    names = properties.names
+    answer = aws.call(
+        boto3.client("ecr", region_name=names.region, config=aws.CLIENT_CONFIG),
+        "batch_delete_image",
+        properties.repository_arn,
+        patience,
+        registryId=names.registry_id,
+        repositoryName=names.repository,
+        imageIds=[{"imageDigest": digest, "imageTag": properties.tag}],
+    )
+    failures: Sequence[Any] = answer.get("failures", ())
+    return "; ".join(f"{f.get('failureCode', '')}: {f.get('failureReason', '')}" for f in failures)
