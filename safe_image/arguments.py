@@ -7,8 +7,10 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from typing import Final
 
+from image_verifier.findings import FailOn
 from image_verifier.image import Platform
 from image_verifier.policy import Policy
+from image_verifier.requirements import Requirement
 
 from .errors import UsageError
 
@@ -21,7 +23,7 @@ _UNITS: Final = {
 }
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", re.ASCII)
 # The policy's own words for what the command's options say.
-_FIELDS: Final = re.compile(r"\b(runs_on|min_size|max_size|acknowledge)\b")
+_FIELDS: Final = re.compile(r"\b(runs_on|min_size|max_size|require|acknowledge)\b")
 
 
 def add_policy(parser: ArgumentParser) -> None:
@@ -40,6 +42,20 @@ def add_policy(parser: ArgumentParser) -> None:
     parser.add_argument("--layers", action="store_true", help="read every layer's bytes too")
     parser.add_argument("--min-size", metavar="SIZE", help="refuse a smaller image, compressed; such as 50MiB")
     parser.add_argument("--max-size", metavar="SIZE", help="refuse a larger image, compressed; such as 2GiB")
+    parser.add_argument(
+        "--fail-on",
+        choices=[severity.value for severity in FailOn],
+        default=FailOn.ERROR.value,
+        help="refuse an image for its errors, for its warnings too, or never; default: error",
+    )
+    parser.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="refuse an image that does not meet it, may be repeated: non-root-user, no-latest-base, label:NAME, "
+        "max-layers:NUMBER",
+    )
     parser.add_argument(
         "--acknowledge",
         action="append",
@@ -92,6 +108,8 @@ def policy(arguments: Namespace) -> Policy:
             max_size=size("--max-size", arguments.max_size),
             acknowledge=acknowledged(arguments.acknowledge),
             verify_layers=arguments.layers,
+            fail_on=FailOn(arguments.fail_on),
+            require=tuple(map(Requirement.parse, arguments.require)),
         )
     except ValueError as e:
         raise UsageError(_FIELDS.sub(lambda m: "--" + m[0].replace("_", "-"), str(e))) from e

@@ -54,6 +54,29 @@ def run(*arguments: str) -> int:
 # Exit codes and reports
 
 
+def test_fail_on_moves_the_line_between_what_refuses_and_what_does_not(good: str, bad: str) -> None:
+    zstd = ("check", bad, "--runs-on", "agentcore", "--platform", "linux/arm64", "--acknowledge")
+    doubtful = (*zstd, "platform-mismatch=the test's is amd64")
+    assert run(*doubtful) == 0
+    assert run(*doubtful, "--fail-on", "warning") == 1
+    assert run("check", bad) == 1
+    assert run("check", bad, "--fail-on", "never") == 0
+    assert run("check", bad, "oci-layout:/nowhere", "--fail-on", "never") == 2
+
+
+def test_what_is_required_is_looked_for(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", good, "--require", "non-root-user", "--require", "label:team") == 1
+    said = capsys.readouterr().out
+    assert "error user-is-root" in said
+    assert "error label-missing" in said
+    assert run("check", good, "--require", "max-layers:50") == 0
+
+
+def test_a_requirement_that_nobody_knows_is_wrong_usage(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", good, "--require", "root") == 2
+    assert "--require names 'root', which is no requirement: write one of non-root-user" in capsys.readouterr().err
+
+
 def test_a_healthy_image_passes_with_exit_code_0(good: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", good) == 0
     printed = capsys.readouterr()
