@@ -75,7 +75,7 @@ def cannot_be_pulled(report: Report) -> bool:
 
 
 def _verified_by(stack_id: str, patience: Patience) -> set[str]:
-    """The digests that the stack's verifications remember, those included that it has deleted."""
+    """The digests that the stack's verifications remember; those that an update replaces are still there."""
     return {
         record.digest
         for resource in _resources(stack_id, patience)

@@ -25,13 +25,17 @@ _ASSETS = f"cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"
 class Told:
     """The journey.
 
-    :param tag: the tag of the first image, which was already there, on an attestation.
+    :param tag: the tag of the image, which was already there, on an attestation.
+    :param untagged: the same refusal, where the tag may be removed.
+    :param left: the tags in the repository after it.
     :param function_uri: the image of the Lambda function after `built`.
     :param off: a deploy with verification switched off.
     """
 
     tag: str
     refused: Step
+    untagged: Step
+    left: set[str]
     built: Step
     function_uri: str
     off: Step
@@ -49,7 +53,7 @@ def told(aws: LocalAws, engine: Engine, new_journey: NewJourney, tmp_path_factor
     context = tmp_path_factory.mktemp("context")
     shutil.copy(debian.unpacked("bookworm", ("busybox-static",)) / "bin" / "busybox", context)
     dockerfile = context / "Dockerfile"
-    dockerfile.write_text('FROM scratch\nCOPY busybox /bin/busybox\nCMD ["/bin/busybox", "echo", "first"]\n')
+    dockerfile.write_text('FROM scratch\nCOPY busybox /bin/busybox\nCMD ["/bin/busybox", "echo", "I am running"]\n')
 
     out = journey.synth("out", directory=context)
     (asset,) = json.loads((out / f"{journey.stack}.assets.json").read_text())["dockerImages"].values()
@@ -58,12 +62,15 @@ def told(aws: LocalAws, engine: Engine, new_journey: NewJourney, tmp_path_factor
     Images(aws, _ASSETS).broken(tag)
     # CDK finds the tag, so it neither builds nor pushes: there is no engine that it could ask.
     refused = journey.refused(app="out")
+    untagged = journey.refused(directory=context, on_failure="untag")
+    listed = aws.client("ecr").list_images(repositoryName=_ASSETS)["imageIds"]
 
-    dockerfile.write_text(dockerfile.read_text().replace("first", "I am running"))
-    built = journey.deploy(directory=context, env=engine.env())
+    # The same tag again: it is gone, so that CDK builds and pushes.
+    built = journey.deploy(directory=context, on_failure="untag", env=engine.env())
     function = aws.client("lambda").get_function(FunctionName=built.outputs["FunctionName"])
     off = journey.deploy("--context=cdk-safe-image:verify=off", directory=context)
-    return Told(tag, refused, built, function["Code"]["ImageUri"], off)
+    left = {image["imageTag"] for image in listed if "imageTag" in image}
+    return Told(tag, refused, untagged, left, built, function["Code"]["ImageUri"], off)
 
 
 def test_a_tag_that_was_left_on_an_attestation_is_refused_before_anything_is_made_of_it(told: Told) -> None:
@@ -79,6 +86,14 @@ def test_the_commands_remove_the_tag_and_the_local_image_by_which_cdk_would_skip
     assert f"--repository-name {_ASSETS}" in said
     assert f"imageTag={told.tag}" in said
     assert f"cdkasset-{told.tag}" in said
+
+
+def test_a_rejected_tag_that_may_be_removed_is_gone_and_the_next_deploy_pushes_it_again(told: Told) -> None:
+    assert "[not-an-image]" in told.untagged.output
+    assert f"The tag {told.tag} was removed from sha256:" in " ".join(told.untagged.output.split())
+    assert told.tag not in told.left
+    assert told.built.status == "CREATE_COMPLETE"
+    assert told.built.outputs["ImageTag"] == told.tag
 
 
 def test_a_built_image_is_one_manifest_which_service_and_function_name_by_its_digest(told: Told, aws: LocalAws) -> None:

@@ -126,6 +126,25 @@ def test_describing_a_stack_needs_its_permission_on_that_stack(
             other.describe_stacks(StackName=reference)
 
 
+def test_listing_a_stacks_resources_needs_its_permission_on_that_stack(
+    secured: LocalAws, client: ClientOf, deploy: Any
+) -> None:
+    arn = deploy(secured).requests[0]["stack_id"]
+    action = "cloudformation:ListStackResources"
+    allowed = client("cloudformation", _allow(action, resource=arn)).list_stack_resources(StackName=arn)
+    assert "Custom" in str([it["ResourceType"] for it in allowed["StackResourceSummaries"]])
+    for statements in (_allow(action, resource=f"{arn}-other"), _allow("cloudformation:DescribeStacks", resource=arn)):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client("cloudformation", statements).list_stack_resources(StackName=arn)
+
+
+def test_publishing_needs_its_permission_on_that_topic(secured: LocalAws, client: ClientOf) -> None:
+    topic = secured.client("sns").create_topic(Name="guarded")["TopicArn"]
+    client("sns", _allow("sns:Publish", resource=topic)).publish(TopicArn=topic, Message="m")
+    with pytest.raises(ClientError, match=r"AuthorizationError|AccessDenied"):
+        client("sns", _allow("sns:Publish", resource=f"{topic}-other")).publish(TopicArn=topic, Message="m")
+
+
 def test_a_function_has_its_roles_permissions(secured: LocalAws, deploy: Any) -> None:
     method, arguments = CALLS["ListImages"]
     properties = {"Calls": json.dumps([["ecr", method, {"repositoryName": NAME, **arguments}]])}

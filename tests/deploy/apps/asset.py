@@ -11,7 +11,13 @@ from cdk_safe_image import SafeDockerImageAsset
 
 app = cdk.App()
 stack = cdk.Stack(app, app.node.get_context("stack"))
-image = SafeDockerImageAsset(stack, "Image", directory=app.node.get_context("directory"), runs_on=["fargate", "lambda"])
+image = SafeDockerImageAsset(
+    stack,
+    "Image",
+    directory=app.node.get_context("directory"),
+    runs_on=["fargate", "lambda"],
+    on_failure=app.node.try_get_context("on_failure"),
+)
 vpc = ec2.Vpc.from_vpc_attributes(
     stack, "Vpc", vpc_id="vpc-00000001", availability_zones=["us-east-1a"], public_subnet_ids=["subnet-00000001"]
 )
