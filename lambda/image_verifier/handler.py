@@ -246,7 +246,7 @@ def _warnings(report: Report) -> str:
         if sum(map(len, lines)) + len(line) + len(left) + len(lines) + 1 > _MAX_WARNINGS:
             return "\n".join([*lines, left])
         lines.append(line)
-    # CloudFormation takes no empty output.
+    # As an output, nothing at all would look like a mistake.
     return "\n".join(lines) or "none"
 
 

@@ -58,10 +58,18 @@ class Policy:
         for bound, size in (("min_size", self.min_size), ("max_size", self.max_size)):
             if size is not None and size < 0:
                 raise ValueError(f"{bound} is {size} bytes: write a size of 0 or more")
+        if self.max_size == 0:
+            raise ValueError("max_size is 0 bytes: no image fits")
         if self.min_size is not None and self.max_size is not None and self.min_size > self.max_size:
             raise ValueError(
                 f"min_size ({self.min_size} bytes) is above max_size ({self.max_size} bytes): no image fits"
             )
+        for runtime in self.runtimes:
+            if runtime.max_bytes is not None and (self.min_size or 0) > runtime.max_bytes:
+                raise ValueError(
+                    f"min_size ({self.min_size} bytes) is above what {runtime.title} takes ({runtime.max_bytes} "
+                    "bytes): no image fits"
+                )
 
     def _check_requirements(self) -> None:
         for kind in KINDS:

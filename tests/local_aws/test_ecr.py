@@ -252,6 +252,15 @@ def test_deleting_by_tag_removes_the_tag_and_with_the_last_one_the_image(reposit
     assert failures[0]["failureCode"] == "ImageNotFound"
 
 
+def test_deleting_by_tag_and_digest_removes_the_tag_from_that_image_only(repository: Pushed, ecr: Any) -> None:
+    first, second = repository.image("a"), repository.image("b", annotations={"second": "yes"})
+    moved = ecr.batch_delete_image(repositoryName=repository.name, imageIds=[{"imageTag": "a", "imageDigest": second}])
+    assert moved["failures"][0]["failureCode"] == "ImageTagDoesNotMatchDigest"
+    ids = [{"imageDigest": first, "imageTag": "a"}]
+    assert ecr.batch_delete_image(repositoryName=repository.name, imageIds=ids)["imageIds"] == ids
+    assert [image["imageDigest"] for image in ecr.list_images(repositoryName=repository.name)["imageIds"]] == [second]
+
+
 def test_an_image_within_an_index_cannot_be_deleted(repository: Pushed, ecr: Any) -> None:
     child = repository.image("child")
     _index(repository, "index", child)

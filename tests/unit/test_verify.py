@@ -218,6 +218,11 @@ def test_an_acknowledged_finding_does_not_refuse_and_keeps_its_reason(layout: La
         ({"platform": Platform.parse("windows/amd64")}, "ECS on Fargate cannot run windows/amd64: write linux/amd64"),
         ({"min_size": 2, "max_size": 1}, r"min_size \(2 bytes\) is above max_size \(1 bytes\)"),
         ({"min_size": -1}, "write a size of 0 or more"),
+        ({"max_size": 0}, "max_size is 0 bytes: no image fits"),
+        (
+            {"runs_on": ("lambda",), "min_size": 11 * 1024**3},
+            r"min_size .* is above what Lambda takes .*: no image fits",
+        ),
     ],
 )
 def test_a_policy_that_no_image_can_meet_is_an_error_that_says_what_to_write(policy: dict[str, Any], says: str) -> None:
