@@ -1,4 +1,4 @@
-"""What a stack with verified images has once: its verifier, what the verifier may read, and the services' gate."""
+"""What a stack with verified images has once: its verifier, what the verifier may do, the services' gate, outputs."""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ class Answer:
     :param reasons: from the most detailed to the least; the first that fits is sent.
     :param physical_id: None keeps the one that the resource has.
     :param data: the resource's attributes.
-    :param verdict: what an image was judged to be; empty where none was judged.
+    :param verdict: what an image was judged to be, `excused` where only the policy lets it pass; empty where none was
+        judged.
     :param size: the judged image's compressed size in bytes; 0 where it is not known.
     """
 
@@ -80,7 +81,7 @@ class Answer:
     reasons: Sequence[Reason] = ()
     physical_id: str | None = None
     data: Mapping[str, str] = field(default_factory=dict)
-    verdict: Literal["pass", "fail", "unknown", ""] = ""
+    verdict: Literal["pass", "excused", "fail", "unknown", ""] = ""
     size: int = 0
 
 
@@ -203,10 +204,11 @@ def _refused(
     event: Mapping[str, Any], properties: Properties, report: Report, patience: Patience, log_place: str
 ) -> Answer:
     from . import reason
+    from .properties import OnFailure
 
     said = ""
     # An Update may go on with, or back to, what the tag names now.
-    if properties.on_failure.value == "untag" and event["RequestType"] == "Create":
+    if properties.on_failure is OnFailure.UNTAG and event["RequestType"] == "Create":
         from .remedies import remedy
         from .untag import untag
 
@@ -230,7 +232,7 @@ def _accepted(properties: Properties, report: Report, history: Sequence[Record])
         "SUCCESS",
         physical_id=physical_id([record, *history]),
         data=_attributes(properties, record, _warnings(report)),
-        verdict="pass",
+        verdict="excused" if report.excused else "pass",
         size=record.size,
     )
 

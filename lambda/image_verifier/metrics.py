@@ -15,18 +15,20 @@ NAMESPACE: Final = "CdkSafeImage"
 _DIMENSIONS: Final = [[], ["Stack"]]
 _UNITS: Final = {
     "Verified": "Count",
+    "LetPass": "Count",
     "Refused": "Count",
     "Unverified": "Count",
     "Duration": "Seconds",
     "SizeInBytes": "Bytes",
 }
-_COUNTS: Final = {"pass": "Verified", "fail": "Refused", "unknown": "Unverified"}
+_COUNTS: Final = {"pass": "Verified", "excused": "LetPass", "fail": "Refused", "unknown": "Unverified"}
 
 
 def line(verdict: str, *, at: float, seconds: float, size: int | None, stack: str, **about: str) -> str:
     """The line of a verification.
 
-    :param verdict: `pass`, `fail`, or `unknown` where it could not be told.
+    :param verdict: `pass`, `excused` where only the policy lets it pass, `fail`, or `unknown` where it could not be
+        told.
     :param at: when it ended, in seconds since 1970.
     :param seconds: how long it took.
     :param size: the image's compressed size in bytes; None or 0 where it is not known.

@@ -118,6 +118,8 @@ def test_the_log_of_an_image_that_is_let_pass_says_that_it_would_not_run(
     image.manifests.append(image.attestation())
     handler(asked(stack, FailOn="never"), Context())
     log = capsys.readouterr().out
+    (line,) = [line for line in json_lines(log) if "_aws" in line]
+    assert (line["Verified"], line["LetPass"]) == (0, 1)
     assert log.startswith("Image let pass, since fail_on is 'never', though it may not run on ECS on Fargate.")
     assert "batch-delete-image" in log
     assert "Image verified" not in log
@@ -483,13 +485,15 @@ def test_a_line_of_the_log_is_what_cloudwatch_makes_metrics_of(
     for metric in directive["Metrics"]:
         assert isinstance(line[metric["Name"]], int | float)
         assert metric["Unit"] in ("Count", "Seconds", "Bytes")
-    assert len(directive["Metrics"]) == 5
+    assert len(directive["Metrics"]) == 6
 
 
-@pytest.mark.parametrize(("verdict", "name"), [("pass", "Verified"), ("fail", "Refused"), ("unknown", "Unverified")])
+@pytest.mark.parametrize(
+    ("verdict", "name"), [("pass", "Verified"), ("excused", "LetPass"), ("fail", "Refused"), ("unknown", "Unverified")]
+)
 def test_a_verdict_counts_once(verdict: str, name: str) -> None:
     line = json.loads(metrics.line(verdict, at=1.0, seconds=0.5, size=0, stack="Demo"))
-    counts = {n: line[n] for n in ("Verified", "Refused", "Unverified")}
+    counts = {n: line[n] for n in ("Verified", "LetPass", "Refused", "Unverified")}
     assert counts == {**dict.fromkeys(counts, 0), name: 1}
     # A size that nobody knows must not lower the average.
     assert "SizeInBytes" not in line

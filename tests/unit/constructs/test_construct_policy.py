@@ -253,6 +253,13 @@ def test_a_tag_that_is_to_be_removed_is_known_at_synth() -> None:
         verified(stack, tag=tag, on_failure="untag")
 
 
+def test_a_bound_is_known_at_synth() -> None:
+    stack = stack_in(new_app())
+    bound = Size.bytes(CfnParameter(stack, "Bound", type="Number").value_as_number)
+    with pytest.raises(ValueError, match="Demo/Verified: min_size is only known at deploy: write a number"):
+        verified(stack, min_size=bound)
+
+
 def test_only_where_tags_are_removed_the_verifier_may_do_so(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
