@@ -110,7 +110,7 @@ class Options:
     gate: GateValue | None = None
     verifier: ImageVerifier | None = None
 
-    def else_(self, other: Options) -> Options:
+    def over(self, other: Options) -> Options:
         """These, and the other ones' where nothing was written."""
         return replace(other, **{name: value for name, value in self.keywords.items() if value is not None})
 
@@ -125,7 +125,7 @@ class Options:
         :param where: construct path, for the messages.
         :raises ValueError: for what cannot be met, or does not go together; the message says what to write instead.
         """
-        asked = self.else_(_unwritten())
+        asked = self.over(_unwritten())
         fail_on = choice(where, "fail_on", FailOn, asked.fail_on)
         on_failure = choice(where, "on_failure", OnFailure, asked.on_failure)
         if fail_on is FailOn.NEVER and on_failure is OnFailure.UNTAG:
@@ -198,7 +198,7 @@ def within(scope: IConstruct, options: Options) -> Options:
     if not Defaults.exist:
         return options
     above = filter(None, map(Defaults.of, reversed(scope.node.scopes)))
-    return reduce(lambda nearer, defaults: nearer.else_(defaults.options), above, options)
+    return reduce(lambda nearer, defaults: nearer.over(defaults.options), above, options)
 
 
 def choice(where: str, name: str, kind: type[_Option], value: Any) -> _Option:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aws_cdk import App, CfnParameter, NestedStack, Size, Stack, Stage
 from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk.cx_api import CloudAssembly
@@ -27,7 +28,7 @@ from cdk_safe_image import (
     SafeDockerImageAsset,
 )
 from cdk_safe_image.options import Options
-from tests.unit.constructs.app import VERIFICATION, new_app, not_empty, resources, stack_in, the_only
+from tests.unit.constructs.app import VERIFICATION, new_app, not_empty, resources, serve, stack_in, the_only
 from tests.unit.constructs.test_construct_verification import DIGEST, REPOSITORY, actions, synthesized, verified
 
 
@@ -168,6 +169,16 @@ def test_a_default_verifier_serves_all_stacks() -> None:
     ImagePolicy.defaults(app, verifier=ImageVerifier(stack_in(app, "Home"), "Verifier"))
     verified(stack_in(app))
     assert resources(app.synth(), "AWS::Lambda::Function") == {}
+
+
+def test_a_default_gate_lets_services_of_other_images_go() -> None:
+    app = new_app()
+    ImagePolicy.defaults(app, gate="image")
+    stack = stack_in(app)
+    verified(stack)
+    serve(stack, "Web", ecs.FargateTaskDefinition(stack, "Task"))
+    _, service = the_only(app.synth(), "AWS::ECS::Service")
+    assert "DependsOn" not in service
 
 
 def test_defaults_of_one_app_do_not_reach_another() -> None:
