@@ -3,9 +3,11 @@
 from image_verifier.findings import FailOn
 from image_verifier.properties import OnFailure
 
+from .app_images import Unverified
 from .asset import SafeDockerImageAsset
 from .image_policy import ImagePolicy
 from .options import Gate, Pin, Require, RunsOn
+from .safe_images import SafeImages
 from .verification import ImageVerification
 from .verifier import ImageVerifier
 
@@ -20,4 +22,6 @@ __all__ = [
     "Require",
     "RunsOn",
     "SafeDockerImageAsset",
+    "SafeImages",
+    "Unverified",
 ]

@@ -25,6 +25,7 @@ _RUNTIME_OPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
 # knows no output: https://docs.podman.io/en/latest/markdown/podman-build.1.html and
 # https://github.com/docker/cli/blob/master/cli/command/image/build.go
 _BUILDERS_WITHOUT_OUTPUTS: Final = frozenset({"podman"})
+_OURS: Final = '{"cdk-safe-image": '
 _LEGACY_BUILDER: Final = ("0", "false")
 
 
@@ -68,3 +69,11 @@ def extra_hash(outputs: Sequence[str] | None, user: str | None) -> str:
     :param user: the user's own `extra_hash`.
     """
     return json.dumps({"cdk-safe-image": {"outputs": outputs}, "user": user}, sort_keys=True)
+
+
+def is_ours(user_hash: str | None) -> bool:
+    """Whether an asset's `extra_hash` is one of `extra_hash` above: the asset's build is set already.
+
+    :param user_hash: the asset's; None where it has none.
+    """
+    return user_hash is not None and user_hash.startswith(_OURS)

@@ -35,7 +35,7 @@ def consumer_at(scope: IConstruct) -> Consumer | None:
     """
     if not isinstance(scope, CfnResource):
         return None
-    read = _CONSUMERS.get(scope.cfn_resource_type)
+    read = CONSUMERS.get(scope.cfn_resource_type)
     return read(scope) if read else None
 
 
@@ -68,15 +68,51 @@ def _function(resource: CfnResource) -> Consumer:
     )
 
 
-_CONSUMERS: Final[Mapping[str, Callable[[CfnResource], Consumer]]] = {
+def _job_definition(resource: CfnResource) -> Consumer:
+    container = _resolved(resource, "container_properties") or {}
+    said = container.get("runtimePlatform") or {}
+    architecture, said_by = said.get("cpuArchitecture"), "its container's runtimePlatform"
+    if architecture is None and "FARGATE" in (_resolved(resource, "platform_capabilities") or []):
+        # https://docs.aws.amazon.com/batch/latest/APIReference/API_RuntimePlatform.html
+        architecture, said_by = "X86_64", "the default of a Fargate job without runtimePlatform"
+    family = str(said.get("operatingSystemFamily", "LINUX"))
+    return Consumer(
+        path=_path(resource),
+        runs_on=("batch",),
+        platform=_platform("linux" if family == "LINUX" else "windows", architecture),
+        said_by=said_by,
+        remedies=_CONTAINER_ARCHITECTURE,
+    )
+
+
+def _of_one_platform(name: str, platform: str | None, said_by: str = "") -> Callable[[CfnResource], Consumer]:
+    """A consumer that is of one runtime, and says no platform of its own."""
+    return lambda resource: Consumer(_path(resource), (name,), platform, said_by, {})
+
+
+CONSUMERS: Final[Mapping[str, Callable[[CfnResource], Consumer]]] = {
     "AWS::ECS::TaskDefinition": _task_definition,
     "AWS::Lambda::Function": _function,
+    "AWS::Batch::JobDefinition": _job_definition,
+    # No source says on which architectures it runs; the verification warns of arm64.
+    "AWS::AppRunner::Service": _of_one_platform("app-runner", None),
+    # https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/runtime-service-contract.html
+    "AWS::BedrockAgentCore::Runtime": _of_one_platform("agentcore", "linux/arm64", "as all of AgentCore"),
+    # Its instances are of both architectures, and the model does not say on which it runs.
+    "AWS::SageMaker::Model": _of_one_platform("sagemaker", None),
+    # What CDK applies to a cluster; the nodes are of both architectures.
+    "Custom::AWSCDK-EKS-KubernetesResource": _of_one_platform("eks", None),
+    "Custom::AWSCDK-EKS-HelmChart": _of_one_platform("eks", None),
 }
 _COMPATIBILITIES: Final = {"FARGATE": "fargate", "EC2": "ecs-ec2"}
 _ARCHITECTURES: Final = {"X86_64": "amd64", "ARM64": "arm64"}
 _RUNTIME_PLATFORM: Final = {
     f"linux/{architecture}": f"runtime_platform=ecs.RuntimePlatform(cpu_architecture=ecs.CpuArchitecture.{name}, "
     "operating_system_family=ecs.OperatingSystemFamily.LINUX)"
+    for name, architecture in _ARCHITECTURES.items()
+}
+_CONTAINER_ARCHITECTURE: Final = {
+    f"linux/{architecture}": f"fargate_cpu_architecture=ecs.CpuArchitecture.{name} for the container"
     for name, architecture in _ARCHITECTURES.items()
 }
 _FUNCTION_ARCHITECTURE: Final = {

@@ -6,15 +6,17 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-import jsii
-from aws_cdk import Aspects, CfnOutput, CfnResource, IAspect, Reference, Stack, Tokenization
+from aws_cdk import CfnOutput, Reference, Stack, Tokenization
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
-from constructs import Construct, IConstruct
+from constructs import Construct
 
+from .ending import Ending
+from .made import Made
 from .verifier import ImageVerifier
 
 if TYPE_CHECKING:
+    from .app_images import Build
     from .verification import ImageVerification
 
 _ID = "CdkSafeImage"
@@ -43,8 +45,12 @@ class StackParts(Construct):
         self._verifier: ImageVerifier | None = None
         self._permissions: dict[str, Permissions] = {}
         self._gated: list[ImageVerification] = []
-        # An Aspect is called for every construct below the one that it is put on: below this one there are few.
-        Aspects.of(self).add(_ServicesWait(self))
+        # By the tag or the digest that they were given.
+        self.verified: dict[str, ImageVerification] = {}
+        # By the construct path of an asset whose build is ours.
+        self.builds: dict[str, Build] = {}
+        self._ending = Ending.of(stack)
+        self._ending.begin_at(self)
 
     @classmethod
     def of(cls, stack: Stack) -> StackParts:
@@ -78,6 +84,7 @@ class StackParts(Construct):
     def gate(self, verification: ImageVerification) -> None:
         """Let the stack's ECS services wait for this verification."""
         self._gated.append(verification)
+        self._ending.call(self._close_gate, verification.node.path)
 
     def show_findings(self, verification: ImageVerification) -> None:
         """Let the CLI show what was found in an image that nothing refuses.
@@ -92,20 +99,16 @@ class StackParts(Construct):
             description=f"What was found in the image {verification.user_path}"[:_MAX_DESCRIPTION],
         )
 
-    def _close_gate(self) -> None:
-        if not self._gated:
-            return
-        services = [
-            found
-            for found in self._stack.node.find_all()
-            if isinstance(found, CfnResource) and found.cfn_resource_type == "AWS::ECS::Service"
-        ]
+    def _close_gate(self, made: Made) -> None:
         gated = [(verification.resource, _sources(verification)) for verification in self._gated]
-        for service in services:
-            within = _nested_stacks(service, self._stack)
+        for service, stacks in made.services:
+            if self._stack not in stacks:
+                continue
+            within = stacks[: stacks.index(self._stack)]
             # A nested stack that a verification needs cannot wait for it.
             waits_for = [resource for resource, sources in gated if not any(source in within for source in sources)]
-            service.node.add_dependency(*waits_for)
+            if waits_for:
+                service.node.add_dependency(*waits_for)
 
 
 class Permissions(iam.Policy):
@@ -164,18 +167,6 @@ class Permissions(iam.Policy):
             self.add_statements(iam.PolicyStatement(actions=actions, resources=[resource]))
 
 
-@jsii.implements(IAspect)
-class _ServicesWait:
-    """Closes a stack's gate when all of the stack has been made."""
-
-    def __init__(self, parts: StackParts) -> None:
-        self._parts = parts
-
-    def visit(self, node: IConstruct) -> None:
-        if node is self._parts:
-            self._parts._close_gate()
-
-
 def _sources(verification: ImageVerification) -> list[Stack]:
     """The stacks from which the verification's own properties come."""
     tokens: list[Any] = [
@@ -185,13 +176,3 @@ def _sources(verification: ImageVerification) -> list[Stack]:
         if Reference.is_reference(token)
     ]
     return [Stack.of(token.target) for token in tokens]
-
-
-def _nested_stacks(service: IConstruct, stack: Stack) -> list[Stack]:
-    """The nested stacks between a service and the stack."""
-    found = []
-    within = Stack.of(service)
-    while within is not stack and within.nested_stack_parent is not None:
-        found.append(within)
-        within = within.nested_stack_parent
-    return found

@@ -50,6 +50,8 @@ from .repository import VerifiedRepository
 from .stack_parts import StackParts, top_level
 from .verifier import ImageVerifier
 
+ASSETS: Final = (ecr_assets.DockerImageAsset, ecr_assets.TarballImageAsset)
+RESOURCE_TYPE: Final = "Custom::ImageVerification"
 _SWITCH: Final = "cdk-safe-image:verify"
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 # A tag as the distribution specification has it.
@@ -152,7 +154,8 @@ class ImageVerification(Construct):
         self._repository_uri = repository.repository_uri
         self._told: set[str] = set()
         self._verified: CustomResource | None = None
-        if _is_switched_on(self):
+        StackParts.of(Stack.of(self)).verified[self._tag or self._digest or ""] = self
+        if is_switched_on(self):
             self._verify(options, service_timeout, {"LocalImage": local_image})
 
     @property
@@ -164,6 +167,11 @@ class ImageVerification(Construct):
         that changes with each image could never be changed while it is imported.
         """
         return self._lazy("ImageUri")
+
+    @property
+    def plain_uri(self) -> str:
+        """The image's URI as it was given, by its tag or its digest. What uses it does not wait."""
+        return self._unverified("ImageUri")
 
     @property
     def image_tag(self) -> str:
@@ -224,6 +232,22 @@ class ImageVerification(Construct):
         assert isinstance(resource, CfnResource)
         return resource
 
+    def wait(self, resource: CfnResource) -> None:
+        """Let a resource wait that names the image by itself, and tell where it cannot run the image.
+
+        :param resource: a resource of any stack of the app.
+        """
+        if self._verified is None:
+            return
+        consumer = consumer_at(resource)
+        if consumer is not None:
+            self._check_consumer(resource, consumer)
+        stack, own = top_level(Stack.of(resource)), top_level(Stack.of(self))
+        if stack is own:
+            resource.node.add_dependency(self.resource)
+        else:
+            self._depend(resource, stack, own)
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """The values that come from outside: what the verification itself waits for."""
@@ -276,7 +300,7 @@ class ImageVerification(Construct):
         self._verified = CustomResource(
             self,
             "Resource",
-            resource_type="Custom::ImageVerification",
+            resource_type=RESOURCE_TYPE,
             service_token=verifier.function.function_arn,
             service_timeout=timeout,
             properties=properties,
@@ -337,7 +361,7 @@ class ImageVerification(Construct):
     def _check_consumer(self, scope: IConstruct, consumer: Consumer) -> None:
         platform = str(self._policy.platform)
         if consumer.platform is not None and consumer.platform != platform:
-            remedies = [f"{consumer.remedies[platform]} for {consumer.path}"]
+            remedies = [f"{consumer.remedies[platform]} for {consumer.path}"] if platform in consumer.remedies else []
             if consumer.platform in _CDK_PLATFORMS:
                 remedies.insert(0, f"platform={_CDK_PLATFORMS[consumer.platform]} for the image")
             self._tell_error(
@@ -345,6 +369,7 @@ class ImageVerification(Construct):
                 f"{consumer.path} runs on {consumer.platform} ({consumer.said_by}), but the image {self.user_path} "
                 f"is for {platform} and cannot start there. Write {', or '.join(remedies)}.",
             )
+            return
         missing = [name for name in consumer.runs_on if name not in self._policy.runs_on]
         if missing:
             titles = " and ".join(RUNTIMES[name].title for name in missing)
@@ -365,7 +390,7 @@ class ImageVerification(Construct):
     def user_path(self) -> str:
         """The path of what the user wrote: the asset where there is one above."""
         parent = self.node.scope
-        return parent.node.path if isinstance(parent, ecr_assets.DockerImageAsset) else self.node.path
+        return parent.node.path if isinstance(parent, ASSETS) else self.node.path
 
     def _verified_repository(self) -> ecr.IRepository:
         child = self.node.try_find_child("Repository")
@@ -386,8 +411,12 @@ class _Reference:
         return self._verification._refer(context.scope, self._attribute)
 
 
-def _is_switched_on(scope: Construct) -> bool:
-    """Whether images are verified at all, which the context can switch off for watch, hotswap and emergencies."""
+def is_switched_on(scope: Construct) -> bool:
+    """Whether images are verified at all, which the context can switch off for watch, hotswap and emergencies.
+
+    :param scope: where the context is looked up; its stack is warned where it is off.
+    :raises ValueError: if the context says neither on nor off.
+    """
     value = scope.node.try_get_context(_SWITCH)
     if value in (None, "on", True):
         return True

@@ -200,6 +200,29 @@ def test_an_image_that_cdk_did_not_build_runs_on_ecs_and_lambda() -> None:
     assert pulls["Resource"] == REPOSITORY
 
 
+@pytest.mark.parametrize("named_by", ["tag", "digest"])
+@pytest.mark.parametrize("source", ["parameter", "ssm", "dynamic reference"])
+def test_an_image_that_is_only_known_at_deploy_runs_on_ecs_and_lambda(named_by: str, source: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    value = {
+        "parameter": lambda: CfnParameter(stack, "Value").value_as_string,
+        "ssm": lambda: ssm.StringParameter.value_for_string_parameter(stack, "/shop/image"),
+        "dynamic reference": lambda: "{{resolve:ssm:/shop/image}}",
+    }[source]()
+    image = verified(stack, **{"tag": None, named_by: value}, runs_on=["fargate", "lambda"])
+    run_on_fargate(stack, "Web", image)
+    lambda_.DockerImageFunction(stack, "Function", code=image.docker_image_code())
+    assembly = app.synth()
+    name, resource = the_only(assembly, VERIFICATION)
+    verified_uri = {"Fn::GetAtt": [name, "ImageUri"]}
+    _, task = the_only(assembly, "AWS::ECS::TaskDefinition")
+    assert task["Properties"]["ContainerDefinitions"][0]["Image"] == verified_uri
+    functions = [it["Properties"] for it in resources(assembly, "AWS::Lambda::Function").values()]
+    assert [it["Code"] for it in functions if it.get("PackageType") == "Image"] == [{"ImageUri": verified_uri}]
+    assert resource["Properties"]["ImageTag" if named_by == "tag" else "ImageDigest"] == stack.resolve(value)
+
+
 def test_in_another_stack_a_digest_is_known_without_the_verification() -> None:
     app = new_app()
     image = verified(stack_in(app, "Other"), tag=None, digest=DIGEST)

@@ -1,0 +1,256 @@
+"""The images that do not verify themselves: each gets its verification at the end, and what names it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, Final
+
+from aws_cdk import Annotations, CfnResource, Stack
+from aws_cdk import aws_ecr_assets as ecr_assets
+from constructs import Construct, IConstruct
+from image_verifier import media_types
+from image_verifier.runtimes import RUNTIMES
+
+from . import build
+from .asset import SafeDockerImageAsset
+from .consumers import CONSUMERS, Consumer, consumer_at
+from .made import Made, as_json
+from .options import Options, named, within
+from .stack_parts import StackParts, top_level
+from .verification import RESOURCE_TYPE, ImageVerification
+
+_Asset = ecr_assets.DockerImageAsset | ecr_assets.TarballImageAsset
+_ID: Final = "SafeImages"
+_PLATFORMS: Final = {
+    "linux/amd64": ecr_assets.Platform.LINUX_AMD64,
+    "linux/arm64": ecr_assets.Platform.LINUX_ARM64,
+}
+# What a URI of ECR has, in every partition.
+_ECR: Final = ".dkr.ecr."
+
+
+class Unverified(str, Enum):
+    """What is said of an image that nothing verifies."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What is asked of the images below a scope.
+
+    :param options: as they were written, without a platform, which is each image's own.
+    :param meaning: what they come to, by which two of the same are recognised.
+    :param reports: None where images are protected, and not only reported.
+    """
+
+    options: Options = field(default=Options(), compare=False)
+    meaning: tuple[Any, ...] = ()
+    reports: Unverified | None = None
+
+
+class Cover(Construct):
+    """What is asked of all images below its scope; of several above an image, the nearest decides."""
+
+    def __init__(self, scope: Construct, *, coverage: Coverage) -> None:
+        """
+        :param scope: for whose images it is.
+        :param coverage: what is asked of them.
+        """
+        super().__init__(scope, _ID)
+        self.coverage = coverage
+
+    @staticmethod
+    def at(scope: IConstruct) -> Cover | None:
+        """The one of this very scope."""
+        there = scope.node.try_find_child(_ID)
+        return there if isinstance(there, Cover) else None
+
+    @classmethod
+    def above(cls, construct: IConstruct) -> Cover | None:
+        """The nearest above a construct."""
+        return next((cover for scope in reversed(construct.node.scopes) if (cover := cls.at(scope))), None)
+
+
+@dataclass(frozen=True)
+class Build:
+    """How an image is built by ours.
+
+    :param platform: such as `linux/amd64`.
+    :param outputs: as they are meant; None where they are the user's own.
+    """
+
+    platform: str
+    outputs: tuple[str, ...] | None
+
+
+def default_platform(options: Options, consumers: Iterable[Consumer] = ()) -> ecr_assets.Platform:
+    """The platform of an image that says none.
+
+    It is what its consumers agree on, or else the default of its scope, or else the first that its runtimes take.
+
+    :param options: of its scope; runtimes that there are not are told elsewhere.
+    :param consumers: what will run the image.
+    """
+    said = {consumer.platform for consumer in consumers if consumer.platform in _PLATFORMS}
+    if len(said) == 1:
+        return _PLATFORMS[said.pop() or ""]
+    takes = [RUNTIMES[name].platforms for name in named(options.runs_on) if name in RUNTIMES]
+    names = [name for name in _PLATFORMS if all(name in platforms for platforms in takes)]
+    return options.platform or _PLATFORMS[names[0] if names else "linux/amd64"]
+
+
+def finish(made: Made) -> None:
+    """Verify or report each image of a stage that nothing verifies.
+
+    :param made: all of the stage.
+    """
+    images = list(_images(made))
+    protected = [image for image in images if not image.coverage.reports]
+    uses = _uses(made, protected)
+    for image in protected:
+        image.verify(uses[image])
+    for image in images:
+        if image.coverage.reports and image.verified is None:
+            _tell(image.coverage.reports, image.asset, f"Nothing verifies the image {image.asset.node.path}")
+    if any(image.coverage.reports for image in images) or any(cover.coverage.reports for cover in made.of(Cover)):
+        _tell_of_others(made, images)
+
+
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """An image that does not verify itself.
+
+    :param verified: what verifies it all the same.
+    """
+
+    asset: _Asset
+    stack: Stack
+    tag: str
+    coverage: Coverage
+    verified: ImageVerification | None
+    build: Build | None
+
+    def verify(self, used_by: Sequence[CfnResource]) -> None:
+        """Let it be verified before what names it."""
+        verification = self.verified or self._verification([c for c in map(consumer_at, used_by) if c])
+        for resource in used_by:
+            verification.wait(resource)
+
+    def _verification(self, consumers: Sequence[Consumer]) -> ImageVerification:
+        options = within(self.asset, self.coverage.options)
+        names = named(options.runs_on) or tuple(dict.fromkeys(name for c in consumers for name in c.runs_on))
+        platform = default_platform(options, consumers)
+        if self.build:
+            platform = ecr_assets.Platform.custom(self.build.platform)
+        # What cannot run an image of this platform at all is told where it uses the image.
+        runs_on: Any = [name for name in names if platform.platform in RUNTIMES[name].platforms]
+        self._check_build(runs_on)
+        is_built = isinstance(self.asset, ecr_assets.DockerImageAsset)
+        return ImageVerification(
+            self.asset,
+            "Verification",
+            repository=self.asset.repository,
+            tag=self.tag,
+            # As of SafeDockerImageAsset; what is loaded from an archive has a name of its own.
+            local_image=f"cdkasset-{self.asset.asset_hash}" if is_built else None,
+            **replace(options, runs_on=runs_on or None, platform=platform).keywords,
+        )
+
+    def _check_build(self, runs_on: Iterable[str]) -> None:
+        path = self.asset.node.path
+        if self.build is None:
+            if isinstance(self.asset, ecr_assets.DockerImageAsset):
+                Annotations.of(self.asset).add_warning_v2(
+                    "cdk-safe-image:build-not-set",
+                    f"The image {path} is verified, but its platform is not pinned: another property injector for "
+                    "DockerImageAsset is nearer to it than that of SafeImages. Add that one before SafeImages, to the "
+                    "same scope or above.",
+                )
+            return
+        for name in runs_on:
+            # What our build makes, and another would not.
+            refused = media_types.OCI_MANIFEST in RUNTIMES[name].refused_manifests
+            if refused and self.build.outputs and list(self.build.outputs) != build.default_outputs([name]):
+                title = RUNTIMES[name].title
+                Annotations.of(self.asset).add_error(
+                    f"The image {path} is built as an OCI image, which {title} refuses: make it with "
+                    f"SafeDockerImageAsset and runs_on={name!r}, or protect its own scope with that runs_on."
+                )
+
+
+def _images(made: Made) -> Iterable[_Image]:
+    """The images that do not verify themselves and of which something is asked, each once in a stack."""
+    seen = set()
+    assets: list[_Asset] = [*made.of(ecr_assets.DockerImageAsset), *made.of(ecr_assets.TarballImageAsset)]
+    for asset in assets:
+        stack = Stack.of(asset)
+        if isinstance(asset, SafeDockerImageAsset) or stack not in made.stacks:
+            continue
+        if (cover := Cover.above(asset)) is None:
+            continue
+        tag = asset.image_tag
+        if (stack, tag, cover) not in seen:
+            parts = StackParts.of(stack)
+            built = parts.builds.get(asset.node.path)
+            yield _Image(asset, stack, tag, cover.coverage, parts.verified.get(tag), built)
+        seen.add((stack, tag, cover))
+
+
+def _uses(made: Made, images: Sequence[_Image]) -> dict[_Image, list[CfnResource]]:
+    """The resources that name each image."""
+    uses: dict[_Image, list[CfnResource]] = {image: [] for image in images}
+    if not images:
+        return uses
+    tags = {image.tag for image in images}
+    said = {
+        mention: [tag for tag in tags if tag in mention.text]
+        for mention in made.mentions
+        if mention.type != RESOURCE_TYPE
+    }
+    for mention, resource in made.behind([mention for mention, names in said.items() if names]).items():
+        for image in images:
+            if image.tag in said[mention] and image in _nearest(image.tag, images, mention.stack):
+                uses[image].append(resource)
+    return uses
+
+
+def _nearest(tag: str, images: Sequence[_Image], stack: Stack) -> list[_Image]:
+    """The images of a tag whose verification a resource waits for: those of its own stack, where there are any."""
+    same = [image for image in images if image.tag == tag]
+    root = top_level(stack)
+    return (
+        [image for image in same if image.stack is stack]
+        or [image for image in same if top_level(image.stack) is root]
+        or same[:1]
+    )
+
+
+def _tell_of_others(made: Made, images: Sequence[_Image]) -> None:
+    """Tell of resources that run an image of ECR which CDK does not build and nothing verifies."""
+    verifications = [verification for parts in made.of(StackParts) for verification in parts.verified.values()]
+    known = {image.tag for image in images}
+    # What refers to a verification, and what names its image by itself, as other stacks do.
+    known |= {mention.logical_id for mention in made.mentions if mention.type == RESOURCE_TYPE}
+    known |= {as_json(Stack.of(verification).resolve(verification.plain_uri)) for verification in verifications}
+    runs = [
+        mention
+        for mention in made.mentions
+        if mention.type in CONSUMERS and _ECR in mention.text and not any(name in mention.text for name in known)
+    ]
+    for resource in made.behind(runs).values():
+        cover = Cover.above(resource)
+        if cover and cover.coverage.reports:
+            path = resource.node.path.removesuffix("/Resource")
+            _tell(cover.coverage.reports, resource, f"Nothing verifies the image of ECR that {path} runs")
+
+
+def _tell(level: Unverified, construct: IConstruct, what: str) -> None:
+    message = f"{what}: use SafeDockerImageAsset, SafeImages.protect, or ImageVerification for what CDK does not build."
+    if level is Unverified.ERROR:
+        Annotations.of(construct).add_error(message)
+    else:
+        Annotations.of(construct).add_warning_v2("cdk-safe-image:image-not-verified", message)

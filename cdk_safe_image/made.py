@@ -1,0 +1,150 @@
+"""All that is made in a stage, walked once, and what its templates will say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, TypeVar, cast
+
+import jsii
+from aws_cdk import CfnResource, ISynthesisSession, NestedStackSynthesizer, Stack, Stage
+from aws_cdk.cx_api import CloudAssemblyBuilder
+from constructs import IConstruct
+
+_Kind = TypeVar("_Kind", bound=IConstruct)
+_OF_CDK: Final = "aws_cdk.aws_"
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A resource, as its stack's template will have it.
+
+    :param stack: the stack, which may be a nested one.
+    :param logical_id: its name there.
+    :param type: such as `AWS::ECS::TaskDefinition`.
+    :param text: all that it says, as JSON.
+    """
+
+    stack: Stack
+    logical_id: str
+    type: str
+    text: str
+
+
+class Made:
+    """All constructs of a stage.
+
+    It asks Python's classes wherever they can tell, since every question to a construct itself crosses to Node.js.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        """
+        :param stage: the stage, or the app.
+        """
+        self._stage = stage
+        self._constructs = stage.node.find_all()
+
+    @cached_property
+    def stacks(self) -> list[Stack]:
+        """The stacks, nested ones included, and without those of stages within this one."""
+        return [found for found in self.of(Stack) if Stage.of(found) is self._stage]
+
+    def of(self, kind: type[_Kind]) -> list[_Kind]:
+        """The constructs of a class."""
+        return [found for found in self._constructs if isinstance(found, kind)]
+
+    def resources(self, types: Collection[str]) -> list[CfnResource]:
+        """The resources of these types of the template."""
+        return [found for found in self.of(CfnResource) if _type(found) in types]
+
+    @cached_property
+    def services(self) -> list[tuple[CfnResource, list[Stack]]]:
+        """The ECS services, each with the stacks in which it is, from the inside out."""
+        return [(found, list(_outwards(Stack.of(found)))) for found in self.resources({"AWS::ECS::Service"})]
+
+    @cached_property
+    def mentions(self) -> list[Mention]:
+        """What all resources say: overrides, and resources of any type included."""
+        return [
+            Mention(stack, logical_id, str(resource.get("Type")), as_json(resource))
+            for stack in self.stacks
+            for logical_id, resource in _template(stack).get("Resources", {}).items()
+        ]
+
+    def behind(self, mentions: Collection[Mention]) -> dict[Mention, CfnResource]:
+        """The constructs of resources.
+
+        :param mentions: some of `mentions`.
+        """
+        asked = {(mention.stack, mention.logical_id): mention for mention in mentions}
+        candidates = self.resources({mention.type for mention in mentions})
+        if not candidates:
+            return {}
+        # In one go: a logical ID is a token, and to resolve one is a question to Node.js.
+        logical_ids = self._stage_resolve([candidate.logical_id for candidate in candidates])
+        found = {(candidate.stack, name): candidate for candidate, name in zip(candidates, logical_ids, strict=True)}
+        return {mention: found[key] for key, mention in asked.items() if key in found}
+
+    def _stage_resolve(self, values: list[str]) -> list[str]:
+        resolved: list[str] = self.stacks[0].resolve(values)
+        return resolved
+
+
+def as_json(value: Any) -> str:
+    """What is resolved, as a mention's text holds it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _type(resource: CfnResource) -> str:
+    return _type_of_class(type(resource)) or resource.cfn_resource_type
+
+
+@cache
+def _type_of_class(kind: type[CfnResource]) -> str:
+    """The type that all resources of a class are of; empty where each resource says it by itself."""
+    return str(getattr(kind, "CFN_RESOURCE_TYPE_NAME", "")) if kind.__module__.startswith(_OF_CDK) else ""
+
+
+def _outwards(stack: Stack) -> Iterator[Stack]:
+    within: Stack | None = stack
+    while within is not None:
+        yield within
+        within = within.nested_stack_parent
+
+
+def _template(stack: Stack) -> Mapping[str, Any]:
+    """What CDK would write for a stack by now.
+
+    Of the ways to have it, the synthesizer of nested stacks is the one that writes a template and does nothing else.
+    """
+    with TemporaryDirectory() as folder:
+        writer = NestedStackSynthesizer(stack.synthesizer)
+        writer.bind(stack)
+        writer.synthesize(cast(ISynthesisSession, _Aside(folder)))
+        template: Mapping[str, Any] = json.loads(Path(folder, stack.template_file).read_text("utf-8"))
+    return template
+
+
+@jsii.implements(ISynthesisSession)
+class _Aside:
+    """A synth into a folder that nobody looks at."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._assembly = CloudAssemblyBuilder(folder)
+
+    @property
+    def assembly(self) -> CloudAssemblyBuilder:
+        return self._assembly
+
+    @property
+    def outdir(self) -> str:
+        return self._folder
+
+    @property
+    def validate_on_synth(self) -> bool | None:
+        return None
