@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
 
-from aws_cdk import Annotations, CfnResource, Stack
+from aws_cdk import Annotations, CfnResource, Stack, Stage
 from aws_cdk import aws_ecr_assets as ecr_assets
 from constructs import Construct, IConstruct
 from image_verifier import media_types
@@ -15,7 +15,7 @@ from image_verifier.runtimes import RUNTIMES
 
 from . import build
 from .asset import SafeDockerImageAsset
-from .consumers import CONSUMERS, Consumer, consumer_at
+from .consumers import TYPES, Consumer, consumer_at
 from .made import Made, as_json
 from .options import Options, named, within
 from .stack_parts import StackParts, top_level
@@ -109,6 +109,7 @@ def finish(made: Made) -> None:
     :param made: all of the stage.
     """
     images = list(_images(made))
+    _check_stages_within(made)
     protected = [image for image in images if not image.coverage.reports]
     uses = _uses(made, protected)
     for image in protected:
@@ -182,15 +183,35 @@ class _Image:
                 )
 
 
+def _assets(made: Made) -> list[_Asset]:
+    """The images that do not verify themselves, those of stages within this one included."""
+    found: list[_Asset] = [*made.of(ecr_assets.DockerImageAsset), *made.of(ecr_assets.TarballImageAsset)]
+    return [asset for asset in found if not isinstance(asset, SafeDockerImageAsset)]
+
+
+def _check_stages_within(made: Made) -> None:
+    """Refuse what has been synthesized before, and of which nobody knew.
+
+    An injector makes each stage with images known, as long as no other is nearer to all of them.
+    """
+    known = {parts.node.scope for parts in made.of(StackParts)}
+    for asset in _assets(made):
+        stack = Stack.of(asset)
+        if stack not in known and stack not in made.stacks and Cover.above(asset):
+            stage = Stage.of(stack)
+            assert stage
+            raise ValueError(
+                f"SafeImages has not seen the image {asset.node.path}, since no property injector of ours is called "
+                f"for one in {stage.node.path}: call SafeImages for that stage, right behind the line that makes it"
+            )
+
+
 def _images(made: Made) -> Iterable[_Image]:
     """The images that do not verify themselves and of which something is asked, each once in a stack."""
     seen = set()
-    assets: list[_Asset] = [*made.of(ecr_assets.DockerImageAsset), *made.of(ecr_assets.TarballImageAsset)]
-    for asset in assets:
+    for asset in _assets(made):
         stack = Stack.of(asset)
-        if isinstance(asset, SafeDockerImageAsset) or stack not in made.stacks:
-            continue
-        if (cover := Cover.above(asset)) is None:
+        if stack not in made.stacks or (cover := Cover.above(asset)) is None:
             continue
         tag = asset.image_tag
         if (stack, tag, cover) not in seen:
@@ -239,13 +260,13 @@ def _tell_of_others(made: Made, images: Sequence[_Image]) -> None:
     runs = [
         mention
         for mention in made.mentions
-        if mention.type in CONSUMERS and _ECR in mention.text and not any(name in mention.text for name in known)
+        if mention.type in TYPES and _ECR in mention.text and not any(name in mention.text for name in known)
     ]
     for resource in made.behind(runs).values():
         cover = Cover.above(resource)
-        if cover and cover.coverage.reports:
-            path = resource.node.path.removesuffix("/Resource")
-            _tell(cover.coverage.reports, resource, f"Nothing verifies the image of ECR that {path} runs")
+        consumer = consumer_at(resource)
+        if consumer and cover and cover.coverage.reports:
+            _tell(cover.coverage.reports, resource, f"Nothing verifies the image of ECR that {consumer.path} runs")
 
 
 def _tell(level: Unverified, construct: IConstruct, what: str) -> None:

@@ -35,7 +35,7 @@ def consumer_at(scope: IConstruct) -> Consumer | None:
     """
     if not isinstance(scope, CfnResource):
         return None
-    read = CONSUMERS.get(scope.cfn_resource_type)
+    read = _CONSUMERS.get(scope.cfn_resource_type)
     return read(scope) if read else None
 
 
@@ -57,7 +57,10 @@ def _task_definition(resource: CfnResource) -> Consumer:
     )
 
 
-def _function(resource: CfnResource) -> Consumer:
+def _function(resource: CfnResource) -> Consumer | None:
+    if _resolved(resource, "package_type") != "Image":
+        # A function of code may name an image in its environment; it does not run it.
+        return None
     architectures = _resolved(resource, "architectures")
     return Consumer(
         path=_path(resource),
@@ -90,7 +93,7 @@ def _of_one_platform(name: str, platform: str | None, said_by: str = "") -> Call
     return lambda resource: Consumer(_path(resource), (name,), platform, said_by, {})
 
 
-CONSUMERS: Final[Mapping[str, Callable[[CfnResource], Consumer]]] = {
+_CONSUMERS: Final[Mapping[str, Callable[[CfnResource], Consumer | None]]] = {
     "AWS::ECS::TaskDefinition": _task_definition,
     "AWS::Lambda::Function": _function,
     "AWS::Batch::JobDefinition": _job_definition,
@@ -104,6 +107,7 @@ CONSUMERS: Final[Mapping[str, Callable[[CfnResource], Consumer]]] = {
     "Custom::AWSCDK-EKS-KubernetesResource": _of_one_platform("eks", None),
     "Custom::AWSCDK-EKS-HelmChart": _of_one_platform("eks", None),
 }
+TYPES: Final = frozenset(_CONSUMERS)
 _COMPATIBILITIES: Final = {"FARGATE": "fargate", "EC2": "ecs-ec2"}
 _ARCHITECTURES: Final = {"X86_64": "amd64", "ARM64": "arm64"}
 _RUNTIME_PLATFORM: Final = {

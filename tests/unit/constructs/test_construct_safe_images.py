@@ -326,6 +326,23 @@ def test_a_consumer_of_another_platform_is_an_error_that_names_both(docker_folde
     assert "the image Demo/Task/app/AssetImage is for linux/arm64" in error
 
 
+def test_a_function_of_code_that_only_names_an_image_waits_and_need_not_run_it(docker_folder: str) -> None:
+    app, stack = protected()
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder, platform=ARM64)
+    lambda_.Function(
+        stack,
+        "Use",
+        code=lambda_.Code.from_inline("x"),
+        handler="index.x",
+        runtime=lambda_.Runtime("python3.13", lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
+        environment={"IMAGE": asset.image_uri},
+    )
+    assembly = app.synth()
+    (function,) = [it for name, it in resources(assembly, FUNCTION).items() if name.startswith("Use")]
+    assert waits(function, assembly)
+    assert said(assembly, "error") + said(assembly, "warning") == []
+
+
 def test_a_function_of_another_platform_is_an_error_that_names_both(docker_folder: str) -> None:
     app, stack = protected()
     code = lambda_.DockerImageCode.from_image_asset(docker_folder, platform=ARM64)
@@ -585,6 +602,26 @@ def test_an_injector_that_is_nearer_hides_the_build_and_not_the_verification(doc
     (warning,) = said(assembly, "warning")
     assert "cdk-safe-image:build-not-set" in warning
     assert "Demo/Task/app/AssetImage is verified, but its platform is not pinned" in warning
+
+
+def test_a_stage_that_another_injector_hides_is_refused_until_it_is_named(docker_folder: str) -> None:
+    def app(name_it: bool) -> tuple[App, Stage]:
+        app = new_app()
+        SafeImages.protect(app)
+        stage = Stage(app, "One")
+        if name_it:
+            SafeImages.protect(stage)
+        stack = Stack(stage, "Demo")
+        PropertyInjectors.of(stack).add(AddsABuildArgument())
+        with_from_asset(stack, docker_folder)
+        return app, stage
+
+    message = r"has not seen the image One/Demo/Task/app/AssetImage.*call SafeImages for that stage"
+    with pytest.raises(RuntimeError, match=message):
+        app(name_it=False)[0].synth()
+    named, stage = app(name_it=True)
+    named.synth()
+    assert all_tasks_wait(stage.synth(), "One-Demo")
 
 
 def test_what_the_user_says_of_the_build_stays(docker_folder: str) -> None:
