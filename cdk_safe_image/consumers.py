@@ -116,7 +116,7 @@ _RUNTIME_PLATFORM: Final = {
     for name, architecture in _ARCHITECTURES.items()
 }
 _CONTAINER_ARCHITECTURE: Final = {
-    f"linux/{architecture}": f"fargate_cpu_architecture=ecs.CpuArchitecture.{name} for the container"
+    f"linux/{architecture}": f"fargate_cpu_architecture=ecs.CpuArchitecture.{name} in the container"
     for name, architecture in _ARCHITECTURES.items()
 }
 _FUNCTION_ARCHITECTURE: Final = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aws_cdk import CfnParameter, Stack
+from aws_cdk import CfnParameter, CfnResource, Size, Stack
+from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
@@ -14,6 +15,7 @@ from cdk_safe_image import SafeDockerImageAsset
 from tests.unit.constructs.app import new_app, said, stack_in
 
 ARM64 = ecr_assets.Platform.LINUX_ARM64
+ROLE = "arn:aws:iam::111122223333:role/any"
 
 
 def fargate(stack: Stack, image: SafeDockerImageAsset, architecture: ecs.CpuArchitecture | None = None) -> None:
@@ -122,3 +124,69 @@ def test_a_runtime_for_which_the_image_is_not_verified_is_warned_of(docker_folde
     (warning,) = told(docker_folder, task_on_ec2, "warning")
     assert "Demo/Task runs the image Demo/Image on ECS on EC2, for which it is not verified" in warning
     assert "Write runs_on=['fargate', 'ecs-ec2'] for the image." in warning
+
+
+def job(stack: Stack, image: SafeDockerImageAsset, architecture: ecs.CpuArchitecture | None = None) -> None:
+    container = batch.EcsFargateContainerDefinition(
+        stack,
+        "Container",
+        image=image.container_image(),
+        cpu=1,
+        memory=Size.gibibytes(2),
+        fargate_cpu_architecture=architecture,
+    )
+    batch.EcsJobDefinition(stack, "Use", container=container)
+
+
+def app_runner(stack: Stack, image: SafeDockerImageAsset) -> None:
+    source = {"ImageRepository": {"ImageIdentifier": image.image_uri, "ImageRepositoryType": "ECR"}}
+    CfnResource(stack, "Use", type="AWS::AppRunner::Service", properties={"SourceConfiguration": source})
+
+
+def model(stack: Stack, image: SafeDockerImageAsset) -> None:
+    properties = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": image.image_uri}}
+    CfnResource(stack, "Use", type="AWS::SageMaker::Model", properties=properties)
+
+
+def agent(stack: Stack, image: SafeDockerImageAsset) -> None:
+    properties = {
+        "AgentRuntimeName": "agent",
+        "RoleArn": ROLE,
+        "AgentRuntimeArtifact": {"ContainerConfiguration": {"ContainerUri": image.image_uri}},
+        "NetworkConfiguration": {"NetworkMode": "PUBLIC"},
+    }
+    CfnResource(stack, "Use", type="AWS::BedrockAgentCore::Runtime", properties=properties)
+
+
+@pytest.mark.parametrize(
+    ("use", "runs_on", "platform", "title"),
+    [
+        (job, "batch", None, "Batch"),
+        (app_runner, "app-runner", None, "App Runner"),
+        (model, "sagemaker", None, "SageMaker"),
+        (agent, "agentcore", ARM64, "Bedrock AgentCore"),
+    ],
+)
+def test_every_other_consumer_takes_what_is_verified_for_it(
+    docker_folder: str, use: Any, runs_on: str, platform: Any, title: str
+) -> None:
+    assert told(docker_folder, use, platform=platform, runs_on=runs_on) == []
+    assert told(docker_folder, use, "warning", platform=platform, runs_on=runs_on) == []
+    (warning,) = told(docker_folder, use, "warning", platform=platform)
+    assert f"Demo/Use runs the image Demo/Image on {title}, for which it is not verified" in warning
+
+
+def test_a_job_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
+    (error,) = told(docker_folder, lambda stack, image: job(stack, image, ecs.CpuArchitecture.ARM64), runs_on="batch")
+    assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform), but the image Demo/Image is for" in error
+
+
+def test_a_job_that_does_not_say_cannot_run_an_arm64_image(docker_folder: str) -> None:
+    (error,) = told(docker_folder, job, runs_on="batch", platform=ARM64)
+    assert "Demo/Use runs on linux/amd64" in error
+    assert "fargate_cpu_architecture=ecs.CpuArchitecture.ARM64 in the container for Demo/Use" in error
+
+
+def test_agentcore_cannot_run_an_amd64_image(docker_folder: str) -> None:
+    (error,) = told(docker_folder, agent)
+    assert "Demo/Use runs on linux/arm64 (as all of AgentCore), but the image Demo/Image is for linux/amd64" in error

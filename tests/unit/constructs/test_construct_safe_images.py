@@ -366,7 +366,7 @@ def test_a_job_of_another_platform_is_an_error_that_names_both(docker_folder: st
     (error,) = said(app.synth(), "error")
     assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform)" in error
     assert "Demo/Container/AssetImage is for linux/amd64" in error
-    assert "fargate_cpu_architecture=ecs.CpuArchitecture.X86_64 for the container" in error
+    assert "fargate_cpu_architecture=ecs.CpuArchitecture.X86_64 in the container" in error
 
 
 def test_agentcore_with_an_amd64_image_is_an_error_that_names_both(docker_folder: str) -> None:
