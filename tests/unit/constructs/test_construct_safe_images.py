@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -907,3 +910,15 @@ def test_an_app_without_images_stays_as_it_is() -> None:
     app, stack = protected()
     not_empty(stack)
     assert len(app.synth().get_stack_by_name("Demo").template["Resources"]) == 1
+
+
+def test_every_example_of_the_documentation_runs(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "Dockerfile").write_text("FROM scratch\n")
+    text = (Path(__file__).parents[3] / "docs" / "safe-images.md").read_text("utf-8")
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 3
+    # A process of its own, since paths are relative to the folder in which Node.js was started.
+    command = [sys.executable, "-c", "\n".join(examples)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
