@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -15,7 +16,7 @@ from image_verifier.runtimes import RUNTIMES
 
 from . import build
 from .asset import SafeDockerImageAsset
-from .consumers import TYPES, Consumer, consumer_at
+from .consumers import TYPES, Consumer, consumer_at, runs
 from .made import Made, as_json
 from .options import Options, named, within
 from .stack_parts import StackParts, top_level
@@ -121,6 +122,17 @@ def finish(made: Made) -> None:
         _tell_of_others(made, images)
 
 
+@dataclass(frozen=True)
+class _Use:
+    """A resource that names an image.
+
+    :param runs: whether it runs the image, too.
+    """
+
+    resource: CfnResource
+    runs: bool
+
+
 @dataclass(frozen=True, eq=False)
 class _Image:
     """An image that does not verify itself.
@@ -135,11 +147,12 @@ class _Image:
     verified: ImageVerification | None
     build: Build | None
 
-    def verify(self, used_by: Sequence[CfnResource]) -> None:
+    def verify(self, uses: Sequence[_Use]) -> None:
         """Let it be verified before what names it."""
-        verification = self.verified or self._verification([c for c in map(consumer_at, used_by) if c])
-        for resource in used_by:
-            verification.wait(resource)
+        consumers = [consumer for use in uses if use.runs and (consumer := consumer_at(use.resource))]
+        verification = self.verified or self._verification(consumers)
+        for use in uses:
+            verification.wait(use.resource, runs=use.runs)
 
     def _verification(self, consumers: Sequence[Consumer]) -> ImageVerification:
         options = within(self.asset, self.coverage.options)
@@ -221,9 +234,9 @@ def _images(made: Made) -> Iterable[_Image]:
         seen.add((stack, tag, cover))
 
 
-def _uses(made: Made, images: Sequence[_Image]) -> dict[_Image, list[CfnResource]]:
-    """The resources that name each image."""
-    uses: dict[_Image, list[CfnResource]] = {image: [] for image in images}
+def _uses(made: Made, images: Sequence[_Image]) -> dict[_Image, list[_Use]]:
+    """What names each image."""
+    uses: dict[_Image, list[_Use]] = {image: [] for image in images}
     if not images:
         return uses
     tags = {image.tag for image in images}
@@ -235,7 +248,7 @@ def _uses(made: Made, images: Sequence[_Image]) -> dict[_Image, list[CfnResource
     for mention, resource in made.behind([mention for mention, names in said.items() if names]).items():
         for image in images:
             if image.tag in said[mention] and image in _nearest(image.tag, images, mention.stack):
-                uses[image].append(resource)
+                uses[image].append(_Use(resource, runs(json.loads(mention.text), image.tag)))
     return uses
 
 
@@ -257,12 +270,14 @@ def _tell_of_others(made: Made, images: Sequence[_Image]) -> None:
     # What refers to a verification, and what names its image by itself, as other stacks do.
     known |= {mention.logical_id for mention in made.mentions if mention.type == RESOURCE_TYPE}
     known |= {as_json(Stack.of(verification).resolve(verification.plain_uri)) for verification in verifications}
-    runs = [
+    unknown = [
         mention
         for mention in made.mentions
         if mention.type in TYPES and _ECR in mention.text and not any(name in mention.text for name in known)
     ]
-    for resource in made.behind(runs).values():
+    for mention, resource in made.behind(unknown).items():
+        if not runs(json.loads(mention.text), _ECR):
+            continue
         cover = Cover.above(resource)
         consumer = consumer_at(resource)
         if consumer and cover and cover.coverage.reports:

@@ -39,6 +39,19 @@ def consumer_at(scope: IConstruct) -> Consumer | None:
     return read(scope) if read else None
 
 
+def runs(resource: Any, image: str) -> bool:
+    """Whether a resource runs an image that it names: not every name is one in its environment, say.
+
+    :param resource: of one of these types, as the template has it.
+    :param image: what its URI holds, such as the tag.
+    """
+    if isinstance(resource, list):
+        return any(runs(inner, image) for inner in resource)
+    if not isinstance(resource, dict):
+        return False
+    return any(image in str(inner) if name in _IMAGES else runs(inner, image) for name, inner in resource.items())
+
+
 def _task_definition(resource: CfnResource) -> Consumer:
     compatibilities = _resolved(resource, "requires_compatibilities") or []
     said = _resolved(resource, "runtime_platform") or {}
@@ -59,7 +72,6 @@ def _task_definition(resource: CfnResource) -> Consumer:
 
 def _function(resource: CfnResource) -> Consumer | None:
     if _resolved(resource, "package_type") != "Image":
-        # A function of code may name an image in its environment; it does not run it.
         return None
     architectures = _resolved(resource, "architectures")
     return Consumer(
@@ -107,6 +119,8 @@ _CONSUMERS: Final[Mapping[str, Callable[[CfnResource], Consumer | None]]] = {
     "Custom::AWSCDK-EKS-KubernetesResource": _of_one_platform("eks", None),
     "Custom::AWSCDK-EKS-HelmChart": _of_one_platform("eks", None),
 }
+# Where a resource of these types has its images: a manifest of Kubernetes is one text, and a chart's values too.
+_IMAGES: Final = frozenset({"ContainerUri", "Image", "ImageIdentifier", "ImageUri", "Manifest", "Values"})
 TYPES: Final = frozenset(_CONSUMERS)
 _COMPATIBILITIES: Final = {"FARGATE": "fargate", "EC2": "ecs-ec2"}
 _ARCHITECTURES: Final = {"X86_64": "amd64", "ARM64": "arm64"}

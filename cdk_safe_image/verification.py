@@ -232,15 +232,15 @@ class ImageVerification(Construct):
         assert isinstance(resource, CfnResource)
         return resource
 
-    def wait(self, resource: CfnResource) -> None:
+    def wait(self, resource: CfnResource, *, runs: bool) -> None:
         """Let a resource wait that names the image by itself, and tell where it cannot run the image.
 
         :param resource: a resource of any stack of the app.
+        :param runs: whether it runs the image, and does not only name it.
         """
         if self._verified is None:
             return
-        consumer = consumer_at(resource)
-        if consumer is not None:
+        if runs and (consumer := consumer_at(resource)):
             self._check_consumer(resource, consumer)
         stack, own = top_level(Stack.of(resource)), top_level(Stack.of(self))
         if stack is own:

@@ -212,6 +212,14 @@ def on_agentcore(stack: Stack, folder: str, platform: ecr_assets.Platform | None
     )
 
 
+def on_kubernetes(stack: Stack, folder: str) -> None:
+    uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder).image_uri
+    # As `eks.Cluster.add_manifest` makes it.
+    manifest = stack.to_json_string([{"kind": "Pod", "spec": {"containers": [{"image": uri}]}}])
+    kind = "Custom::AWSCDK-EKS-KubernetesResource"
+    CustomResource(stack, "Use", resource_type=kind, service_token=f"{ROLE}:x", properties={"Manifest": manifest})
+
+
 def as_custom_resource(stack: Stack, folder: str) -> None:
     uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder).image_uri
     CustomResource(stack, "Use", service_token=f"{ROLE}:x", properties={"Deep": [{"Image": f"docker://{uri}"}]})
@@ -245,6 +253,7 @@ def as_user_data(stack: Stack, folder: str) -> None:
         (on_batch, "batch"),
         (on_app_runner, "app-runner"),
         (on_agentcore, "agentcore"),
+        (on_kubernetes, "eks"),
         (as_custom_resource, "fargate"),
         (as_any_resource, "fargate"),
         (as_a_class_of_the_users, "fargate"),
@@ -329,20 +338,31 @@ def test_a_consumer_of_another_platform_is_an_error_that_names_both(docker_folde
     assert "the image Demo/Task/app/AssetImage is for linux/arm64" in error
 
 
-def test_a_function_of_code_that_only_names_an_image_waits_and_need_not_run_it(docker_folder: str) -> None:
-    app, stack = protected()
-    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder, platform=ARM64)
+def function_of_code(stack: Stack, uri: str) -> None:
     lambda_.Function(
         stack,
         "Use",
         code=lambda_.Code.from_inline("x"),
         handler="index.x",
         runtime=lambda_.Runtime("python3.13", lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
-        environment={"IMAGE": asset.image_uri},
+        environment={"Image": uri},
     )
+
+
+def task_with_a_variable(stack: Stack, uri: str) -> None:
+    task = ecs.FargateTaskDefinition(stack, "Use")
+    task.add_container("app", image=ecs.ContainerImage.from_registry("nginx"), environment={"RUNS": uri})
+
+
+@pytest.mark.parametrize("use", [function_of_code, task_with_a_variable])
+def test_what_only_names_an_image_waits_and_need_not_run_it(docker_folder: str, use: Any) -> None:
+    app, stack = protected()
+    use(stack, ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder, platform=ARM64).image_uri)
     assembly = app.synth()
-    (function,) = [it for name, it in resources(assembly, FUNCTION).items() if name.startswith("Use")]
-    assert waits(function, assembly)
+    found = resources(assembly, FUNCTION) | resources(assembly, TASK)
+    (user,) = [it for name, it in found.items() if name.startswith("Use")]
+    assert waits(user, assembly)
+    assert verified(assembly)["Platform"] == "linux/arm64"
     assert said(assembly, "error") + said(assembly, "warning") == []
 
 
@@ -873,6 +893,7 @@ def test_an_image_of_ecr_that_nothing_verifies_is_reported() -> None:
     run(stack, "Safe", image.container_image())
     run(stack, "ByDigest", ecs.ContainerImage.from_ecr_repository(repository, image.image_digest))
     run(stack, "Public", ecs.ContainerImage.from_registry("nginx"))
+    task_with_a_variable(stack, repository.repository_uri_for_tag("v3"))
     run(stack, "ByHand", ecs.ContainerImage.from_ecr_repository(repository, "v2"))
     (told,) = said(app.synth(), "error")
     assert "Nothing verifies the image of ECR that Demo/Task runs" in told
