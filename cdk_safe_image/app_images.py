@@ -15,7 +15,7 @@ from image_verifier import media_types
 from image_verifier.runtimes import RUNTIMES
 
 from . import build
-from .asset import SafeDockerImageAsset
+from .asset import SafeDockerImageAsset, warn_of_attestation
 from .consumers import TYPES, Consumer, consumer_at, runs
 from .made import Made, as_json
 from .options import Options, named, within
@@ -81,11 +81,13 @@ class Build:
     """How an image is built by ours.
 
     :param platform: such as `linux/amd64`.
-    :param outputs: as they are meant; None where they are the user's own.
+    :param outputs: as they are meant.
+    :param has_own_outputs: whether the user wrote them.
     """
 
     platform: str
-    outputs: tuple[str, ...] | None
+    outputs: tuple[str, ...]
+    has_own_outputs: bool
 
 
 def default_platform(options: Options, consumers: Iterable[Consumer] = ()) -> ecr_assets.Platform:
@@ -185,10 +187,13 @@ class _Image:
                     "same scope or above.",
                 )
             return
+        if self.build.has_own_outputs:
+            warn_of_attestation(self.asset, self.build.outputs)
+            return
         for name in runs_on:
             # What our build makes, and another would not.
             refused = media_types.OCI_MANIFEST in RUNTIMES[name].refused_manifests
-            if refused and self.build.outputs and list(self.build.outputs) != build.default_outputs([name]):
+            if refused and list(self.build.outputs) != build.default_outputs([name]):
                 title = RUNTIMES[name].title
                 Annotations.of(self.asset).add_error(
                     f"The image {path} is built as an OCI image, which {title} refuses: make it with "

@@ -217,12 +217,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         return self._verification.docker_image_code(cmd=cmd, entrypoint=entrypoint, working_directory=working_directory)
 
     def _warn(self, outputs: Sequence[str] | None) -> None:
-        if outputs and build.may_attest(outputs):
-            Annotations.of(self).add_warning_v2(
-                "cdk-safe-image:outputs-may-attest",
-                f"The outputs {list(outputs)} let the build push a provenance attestation beside the image, which "
-                "can take the image's tag in a repository with immutable tags. Add attestation-inline=false to each.",
-            )
+        warn_of_attestation(self, outputs or ())
         version = os.environ.get("CDK_CLI_VERSION", "")
         numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
         if numbers and tuple(map(int, numbers.groups())) < _CLI_WITHOUT_ATTESTATIONS:
@@ -233,6 +228,20 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
                 "pulled. Images of SafeDockerImageAsset are built without one where the builder is BuildKit. "
                 "Upgrade to aws-cdk 2.179.0 or later.",
             )
+
+
+def warn_of_attestation(image: Construct, outputs: Sequence[str]) -> None:
+    """Warn where an image's build may push an attestation.
+
+    :param image: the asset.
+    :param outputs: of its build, as the user wrote them.
+    """
+    if build.may_attest(outputs):
+        Annotations.of(image).add_warning_v2(
+            "cdk-safe-image:outputs-may-attest",
+            f"The outputs {list(outputs)} let the build push a provenance attestation beside the image, which "
+            "can take the image's tag in a repository with immutable tags. Add attestation-inline=false to each.",
+        )
 
 
 @dataclass(frozen=True)

@@ -182,8 +182,8 @@ class _Injector:
         consumer, options = _consumer_around(scope), within(scope, self._coverage.options)
         platform = props.get("platform") or default_platform(options, [consumer] if consumer else _beside(scope))
         defaults = build.default_outputs(named(options.runs_on) or (consumer.runs_on if consumer else ()))
-        outputs = None if props.get("outputs") is not None else tuple(defaults)
-        parts.builds[path] = Build(platform.platform, outputs)
+        own = props.get("outputs")
+        parts.builds[path] = Build(platform.platform, tuple(defaults if own is None else own), own is not None)
         if is_switched_on(scope) and options.verifier is None:
             # Now, and not at the end, so that the app's aspects reach it: tags, permissions boundaries.
             parts.verifier()

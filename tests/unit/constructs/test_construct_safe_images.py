@@ -647,12 +647,15 @@ def test_a_stage_that_another_injector_hides_is_refused_until_it_is_named(docker
     assert all_tasks_wait(stage.synth(), "One-Demo")
 
 
-def test_what_the_user_says_of_the_build_stays(docker_folder: str) -> None:
+@pytest.mark.parametrize("attests", [True, False])
+def test_what_the_user_says_of_the_build_stays(docker_folder: str, attests: bool) -> None:
     app, stack = protected()
-    outputs = ["type=docker,attestation-inline=false"]
+    outputs = ["type=docker" if attests else "type=docker,attestation-inline=false"]
     ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder, outputs=outputs, extra_hash="mine")
-    (source,) = builds(app.synth())
+    assembly = app.synth()
+    (source,) = builds(assembly)
     assert source["dockerOutputs"] == outputs
+    assert ["cdk-safe-image:outputs-may-attest" in text for text in said(assembly, "warning")] == [True] * attests
 
 
 def test_every_image_gets_a_new_tag_once(docker_folder: str) -> None:
