@@ -12,11 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from image_verifier.policy import Policy
+from image_verifier.properties import policy_of
+
 from .errors import UsageError
 
 # What stands for the environment of a stack that is not bound to one.
 # https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/cx-api/lib/placeholders.ts
 _PLACEHOLDER: Final = re.compile(r"\$\{AWS::(AccountId|Region|Partition)\}")
+# A destination tells the account of its repository by its role alone.
+_ROLE_ACCOUNT: Final = re.compile(r":iam::(\d{12}):")
 _DEPTH: Final = 10
 _LARGEST: Final = 512 * 1024 * 1024
 
@@ -50,7 +55,7 @@ class AssetImage:
     :param external_id: the external ID that goes with the role; empty for none.
     :param platform: the platform that it is built for; empty where the build decides.
     :param is_built: whether CDK builds it from a Dockerfile; another program brings it otherwise.
-    :param policy: what its `Custom::ImageVerification` asks of it, as the template has it; None where it has none.
+    :param policy: what its `Custom::ImageVerification` asks of it; None where it has none.
     """
 
     hash: str
@@ -64,7 +69,7 @@ class AssetImage:
     external_id: str = ""
     platform: str = ""
     is_built: bool = True
-    policy: Mapping[str, Any] | None = None
+    policy: Policy | None = None
 
     @property
     def local_image(self) -> str:
@@ -169,7 +174,7 @@ def _of_manifest(document: Mapping[str, Any]) -> Iterator[AssetImage]:
                 hash=str(asset),
                 name=str(entry.get("displayName") or asset),
                 stacks=(),
-                account=_account(destination),
+                account=_account(str(destination.get("assumeRoleArn") or "")),
                 region=str(destination.get("region") or ""),
                 repository=repository,
                 tag=str(destination.get("imageTag") or ""),
@@ -180,19 +185,21 @@ def _of_manifest(document: Mapping[str, Any]) -> Iterator[AssetImage]:
             )
 
 
-def _account(destination: Mapping[str, Any]) -> str:
-    """The account of a repository, which a destination tells by its role alone."""
-    parts = str(destination.get("assumeRoleArn") or "").split(":")
-    return parts[4] if len(parts) > 4 and not _PLACEHOLDER.search(parts[4]) else ""
+def _account(role_arn: str) -> str:
+    match = _ROLE_ACCOUNT.search(role_arn)
+    return match[1] if match else ""
 
 
-def _policies(template: Path) -> Mapping[str, Mapping[str, Any]]:
+def _policies(template: Path) -> Mapping[str, Policy]:
     """What the verifications of a stack ask, by the image's tag."""
     if not template.is_file():
         return {}
     resources = _document(template, template.parent).get("Resources") or {}
     found = (r.get("Properties") or {} for r in resources.values() if r.get("Type") == "Custom::ImageVerification")
-    return {p["ImageTag"]: p for p in found if isinstance(p.get("ImageTag"), str)}
+    try:
+        return {p["ImageTag"]: policy_of(p) for p in found if isinstance(p.get("ImageTag"), str)}
+    except ValueError as e:
+        raise UsageError(f"{template} asks of an image what this release does not know: {e}") from e
 
 
 def _document(file: Path, folder: Path) -> dict[str, Any]:

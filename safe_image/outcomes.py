@@ -36,7 +36,7 @@ def outcomes(targets: Sequence[Target], asked: Policy, debug: bool) -> Iterator[
     """The outcomes in the targets' order, each as soon as it and those before it are known.
 
     :param targets: the images.
-    :param asked: what is asked of each.
+    :param asked: what is asked of each, where its target says nothing else.
     :param debug: whether tracebacks of what could not be told are printed.
     """
     if len(targets) == 1:
@@ -47,6 +47,7 @@ def outcomes(targets: Sequence[Target], asked: Policy, debug: bool) -> Iterator[
 
 
 def _outcome(target: Target, asked: Policy, debug: bool) -> Outcome:
+    asked = target.policy or asked
     try:
         return Outcome(target.reference, asked, report=verify(target.open(), asked, target.names))
     except Exception as e:

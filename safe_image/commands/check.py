@@ -42,7 +42,7 @@ def run(arguments: Namespace) -> int:
     """
     asked = policy(arguments)
     sources = Sources()
-    targets = [sources.target(text, str(asked.platform)) for text in arguments.references]
+    targets = [t for text in arguments.references for t in sources.targets(text, str(asked.platform))]
     worst = 0
     with destination(arguments.output) as stream:
 
