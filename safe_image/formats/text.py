@@ -124,7 +124,8 @@ def _tally(verdicts: Counter[str], severities: Counter[str], page: Page) -> str:
     found = [_number(severities[s], s) for s in ("error", "warning", "info") if severities[s]]
     if severities["acknowledged"]:
         found.append(f"{severities['acknowledged']} acknowledged")
-    return f"{_number(verdicts.total(), 'image')}: {', '.join(parts)}" + (f" ({', '.join(found)})" if found else "")
+    images = _number(verdicts.total(), "image")
+    return (f"{images}: {', '.join(parts)}" if parts else images) + (f" ({', '.join(found)})" if found else "")
 
 
 def _number(count: int, word: str) -> str:
@@ -198,6 +199,11 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     )
     return "      " + "  ".join((number, size, *others)).rstrip()
+
+
+def plain_finding(finding: Finding) -> list[str]:
+    """A finding in lines without colours, for formats that carry text."""
+    return [line.strip() for line in _finding(finding, Page(colour=False, width=None))]
 
 
 def _finding(finding: Finding, page: Page) -> Iterator[str]:
