@@ -164,10 +164,19 @@ class Sources:
         :raises UsageError: if it is no assembly.
         :raises Fault: if an image needs an environment, and none is configured.
         """
-        found = images(Path(text.removeprefix(_ASSEMBLY) or "cdk.out"))
+        return [self.of_asset(image) for image in self.assets(Path(text.removeprefix(_ASSEMBLY) or "cdk.out"))]
+
+    def assets(self, folder: Path) -> Sequence[AssetImage]:
+        """The images of a cloud assembly, where its stacks deploy them.
+
+        :param folder: such as `cdk.out`.
+        :raises UsageError: if it is no assembly.
+        :raises Fault: if an image needs an environment, and none is configured.
+        """
+        found = images(folder)
         if any(image.needs_environment for image in found):
             found = tuple(image.at(self.accounts.environment()) for image in found)
-        return [self.of_asset(image) for image in found]
+        return found
 
     def of_asset(self, image: AssetImage) -> Target:
         """The image of an asset, which is asked for as whoever publishes it.

@@ -150,7 +150,7 @@ def _image(reference: str, report: Report, page: Page) -> Iterator[str]:
         yield from _table(image, report.findings, page)
     for finding in report.findings:
         yield ""
-        yield from _finding(finding, page)
+        yield from finding_lines(finding, page)
 
 
 def _kind(image: Image) -> str:
@@ -203,10 +203,15 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def plain_finding(finding: Finding) -> list[str]:
     """A finding in lines without colours, for formats that carry text."""
-    return [line.strip() for line in _finding(finding, Page(colour=False, width=None))]
+    return [line.strip() for line in finding_lines(finding, Page(colour=False, width=None))]
 
 
-def _finding(finding: Finding, page: Page) -> Iterator[str]:
+def finding_lines(finding: Finding, page: Page) -> Iterator[str]:
+    """A finding as people read it.
+
+    :param finding: the finding.
+    :param page: what it is written on.
+    """
     weight = _weight(finding)
     where = ", ".join(finding.runs_on)
     yield f"  {page.paint(weight, f'{weight} {finding.id}')} {page.paint('dim', f'({where})')}"
