@@ -38,6 +38,7 @@ _SMALL: Final = 1 << 20
 _MOST_LOOKED_AT: Final = 200
 _AT_ONCE: Final = 8
 _LISTED: Final = 5
+_RELEASE: Final = 1 << 30
 _ANY: Final = Policy(("ecs-ec2",), Platform.parse("linux/amd64"))
 
 
@@ -186,9 +187,8 @@ def _environment(environment: Mapping[str, str], engine: _Engine) -> Iterator[Li
             )
         elif name == "DOCKER_BUILDKIT" and value in ("0", "false"):
             found = True
-            yield Line(
-                name, Status.WARNING, "the legacy builder builds, which knows no --output", "", (f"unset {name}",)
-            )
+            said = "the legacy builder builds, which knows no --output"
+            yield Line(name, Status.WARNING, said, commands=(f"unset {name}",))
         elif name == "DOCKER_DEFAULT_PLATFORM":
             found = True
             yield Line(
@@ -358,9 +358,10 @@ def _small_tags(client: Any, name: str, account: str) -> Iterator[str]:
 
 
 def version_of(text: str) -> tuple[int, ...] | None:
-    """The numbers of a version, those of a release candidate behind them; None where there are none.
+    """The numbers of a version, that of a release candidate behind them; None where there are none.
 
     :param text: such as `2.179.0 (build abc)`, `28.5.2+dfsg4` or `3.0.0-rc.143`.
     """
     match = re.search(r"(\d+)\.(\d+)\.(\d+)(?:-rc\.(\d+))?", text)
-    return tuple(int(number) for number in match.groups() if number is not None) if match else None
+    # A release comes behind all of its candidates.
+    return tuple(_RELEASE if number is None else int(number) for number in match.groups()) if match else None

@@ -62,9 +62,8 @@ def run(arguments: Namespace) -> int:
 def _text(lines: list[Line], page: Page, *, fix: bool) -> str:
     text = []
     for line in lines:
-        text.append(
-            f"{page.paint(_COLOURS[line.status], line.status.value):8} {printable(line.subject)}: {_said(line)}"
-        )
+        status = page.paint(_COLOURS[line.status], f"{line.status.value:8}")
+        text.append(f"{status} {printable(line.subject)}: {_said(line)}")
         text += [f"         {page.paint('command', printable(command))}" for command in line.commands]
     counts = {status: sum(line.status is status for line in lines) for status in Status}
     tally = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)

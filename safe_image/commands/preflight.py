@@ -150,7 +150,7 @@ def _text(found: Sequence[Found], page: Page) -> str:
     for one in found:
         colour = _COLOURS[_EXIT.get(one.state, 0)]
         name = page.paint("head", printable(one.image.name))
-        lines.append(f"{page.paint(colour, one.state.upper()):8}  {name} {printable(one.said)}")
+        lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.said)}")
         for finding in one.report.errors if one.report else ():
             lines += finding_lines(finding, page)
         lines += [f"      {page.paint('command', printable(step.command))}" for step in one.steps]
