@@ -5,7 +5,7 @@ BIN := .local/venv/bin
 export UV_SYSTEM_CERTS := 1
 UV := $(or $(shell command -v uv),.local/uv/bin/uv)
 
-.PHONY: help demo test unit deploy lint integ engines incidents bench wheel clean
+.PHONY: help demo test unit deploy lint integ engines incidents bench wheel pyz clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: .local/venv/.stamp  ## measure, side by side with others' tools
 
 wheel: .local/venv/.stamp  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+pyz: .local/venv/.stamp  ## build the command as one file, dist/safe-image.pyz
+	$(BIN)/python -m release.pyz dist/safe-image.pyz
 
 clean:  ## remove what the commands above made
 	rm -rf .local dist cdk.out

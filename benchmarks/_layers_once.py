@@ -16,7 +16,7 @@ from image_verifier.image import Platform
 from image_verifier.layers import read_layers
 from image_verifier.policy import Policy
 from image_verifier.runtimes import RUNTIMES
-from image_verifier.sources.oci_layout import OciLayout
+from image_verifier.sources.oci_layout import Folder, OciLayout
 from image_verifier.verify import load
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     """Read them and print."""
     layout, platform, cores = sys.argv[1:]
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
-    source = OciLayout(Path(layout))
+    source = OciLayout(Folder(Path(layout)))
     image = load(source, Policy(("fargate",), Platform.parse(platform)))
     began = time.perf_counter()
     contents = read_layers(image, source, RUNTIMES["fargate"].engines)

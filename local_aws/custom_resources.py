@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
 import threading
 import time
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlencode
+from xml.sax.saxutils import escape, unescape
 
 from local_aws.asgi import Request, Response
 
@@ -26,6 +28,10 @@ MAX_RESPONSE = 4096
 """Bytes, inclusive."""
 _MAX_PHYSICAL_ID = 1024
 _DEFAULT_TIMEOUT = 3600
+
+_EVENT = re.compile(
+    r"<member><StackId>(?P<stack>[^<]*)</StackId>.*?<LogicalResourceId>(?P<resource>[^<]*)</LogicalResourceId>"
+)
 
 _NO_ANSWER = (
     "CloudFormation did not receive a response from your Custom Resource. Please check your logs for requestId "
@@ -77,6 +83,22 @@ class CustomResources:
         self._base, self._send = base, send
         self._pending: dict[str, _Pending] = {}
         self._log: list[CustomResourceRequest] = []
+        self._properties: dict[tuple[str, str], str] = {}
+
+    def with_properties(self, events: Response) -> Response:
+        """An answer to DescribeStackEvents with the properties of custom resources, which ministack leaves out."""
+
+        def add(member: re.Match[str]) -> str:
+            stack, resource = (unescape(member[name]) for name in ("stack", "resource"))
+            properties = self._properties.get((stack, resource))
+            return (
+                f"{member[0]}<ResourceProperties>{escape(properties)}</ResourceProperties>" if properties else member[0]
+            )
+
+        assert isinstance(events.body, bytes)
+        body = _EVENT.sub(add, events.body.decode())
+        headers = {name: value for name, value in events.headers.items() if name != "content-length"}
+        return Response(events.status, body.encode(), headers)
 
     def invoke(
         self,
@@ -96,6 +118,7 @@ class CustomResources:
         event = {"ResourceType": resource_type, "ResourceProperties": _as_strings(props)}
         if old_props is not None:
             event["OldResourceProperties"] = _as_strings(old_props)
+        self._properties[stack_id, logical_id] = json.dumps(event["ResourceProperties"])
         timeout = int(props.get("ServiceTimeout", _DEFAULT_TIMEOUT))
         pending = self._request(request_type, logical_id, stack_id, physical_id, event)
         if not pending.answered.wait(timeout):

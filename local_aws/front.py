@@ -140,6 +140,9 @@ class Front:
             await send_response(send, await self._registry.answer(request, base))
         elif identity.name.startswith("ecr:") and body is not None:
             await send_response(send, await self._answer_ecr(request, body, identity, base))
+        elif identity.name == "cloudformation:DescribeStackEvents" and body is not None:
+            events = await call(self._inner, request.scope, body)
+            await send_response(send, self._custom_resources.with_properties(events))
         else:
             await self._inner(request.scope, request.receive if body is None else replay(body, request.receive), send)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from image_verifier.findings import FailOn
@@ -22,6 +22,7 @@ _UNITS: Final = {
     **{f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", start=1)},
 }
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", re.ASCII)
+_SHARE: Final = re.compile(r"(\d+(?:\.\d+)?) ?%", re.ASCII)
 # The policy's own words for what the command's options say.
 _FIELDS: Final = re.compile(r"\b(runs_on|min_size|max_size|require|acknowledge)\b")
 
@@ -63,6 +64,35 @@ def add_policy(parser: ArgumentParser) -> None:
         metavar="ID=REASON",
         help="let a finding pass, with the reason that the report then shows; may be repeated",
     )
+
+
+def add_growth(parser: ArgumentParser) -> None:
+    """Tell a parser what says how much an image may grow.
+
+    :param parser: the one of a command that judges images.
+    """
+    parser.add_argument("--against", metavar="REFERENCE", help="compare the size with this image's")
+    parser.add_argument(
+        "--max-growth",
+        metavar="GROWTH",
+        help="refuse an image that is larger than --against by more than this, such as 20%% or 50MiB; default: 0%%",
+    )
+
+
+def growth(text: str | None) -> Callable[[int], int]:
+    """What makes of a size in bytes the largest one that may come after it.
+
+    :param text: such as `20%` or `50MiB`; None lets nothing grow.
+    :raises UsageError: if it is not of that form.
+    """
+    share = _SHARE.fullmatch(text or "0%")
+    if share:
+        return lambda size: int(size * (100 + float(share[1])) / 100)
+    try:
+        more = size("--max-growth", text) or 0
+    except UsageError:
+        raise UsageError(f"--max-growth {text!r} is no growth: write such as 20% or 50MiB") from None
+    return lambda size: size + more
 
 
 def size(option: str, text: str | None) -> int | None:

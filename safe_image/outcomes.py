@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -32,21 +32,29 @@ class Outcome:
         return self.report.verdict if self.report else "unknown"
 
 
-def outcomes(targets: Sequence[Target], asked: Policy, debug: bool) -> Iterator[Outcome]:
+def outcomes(targets: Sequence[Target], asked: Policy, debug: bool, done: Callable[[], None]) -> Iterator[Outcome]:
     """The outcomes in the targets' order, each as soon as it and those before it are known.
 
     :param targets: the images.
-    :param asked: what is asked of each.
+    :param asked: what is asked of each, where its target says nothing else.
     :param debug: whether tracebacks of what could not be told are printed.
+    :param done: called for each as it is known, from any thread.
     """
+
+    def outcome(target: Target) -> Outcome:
+        found = _outcome(target, asked, debug)
+        done()
+        return found
+
     if len(targets) == 1:
-        yield _outcome(targets[0], asked, debug)
+        yield outcome(targets[0])
         return
-    with ThreadPoolExecutor(min(_AT_ONCE, len(targets))) as pool:
-        yield from pool.map(lambda target: _outcome(target, asked, debug), targets)
+    with ThreadPoolExecutor(min(_AT_ONCE, len(targets) or 1)) as pool:
+        yield from pool.map(outcome, targets)
 
 
 def _outcome(target: Target, asked: Policy, debug: bool) -> Outcome:
+    asked = target.policy or asked
     try:
         return Outcome(target.reference, asked, report=verify(target.open(), asked, target.names))
     except Exception as e:

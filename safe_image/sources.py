@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from image_verifier.findings import Fault
+from image_verifier.policy import Policy
 from image_verifier.references import Reference
 from image_verifier.remedies import Names
 from image_verifier.retry import Patience
 
+from .accounts import Accounts, Endpoint
+from .assembly import AssetImage, images
 from .errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from image_verifier.sources.distribution import Distribution
 
 REFERENCES: Final = (
-    "an image in ECR (through its API), in any other registry (with Docker's own credentials), or in a folder: "
-    "oci-layout:PATH[:tag]"
+    "an image in ECR (through its API), in any other registry (with Docker's own credentials), in a folder: "
+    "oci-layout:PATH[:tag], or in a file: docker-archive:PATH[:name], oci-archive:PATH[:tag]; or every image that a "
+    "cloud assembly publishes: cdk.out:PATH"
 )
 # For how long what may pass by itself is asked again, for each image, in seconds.
 _PATIENCE: Final = 30.0
@@ -37,17 +40,26 @@ _ECR: Final = re.compile(
 # CDK's bootstrap repository, whose images have a twin on the machine that built them.
 _CDK_ASSETS: Final = re.compile(r"cdk-[a-z0-9]+-container-assets-.+")
 _LAYOUT: Final = "oci-layout:"
+_ASSEMBLY: Final = "cdk.out:"
+# And by what an image in one is named.
+_ARCHIVES: Final = {"docker-archive:": "name", "oci-archive:": "tag"}
+# Where it is another than amazonaws.com.
+_SUFFIXES: Final = {
+    "aws-cn": "amazonaws.com.cn",
+    "aws-iso": "c2s.ic.gov",
+    "aws-iso-b": "sc2s.sgov.gov",
+    "aws-iso-e": "cloud.adc-e.uk",
+    "aws-iso-f": "csp.hci.ic.gov",
+    "aws-eusc": "amazonaws.eu",
+}
 # What other tools write, and what to write here.
 _OTHERS: Final = {
     "https://": "write the name without https://",
     "http://": "write the name without http://",
     "docker://": "write the name without docker://",
     "oci:": f"write {_LAYOUT}PATH[:tag] for a folder",
-    "docker-archive:": "an archive is not read: push the image, or make an OCI layout of it",
-    "oci-archive:": f"unpack the archive, and write {_LAYOUT}PATH[:tag]",
     "docker-daemon:": "push the image to a registry first",
     "containers-storage:": "push the image to a registry first",
-    "cdk.out:": "a cloud assembly is not read: write the images that it published",
 }
 
 
@@ -58,30 +70,47 @@ class Target:
     :param reference: as it was written.
     :param names: with what a finding's commands are filled in.
     :param open: makes its source; raises `Fault` if there is no way to it.
+    :param policy: what a cloud assembly asks of it; None where nothing does.
     """
 
     reference: str
     names: Names
     open: Callable[[], Source]
+    policy: Policy | None = None
 
 
 class Sources:
     """Everything that images come from in one run of the command."""
 
     def __init__(self) -> None:
+        self.accounts = Accounts()
         self._lock = Lock()
-        self._ecr: dict[tuple[str, bool, bool], tuple[str, Any]] = {}
         self._distribution: Distribution | None = None
 
+    def targets(self, text: str, platform: str) -> Sequence[Target]:
+        """The images that a reference names; nothing is asked of them yet.
+
+        :param text: the reference as it was written. A cloud assembly names all that it publishes, every other
+            reference names one.
+        :param platform: the platform that is asked for, for the commands.
+        :raises UsageError: if it names none; the message says what to write.
+        :raises Fault: if an assembly needs an environment, and none is configured.
+        """
+        return self.published(text) if text.startswith(_ASSEMBLY) else (self.target(text, platform),)
+
     def target(self, text: str, platform: str) -> Target:
-        """The image that a reference names; nothing is asked of it yet.
+        """The one image that a reference names; nothing is asked of it yet.
 
         :param text: the reference as it was written.
         :param platform: the platform that is asked for, for the commands.
-        :raises UsageError: if it names none; the message says what to write.
+        :raises UsageError: if it names none, or a cloud assembly; the message says what to write.
         """
+        if text.startswith(_ASSEMBLY):
+            raise UsageError(f"{text!r} names all images of an assembly: write one of them, as check shows it")
         if text.startswith(_LAYOUT):
             return self._layout(text, platform)
+        if text.startswith(tuple(_ARCHIVES)):
+            return self._archive(text, platform)
         other = next((scheme for scheme in _OTHERS if text.startswith(scheme)), None)
         if other:
             raise UsageError(f"{text!r}: {_OTHERS[other]}")
@@ -102,11 +131,84 @@ class Sources:
             raise UsageError(f"{text!r} names no folder: write {_LAYOUT}PATH[:tag]")
 
         def open_() -> Source:
-            from image_verifier.sources.oci_layout import OciLayout
+            from image_verifier.sources.oci_layout import Folder, OciLayout
 
-            return OciLayout(Path(path), tag or None)
+            return OciLayout(Folder(Path(path)), tag or None)
 
         return Target(text, Names(reference=text, platform=platform), open_)
+
+    def _archive(self, text: str, platform: str) -> Target:
+        scheme, _, path = text.partition(":")
+        name = ""
+        if not Path(path).exists() and ":" in path:
+            path, _, name = path.partition(":")
+        if not path:
+            raise UsageError(f"{text!r} names no file: write {scheme}:PATH[:{_ARCHIVES[scheme + ':']}]")
+        if not Path(path).is_file():
+            raise UsageError(f"{text!r}: there is no file {path}: write the path of an archive")
+
+        def open_() -> Source:
+            from image_verifier.sources.archive import Archive
+            from image_verifier.sources.docker_archive import docker_archive
+            from image_verifier.sources.oci_layout import OciLayout
+
+            files = Archive(Path(path))
+            return OciLayout(files, name or None) if scheme == "oci-archive" else docker_archive(files, name)
+
+        return Target(text, Names(reference=text, platform=platform), open_)
+
+    def published(self, text: str) -> Sequence[Target]:
+        """The images that a cloud assembly publishes, where its stacks deploy them.
+
+        :param text: `cdk.out:PATH`.
+        :raises UsageError: if it is no assembly.
+        :raises Fault: if an image needs an environment, and none is configured.
+        """
+        return [self.of_asset(image) for image in self.assets(Path(text.removeprefix(_ASSEMBLY) or "cdk.out"))]
+
+    def assets(self, folder: Path) -> Sequence[AssetImage]:
+        """The images of a cloud assembly, where its stacks deploy them.
+
+        :param folder: such as `cdk.out`.
+        :raises UsageError: if it is no assembly.
+        :raises Fault: if an image needs an environment, and none is configured.
+        """
+        found = images(folder)
+        if any(image.needs_environment for image in found):
+            found = tuple(image.at(self.accounts.environment()) for image in found)
+        return found
+
+    def of_asset(self, image: AssetImage) -> Target:
+        """The image of an asset, which is asked for as whoever publishes it.
+
+        :param image: an image in its environment.
+        """
+        partition = self.accounts.partition(image.region)
+        host = f"{image.account}.dkr.ecr.{image.region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
+        uri = f"{host}/{image.repository}"
+        names = Names(
+            reference=f"{uri}:{image.tag}",
+            region=image.region,
+            registry_id=image.account,
+            repository=image.repository,
+            tag=image.tag,
+            local_image=image.local_image,
+            platform=image.platform or "linux/amd64",
+        )
+
+        def open_() -> Source:
+            from image_verifier.sources.ecr import EcrImage
+
+            return EcrImage(
+                self.accounts.client("ecr", Endpoint(image.region), self.accounts.publisher(image)),
+                repository_arn=f"arn:{partition}:ecr:{image.region}:{image.account}:repository/{image.repository}",
+                repository_uri=uri,
+                tag=image.tag,
+                digest="",
+                patience=Patience.of(_PATIENCE),
+            )
+
+        return Target(names.reference, names, open_, image.policy)
 
     def _in_registry(self, text: str, platform: str, reference: Reference) -> Target:
         names = Names(reference=text, tag=reference.tag, digest=reference.digest, platform=platform)
@@ -134,12 +236,14 @@ class Sources:
             platform=platform,
         )
 
+        endpoint = Endpoint(names.region, bool(host["fips"]), bool(host["dual"]))
+
         def open_() -> Source:
             from image_verifier.sources.ecr import EcrImage
 
-            partition, client = self._ecr_client(host["region"], bool(host["fips"]), bool(host["dual"]))
+            partition = self.accounts.partition(names.region)
             return EcrImage(
-                client,
+                self.accounts.client("ecr", endpoint),
                 repository_arn=f"arn:{partition}:ecr:{names.region}:{names.registry_id}:repository/{names.repository}",
                 repository_uri=f"{reference.registry}/{reference.repository}",
                 tag=reference.tag,
@@ -148,22 +252,3 @@ class Sources:
             )
 
         return Target(text, names, open_)
-
-    def _ecr_client(self, region: str, fips: bool, dual_stack: bool) -> tuple[str, Any]:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-        from image_verifier.aws import CLIENT_CONFIG
-
-        key = (region, fips, dual_stack)
-        # Making a client is not thread-safe; using one is.
-        with self._lock:
-            try:
-                if key not in self._ecr:
-                    session = boto3.Session()
-                    config = Config(use_fips_endpoint=fips, use_dualstack_endpoint=dual_stack)
-                    client = session.client("ecr", region_name=region, config=CLIENT_CONFIG.merge(config))
-                    self._ecr[key] = (session.get_partition_for_region(region), client)
-            except BotoCoreError as e:
-                raise Fault(f"the ECR API in {region} cannot be asked: {e}", "Look at AWS_PROFILE.") from e
-            return self._ecr[key]

@@ -395,6 +395,7 @@ CATALOG: Final[Mapping[str, Entry]] = {
     # The size
     "image-too-small": Entry("The image is smaller than min_size.", Stage.POLICY),
     "image-too-large": Entry("The image is larger than max_size.", Stage.POLICY),
+    "image-grew": Entry("The image has grown more, beside another, than it may.", Stage.POLICY),
     "image-too-large-for-runtime": Entry("The image is larger than the runtime takes.", Stage.PULL),
     "image-needs-storage": Entry("The image needs more storage than the runtime gives by default.", Stage.POLICY),
     # What was required

@@ -13,6 +13,20 @@ from .runtimes import RUNTIMES, Runtime
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """Another image, against whose size an image is held.
+
+    :param reference: that image.
+    :param size: its compressed size in bytes.
+    :param max_size: the largest compressed size in bytes that an image may have beside it.
+    """
+
+    reference: str
+    size: int
+    max_size: int
+
+
+@dataclass(frozen=True)
 class Policy:
     """What is asked of an image.
 
@@ -24,6 +38,7 @@ class Policy:
     :param acknowledge: reasons for which findings are waived, by their id.
     :param fail_on: from which severity on a finding refuses it.
     :param require: conditions beyond what the runtimes ask for.
+    :param baseline: another image beside which it may not have grown too much; None is none.
     :raises ValueError: for a policy that no image can meet; the message says what to write instead.
     """
 
@@ -35,6 +50,7 @@ class Policy:
     acknowledge: Mapping[str, str] = field(default_factory=dict)
     fail_on: FailOn = FailOn.ERROR
     require: tuple[Requirement, ...] = ()
+    baseline: Baseline | None = None
 
     def __post_init__(self) -> None:
         self._check_runtimes()

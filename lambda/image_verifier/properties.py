@@ -72,11 +72,6 @@ class Properties:
         arn = _text(properties, "RepositoryArn")
         if not _ARN.fullmatch(arn):
             raise ValueError(f"RepositoryArn is {arn!r}: write the ARN of an ECR repository")
-        runs_on = properties.get("RunsOn") or []
-        acknowledge = properties.get("Acknowledge") or {}
-        require = properties.get("Require") or []
-        if not isinstance(runs_on, list) or not isinstance(require, list) or not isinstance(acknowledge, dict):
-            raise ValueError("write a list in RunsOn and in Require, and a map in Acknowledge")
         on_failure = _choice(properties, "OnFailure", OnFailure, OnFailure.KEEP)
         if on_failure is OnFailure.UNTAG and not tag:
             raise ValueError("OnFailure is 'untag', and the image is named by its digest: write keep")
@@ -86,16 +81,7 @@ class Properties:
             tag=tag,
             digest=digest,
             pin="tag" if pin == "tag" else "digest",
-            policy=Policy(
-                runs_on=tuple(map(str, runs_on)),
-                platform=Platform.parse(_text(properties, "Platform") or "linux/amd64"),
-                min_size=_bytes(properties, "MinSize"),
-                max_size=_bytes(properties, "MaxSize"),
-                verify_layers=_flag(properties, "VerifyLayers"),
-                acknowledge=acknowledge,
-                fail_on=_choice(properties, "FailOn", FailOn, FailOn.ERROR),
-                require=tuple(Requirement.parse(str(text)) for text in require),
-            ),
+            policy=policy_of(properties),
             on_failure=on_failure,
             notify=_text(properties, "NotifyTopicArn"),
             local_image=_text(properties, "LocalImage"),
@@ -144,6 +130,29 @@ class Properties:
         """
         pinned = self.pin == "digest" and digest
         return f"{self.repository_uri}@{digest}" if pinned else f"{self.repository_uri}:{self.tag}"
+
+
+def policy_of(properties: Mapping[str, Any]) -> Policy:
+    """What properties ask of the image, whatever they say of where it is.
+
+    :param properties: of a Custom::ImageVerification, as CloudFormation sends them or as a template has them.
+    :raises ValueError: if they are not what the construct writes; the message names the property.
+    """
+    runs_on = properties.get("RunsOn") or []
+    acknowledge = properties.get("Acknowledge") or {}
+    require = properties.get("Require") or []
+    if not isinstance(runs_on, list) or not isinstance(require, list) or not isinstance(acknowledge, dict):
+        raise ValueError("write a list in RunsOn and in Require, and a map in Acknowledge")
+    return Policy(
+        runs_on=tuple(map(str, runs_on)),
+        platform=Platform.parse(_text(properties, "Platform") or "linux/amd64"),
+        min_size=_bytes(properties, "MinSize"),
+        max_size=_bytes(properties, "MaxSize"),
+        verify_layers=_flag(properties, "VerifyLayers"),
+        acknowledge=acknowledge,
+        fail_on=_choice(properties, "FailOn", FailOn, FailOn.ERROR),
+        require=tuple(Requirement.parse(str(text)) for text in require),
+    )
 
 
 def _text(properties: Mapping[str, Any], name: str) -> str:

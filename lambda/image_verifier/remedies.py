@@ -142,6 +142,7 @@ _REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
         _say("Look at what the build copies, or raise max_size if the image is right."),
         *_AGAIN,
     ),
+    "image-grew": (_say("Look at what the build copies beside the image before it, or let it grow more."), *_AGAIN),
     "image-too-large-for-runtime": (_say("Make the image smaller."), *_AGAIN),
     "image-needs-storage": (_say("Give the task definition a larger ephemeral storage (ephemeral_storage_gib)."),),
     "user-is-root": (

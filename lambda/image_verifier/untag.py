@@ -18,6 +18,7 @@ from .catalog import CATALOG, Stage
 from .findings import Fault, Report, Severity
 from .memory import records_of
 from .properties import Properties
+from .remedies import Names
 from .retry import Patience
 
 # Two calls may each take 20 seconds where nobody answers, and the refusal must not be late for them.
@@ -45,6 +46,8 @@ def untag(report: Report, properties: Properties, stack_id: str, patience: Patie
     :param stack_id: the stack that verifies it.
     :param patience: for how long calls are repeated.
     """
+    import boto3
+
     top = report.image.top
     if top is None:
         return Untagging(False, f"{_KEPT} there is nothing under it.")
@@ -55,7 +58,8 @@ def untag(report: Report, properties: Properties, stack_id: str, patience: Patie
     try:
         if top.digest in _verified_by(stack_id, patience):
             return Untagging(False, f"{_KEPT} this stack has verified {top.digest} before, and may run it.")
-        failure = _delete(properties, top.digest, patience)
+        client = boto3.client("ecr", region_name=properties.names.region, config=aws.CLIENT_CONFIG)
+        failure = remove(client, properties.names, top.digest, patience)
     except Fault as fault:
         return Untagging(False, f"{_KEPT} {fault.message} {fault.advice}")
     if failure:
@@ -97,23 +101,25 @@ def _resources(stack_id: str, patience: Patience) -> Iterator[Any]:
         more = {"NextToken": page["NextToken"]}
 
 
-def _delete(properties: Properties, digest: str, patience: Patience) -> str:
-    """Remove the tag, if it still is on that digest; why it failed, or nothing.
+def remove(client: Any, names: Names, digest: str, patience: Patience) -> str:
+    """Remove a tag, if it still is on that digest; why it failed, or nothing.
 
     The image itself goes with its last tag, and with both named ECR removes nothing where they do not belong
     together: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
-    """
-    import boto3
 
-    names = properties.names
+    :param client: boto3's client of ECR, made with `aws.CLIENT_CONFIG`.
+    :param names: the tag's repository, and the tag.
+    :param digest: what the tag is to point at.
+    :param patience: for how long the call is repeated.
+    """
     answer = aws.call(
-        boto3.client("ecr", region_name=names.region, config=aws.CLIENT_CONFIG),
+        client,
         "batch_delete_image",
-        properties.repository_arn,
+        f"the repository {names.repository}",
         patience,
         registryId=names.registry_id,
         repositoryName=names.repository,
-        imageIds=[{"imageDigest": digest, "imageTag": properties.tag}],
+        imageIds=[{"imageDigest": digest, "imageTag": names.tag}],
     )
     failures: Sequence[Any] = answer.get("failures", ())
     return "; ".join(f"{f.get('failureCode', '')}: {f.get('failureReason', '')}" for f in failures)

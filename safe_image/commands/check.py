@@ -5,14 +5,20 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Final
 
 from image_verifier.findings import Fault, Verdict
+from image_verifier.policy import Baseline, Policy
+from image_verifier.verify import load
 
-from ..arguments import add_policy, policy
+from ..arguments import add_growth, add_policy, growth, policy
+from ..errors import UsageError
 from ..formats import FORMATS, report_in
 from ..outcomes import Outcome, outcomes
 from ..output import destination
+from ..progress import progress
 from ..sources import REFERENCES, Sources
 
 DESCRIPTION: Final = "Check images: each passes, is refused with what is wrong and how it is mended, or is unknown."
@@ -29,7 +35,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("references", nargs="+", metavar="REFERENCE", help=REFERENCES)
     add_policy(parser)
-    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    add_growth(parser)
+    parser.add_argument(
+        "--format",
+        action="append",
+        metavar="NAME[=FILE]",
+        help=f"{', '.join(FORMATS)}; may be repeated, each further one with the file that it goes to; default: text",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
 
 
@@ -41,25 +53,71 @@ def run(arguments: Namespace) -> int:
     :raises UsageError: before anything is asked, if one argument is wrong.
     """
     asked = policy(arguments)
+    reports = _reports(arguments)
     sources = Sources()
-    targets = [sources.target(text, str(asked.platform)) for text in arguments.references]
-    worst = 0
-    with destination(arguments.output) as stream:
+    targets = [t for text in arguments.references for t in sources.targets(text, str(asked.platform))]
+    asked = _beside(asked, arguments, sources)
+    with ExitStack() as files:
+        (first, stream), *others = [(report_in(name), files.enter_context(destination(f))) for name, f in reports]
+        known: list[Outcome] = []
+        with progress(len(targets), "checked", stream) as bar:
 
-        def tell(known: Iterator[Outcome]) -> Iterator[Outcome]:
-            nonlocal worst
-            for outcome in known:
-                worst = max(worst, _EXIT[outcome.verdict])
-                if outcome.fault:
-                    _complain(outcome.reference, outcome.fault)
-                yield outcome
+            def tell() -> Iterator[Outcome]:
+                for outcome in outcomes(targets, asked, arguments.debug, bar.advance):
+                    known.append(outcome)
+                    if outcome.fault:
+                        bar.say(_complaint(outcome.reference, outcome.fault), sys.stderr)
+                    yield outcome
 
-        for part in report_in(arguments.format)(tell(outcomes(targets, asked, arguments.debug)), stream):
-            stream.write(part)
-    return worst
+            for part in first(tell(), stream):
+                bar.say(part, stream)
+        for report, other in others:
+            other.writelines(report(known, other))
+    return max((_EXIT[outcome.verdict] for outcome in known), default=0)
 
 
-def _complain(reference: str, fault: Fault) -> None:
+def _reports(arguments: Namespace) -> list[tuple[str, str | None]]:
+    """The formats that are asked for, and the file of each; standard output for one at most."""
+    found = []
+    for text in arguments.format or ["text"]:
+        name, equals, file = text.partition("=")
+        if name not in FORMATS or (equals and not file):
+            raise UsageError(
+                f"--format: invalid choice: {text!r}: write NAME or NAME=FILE, NAME of {', '.join(FORMATS)}"
+            )
+        found.append((name, file or None))
+    # The one that is shown as it comes is the first.
+    found.sort(key=lambda report: report[1] is not None)
+    bare = [name for name, file in found if file is None]
+    if len(bare) > 1:
+        raise UsageError(
+            f"--format {' and --format '.join(bare)}: write a file for all but one, such as {bare[1]}=FILE"
+        )
+    if arguments.output:
+        if not bare:
+            raise UsageError(f"--output {arguments.output}: every format has a file already")
+        found[0] = (bare[0], arguments.output)
+    return found
+
+
+def _beside(asked: Policy, arguments: Namespace, sources: Sources) -> Policy:
+    """The policy with the image beside whose size others are held."""
+    if not arguments.against:
+        if arguments.max_growth:
+            raise UsageError(f"--max-growth {arguments.max_growth}: write --against and the image that it is held to")
+        return asked
+    most = growth(arguments.max_growth)
+    other = sources.target(arguments.against, str(asked.platform))
+    image = load(other.open(), asked)
+    if image.manifest is None:
+        raise Fault(
+            f"{arguments.against} has no image for {asked.platform} to compare the size with",
+            "Write --against and an image that is there.",
+        )
+    return replace(asked, baseline=Baseline(arguments.against, image.size, most(image.size)))
+
+
+def _complaint(reference: str, fault: Fault) -> str:
     from ..formats.text import one_line
 
-    print(f"safe-image: {one_line(reference, fault)}", file=sys.stderr, flush=True)
+    return f"safe-image: {one_line(reference, fault)}\n"

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     Format = Callable[[Iterable[Outcome], TextIO], Iterator[str]]
 
 # The module of each.
-FORMATS: Final[Mapping[str, str]] = {"text": "text", "json": "json_report"}
+FORMATS: Final[Mapping[str, str]] = {
+    "text": "text",
+    "json": "json_report",
+    "junit": "junit",
+    "sarif": "sarif",
+    "github": "github",
+    "markdown": "markdown",
+}
 
 
 def report_in(name: str) -> Format:

@@ -124,7 +124,8 @@ def _tally(verdicts: Counter[str], severities: Counter[str], page: Page) -> str:
     found = [_number(severities[s], s) for s in ("error", "warning", "info") if severities[s]]
     if severities["acknowledged"]:
         found.append(f"{severities['acknowledged']} acknowledged")
-    return f"{_number(verdicts.total(), 'image')}: {', '.join(parts)}" + (f" ({', '.join(found)})" if found else "")
+    images = _number(verdicts.total(), "image")
+    return (f"{images}: {', '.join(parts)}" if parts else images) + (f" ({', '.join(found)})" if found else "")
 
 
 def _number(count: int, word: str) -> str:
@@ -149,7 +150,7 @@ def _image(reference: str, report: Report, page: Page) -> Iterator[str]:
         yield from _table(image, report.findings, page)
     for finding in report.findings:
         yield ""
-        yield from _finding(finding, page)
+        yield from finding_lines(finding, page)
 
 
 def _kind(image: Image) -> str:
@@ -200,7 +201,17 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "      " + "  ".join((number, size, *others)).rstrip()
 
 
-def _finding(finding: Finding, page: Page) -> Iterator[str]:
+def plain_finding(finding: Finding) -> list[str]:
+    """A finding in lines without colours, for formats that carry text."""
+    return [line.strip() for line in finding_lines(finding, Page(colour=False, width=None))]
+
+
+def finding_lines(finding: Finding, page: Page) -> Iterator[str]:
+    """A finding as people read it.
+
+    :param finding: the finding.
+    :param page: what it is written on.
+    """
     weight = _weight(finding)
     where = ", ".join(finding.runs_on)
     yield f"  {page.paint(weight, f'{weight} {finding.id}')} {page.paint('dim', f'({where})')}"

@@ -13,7 +13,7 @@ from typing import Any, Final
 from image_verifier import media_types
 from image_verifier.findings import Finding
 from image_verifier.image import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Platform, sha256
-from image_verifier.policy import Policy
+from image_verifier.policy import Baseline, Policy
 from image_verifier.remedies import Names
 from image_verifier.requirements import Requirement
 from image_verifier.runtimes import Runtime
@@ -272,6 +272,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "mount-point-invalid": Example(lambda draft: _entries(draft, entry("etc/hosts", type=tarfile.DIRTYPE))),
     "image-too-small": Example(policy={"min_size": 1024**2}),
     "image-too-large": Example(policy={"max_size": 1}),
+    "image-grew": Example(policy={"baseline": Baseline("shop:1", 1, 2)}),
     "image-too-large-for-runtime": Example(partial(_descriptor, size=11 * 1024**3)),
     "image-needs-storage": Example(partial(_descriptor, size=11 * 1024**3)),
     "user-is-root": Example(policy=_required("non-root-user")),

@@ -14,7 +14,7 @@ from typing import Any, Final
 from image_verifier.findings import Report
 from image_verifier.image import Platform
 from image_verifier.policy import Policy
-from image_verifier.sources.oci_layout import OciLayout
+from image_verifier.sources.oci_layout import Folder, OciLayout
 from image_verifier.verify import verify
 
 ARCHIVE: Final = Path(__file__).with_name("corpus.tar.xz")
@@ -59,7 +59,7 @@ class Case:
 
 @cache
 def _report(folder: Path, runtime: str, layers: bool) -> Report:
-    return verify(OciLayout(folder), Policy((runtime,), PLATFORM, verify_layers=layers))
+    return verify(OciLayout(Folder(folder)), Policy((runtime,), PLATFORM, verify_layers=layers))
 
 
 def unpack(folder: Path) -> Sequence[Case]:

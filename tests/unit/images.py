@@ -12,7 +12,7 @@ from typing import Any
 
 from image_verifier import media_types
 from image_verifier.image import sha256
-from image_verifier.sources.oci_layout import OciLayout
+from image_verifier.sources.oci_layout import Folder, OciLayout
 
 GZIP = media_types.OCI_LAYER + "+gzip"
 
@@ -99,4 +99,4 @@ class Layout:
     def source(self, top: dict[str, Any]) -> OciLayout:
         """The layout with this at its top."""
         self.path.joinpath("index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [top]}))
-        return OciLayout(self.path)
+        return OciLayout(Folder(self.path))

@@ -44,6 +44,16 @@ def is_within_bounds(image: Image, runtime: Runtime, policy: Policy) -> Iterator
             expected=f"at most {most}",
             found=size,
         )
+    grown = policy.baseline
+    if grown is not None and image.size > grown.max_size:
+        more = readable_size(image.size - grown.size)
+        yield Finding(
+            "image-grew",
+            Severity.ERROR,
+            f"The image has {size} compressed, {more} more than {grown.reference}.",
+            expected=f"at most {readable_size(grown.max_size)}",
+            found=size,
+        )
 
 
 def fits_the_runtime(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""An image in a folder: the OCI image layout.
+"""An image in an OCI image layout, in a folder or in an archive.
 
 https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
@@ -9,7 +9,7 @@ import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, Protocol
 
 from ..findings import Fault
 from ..image import MAX_MANIFEST_BYTES, Blob, Descriptor, Document, is_digest
@@ -19,88 +19,137 @@ _REF_NAME: Final = "org.opencontainers.image.ref.name"
 _CHUNK: Final = 1 << 20
 
 
+class Files(Protocol):
+    """Where a layout's files are; as text, what a person calls it."""
+
+    def size(self, name: str) -> int | None:
+        """A file's size in bytes; None where there is none of that name."""
+
+    def open(self, name: str) -> IO[bytes] | None:
+        """A file; None where there is none of that name."""
+
+
+class Folder:
+    """The files of a folder.
+
+    :param path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def size(self, name: str) -> int | None:
+        """A file's size in bytes; None where there is none of that name."""
+        try:
+            return self._path.joinpath(name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def open(self, name: str) -> IO[bytes] | None:
+        """A file; None where there is none of that name."""
+        try:
+            return self._path.joinpath(name).open("rb")
+        except FileNotFoundError:
+            return None
+
+
 class OciLayout:
     """One image of an OCI image layout.
 
-    :param path: the folder that holds `index.json` and `blobs`.
+    :param files: where `index.json` and `blobs` are.
     :param tag: the `org.opencontainers.image.ref.name` of the image; None where the layout has only one.
-    :raises Fault: if the folder is not a layout, or does not hold the one image that was asked for.
+    :raises Fault: if it is not a layout, or does not hold the one image that was asked for.
     """
 
-    def __init__(self, path: Path, tag: str | None = None) -> None:
-        self._path = path
+    def __init__(self, files: Files, tag: str | None = None) -> None:
+        self._files = files
         self._tag = tag
-        self.reference = f"oci-layout:{path}" + (f":{tag}" if tag else "")
+        self.reference = f"{files}" + (f":{tag}" if tag else "")
         self._top = self._entry()
 
     def _entry(self) -> Mapping[str, Any]:
-        index = self._path / "index.json"
+        content = self._read("index.json", MAX_MANIFEST_BYTES)
+        if content is None:
+            raise Fault(f"{self._files} has no index.json", "Name what holds an OCI image layout.")
         try:
-            with index.open("rb") as file:
-                document = json.loads(file.read(MAX_MANIFEST_BYTES))
-            entries = [e for e in document["manifests"] if is_digest(e["digest"])]
-            names = [e.get("annotations", {}).get(_REF_NAME, "") for e in entries]
-        except OSError as e:
-            raise Fault(f"{index}: {e.strerror or e}", "Name a folder that holds an OCI image layout.") from e
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
-            raise Fault(f"{index} is not the index of an OCI image layout", "Make the layout again.") from e
+            entries = [e for e in json.loads(content)["manifests"] if is_digest(e["digest"])]
+            names = [_name(e) for e in entries]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+            raise Fault(
+                f"{self._files} has an index.json that is not the index of an OCI image layout",
+                "Make the layout again.",
+            ) from e
         fitting = [e for e, name in zip(entries, names, strict=True) if self._tag in (None, name)]
         if len(fitting) != 1:
             held = ", ".join(sorted(filter(None, names))) or "no named image"
             raise Fault(
-                f"{self._path} holds {len(fitting)} images of that name; it holds {held}",
-                f"Write oci-layout:{self._path}:NAME with one of these names.",
+                f"{self._files} holds {len(fitting)} images of that name; it holds {held}",
+                "Write one of these names behind the path and a colon.",
             )
         entry: Mapping[str, Any] = fitting[0]
         return entry
 
-    def _file(self, digest: str) -> Path:
-        return self._path.joinpath("blobs", *digest.split(":")) if is_digest(digest) else self._path / "blobs" / "none"
-
-    def _read(self, digest: str, limit: int) -> bytes | None:
+    def _read(self, name: str, limit: int) -> bytes | None:
         try:
-            with self._file(digest).open("rb") as file:
+            file = self._files.open(name)
+            if file is None:
+                return None
+            with file:
                 return file.read(limit)
-        except FileNotFoundError:
-            return None
         except OSError as e:
-            raise Fault(f"{self._file(digest)}: {e.strerror or e}") from e
+            raise Fault(f"{self._files}/{name}: {e.strerror or e}") from e
 
     def resolve(self) -> Resolved:
         """The document that `index.json` names."""
         digest = self._top["digest"]
-        content = self._read(digest, MAX_MANIFEST_BYTES + 1)
+        content = self._read(_blob(digest), MAX_MANIFEST_BYTES + 1)
         media_type = str(self._top.get("mediaType", ""))
         return Resolved(None if content is None else Document(media_type, digest, content))
 
     def manifest(self, descriptor: Descriptor) -> Document | None:
         """The document that an index's child names."""
-        content = self._read(descriptor.digest, MAX_MANIFEST_BYTES + 1)
+        content = self._read(_blob(descriptor.digest), MAX_MANIFEST_BYTES + 1)
         return None if content is None else Document(descriptor.media_type, descriptor.digest, content)
 
     def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
         """A small blob, at most `limit + 1` bytes of it."""
-        return self._read(descriptor.digest, limit + 1)
+        return self._read(_blob(descriptor.digest), limit + 1)
 
     def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
         """Which blobs are files here, and how large they are."""
         return {layer.digest: self._availability(layer.digest) for layer in layers}
 
     def _availability(self, digest: str) -> Blob:
-        try:
-            return Blob(True, self._file(digest).stat().st_size, "AVAILABLE")
-        except FileNotFoundError:
-            return Blob(False, None, "UNAVAILABLE")
+        size = self._files.size(_blob(digest))
+        return Blob(False, None, "UNAVAILABLE") if size is None else Blob(True, size, "AVAILABLE")
 
     def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
         """A blob's first bytes."""
-        return self._read(descriptor.digest, count)
+        return self._read(_blob(descriptor.digest), count)
 
     def open(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes] | None]:
         """A layer's bytes as a stream of chunks."""
-        return closing(self._chunks(descriptor.digest)) if self._file(descriptor.digest).exists() else nullcontext()
+        file = self._files.open(_blob(descriptor.digest))
+        return closing(chunks(file)) if file else nullcontext()
 
-    def _chunks(self, digest: str) -> Generator[bytes, None, None]:
-        with self._file(digest).open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
+
+def chunks(file: IO[bytes]) -> Generator[bytes, None, None]:
+    """A file's bytes, piece by piece; it is closed at the end.
+
+    :param file: the file, open for reading.
+    """
+    with file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}" if is_digest(digest) else "blobs/none"
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    """The name of an image; containerd, and so docker save, writes it in full and the tag beside it."""
+    return str((entry.get("annotations") or {}).get(_REF_NAME, ""))

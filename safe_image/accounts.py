@@ -1,0 +1,141 @@
+"""Who asks AWS: sessions, the environment that they deploy to, the roles of a cloud assembly, and their clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final
+
+from image_verifier.findings import Fault
+
+from .assembly import AssetImage, Environment
+
+if TYPE_CHECKING:
+    import boto3
+
+_SESSION_NAME: Final = "safe-image"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Which of a service's endpoints is asked.
+
+    :param region: the region; empty for the session's own.
+    :param fips: whether it is the FIPS endpoint.
+    :param dual_stack: whether it is the endpoint that has IPv6, too.
+    """
+
+    region: str = ""
+    fips: bool = False
+    dual_stack: bool = False
+
+
+@dataclass
+class Accounts:
+    """The clients of one run of the command, each made once and when it is first needed."""
+
+    _lock: RLock = field(default_factory=RLock)
+    _sessions: dict[str, boto3.Session] = field(default_factory=dict)
+    _clients: dict[tuple[str, Endpoint, str], Any] = field(default_factory=dict)
+    _environment: Environment | None = None
+
+    def client(self, service: str, endpoint: Endpoint = Endpoint(), role: str = "") -> Any:
+        """A boto3 client.
+
+        :param service: such as `ecr`.
+        :param endpoint: where it is asked.
+        :param role: the name of a session that `publisher` has made; empty for the caller's own.
+        :raises Fault: if there are no credentials or no region for it.
+        """
+        # Making a client is not thread-safe; using one is.
+        with self._lock:
+            key = (service, endpoint, role)
+            if key not in self._clients:
+                self._clients[key] = self._made(service, endpoint, role)
+            return self._clients[key]
+
+    def partition(self, region: str) -> str:
+        """The partition of a region, such as `aws` or `aws-cn`."""
+        with self._lock:
+            return str(self._session("").get_partition_for_region(region))
+
+    def environment(self) -> Environment:
+        """The account and region that the caller's credentials and configuration name.
+
+        :raises Fault: if they name none.
+        """
+        with self._lock:
+            if self._environment is None:
+                account = self._call("sts", "get_caller_identity", "the caller's own account")["Account"]
+                region = self._session("").region_name
+                if not region:
+                    raise Fault("No region is configured", "Set AWS_REGION, or the region of the profile.")
+                self._environment = Environment(account, region, self.partition(region))
+            return self._environment
+
+    def publisher(self, image: AssetImage) -> str:
+        """Whoever CDK publishes an image as: the name of a session for `client`.
+
+        As the CDK CLI does, the caller's own credentials serve where the role cannot be had and they are of the
+        repository's account.
+
+        :param image: an image in its environment.
+        :raises Fault: if the role cannot be had, and the image is in another account.
+        """
+        if not image.role_arn:
+            return ""
+        with self._lock:
+            if image.role_arn not in self._sessions:
+                try:
+                    self._sessions[image.role_arn] = self._assumed(image)
+                except Fault:
+                    if self.environment().account != image.account:
+                        raise
+                    self._sessions[image.role_arn] = self._session("")
+            return image.role_arn
+
+    def _assumed(self, image: AssetImage) -> boto3.Session:
+        import boto3
+
+        more = {"ExternalId": image.external_id} if image.external_id else {}
+        answer = self._call(
+            "sts", "assume_role", image.role_arn, RoleArn=image.role_arn, RoleSessionName=_SESSION_NAME, **more
+        )["Credentials"]
+        return boto3.Session(
+            aws_access_key_id=answer["AccessKeyId"],
+            aws_secret_access_key=answer["SecretAccessKey"],
+            aws_session_token=answer["SessionToken"],
+            region_name=image.region,
+        )
+
+    def _call(self, service: str, operation: str, on: str, **parameters: Any) -> Any:
+        from image_verifier import aws
+        from image_verifier.retry import Patience
+
+        return aws.call(self.client(service), operation, on, Patience.of(10), **parameters)
+
+    def _session(self, role: str) -> boto3.Session:
+        import boto3
+        from botocore.exceptions import BotoCoreError
+
+        if role not in self._sessions:
+            try:
+                self._sessions[role] = boto3.Session()
+            except BotoCoreError as e:
+                raise Fault(f"AWS cannot be asked: {e}", "Look at AWS_PROFILE.") from e
+        return self._sessions[role]
+
+    def _made(self, service: str, endpoint: Endpoint, role: str) -> Any:
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+        from image_verifier.aws import CLIENT_CONFIG
+
+        config = Config(use_fips_endpoint=endpoint.fips, use_dualstack_endpoint=endpoint.dual_stack)
+        session: Any = self._session(role)
+        try:
+            return session.client(service, region_name=endpoint.region or None, config=CLIENT_CONFIG.merge(config))
+        except BotoCoreError as e:
+            where = f" in {endpoint.region}" if endpoint.region else ""
+            raise Fault(
+                f"{service} cannot be asked{where}: {e}", "Look at AWS_PROFILE and AWS_REGION, and sign in again."
+            ) from e

@@ -1,0 +1,218 @@
+"""A cloud assembly, as `cdk synth` writes it to cdk.out: which images it publishes, and where. Nothing is asked of AWS.
+
+https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cloud-assembly-schema
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from image_verifier.policy import Policy
+from image_verifier.properties import policy_of
+
+from .errors import UsageError
+
+# What stands for the environment of a stack that is not bound to one.
+# https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/cx-api/lib/placeholders.ts
+_PLACEHOLDER: Final = re.compile(r"\$\{AWS::(AccountId|Region|Partition)\}")
+# A destination tells the account of its repository by its role alone.
+_ROLE_ACCOUNT: Final = re.compile(r":iam::(\d{12}):")
+_DEPTH: Final = 10
+_LARGEST: Final = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The account and region that a stack without an own environment is deployed to."""
+
+    account: str
+    region: str
+    partition: str = "aws"
+
+    def fill(self, text: str) -> str:
+        """The text with what CDK's placeholders stand for."""
+        values = {"AccountId": self.account, "Region": self.region, "Partition": self.partition}
+        return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
+
+
+@dataclass(frozen=True)
+class AssetImage:
+    """One image that an assembly publishes to one place.
+
+    :param hash: the asset's hash, by which CDK knows it.
+    :param name: its name for people: the construct's path.
+    :param stacks: the stacks that publish it.
+    :param account: the account of its repository; empty where it is that of whoever deploys.
+    :param region: the region of its repository; empty where it is that of whoever deploys.
+    :param repository: its repository's name.
+    :param tag: its tag.
+    :param role_arn: the role with which CDK publishes it; empty for none.
+    :param external_id: the external ID that goes with the role; empty for none.
+    :param platform: the platform that it is built for; empty where the build decides.
+    :param is_built: whether CDK builds it from a Dockerfile; another program brings it otherwise.
+    :param policy: what its `Custom::ImageVerification` asks of it; None where it has none.
+    """
+
+    hash: str
+    name: str
+    stacks: tuple[str, ...]
+    account: str
+    region: str
+    repository: str
+    tag: str
+    role_arn: str = ""
+    external_id: str = ""
+    platform: str = ""
+    is_built: bool = True
+    policy: Policy | None = None
+
+    @property
+    def local_image(self) -> str:
+        """The name under which CDK keeps the built image, and pushes it again without building it.
+
+        https://github.com/aws/aws-cdk-cli/blob/main/packages/%40aws-cdk/cdk-assets-lib/lib/private/handlers/container-images.ts
+        """
+        return f"cdkasset-{self.hash.lower()}"
+
+    @property
+    def needs_environment(self) -> bool:
+        """Whether it is only known by who deploys where it goes."""
+        places = (self.account, self.region)
+        return not all(places) or any(_PLACEHOLDER.search(text) for text in (*places, self.repository, self.role_arn))
+
+    def at(self, environment: Environment) -> AssetImage:
+        """The image where this environment deploys it."""
+        fill = environment.fill
+        return replace(
+            self,
+            account=fill(self.account) or environment.account,
+            region=fill(self.region) or environment.region,
+            repository=fill(self.repository),
+            tag=fill(self.tag),
+            role_arn=fill(self.role_arn),
+        )
+
+
+def images(folder: Path) -> tuple[AssetImage, ...]:
+    """Every image of an assembly and of the assemblies nested in it (stages), each once for each place.
+
+    :param folder: such as `cdk.out`.
+    :raises UsageError: if it is no cloud assembly.
+    """
+    found: dict[tuple[str, ...], AssetImage] = {}
+    for image in _images(folder, 0):
+        key = (image.account, image.region, image.repository, image.tag)
+        known = found.get(key, image)
+        found[key] = replace(
+            known,
+            stacks=tuple(dict.fromkeys((*known.stacks, *image.stacks))),
+            policy=known.policy or image.policy,
+        )
+    return tuple(found.values())
+
+
+def _images(folder: Path, depth: int) -> Iterator[AssetImage]:
+    manifest = _document(folder / "manifest.json", folder)
+    artifacts = manifest.get("artifacts") or {}
+    for name, artifact in sorted(artifacts.items()):
+        kind, properties = artifact.get("type"), artifact.get("properties") or {}
+        if kind == "cdk:asset-manifest":
+            stacks = [s for s in _stacks(artifacts) if name in s.assets]
+            account, region = next((s.environment for s in stacks if any(s.environment)), ("", ""))
+            policies = {k: v for stack in stacks for k, v in _policies(folder / stack.template).items()}
+            for image in _of_manifest(_document(folder / str(properties.get("file")), folder)):
+                yield replace(
+                    image,
+                    account=image.account or account,
+                    region=image.region or region,
+                    stacks=tuple(stack.name for stack in stacks),
+                    policy=policies.get(image.tag),
+                )
+        elif kind == "cdk:cloud-assembly":
+            if depth >= _DEPTH:
+                raise UsageError(f"{folder} has assemblies in each other more than {_DEPTH} deep")
+            yield from _images(folder / str(properties.get("directoryName")), depth + 1)
+
+
+@dataclass(frozen=True)
+class _Stack:
+    name: str
+    environment: tuple[str, str]
+    template: str
+    assets: frozenset[str]
+
+
+def _stacks(artifacts: Mapping[str, Any]) -> Iterator[_Stack]:
+    for name, artifact in artifacts.items():
+        if artifact.get("type") == "aws:cloudformation:stack":
+            properties = artifact.get("properties") or {}
+            yield _Stack(
+                str(artifact.get("displayName") or properties.get("stackName") or name),
+                _environment(str(artifact.get("environment") or "")),
+                str(properties.get("templateFile") or ""),
+                frozenset(map(str, artifact.get("dependencies") or ())),
+            )
+
+
+def _environment(text: str) -> tuple[str, str]:
+    """Account and region of such as `aws://123456789012/eu-west-1`; empty where they are unknown."""
+    account, _, region = text.removeprefix("aws://").partition("/")
+    return ("" if account == "unknown-account" else account, "" if region == "unknown-region" else region)
+
+
+def _of_manifest(document: Mapping[str, Any]) -> Iterator[AssetImage]:
+    for asset, entry in sorted((document.get("dockerImages") or {}).items()):
+        source = entry.get("source") or {}
+        for destination in (entry.get("destinations") or {}).values():
+            repository = str(destination.get("repositoryName") or "")
+            yield AssetImage(
+                hash=str(asset),
+                name=str(entry.get("displayName") or asset),
+                stacks=(),
+                account=_account(str(destination.get("assumeRoleArn") or "")),
+                region=str(destination.get("region") or ""),
+                repository=repository,
+                tag=str(destination.get("imageTag") or ""),
+                role_arn=str(destination.get("assumeRoleArn") or ""),
+                external_id=str(destination.get("assumeRoleExternalId") or ""),
+                platform=str(source.get("platform") or ""),
+                is_built="directory" in source,
+            )
+
+
+def _account(role_arn: str) -> str:
+    match = _ROLE_ACCOUNT.search(role_arn)
+    return match[1] if match else ""
+
+
+def _policies(template: Path) -> Mapping[str, Policy]:
+    """What the verifications of a stack ask, by the image's tag."""
+    if not template.is_file():
+        return {}
+    resources = _document(template, template.parent).get("Resources") or {}
+    found = (r.get("Properties") or {} for r in resources.values() if r.get("Type") == "Custom::ImageVerification")
+    try:
+        return {p["ImageTag"]: policy_of(p) for p in found if isinstance(p.get("ImageTag"), str)}
+    except ValueError as e:
+        raise UsageError(f"{template} asks of an image what this release does not know: {e}") from e
+
+
+def _document(file: Path, folder: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise UsageError(f"{file} is larger than any manifest of a cloud assembly")
+        document = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(
+            f"{folder} is no cloud assembly (it has no {file.name}): write the folder that cdk synth makes, cdk.out"
+        ) from None
+    except (OSError, ValueError, RecursionError) as e:
+        raise UsageError(f"{file} cannot be read: {getattr(e, 'strerror', None) or e}: run cdk synth again") from e
+    if not isinstance(document, dict):
+        raise UsageError(f"{file} is no part of a cloud assembly: run cdk synth again")
+    return document

@@ -1,0 +1,87 @@
+"""`safe-image doctor`: what on this machine and in this account can make broken images."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from typing import Any, Final
+
+from ..accounts import Accounts
+from ..diagnosis import Line, Status, diagnose
+from ..docker import Docker
+from ..formats.text import Page, printable
+from ..mending import is_agreed, take
+from ..output import destination
+
+DESCRIPTION: Final = (
+    "Tell what on this machine and in this account can make broken images: Docker and its image store, buildx, the CDK "
+    "CLI, the environment, images that CDK keeps here, and the bootstrap repository. Nothing is changed without --fix."
+)
+EXAMPLES: Final = """\
+  safe-image doctor
+  safe-image doctor --fix
+  safe-image doctor --offline --format json
+"""
+_COLOURS: Final = {Status.OK: "pass", Status.WARNING: "warning", Status.ERROR: "error", Status.UNKNOWN: "unknown"}
+_EXIT: Final = {Status.OK: 0, Status.WARNING: 0, Status.ERROR: 1, Status.UNKNOWN: 0}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("--fix", action="store_true", help="do what is safe to do, after asking")
+    parser.add_argument("--yes", action="store_true", help="with --fix: do it without asking")
+    parser.add_argument("--offline", action="store_true", help="look at this machine only, and ask nothing of AWS")
+    parser.add_argument(
+        "--qualifier", default="hnb659fds", metavar="TEXT", help="of the CDK bootstrap; default: hnb659fds"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
+
+
+def run(arguments: Namespace) -> int:
+    """Run the command.
+
+    :param arguments: as `safe-image doctor` parses them.
+    :returns: the exit code: 1 where something makes broken images, and was not mended.
+    """
+    accounts = None if arguments.offline else Accounts()
+    lines = diagnose(Docker(), accounts, arguments.qualifier)
+    with destination(arguments.output) as stream:
+        if arguments.format == "json":
+            stream.write(json.dumps({"schema_version": 1, "lines": [_json(line) for line in lines]}, indent=2) + "\n")
+        else:
+            stream.write(_text(lines, Page.of(stream), fix=arguments.fix))
+    steps = [step for line in lines for step in line.steps] if arguments.fix else []
+    if not steps or not is_agreed(steps, yes=arguments.yes):
+        return max((_EXIT[line.status] for line in lines), default=0)
+    if take(steps):
+        return 2
+    return max((_EXIT[line.status] for line in lines if not line.steps), default=0)
+
+
+def _text(lines: list[Line], page: Page, *, fix: bool) -> str:
+    text = []
+    for line in lines:
+        status = page.paint(_COLOURS[line.status], f"{line.status.value:8}")
+        text.append(f"{status} {printable(line.subject)}: {_said(line)}")
+        text += [f"         {page.paint('command', printable(command))}" for command in line.commands]
+    counts = {status: sum(line.status is status for line in lines) for status in Status}
+    tally = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
+    mendable = sum(bool(line.steps) for line in lines)
+    hint = f" (--fix mends {mendable})" if mendable and not fix else ""
+    return "\n".join([*text, f"{tally}{hint}"]) + "\n"
+
+
+def _said(line: Line) -> str:
+    return printable(line.said + (f" ({line.source})" if line.source else ""))
+
+
+def _json(line: Line) -> dict[str, Any]:
+    return {
+        "subject": line.subject,
+        "status": line.status.value,
+        "said": line.said,
+        "source": line.source,
+        "commands": list(line.commands),
+        "mends": [step.command for step in line.steps],
+    }

@@ -1,0 +1,45 @@
+"""The command as one file, made once of the sources that there are."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_aws.toolchain import LOCAL
+from release.pyz import build
+
+_ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="session")
+def pyz() -> Path:
+    """The file for the Python that runs the tests, on this machine's processor."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    sources = [
+        _ROOT / "requirements/pyz.txt",
+        *sorted((_ROOT / "release").glob("*.py")),
+        *sorted((_ROOT / "safe_image").rglob("*.*")),
+        *sorted((_ROOT / "lambda").rglob("*.py")),
+    ]
+    contents = b"\0".join(path.read_bytes() for path in sources if path.suffix != ".pyc")
+    folder = LOCAL / "pyz"
+    file = folder / f"{hashlib.sha256(contents).hexdigest()[:16]}-{python}" / "safe-image.pyz"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            made = file.with_suffix(".tmp")
+            build(made, (python,), (_machine(),))
+            made.rename(file)
+    return file
+
+
+def _machine() -> str:
+    import platform
+
+    return platform.machine()

@@ -1,0 +1,161 @@
+"""The GitHub Action, run as a runner runs it: its step's own script, its inputs through the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from image_verifier import media_types
+
+from tests.unit.images import GZIP, Layout
+
+_ROOT = Path(__file__).parent.parent.parent
+_ACTION: dict[str, Any] = yaml.safe_load((_ROOT / "action.yml").read_text())
+_EXPRESSION = re.compile(r"\$\{\{ *([a-z_.-]+) *\}\}")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a step came to."""
+
+    code: int
+    log: str
+    outputs: Mapping[str, str]
+    summary: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(pyz: Path, tmp_path: Path) -> Run:
+    """Run the action's step with these inputs, and its own defaults for the others."""
+
+    def run_step(**inputs: str) -> Ran:
+        (step,) = _ACTION["runs"]["steps"]
+        given = {name.replace("_", "-"): value for name, value in inputs.items()}
+        known = {f"inputs.{name}": given.get(name, said.get("default", "")) for name, said in _ACTION["inputs"].items()}
+        known |= {
+            "github.action_path": str(_ROOT),
+            "github.action_repository": "team/action",
+            "github.action_ref": "v1",
+            "github.token": "secret",
+        }
+        said = {name: _EXPRESSION.sub(lambda match: known[match[1]], text) for name, text in step["env"].items()}
+        files = {name: tmp_path / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        for file in files.values():
+            file.write_text("")
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "RUNNER_TEMP": str(tmp_path),
+            "PEX_ROOT": str(pyz.parent / "root"),
+            **said,
+            **{name: str(file) for name, file in files.items()},
+        }
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text().splitlines())
+        return Ran(done.returncode, done.stdout + done.stderr, outputs, files["GITHUB_STEP_SUMMARY"].read_text())
+
+    return run_step
+
+
+def _image(folder: Path, *layer_types: str) -> tuple[str, str]:
+    layout = Layout(folder)
+    layout.path.mkdir()
+    top = layout.image(layer_types=layer_types, schema_2=media_types.DOCKER_LAYER_ZSTD in layer_types)
+    layout.source(top)
+    return f"oci-layout:{folder}", top["digest"]
+
+
+def test_a_good_image_passes_and_its_digest_is_an_output(run: Run, pyz: Path, tmp_path: Path) -> None:
+    reference, digest = _image(tmp_path / "good", GZIP)
+    ran = run(image=f"  {reference}\n", command=str(pyz))
+    assert ran.code == 0, ran.log
+    assert (ran.outputs["verdict"], ran.outputs["digest"]) == ("pass", digest)
+    assert "✅ passed" in ran.summary
+    assert "::error" not in ran.log
+
+
+def test_a_broken_image_fails_the_step_annotates_the_run_and_is_in_the_summary(
+    run: Run, pyz: Path, tmp_path: Path
+) -> None:
+    good, _ = _image(tmp_path / "good", GZIP)
+    bad, _ = _image(tmp_path / "bad", media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD)
+    ran = run(image=f"{good}\n{bad}", command=str(pyz), runs_on="fargate\neks")
+    assert ran.code == 1
+    assert ran.outputs["verdict"] == "fail"
+    assert len(re.findall("^::error title=.*layer-type-unsupported::", ran.log, re.M)) == 2, "one for each runtime"
+    assert "❌ refused" in ran.summary
+    images = json.loads(Path(ran.outputs["report"]).read_text())["images"]
+    assert [image["verdict"] for image in images] == ["pass", "fail"]
+    assert images[0]["runs_on"] == ["fargate", "eks"]
+
+
+def test_every_input_reaches_the_command(run: Run, pyz: Path, tmp_path: Path) -> None:
+    reference, _ = _image(tmp_path / "image", GZIP)
+    ran = run(
+        image=reference,
+        command=str(pyz),
+        layers="true",
+        min_size="1GiB",
+        max_size="2GiB",
+        against=reference,
+        max_growth="10%",
+        require="non-root-user\nlabel:team",
+        acknowledge="image-too-small=it is a test's\n\nentrypoint-format-invalid=as well",
+        fail_on="never",
+    )
+    assert ran.code == 0, ran.log
+    (image,) = json.loads(Path(ran.outputs["report"]).read_text())["images"]
+    reasons = {finding["id"]: finding["acknowledged"] for finding in image["findings"]}
+    assert reasons["image-too-small"] == "it is a test's"
+    assert {"user-is-root", "label-missing", "entrypoint-format-invalid"} <= reasons.keys()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"image": "\n"}, "image is empty"),
+        ({"image": "Shop"}, "is not a repository's name"),
+        ({"image": "shop:1", "layers": "yes"}, "write true or false"),
+        ({"image": "shop:1", "max_growth": "20%"}, "write --against"),
+        ({"image": "--debug"}, "is not"),
+        ({"image": "shop:1", "command": ""}, "has no release v1"),
+    ],
+)
+def test_what_is_wrong_with_an_input_is_an_annotation(run: Run, pyz: Path, inputs: dict[str, str], words: str) -> None:
+    ran = run(**{"command": str(pyz), **inputs})
+    assert ran.code == 2, ran.log
+    (line,) = (line for line in ran.log.splitlines() if line.startswith("::error title=safe-image::"))
+    assert words in line
+    assert "Traceback" not in ran.log
+
+
+def test_no_input_is_part_of_the_script(run: Run, pyz: Path, tmp_path: Path) -> None:
+    (step,) = _ACTION["runs"]["steps"]
+    assert not _EXPRESSION.search(step["run"])
+    ran = run(image='$(touch owned)";touch owned;`touch owned`', command=str(pyz), max_size="1;touch owned")
+    assert ran.code == 2
+    assert not list(tmp_path.rglob("owned"))
+
+
+def test_every_input_of_the_action_is_passed_on() -> None:
+    (step,) = _ACTION["runs"]["steps"]
+    passed = {match for text in step["env"].values() for match in _EXPRESSION.findall(text)}
+    assert passed >= {f"inputs.{name}" for name in _ACTION["inputs"]}

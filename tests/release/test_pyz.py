@@ -1,0 +1,67 @@
+"""`safe-image.pyz`: the command as one file, in an environment that has nothing but a Python."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local_aws import LocalAws
+from tests.deploy.images import Images
+from tests.unit.images import GZIP, Layout
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+# Without what makes an environment of this Python, and so without all that is installed for the tests.
+_PYTHON = os.path.realpath(sys.executable)
+
+
+@pytest.fixture
+def run(pyz: Path, tmp_path: Path) -> Run:
+    """Run the file where nothing of this checkout or of the user's is."""
+    empty = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PEX_ROOT": str(pyz.parent / "root")}
+    return lambda *arguments, **more: subprocess.run(
+        [_PYTHON, "-I", str(pyz), *arguments],
+        env={**empty, **more},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_file_has_no_cdk_in_it(pyz: Path) -> None:
+    names = zipfile.ZipFile(pyz).namelist()
+    assert not [name for name in names if "aws_cdk" in name or "cdk_safe_image" in name or "jsii" in name]
+
+
+def test_the_file_checks_layers_with_its_own_decoders(run: Run, tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "image")
+    layout.path.mkdir()
+    layout.source(layout.image(layer_types=(GZIP,)))
+    done = run("check", "--layers", f"oci-layout:{layout.path}")
+    assert done.returncode == 1, done.stderr
+    assert "entrypoint-format-invalid" in done.stdout, "the test's command is a text, which the layers tell"
+
+
+def test_the_file_checks_an_image_in_ecr(run: Run) -> None:
+    with LocalAws.start() as aws:
+        images = Images(aws, "shop")
+        aws.client("ecr").create_repository(repositoryName="shop")
+        images.good("good")
+        images.broken("broken")
+        asked = {name: value for name, value in aws.env().items() if name.startswith("AWS_")}
+        done = run("check", f"{images.uri}:good", f"{images.uri}:broken", **asked)
+    assert done.returncode == 1, done.stderr
+    assert "1 passed, 1 refused" in done.stdout
+
+
+def test_the_file_completes_itself_in_every_shell_that_it_knows(run: Run) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        done = run("completion", shell)
+        assert done.returncode == 0, done.stderr
+        assert "--max-growth" in done.stdout
