@@ -22,6 +22,7 @@ FORMATS: Final[Mapping[str, str]] = {
     "sarif": "sarif",
     "github": "github",
     "markdown": "markdown",
+    "html": "html_report",
 }
 
 

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
-from image_verifier import media_types
 from image_verifier.checks.size import readable_size
 from image_verifier.findings import Fault, Finding, Report, Severity
-from image_verifier.image import Descriptor, Image
+from image_verifier.image import Image
 from image_verifier.runtimes import RUNTIMES
+
+from .layers import LayerRow, layer_rows
 
 if TYPE_CHECKING:
     from ..outcomes import Outcome
@@ -161,7 +162,7 @@ def _kind(image: Image) -> str:
 
 
 def _table(image: Image, findings: Sequence[Finding], page: Page) -> Iterator[str]:
-    rows = [_row(number, layer, findings) for number, layer in enumerate(image.layers, start=1)]
+    rows = [_row(row) for row in layer_rows(image, findings)]
     heads = ("#", "size", "type", "compression", "digest", "")
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
     yield page.paint("dim", _line(heads, widths))
@@ -178,18 +179,15 @@ def _table(image: Image, findings: Sequence[Finding], page: Page) -> Iterator[st
         yield page.paint("error", line) if marked else line
 
 
-def _row(number: int, layer: Descriptor, findings: Sequence[Finding]) -> tuple[str, ...]:
-    kind = printable(layer.media_type.removeprefix("application/vnd.")) or "(none)"
-    # A finding about a type names the first layer that has it, and is about all of them.
-    about = (layer.digest, layer.media_type)
-    marks = [f.id for f in findings if f.layer and (f.layer in about or f.found in about)]
+def _row(row: LayerRow) -> tuple[str, ...]:
+    marks = dict.fromkeys(finding.id for finding in row.findings)
     return (
-        str(number),
-        readable_size(layer.size),
-        kind,
-        media_types.declared_compression(layer.media_type),
-        printable(layer.digest[:_DIGEST]),
-        f"<- {', '.join(dict.fromkeys(marks))}" if marks else "",
+        str(row.number),
+        readable_size(row.layer.size),
+        printable(row.kind),
+        row.compression,
+        printable(row.layer.digest[:_DIGEST]),
+        f"<- {', '.join(marks)}" if marks else "",
     )
 
 

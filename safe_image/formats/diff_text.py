@@ -1,0 +1,114 @@
+"""A comparison as people read it in a terminal: what breaks first, then what differs, then the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from image_verifier.checks.size import readable_size
+from image_verifier.findings import Finding
+from image_verifier.runtimes import RUNTIMES
+
+from ..comparison import CHANGES, Comparison, Field, LayerPair
+from .alike import alike
+from .layers import LayerRow
+from .text import Page, finding_lines, printable
+
+_COLOURS = {"same": "dim", "retyped": "warning", "recompressed": "warning"}
+_RUNS = ("pass", "runs    ")
+_REFUSED = ("fail", "refused ")
+_DIGEST = 19
+
+
+def text(comparison: Comparison, names: tuple[str, str], page: Page) -> str:
+    """The comparison.
+
+    :param comparison: the images side by side.
+    :param names: what the images are called.
+    :param page: what it is written on.
+    """
+    return "\n".join(_lines(comparison, names, page)) + "\n"
+
+
+def _lines(comparison: Comparison, names: tuple[str, str], page: Page) -> Iterator[str]:
+    yield f"{page.paint('head', '1')}  {printable(names[0])}"
+    yield f"{page.paint('head', '2')}  {printable(names[1])}"
+    yield ""
+    yield from _runtimes(comparison, page)
+    for title, findings in (("only 2 is refused for", comparison.broken), ("only 1 is refused for", comparison.mended)):
+        if findings:
+            yield ""
+            yield page.paint("head", title)
+            for finding in alike(findings):
+                yield from finding_lines(finding, page)
+    yield ""
+    differing = [field for field in comparison.fields if field.differs]
+    yield page.paint("head", f"{len(differing)} of {len(comparison.fields)} things that they say differ")
+    for field in differing:
+        yield from _field(field, comparison.breaks(field), page)
+    yield ""
+    yield from _layers(comparison.layers, page)
+
+
+def _runtimes(comparison: Comparison, page: Page) -> Iterator[str]:
+    width = max(len(RUNTIMES[name].title) for name, _, _ in comparison.runtimes)
+    yield page.paint("dim", f"{'':{width}}  {'1':8} 2")
+    for name, first, second in comparison.runtimes:
+        words = [
+            page.paint("pass" if runs else "fail", f"{'runs' if runs else 'refused':8}") for runs in (first, second)
+        ]
+        yield f"{RUNTIMES[name].title:{width}}  {' '.join(words)}".rstrip()
+
+
+def _field(field: Field, findings: Sequence[Finding], page: Page) -> Iterator[str]:
+    marks = page.paint("error", f"  <- {', '.join(f.id for f in findings)}") if findings else ""
+    yield f"  {field.name}{marks}"
+    one, other = field.first.splitlines(), field.second.splitlines()
+    for sign, lines, without in (("-", one, other), ("+", other, one)):
+        for line in lines or [""]:
+            if line not in without or len(lines) == 1:
+                yield f"    {page.paint('fail' if sign == '-' else 'pass', sign)} {printable(_readable(field, line))}"
+
+
+def _readable(field: Field, line: str) -> str:
+    return readable_size(int(line.split()[0])) if field.name == "compressed size" else line or "(none)"
+
+
+def _layers(pairs: Sequence[LayerPair], page: Page) -> Iterator[str]:
+    shared = sum(pair.change == "same" for pair in pairs)
+    yield page.paint("head", f"{shared} of {len(pairs)} layers are shared")
+    hidden = 0
+    for number, pair in enumerate(pairs):
+        # Shared layers between shared ones say nothing.
+        around = pairs[max(0, number - 1) : number + 2]
+        if all(one.change == "same" for one in around) and not _marks(pair):
+            hidden += 1
+            continue
+        if hidden:
+            yield page.paint("dim", f"  ... {hidden} shared")
+            hidden = 0
+        yield from _pair(pair, page)
+    if hidden:
+        yield page.paint("dim", f"  ... {hidden} shared")
+
+
+def _pair(pair: LayerPair, page: Page) -> Iterator[str]:
+    marks = _marks(pair)
+    colour = "error" if marks else _COLOURS.get(pair.change, "head")
+    title = f"{CHANGES[pair.change]}" + (f"  <- {', '.join(marks)}" if marks else "")
+    yield f"  {page.paint(colour, title)}"
+    rows = [("1", pair.first), ("2", pair.second)]
+    if pair.change == "same":
+        rows = [("=", pair.second)]
+    for sign, row in rows:
+        if row is not None:
+            yield f"    {sign} {_row(row)}"
+
+
+def _row(row: LayerRow) -> str:
+    step = f"  {row.step[:60]}" if row.step else ""
+    size = readable_size(row.layer.size)
+    return printable(f"#{row.number:<3} {size:>10}  {row.kind}  {row.layer.digest[:_DIGEST]}{step}")
+
+
+def _marks(pair: LayerPair) -> list[str]:
+    return list(dict.fromkeys(f.id for f in (pair.second.findings if pair.second else ())))

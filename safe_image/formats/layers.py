@@ -1,0 +1,85 @@
+"""An image's layers as people look at them: each with what made it, and with what was found on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from image_verifier import media_types
+from image_verifier.findings import Finding
+from image_verifier.image import Descriptor, Image
+
+_VENDOR = "application/vnd."
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer.
+
+    :param number: its place in the image, from 1 at the bottom.
+    :param layer: what the manifest says of it.
+    :param diff_id: the digest of what it unpacks to, as the config says it; empty where it says none.
+    :param step: the build's step that made it, as the config's history says; empty where it says none.
+    :param findings: what was found on it.
+    """
+
+    number: int
+    layer: Descriptor
+    diff_id: str
+    step: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def kind(self) -> str:
+        """Its media type in short."""
+        return self.layer.media_type.removeprefix(_VENDOR) or "(none)"
+
+    @property
+    def compression(self) -> str:
+        """What its media type says of its compression."""
+        return media_types.declared_compression(self.layer.media_type)
+
+
+def layer_rows(image: Image, findings: Sequence[Finding]) -> list[LayerRow]:
+    """The layers of an image, bottom first.
+
+    :param image: the image.
+    :param findings: what was found in it.
+    """
+    diff_ids = image.config.diff_ids if image.config else ()
+    steps = _steps(image.config_content)
+    return [
+        LayerRow(
+            number=number + 1,
+            layer=layer,
+            diff_id=diff_ids[number] if number < len(diff_ids) else "",
+            step=steps[number] if len(steps) == len(image.layers) else "",
+            findings=tuple(f for f in findings if _is_about(f, layer)),
+        )
+        for number, layer in enumerate(image.layers)
+    ]
+
+
+def _is_about(finding: Finding, layer: Descriptor) -> bool:
+    # A finding about a type names the first layer that has it, and is about all of them.
+    about = (layer.digest, layer.media_type)
+    return bool(finding.layer) and (finding.layer in about or finding.found in about)
+
+
+def _steps(config: bytes | None) -> list[str]:
+    """The steps of the history that made a layer, in order."""
+    try:
+        document = json.loads(config or b"{}")
+        history: list[dict[str, Any]] = document.get("history") or []
+        return [_step(str(step.get("created_by") or "")) for step in history if not step.get("empty_layer")]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return []
+
+
+def _step(text: str) -> str:
+    """A step as the Dockerfile has it: without what the builder wraps it in."""
+    for start in ("/bin/sh -c #(nop) ", "/bin/sh -c ", "RUN /bin/sh -c "):
+        text = text.removeprefix(start)
+    return " ".join(text.removesuffix(" # buildkit").split())
