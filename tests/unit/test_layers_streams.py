@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import importlib
 import lzma
 import struct
+import sys
 import zlib
 from typing import Any
 
 import pytest
-from backports import zstd
 from image_verifier import decompressors, media_types, streams
 from image_verifier.findings import Fault
 from image_verifier.image import sha256
 
 from tests.unit.blobs import END, PROGRAM, InMemory, file, found, image, report
 
+zstd: Any = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 TAR = PROGRAM + file("data", b"0123456789" * 200) + END
 # More behind the tar's end than an engine needs of it.
 LONG = TAR + bytes(10_000)
