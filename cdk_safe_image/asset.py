@@ -166,7 +166,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         hashed = _Hashed.of(invalidation, defaults if outputs is None else list(outputs), extra_hash)
         # The one keyword that the oldest aws-cdk-lib in our range does not have.
         newer: dict[str, Any] = {} if build_contexts is None else {"build_contexts": build_contexts}
-        passed = outputs if outputs is not None else defaults if build.takes_outputs() else None
+        passed = build.passed_outputs(defaults) if outputs is None else outputs
         super().__init__(
             scope,
             id,

@@ -64,6 +64,14 @@ def doubts(runs_on: Collection[str], compression: str | None) -> list[str]:
     return sorted(_DOUBTS_ZSTD.intersection(runs_on)) if compression == "zstd" else []
 
 
+def passed_outputs(defaults: Sequence[str]) -> list[str]:
+    """What of the default outputs can be passed to the builder of this environment.
+
+    :param defaults: outputs that BuildKit understands.
+    """
+    return list(defaults) if takes_outputs() else []
+
+
 def takes_outputs() -> bool:
     """Whether the builder of this environment understands BuildKit's outputs."""
     builder = PurePath(os.environ.get("CDK_DOCKER", "docker")).stem.lower()
