@@ -23,8 +23,8 @@ _COMPRESSIONS: Final[Mapping[str, Mapping[str, str]]] = {
 _SCHEMA_2: Final = frozenset({"sagemaker"})
 # No source says whether Lambda unpacks zstd layers.
 _DOUBTS_ZSTD: Final = frozenset({"lambda"})
-# Neither attaches an attestation. `podman build --output` knows `local` and `tar` alone, and docker's legacy builder
-# knows no output: https://docs.podman.io/en/latest/markdown/podman-build.1.html and
+# Neither attaches an attestation. `podman build --output` knows `local` and `tar` alone ("invalid type"), and docker's
+# legacy builder knows no output ("unknown flag"): https://docs.podman.io/en/latest/markdown/podman-build.1.html and
 # https://github.com/docker/cli/blob/master/cli/command/image/build.go
 # finch is nerdctl, which hands an output with `type=docker` to BuildKit as it is, and loads what comes; without one
 # its layers would have Docker's types: https://github.com/containerd/nerdctl/blob/main/pkg/cmd/builder/build.go
