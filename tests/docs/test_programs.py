@@ -57,7 +57,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.parametrize("name", list(PROGRAMS))
 def test_a_program_in_the_docs_runs(results: dict[str, Any], name: str) -> None:
     assert "error" not in results[name], results[name]["error"]
-    assert results[name]["resources"]
 
 
 @pytest.mark.parametrize(
