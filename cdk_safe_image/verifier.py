@@ -165,7 +165,8 @@ class ImageVerifier(Construct):
         :param statements: what it allows.
         """
         if self._managed_policies:
-            return iam.ManagedPolicy(scope, id, roles=[self.role], statements=statements)
+            # Another ID, since CloudFormation does not change a resource's type.
+            return iam.ManagedPolicy(scope, f"{id}Managed", roles=[self.role], statements=statements)
         policy = iam.Policy(scope, id, statements=statements)
         # Does nothing for a role that may not be changed, where `roles=` would. CDK then leaves out the policy.
         self.role.attach_inline_policy(policy)
@@ -198,7 +199,9 @@ class ImageVerifier(Construct):
     ) -> iam.Role:
         # In the role itself, or before it, so that no Lambda is made with a role that cannot do this yet.
         if self._managed_policies:
-            own: dict[str, Any] = {"managed_policies": [iam.ManagedPolicy(self, "Policy", statements=statements)]}
+            own: dict[str, Any] = {
+                "managed_policies": [iam.ManagedPolicy(self, "PolicyManaged", statements=statements)]
+            }
         else:
             own = {"inline_policies": {"Logs": iam.PolicyDocument(statements=statements)}}
         return iam.Role(

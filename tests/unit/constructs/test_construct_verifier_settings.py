@@ -205,6 +205,30 @@ def test_with_managed_policies_nothing_is_inline(docker_folder: str) -> None:
     assert verification["DependsOn"] == [reads]
 
 
+def test_no_setting_gives_a_logical_id_to_a_resource_of_another_type(docker_folder: str) -> None:
+    """CloudFormation refuses to change a resource's type, so a setting could never be changed."""
+    types: dict[str, str] = {}
+
+    def look(**keywords: Any) -> None:
+        app = new_app()
+        stack = stack_in(app)
+        made(docker_folder, stack, **{name: value(stack) for name, value in keywords.items()})
+        for name, resource in app.synth().get_stack_by_name("Demo").template["Resources"].items():
+            assert types.setdefault(name, resource["Type"]) == resource["Type"], (name, keywords)
+
+    settings: dict[str, Any] = {
+        "vpc": vpc_in,
+        "role": lambda stack: iam.Role.from_role_name(stack, "Mine", "mine"),
+        "managed_policies": lambda _: True,
+        "encryption_key": lambda stack: kms.Key(stack, "Key"),
+        "dead_letter_queue": lambda stack: sqs.Queue(stack, "Dead"),
+    }
+    look()
+    for name, value in settings.items():
+        look(**{name: value})
+        look(**{name: value, "managed_policies": lambda _: True})
+
+
 def contradicting(stack: Stack) -> dict[str, tuple[dict[str, Any], str]]:
     group = ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789abcdef0")
     public = vpc_in(stack, public_subnet_ids=["subnet-00000000000000003"])
