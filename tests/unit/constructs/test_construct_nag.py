@@ -11,6 +11,7 @@ import cdk_nag
 import pytest
 from aws_cdk import App, Environment, Stack, Validations
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_sns as sns
 
 import cdk_safe_image
 from cdk_safe_image import ImageVerification, SafeDockerImageAsset
@@ -38,10 +39,11 @@ def stack_in(app: App) -> Stack:
     return Stack(app, "Demo", env=Environment(account="111122223333", region="us-east-1"))
 
 
-def test_aws_solutions_finds_nothing_by_default(docker_folder: str) -> None:
+def test_aws_solutions_finds_nothing_with_a_verifier_that_nobody_set_up(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
-    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    topic = sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:us-east-1:111122223333:refusals")
+    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder, on_failure="untag", notify=topic)
     ImageVerification(stack, "Verified", repository=image.repository, tag="v1", runs_on="lambda", verify_layers=True)
     assert findings(app, "AwsSolutions") == ""
 
