@@ -63,6 +63,7 @@ def test_a_program_in_the_docs_runs(results: dict[str, Any], name: str) -> None:
     ("name", "images", "verifiers"),
     [
         ("replace_one_asset.py", 1, 1),
+        ("whole_app.py", 2, 2),
         ("github_actions.py", 1, 1),
         ("lambda_function.py", 1, 1),
         ("shared_verifier.py", 2, 1),
@@ -73,7 +74,7 @@ def test_a_program_in_the_docs_runs(results: dict[str, Any], name: str) -> None:
 def test_an_example_verifies_its_images(results: dict[str, Any], name: str, images: int, verifiers: int) -> None:
     resources = results[name]["resources"]
     assert resources["Custom::ImageVerification"] == images
-    own_functions = 1 if name == "lambda_function.py" else 0
+    own_functions = 1 if name in ("lambda_function.py", "whole_app.py") else 0
     # What an image's consumer needs is there too: the security group's own custom resource is none of ours.
     assert resources["AWS::Lambda::Function"] - own_functions == verifiers
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import cdk_nag
 import pytest
 from aws_cdk import App, Environment, Stack, Validations
+from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_sns as sns
 
 import cdk_safe_image
-from cdk_safe_image import ImageVerification, SafeDockerImageAsset
+from cdk_safe_image import ImageVerification, SafeDockerImageAsset, SafeImages
 from tests.unit.constructs.app import new_app
 
 PACKS = {
@@ -45,6 +46,13 @@ def test_aws_solutions_finds_nothing_with_a_verifier_that_nobody_set_up(docker_f
     topic = sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:us-east-1:111122223333:refusals")
     image = SafeDockerImageAsset(stack, "Image", directory=docker_folder, on_failure="untag", notify=topic)
     ImageVerification(stack, "Verified", repository=image.repository, tag="v1", runs_on="lambda", verify_layers=True)
+    assert findings(app, "AwsSolutions") == ""
+
+
+def test_aws_solutions_finds_nothing_in_what_one_line_for_an_app_adds(docker_folder: str) -> None:
+    app = new_app()
+    SafeImages.protect(app)
+    ecr_assets.DockerImageAsset(stack_in(app), "Image", directory=docker_folder)
     assert findings(app, "AwsSolutions") == ""
 
 
