@@ -5,7 +5,7 @@ BIN := .local/venv/bin
 export UV_SYSTEM_CERTS := 1
 UV := $(or $(shell command -v uv),.local/uv/bin/uv)
 
-.PHONY: help demo test unit deploy lint integ engines incidents bench wheel pyz clean
+.PHONY: help demo test unit deploy lint integ engines incidents versions bench wheel pyz clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ engines: .local/venv/.stamp  ## compare verdicts with real containerd and docker
 
 incidents: .local/venv/.stamp  ## both incidents with real tools, side by side (root, Debian)
 	$(BIN)/python -m tests.incidents
+
+versions: .local/venv/.stamp  ## the unit tests on every Python of this machine, with the oldest and the newest dependencies
+	$(BIN)/python -m tests.versions
 
 bench: .local/venv/.stamp  ## measure, side by side with others' tools
 	$(BIN)/python -m benchmarks

@@ -6,12 +6,13 @@ from image_verifier.properties import OnFailure
 from .app_images import Unverified
 from .asset import SafeDockerImageAsset
 from .image_policy import ImagePolicy
-from .options import Gate, Pin, Require, RunsOn
+from .options import Compression, Gate, Pin, Require, RunsOn
 from .safe_images import SafeImages
 from .verification import ImageVerification
 from .verifier import ImageVerifier
 
 __all__ = [
+    "Compression",
     "FailOn",
     "Gate",
     "ImagePolicy",

@@ -18,7 +18,19 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from . import build
-from .options import FailOnValue, GateValue, OnFailureValue, Options, PinValue, RequireValue, RunsOnValue, within
+from .options import (
+    Compression,
+    CompressionValue,
+    FailOnValue,
+    GateValue,
+    OnFailureValue,
+    Options,
+    PinValue,
+    RequireValue,
+    RunsOnValue,
+    choice,
+    within,
+)
 from .verification import ImageVerification
 from .verifier import ImageVerifier
 
@@ -52,6 +64,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         pin: PinValue | None = None,
         gate: GateValue | None = None,
         verifier: ImageVerifier | None = None,
+        compression: CompressionValue | None = None,
+        source_date_epoch: int | None = None,
         asset_name: str | None = None,
         build_args: Mapping[str, str] | None = None,
         build_contexts: Mapping[str, str] | None = None,
@@ -92,6 +106,10 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :param gate: whether every ECS service of the stack, nested ones included, waits for the verification, or
             only what uses the image. Default: the services of the stack
         :param verifier: the Lambda that verifies. Default: the one of the stack
+        :param compression: of every layer, those of the base image included; needs BuildKit, and a store of images
+            that is containerd's (docs/constructs.md). Default: as built; gzip for Lambda and SageMaker
+        :param source_date_epoch: seconds since 1970 (UTC), as the build argument SOURCE_DATE_EPOCH: BuildKit writes
+            it into the image as the time at which it was made. Default: the time of the build
         :param asset_name: identifies the image for the AppStagingSynthesizer. Default: none
         :param build_args: build arguments. Default: none
         :param build_contexts: further build contexts, by name. Default: none
@@ -106,8 +124,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             are written here
         :param network_mode: network of the build's RUN commands. Default: the builder's
         :param outputs: the build's outputs; an empty list passes none. Default: one image without attestation,
-            with OCI media types, or what the runtimes need instead; none where CDK_DOCKER is podman, or where
-            DOCKER_BUILDKIT is 0
+            with OCI media types, or what the runtimes need instead, and the compression; none where CDK_DOCKER is
+            podman, or where DOCKER_BUILDKIT is 0
         :param platform: the platform that the image is built for. Default: linux/amd64
         :param target: the Dockerfile's stage to build. Default: the last
         :param extra_hash: what the asset's hash should hold beside the sources. Default: nothing
@@ -137,7 +155,14 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         )
         asked = options.settled(path).policy
         _check_dockerfile(path, directory, file)
-        defaults = build.default_outputs(asked.runs_on)
+        chosen = None if compression is None else choice(path, "compression", Compression, compression).value
+        if chosen is not None and outputs is not None:
+            raise ValueError(f"{path} has compression and outputs: write the compression into the outputs")
+        try:
+            defaults = build.default_outputs(asked.runs_on, chosen)
+            args = build.build_args(build_args, source_date_epoch)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         hashed = _Hashed.of(invalidation, defaults if outputs is None else list(outputs), extra_hash)
         # The one keyword that the oldest aws-cdk-lib in our range does not have.
         newer: dict[str, Any] = {} if build_contexts is None else {"build_contexts": build_contexts}
@@ -151,7 +176,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             invalidation=hashed.invalidation,
             extra_hash=hashed.extra_hash,
             asset_name=asset_name,
-            build_args=build_args,
+            build_args=args,
             build_secrets=build_secrets,
             build_ssh=build_ssh,
             cache_disabled=cache_disabled,
@@ -166,7 +191,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             ignore_mode=ignore_mode,
             **newer,
         )
-        self._warn(outputs)
+        self._warn(outputs, asked.runs_on, chosen)
         self._verification = ImageVerification(
             self,
             "Verification",
@@ -216,8 +241,20 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         """
         return self._verification.docker_image_code(cmd=cmd, entrypoint=entrypoint, working_directory=working_directory)
 
-    def _warn(self, outputs: Sequence[str] | None) -> None:
+    def _warn(self, outputs: Sequence[str] | None, runs_on: Sequence[str], compression: str | None) -> None:
         warn_of_attestation(self, outputs or ())
+        if doubted := build.doubts(runs_on, compression):
+            Annotations.of(self).add_warning_v2(
+                "cdk-safe-image:compression-doubted",
+                f"compression is {compression!r}, and no source says whether {doubted[0]} unpacks it. Write "
+                "compression='gzip', or leave it out.",
+            )
+        if compression in ("gzip", "zstd") and not build.takes_outputs():
+            Annotations.of(self).add_warning_v2(
+                "cdk-safe-image:compression-not-passed",
+                f"compression is {compression!r}, which this builder cannot be told: podman and Docker's legacy "
+                "builder know no such output. The image's layers are as the builder makes them.",
+            )
         version = os.environ.get("CDK_CLI_VERSION", "")
         numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
         if numbers and tuple(map(int, numbers.groups())) < _CLI_WITHOUT_ATTESTATIONS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Final
 
@@ -13,31 +13,55 @@ _NO_ATTESTATION: Final = "attestation-inline=false"
 # the versions of both (https://github.com/aws/aws-cdk/issues/30258); and OCI types, whose zstd layers every
 # engine knows, as containerd before 2.0 does not know `rootfs.diff.tar.zstd`.
 _DEFAULT: Final = {"type": "docker", "attestation-inline": "false", "oci-mediatypes": "true"}
-_GZIP: Final = {"compression": "gzip", "force-compression": "true"}
-# What a runtime needs beyond that, or instead.
-_RUNTIME_OPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
-    # No source says whether Lambda unpacks zstd layers.
-    "lambda": _GZIP,
-    # It takes Docker schema 2 alone: https://github.com/aws/amazon-sagemaker-feedback/issues/180
-    "sagemaker": {"oci-mediatypes": "false"} | _GZIP,
+# Forced, since without it the layers of the base image stay as they are. There is no estargz: it kills dockerd 28.5.
+_COMPRESSIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "as-built": {},
+    "gzip": {"compression": "gzip", "force-compression": "true"},
+    "zstd": {"compression": "zstd", "force-compression": "true"},
 }
-# Neither attaches an attestation. `podman build --output` knows `local` and `tar` alone, and docker's legacy builder
-# knows no output: https://docs.podman.io/en/latest/markdown/podman-build.1.html and
+# It takes Docker schema 2 alone, which has no zstd: https://github.com/aws/amazon-sagemaker-feedback/issues/180
+_SCHEMA_2: Final = frozenset({"sagemaker"})
+# No source says whether Lambda unpacks zstd layers.
+_DOUBTS_ZSTD: Final = frozenset({"lambda"})
+# Neither attaches an attestation. `podman build --output` knows `local` and `tar` alone ("invalid type"), and docker's
+# legacy builder knows no output ("unknown flag"): https://docs.podman.io/en/latest/markdown/podman-build.1.html and
 # https://github.com/docker/cli/blob/master/cli/command/image/build.go
+# finch is nerdctl, which hands an output with `type=docker` to BuildKit as it is, and loads what comes; without one
+# its layers would have Docker's types: https://github.com/containerd/nerdctl/blob/main/pkg/cmd/builder/build.go
 _BUILDERS_WITHOUT_OUTPUTS: Final = frozenset({"podman"})
 _OURS: Final = '{"cdk-safe-image": '
 _LEGACY_BUILDER: Final = ("0", "false")
+_EPOCH: Final = "SOURCE_DATE_EPOCH"
 
 
-def default_outputs(runs_on: Iterable[str]) -> list[str]:
+def default_outputs(runs_on: Collection[str], compression: str | None = None) -> list[str]:
     """The `outputs` of an image for these runtimes.
 
     :param runs_on: names of runtimes.
+    :param compression: of the layers: `gzip`, `zstd` or `as-built`; None is what the runtimes need.
+    :raises ValueError: for a compression that a runtime does not take; the message says what to write instead.
     """
+    schema_2 = sorted(_SCHEMA_2.intersection(runs_on))
+    if schema_2 and compression == "zstd":
+        raise ValueError(
+            f"compression is 'zstd', and {schema_2[0]} takes Docker schema 2 alone, which has no zstd: write "
+            "compression='gzip', or leave it out"
+        )
     options = dict(_DEFAULT)
-    for name in runs_on:
-        options |= _RUNTIME_OPTIONS.get(name, {})
+    if schema_2:
+        options["oci-mediatypes"] = "false"
+    needed = "gzip" if schema_2 or _DOUBTS_ZSTD.intersection(runs_on) else "as-built"
+    options |= _COMPRESSIONS[compression or needed]
     return [",".join(f"{name}={value}" for name, value in options.items())]
+
+
+def doubts(runs_on: Collection[str], compression: str | None) -> list[str]:
+    """The runtimes of which nobody says whether they take this compression.
+
+    :param runs_on: names of runtimes.
+    :param compression: of the layers.
+    """
+    return sorted(_DOUBTS_ZSTD.intersection(runs_on)) if compression == "zstd" else []
 
 
 def passed_outputs(defaults: Sequence[str]) -> list[str]:
@@ -45,9 +69,34 @@ def passed_outputs(defaults: Sequence[str]) -> list[str]:
 
     :param defaults: outputs that BuildKit understands.
     """
+    return list(defaults) if takes_outputs() else []
+
+
+def takes_outputs() -> bool:
+    """Whether the builder of this environment understands BuildKit's outputs."""
     builder = PurePath(os.environ.get("CDK_DOCKER", "docker")).stem.lower()
     legacy = os.environ.get("DOCKER_BUILDKIT", "").lower() in _LEGACY_BUILDER
-    return [] if legacy or builder in _BUILDERS_WITHOUT_OUTPUTS else list(defaults)
+    return not legacy and builder not in _BUILDERS_WITHOUT_OUTPUTS
+
+
+def build_args(args: Mapping[str, str] | None, source_date_epoch: int | None) -> dict[str, str] | None:
+    """The build arguments, with the time that BuildKit writes into the image instead of its own.
+
+    https://github.com/moby/buildkit/blob/master/docs/build-repro.md
+
+    :param args: the user's.
+    :param source_date_epoch: seconds since 1970 (UTC); None leaves BuildKit's clock.
+    :raises ValueError: for a time before 1970, or one that the user's arguments say too.
+    """
+    if source_date_epoch is None:
+        return None if args is None else dict(args)
+    if source_date_epoch < 0:
+        raise ValueError(
+            f"source_date_epoch is {source_date_epoch}: write whole seconds since 1970, such as 1704067200"
+        )
+    if _EPOCH in (args or {}):
+        raise ValueError(f"source_date_epoch and build_args both say {_EPOCH}: leave one of them out")
+    return {**(args or {}), _EPOCH: str(source_date_epoch)}
 
 
 def may_attest(outputs: Iterable[str]) -> bool:

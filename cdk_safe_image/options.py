@@ -49,6 +49,14 @@ class Gate(str, Enum):
     IMAGE = "image"
 
 
+class Compression(str, Enum):
+    """How an image's layers are compressed: those of its base image too, or as the builder and the base have them."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    AS_BUILT = "as-built"
+
+
 class Require:
     """Conditions beyond what the runtimes ask for, each off until it is named in `require=`."""
 
@@ -85,6 +93,7 @@ GateValue = Gate | Literal["stack", "image"]
 FailOnValue = FailOn | Literal["error", "warning", "never"]
 OnFailureValue = OnFailure | Literal["keep", "untag"]
 RequireValue = Requirement | str
+CompressionValue = Compression | Literal["gzip", "zstd", "as-built"]
 
 _Option = TypeVar("_Option", bound=Enum)
 

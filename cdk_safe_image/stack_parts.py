@@ -111,43 +111,37 @@ class StackParts(Construct):
                 service.node.add_dependency(*waits_for)
 
 
-class Permissions(iam.Policy):
+class Permissions:
     """What a verifier may do for the images of one repository in one stack, and nothing else."""
 
     def __init__(self, scope: Construct, id: str, *, verifier: ImageVerifier, repository_arn: str) -> None:
         """
         :param scope: the parent construct.
-        :param id: the construct's id.
+        :param id: the policy's id.
         :param verifier: whose role gets them.
         :param repository_arn: the repository.
         """
-        super().__init__(
-            scope,
-            id,
-            roles=[verifier.role],
-            statements=[
-                iam.PolicyStatement(
-                    actions=[
-                        "ecr:BatchCheckLayerAvailability",
-                        "ecr:BatchGetImage",
-                        "ecr:DescribeImages",
-                        "ecr:GetDownloadUrlForLayer",
-                    ],
-                    resources=[repository_arn],
-                )
+        reads = iam.PolicyStatement(
+            actions=[
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:DescribeImages",
+                "ecr:GetDownloadUrlForLayer",
             ],
+            resources=[repository_arn],
         )
+        self.policy = verifier.policy(scope, id, [reads])
         self._repository_arn = repository_arn
         self._allowed: set[str] = set()
 
     def allow_own_stack_status(self) -> None:
         """Allow to ask for the status of this stack, by which the way back of a rollback is recognised."""
-        self._allow(["cloudformation:DescribeStacks"], Stack.of(self).stack_id)
+        self._allow(["cloudformation:DescribeStacks"], Stack.of(self.policy).stack_id)
 
     def allow_untagging(self) -> None:
         """Allow to remove a rejected tag, and to look up in this stack which images it has verified before."""
         self._allow(["ecr:BatchDeleteImage"], self._repository_arn)
-        self._allow(["cloudformation:ListStackResources"], Stack.of(self).stack_id)
+        self._allow(["cloudformation:ListStackResources"], Stack.of(self.policy).stack_id)
 
     def allow_publishing(self, topic: sns.ITopic) -> None:
         """Allow to publish to a topic, and what a key of the user's asks for that.
@@ -161,10 +155,10 @@ class Permissions(iam.Policy):
             self._allow(["kms:Decrypt", "kms:GenerateDataKey"], key.key_arn)
 
     def _allow(self, actions: list[str], resource: str) -> None:
-        statement = json.dumps([actions, Stack.of(self).resolve(resource)], sort_keys=True)
+        statement = json.dumps([actions, Stack.of(self.policy).resolve(resource)], sort_keys=True)
         if statement not in self._allowed:
             self._allowed.add(statement)
-            self.add_statements(iam.PolicyStatement(actions=actions, resources=[resource]))
+            self.policy.add_statements(iam.PolicyStatement(actions=actions, resources=[resource]))
 
 
 def _sources(verification: ImageVerification) -> list[Stack]:

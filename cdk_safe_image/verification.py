@@ -308,7 +308,7 @@ class ImageVerification(Construct):
         identity = [resolved, timeout.to_seconds(), verifier_name]
         _append_to_logical_id(self.resource, hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest())
         # The role's permissions must be there when the Lambda is called.
-        self._verified.node.add_dependency(permissions)
+        self._verified.node.add_dependency(permissions.policy)
         if settled.gate is Gate.STACK:
             parts.gate(self)
         if settled.policy.fail_on is FailOn.NEVER:

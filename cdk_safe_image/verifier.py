@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Stack, Token
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 from image_verifier.policy import Policy
 
@@ -23,6 +29,19 @@ _MEMORY_TO_READ_MIB: Final = 1769
 # A third of what one core read of compressed layers per second with Python 3.14's own decoders: `make bench`, layers.
 _BYTES_A_SECOND: Final = 20_000_000
 _LONGEST: Final = Duration.minutes(15)
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+_MEMORY_BOUNDS_MIB: Final = (128, 10240)
+_OLDEST_PYTHON: Final = (3, 10)
+# What Lambda needs of the role to put the function into a VPC. EC2 takes no narrower resource for most of them.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+_NETWORK_ACTIONS: Final = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
 
 
 class ImageVerifier(Construct):
@@ -39,58 +58,77 @@ class ImageVerifier(Construct):
         id: str,
         *,
         architecture: lambda_.Architecture | None = None,
+        dead_letter_queue: sqs.IQueue | None = None,
+        encryption_key: kms.IKey | None = None,
         log_group: logs.ILogGroup | None = None,
         log_retention: logs.RetentionDays | None = None,
+        managed_policies: bool = False,
         memory_size: int | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        reserved_concurrent_executions: int | None = None,
+        role: iam.IRole | None = None,
         runtime: lambda_.Runtime | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
         timeout: Duration | None = None,
+        vpc: ec2.IVpc | None = None,
+        vpc_subnets: ec2.SubnetSelection | dict[str, Any] | None = None,
     ) -> None:
         """
         :param scope: the parent construct.
         :param id: the construct's id.
         :param architecture: of the Lambda itself; it verifies images of every platform. Default: x86_64
+        :param dead_letter_queue: gets CloudFormation's request where the Lambda died of it. The request holds the
+            address to which the answer goes, which is valid for two hours: whoever may read the queue can answer.
+            Default: none
+        :param encryption_key: encrypts the Lambda's environment, and its own log group. A key that was imported must
+            let CloudWatch Logs use it (docs/constructs.md). Default: AWS's own keys
         :param log_group: where it logs. Default: a log group that is deleted with the stack
         :param log_retention: how long its own log group keeps events. Default: one month
-        :param memory_size: memory in MiB. Default: 512; 1769 (one processor) once an image's layers are read
-        :param runtime: a Python runtime. Default: python3.14
+        :param managed_policies: write what its role may do into managed policies instead of inline ones, of which a
+            role can have ten unless its quota was raised: one for the Lambda, one for each stack's repository.
+            Default: False
+        :param memory_size: memory in MiB, 128 to 10240. Default: 512; 1769 (one processor) once an image's layers are
+            read
+        :param permissions_boundary: of its own role. Default: none
+        :param reserved_concurrent_executions: how many verifications may run at once, at least 1; CloudFormation asks
+            for all of a stack's at once, and those beyond wait and may run into their service timeout. Default: no
+            bound but the account's
+        :param role: what it runs as. It must trust lambda.amazonaws.com. The permissions are added by policies, unless
+            it is imported with `mutable=False` (docs/constructs.md says which it needs then). Default: a role of its
+            own
+        :param runtime: a Python runtime, 3.10 or later. Default: python3.14
+        :param security_groups: in the VPC. Default: one of its own that lets everything out
         :param timeout: how long one verification may take, at most 15 minutes. Default: 5 minutes; once an image's
             layers are read, as long as the largest of them may take, by its max_size: 5 minutes and one second for
             each 20 MB, and 15 minutes without max_size
+        :param vpc: the VPC from which it must reach ECR's API and S3 (docs/constructs.md). Default: none
+        :param vpc_subnets: which subnets of the VPC. Default: the private ones with a way out, else the isolated ones
         :raises ValueError: if settings contradict each other, or no Lambda can have them.
         """
         super().__init__(scope, id)
         path = self.node.path
+        network = _Network(vpc, vpc_subnets, None if security_groups is None else tuple(security_groups))
+        network.check(path)
+        _check_runtime(path, runtime)
+        _check_bounds(path, memory_size, reserved_concurrent_executions, timeout)
         if log_group is not None and log_retention is not None:
             raise ValueError(f"{path}: log_retention is for its own log group: write it where log_group is made")
-        if runtime is not None and runtime.family is not lambda_.RuntimeFamily.PYTHON:
-            raise ValueError(f"{path}: runtime is {runtime.name}: write a Python runtime, such as {_RUNTIME}")
+        if role is not None and permissions_boundary is not None:
+            raise ValueError(f"{path}: permissions_boundary is for its own role: write it where role is made")
+        _check_role_account(self, role)
         self.timeout = timeout or _TIMEOUT
         self._timeout_is_given, self._memory_is_given = timeout is not None, memory_size is not None
-        if not self.timeout.is_unresolved() and not 1 <= self.timeout.to_seconds() <= 900:
-            raise ValueError(f"{path}: timeout is {self.timeout.to_human_string()}: write 1 second to 15 minutes")
+        self._managed_policies = managed_policies
 
-        self.log_group: logs.ILogGroup = log_group or logs.LogGroup(
-            self,
-            "Logs",
-            retention=log_retention or logs.RetentionDays.ONE_MONTH,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        self.role = iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description="Verifies container images: reads the repositories that its policies name, and logs",
-            inline_policies={
-                "Logs": iam.PolicyDocument(
-                    statements=[
-                        iam.PolicyStatement(
-                            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                            resources=[self.log_group.log_group_arn],
-                        )
-                    ]
-                )
-            },
-        )
+        self.log_group: logs.ILogGroup = log_group or _own_log_group(self, log_retention, encryption_key)
+        statements = [
+            iam.PolicyStatement(
+                actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[self.log_group.log_group_arn]
+            ),
+            *network.statements(),
+            *_queue_statements(dead_letter_queue),
+        ]
+        self.role: iam.IRole = role or self._own_role(statements, permissions_boundary)
         with verifier_code(self) as code:
             self.function = lambda_.Function(
                 self,
@@ -104,7 +142,35 @@ class ImageVerifier(Construct):
                 timeout=self.timeout,
                 role=self.role,
                 log_group=self.log_group,
+                environment_encryption=encryption_key,
+                reserved_concurrent_executions=reserved_concurrent_executions,
+                **network.keywords(),
             )
+        if role is not None:
+            # Lambda tries the role's permissions when it is made, and when it logs for the first time.
+            self.function.node.add_dependency(self.policy(self, "Policy", statements))
+        if dead_letter_queue is not None:
+            # Function's own keyword would add a second, inline policy to the role.
+            self._resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(
+                target_arn=dead_letter_queue.queue_arn
+            )
+
+    def policy(
+        self, scope: Construct, id: str, statements: Sequence[iam.PolicyStatement]
+    ) -> iam.Policy | iam.ManagedPolicy:
+        """A policy of the Lambda's role, in the stack of the scope.
+
+        :param scope: the parent construct of the policy.
+        :param id: the policy's id.
+        :param statements: what it allows.
+        """
+        if self._managed_policies:
+            # Another ID, since CloudFormation does not change a resource's type.
+            return iam.ManagedPolicy(scope, f"{id}Managed", roles=[self.role], statements=statements)
+        policy = iam.Policy(scope, id, statements=statements)
+        # Does nothing for a role that may not be changed, where `roles=` would. CDK then leaves out the policy.
+        self.role.attach_inline_policy(policy)
+        return policy
 
     def allow(self, policy: Policy) -> Duration:
         """Let the Lambda have what a verification needs, where its settings do not say otherwise.
@@ -113,16 +179,145 @@ class ImageVerifier(Construct):
         :returns: how long that verification may take.
         """
         needed = _time_for(policy)
-        function = self.function.node.default_child
-        assert isinstance(function, lambda_.CfnFunction)
         if policy.verify_layers and not self._memory_is_given:
-            function.memory_size = _MEMORY_TO_READ_MIB
+            self._resource.memory_size = _MEMORY_TO_READ_MIB
         if self._timeout_is_given:
             return self.timeout
         if needed.to_seconds() > self.timeout.to_seconds():
             self.timeout = needed
-            function.timeout = needed.to_seconds()
+            self._resource.timeout = needed.to_seconds()
         return needed
+
+    @property
+    def _resource(self) -> lambda_.CfnFunction:
+        function = self.function.node.default_child
+        assert isinstance(function, lambda_.CfnFunction)
+        return function
+
+    def _own_role(
+        self, statements: Sequence[iam.PolicyStatement], permissions_boundary: iam.IManagedPolicy | None
+    ) -> iam.Role:
+        # In the role itself, or before it, so that no Lambda is made with a role that cannot do this yet.
+        if self._managed_policies:
+            own: dict[str, Any] = {
+                "managed_policies": [iam.ManagedPolicy(self, "PolicyManaged", statements=statements)]
+            }
+        else:
+            own = {"inline_policies": {"Logs": iam.PolicyDocument(statements=statements)}}
+        return iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="Verifies container images: reads the repositories that its policies name, and logs",
+            permissions_boundary=permissions_boundary,
+            **own,
+        )
+
+
+@dataclass(frozen=True)
+class _Network:
+    """The VPC's part of the settings."""
+
+    vpc: ec2.IVpc | None
+    subnets: ec2.SubnetSelection | dict[str, Any] | None
+    security_groups: tuple[ec2.ISecurityGroup, ...] | None
+
+    def check(self, path: str) -> None:
+        for name, value in (("vpc_subnets", self.subnets), ("security_groups", self.security_groups)):
+            if self.vpc is None and value is not None:
+                raise ValueError(f"{path}: {name} is of a VPC: write vpc= too")
+        if self.security_groups == ():
+            raise ValueError(f"{path}: security_groups is empty: name one, or leave it out for one of its own")
+        if self.vpc is not None and self._selected().has_public:
+            raise ValueError(
+                f"{path}: vpc_subnets selects public subnets, from which a Lambda reaches nothing outside the VPC: "
+                "write vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS), or "
+                "PRIVATE_ISOLATED with endpoints for ECR's API and S3"
+            )
+
+    def keywords(self) -> dict[str, Any]:
+        """As `lambda_.Function` takes them."""
+        groups = None if self.security_groups is None else list(self.security_groups)
+        return {"vpc": self.vpc, "vpc_subnets": self.subnets, "security_groups": groups}
+
+    def statements(self) -> list[iam.PolicyStatement]:
+        if self.vpc is None:
+            return []
+        return [iam.PolicyStatement(actions=list(_NETWORK_ACTIONS), resources=["*"])]
+
+    def _selected(self) -> ec2.SelectedSubnets:
+        asked = self.subnets if self.subnets is not None else {}
+        selection = asked if isinstance(asked, ec2.SubnetSelection) else ec2.SubnetSelection(**asked)
+        names = ("availability_zones", "one_per_az", "subnet_filters", "subnet_group_name", "subnets", "subnet_type")
+        assert self.vpc is not None
+        return self.vpc.select_subnets(**{name: getattr(selection, name) for name in names})
+
+
+def _own_log_group(scope: Construct, retention: logs.RetentionDays | None, key: kms.IKey | None) -> logs.LogGroup:
+    group = logs.LogGroup(
+        scope,
+        "Logs",
+        retention=retention or logs.RetentionDays.ONE_MONTH,
+        encryption_key=key,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    if key is not None:
+        # The group's name is only known once it is made, and it cannot be made before the key lets it.
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+        stack = Stack.of(scope)
+        arn = stack.format_arn(service="logs", resource="*")
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+                actions=["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": arn}},
+            )
+        )
+    return group
+
+
+def _queue_statements(queue: sqs.IQueue | None) -> list[iam.PolicyStatement]:
+    if queue is None:
+        return []
+    statements = [iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queue.queue_arn])]
+    if (key := queue.encryption_master_key) is not None:
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+        statements.append(iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn]))
+    return statements
+
+
+def _check_runtime(path: str, runtime: lambda_.Runtime | None) -> None:
+    if runtime is None:
+        return
+    numbers = re.fullmatch(r"python(\d+)\.(\d+)", runtime.name)
+    if numbers is None:
+        raise ValueError(f"{path}: runtime is {runtime.name}: write a Python runtime, such as {_RUNTIME}")
+    if tuple(map(int, numbers.groups())) < _OLDEST_PYTHON:
+        raise ValueError(f"{path}: runtime is {runtime.name}, too old for the verifier: write {_RUNTIME}")
+
+
+def _check_bounds(path: str, memory_size: int | None, reserved: int | None, timeout: Duration | None) -> None:
+    least, most = _MEMORY_BOUNDS_MIB
+    if memory_size is not None and not Token.is_unresolved(memory_size) and not least <= memory_size <= most:
+        raise ValueError(f"{path}: memory_size is {memory_size}: write {least} to {most} (MiB)")
+    if reserved is not None and not Token.is_unresolved(reserved) and reserved < 1:
+        raise ValueError(
+            f"{path}: reserved_concurrent_executions is {reserved}, with which it never runs: write 1 or more"
+        )
+    if timeout is not None and not timeout.is_unresolved() and not 1 <= timeout.to_seconds() <= 900:
+        raise ValueError(f"{path}: timeout is {timeout.to_human_string()}: write 1 second to 15 minutes")
+
+
+def _check_role_account(verifier: Construct, role: iam.IRole | None) -> None:
+    if role is None:
+        return
+    here, there = Stack.of(verifier).account, role.env.account
+    if not Token.is_unresolved(here) and not Token.is_unresolved(there) and here != there:
+        raise ValueError(
+            f"{verifier.node.path} is in account {here}, and its role in {there}: a Lambda runs as a role of its own "
+            "account. Write a role of that account, or leave role= out."
+        )
 
 
 def _time_for(policy: Policy) -> Duration:

@@ -52,8 +52,10 @@ class Untag:
 
     def take(self) -> None:
         """Do it: with the tag and the digest both named, ECR removes nothing where they no longer belong together."""
-        client = self.accounts.client("ecr", Endpoint(self.names.region))
-        failure = remove(client, self.names, self.digest, Patience.of(30))
+        names, partition = self.names, self.accounts.partition(self.names.region)
+        client = self.accounts.client("ecr", Endpoint(names.region))
+        arn = f"arn:{partition}:ecr:{names.region}:{names.registry_id}:repository/{names.repository}"
+        failure = remove(client, arn, names.tag, self.digest, Patience.of(30))
         # Somebody else has mended it meanwhile.
         if failure and not failure.startswith("ImageNotFound"):
             raise Fault(f"The tag {self.names.tag} was not removed: {failure}")

@@ -36,6 +36,10 @@ class ZstdDecoder(Protocol):
         """What comes of this data."""
 
 
+# Before 1.9 it calls a healthy stream corrupt that comes in small pieces.
+_TRUSTED_ISAL: Final = (1, 9)
+
+
 def _first(*names: str) -> Any:
     """The first of these modules that is installed; None where none is."""
     for name in names:
@@ -46,7 +50,15 @@ def _first(*names: str) -> Any:
     return None
 
 
-_deflate: Final = _first("isal.isal_zlib", "zlib")
+def _fast_deflate() -> Any:
+    """`isal` where it is installed and to be trusted, else zlib."""
+    isal = _first("isal")
+    if isal is None or tuple(map(int, isal.__version__.split(".")[:2])) < _TRUSTED_ISAL:
+        return zlib
+    return importlib.import_module("isal.isal_zlib")
+
+
+_deflate: Final = _fast_deflate()
 _zstd: Final = _first("compression.zstd", "backports.zstd")
 
 # Whether the fast decoder is also the exact one.

@@ -18,7 +18,6 @@ from .catalog import CATALOG, Stage
 from .findings import Fault, Report, Severity
 from .memory import records_of
 from .properties import Properties
-from .remedies import Names
 from .retry import Patience
 
 # Two calls may each take 20 seconds where nobody answers, and the refusal must not be late for them.
@@ -59,7 +58,7 @@ def untag(report: Report, properties: Properties, stack_id: str, patience: Patie
         if top.digest in _verified_by(stack_id, patience):
             return Untagging(False, f"{_KEPT} this stack has verified {top.digest} before, and may run it.")
         client = boto3.client("ecr", region_name=properties.names.region, config=aws.CLIENT_CONFIG)
-        failure = remove(client, properties.names, top.digest, patience)
+        failure = remove(client, properties.repository_arn, properties.tag, top.digest, patience)
     except Fault as fault:
         return Untagging(False, f"{_KEPT} {fault.message} {fault.advice}")
     if failure:
@@ -101,25 +100,27 @@ def _resources(stack_id: str, patience: Patience) -> Iterator[Any]:
         more = {"NextToken": page["NextToken"]}
 
 
-def remove(client: Any, names: Names, digest: str, patience: Patience) -> str:
+def remove(client: Any, arn: str, tag: str, digest: str, patience: Patience) -> str:
     """Remove a tag, if it still is on that digest; why it failed, or nothing.
 
     The image itself goes with its last tag, and with both named ECR removes nothing where they do not belong
     together: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
 
     :param client: boto3's client of ECR, made with `aws.CLIENT_CONFIG`.
-    :param names: the tag's repository, and the tag.
+    :param arn: the repository's ARN.
+    :param tag: the tag.
     :param digest: what the tag is to point at.
     :param patience: for how long the call is repeated.
     """
+    account, name = arn.split(":", 5)[4], arn.partition("/")[2]
     answer = aws.call(
         client,
         "batch_delete_image",
-        f"the repository {names.repository}",
+        arn,
         patience,
-        registryId=names.registry_id,
-        repositoryName=names.repository,
-        imageIds=[{"imageDigest": digest, "imageTag": names.tag}],
+        registryId=account,
+        repositoryName=name,
+        imageIds=[{"imageDigest": digest, "imageTag": tag}],
     )
     failures: Sequence[Any] = answer.get("failures", ())
     return "; ".join(f"{f.get('failureCode', '')}: {f.get('failureReason', '')}" for f in failures)

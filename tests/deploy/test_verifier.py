@@ -46,7 +46,7 @@ def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
     return Told(
         made=looked(stack.deploy(**asking)),
         more_memory=looked(stack.deploy(**asking, memory=1024)),
-        another=looked(stack.deploy(**asking, verifier="Other")),
+        another=looked(stack.deploy(**asking, verifier="Other", managed="yes")),
         dead=stack.refused(**asking, verifier="Dead", dead="yes", timeout=3, service_timeout=_SERVICE_TIMEOUT),
         functions=functions,
     )
@@ -68,6 +68,11 @@ def test_another_verifier_verifies_under_a_logical_id_of_its_own(told: Told) -> 
     new, old = told.another.requests
     assert old["logical_id"] == told.made.requests[0]["logical_id"] != new["logical_id"]
     assert set(told.functions[2]).isdisjoint(told.functions[1])
+
+
+def test_managed_policies_let_a_verifier_read_what_it_verifies(told: Told) -> None:
+    assert told.another.requests[0]["status"] == "SUCCESS"
+    assert told.another.touched("AWS::IAM::ManagedPolicy")
 
 
 def test_a_verifier_that_never_answers_costs_the_service_timeout_and_no_more(told: Told) -> None:

@@ -156,11 +156,11 @@ def deleted(monkeypatch: pytest.MonkeyPatch, before: set[str]) -> list[str]:
     """What was removed, one `tag@digest` each."""
     removed: list[str] = []
 
-    def delete(properties: Any, digest: str, patience: Patience) -> str:
-        removed.append(f"{properties.tag}@{digest}")
+    def remove(client: Any, arn: str, tag: str, digest: str, patience: Patience) -> str:
+        removed.append(f"{tag}@{digest}")
         return ""
 
-    monkeypatch.setattr(untag, "_delete", delete)
+    monkeypatch.setattr(untag, "remove", remove)
     return removed
 
 

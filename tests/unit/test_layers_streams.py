@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import importlib
 import lzma
 import struct
+import sys
 import zlib
+from types import ModuleType
 from typing import Any
 
 import pytest
-from backports import zstd
 from image_verifier import decompressors, media_types, streams
 from image_verifier.findings import Fault
 from image_verifier.image import sha256
 
 from tests.unit.blobs import END, PROGRAM, InMemory, file, found, image, report
 
+zstd: Any = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 TAR = PROGRAM + file("data", b"0123456789" * 200) + END
 # More behind the tar's end than an engine needs of it.
 LONG = TAR + bytes(10_000)
@@ -218,3 +221,15 @@ def test_the_standard_librarys_decoder_finds_the_same(monkeypatch: pytest.Monkey
     monkeypatch.setattr(decompressors, "crc32", zlib.crc32)
     assert found(_image(_member(TAR[:700]) + _member(TAR[700:]))) == []
     assert found(_image(gzip.compress(LONG, mtime=0) + bytes(512), LONG)) == ["layer-corrupt"]
+
+
+@pytest.mark.parametrize(("version", "trusted"), [("1.8.0", False), ("1.9.0", True), ("1.10.2", True), ("2.0.0", True)])
+def test_an_isal_that_calls_healthy_streams_corrupt_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, version: str, trusted: bool
+) -> None:
+    fast = ModuleType("isal.isal_zlib")
+    isal = ModuleType("isal")
+    isal.__dict__["__version__"] = version
+    monkeypatch.setitem(sys.modules, "isal", isal)
+    monkeypatch.setitem(sys.modules, "isal.isal_zlib", fast)
+    assert (decompressors._fast_deflate() is fast) == trusted

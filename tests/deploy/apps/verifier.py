@@ -24,6 +24,7 @@ def seconds(name: str) -> cdk.Duration | None:
 verifier = ImageVerifier(
     stack,
     app.node.try_get_context("verifier") or "Verifier",
+    managed_policies=app.node.try_get_context("managed") == "yes",
     memory_size=number("memory"),
     timeout=seconds("timeout"),
 )

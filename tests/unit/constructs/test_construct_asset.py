@@ -15,12 +15,13 @@ from aws_cdk import aws_iam as iam
 from aws_cdk.cx_api import CloudAssembly
 from image_verifier.runtimes import RUNTIMES
 
-from cdk_safe_image import Gate, ImagePolicy, Pin, RunsOn, SafeDockerImageAsset
+from cdk_safe_image import Compression, Gate, ImagePolicy, Pin, RunsOn, SafeDockerImageAsset
 from tests.unit.constructs.app import VERIFICATION, new_app, resources, said, stack_in, the_only
 
 OUTPUTS = "type=docker,attestation-inline=false,oci-mediatypes=true"
 SCHEMA_2 = "type=docker,attestation-inline=false,oci-mediatypes=false,compression=gzip,force-compression=true"
 GZIP = f"{OUTPUTS},compression=gzip,force-compression=true"
+ZSTD = f"{OUTPUTS},compression=zstd,force-compression=true"
 
 
 # What the oldest aws-cdk-lib in our range does not have.
@@ -62,7 +63,7 @@ def test_it_takes_every_keyword_of_docker_image_asset() -> None:
     theirs = set(inspect.signature(ecr_assets.DockerImageAsset.__init__).parameters)
     ours = set(inspect.signature(SafeDockerImageAsset.__init__).parameters)
     policy = set(inspect.signature(ImagePolicy.defaults).parameters) - {"scope", "platform"}
-    assert ours - theirs - NEWER == policy
+    assert ours - theirs - NEWER == {*policy, "compression", "source_date_epoch"}
     assert theirs <= ours
 
 
@@ -124,6 +125,12 @@ def test_the_platform_is_amd64_where_nobody_says(docker_folder: str) -> None:
         ({"runs_on": ["lambda", "sagemaker"]}, [SCHEMA_2]),
         ({"outputs": ["type=docker,attestation-inline=false"]}, ["type=docker,attestation-inline=false"]),
         ({"outputs": []}, None),
+        ({"compression": "gzip"}, [GZIP]),
+        ({"compression": Compression.ZSTD}, [ZSTD]),
+        ({"compression": "zstd", "runs_on": ["fargate", "lambda"]}, [ZSTD]),
+        ({"compression": "as-built"}, [OUTPUTS]),
+        ({"compression": Compression.AS_BUILT, "runs_on": "lambda"}, [OUTPUTS]),
+        ({"compression": "gzip", "runs_on": "sagemaker"}, [SCHEMA_2]),
     ],
 )
 def test_the_build_attaches_nothing_and_has_the_types_that_the_runtime_knows(
@@ -151,6 +158,42 @@ def test_a_builder_without_outputs_is_told_none_and_makes_the_same_tag(
     assert built(docker_folder, outputs=["type=tar"])["dockerOutputs"] == ["type=tar"]
 
 
+@pytest.mark.parametrize("docker", ["finch", "/usr/local/bin/finch", "nerdctl", "docker"])
+def test_a_builder_that_hands_outputs_to_buildkit_is_told_them(
+    docker_folder: str, monkeypatch: pytest.MonkeyPatch, docker: str
+) -> None:
+    monkeypatch.setenv("CDK_DOCKER", docker)
+    assert built(docker_folder, compression="zstd")["dockerOutputs"] == [ZSTD]
+
+
+def test_the_time_of_the_build_is_a_build_argument(docker_folder: str) -> None:
+    source = built(docker_folder, source_date_epoch=1704067200, build_args={"A": "1"})
+    assert source["dockerBuildArgs"] == {"A": "1", "SOURCE_DATE_EPOCH": "1704067200"}
+    assert "dockerBuildArgs" not in built(docker_folder)
+
+
+@pytest.mark.parametrize(
+    ("docker", "keywords", "warned"),
+    [
+        ("podman", {"compression": "zstd"}, ["compression-not-passed"]),
+        ("podman", {"compression": "as-built"}, []),
+        ("podman", {}, []),
+        ("docker", {"compression": "zstd", "runs_on": "lambda"}, ["compression-doubted"]),
+        ("docker", {"compression": "gzip", "runs_on": "lambda"}, []),
+        ("docker", {"compression": "zstd"}, []),
+    ],
+)
+def test_a_compression_that_may_not_do_is_warned_of(
+    docker_folder: str, monkeypatch: pytest.MonkeyPatch, docker: str, keywords: dict[str, Any], warned: list[str]
+) -> None:
+    monkeypatch.setenv("CDK_DOCKER", docker)
+    app = new_app()
+    made(docker_folder, app, **keywords)
+    warnings = said(app.synth(), "warning")
+    assert len(warnings) == len(warned)
+    assert all(f"cdk-safe-image:{name}" in text for name, text in zip(warned, warnings, strict=True))
+
+
 def test_the_tag_is_another_than_docker_image_asset_made(docker_folder: str) -> None:
     """A tag that an earlier build has left on an attestation is never met again."""
     bare = ecr_assets.DockerImageAsset(
@@ -173,12 +216,17 @@ def test_the_tag_holds_how_the_image_is_built(docker_folder: str) -> None:
         tag(docker_folder, extra_hash="yours"),
         tag(docker_folder, platform=ecr_assets.Platform.LINUX_ARM64),
         tag(docker_folder, build_args={"A": "1"}),
+        tag(docker_folder, compression="zstd"),
+        tag(docker_folder, source_date_epoch=0),
+        tag(docker_folder, source_date_epoch=1),
     ]
     assert len(set(tags)) == len(tags)
 
 
 def test_the_tag_holds_nothing_that_does_not_change_the_image(docker_folder: str) -> None:
     asked = {"min_size": Size.mebibytes(1), "pin": Pin.TAG, "gate": Gate.IMAGE, "runs_on": "ecs-ec2"}
+    assert tag(docker_folder, compression="as-built") == tag(docker_folder)
+    assert tag(docker_folder, compression="gzip", runs_on="lambda") == tag(docker_folder, runs_on="lambda")
     assert tag(docker_folder, **asked) == tag(docker_folder)
 
 
@@ -258,6 +306,14 @@ def test_a_cli_that_lets_docker_attest_is_warned_of_once_for_a_stack(
         ({"min_size": Size.bytes(2), "max_size": Size.bytes(1)}, "min_size (2 bytes) is above max_size (1 bytes)"),
         ({"pin": "hash"}, "pin is 'hash': write 'digest' or 'tag'"),
         ({"gate": "none"}, "gate is 'none': write 'stack' or 'image'"),
+        ({"compression": "estargz"}, "compression is 'estargz': write 'gzip' or 'zstd' or 'as-built'"),
+        ({"compression": "zstd", "outputs": []}, "has compression and outputs: write the compression into the outputs"),
+        ({"compression": "zstd", "runs_on": "sagemaker"}, "sagemaker takes Docker schema 2 alone, which has no zstd"),
+        ({"source_date_epoch": -1}, "source_date_epoch is -1: write whole seconds since 1970"),
+        (
+            {"source_date_epoch": 1, "build_args": {"SOURCE_DATE_EPOCH": "2"}},
+            "source_date_epoch and build_args both say SOURCE_DATE_EPOCH",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_the_path_and_what_to_write(

@@ -1,0 +1,78 @@
+"""Stacks that share a verifier; what `cdk diff` says of them afterwards; and `cdk deploy --hotswap`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from local_aws import LocalAws
+from tests.deploy.conftest import NewImages, NewJourney
+from tests.deploy.images import Images
+from tests.deploy.journey import Step
+
+_OFF = "--context=cdk-safe-image:verify=off"
+
+
+@dataclass(frozen=True)
+class Told:
+    """The journey of the stack that has the function.
+
+    :param services: the other stack that shares the verifier, after the first deploy.
+    :param functions: the Lambdas of the three stacks after it.
+    :param diff: `cdk diff` of the same app.
+    :param uris: the image of the function after the first deploy, after one without verification, and after the swap.
+    """
+
+    images: Images
+    made: Step
+    services: Step
+    functions: list[str]
+    diff: Step
+    swapped: Step
+    uris: tuple[str, str, str]
+
+
+@pytest.fixture(scope="module")
+def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
+    images, stack = new_images(), new_journey("shared_verifier")
+    for tag in ("first", "second"):
+        images.good(tag)
+    first = {"repository": images.name, "tag": "first"}
+    second = {"repository": images.name, "tag": "second"}
+
+    def uri(step: Step) -> str:
+        function = aws.client("lambda").get_function(FunctionName=step.outputs["FunctionName"])
+        return str(function["Code"]["ImageUri"])
+
+    made = stack.deploy(**first)
+    services = stack.beside(f"{stack.stack}Services").look()
+    functions = [it["FunctionName"] for it in aws.client("lambda").list_functions()["Functions"]]
+    diff = stack.cdk("diff", "--all", "--fail", **first)
+    uris = [uri(made), uri(stack.deploy(_OFF, **first))]
+    swapped = stack.deploy(_OFF, "--hotswap", **second)
+    uris.append(uri(swapped))
+    mine = [function for function in functions if function.startswith(stack.stack)]
+    return Told(images, made, services, mine, diff, swapped, (uris[0], uris[1], uris[2]))
+
+
+def test_one_verifier_verifies_for_every_stack_that_names_it(told: Told) -> None:
+    assert told.made.asked == told.services.asked == ["Create"]
+    assert (
+        told.made.requests[0]["properties"]["ServiceToken"] == told.services.requests[0]["properties"]["ServiceToken"]
+    )
+    assert len([function for function in told.functions if "-VerifierFunction" in function]) == 1
+
+
+def test_cdk_diff_of_an_unchanged_app_shows_nothing(told: Told) -> None:
+    assert told.diff.code == 0, told.diff.output
+    assert "Number of stacks with differences: 0" in told.diff.output
+
+
+def test_hotswap_without_verification_swaps_the_image_and_touches_no_stack(told: Told) -> None:
+    verified, off, swapped = told.uris
+    assert verified.startswith(f"{told.images.uri}@sha256:")
+    assert off == f"{told.images.uri}:first"
+    # The CLI makes up the registry's name itself, from the endpoint's.
+    assert swapped.endswith(f"/{told.images.name}:second")
+    assert told.swapped.events == ()

@@ -1,0 +1,45 @@
+"""Runs programs one after the other in this process, and prints what became of each as a line of JSON.
+
+Each in a folder with `service/Dockerfile` and `function/Dockerfile`, as a reader of the docs would have them. What a
+program calls `app` is synthesized; the line says which types of resources its templates have, and how many.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def main(programs: Path) -> None:
+    """Run the programs of a JSON file, which holds pairs of a file's name and a source."""
+    for name, source in json.loads(programs.read_text()):
+        scope: dict[str, Any] = {"__name__": "__main__", "__file__": name}
+        try:
+            exec(compile(source, name, "exec"), scope)
+            result: dict[str, Any] = {"resources": _resources(scope["app"].synth())}
+        except Exception:
+            result = {"error": traceback.format_exc()}
+        print(json.dumps(result), flush=True)
+
+
+def _resources(assembly: Any) -> dict[str, int]:
+    return dict(Counter(kind for it in _assemblies(assembly) for stack in it.stacks for kind in _kinds(stack.template)))
+
+
+def _assemblies(assembly: Any) -> Iterator[Any]:
+    yield assembly
+    for nested in assembly.nested_assemblies:
+        yield from _assemblies(nested.nested_assembly)
+
+
+def _kinds(template: Any) -> list[str]:
+    return [resource["Type"] for resource in template.get("Resources", {}).values()]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,45 @@
+"""The pages' links lead somewhere, and the reference names every keyword."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from cdk_safe_image import ImageVerifier, SafeDockerImageAsset
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
+_LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+_HEADING: Final = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings' anchors as GitHub makes them."""
+    words = (re.sub(r"[^\w\- ]", "", heading).strip().lower() for heading in _HEADING.findall(page.read_text()))
+    return {word.replace(" ", "-") for word in words}
+
+
+def broken(page: Path) -> Iterator[str]:
+    for path, anchor in _LINK.findall(page.read_text()):
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            yield f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    assert list(broken(page)) == []
+
+
+def test_the_reference_names_every_keyword() -> None:
+    constructs, policy = ((ROOT / "docs" / f"{name}.md").read_text() for name in ("constructs", "policy"))
+    verifier = set(inspect.signature(ImageVerifier.__init__).parameters) - {"self", "scope", "id"}
+    assert {name for name in verifier if f"`{name}`" not in constructs} == set()
+    theirs = set(inspect.signature(SafeDockerImageAsset.__bases__[0].__init__).parameters) | {"build_contexts"}
+    ours = set(inspect.signature(SafeDockerImageAsset.__init__).parameters) - theirs
+    assert {name for name in ours if f"`{name}`" not in constructs + policy} == set()

@@ -1,0 +1,36 @@
+"""`make versions`: the unit tests on every Python of this machine, with the oldest and the newest dependencies."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from tests.versions import pythons
+from tests.versions.environments import Environment
+
+_TESTS: Final = ("tests/unit", "--ignore=tests/unit/constructs/test_construct_nag.py")
+
+
+def main() -> int:
+    """Print a line for each; 1 where one failed."""
+    failed = False
+    for version in pythons.VERSIONS:
+        interpreter = pythons.python(version)
+        if interpreter is None:
+            print(f"Python {version}: not on this machine")
+            continue
+        # The old jsii and boto3 know no Python that came after them.
+        makers = (Environment.oldest, Environment.newest) if version == pythons.VERSIONS[0] else (Environment.newest,)
+        for make in makers:
+            environment = make(interpreter)
+            done = environment.test(*_TESTS)
+            said = done.stdout.splitlines()[-1] if done.stdout else ""
+            print(f"Python {version}, aws-cdk-lib {environment.installed('aws-cdk-lib')}: {said}", flush=True)
+            if done.returncode:
+                failed = True
+                print(done.stdout)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

