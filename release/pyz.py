@@ -9,6 +9,7 @@ https://docs.pex-tool.org/
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -64,7 +65,10 @@ def main() -> None:
     file: Path = parser.parse_args().file
     file.parent.mkdir(parents=True, exist_ok=True)
     build(file)
-    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+    # Released beside it: the action holds what it downloads to this.
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n")
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, sha256 {digest}")
 
 
 if __name__ == "__main__":
