@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import boto3
 
 _SESSION_NAME: Final = "safe-image"
+# For how long what may pass by itself is asked again, in seconds.
+_PATIENCE: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Accounts:
         """
         with self._lock:
             if self._environment is None:
-                account = self._call("sts", "get_caller_identity", "the caller's own account")["Account"]
+                account = self._account("")
                 region = self._session("").region_name
                 if not region:
                     raise Fault("No region is configured", "Set AWS_REGION, or the region of the profile.")
@@ -89,7 +91,7 @@ class Accounts:
                 try:
                     self._sessions[image.role_arn] = self._assumed(image)
                 except Fault:
-                    if self.environment().account != image.account:
+                    if self._account(image.region) != image.account:
                         raise
                     self._sessions[image.role_arn] = self._session("")
             return image.role_arn
@@ -98,9 +100,8 @@ class Accounts:
         import boto3
 
         more = {"ExternalId": image.external_id} if image.external_id else {}
-        answer = self._call(
-            "sts", "assume_role", image.role_arn, RoleArn=image.role_arn, RoleSessionName=_SESSION_NAME, **more
-        )["Credentials"]
+        parameters = {"RoleSessionName": _SESSION_NAME, **image.role_options, "RoleArn": image.role_arn, **more}
+        answer = self._call("assume_role", image.role_arn, image.region, **parameters)["Credentials"]
         return boto3.Session(
             aws_access_key_id=answer["AccessKeyId"],
             aws_secret_access_key=answer["SecretAccessKey"],
@@ -108,11 +109,17 @@ class Accounts:
             region_name=image.region,
         )
 
-    def _call(self, service: str, operation: str, on: str, **parameters: Any) -> Any:
+    def _account(self, region: str) -> str:
+        """The account of the caller's own credentials, asked in a region; empty for the session's own."""
+        return str(self._call("get_caller_identity", "the caller's own account", region)["Account"])
+
+    def _call(self, operation: str, on: str, region: str, **parameters: Any) -> Any:
         from image_verifier import aws
         from image_verifier.retry import Patience
 
-        return aws.call(self.client(service), operation, on, Patience.of(10), **parameters)
+        # A partition's STS knows only its own credentials, and every region has one.
+        client = self.client("sts", Endpoint(region))
+        return aws.call(client, operation, on, Patience.of(_PATIENCE), **parameters)
 
     def _session(self, role: str) -> boto3.Session:
         import boto3

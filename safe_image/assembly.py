@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ class AssetImage:
     :param tag: its tag.
     :param role_arn: the role with which CDK publishes it; empty for none.
     :param external_id: the external ID that goes with the role; empty for none.
+    :param role_options: more parameters of sts:AssumeRole that go with the role, such as its session tags.
     :param platform: the platform that it is built for; empty where the build decides.
     :param is_built: whether CDK builds it from a Dockerfile; another program brings it otherwise.
     :param policy: what its `Custom::ImageVerification` asks of it; None where it has none.
@@ -67,6 +68,7 @@ class AssetImage:
     tag: str
     role_arn: str = ""
     external_id: str = ""
+    role_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     platform: str = ""
     is_built: bool = True
     policy: Policy | None = None
@@ -75,9 +77,11 @@ class AssetImage:
     def local_image(self) -> str:
         """The name under which CDK keeps the built image, and pushes it again without building it.
 
+        Empty for what another program brings, which CDK asks each time.
+
         https://github.com/aws/aws-cdk-cli/blob/main/packages/%40aws-cdk/cdk-assets-lib/lib/private/handlers/container-images.ts
         """
-        return f"cdkasset-{self.hash.lower()}"
+        return f"cdkasset-{self.hash.lower()}" if self.is_built else ""
 
     @property
     def needs_environment(self) -> bool:
@@ -95,6 +99,7 @@ class AssetImage:
             repository=fill(self.repository),
             tag=fill(self.tag),
             role_arn=fill(self.role_arn),
+            external_id=fill(self.external_id),
         )
 
 
@@ -117,14 +122,13 @@ def images(folder: Path) -> tuple[AssetImage, ...]:
 
 
 def _images(folder: Path, depth: int) -> Iterator[AssetImage]:
-    manifest = _document(folder / "manifest.json", folder)
-    artifacts = manifest.get("artifacts") or {}
+    artifacts = _objects(_document(folder / "manifest.json", folder).get("artifacts"))
     for name, artifact in sorted(artifacts.items()):
-        kind, properties = artifact.get("type"), artifact.get("properties") or {}
+        kind, properties = artifact.get("type"), _object(artifact.get("properties"))
         if kind == "cdk:asset-manifest":
             stacks = [s for s in _stacks(artifacts) if name in s.assets]
             account, region = next((s.environment for s in stacks if any(s.environment)), ("", ""))
-            policies = {k: v for stack in stacks for k, v in _policies(folder / stack.template).items()}
+            policies = {k: v for stack in stacks for k, v in _policies(folder, stack.template, 0).items()}
             for image in _of_manifest(_document(folder / str(properties.get("file")), folder)):
                 yield replace(
                     image,
@@ -150,12 +154,12 @@ class _Stack:
 def _stacks(artifacts: Mapping[str, Any]) -> Iterator[_Stack]:
     for name, artifact in artifacts.items():
         if artifact.get("type") == "aws:cloudformation:stack":
-            properties = artifact.get("properties") or {}
+            properties = _object(artifact.get("properties"))
             yield _Stack(
                 str(artifact.get("displayName") or properties.get("stackName") or name),
                 _environment(str(artifact.get("environment") or "")),
                 str(properties.get("templateFile") or ""),
-                frozenset(map(str, artifact.get("dependencies") or ())),
+                frozenset(map(str, _list(artifact.get("dependencies")))),
             )
 
 
@@ -166,20 +170,20 @@ def _environment(text: str) -> tuple[str, str]:
 
 
 def _of_manifest(document: Mapping[str, Any]) -> Iterator[AssetImage]:
-    for asset, entry in sorted((document.get("dockerImages") or {}).items()):
-        source = entry.get("source") or {}
-        for destination in (entry.get("destinations") or {}).values():
-            repository = str(destination.get("repositoryName") or "")
+    for asset, entry in sorted(_objects(document.get("dockerImages")).items()):
+        source = _object(entry.get("source"))
+        for destination in _objects(entry.get("destinations")).values():
             yield AssetImage(
                 hash=str(asset),
                 name=str(entry.get("displayName") or asset),
                 stacks=(),
                 account=_account(str(destination.get("assumeRoleArn") or "")),
                 region=str(destination.get("region") or ""),
-                repository=repository,
+                repository=str(destination.get("repositoryName") or ""),
                 tag=str(destination.get("imageTag") or ""),
                 role_arn=str(destination.get("assumeRoleArn") or ""),
                 external_id=str(destination.get("assumeRoleExternalId") or ""),
+                role_options=_object(destination.get("assumeRoleAdditionalOptions")),
                 platform=str(source.get("platform") or ""),
                 is_built="directory" in source,
             )
@@ -190,16 +194,36 @@ def _account(role_arn: str) -> str:
     return match[1] if match else ""
 
 
-def _policies(template: Path) -> Mapping[str, Policy]:
-    """What the verifications of a stack ask, by the image's tag."""
-    if not template.is_file():
+def _policies(folder: Path, template: str, depth: int) -> Mapping[str, Policy]:
+    """What the verifications of a stack and of the stacks in it ask, by the image's tag."""
+    file = folder / template
+    if depth > _DEPTH or not file.is_file():
         return {}
-    resources = _document(template, template.parent).get("Resources") or {}
-    found = (r.get("Properties") or {} for r in resources.values() if r.get("Type") == "Custom::ImageVerification")
-    try:
-        return {p["ImageTag"]: policy_of(p) for p in found if isinstance(p.get("ImageTag"), str)}
-    except ValueError as e:
-        raise UsageError(f"{template} asks of an image what this release does not know: {e}") from e
+    found: dict[str, Policy] = {}
+    for resource in _objects(_document(file, folder).get("Resources")).values():
+        properties = _object(resource.get("Properties"))
+        if resource.get("Type") == "AWS::CloudFormation::Stack":
+            # Where CDK says which file a nested stack's template is.
+            path = str(_object(resource.get("Metadata")).get("aws:asset:path") or "")
+            found.update(_policies(folder, path, depth + 1))
+        elif resource.get("Type") == "Custom::ImageVerification" and isinstance(properties.get("ImageTag"), str):
+            try:
+                found[properties["ImageTag"]] = policy_of(properties)
+            except ValueError as e:
+                raise UsageError(f"{file} asks of an image what this release does not know: {e}") from e
+    return found
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _objects(value: Any) -> Mapping[str, Mapping[str, Any]]:
+    return {name: one for name, one in _object(value).items() if isinstance(one, dict)}
 
 
 def _document(file: Path, folder: Path) -> dict[str, Any]:

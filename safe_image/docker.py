@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,43 @@ from typing import Any, Final
 
 from image_verifier.findings import Fault
 
+from .versions import Version
+
 _SECONDS: Final = 20
 # To write an image of some GB takes its time.
 _SECONDS_TO_SAVE: Final = 600
-# How CDK names what it builds.
-_NAME: Final = re.compile(r"cdkasset-[0-9a-z]+")
+# How CDK names what it builds; what is not a name to Docker is none.
+_NAME: Final = re.compile(r"cdkasset-[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
+# How docker, podman and nerdctl (finch) say it; the CDK CLI goes by exit codes that say less.
+_MISSING: Final = re.compile(r"no such (?:image|object)|image not known", re.IGNORECASE)
+# So many images are looked at in one call.
+_BATCH: Final = 100
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What builds and pushes.
+
+    :param version: the server's version, as it says it.
+    :param is_containerd_store: whether images are kept in containerd's image store, or in dockerd's classic one.
+    """
+
+    version: str
+    is_containerd_store: bool
+
+    @property
+    def races(self) -> bool | None:
+        """Whether a push can leave an image's tag on its attestation; None where the version does not tell.
+
+        With containerd's image store, every manifest of a build was pushed to the tag itself, until
+        https://github.com/moby/moby/pull/49949 (28.2.0) and its backport to 25.0.16.
+        """
+        if not self.is_containerd_store:
+            return False
+        version = Version.parse(self.version)
+        if version is None:
+            return None
+        return version < Version(25, 0, 16) or Version(25, 1, 0) <= version < Version(28, 2, 0)
 
 
 @dataclass(frozen=True)
@@ -28,15 +60,12 @@ class LocalImage:
     """An image that CDK has built and keeps here; it pushes it again without building it.
 
     :param name: such as `cdkasset-…`.
-    :param platform: for which platform it is; empty where it does not say.
-    :param media_type: what a push sends; empty where the image store does not say, which is the classic one.
-    :param created: when it was made, as the engine says it.
+    :param media_type: what a push sends; empty where the engine does not say: the classic image store, and Docker
+        before 28.
     """
 
     name: str
-    platform: str
-    media_type: str
-    created: str
+    media_type: str = ""
 
     @property
     def is_index(self) -> bool:
@@ -54,20 +83,28 @@ class Docker:
         self.command = command or os.environ.get("CDK_DOCKER") or "docker"
 
     @property
+    def name(self) -> str:
+        """Which engine's command it is: `docker`, `podman`, `finch`, …"""
+        return Path(self.command).stem
+
+    @property
     def is_installed(self) -> bool:
         """Whether there is such a command."""
         return shutil.which(self.command) is not None
 
-    def info(self) -> dict[str, Any]:
-        """What `docker info` says of the server.
+    def engine(self) -> Engine:
+        """What answers.
 
-        :raises Fault: if none answers.
+        :raises Fault: if nothing does.
         """
-        said: dict[str, Any] = self._json("info", "--format", "{{json .}}")
-        if not said.get("ServerVersion"):
-            why = "; ".join(map(str, said.get("ServerErrors") or ())) or "no server answers"
+        said = self._json("info", "--format", "{{json .}}")
+        if not isinstance(said, dict) or not said.get("ServerVersion"):
+            errors = said.get("ServerErrors") if isinstance(said, dict) else None
+            why = "; ".join(map(str, errors or ())) or "no server answers"
             raise Fault(f"{self.command} has no engine: {why}", "Start it, or look at DOCKER_HOST.")
-        return said
+        # How dockerd tells that its images lie in containerd:
+        # https://docs.docker.com/engine/storage/containerd/#enable-containerd-image-store-on-docker-engine
+        return Engine(str(said["ServerVersion"]), "io.containerd.snapshotter" in str(said.get("DriverStatus")))
 
     def cdk_images(self) -> list[LocalImage]:
         """The images that CDK keeps here, newest first.
@@ -76,7 +113,8 @@ class Docker:
         """
         lines = self.run("image", "ls", "--format", "{{.Repository}}", "--filter", "reference=cdkasset-*").split()
         names = [name for name in dict.fromkeys(lines) if _NAME.fullmatch(name)]
-        return [image for name in names if (image := self.image(name))]
+        batches = (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
+        return [image for batch in batches for image in self._inspected(batch)]
 
     def image(self, name: str) -> LocalImage | None:
         """One image that CDK keeps here; None where there is none of that name.
@@ -84,12 +122,16 @@ class Docker:
         :raises Fault: if the engine cannot be asked.
         """
         try:
-            (said,) = self._json("image", "inspect", "--", name)
+            (image,) = self._inspected([name])
         except Missing:
             return None
-        platform = "/".join(filter(None, (said.get("Os"), said.get("Architecture"), said.get("Variant"))))
-        descriptor = said.get("Descriptor") or {}
-        return LocalImage(name, platform, str(descriptor.get("mediaType", "")), str(said.get("Created", "")))
+        return image
+
+    def _inspected(self, names: Sequence[str]) -> list[LocalImage]:
+        said = self._json("image", "inspect", "--", *names)
+        if not isinstance(said, list) or len(said) != len(names) or not all(isinstance(one, dict) for one in said):
+            raise self._strange("image inspect")
+        return [LocalImage(name, _media_type(one)) for name, one in zip(names, said, strict=True)]
 
     @contextmanager
     def saved(self, name: str) -> Iterator[Path]:
@@ -103,11 +145,14 @@ class Docker:
             yield path
 
     def remove(self, name: str) -> None:
-        """Remove the image of a name.
+        """Remove the image of a name; that it is gone already is fine.
 
         :raises Fault: if it stays.
         """
-        self.run("image", "rm", "--", name)
+        try:
+            self.run("image", "rm", "--", name)
+        except Missing:
+            return
 
     def run(self, *arguments: str, seconds: int = _SECONDS) -> str:
         """What a command prints.
@@ -121,8 +166,16 @@ class Docker:
         said = self.run(*arguments)
         try:
             return json.loads(said)
-        except ValueError:
-            raise Fault(f"{self.command} {arguments[0]} does not answer as docker does") from None
+        except (ValueError, RecursionError):
+            raise self._strange(arguments[0]) from None
+
+    def _strange(self, words: str) -> Fault:
+        return Fault(f"{self.command} {words} does not answer as docker does", "Look at CDK_DOCKER.")
+
+
+def _media_type(said: Mapping[str, Any]) -> str:
+    descriptor = said.get("Descriptor")
+    return str(descriptor.get("mediaType", "")) if isinstance(descriptor, dict) else ""
 
 
 class Missing(Fault):
@@ -134,6 +187,7 @@ def run(command: Sequence[str], seconds: int = _SECONDS) -> str:
 
     :param command: the program and its arguments; no shell reads them.
     :param seconds: how long it may take.
+    :raises Missing: if it says that there is no such image.
     :raises Fault: if it cannot be run, fails, or does not end.
     """
     words = " ".join(command[:3])
@@ -151,11 +205,9 @@ def run(command: Sequence[str], seconds: int = _SECONDS) -> str:
         raise Fault(f"{command[0]} is not installed", "Install it, or look at PATH.") from None
     except subprocess.TimeoutExpired:
         raise Fault(f"{words} did not answer in {seconds} s", "Look at what it waits for.") from None
-    except OSError as e:
-        raise Fault(f"{words} cannot be run: {e.strerror or e}") from e
+    except (OSError, ValueError) as e:
+        raise Fault(f"{words} cannot be run: {getattr(e, 'strerror', None) or e}") from e
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        if "no such image" in said[-1].lower() or "no such object" in said[-1].lower():
-            raise Missing(said[-1])
-        raise Fault(f"{words} failed: {said[-1]}")
+        raise (Missing if _MISSING.search(said[-1]) else Fault)(f"{words} failed: {said[-1]}")
     return done.stdout

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol, TextIO
 
 from image_verifier.catalog import CATALOG, Stage
 from image_verifier.findings import Fault, Report, Severity
@@ -16,7 +16,12 @@ from image_verifier.untag import remove
 
 from .accounts import Accounts, Endpoint
 from .docker import Docker
-from .formats.text import printable
+from .formats.text import one_line, printable
+
+# What a pull does not show, and the platform or the tools of the build have made.
+_BUILT_OTHERWISE: Final = frozenset({"platform-mismatch", "entrypoint-wrong-machine"})
+# What keeps an image from being pulled, and is there again after every build.
+_WRITTEN_IN_THE_DOCKERFILE: Final = frozenset({"image-too-large-for-runtime", "too-many-layers"})
 
 
 class Step(Protocol):
@@ -81,9 +86,17 @@ class RemoveLocal:
         self.docker.remove(self.name)
 
 
-def is_broken(report: Report) -> bool:
-    """Whether something refuses the image that building it anew may mend, and not only a policy."""
-    return any(f.severity is Severity.ERROR and CATALOG[f.id].stage is not Stage.POLICY for f in report.errors)
+def is_mended_by_a_build(report: Report) -> bool:
+    """Whether something refuses the image that a build of the same Dockerfile, with other tools, need not have again.
+
+    Neither its policy nor its Dockerfile changes by removing it: CDK would build the same once more.
+    """
+    return any(
+        finding.id in _BUILT_OTHERWISE
+        or (CATALOG[finding.id].stage is Stage.PULL and finding.id not in _WRITTEN_IN_THE_DOCKERFILE)
+        for finding in report.errors
+        if finding.severity is Severity.ERROR
+    )
 
 
 def steps_for(names: Names, report: Report, accounts: Accounts, docker: Docker) -> list[Step]:
@@ -114,6 +127,11 @@ def local_steps(name: str, docker: Docker) -> list[Step]:
         return []
 
 
+def plan(steps: Sequence[Step]) -> str:
+    """What is to be done, to be shown before it is."""
+    return "\n".join(["To be done:", *(f"  {printable(step.command)}" for step in steps)])
+
+
 def is_agreed(steps: Sequence[Step], *, yes: bool) -> bool:
     """Whether the steps, which have been shown, may be taken.
 
@@ -124,18 +142,23 @@ def is_agreed(steps: Sequence[Step], *, yes: bool) -> bool:
     if not sys.stdin.isatty():
         print("Nothing was done: there is nobody to ask here. Write --yes to do it.", file=sys.stderr)
         return False
-    return input("Do it? [y/N] ").strip().lower() in ("y", "yes")
+    # Not by input(), whose question goes to standard output, where a report may be.
+    print("Do it? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def take(steps: Sequence[Step]) -> list[Fault]:
-    """Take every step, and give what failed."""
+def take(steps: Sequence[Step], stream: TextIO) -> list[Fault]:
+    """Take every step, also after one that fails, and give what failed.
+
+    :param stream: where what was done is told; what failed is told on standard error.
+    """
     faults = []
     for step in steps:
         try:
             step.take()
-            print(f"done: {printable(step.command)}")
         except Fault as fault:
             faults.append(fault)
-            text = f"{fault.message.rstrip('.')}. {fault.advice}".rstrip()
-            print(f"safe-image: {printable(text)}", file=sys.stderr)
+            print(f"safe-image: not done: {one_line(step.command, fault)}", file=sys.stderr, flush=True)
+        else:
+            print(f"done: {printable(step.command)}", file=stream, flush=True)
     return faults

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from ..accounts import Accounts
 from ..diagnosis import Line, Status, diagnose
 from ..docker import Docker
 from ..formats.text import Page, printable
-from ..mending import is_agreed, take
+from ..mending import is_agreed, plan, take
 from ..output import destination
 
 DESCRIPTION: Final = (
@@ -23,7 +26,9 @@ EXAMPLES: Final = """\
   safe-image doctor --offline --format json
 """
 _COLOURS: Final = {Status.OK: "pass", Status.WARNING: "warning", Status.ERROR: "error", Status.UNKNOWN: "unknown"}
-_EXIT: Final = {Status.OK: 0, Status.WARNING: 0, Status.ERROR: 1, Status.UNKNOWN: 0}
+_EXIT: Final = {Status.OK: 0, Status.WARNING: 0, Status.ERROR: 1, Status.UNKNOWN: 2}
+# So many commands of one line are shown in the report.
+_LISTED: Final = 5
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,33 +47,45 @@ def run(arguments: Namespace) -> int:
     """Run the command.
 
     :param arguments: as `safe-image doctor` parses them.
-    :returns: the exit code: 1 where something makes broken images, and was not mended.
+    :returns: the exit code: 1 where something makes broken images, and was not mended; 2 where that could not be told,
+        or mending has failed.
     """
     accounts = None if arguments.offline else Accounts()
-    lines = diagnose(Docker(), accounts, arguments.qualifier)
+    lines = diagnose(Docker(), accounts, arguments.qualifier, Path())
+    steps = [step for line in lines for step in line.steps]
     with destination(arguments.output) as stream:
         if arguments.format == "json":
             stream.write(json.dumps({"schema_version": 1, "lines": [_json(line) for line in lines]}, indent=2) + "\n")
         else:
-            stream.write(_text(lines, Page.of(stream), fix=arguments.fix))
-    steps = [step for line in lines for step in line.steps] if arguments.fix else []
-    if not steps or not is_agreed(steps, yes=arguments.yes):
-        return max((_EXIT[line.status] for line in lines), default=0)
-    if take(steps):
-        return 2
-    return max((_EXIT[line.status] for line in lines if not line.steps), default=0)
+            stream.write(_text(lines, Page.of(stream)))
+    if not arguments.fix or not steps:
+        return _code(lines)
+    told = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
+    print(plan(steps), file=told, flush=True)
+    if not is_agreed(steps, yes=arguments.yes):
+        return _code(lines)
+    return 2 if take(steps, told) else _code([line for line in lines if not line.steps])
 
 
-def _text(lines: list[Line], page: Page, *, fix: bool) -> str:
+def _code(lines: Iterable[Line]) -> int:
+    """An error outweighs what could not be told: that something is wrong is certain then."""
+    codes = {_EXIT[line.status] for line in lines}
+    return 1 if 1 in codes else max(codes, default=0)
+
+
+def _text(lines: Sequence[Line], page: Page) -> str:
     text = []
     for line in lines:
         status = page.paint(_COLOURS[line.status], f"{line.status.value:8}")
         text.append(f"{status} {printable(line.subject)}: {_said(line)}")
-        text += [f"         {page.paint('command', printable(command))}" for command in line.commands]
+        commands = [*line.commands, *(step.command for step in line.steps)]
+        text += [f"         {page.paint('command', printable(command))}" for command in commands[:_LISTED]]
+        if len(commands) > _LISTED:
+            text.append(f"         and {len(commands) - _LISTED} more, which --fix shows")
     counts = {status: sum(line.status is status for line in lines) for status in Status}
     tally = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
     mendable = sum(bool(line.steps) for line in lines)
-    hint = f" (--fix mends {mendable})" if mendable and not fix else ""
+    hint = f" (--fix mends {mendable} of them)" if mendable else ""
     return "\n".join([*text, f"{tally}{hint}"]) + "\n"
 
 

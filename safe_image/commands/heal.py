@@ -6,11 +6,13 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from image_verifier import aws
 from image_verifier.findings import Report
+from image_verifier.image import Platform
 from image_verifier.policy import Policy
 from image_verifier.properties import Properties
 from image_verifier.retry import Patience
@@ -21,19 +23,30 @@ from ..arguments import add_policy, policy
 from ..docker import Docker
 from ..errors import UsageError
 from ..formats.text import Page, finding_lines, printable
-from ..mending import Step, is_agreed, is_broken, local_steps, steps_for, take
+from ..mending import Step, is_agreed, is_mended_by_a_build, local_steps, plan, steps_for, take
 from ..sources import Sources, Target
 
 DESCRIPTION: Final = (
     "Mend a failed deploy: remove the rejected tag from ECR, and from this machine the image that CDK would push again "
-    "without building it. Only a tag whose image is broken is removed; everything is shown before it is done."
+    "without building it. Each image is verified first: only a tag whose image is broken is removed, only from the "
+    "digest that was verified, and everything is shown before it is done."
 )
 EXAMPLES: Final = """\
   safe-image heal --stack Shop
-  safe-image heal 123456789012.dkr.ecr.eu-west-1.amazonaws.com/cdk-assets:1.4 --dry-run
+  safe-image heal cdk.out:cdk.out --yes
+  safe-image heal 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.4 --platform linux/arm64 --dry-run
 """
 _TYPE: Final = "Custom::ImageVerification"
+_STACK: Final = "AWS::CloudFormation::Stack"
 _MOST_EVENTS: Final = 2000
+_DEPTH: Final = 10
+_PLATFORM: Final = "linux/amd64"
+_OF_THE_PLATFORM: Final = frozenset({"platform-mismatch", "platform-missing"})
+_SAY: Final = "write --platform, and it is removed where it is for another."
+_THE_SAME_AGAIN: Final = (
+    "A build would make the same image once more: change its Dockerfile or what is asked of it; --any-finding removes "
+    "the tag all the same."
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,35 +56,107 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--stack", metavar="NAME", help="the images that the last deploy of this stack has refused")
     add_policy(parser)
+    # Whether it was said at all decides over an image that is fine on another platform.
+    parser.set_defaults(platform=None)
+    parser.add_argument(
+        "--any-finding",
+        action="store_true",
+        help="remove the tag whatever refuses its image: also what its policy asks for, or its Dockerfile says",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
     parser.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One image, and what is to be done about it.
+
+    :param target: the image.
+    :param report: what was found in it.
+    :param steps: what is to be done.
+    :param kept: why nothing is; empty where nothing is wrong, or something is done.
+    """
+
+    target: Target
+    report: Report
+    steps: tuple[Step, ...] = ()
+    kept: str = ""
 
 
 def run(arguments: Namespace) -> int:
     """Run the command.
 
     :param arguments: as `safe-image heal` parses them.
-    :returns: the exit code: 0 where nothing is broken any more, 1 where something is and stays.
+    :returns: the exit code: 0 where nothing is broken any more, 1 where something is and stays, 2 where that could not
+        be told, or what was to be done has failed.
     """
+    is_platform_said = arguments.platform is not None
+    arguments.platform = arguments.platform or _PLATFORM
     asked = policy(arguments)
     sources, docker, page = Sources(), Docker(), Page.of(sys.stdout)
-    targets = list(_targets(arguments, asked, sources))
-    steps: list[Step] = []
-    stays = False
-    for target in targets:
-        report = verify(target.open(), target.policy or asked, target.names)
-        mends = _mending(target, report, sources.accounts, docker)
-        stays |= report.verdict == "fail" and not mends
-        print("\n".join(_shown(target, report, mends, page)), flush=True)
-        steps += mends
+    cases = []
+    # All are looked at before anything is done to one.
+    for target in _targets(arguments, asked, sources):
+        looked_at = _Look(asked, is_platform_said, arguments.any_finding, sources.accounts, docker).at(target)
+        print("\n".join(_shown(looked_at, page)), flush=True)
+        cases.append(looked_at)
+    steps = list({step.command: step for case in cases for step in case.steps}.values())
+    stays = any(case.kept for case in cases)
+    if steps:
+        print(plan(steps), flush=True)
     if arguments.dry_run or not steps:
         return 1 if stays or steps else 0
     if not is_agreed(steps, yes=arguments.yes):
         return 1
-    if take(steps):
+    if take(steps, sys.stdout):
         return 2
-    print("Now deploy again: CDK builds and pushes the image anew.")
+    print("Now deploy again: the image is built and pushed anew.")
     return 1 if stays else 0
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How images are looked at in one run of the command.
+
+    :param asked: what is asked of one of which nothing else says it.
+    :param is_platform_said: whether that names a platform because somebody said it.
+    :param any_finding: whether a tag goes for whatever refuses its image.
+    """
+
+    asked: Policy
+    is_platform_said: bool
+    any_finding: bool
+    accounts: Accounts
+    docker: Docker
+
+    def at(self, target: Target) -> _Case:
+        """What there is under a tag, and what is to be done about it. Raises `Fault` if that cannot be told."""
+        report = verify(target.open(), self._policy(target), target.names)
+        if report.image.top is None:
+            if report.image.status != "ACTIVE":
+                return _Case(target, report, kept="It is archived, and may be fine: restore it.")
+            # What is kept here would be pushed again.
+            return _Case(target, report, tuple(local_steps(target.names.local_image, self.docker)))
+        if report.verdict == "pass":
+            return _Case(target, report)
+        if self._is_doubtful(target, report):
+            return _Case(target, report, kept=f"Nobody has said that it must be for {report.image.platform}: {_SAY}")
+        if not self.any_finding and not is_mended_by_a_build(report):
+            return _Case(target, report, kept=_THE_SAME_AGAIN)
+        return _Case(target, report, tuple(steps_for(target.names, report, self.accounts, self.docker)))
+
+    def _policy(self, target: Target) -> Policy:
+        if target.policy or self.is_platform_said:
+            return target.policy or self.asked
+        try:
+            return replace(self.asked, platform=Platform.parse(target.names.platform))
+        except ValueError:
+            return self.asked
+
+    def _is_doubtful(self, target: Target, report: Report) -> bool:
+        """Whether the image is only for another platform than the one that is taken where nobody says one."""
+        said = target.policy or self.is_platform_said or target.names.platform != _PLATFORM
+        return not said and all(finding.id in _OF_THE_PLATFORM for finding in report.errors)
 
 
 def _targets(arguments: Namespace, asked: Policy, sources: Sources) -> Iterator[Target]:
@@ -88,19 +173,34 @@ def _targets(arguments: Namespace, asked: Policy, sources: Sources) -> Iterator[
 
 def _refused(stack: str, sources: Sources) -> Iterator[Target]:
     """The images that the last deploy of a stack has refused, and the policies by which."""
-    found = False
-    for event in _events(stack, sources.accounts):
-        if event["ResourceType"] == _TYPE and event["ResourceStatus"] in ("CREATE_FAILED", "UPDATE_FAILED"):
-            try:
-                properties = Properties.parse(_said(event))
-            except ValueError:
-                continue
-            found = True
-            names = properties.names
-            target = sources.target(names.reference, names.platform)
-            yield replace(target, names=names, policy=properties.policy)
+    found: list[Properties] = []
+    for event in _failures(stack, sources.accounts, 0):
+        # What another release has written is not to be misread.
+        with suppress(ValueError):
+            properties = Properties.parse(_said(event))
+            if properties not in found:
+                found.append(properties)
     if not found:
         raise UsageError(f"the last deploy of {stack} has refused no image: look at its events, or write the image")
+    for properties in found:
+        names = properties.names
+        yield replace(sources.target(names.reference, names.platform), names=names, policy=properties.policy)
+
+
+def _failures(stack: str, accounts: Accounts, depth: int) -> Iterator[Mapping[str, Any]]:
+    """The failures of a stack's verifications in its last deploy, and of those of the stacks in it."""
+    nested = []
+    for event in _events(stack, accounts):
+        if event["ResourceStatus"] not in ("CREATE_FAILED", "UPDATE_FAILED"):
+            continue
+        if event["ResourceType"] == _TYPE:
+            yield event
+        # A stack's own events bear its own name here.
+        elif event["ResourceType"] == _STACK and event.get("PhysicalResourceId") not in ("", None, event["StackId"]):
+            nested.append(event["PhysicalResourceId"])
+    if depth < _DEPTH:
+        for inner in dict.fromkeys(nested):
+            yield from _failures(inner, accounts, depth + 1)
 
 
 def _events(stack: str, accounts: Accounts) -> Iterator[Mapping[str, Any]]:
@@ -108,12 +208,18 @@ def _events(stack: str, accounts: Accounts) -> Iterator[Mapping[str, Any]]:
     client, seen = accounts.client("cloudformation"), 0
     more: dict[str, str] = {}
     while seen < _MOST_EVENTS:
-        answer = aws.call(client, "describe_stack_events", stack, Patience.of(30), StackName=stack, **more)
+        missing = ("ValidationError",)
+        answer = aws.call(client, "describe_stack_events", stack, Patience.of(30), missing, StackName=stack, **more)
+        if not answer:
+            raise UsageError(
+                f"there is no stack {stack!r} in this account and region: look at AWS_PROFILE and AWS_REGION; where it "
+                "was deleted since, write the image"
+            )
         for event in answer["StackEvents"]:
             seen += 1
             yield event
             started = event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
-            if event["PhysicalResourceId"] == event["StackId"] and started:
+            if event.get("PhysicalResourceId") == event["StackId"] and started:
                 return
         if not answer.get("NextToken"):
             return
@@ -125,25 +231,16 @@ def _said(event: Mapping[str, Any]) -> Mapping[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _mending(target: Target, report: Report, accounts: Accounts, docker: Docker) -> list[Step]:
-    if report.image.top is None:
-        # The tag is gone; what is kept here would be pushed again.
-        return local_steps(target.names.local_image, docker)
-    return steps_for(target.names, report, accounts, docker) if is_broken(report) else []
-
-
-def _shown(target: Target, report: Report, steps: list[Step], page: Page) -> Iterator[str]:
-    name = page.paint("head", printable(target.reference))
-    if report.image.top is None:
-        yield f"{name}: the tag is not there" + (", but its image is kept on this machine" if steps else "")
-    elif report.verdict == "pass":
+def _shown(case: _Case, page: Page) -> Iterator[str]:
+    name, report = page.paint("head", printable(case.target.reference)), case.report
+    if report.image.top is None and not case.kept:
+        yield f"{name}: the tag is not there" + (", but its image is kept on this machine" if case.steps else "")
+        return
+    if report.verdict == "pass":
         yield f"{name}: {page.paint('pass', 'nothing is wrong with it')}, so that nothing is removed"
-    else:
-        yield f"{name}: {page.paint('fail', 'refused')}"
-        for finding in report.errors:
-            yield from finding_lines(finding, page)
-        if not steps:
-            yield "    Building it anew would make the same image: change the image, or what is asked of it."
-    if steps:
-        yield "  to be done:"
-        yield from (f"    {page.paint('command', printable(step.command))}" for step in steps)
+        return
+    yield f"{name}: {page.paint('fail', 'refused')}"
+    for finding in report.errors:
+        yield from finding_lines(finding, page)
+    if case.kept:
+        yield from page.wrap(f"Nothing is removed. {case.kept}", "  ")

@@ -4,8 +4,9 @@ again without building it."""
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,17 @@ from typing import Any, Final
 from image_verifier.findings import Fault, Report
 from image_verifier.image import Platform
 from image_verifier.policy import Policy
+from image_verifier.remedies import Names
+from image_verifier.sources import Source
 from image_verifier.sources.archive import Archive
 from image_verifier.sources.docker_archive import docker_archive
 from image_verifier.verify import verify
 
 from ..assembly import AssetImage
-from ..docker import Docker, LocalImage
+from ..docker import Docker
 from ..errors import UsageError
 from ..formats.text import Page, finding_lines, printable
-from ..mending import Step, is_broken, local_steps, steps_for, take
+from ..mending import RemoveLocal, Step, is_mended_by_a_build, steps_for, take
 from ..output import destination
 from ..sources import Sources
 
@@ -32,10 +35,11 @@ DESCRIPTION: Final = (
 )
 EXAMPLES: Final = """\
   cdk synth && safe-image preflight cdk.out && cdk deploy --app cdk.out
-  safe-image preflight cdk.out --fix
+  cdk synth && safe-image preflight cdk.out --fix && cdk deploy --app cdk.out
+  safe-image preflight cdk.out --runs-on ecs-ec2 --format json
 """
 _AT_ONCE: Final = 8
-_DEFAULT: Final = Policy(("fargate",), Platform.parse("linux/amd64"))
+_PLATFORMS: Final = ("linux/amd64", "linux/arm64")
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Found:
 
     :param image: the image.
     :param state: `pushed` and fine, `absent` and to be built, `kept` on this machine and fine, `broken` in ECR,
-        `stale` on this machine, `refused` by its policy alone, or `unknown`.
+        `stale` on this machine, `refused` for what building it anew does not change, or `unknown`.
     :param said: that in words.
     :param report: what was found in it, where it was looked at.
     :param steps: what mends it.
@@ -64,6 +68,13 @@ _COLOURS: Final = {0: "pass", 1: "fail", 2: "unknown"}
 def add_arguments(parser: ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("assembly", nargs="?", default="cdk.out", metavar="PATH", help="default: cdk.out")
+    parser.add_argument(
+        "--runs-on",
+        action="append",
+        metavar="NAME",
+        help="where images run that no ImageVerification of the assembly asks anything of, may be repeated; "
+        "default: fargate",
+    )
     parser.add_argument("--fix", action="store_true", help="remove broken tags and stale images, without asking")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
@@ -75,74 +86,105 @@ def run(arguments: Namespace) -> int:
     :param arguments: as `safe-image preflight` parses them.
     :returns: the exit code: 0 where a deploy meets nothing broken, or where all of it was mended.
     """
-    sources, docker = Sources(), Docker()
-    path = arguments.assembly.removeprefix("cdk.out:")
-    if not Path(path).is_dir():
+    path = Path(arguments.assembly.removeprefix("cdk.out:"))
+    if not path.is_dir():
         raise UsageError(f"{path} is no folder: write the one that cdk synth makes, cdk.out")
-    images = sources.assets(Path(path))
+    look = _Look(Sources(), Docker(), tuple(arguments.runs_on or ("fargate",)))
+    images = look.sources.assets(path)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = list(pool.map(lambda image: _look(image, sources, docker), images))
+        found = list(pool.map(look.at, images))
     with destination(arguments.output) as stream:
         stream.write(_json(found) if arguments.format == "json" else _text(found, Page.of(stream)))
-    code = max((_EXIT.get(one.state, 0) for one in found), default=0)
-    if not arguments.fix:
-        return code
-    steps = [step for one in found for step in one.steps]
-    left = [one for one in found if one.state in _EXIT and not one.steps]
-    faults = take(steps)
-    return 2 if faults else max((_EXIT[one.state] for one in left), default=0)
+    steps = {step.command: step for one in found for step in one.steps} if arguments.fix else {}
+    told = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
+    if take(list(steps.values()), told):
+        return 2
+    left = (one.state for one in found if not (arguments.fix and one.steps))
+    return max((_EXIT.get(state, 0) for state in left), default=0)
 
 
-def _look(image: AssetImage, sources: Sources, docker: Docker) -> Found:
-    policy = image.policy or _policy(image)
-    target = sources.of_asset(image)
-    try:
-        report = verify(target.open(), policy, target.names)
+@dataclass(frozen=True)
+class _Look:
+    """How images are looked at in one run of the command.
+
+    :param sources: where they are published.
+    :param docker: the engine that would push them.
+    :param runs_on: where those run of which nothing else says it.
+    """
+
+    sources: Sources
+    docker: Docker
+    runs_on: tuple[str, ...]
+
+    def at(self, image: AssetImage) -> Found:
+        """What there is of an image, and what a deploy would do with it."""
+        try:
+            policies = _policies(image, self.runs_on)
+            return self._published(image, policies) or self._here(image, policies)
+        except Fault as fault:
+            return Found(image, "unknown", f"{fault.message.rstrip('.')}. {fault.advice}".rstrip())
+
+    def _published(self, image: AssetImage, policies: Sequence[Policy]) -> Found | None:
+        """What is under the tag, which CDK takes for published whatever it is; None where nothing is."""
+        target = self.sources.of_asset(image)
+        report = _judged(target.open, policies, target.names)
         if report.image.top is None and report.image.status == "ACTIVE":
-            return _look_here(image, policy, docker)
-    except Fault as fault:
-        return Found(image, "unknown", f"{fault.message.rstrip('.')}. {fault.advice}".rstrip())
-    if report.verdict == "pass":
-        return Found(image, "pushed", "is pushed, and can be run", report)
-    if is_broken(report):
-        steps = tuple(steps_for(target.names, report, sources.accounts, docker))
-        return Found(image, "broken", "is pushed and broken, and CDK would take it for published", report, steps)
-    return Found(image, "refused", "is pushed, and its policy refuses it", report)
+            return None
+        if report.verdict == "pass":
+            return Found(image, "pushed", "is pushed, and can be run", report)
+        if report.image.top and is_mended_by_a_build(report):
+            steps = tuple(steps_for(target.names, report, self.sources.accounts, self.docker))
+            return Found(image, "broken", "is pushed and broken, and CDK takes it for published", report, steps)
+        why = "a build would make the same once more" if report.image.top else "it is archived"
+        return Found(image, "refused", f"is pushed and refused: {why}", report)
 
-
-def _look_here(image: AssetImage, policy: Policy, docker: Docker) -> Found:
-    """What CDK would push: what this machine keeps of it, or what it is yet to build."""
-    try:
-        kept = docker.image(image.local_image) if docker.is_installed else None
+    def _here(self, image: AssetImage, policies: Sequence[Policy]) -> Found:
+        """What CDK would push: what this machine keeps of it, or what it is yet to build."""
+        kept = self.docker.image(image.local_image) if image.local_image and self.docker.is_installed else None
         if kept is None:
-            return Found(image, "absent", "is not pushed yet, and CDK will build it")
-        if kept.is_index:
-            return _stale(image, "is kept here with an attestation, which a push can leave at its tag", docker)
-        report = _judged(kept, policy, docker)
-    except Fault as fault:
-        return Found(image, "unknown", f"{fault.message.rstrip('.')}. {fault.advice}".rstrip())
-    if is_broken(report):
-        return _stale(image, "is kept here and broken, and CDK would push it without building it", docker, report)
-    if report.verdict == "fail":
-        return Found(image, "refused", "is kept here, and its policy refuses it", report)
-    return Found(image, "kept", "is not pushed yet; CDK will push what is kept here, which is fine", report)
+            how = "build it" if image.local_image else "run its command"
+            return Found(image, "absent", f"is not pushed yet, and CDK will {how}")
+        steps: tuple[Step, ...] = (RemoveLocal(self.docker, kept.name),)
+        with self.docker.saved(kept.name) as file:
+            report = _judged(lambda: docker_archive(Archive(file), ""), policies, Names(platform=image.platform))
+        if report.image.indexes and self.docker.engine().races is not False:
+            said = "is kept here with an attestation, on which this Docker can leave the tag when it pushes"
+            return Found(image, "stale", said, report, steps)
+        if report.verdict == "pass":
+            return Found(image, "kept", "is not pushed yet; CDK will push what is kept here, which is fine", report)
+        if is_mended_by_a_build(report):
+            said = "is kept here and broken, and CDK would push it without building it"
+            return Found(image, "stale", said, report, steps)
+        return Found(image, "refused", "is kept here and refused: a build would make the same once more", report)
 
 
-def _stale(image: AssetImage, said: str, docker: Docker, report: Report | None = None) -> Found:
-    return Found(image, "stale", said, report, tuple(local_steps(image.local_image, docker)))
+def _judged(source: Callable[[], Source], policies: Sequence[Policy], names: Names) -> Report:
+    """The report by the first policy that lets the image pass, else by the first of all."""
+    reports = []
+    for policy in policies:
+        reports.append(verify(source(), policy, names))
+        if reports[-1].verdict == "pass":
+            return reports[-1]
+    return reports[0]
 
 
-def _judged(kept: LocalImage, policy: Policy, docker: Docker) -> Report:
-    with docker.saved(kept.name) as file:
-        return verify(docker_archive(Archive(file), ""), policy)
+def _policies(image: AssetImage, runs_on: tuple[str, ...]) -> Sequence[Policy]:
+    """What is asked of an image; where nothing says for which platform it is, any that the runtimes take will do.
 
-
-def _policy(image: AssetImage) -> Policy:
-    """What is asked of an image that nothing verifies: to run on Fargate, on the platform that it is built for."""
-    try:
-        return Policy(("fargate",), Platform.parse(image.platform)) if image.platform else _DEFAULT
-    except ValueError:
-        return _DEFAULT
+    :raises UsageError: if the runtimes run nothing that the image is built for.
+    """
+    if image.policy:
+        return (image.policy,)
+    platforms = (image.platform,) if image.platform else _PLATFORMS
+    policies, refusals = [], []
+    for platform in platforms:
+        try:
+            policies.append(Policy(runs_on, Platform.parse(platform)))
+        except ValueError as e:
+            refusals.append(str(e))
+    if not policies:
+        raise UsageError(f"{image.name}: {refusals[0]}".replace("runs_on", "--runs-on"))
+    return policies
 
 
 def _text(found: Sequence[Found], page: Page) -> str:
@@ -153,7 +195,7 @@ def _text(found: Sequence[Found], page: Page) -> str:
         lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.said)}")
         for finding in one.report.errors if one.report else ():
             lines += finding_lines(finding, page)
-        lines += [f"      {page.paint('command', printable(step.command))}" for step in one.steps]
+        lines += [f"    --fix does: {page.paint('command', printable(step.command))}" for step in one.steps]
     wrong = sum(one.state in _EXIT for one in found)
     lines.append(f"{len(found)} image{'s' * (len(found) != 1)}, {wrong} of them in the way of a deploy")
     return "\n".join(lines) + "\n"
