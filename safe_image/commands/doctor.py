@@ -29,6 +29,7 @@ _COLOURS: Final = {Status.OK: "pass", Status.WARNING: "warning", Status.ERROR: "
 _EXIT: Final = {Status.OK: 0, Status.WARNING: 0, Status.ERROR: 1, Status.UNKNOWN: 2}
 # So many commands of one line are shown in the report.
 _LISTED: Final = 5
+_INDENT: Final = " " * 9
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -77,20 +78,19 @@ def _text(lines: Sequence[Line], page: Page) -> str:
     text = []
     for line in lines:
         status = page.paint(_COLOURS[line.status], f"{line.status.value:8}")
-        text.append(f"{status} {printable(line.subject)}: {_said(line)}")
+        first, *more = page.wrap(f"{line.subject}: {line.said}", _INDENT)
+        text += [f"{status} {first.lstrip()}", *more]
+        if line.source:
+            text.append(page.paint("dim", _INDENT + line.source))
         commands = [*line.commands, *(step.command for step in line.steps)]
-        text += [f"         {page.paint('command', printable(command))}" for command in commands[:_LISTED]]
+        text += [_INDENT + page.paint("command", printable(command)) for command in commands[:_LISTED]]
         if len(commands) > _LISTED:
-            text.append(f"         and {len(commands) - _LISTED} more, which --fix shows")
+            text.append(f"{_INDENT}and {len(commands) - _LISTED} more, which --fix shows")
     counts = {status: sum(line.status is status for line in lines) for status in Status}
     tally = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
     mendable = sum(bool(line.steps) for line in lines)
     hint = f" (--fix mends {mendable} of them)" if mendable else ""
     return "\n".join([*text, f"{tally}{hint}"]) + "\n"
-
-
-def _said(line: Line) -> str:
-    return printable(line.said + (f" ({line.source})" if line.source else ""))
 
 
 def _json(line: Line) -> dict[str, Any]:

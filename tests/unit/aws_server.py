@@ -1,0 +1,132 @@
+"""An AWS that answers as a test says: refusals and failures that a local AWS does not give on demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+import pytest
+
+ACCOUNT = "111122223333"
+REGION = "eu-west-1"
+_IDENTITY = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/test", "UserId": "test"}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error of an API."""
+
+    code: str
+    message: str
+    status: int = 400
+
+
+@dataclass
+class Aws:
+    """The server.
+
+    :param endpoint: its address.
+    :param answers: by action, what is answered: a document or a `Refusal`, or what makes one of a request's parameters.
+    :param calls: what was asked, oldest first: the action, and its parameters.
+    """
+
+    endpoint: str
+    answers: dict[str, Any] = field(default_factory=lambda: {"GetCallerIdentity": _IDENTITY})
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make boto3 ask it, as a caller who is nobody else's."""
+        for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "example",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "NO_PROXY": "127.0.0.1",
+        }.items():
+            monkeypatch.setenv(name, value)
+
+    @staticmethod
+    def refusal(code: str, message: str, status: int = 400) -> Refusal:
+        return Refusal(code, message, status)
+
+    @staticmethod
+    def repository(mutability: str) -> dict[str, Any]:
+        """The answer of DescribeRepositories for CDK's."""
+        name = f"cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"
+        uri = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{name}"
+        arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+        repository = {"repositoryName": name, "repositoryArn": arn, "repositoryUri": uri}
+        return {"repositories": [{**repository, "imageTagMutability": mutability}]}
+
+    def _answer(self, action: str, parameters: dict[str, Any]) -> Any:
+        self.calls.append((action, parameters))
+        answer = self.answers[action]
+        return answer(parameters) if callable(answer) else answer
+
+
+@contextmanager
+def serving_aws() -> Iterator[Aws]:
+    """One that runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            target = self.headers.get("X-Amz-Target")
+            if target:
+                answer = aws._answer(target.rpartition(".")[2], json.loads(body))
+                self._send(answer, _json(answer), "application/x-amz-json-1.1")
+            else:
+                parameters = dict(parse_qsl(body.decode()))
+                action = parameters["Action"]
+                answer = aws._answer(action, parameters)
+                self._send(answer, _xml(action, answer), "text/xml")
+
+        def _send(self, answer: Any, content: str, media_type: str) -> None:
+            self.send_response(answer.status if isinstance(answer, Refusal) else 200)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(content.encode())))
+            self.end_headers()
+            self.wfile.write(content.encode())
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    aws = Aws(f"http://127.0.0.1:{server.server_port}")
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield aws
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _json(answer: Any) -> str:
+    return json.dumps({"__type": answer.code, "message": answer.message} if isinstance(answer, Refusal) else answer)
+
+
+def _xml(action: str, answer: Any) -> str:
+    if isinstance(answer, Refusal):
+        error = f"<Error><Code>{answer.code}</Code><Message>{escape(answer.message)}</Message></Error>"
+        return f"<ErrorResponse>{error}</ErrorResponse>"
+    return f"<{action}Response><{action}Result>{_elements(answer)}</{action}Result></{action}Response>"
+
+
+def _elements(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(f"<{name}>{_elements(one)}</{name}>" for name, one in value.items())
+    if isinstance(value, list):
+        return "".join(f"<member>{_elements(one)}</member>" for one in value)
+    return escape(str(value))
