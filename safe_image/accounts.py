@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
@@ -68,11 +69,10 @@ class Accounts:
         """
         with self._lock:
             if self._environment is None:
-                account = self._account("")
                 region = self._session("").region_name
                 if not region:
                     raise Fault("No region is configured", "Set AWS_REGION, or the region of the profile.")
-                self._environment = Environment(account, region, self.partition(region))
+                self._environment = Environment(self._account(region), region, self.partition(region))
             return self._environment
 
     def publisher(self, image: AssetImage) -> str:
@@ -110,7 +110,7 @@ class Accounts:
         )
 
     def _account(self, region: str) -> str:
-        """The account of the caller's own credentials, asked in a region; empty for the session's own."""
+        """The account of the caller's own credentials, asked in a region."""
         return str(self._call("get_caller_identity", "the caller's own account", region)["Account"])
 
     def _call(self, operation: str, on: str, region: str, **parameters: Any) -> Any:
@@ -127,7 +127,8 @@ class Accounts:
 
         if role not in self._sessions:
             try:
-                self._sessions[role] = boto3.Session()
+                # boto3 reads AWS_DEFAULT_REGION only, the CDK CLI this one first.
+                self._sessions[role] = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
             except BotoCoreError as e:
                 raise Fault(f"AWS cannot be asked: {e}", "Look at AWS_PROFILE.") from e
         return self._sessions[role]
