@@ -1,0 +1,134 @@
+"""`doctor` and `preflight` with the real Docker that leaves tags on attestations, and with the classic image store."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_aws import ACCOUNT, REGION, LocalAws, debian
+from local_aws.engine import Engine
+from tests.unit.test_assembly import assembly
+
+HASH = "cd" * 32
+TWIN = f"cdkasset-{HASH}"
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("context")
+    shutil.copy(debian.unpacked("bookworm", ("busybox-static",)) / "bin" / "busybox", folder)
+    (folder / "Dockerfile").write_text('FROM scratch\nCOPY busybox /bin/busybox\nCMD ["/bin/busybox"]\n')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def old() -> Iterator[Engine]:
+    """Docker 26.1, which has the tag race, with containerd's image store."""
+    with Engine.start(store="containerd", suites=("trixie",), own=True) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def classic() -> Iterator[Engine]:
+    """The same Docker with the classic image store."""
+    with Engine.start(store="classic", suites=("trixie",), own=True) as engine:
+        yield engine
+
+
+def run(environment: dict[str, str], folder: Path, *arguments: str) -> dict[str, Any]:
+    """Run the command in a folder; its report, and its exit code beside it."""
+    command = [sys.executable, "-m", "safe_image", *arguments, "--format", "json"]
+    done = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return {"exit": done.returncode, **json.loads(done.stdout)}
+
+
+def lines(report: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {line["subject"]: (line["status"], line["said"]) for line in report["lines"]}
+
+
+def kept(engine: Engine, context: Path, *arguments: str) -> None:
+    """Keep an image as CDK does."""
+    engine.docker("build", "--quiet", "--tag", TWIN, *arguments, str(context))
+
+
+def published(aws: LocalAws, folder: Path) -> Path:
+    """An assembly of one image, whose repository is there and has nothing in it."""
+    repository = f"engines-{folder.name}".lower()
+    aws.client("ecr").create_repository(repositoryName=repository)
+    destination = {"repositoryName": repository, "imageTag": HASH}
+    out = assembly(folder / "cdk.out", destination, source={"directory": "asset", "platform": "linux/amd64"})
+    manifest = out / "Shop.assets.json"
+    manifest.write_text(manifest.read_text().replace("ab" * 32, HASH))
+    return out
+
+
+def test_a_docker_that_leaves_tags_on_attestations_is_an_error_and_its_images_are_doubted(
+    aws: LocalAws, old: Engine, context: Path, tmp_path: Path
+) -> None:
+    kept(old, context, "--provenance=true")
+    report = run({**aws.env(), **old.env()}, tmp_path, "doctor", "--offline")
+    found = lines(report)
+    assert report["exit"] == 1
+    assert found["engine"][0] == "error"
+    assert f"Docker {old.version} with containerd's image store pushes the attestation" in found["engine"][1]
+    assert found["images that CDK keeps here"] == (
+        "error",
+        f"1 of 1 may have an attestation, and CDK pushes them again without building them: {TWIN[:21]}…",
+    )
+    old.docker("image", "rm", TWIN)
+
+
+def test_preflight_knows_an_image_with_an_attestation_also_where_docker_does_not_say_it(
+    aws: LocalAws, old: Engine, context: Path, tmp_path: Path
+) -> None:
+    out = published(aws, tmp_path)
+    for argument, expected in (("--provenance=true", (1, "stale")), ("--provenance=false", (0, "kept"))):
+        kept(old, context, argument)
+        report = run({**aws.env(), **old.env()}, tmp_path, "preflight", str(out))
+        assert (report["exit"], report["images"][0]["state"]) == expected, report
+    kept(old, context, "--provenance=true")
+    assert run({**aws.env(), **old.env()}, tmp_path, "preflight", str(out), "--fix")["exit"] == 0
+    assert not old.docker("image", "ls", "--quiet", TWIN).strip()
+
+
+def test_the_classic_store_is_fine_and_so_is_what_it_keeps(
+    aws: LocalAws, classic: Engine, context: Path, tmp_path: Path
+) -> None:
+    kept(classic, context)
+    report = run({**aws.env(), **classic.env()}, tmp_path, "doctor", "--offline")
+    found = lines(report)
+    assert report["exit"] == 0
+    assert found["engine"] == ("ok", f"Docker {classic.version} with the classic image store")
+    assert found["images that CDK keeps here"] == ("ok", "1, none with an attestation")
+    out = published(aws, tmp_path)
+    report = run({**aws.env(), **classic.env()}, tmp_path, "preflight", str(out))
+    assert (report["exit"], report["images"][0]["state"]) == (0, "kept"), report
+    assert report["images"][0]["repository"].startswith("engines-")
+    classic.docker("image", "rm", TWIN)
+
+
+def test_a_role_that_may_not_be_assumed_is_no_obstacle_in_the_callers_own_account(
+    secured: LocalAws, tmp_path: Path
+) -> None:
+    """And in another account it is a fault: exit code 2, with the role's name."""
+    repository = "engines-role"
+    secured.client("ecr").create_repository(repositoryName=repository)
+    for account, state in ((ACCOUNT, "absent"), ("111122223333", "unknown")):
+        role = f"arn:aws:iam::{account}:role/there-is-none"
+        destination = {"repositoryName": repository, "imageTag": HASH, "region": REGION, "assumeRoleArn": role}
+        out = assembly(tmp_path / account, destination)
+        report = run({**secured.env(), "CDK_DOCKER": "docker-that-is-not"}, tmp_path, "preflight", str(out))
+        (image,) = report["images"]
+        assert image["state"] == state, image
+        assert report["exit"] == (2 if state == "unknown" else 0)
+        assert state == "absent" or role in image["said"]
