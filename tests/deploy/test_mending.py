@@ -178,6 +178,40 @@ def test_heal_removes_no_tag_of_a_good_image(place: Place, run: Command) -> None
     assert place.is_tagged
 
 
+def test_heal_removes_no_image_for_a_platform_that_nobody_has_named(aws: LocalAws, run: Command) -> None:
+    images = Images(aws, "mending-arm64")
+    aws.client("ecr").create_repository(repositoryName=images.name)
+    digest = images.push("v1", lambda layout: layout.image(config={"architecture": "arm64"}))
+    kept = run("heal", f"{images.uri}:v1", "--yes")
+    assert (kept.returncode, "batch-delete-image" in kept.stdout) == (1, True), kept.stderr
+    assert "Nothing is removed. Nobody has said that it must be for linux/amd64: write --platform" in kept.stdout
+    fine = run("heal", f"{images.uri}:v1", "--platform", "linux/arm64", "--yes")
+    assert (fine.returncode, "nothing is wrong with it" in fine.stdout) == (0, True), fine.stderr
+    assert _digests(images) == [digest]
+    assert run("heal", f"{images.uri}:v1", "--platform", "linux/amd64", "--yes").returncode == 0
+    assert _digests(images) == []
+
+
+def test_heal_removes_for_a_policy_only_where_it_is_told_to(aws: LocalAws, run: Command) -> None:
+    images = Images(aws, "mending-policy")
+    aws.client("ecr").create_repository(repositoryName=images.name)
+    digest = images.good("v1")
+    too_large = ("heal", f"{images.uri}:v1", "--max-size", "1B", "--yes")
+    kept = run(*too_large)
+    assert (kept.returncode, "A build would make the same image once more" in kept.stdout) == (1, True), kept.stderr
+    assert _digests(images) == [digest]
+    removed = run(*too_large, "--any-finding")
+    assert (removed.returncode, f"imageDigest={digest}" in removed.stdout) == (0, True), removed.stderr
+    assert _digests(images) == []
+    again = run(*too_large)
+    assert (again.returncode, "the tag is not there" in again.stdout) == (0, True), again.stderr
+
+
+def _digests(images: Images) -> list[str]:
+    listed = images.aws.client("ecr").list_images(repositoryName=images.name)["imageIds"]
+    return [image["imageDigest"] for image in listed]
+
+
 def test_doctor_names_the_poisoned_tags_and_removes_them_with_fix(place: Place, run: Command) -> None:
     place.poison()
     place.build("--provenance=true")

@@ -84,15 +84,33 @@ def test_an_image_says_its_stack_its_platform_and_its_twin_on_the_builders_machi
     assert image.is_built
 
 
-def test_an_image_that_another_program_brings_is_not_built(tmp_path: Path) -> None:
+def test_an_image_that_another_program_brings_is_not_built_and_has_no_twin(tmp_path: Path) -> None:
     (image,) = images(assembly(tmp_path, source={"executable": ["sh", "-c", "docker load"]}))
     assert not image.is_built
+    assert image.local_image == ""
+
+
+def test_what_goes_with_the_role_is_read_too(tmp_path: Path) -> None:
+    tags = {"Tags": [{"Key": "team", "Value": "shop"}]}
+    more = {"assumeRoleExternalId": "for-${AWS::AccountId}", "assumeRoleAdditionalOptions": tags}
+    (image,) = images(assembly(tmp_path, {**UNBOUND, **more}))
+    here = image.at(HERE)
+    assert (here.external_id, here.role_options) == ("for-111122223333", tags)
 
 
 def test_the_policy_is_the_one_of_its_verification(tmp_path: Path) -> None:
     (image,) = images(assembly(tmp_path, resources={"Verification": VERIFICATION}))
     assert image.policy
     assert (image.policy.runs_on, image.policy.min_size) == (("lambda",), 1024)
+
+
+def test_the_policy_is_found_in_a_stack_in_the_stack(tmp_path: Path) -> None:
+    nested = {"Type": "AWS::CloudFormation::Stack", "Metadata": {"aws:asset:path": "Inner.nested.template.json"}}
+    folder = assembly(tmp_path, resources={"Nested": nested})
+    write(folder / "Inner.nested.template.json", {"Resources": {"Verification": VERIFICATION, "Nested": nested}})
+    (image,) = images(folder)
+    assert image.policy
+    assert image.policy.runs_on == ("lambda",)
 
 
 def test_the_images_of_stages_are_found_and_those_in_one_place_are_one(tmp_path: Path) -> None:
@@ -129,6 +147,29 @@ def test_what_is_no_assembly_is_one_line_that_says_what_to_write(
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(UsageError, match=words):
         images(tmp_path)
+
+
+@pytest.mark.parametrize("strange", [None, [], "text", 7, {"a": None}, {"a": []}, {"a": {"type": []}}])
+def test_parts_of_a_strange_kind_are_passed_by(tmp_path: Path, strange: Any) -> None:
+    write(assembly(tmp_path) / "manifest.json", {"artifacts": strange})
+    assert images(tmp_path) == ()
+    write(assembly(tmp_path) / "Shop.assets.json", {"dockerImages": strange})
+    assert images(tmp_path) == ()
+    write(assembly(tmp_path) / "Shop.template.json", {"Resources": strange})
+    assert len(images(tmp_path)) == 1
+    for part in ("source", "destinations"):
+        folder = assembly(tmp_path)
+        manifest = json.loads((folder / "Shop.assets.json").read_text())
+        manifest["dockerImages"][HASH][part] = strange
+        write(folder / "Shop.assets.json", manifest)
+        images(folder)
+
+
+@pytest.mark.parametrize("value", [{"Ref": "Parameter"}, 7, [7], None])
+def test_a_policy_of_a_strange_kind_is_one_line(tmp_path: Path, value: Any) -> None:
+    strange = {**VERIFICATION, "Properties": {**VERIFICATION["Properties"], "RunsOn": value, "MinSize": value}}
+    with pytest.raises(UsageError, match="what this release does not know"):
+        images(assembly(tmp_path, resources={"Verification": strange}))
 
 
 def test_a_template_of_a_later_release_is_told_and_not_misread(tmp_path: Path) -> None:
