@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Final, Protocol, TextIO
 
 from image_verifier.catalog import CATALOG, Stage
@@ -16,7 +17,7 @@ from image_verifier.untag import remove
 
 from .accounts import Accounts, Endpoint
 from .docker import Docker
-from .formats.text import one_line, printable
+from .formats.text import Page, finding_lines, one_line, printable
 
 # What a pull does not show, and the platform or the tools of the build have made.
 _BUILT_OTHERWISE: Final = frozenset({"platform-mismatch", "entrypoint-wrong-machine"})
@@ -125,6 +126,17 @@ def local_steps(name: str, docker: Docker) -> list[Step]:
     except Fault:
         # Without an engine nothing is pushed from here either.
         return []
+
+
+def errors_of(report: Report, steps: Sequence[Step], page: Page) -> Iterator[str]:
+    """What refuses an image, as people read it.
+
+    :param steps: what mends it; they are shown apart, and only the advice for the next build beside a finding.
+    :param page: what it is written on.
+    """
+    for finding in report.errors:
+        advice = tuple(takewhile(lambda line: not line.startswith("$ "), finding.remedy))
+        yield from finding_lines(replace(finding, remedy=advice) if steps else finding, page)
 
 
 def plan(steps: Sequence[Step]) -> str:

@@ -87,10 +87,14 @@ def _text(lines: Sequence[Line], page: Page) -> str:
         if len(commands) > _LISTED:
             text.append(f"{_INDENT}and {len(commands) - _LISTED} more, which --fix shows")
     counts = {status: sum(line.status is status for line in lines) for status in Status}
-    tally = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
+    tally = ", ".join(_number(count, status) for status, count in counts.items() if count)
     mendable = sum(bool(line.steps) for line in lines)
     hint = f" (--fix mends {mendable} of them)" if mendable else ""
     return "\n".join([*text, f"{tally}{hint}"]) + "\n"
+
+
+def _number(count: int, status: Status) -> str:
+    return f"{count} {status.value}{'s' * (count > 1 and status in (Status.WARNING, Status.ERROR))}"
 
 
 def _json(line: Line) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from ..accounts import Accounts
 from ..arguments import add_policy, policy
 from ..docker import Docker
 from ..errors import UsageError
-from ..formats.text import Page, finding_lines, printable
-from ..mending import Step, is_agreed, is_mended_by_a_build, local_steps, plan, steps_for, take
+from ..formats.text import Page, printable
+from ..mending import Step, errors_of, is_agreed, is_mended_by_a_build, local_steps, plan, steps_for, take
 from ..sources import Sources, Target
 
 DESCRIPTION: Final = (
@@ -240,7 +240,6 @@ def _shown(case: _Case, page: Page) -> Iterator[str]:
         yield f"{name}: {page.paint('pass', 'nothing is wrong with it')}, so that nothing is removed"
         return
     yield f"{name}: {page.paint('fail', 'refused')}"
-    for finding in report.errors:
-        yield from finding_lines(finding, page)
+    yield from errors_of(report, case.steps, page)
     if case.kept:
         yield from page.wrap(f"Nothing is removed. {case.kept}", "  ")

@@ -24,8 +24,8 @@ from image_verifier.verify import verify
 from ..assembly import AssetImage
 from ..docker import Docker
 from ..errors import UsageError
-from ..formats.text import Page, finding_lines, printable
-from ..mending import RemoveLocal, Step, is_mended_by_a_build, steps_for, take
+from ..formats.text import Page, printable
+from ..mending import RemoveLocal, Step, errors_of, is_mended_by_a_build, steps_for, take
 from ..output import destination
 from ..sources import Sources
 
@@ -191,10 +191,10 @@ def _text(found: Sequence[Found], page: Page) -> str:
     lines = []
     for one in found:
         colour = _COLOURS[_EXIT.get(one.state, 0)]
-        name = page.paint("head", printable(one.image.name))
+        stacks = f" ({', '.join(one.image.stacks)})" if one.image.stacks else ""
+        name = page.paint("head", printable(one.image.name + stacks))
         lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.said)}")
-        for finding in one.report.errors if one.report else ():
-            lines += finding_lines(finding, page)
+        lines += errors_of(one.report, one.steps, page) if one.report else ()
         lines += [f"    --fix does: {page.paint('command', printable(step.command))}" for step in one.steps]
     wrong = sum(one.state in _EXIT for one in found)
     lines.append(f"{len(found)} image{'s' * (len(found) != 1)}, {wrong} of them in the way of a deploy")

@@ -233,17 +233,23 @@ def _lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     return lines
 
 
-def test_heal_finds_what_a_stack_has_refused_and_the_next_deploy_succeeds(
+def test_heal_finds_what_a_stack_has_refused_and_after_preflight_with_fix_the_same_assembly_deploys(
     new_place: Callable[[str], Place], run: Command
 ) -> None:
     place = new_place("healed")
     place.poison()
     place.journey.refused(app="out")
-    done = run("heal", "--stack", place.journey.stack, "--yes")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "not-an-image" in done.stdout
+    healed = run("heal", "--stack", place.journey.stack, "--yes")
+    assert healed.returncode == 0, healed.stdout + healed.stderr
+    assert "not-an-image" in healed.stdout
     assert not place.is_tagged
-    built = place.journey.deploy(directory=place.context, env=place.engine.env())
+    # As another build of the same pipeline would leave it.
+    place.poison()
+    place.build("--provenance=true")
+    assert run("preflight", str(place.out)).returncode == 1
+    fixed = run("preflight", str(place.out), "--fix")
+    assert fixed.returncode == 0, fixed.stdout + fixed.stderr
+    built = place.journey.deploy(app="out", env=place.engine.env())
     assert built.outputs["ImageTag"] == place.tag
 
 
