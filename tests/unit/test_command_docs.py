@@ -1,0 +1,54 @@
+"""docs/commands has a page for each command, and what it says of its options is what the parser takes."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from safe_image.cli import parser
+from safe_image.commands import COMMANDS
+
+PAGES = Path(__file__).parents[2] / "docs" / "commands"
+_OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+
+
+def options_of(command: str) -> set[str]:
+    """Every option that the parser takes, but for --help."""
+    (parsers,) = (a for a in parser((command,))._actions if isinstance(a, argparse._SubParsersAction))
+    taken = {option for action in parsers.choices[command]._actions for option in action.option_strings}
+    return taken - {"-h", "--help"}
+
+
+def page_of(command: str) -> str:
+    return (PAGES / f"{command}.md").read_text(encoding="utf-8")
+
+
+def test_there_is_a_page_for_each_command_and_for_nothing_else() -> None:
+    assert {page.stem for page in PAGES.glob("*.md")} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_table_of_options_has_every_option_of_the_parser_and_no_other(command: str) -> None:
+    rows = [line for line in page_of(command).splitlines() if line.startswith("| `-")]
+    named = [option for row in rows for option in _OPTION.findall(row.split("|")[1])]
+    assert sorted(named) == sorted(options_of(command))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_synopsis_and_the_examples_name_only_options_that_there_are(command: str) -> None:
+    # Of a line of the shell, what comes before and behind the command is others'.
+    lines = [part for line in page_of(command).splitlines() for part in re.split(r" (?:&&|\||>) ", line.strip("$ "))]
+    calls = [line for line in lines if line.startswith(f"safe-image {command} ")]
+    assert calls or not options_of(command) - {"--debug"}, "a page shows how the command is called"
+    for call in calls:
+        assert set(_OPTION.findall(call.partition(f"safe-image {command}")[2])) <= options_of(command), call
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_page_bears_the_commands_name_and_says_its_exit_codes(command: str) -> None:
+    page = page_of(command)
+    assert page.startswith(f"# safe-image {command}\n")
+    assert "\n## Exit codes\n" in page
