@@ -6,10 +6,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -192,22 +193,43 @@ def run(command: Sequence[str], seconds: int = _SECONDS) -> str:
     """
     words = " ".join(command[:3])
     try:
-        done = subprocess.run(  # noqa: S603 - a list of words, and no shell
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        code, said, complaint = _communicated(command, seconds)
     except FileNotFoundError:
         raise Fault(f"{command[0]} is not installed", "Install it, or look at PATH.") from None
     except subprocess.TimeoutExpired:
         raise Fault(f"{words} did not answer in {seconds} s", "Look at what it waits for.") from None
     except (OSError, ValueError) as e:
         raise Fault(f"{words} cannot be run: {getattr(e, 'strerror', None) or e}") from e
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        raise (Missing if _MISSING.search(said[-1]) else Fault)(f"{words} failed: {said[-1]}")
-    return done.stdout
+    if code:
+        lines = (complaint or said).strip().splitlines() or [f"exit code {code}"]
+        raise (Missing if _MISSING.search(lines[-1]) else Fault)(f"{words} failed: {lines[-1]}")
+    return said
+
+
+def _communicated(command: Sequence[str], seconds: int) -> tuple[int, str, str]:
+    """A program's exit code and what it prints; nothing of it is left behind, whatever happens."""
+    # In a session of its own, it asks nobody at the terminal, and goes with all that it has started: docker's plugins
+    # would go on and hold its output open.
+    with subprocess.Popen(  # noqa: S603 - a list of words, and no shell
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            said, complaint = process.communicate(timeout=seconds)
+        except BaseException:
+            _kill(process)
+            raise
+        return process.returncode, said, complaint
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    if not hasattr(os, "killpg"):
+        process.kill()
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

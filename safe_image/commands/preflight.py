@@ -89,7 +89,7 @@ def run(arguments: Namespace) -> int:
     path = Path(arguments.assembly.removeprefix("cdk.out:"))
     if not path.is_dir():
         raise UsageError(f"{path} is no folder: write the one that cdk synth makes, cdk.out")
-    look = _Look(Sources(), Docker(), tuple(arguments.runs_on or ("fargate",)))
+    look = _Look(Sources(), Docker(), _runs_on(arguments))
     images = look.sources.assets(path)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = list(pool.map(look.at, images))
@@ -101,6 +101,15 @@ def run(arguments: Namespace) -> int:
         return 2
     left = (one.state for one in found if not (arguments.fix and one.steps))
     return max((_EXIT.get(state, 0) for state in left), default=0)
+
+
+def _runs_on(arguments: Namespace) -> tuple[str, ...]:
+    runs_on = tuple(arguments.runs_on or ("fargate",))
+    try:
+        _policies(runs_on, _PLATFORMS)
+    except Fault as e:
+        raise UsageError(e.message.partition(": ")[2]) from None
+    return runs_on
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,9 @@ class _Look:
     def at(self, image: AssetImage) -> Found:
         """What there is of an image, and what a deploy would do with it."""
         try:
-            policies = _policies(image, self.runs_on)
+            # Where nothing says for which platform it is, any will do.
+            named = (image.platform,) if image.platform else _PLATFORMS
+            policies = (image.policy,) if image.policy else _policies(self.runs_on, named)
             return self._published(image, policies) or self._here(image, policies)
         except Fault as fault:
             return Found(image, "unknown", f"{fault.message.rstrip('.')}. {fault.advice}".rstrip())
@@ -127,7 +138,13 @@ class _Look:
     def _published(self, image: AssetImage, policies: Sequence[Policy]) -> Found | None:
         """What is under the tag, which CDK takes for published whatever it is; None where nothing is."""
         target = self.sources.of_asset(image)
-        report = _judged(target.open, policies, target.names)
+        try:
+            report = _judged(target.open, policies, target.names)
+        except Fault as fault:
+            # A stack of the assembly may be what makes it; where none does, the deploy says so at once.
+            if "RepositoryNotFoundException" in fault.message:
+                return None
+            raise
         if report.image.top is None and report.image.status == "ACTIVE":
             return None
         if report.verdict == "pass":
@@ -168,22 +185,19 @@ def _judged(source: Callable[[], Source], policies: Sequence[Policy], names: Nam
     return reports[0]
 
 
-def _policies(image: AssetImage, runs_on: tuple[str, ...]) -> Sequence[Policy]:
-    """What is asked of an image; where nothing says for which platform it is, any that the runtimes take will do.
+def _policies(runs_on: tuple[str, ...], platforms: Sequence[str]) -> Sequence[Policy]:
+    """What is asked of an image of which nothing else says it, for each platform that the runtimes take.
 
-    :raises UsageError: if the runtimes run nothing that the image is built for.
+    :raises Fault: if they take none of them.
     """
-    if image.policy:
-        return (image.policy,)
-    platforms = (image.platform,) if image.platform else _PLATFORMS
     policies, refusals = [], []
     for platform in platforms:
         try:
             policies.append(Policy(runs_on, Platform.parse(platform)))
         except ValueError as e:
-            refusals.append(str(e))
+            refusals.append(str(e).replace("runs_on", "--runs-on"))
     if not policies:
-        raise UsageError(f"{image.name}: {refusals[0]}".replace("runs_on", "--runs-on"))
+        raise Fault(f"nothing is known of it: {refusals[0]}")
     return policies
 
 

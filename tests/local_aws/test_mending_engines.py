@@ -14,6 +14,8 @@ import pytest
 
 from local_aws import ACCOUNT, REGION, LocalAws, debian
 from local_aws.engine import Engine
+from tests.pushing import push
+from tests.unit.images import Layout
 from tests.unit.test_assembly import assembly
 
 HASH = "cd" * 32
@@ -115,6 +117,30 @@ def test_the_classic_store_is_fine_and_so_is_what_it_keeps(
     assert (report["exit"], report["images"][0]["state"]) == (0, "kept"), report
     assert report["images"][0]["repository"].startswith("engines-")
     classic.docker("image", "rm", TWIN)
+
+
+def test_an_image_that_nothing_verifies_is_held_to_what_is_known_of_it(aws: LocalAws, tmp_path: Path) -> None:
+    repository = "engines-unverified"
+    aws.client("ecr").create_repository(repositoryName=repository)
+    (tmp_path / "layout").mkdir()
+    layout = Layout(tmp_path / "layout")
+    layout.source(layout.image(config={"architecture": "arm64"}))
+    push(aws, layout.path, repository, HASH)
+    destination = {"repositoryName": repository, "imageTag": HASH}
+    for platform, state in (("", "pushed"), ("linux/arm64", "pushed"), ("linux/amd64", "broken")):
+        out = assembly(tmp_path / f"out{platform}", destination, source={"directory": "asset", "platform": platform})
+        report = run({**aws.env(), "CDK_DOCKER": "docker-that-is-not"}, tmp_path, "preflight", str(out))
+        assert report["images"][0]["state"] == state, report
+    assert [finding["id"] for finding in report["images"][0]["findings"]] == ["platform-mismatch"]
+
+
+def test_a_repository_that_the_deploy_is_to_make_is_not_in_its_way(aws: LocalAws, tmp_path: Path) -> None:
+    command = {"executable": ["sh", "-c", "docker load"]}
+    for source, words in (({"directory": "asset"}, "will build it"), (command, "will run its command")):
+        out = assembly(tmp_path / words, {"repositoryName": "engines-to-be", "imageTag": HASH}, source=source)
+        report = run({**aws.env(), "CDK_DOCKER": "docker-that-is-not"}, tmp_path, "preflight", str(out))
+        assert (report["exit"], report["images"][0]["state"]) == (0, "absent"), report
+        assert report["images"][0]["said"].endswith(words)
 
 
 def test_a_role_that_may_not_be_assumed_is_no_obstacle_in_the_callers_own_account(

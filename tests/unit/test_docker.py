@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,27 @@ def test_a_program_that_hangs_or_is_missing_or_cannot_be_run_is_a_fault(tmp_path
         run([str(tmp_path)])
     with pytest.raises(Fault, match="failed: exit code 1"):
         run(["false"])
+
+
+def test_what_a_program_has_started_goes_with_it(tmp_path: Path) -> None:
+    plugin = tmp_path / "docker"
+    plugin.write_text('#!/bin/sh\nsleep 30 & echo $! > "$0.pid"\nwait\n')
+    plugin.chmod(0o755)
+    started = time.monotonic()
+    with pytest.raises(Fault, match="did not answer in 1 s"):
+        run([str(plugin), "info"], seconds=1)
+    assert time.monotonic() - started < 10
+    child = (tmp_path / "docker.pid").read_text().strip()
+    while _lives(child):
+        assert time.monotonic() - started < 10
+        time.sleep(0.05)
+
+
+def _lives(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_program_is_asked_nothing_through_a_shell(tmp_path: Path) -> None:
