@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from image_verifier.findings import Fault
@@ -82,6 +83,7 @@ class Docker:
 
     def __init__(self, command: str = "") -> None:
         self.command = command or os.environ.get("CDK_DOCKER") or "docker"
+        self._saving = Lock()
 
     @property
     def name(self) -> str:
@@ -136,11 +138,11 @@ class Docker:
 
     @contextmanager
     def saved(self, name: str) -> Iterator[Path]:
-        """An image as `docker save` writes it, in a file that is gone afterwards.
+        """An image as `docker save` writes it, in a file that is gone afterwards; one at a time, for the disk's sake.
 
         :raises Fault: if it cannot be written.
         """
-        with tempfile.TemporaryDirectory(prefix="safe-image-") as folder:
+        with self._saving, tempfile.TemporaryDirectory(prefix="safe-image-") as folder:
             path = Path(folder) / "image.tar"
             self.run("image", "save", "--output", str(path), "--", name, seconds=_SECONDS_TO_SAVE)
             yield path

@@ -94,7 +94,9 @@ def test_a_tag_that_was_moved_since_is_let_be_and_told(answer: Any) -> None:
 def test_a_permission_that_is_missing_is_named(answer: Any) -> None:
     with pytest.raises(Fault) as e:
         answer(Refusal("AccessDeniedException", "not authorized"))
-    assert e.value.advice.startswith("Allow ecr:BatchDeleteImage on the repository assets")
+    assert e.value.advice.startswith(
+        f"Allow ecr:BatchDeleteImage on arn:aws:ecr:{REGION}:{ACCOUNT}:repository/assets to the role that asks"
+    )
 
 
 def test_a_step_that_fails_keeps_the_next_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
