@@ -59,7 +59,7 @@ def run(arguments: Namespace) -> int:
         if arguments.format == "json":
             stream.write(json.dumps(_json(comparison, names), indent=2) + "\n")
         elif arguments.format == "html":
-            from ..formats.html_report import diff_page
+            from ..formats.html_diff import diff_page
 
             stream.writelines(diff_page(comparison, names))
         else:

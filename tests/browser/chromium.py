@@ -49,7 +49,9 @@ def chromium() -> Chromium:
         installed = next(filter(None, map(shutil.which, _INSTALLED)), None)
         if installed:
             return Chromium(Path(installed), {})
-        raise debian.DebianError(f"none of {', '.join(_INSTALLED)} is installed, and Debian's cannot be had: {e}") from e
+        raise debian.DebianError(
+            f"none of {', '.join(_INSTALLED)} is installed, and Debian's cannot be had: {e}"
+        ) from e
 
 
 def _unpacked() -> Path:

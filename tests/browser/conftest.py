@@ -56,11 +56,22 @@ def open_page(browser: Browser) -> Iterator[Open]:
     """Opens a file in a window of a width, in pixels, as a person with a light or a dark screen sees it."""
     with ExitStack() as windows:
 
-        def open_(file: Path, width: int = 1400, scheme: Scheme = "light", *, scripts: bool = True) -> Watched:
+        def open_(
+            file: Path,
+            width: int = 1400,
+            scheme: Scheme = "light",
+            *,
+            scripts: bool = True,
+            bypass_policy: bool = False,
+        ) -> Watched:
             context = browser.new_context(
-                viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
+                viewport={"width": width, "height": 900},
+                color_scheme=scheme,
+                java_script_enabled=scripts,
+                bypass_csp=bypass_policy,
             )
             windows.callback(context.close)
+            context.set_default_timeout(5_000)
             watched = Watched(context.new_page())
             address = file.as_uri()
             watched.page.on("request", lambda r: None if r.url == address else watched.asked.append(r.url))

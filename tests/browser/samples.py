@@ -20,7 +20,8 @@ from image_verifier.sources.oci_layout import Folder, OciLayout
 from image_verifier.verify import verify
 
 from safe_image.comparison import compare
-from safe_image.formats.html_report import diff_page, report
+from safe_image.formats.html_diff import diff_page
+from safe_image.formats.html_report import report
 from safe_image.outcomes import Outcome
 from tests.corpus.cases import unpack
 from tests.unit.images import GZIP, Layout, tar_of
