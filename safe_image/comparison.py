@@ -10,7 +10,7 @@ from typing import Final, Literal
 from image_verifier.findings import Finding, Report
 from image_verifier.image import Image
 
-from .formats.layers import LayerRow, layer_rows
+from .layers import LayerRow, layer_rows
 
 Change = Literal["same", "retyped", "recompressed", "changed", "added", "removed"]
 

@@ -15,7 +15,7 @@ from image_verifier.verify import verify
 
 from ..arguments import add_policy, policy
 from ..comparison import Comparison, LayerPair, compare
-from ..formats.layers import LayerRow
+from ..layers import LayerRow
 from ..output import destination
 from ..sources import Sources, Target
 

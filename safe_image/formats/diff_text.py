@@ -9,8 +9,8 @@ from image_verifier.findings import Finding
 from image_verifier.runtimes import RUNTIMES
 
 from ..comparison import CHANGES, Comparison, Field, LayerPair
+from ..layers import LayerRow
 from .alike import alike
-from .layers import LayerRow
 from .text import Page, finding_lines, printable
 
 _COLOURS = {"same": "dim", "retyped": "warning", "recompressed": "warning"}

@@ -12,10 +12,10 @@ from image_verifier.checks.size import readable_size
 from image_verifier.findings import Fault, Report, Verdict
 from image_verifier.image import Config
 
+from ..layers import layer_rows
 from .alike import alike
 from .html_page import page, part
 from .html_views import finding_views, stack, titles, tree
-from .layers import layer_rows
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -15,7 +15,7 @@ from image_verifier.findings import Finding, Severity
 from image_verifier.image import Descriptor, Image
 from image_verifier.runtimes import RUNTIMES
 
-from .layers import LayerRow
+from ..layers import LayerRow
 
 _DIGEST: Final = len("sha256:") + 12
 # A layer's thickness is one of so many, which the style knows.
