@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,11 @@ class LayerRow:
         return self.layer.media_type.removeprefix(_VENDOR) or "(none)"
 
     @property
+    def content(self) -> str:
+        """By what its content is told from another's, however it is compressed."""
+        return self.diff_id or self.layer.digest
+
+    @property
     def compression(self) -> str:
         """What its media type says of its compression."""
         return media_types.declared_compression(self.layer.media_type)
@@ -50,31 +56,47 @@ def layer_rows(image: Image, findings: Sequence[Finding]) -> list[LayerRow]:
     """
     diff_ids = image.config.diff_ids if image.config else ()
     steps = _steps(image.config_content)
+    # A finding about a type names the first layer that has it, and is about all of them.
+    about: defaultdict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.layer:
+            about[finding.layer].append(finding)
+            about[finding.found].append(finding)
     return [
         LayerRow(
             number=number + 1,
             layer=layer,
             diff_id=diff_ids[number] if number < len(diff_ids) else "",
             step=steps[number] if len(steps) == len(image.layers) else "",
-            findings=tuple(f for f in findings if _is_about(f, layer)),
+            findings=tuple(dict.fromkeys((*about[layer.digest], *about[layer.media_type]))),
         )
         for number, layer in enumerate(image.layers)
     ]
 
 
-def _is_about(finding: Finding, layer: Descriptor) -> bool:
-    # A finding about a type names the first layer that has it, and is about all of them.
-    about = (layer.digest, layer.media_type)
-    return bool(finding.layer) and (finding.layer in about or finding.found in about)
+def run_config(config: bytes | None) -> Mapping[str, Any]:
+    """What a config says of how the image is run; empty where it cannot be read.
+
+    :param config: the config blob.
+    """
+    run = _document(config).get("config")
+    return run if isinstance(run, dict) else {}
+
+
+def _document(config: bytes | None) -> Mapping[str, Any]:
+    try:
+        document = json.loads(config or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _steps(config: bytes | None) -> list[str]:
     """The steps of the history that made a layer, in order."""
     try:
-        document = json.loads(config or b"{}")
-        history: list[dict[str, Any]] = document.get("history") or []
+        history: list[dict[str, Any]] = _document(config).get("history") or []
         return [_step(str(step.get("created_by") or "")) for step in history if not step.get("empty_layer")]
-    except (ValueError, AttributeError, TypeError, RecursionError):
+    except (AttributeError, TypeError):
         return []
 
 

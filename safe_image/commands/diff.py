@@ -83,15 +83,17 @@ def _json(comparison: Comparison, names: tuple[str, str]) -> dict[str, Any]:
         "schema_version": 1,
         "images": images,
         "runtimes": [{"name": name, "first": one, "second": other} for name, one, other in comparison.runtimes],
-        "broken": [finding.id for finding in comparison.broken],
-        "mended": [finding.id for finding in comparison.mended],
+        **{
+            kind: [{"id": finding.id, "runs_on": list(finding.runs_on)} for finding in getattr(comparison, kind)]
+            for kind in ("broken", "mended", "doubted", "common")
+        },
         "fields": [
             {
                 "name": field.name,
                 "first": field.first,
                 "second": field.second,
                 "differs": field.differs,
-                "breaks": [finding.id for finding in comparison.breaks(field)],
+                "breaks": list(field.breaks),
             }
             for field in comparison.fields
         ],
@@ -100,7 +102,12 @@ def _json(comparison: Comparison, names: tuple[str, str]) -> dict[str, Any]:
 
 
 def _pair(pair: LayerPair) -> dict[str, Any]:
-    return {"change": pair.change, "first": _row(pair.first), "second": _row(pair.second)}
+    return {
+        "change": pair.change,
+        "first": _row(pair.first),
+        "second": _row(pair.second),
+        "breaks": list(pair.breaks),
+    }
 
 
 def _row(row: LayerRow | None) -> dict[str, Any] | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
-from image_verifier.checks.size import readable_size
-from image_verifier.findings import Finding
+from image_verifier.findings import Verdict
 from image_verifier.runtimes import RUNTIMES
 
-from ..comparison import CHANGES, Change, Comparison, Field, LayerPair
+from ..comparison import CHANGES, Change, Comparison, Field, LayerPair, Standing
 from .alike import alike
 from .html_page import page
 from .html_views import FindingView, finding_views, is_told_by, layer_view, tree
@@ -23,6 +23,19 @@ _SIGNS: Final[Mapping[Change, str]] = {
     "added": "+",
     "removed": "−",
 }
+# The badge of each.
+_WEIGHTS: Final[Mapping[Standing, Verdict]] = {"runs": "pass", "in doubt": "unknown", "refused": "fail"}
+# What is told of findings, each with the look of it.
+_TOLD: Final[Mapping[str, tuple[str, Verdict]]] = {
+    "broken": ("What refuses only the second", "fail"),
+    "mended": ("What refuses only the first", "pass"),
+    "common": ("What refuses both", "fail"),
+    "doubted": ("What lets doubt only the second", "unknown"),
+}
+# So many shared layers in a row are drawn; longer rows are folded.
+_MOST_DRAWN: Final = 3
+# No engine takes as many layers, and a page must stay one that can be opened.
+_MOST_PAIRS: Final = 1000
 
 
 def diff_page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
@@ -35,63 +48,59 @@ def diff_page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
     rows = [row for pair in pairs for row in (pair.first, pair.second) if row]
     largest = max((row.layer.size for row in rows), default=0)
     second = [pair.second for pair in pairs if pair.second]
-    broken = finding_views(alike(comparison.broken), second, "broken")
+    told = {
+        kind: finding_views(alike(getattr(comparison, kind)), () if kind == "mended" else second, kind)
+        for kind in _TOLD
+    }
     changes = Counter(pair.change for pair in pairs)
     images = comparison.first.image, comparison.second.image
     return page(
         "diff.html.j2",
-        title=_headline(comparison),
-        verdict="fail" if comparison.broken else "pass",
+        title=comparison.in_a_sentence.removesuffix("."),
+        verdict="fail" if comparison.second.errors else "pass",
         names=names,
-        runtimes=[(RUNTIMES[name].title, runs) for name, *runs in comparison.runtimes],
-        broken=broken,
-        mended=finding_views(alike(comparison.mended), (), "mended"),
+        runtimes=[(RUNTIMES[name].title, standings) for name, *standings in comparison.runtimes],
+        weights=_WEIGHTS,
+        told=[(*_TOLD[kind], findings) for kind, findings in told.items() if findings],
         changes=[(changes[change], words) for change, words in CHANGES.items() if changes[change]],
-        pairs=[_pair(pair, largest, broken) for pair in pairs],
-        fields=[_field(field, comparison, broken) for field in comparison.fields],
+        rows=[
+            (is_folded, [_pair(pair, largest, told["broken"]) for pair in some])
+            for is_folded, some in _folded(pairs[:_MOST_PAIRS])
+        ],
+        left_out=len(pairs[_MOST_PAIRS:]),
+        fields=[_field(field, told["broken"]) for field in comparison.fields],
         trees=[(name, node) for name, image in zip(("first", "second"), images, strict=True) if (node := tree(image))],
     )
 
 
-def _headline(comparison: Comparison) -> str:
-    broken = [RUNTIMES[name].title for name, first, second in comparison.runtimes if first and not second]
-    if broken:
-        return f"Only the first runs on {' and '.join(filter(None, (', '.join(broken[:-1]), broken[-1])))}"
-    if comparison.mended:
-        return "Nothing that ran is refused, and what was refused runs"
-    return "Nothing that differs is refused anywhere"
+def _folded(pairs: Sequence[LayerPair]) -> Iterator[tuple[bool, list[LayerPair]]]:
+    """The pairs in rows, and whether a row is one of shared layers that nobody needs to look at."""
+    for is_shared, group in groupby(pairs, lambda pair: pair.change == "same" and not pair.breaks):
+        some = list(group)
+        yield is_shared and len(some) > _MOST_DRAWN, some
 
 
 def _pair(pair: LayerPair, largest: int, broken: Sequence[FindingView]) -> Mapping[str, Any]:
+    found = pair.second.findings if pair.second else ()
     return {
         "change": pair.change,
         "words": CHANGES[pair.change],
         "sign": _SIGNS[pair.change],
         "sides": [row and layer_view(row, largest, ()) for row in (pair.first, pair.second)],
-        "marks": _marks(broken, pair.second.findings if pair.second else ()),
+        "marks": [(view.finding.id, view.place) for view in broken if is_told_by(view.finding, found)],
     }
 
 
-def _marks(broken: Sequence[FindingView], findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    """The ids of what breaks the second image there, each with its finding's place in the page."""
-    return [(view.finding.id, view.place) for view in broken if is_told_by(view.finding, findings)]
-
-
-def _field(field: Field, comparison: Comparison, broken: Sequence[FindingView]) -> Mapping[str, Any]:
-    lines = [_lines(field.name, text) for text in (field.first, field.second)]
+def _field(field: Field, broken: Sequence[FindingView]) -> Mapping[str, Any]:
+    lines = [text.splitlines() or ["(none)"] for text in (field.first, field.second)]
+    places = {view.finding.id: view.place for view in reversed(broken)}
     return {
         "name": field.name,
         "differs": field.differs,
-        "breaks": _marks(broken, comparison.breaks(field)),
+        "breaks": [(id_, places[id_]) for id_ in field.breaks],
         "sides": [
             # Of what has several lines, those that the other does not have are marked.
             [(line, len(one) > 1 and line not in other) for line in one]
             for one, other in (lines, lines[::-1])
         ],
     }
-
-
-def _lines(name: str, text: str) -> list[str]:
-    if name == "compressed size":
-        return [readable_size(int(text.split()[0]))]
-    return text.splitlines() or ["(none)"]
