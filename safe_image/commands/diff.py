@@ -15,13 +15,14 @@ from image_verifier.verify import verify
 
 from ..arguments import add_policy, policy
 from ..comparison import Comparison, LayerPair, compare
+from ..formats.alike import alike
 from ..layers import LayerRow
 from ..output import destination
 from ..sources import Sources, Target
 
 DESCRIPTION: Final = (
     "Compare two images: media types, platform, layers, config, and which difference breaks which runtime. "
-    "GOOD is the image that runs, BAD the one that does not."
+    "GOOD is the image that runs, BAD the one that does not; exit code 1 says that something refuses only BAD."
 )
 EXAMPLES: Final = """\
   safe-image diff shop:1.3 shop:1.4
@@ -33,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("good", metavar="GOOD", help="an image, named as for check")
     parser.add_argument("bad", metavar="BAD", help="the image that is compared with it")
-    add_policy(parser)
+    add_policy(parser, "all that take the platform")
     parser.add_argument("--format", choices=("text", "json", "html"), default="text", help="default: text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
 
@@ -84,7 +85,7 @@ def _json(comparison: Comparison, names: tuple[str, str]) -> dict[str, Any]:
         "images": images,
         "runtimes": [{"name": name, "first": one, "second": other} for name, one, other in comparison.runtimes],
         **{
-            kind: [{"id": finding.id, "runs_on": list(finding.runs_on)} for finding in getattr(comparison, kind)]
+            kind: [{"id": f.id, "runs_on": list(f.runs_on)} for f in alike(getattr(comparison, kind))]
             for kind in ("broken", "mended", "doubted", "common")
         },
         "fields": [
