@@ -20,6 +20,7 @@ from image_verifier.verify import verify
 from safe_image.cli import main
 from safe_image.comparison import _FIELDS, Comparison, compare
 from tests.unit.images import GZIP, Layout, tar_of
+from tests.unit.registry_server import serving
 
 ZSTD = media_types.DOCKER_LAYER_ZSTD
 DOCKER_GZIP = media_types.DOCKER_LAYER_GZIP
@@ -254,3 +255,28 @@ def test_an_image_that_is_not_there_is_one_line_with_exit_code_2(
     printed = capsys.readouterr()
     assert "nowhere has no index.json" in printed.err
     assert (printed.err.count("\n"), printed.out) == (1, "")
+
+
+def test_what_an_image_says_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "\x1b[2J\u202e\x00\r"
+    run = {"Cmd": [hostile], "User": hostile, "Labels": {hostile: hostile}, "ExposedPorts": {hostile: {}}}
+    config = {"config": run, "history": [{"created_by": hostile}, {"created_by": hostile}]}
+    good = _layout(tmp_path / "good")
+    bad = _layout(tmp_path / "bad", layer_types=(GZIP, f"application/{hostile}"), config=config)
+    assert main(["diff", f"oci-layout:{good.path}", f"oci-layout:{bad.path}"]) == 1
+    printed = capsys.readouterr().out
+    assert "\\x1b[2J\\u202e\\x00\\r" in printed
+    assert not {c for c in printed if not c.isprintable()} - {"\n"}
+
+
+def test_an_image_in_a_registry_is_compared_with_one_in_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    good = _layout(tmp_path / "good")
+    with serving() as registry:
+        registry.image("app", "v1")
+        assert main(["diff", f"{registry.host}/app:v1", f"oci-layout:{good.path}", "--runs-on", "fargate"]) == 0
+        assert "Neither image is refused." in capsys.readouterr().out
+        assert main(["diff", f"oci-layout:{good.path}", f"{registry.host}/app:v2", "--runs-on", "fargate"]) == 1
+        assert "what the name points at  <- image-missing" in capsys.readouterr().out
