@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from ..outcomes import Outcome
 
-_VERDICTS: Final[Mapping[Verdict, str]] = {"pass": "passed", "fail": "refused", "unknown": "unknown"}
+# Gravest first.
+_VERDICTS: Final[Mapping[Verdict, str]] = {"fail": "refused", "unknown": "unknown", "pass": "passed"}
 # More images than this are folded: what became of each is said above them.
 _MOST_OPEN: Final = 3
 _IN_MEMORY: Final = 8 * 1024 * 1024
@@ -68,8 +69,9 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
         yield from page(
             "check.html.j2",
             title=_headline(tally),
-            verdict=next(verdict for verdict in ("fail", "unknown", "pass") if tally[verdict] or verdict == "pass"),
+            verdict=next((verdict for verdict in _VERDICTS if tally[verdict]), "pass"),
             tally=[(verdict, tally[verdict], word) for verdict, word in _VERDICTS.items() if tally[verdict]],
+            overview=sorted(entries, key=lambda entry: list(_VERDICTS).index(entry.verdict)),
             entries=entries,
             images=_kept(spool, lengths),
             is_open=len(entries) <= _MOST_OPEN,

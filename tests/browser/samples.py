@@ -30,7 +30,8 @@ HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 HOSTILE = '"><img src=https://example.com/x onerror=alert(1)><script>alert(2)</script>{{ 7 * 7 }}\u202e\x00'
 
 _MIXED = "b-ctrd-derived-zbase-dk-noatt"
-_ALL_GZIP = "b-ctrd-remedy-gzip-force"
+# The same build with the other image store, which keeps the zstd blobs of the base and calls them gzip.
+_RELABELLED = "b-classic-derived-zbase-dk-noatt"
 _STEPS = (
     (2_900_000, "/bin/sh -c #(nop) ADD file:5f1e2a in /"),
     (640_000, "RUN /bin/sh -c apt-get update && apt-get install -y --no-install-recommends ca-certificates netbase "
@@ -55,7 +56,9 @@ def samples(folder: Path) -> dict[str, Path]:
     :returns: their files by name.
     """
     cases = {case.name: case.folder for case in unpack(folder / "cases")}
-    mixed, gzipped, index = (OciLayout(Folder(cases[name])) for name in (_MIXED, _ALL_GZIP, "b-ctrd-prov-max-sbom"))
+    mixed, relabelled, index = (
+        OciLayout(Folder(cases[name])) for name in (_MIXED, _RELABELLED, "b-ctrd-prov-max-sbom")
+    )
     fault = Fault("ecr:BatchGetImage in eu-west-1 was denied (AccessDenied)", "Give the role ecr:BatchGetImage.")
     one_in_eight = list(cases.items())[::8]
     pages = {
@@ -73,7 +76,7 @@ def samples(folder: Path) -> dict[str, Path]:
             io.StringIO(),
         ),
         "diff": diff_page(
-            compare(judged(gzipped, "shop:1.4", "fargate", "eks"), judged(mixed, "shop:1.5", "fargate", "eks")),
+            compare(judged(relabelled, "shop:1.4", "fargate", "eks"), judged(mixed, "shop:1.5", "fargate", "eks")),
             (f"{HOST}/shop:1.4", f"{HOST}/shop:1.5"),
         ),
         "diff-hostile": diff_page(
