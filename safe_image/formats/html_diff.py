@@ -25,12 +25,12 @@ _SIGNS: Final[Mapping[Change, str]] = {
 }
 # The badge of each.
 _WEIGHTS: Final[Mapping[Standing, Verdict]] = {"runs": "pass", "in doubt": "unknown", "refused": "fail"}
-# What is told of findings, each with the look of it.
-_TOLD: Final[Mapping[str, tuple[str, Verdict]]] = {
-    "broken": ("What refuses only the second", "fail"),
-    "mended": ("What refuses only the first", "pass"),
-    "common": ("What refuses both", "fail"),
-    "doubted": ("What lets doubt only the second", "unknown"),
+# What is told of findings, each with the look of it, and whether it is shown unasked beside others.
+_TOLD: Final[Mapping[str, tuple[str, Verdict, bool]]] = {
+    "broken": ("What refuses only the second", "fail", True),
+    "mended": ("What refuses only the first", "pass", True),
+    "common": ("What refuses both", "fail", False),
+    "doubted": ("What lets doubt only the second", "unknown", False),
 }
 # So many shared layers in a row are drawn; longer rows are folded.
 _MOST_DRAWN: Final = 3
@@ -68,7 +68,7 @@ def diff_page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
             for is_folded, some in _folded(pairs[:_MOST_PAIRS])
         ],
         left_out=len(pairs[_MOST_PAIRS:]),
-        fields=[_field(field, told["broken"]) for field in comparison.fields],
+        fields=[_field(field, told["broken"]) for field in comparison.fields if field.first or field.second],
         trees=[(name, node) for name, image in zip(("first", "second"), images, strict=True) if (node := tree(image))],
     )
 

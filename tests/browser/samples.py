@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from image_verifier.findings import Fault, Report
 from image_verifier.image import Platform, sha256
 from image_verifier.policy import Policy
 from image_verifier.remedies import Names
+from image_verifier.runtimes import RUNTIMES as _ALL
 from image_verifier.sources import Source
 from image_verifier.sources.oci_layout import Folder, OciLayout
 from image_verifier.verify import verify
@@ -27,11 +28,13 @@ from tests.corpus.cases import unpack
 from tests.unit.images import GZIP, Layout, tar_of
 
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+RUNTIMES = [name for name, runtime in _ALL.items() if "linux/amd64" in runtime.platforms]
 HOSTILE = '"><img src=https://example.com/x onerror=alert(1)><script>alert(2)</script>{{ 7 * 7 }}\u202e\x00'
 
 _MIXED = "b-ctrd-derived-zbase-dk-noatt"
 # The same build with the other image store, which keeps the zstd blobs of the base and calls them gzip.
 _RELABELLED = "b-classic-derived-zbase-dk-noatt"
+_RUN = {"Cmd": ["python", "-m", "shop"], "User": "1000", "WorkingDir": "/srv", "Env": ["LANG=C.UTF-8"]}
 _STEPS = (
     (2_900_000, "/bin/sh -c #(nop) ADD file:5f1e2a in /"),
     (640_000, "RUN /bin/sh -c apt-get update && apt-get install -y --no-install-recommends ca-certificates netbase "
@@ -79,6 +82,13 @@ def samples(folder: Path) -> dict[str, Path]:
             compare(judged(relabelled, "shop:1.4", "fargate", "eks"), judged(mixed, "shop:1.5", "fargate", "eks")),
             (f"{HOST}/shop:1.4", f"{HOST}/shop:1.5"),
         ),
+        "diff-rebuilt": diff_page(
+            compare(
+                judged(_healthy(folder / "before"), "shop:1.4", *RUNTIMES),
+                judged(_rebuilt(folder / "after"), "shop:1.5", *RUNTIMES),
+            ),
+            (f"{HOST}/shop:1.4", f"{HOST}/shop:1.5"),
+        ),
         "diff-hostile": diff_page(
             compare(judged(_healthy(folder / "good"), "shop:1.4"), judged(_hostile(folder / "bad"), HOSTILE)),
             (f"{HOST}/shop:1.4", HOSTILE),
@@ -116,17 +126,29 @@ def _healthy(folder: Path) -> OciLayout:
     return _image(folder, layers, [step for _, step in _STEPS])
 
 
+def _rebuilt(folder: Path) -> OciLayout:
+    """The same, rebuilt with another layer in between, and without the command."""
+    noise = random.Random(4)
+    contents = [tar_of({f"file{i}": noise.randbytes(size)}) for i, (size, _) in enumerate(_STEPS)]
+    contents[9:10] = [tar_of({"static": noise.randbytes(900_000)}), tar_of({"fonts": noise.randbytes(70_000)})]
+    steps = [step for _, step in _STEPS]
+    steps.insert(10, "COPY shop/fonts shop/fonts # buildkit")
+    layers = [gzip.compress(content, 1 if i == 7 else 9, mtime=0) for i, content in enumerate(contents)]
+    run = {"Env": ["LANG=C.UTF-8", "SHOP_THEME=dark"], "ExposedPorts": {"8080/tcp": {}}, "WorkingDir": "/srv"}
+    return _image(folder, layers, steps, run)
+
+
 def _layered(folder: Path, count: int) -> OciLayout:
     layers = [gzip.compress(tar_of({f"file{i}": b"x" * (i % 9) * 900}), mtime=0) for i in range(count)]
     return _image(folder, layers, [f"COPY part{i} / # buildkit" for i in range(count)])
 
 
-def _image(folder: Path, layers: Sequence[bytes], steps: Sequence[str]) -> OciLayout:
+def _image(folder: Path, layers: Sequence[bytes], steps: Sequence[str], run: Mapping[str, Any] = _RUN) -> OciLayout:
     made = Layout(folder)
     config: dict[str, Any] = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Cmd": ["python", "-m", "shop"], "User": "1000", "WorkingDir": "/srv", "Env": ["LANG=C.UTF-8"]},
+        "config": run,
         "rootfs": {"type": "layers", "diff_ids": [sha256(gzip.decompress(layer)) for layer in layers]},
         "history": [
             *({"created_by": step} for step in steps),

@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Open, Scheme
 from tests.browser.samples import samples
 
-PAGES = ("healthy", "refused", "index", "deep", "many", "diff", "hostile", "diff-hostile")
+PAGES = ("healthy", "refused", "index", "deep", "many", "diff", "diff-rebuilt", "hostile", "diff-hostile")
 pages = pytest.mark.parametrize("name", PAGES)
 widths = pytest.mark.parametrize("width", [320, 360, 800, 1400])
 
@@ -96,6 +96,21 @@ def test_a_broken_layer_leads_to_its_finding(files: Mapping[str, Path], open_pag
     page = open_page(files["refused"]).page
     page.locator(".stack a", has_text="layer-type-unsupported").first.click()
     assert page.locator(":target").get_by_text("which ECS on Fargate does not unpack").is_visible()
+
+
+def test_a_difference_that_breaks_leads_to_its_finding(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["diff-rebuilt"], 360).page
+    page.get_by_role("row", name="command").get_by_role("link", name="no-command").click()
+    assert page.locator(":target").get_by_text("neither an entrypoint nor a command").is_visible()
+
+
+def test_shared_layers_are_folded_and_what_differs_is_not(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["diff-rebuilt"]).page
+    assert page.get_by_text("COPY shop/fonts").is_visible()
+    assert not page.get_by_text("WORKDIR /srv").first.is_visible()
+    assert not page.get_by_text("takes only a single image's manifest").first.is_visible(), "it refuses both"
+    page.get_by_text("7 shared layers").click()
+    assert page.get_by_text("WORKDIR /srv").first.is_visible()
 
 
 def test_an_image_of_many_is_one_click_away(files: Mapping[str, Path], open_page: Open) -> None:
