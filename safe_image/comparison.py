@@ -15,7 +15,7 @@ from image_verifier.findings import Finding, Report, Severity
 from image_verifier.image import Image
 from image_verifier.runtimes import RUNTIMES
 
-from .layers import LayerRow, layer_rows, run_config
+from .layers import LayerRow, layer_rows, run_config, without_secret
 
 Change = Literal["same", "retyped", "recompressed", "changed", "added", "removed"]
 Standing = Literal["runs", "in doubt", "refused"]
@@ -201,7 +201,7 @@ def _working_dir(image: Image) -> str:
 
 
 def _environment(image: Image) -> str:
-    return "\n".join(sorted(image.config.env)) if image.config else ""
+    return "\n".join(map(without_secret, sorted(image.config.env))) if image.config else ""
 
 
 def _labels(image: Image) -> str:

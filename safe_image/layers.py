@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from image_verifier import media_types
 from image_verifier.findings import Finding
 from image_verifier.image import Descriptor, Image
 
-_VENDOR = "application/vnd."
+_VENDOR: Final = "application/vnd."
+# How builders write down a command: with the build's arguments before the shell.
+_SHELL: Final = re.compile(r"^(?:RUN )?(?:\|\d+ .*?)?/bin/sh -c (?:#\(nop\) )?", re.DOTALL)
+_SECRET: Final = re.compile("password|passwd|secret|token|credential|(api|access|private)_?key", re.IGNORECASE)
+_ARGUMENT: Final = re.compile(r"""\b\w+=(?:"[^"]*"|'[^']*'|\S+)""")
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,16 @@ def _steps(config: bytes | None) -> list[str]:
 
 def _step(text: str) -> str:
     """A step as the Dockerfile has it: without what the builder wraps it in."""
-    for start in ("/bin/sh -c #(nop) ", "/bin/sh -c ", "RUN /bin/sh -c "):
-        text = text.removeprefix(start)
-    return " ".join(text.removesuffix(" # buildkit").split())
+    text = " ".join(_SHELL.sub("", text).removesuffix(" # buildkit").split())
+    return _ARGUMENT.sub(lambda match: without_secret(match[0]), text)
+
+
+def without_secret(variable: str) -> str:
+    """A variable without its value, where its name says that the value is secret.
+
+    It is in the image for whoever can pull it; a pipeline's log and a page that is passed around have other readers.
+
+    :param variable: its name, `=` and its value.
+    """
+    name, _, _ = variable.partition("=")
+    return f"{name}=(not shown)" if _SECRET.search(name) else variable

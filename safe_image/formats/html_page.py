@@ -12,15 +12,19 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from image_verifier import __version__
 
+from ..errors import UsageError
 from .text import printable
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+try:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
+except ImportError:
+    # Before anything is asked: whoever writes a page imports this first.
+    raise UsageError("--format html needs jinja2: pip install 'cdk-safe-image[cli]'") from None
 
 _FOLDER: Final = Path(__file__).parent / "html"
 
@@ -31,8 +35,6 @@ def page(template: str, **content: Any) -> Iterator[str]:
     :param template: the name of its template, which extends `page.html.j2`.
     :param content: what the template shows, beside its `title`.
     """
-    from markupsafe import Markup
-
     style, script = ((_FOLDER / f"report.{name}").read_text(encoding="utf-8") for name in ("css", "js"))
     yield from (
         _templates()
@@ -55,16 +57,19 @@ def part(template: str, **content: Any) -> Markup:
     :param template: the name of its template.
     :param content: what the template shows.
     """
-    from markupsafe import Markup
+    return made(_templates().get_template(template).render(**content))
 
-    # The template has escaped what it shows.
-    return Markup(_templates().get_template(template).render(**content))  # noqa: S704
+
+def made(text: str) -> Markup:
+    """A part that `part` has made, and that was kept as text since.
+
+    :param text: the part; its template has escaped what it shows.
+    """
+    return Markup(text)  # noqa: S704
 
 
 @cache
 def _templates() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     return Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,

@@ -14,7 +14,7 @@ from image_verifier.image import Config
 
 from ..layers import layer_rows
 from .alike import alike
-from .html_page import page, part
+from .html_page import made, page, part
 from .html_views import finding_views, stack, titles, tree
 
 if TYPE_CHECKING:
@@ -79,10 +79,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
 
 
 def _kept(spool: IO[bytes], lengths: Iterable[int]) -> Iterator[Markup]:
-    from markupsafe import Markup
-
-    # What `part` has made.
-    return (Markup(spool.read(length).decode()) for length in lengths)  # noqa: S704
+    return (made(spool.read(length).decode()) for length in lengths)
 
 
 def _headline(tally: Mapping[Verdict, int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -280,3 +281,17 @@ def test_an_image_in_a_registry_is_compared_with_one_in_a_folder(
         assert "Neither image is refused." in capsys.readouterr().out
         assert main(["diff", f"oci-layout:{good.path}", f"{registry.host}/app:v2", "--runs-on", "fargate"]) == 1
         assert "what the name points at  <- image-missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "html"])
+def test_the_values_of_secrets_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], format_: str) -> None:
+    environment = ["MODE=fast", "DB_PASSWORD=hunter 22", "GITHUB_TOKEN=ghp_22"]
+    steps = [{"created_by": "RUN |2 A=b NPM_TOKEN=npm 22 /bin/sh -c AUTH_TOKEN='npm 22' npm ci # buildkit"}]
+    config = {"config": {"Cmd": ["/file0"], "Env": environment}, "history": steps}
+    good, bad = _layout(tmp_path / "good"), _layout(tmp_path / "bad", config=config, layer_types=(DOCKER_GZIP,))
+    main(["diff", f"oci-layout:{good.path}", f"oci-layout:{bad.path}", "--format", format_])
+    printed = capsys.readouterr().out
+    assert "MODE=fast" in printed
+    assert "DB_PASSWORD=(not shown)" in printed
+    assert "AUTH_TOKEN=(not shown) npm ci" in printed
+    assert not {"hunter", "22", "ghp_22"} & set(re.split("[^a-z0-9_]", printed))

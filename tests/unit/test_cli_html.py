@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -176,3 +178,15 @@ def test_a_command_in_a_sentence_can_be_copied_too(tmp_path: Path, capsys: pytes
     types = (media_types.DOCKER_LAYER_ZSTD, media_types.DOCKER_LAYER_GZIP)
     page = _page(capsys, _layout(tmp_path / "image", layer_types=types, schema_2=True))
     assert page.commands == ["docker build --output=type=docker,attestation-inline=false,oci-mediatypes=true"]
+
+
+def test_without_jinja_the_page_is_refused_before_anything_is_asked() -> None:
+    script = "import sys; sys.modules['jinja2'] = None; from safe_image.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "check", "oci-layout:nowhere", "--format", "html"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "safe-image: --format html needs jinja2: pip install 'cdk-safe-image[cli]'\n"
