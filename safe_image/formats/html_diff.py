@@ -61,7 +61,7 @@ def diff_page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
         names=names,
         runtimes=[(RUNTIMES[name].title, standings) for name, *standings in comparison.runtimes],
         weights=_WEIGHTS,
-        told=[(*_TOLD[kind], findings) for kind, findings in told.items() if findings],
+        told=[(*_TOLD[kind], _ids(findings), findings) for kind, findings in told.items() if findings],
         changes=[(changes[change], words) for change, words in CHANGES.items() if changes[change]],
         rows=[
             (is_folded, [_pair(pair, largest, told["broken"]) for pair in some])
@@ -71,6 +71,10 @@ def diff_page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
         fields=[_field(field, told["broken"]) for field in comparison.fields if field.first or field.second],
         trees=[(name, node) for name, image in zip(("first", "second"), images, strict=True) if (node := tree(image))],
     )
+
+
+def _ids(findings: Sequence[FindingView]) -> str:
+    return ", ".join(dict.fromkeys(view.finding.id for view in findings))
 
 
 def _folded(pairs: Sequence[LayerPair]) -> Iterator[tuple[bool, list[LayerPair]]]:
