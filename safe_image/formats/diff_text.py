@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, TextIO
 
 from image_verifier.checks.size import readable_size
 from image_verifier.findings import Finding
@@ -20,14 +20,15 @@ _DIGEST: Final = 19
 _STEP: Final = 60
 
 
-def text(comparison: Comparison, names: tuple[str, str], page: Page) -> str:
+def report(comparison: Comparison, names: tuple[str, str], stream: TextIO) -> Iterator[str]:
     """The comparison.
 
     :param comparison: the images side by side.
     :param names: what the images are called.
-    :param page: what it is written on.
+    :param stream: what it is written to; a terminal gets colours.
     """
-    return "\n".join(_lines(comparison, names, page)) + "\n"
+    for line in _lines(comparison, names, Page.of(stream)):
+        yield line + "\n"
 
 
 def _lines(comparison: Comparison, names: tuple[str, str], page: Page) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from image_verifier.findings import Verdict
 from image_verifier.runtimes import RUNTIMES
@@ -38,11 +38,12 @@ _MOST_DRAWN: Final = 3
 _MOST_PAIRS: Final = 1000
 
 
-def diff_page(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
+def report(comparison: Comparison, names: tuple[str, str], stream: TextIO) -> Iterator[str]:
     """The page.
 
     :param comparison: the images.
     :param names: what they are called.
+    :param stream: what it is written to.
     """
     pairs = comparison.layers[::-1]
     rows = [row for pair in pairs for row in (pair.first, pair.second) if row]

@@ -21,7 +21,7 @@ from image_verifier.sources.oci_layout import Folder, OciLayout
 from image_verifier.verify import verify
 
 from safe_image.comparison import compare
-from safe_image.formats.html_diff import diff_page
+from safe_image.formats import html_diff
 from safe_image.formats.html_report import report
 from safe_image.outcomes import Outcome
 from tests.corpus.cases import unpack
@@ -78,20 +78,23 @@ def samples(folder: Path) -> dict[str, Path]:
             ],
             io.StringIO(),
         ),
-        "diff": diff_page(
+        "diff": html_diff.report(
             compare(judged(relabelled, "shop:1.4", "fargate", "eks"), judged(mixed, "shop:1.5", "fargate", "eks")),
             (f"{HOST}/shop:1.4", f"{HOST}/shop:1.5"),
+            io.StringIO(),
         ),
-        "diff-rebuilt": diff_page(
+        "diff-rebuilt": html_diff.report(
             compare(
                 judged(_healthy(folder / "before"), "shop:1.4", *RUNTIMES),
                 judged(_rebuilt(folder / "after"), "shop:1.5", *RUNTIMES),
             ),
             (f"{HOST}/shop:1.4", f"{HOST}/shop:1.5"),
+            io.StringIO(),
         ),
-        "diff-hostile": diff_page(
+        "diff-hostile": html_diff.report(
             compare(judged(_healthy(folder / "good"), "shop:1.4"), judged(_hostile(folder / "bad"), HOSTILE)),
             (f"{HOST}/shop:1.4", HOSTILE),
+            io.StringIO(),
         ),
     }
     return {name: _written(folder / f"{name}.html", page) for name, page in pages.items()}

@@ -254,6 +254,7 @@ def test_an_image_that_is_not_there_is_one_line_with_exit_code_2(
 ) -> None:
     assert main(["diff", pair[0], "oci-layout:nowhere"]) == 2
     printed = capsys.readouterr()
+    assert printed.err.startswith("safe-image: oci-layout:nowhere: ")
     assert "nowhere has no index.json" in printed.err
     assert (printed.err.count("\n"), printed.out) == (1, "")
 
@@ -295,3 +296,20 @@ def test_the_values_of_secrets_are_not_shown(tmp_path: Path, capsys: pytest.Capt
     assert "DB_PASSWORD=(not shown)" in printed
     assert "AUTH_TOKEN=(not shown) npm ci" in printed
     assert not {"hunter", "22", "ghp_22"} & set(re.split("[^a-z0-9_]", printed))
+
+
+def test_a_comparison_that_cannot_be_made_leaves_the_last_one_as_it_was(pair: tuple[str, str], tmp_path: Path) -> None:
+    report = tmp_path / "diff.html"
+    report.write_text("the last one")
+    assert main(["diff", pair[0], "oci-layout:nowhere", "--format", "html", "-o", str(report)]) == 2
+    assert report.read_text() == "the last one"
+    assert main(["diff", *pair, "--format", "html", "-o", str(report)]) == 1
+    assert report.read_text().startswith("<!doctype html>")
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
+
+
+def test_nothing_is_asked_where_the_report_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving() as registry:
+        assert main(["diff", f"{registry.host}/app:v1", f"{registry.host}/app:v2", "-o", "/nowhere/report"]) == 2
+        assert registry.asked == []
+    assert "--output /nowhere/report" in capsys.readouterr().err
