@@ -114,7 +114,8 @@ def _sites() -> dict[str, str]:
     return sites
 
 
-def _codename() -> str:
+def codename() -> str:
+    """The name of this machine's release of Debian. Raises `DebianError`."""
     release = Path("/etc/os-release")
     values = dict(line.split("=", 1) for line in release.read_text().splitlines() if "=" in line)
     if values.get("ID") != "debian":
@@ -130,11 +131,11 @@ class _Apt:
 
     def __init__(self, suite: str, architecture: str) -> None:
         sites = _sites()
-        codename = _codename()
-        own = next((name for name in (codename, *_RELEASES) if name in sites), None)
+        release = codename()
+        own = next((name for name in (release, *_RELEASES) if name in sites), None)
         if own is None:
             raise DebianError(
-                f"This machine's apt has no source for {codename} or any other release of Debian: "
+                f"This machine's apt has no source for {release} or any other release of Debian: "
                 "add Debian's mirror to /etc/apt/sources.list.d."
             )
         if not _KEYRING.exists():

@@ -27,17 +27,18 @@ _SHARE: Final = re.compile(r"(\d+(?:\.\d+)?) ?%", re.ASCII)
 _FIELDS: Final = re.compile(r"\b(runs_on|min_size|max_size|require|acknowledge)\b")
 
 
-def add_policy(parser: ArgumentParser) -> None:
+def add_policy(parser: ArgumentParser, default: str = "fargate") -> None:
     """Tell a parser what says what is asked of an image.
 
     :param parser: the one of a command that judges images.
+    :param default: where an image must run if nothing is said, in words.
     """
     parser.add_argument(
         "--runs-on",
         action="append",
         metavar="NAME",
-        help="where it must run, may be repeated: fargate (the default), ecs-ec2, lambda, eks, batch, app-runner, "
-        "sagemaker, agentcore",
+        help="where it must run, may be repeated: fargate, ecs-ec2, lambda, eks, batch, app-runner, sagemaker, "
+        f"agentcore; default: {default}",
     )
     parser.add_argument("--platform", default="linux/amd64", metavar="OS/ARCH", help="default: linux/amd64")
     parser.add_argument("--layers", action="store_true", help="read every layer's bytes too")

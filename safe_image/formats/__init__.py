@@ -1,6 +1,7 @@
-"""The formats of a check's report: one module each, imported only where it is asked for.
+"""The formats of a check's and of a comparison's report: one module each, imported only where it is asked for.
 
-A format is a row here and a module whose `report` takes the outcomes as they come, and gives the text piece by piece.
+A format is a row here and a module whose `report` gives the text piece by piece. A check's takes the outcomes as they
+come.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
+    from ..comparison import Comparison
     from ..outcomes import Outcome
 
     Format = Callable[[Iterable[Outcome], TextIO], Iterator[str]]
+    ComparisonFormat = Callable[[Comparison, tuple[str, str], TextIO], Iterator[str]]
 
-# The module of each.
+# The module of each of a check's.
 FORMATS: Final[Mapping[str, str]] = {
     "text": "text",
     "json": "json_report",
@@ -26,10 +29,27 @@ FORMATS: Final[Mapping[str, str]] = {
 }
 
 
+# And of a comparison's.
+COMPARISONS: Final[Mapping[str, str]] = {
+    "text": "diff_text",
+    "json": "diff_json",
+    "html": "html_diff",
+}
+
+
 def report_in(name: str) -> Format:
-    """What writes a report.
+    """What writes a check's report.
 
     :param name: one of `FORMATS`.
     """
     report: Format = import_module(f"{__name__}.{FORMATS[name]}").report
+    return report
+
+
+def comparison_in(name: str) -> ComparisonFormat:
+    """What writes a comparison's report.
+
+    :param name: one of `COMPARISONS`.
+    """
+    report: ComparisonFormat = import_module(f"{__name__}.{COMPARISONS[name]}").report
     return report

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final, TextIO
 
 from image_verifier.checks.size import readable_size
 from image_verifier.findings import Finding
 from image_verifier.runtimes import RUNTIMES
 
 from ..comparison import CHANGES, Comparison, Field, LayerPair
+from ..layers import LayerRow
 from .alike import alike
-from .layers import LayerRow
 from .text import Page, finding_lines, printable
 
-_COLOURS = {"same": "dim", "retyped": "warning", "recompressed": "warning"}
-_RUNS = ("pass", "runs    ")
-_REFUSED = ("fail", "refused ")
-_DIGEST = 19
+_COLOURS: Final = {"same": "dim", "retyped": "warning", "recompressed": "warning"}
+_STANDINGS: Final = {"runs": "pass", "in doubt": "unknown", "refused": "fail"}
+_DIGEST: Final = 19
+_STEP: Final = 60
 
 
-def text(comparison: Comparison, names: tuple[str, str], page: Page) -> str:
+def report(comparison: Comparison, names: tuple[str, str], stream: TextIO) -> Iterator[str]:
     """The comparison.
 
     :param comparison: the images side by side.
     :param names: what the images are called.
-    :param page: what it is written on.
+    :param stream: what it is written to; a terminal gets colours.
     """
-    return "\n".join(_lines(comparison, names, page)) + "\n"
+    for line in _lines(comparison, names, Page.of(stream)):
+        yield line + "\n"
 
 
 def _lines(comparison: Comparison, names: tuple[str, str], page: Page) -> Iterator[str]:
     yield f"{page.paint('head', '1')}  {printable(names[0])}"
     yield f"{page.paint('head', '2')}  {printable(names[1])}"
+    yield ""
+    yield from page.wrap(comparison.in_a_sentence, "")
     yield ""
     yield from _runtimes(comparison, page)
     for title, findings in (("only 2 is refused for", comparison.broken), ("only 1 is refused for", comparison.mended)):
@@ -40,37 +44,48 @@ def _lines(comparison: Comparison, names: tuple[str, str], page: Page) -> Iterat
             yield page.paint("head", title)
             for finding in alike(findings):
                 yield from finding_lines(finding, page)
+    for title, findings in (
+        ("both are refused for", comparison.common),
+        ("only 2 is in doubt for", comparison.doubted),
+    ):
+        if findings:
+            yield ""
+            yield page.paint("head", title)
+            for finding in alike(findings):
+                where = page.paint("dim", f"({', '.join(finding.runs_on)})")
+                yield f"  {page.paint(finding.severity.value, finding.id)} {where}"
+                yield from page.wrap(finding.message, "    ")
     yield ""
     differing = [field for field in comparison.fields if field.differs]
     yield page.paint("head", f"{len(differing)} of {len(comparison.fields)} things that they say differ")
     for field in differing:
-        yield from _field(field, comparison.breaks(field), page)
+        yield from _field(field, page)
     yield ""
     yield from _layers(comparison.layers, page)
+
+
+def _in_short(finding: Finding, page: Page) -> Iterator[str]:
+    where = page.paint("dim", f"({', '.join(finding.runs_on)})")
+    yield f"  {page.paint(finding.severity.value, finding.id)} {where}"
+    yield from page.wrap(finding.message, "    ")
 
 
 def _runtimes(comparison: Comparison, page: Page) -> Iterator[str]:
     width = max(len(RUNTIMES[name].title) for name, _, _ in comparison.runtimes)
     yield page.paint("dim", f"{'':{width}}  {'1':8} 2")
     for name, first, second in comparison.runtimes:
-        words = [
-            page.paint("pass" if runs else "fail", f"{'runs' if runs else 'refused':8}") for runs in (first, second)
-        ]
-        yield f"{RUNTIMES[name].title:{width}}  {' '.join(words)}".rstrip()
+        one, other = (page.paint(_STANDINGS[standing], standing) for standing in (first, second))
+        yield f"{RUNTIMES[name].title:{width}}  {one}{' ' * (8 - len(first))} {other}"
 
 
-def _field(field: Field, findings: Sequence[Finding], page: Page) -> Iterator[str]:
-    marks = page.paint("error", f"  <- {', '.join(f.id for f in findings)}") if findings else ""
+def _field(field: Field, page: Page) -> Iterator[str]:
+    marks = page.paint("error", f"  <- {', '.join(field.breaks)}") if field.breaks else ""
     yield f"  {field.name}{marks}"
     one, other = field.first.splitlines(), field.second.splitlines()
-    for sign, lines, without in (("-", one, other), ("+", other, one)):
-        for line in lines or [""]:
-            if line not in without or len(lines) == 1:
-                yield f"    {page.paint('fail' if sign == '-' else 'pass', sign)} {printable(_readable(field, line))}"
-
-
-def _readable(field: Field, line: str) -> str:
-    return readable_size(int(line.split()[0])) if field.name == "compressed size" else line or "(none)"
+    for sign, colour, lines, without in (("-", "fail", one, other), ("+", "pass", other, one)):
+        for line in lines or ["(none)"]:
+            if line not in without:
+                yield f"    {page.paint(colour, sign)} {printable(line)}"
 
 
 def _layers(pairs: Sequence[LayerPair], page: Page) -> Iterator[str]:
@@ -80,7 +95,7 @@ def _layers(pairs: Sequence[LayerPair], page: Page) -> Iterator[str]:
     for number, pair in enumerate(pairs):
         # Shared layers between shared ones say nothing.
         around = pairs[max(0, number - 1) : number + 2]
-        if all(one.change == "same" for one in around) and not _marks(pair):
+        if all(one.change == "same" for one in around) and not pair.breaks:
             hidden += 1
             continue
         if hidden:
@@ -92,9 +107,8 @@ def _layers(pairs: Sequence[LayerPair], page: Page) -> Iterator[str]:
 
 
 def _pair(pair: LayerPair, page: Page) -> Iterator[str]:
-    marks = _marks(pair)
-    colour = "error" if marks else _COLOURS.get(pair.change, "head")
-    title = f"{CHANGES[pair.change]}" + (f"  <- {', '.join(marks)}" if marks else "")
+    colour = "error" if pair.breaks else _COLOURS.get(pair.change, "head")
+    title = CHANGES[pair.change] + (f"  <- {', '.join(pair.breaks)}" if pair.breaks else "")
     yield f"  {page.paint(colour, title)}"
     rows = [("1", pair.first), ("2", pair.second)]
     if pair.change == "same":
@@ -105,10 +119,6 @@ def _pair(pair: LayerPair, page: Page) -> Iterator[str]:
 
 
 def _row(row: LayerRow) -> str:
-    step = f"  {row.step[:60]}" if row.step else ""
+    step = f"  {row.step[:_STEP]}" if row.step else ""
     size = readable_size(row.layer.size)
     return printable(f"#{row.number:<3} {size:>10}  {row.kind}  {row.layer.digest[:_DIGEST]}{step}")
-
-
-def _marks(pair: LayerPair) -> list[str]:
-    return list(dict.fromkeys(f.id for f in (pair.second.findings if pair.second else ())))

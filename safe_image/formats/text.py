@@ -17,7 +17,7 @@ from image_verifier.findings import Fault, Finding, Report, Severity
 from image_verifier.image import Image
 from image_verifier.runtimes import RUNTIMES
 
-from .layers import LayerRow, layer_rows
+from ..layers import LayerRow, layer_rows
 
 if TYPE_CHECKING:
     from ..outcomes import Outcome

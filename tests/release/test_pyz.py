@@ -48,16 +48,30 @@ def test_the_file_checks_layers_with_its_own_decoders(run: Run, tmp_path: Path) 
     assert "entrypoint-format-invalid" in done.stdout, "the test's command is a text, which the layers tell"
 
 
-def test_the_file_checks_an_image_in_ecr(run: Run) -> None:
+def test_the_file_draws_its_pages(run: Run, tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "image")
+    layout.path.mkdir()
+    layout.source(layout.image(layer_types=(GZIP,)))
+    for command in (("check",), ("diff", f"oci-layout:{layout.path}")):
+        done = run(*command, f"oci-layout:{layout.path}", "--format", "html")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("<!doctype html>")
+        assert done.stdout.endswith("</html>")
+
+
+def test_the_file_checks_and_compares_images_in_ecr(run: Run) -> None:
     with LocalAws.start() as aws:
         images = Images(aws, "shop")
         aws.client("ecr").create_repository(repositoryName="shop")
         images.good("good")
         images.broken("broken")
         asked = {name: value for name, value in aws.env().items() if name.startswith("AWS_")}
-        done = run("check", f"{images.uri}:good", f"{images.uri}:broken", **asked)
-    assert done.returncode == 1, done.stderr
-    assert "1 passed, 1 refused" in done.stdout
+        both = (f"{images.uri}:good", f"{images.uri}:broken")
+        checked, compared = run("check", *both, **asked), run("diff", *both, **asked)
+    assert checked.returncode == 1, checked.stderr
+    assert "1 passed, 1 refused" in checked.stdout
+    assert compared.returncode == 1, compared.stderr
+    assert "The second image is refused where the first is not: ECS on Fargate" in compared.stdout
 
 
 def test_the_file_completes_itself_in_every_shell_that_it_knows(run: Run) -> None:

@@ -1,0 +1,173 @@
+"""The html report in a real browser: on a phone and a wide screen, light and dark, without a network or scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Open, Scheme
+from tests.browser.samples import samples
+
+PAGES = ("healthy", "refused", "index", "deep", "many", "diff", "diff-rebuilt", "hostile", "diff-hostile")
+pages = pytest.mark.parametrize("name", PAGES)
+widths = pytest.mark.parametrize("width", [320, 360, 800, 1400])
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    return samples(tmp_path_factory.mktemp("pages"))
+
+
+def unfold(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+
+
+@pages
+@widths
+def test_a_page_fits_its_window(files: Mapping[str, Path], open_page: Open, name: str, width: int) -> None:
+    page = open_page(files[name], width).page
+    unfold(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = page.evaluate(
+        """width => [...document.querySelectorAll('main *')]
+            .filter(one => one.checkVisibility() && one.getBoundingClientRect().right > width + 1)
+            .map(one => one.outerHTML.slice(0, 200))""",
+        width,
+    )
+    assert cut == [], "what sticks out of its box is cut off"
+
+
+@pages
+def test_a_page_asks_for_nothing_and_complains_of_nothing(
+    files: Mapping[str, Path], open_page: Open, name: str
+) -> None:
+    watched = open_page(files[name])
+    unfold(watched.page)
+    watched.page.wait_for_load_state("networkidle")
+    assert [address for address in watched.asked if not address.startswith("data:")] == []
+    assert watched.complaints == []
+
+
+def test_light_and_dark_are_both_drawn(files: Mapping[str, Path], open_page: Open) -> None:
+    grounds = {
+        scheme: open_page(files["refused"], scheme=scheme).page.evaluate(
+            "getComputedStyle(document.body).backgroundColor"
+        )
+        for scheme in ("light", "dark")
+    }
+    light, dark = (_brightness(grounds[scheme]) for scheme in ("light", "dark"))
+    assert light > 200
+    assert dark < 60
+
+
+@pages
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_can_be_read_by_everybody(files: Mapping[str, Path], open_page: Open, name: str, scheme: Scheme) -> None:
+    page = open_page(files[name], scheme=scheme, bypass_policy=True).page
+    # What is folded on the others is drawn as on the rest, and takes a minute.
+    if name not in ("deep", "many"):
+        unfold(page)
+    broken = Axe().run(page).response["violations"]
+    assert [(rule["id"], node["html"][:200], node["failureSummary"]) for rule in broken for node in rule["nodes"]] == []
+
+
+@pages
+def test_the_same_is_on_the_page_without_scripts(files: Mapping[str, Path], open_page: Open, name: str) -> None:
+    with_scripts, without = (open_page(files[name], scripts=scripts).page for scripts in (True, False))
+    words = with_scripts.locator("main").inner_text().replace("\ncopy", "")
+    assert without.locator("main").inner_text() == words
+
+
+def test_every_finding_and_what_mends_it_can_be_seen(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["refused"], 360).page
+    for text in (
+        "layer-type-unsupported",
+        "CannotPullContainerError: number of layers and diffIDs don't match: 2 != 5",
+        "aws ecr batch-delete-image --region eu-west-1",
+    ):
+        assert page.get_by_text(text).last.is_visible()
+
+
+def test_a_broken_layer_leads_to_its_finding(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["refused"]).page
+    page.locator(".stack a", has_text="layer-type-unsupported").first.click()
+    assert page.locator(":target").get_by_text("which ECS on Fargate does not unpack").is_visible()
+
+
+def test_a_difference_that_breaks_leads_to_its_finding(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["diff-rebuilt"], 360).page
+    page.get_by_role("row", name="command").get_by_role("link", name="no-command").click()
+    assert page.locator(":target").get_by_text("neither an entrypoint nor a command").is_visible()
+
+
+def test_shared_layers_are_folded_and_what_differs_is_not(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["diff-rebuilt"]).page
+    assert page.get_by_text("COPY shop/fonts").is_visible()
+    assert not page.get_by_text("WORKDIR /srv").first.is_visible()
+    assert not page.get_by_text("takes only a single image's manifest").first.is_visible(), "it refuses both"
+    page.get_by_text("7 shared layers").click()
+    assert page.get_by_text("WORKDIR /srv").first.is_visible()
+
+
+def test_an_image_of_many_is_one_click_away(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["many"]).page
+    last = page.get_by_role("link", name="fleet/last:1.0")
+    assert not page.get_by_text("COPY shop/static").is_visible()
+    last.click()
+    assert page.get_by_text("COPY shop/static").is_visible()
+
+
+def test_a_command_is_copied_whole_with_the_keyboard_alone(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["refused"]).page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button = page.locator(".command", has_text="batch-delete-image").get_by_role("button")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if button.evaluate("one => one === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    assert button.inner_text() == "copied"
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("aws ecr batch-delete-image --region eu-west-1 --registry-id 123456789012")
+    assert copied.endswith("--image-ids imageTag=1.5")
+
+
+@pytest.mark.parametrize("name", ["hostile", "diff-hostile"])
+def test_what_an_image_says_runs_nothing(files: Mapping[str, Path], open_page: Open, name: str) -> None:
+    watched = open_page(files[name], bypass_policy=True)
+    unfold(watched.page)
+    assert watched.page.locator("main img, main script").count() == 0
+    assert watched.asked == []
+    assert "{{ 7 * 7 }}" in watched.page.locator("main").inner_text()
+    assert not set("\u202e\x00") & set(watched.page.content())
+
+
+def test_the_policy_holds_back_what_would_get_past_the_escaping(files: Mapping[str, Path], open_page: Open) -> None:
+    watched = open_page(files["healthy"])
+    watched.page.evaluate(
+        """() => {
+            const image = document.createElement('img'), script = document.createElement('script');
+            image.src = 'https://example.com/x';
+            script.textContent = 'window.owned = true';
+            document.body.append(image, script);
+        }"""
+    )
+    watched.page.wait_for_timeout(100)
+    assert not watched.page.evaluate("window.owned === true")
+    assert len(watched.complaints) == 2
+    assert all("Content Security Policy" in complaint for complaint in watched.complaints)
+
+
+def test_on_paper_every_image_is_unfolded(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["many"]).page
+    page.emulate_media(media="print")
+    assert page.get_by_text("COPY shop/static").is_visible()
+
+
+def _brightness(colour: str) -> float:
+    red, green, blue = (int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
+    return (red + green + blue) / 3
