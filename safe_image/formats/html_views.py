@@ -149,7 +149,7 @@ def finding_views(findings: Sequence[Finding], rows: Sequence[LayerRow], place: 
     :param place: what the names of their places in the page begin with.
     """
     return [
-        FindingView(f, f"{place}-{number}", tuple(row.number for row in rows if is_told_by(f, row.findings)))
+        FindingView(f, f"{place}-{number}", tuple(sorted(row.number for row in rows if is_told_by(f, row.findings))))
         for number, f in enumerate(findings, start=1)
     ]
 
