@@ -5,7 +5,7 @@ BIN := .local/venv/bin
 export UV_SYSTEM_CERTS := 1
 UV := $(or $(shell command -v uv),.local/uv/bin/uv)
 
-.PHONY: help demo test unit deploy lint integ engines incidents versions bench wheel pyz clean
+.PHONY: help demo test unit deploy browser lint integ engines incidents versions bench wheel pyz clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ unit: .local/venv/.stamp  ## the pure tests only
 
 deploy: .local/venv/.stamp  ## the real deploys only
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy tests/local_aws
+
+browser: .local/venv/.stamp  ## the html pages in a real browser, Debian's Chromium
+	$(BIN)/python -m pytest tests/browser
 
 lint: .local/venv/.stamp  ## ruff and mypy
 	$(BIN)/ruff check .

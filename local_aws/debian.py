@@ -87,8 +87,7 @@ def run(argv: Sequence[str], *, cwd: Path | None = None) -> str:
         )
     except FileNotFoundError:
         raise DebianError(
-            f"{argv[0]} is not on this machine: the Debian way needs Debian's own apt and dpkg. "
-            "Install and start Docker instead."
+            f"{argv[0]} is not on this machine: the Debian way needs Debian's own apt and dpkg."
         ) from None
     if done.returncode != 0:
         raise DebianError(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stderr.strip()}")
@@ -119,10 +118,7 @@ def codename() -> str:
     release = Path("/etc/os-release")
     values = dict(line.split("=", 1) for line in release.read_text().splitlines() if "=" in line)
     if values.get("ID") != "debian":
-        raise DebianError(
-            f"This machine runs {values.get('PRETTY_NAME', 'no known Linux')}, not Debian, "
-            "and no Docker answers. Install and start Docker."
-        )
+        raise DebianError(f"This machine runs {values.get('PRETTY_NAME', 'no known Linux')}, not Debian.")
     return values.get("VERSION_CODENAME", "sid").strip('"')
 
 

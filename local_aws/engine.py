@@ -153,7 +153,7 @@ def _of_debian(suites: tuple[str, ...], store: Store) -> Iterator[Engine]:
         suite, docker = _docker_that_runs(suites)
         runc = debian.unpacked(*RUNC)
     except debian.DebianError as error:
-        raise EngineError(str(error)) from None
+        raise EngineError(f"{error} Install and start Docker instead.") from None
 
     with run_folder() as folder, own_data_root(f"docker-{suite}-{store}") as (data, lock):
         host, config = f"unix://{folder}/docker.sock", folder / "config"

@@ -40,7 +40,7 @@ class Watched:
     """A page that is open, and what happened in it.
 
     :param asked: the addresses that it asked for, its own file aside.
-    :param complaints: what the browser wrote on its console, and errors of scripts.
+    :param complaints: what the browser wrote on its console, errors of scripts, and what they said in a box.
     """
 
     page: Page
@@ -76,6 +76,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
             address = file.as_uri()
             watched.page.on("request", lambda r: None if r.url == address else watched.asked.append(r.url))
             watched.page.on("console", lambda message: watched.complaints.append(message.text))
+            watched.page.on("dialog", lambda dialog: (watched.complaints.append(dialog.message), dialog.dismiss()))
             watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
             watched.page.goto(address)
             return watched
