@@ -161,11 +161,31 @@ def _points_at(image: Image) -> str:
 
 
 def _manifest(image: Image) -> str:
-    return image.manifest.document.media_type if image.manifest else ""
+    manifest = image.manifest
+    if manifest is None:
+        return "unreadable" if _is_unreadable(image, "manifest") else ""
+    served, declared = manifest.document.media_type, manifest.declared_type
+    calls_itself = f", which calls itself {declared}" if declared not in ("", served) else ""
+    return served + calls_itself + _unreadable_for(manifest.problems)
 
 
 def _config(image: Image) -> str:
-    return image.manifest.config.media_type if image.manifest else ""
+    if image.manifest is None:
+        return ""
+    if image.config:
+        state = _unreadable_for(image.config.problems)
+    else:
+        state = ", unreadable" if _is_unreadable(image, "config") else ", missing"
+    return image.manifest.config.media_type + state
+
+
+def _is_unreadable(image: Image, what: str) -> bool:
+    return image.unreadable is not None and image.unreadable[0] == what
+
+
+def _unreadable_for(families: Iterable[str]) -> str:
+    names = " and ".join(families)
+    return f", unreadable for {names}" if names else ""
 
 
 def _platform(image: Image) -> str:
@@ -180,7 +200,9 @@ def _size(image: Image) -> str:
 
 
 def _layers(image: Image) -> str:
-    diff_ids = f"{len(image.config.diff_ids)} diff IDs" if image.config else "no config"
+    if image.config is None:
+        return str(len(image.layers))
+    diff_ids = f"{len(image.config.diff_ids)} diff IDs" if image.config.has_rootfs else "no rootfs"
     return f"{len(image.layers)}, {diff_ids}"
 
 
@@ -240,7 +262,11 @@ _FIELDS: Final[Sequence[tuple[str, Callable[[Image], str], tuple[str, ...]]]] = 
         _manifest,
         ("manifest-missing", "manifest-unreadable", "manifest-type-mismatch", "manifest-type-refused", "not-an-image"),
     ),
-    ("config", _config, ("not-an-image", "config-missing", "config-descriptor-invalid")),
+    (
+        "config",
+        _config,
+        ("not-an-image", "config-missing", "config-unreadable", "config-too-large", "config-descriptor-invalid"),
+    ),
     ("platform", _platform, ("platform-mismatch", "platform-unknown", "not-an-image")),
     (
         "compressed size",
@@ -250,7 +276,14 @@ _FIELDS: Final[Sequence[tuple[str, Callable[[Image], str], tuple[str, ...]]]] = 
     (
         "layers",
         _layers,
-        ("diff-ids-count", "too-many-layers", "no-layers", "layers-above-maximum", "history-too-long"),
+        (
+            "diff-ids-count",
+            "rootfs-missing",
+            "too-many-layers",
+            "no-layers",
+            "layers-above-maximum",
+            "history-too-long",
+        ),
     ),
     ("entrypoint", _entrypoint, ("no-command", "entrypoint-missing", "entrypoint-not-executable")),
     ("command", _command, ("no-command", "entrypoint-missing", "entrypoint-not-executable")),

@@ -95,6 +95,7 @@ def is_an_image(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
             expected="layers typed as OCI gzip or zstd, or as Docker gzip",
             found=media_types.DOCKER_LAYER_ZSTD,
             runtime_error=error,
+            layer=next(layer.digest for layer in image.layers if layer.media_type == media_types.DOCKER_LAYER_ZSTD),
         )
         return
     yield _not_an_image(image, error)
