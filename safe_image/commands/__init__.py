@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "preflight": "before cdk deploy: find broken tags and stale images that it would go on with",
     "heal": "after a failed deploy: remove the rejected tag and the image that made it",
     "doctor": "tell what on this machine and in this account can make broken images",
+    "explain": "tell what an error of ECS, Lambda, containerd or docker means, and what mends it",
     "completion": "print what completes the command in a shell",
 }
 

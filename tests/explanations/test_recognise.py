@@ -1,0 +1,291 @@
+"""An error is recognised as what check finds, however a console has shown it."""
+
+from __future__ import annotations
+
+import html
+import json
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import pytest
+from image_verifier.catalog import CATALOG
+
+from safe_image.explanations.causes import OUTSIDE
+from safe_image.explanations.explain import ONLY_LAYERS_TELL
+from safe_image.explanations.reading import LARGEST, image_in, readable, runtime_in, unwrapped
+from safe_image.explanations.recognise import causes, recognised
+from safe_image.explanations.wordings import _HOLE, wordings
+from tests.checks.document import found, needs_layers
+from tests.corpus.cases import _NOTHING_SAID, ENGINES, Case
+from tests.corpus.differences import ONLY_BYTES_TELL, WORDS
+from tests.explanations.document import MARK, PATH, tables
+
+DIGEST: Final = "sha256:" + "5af3" * 16
+IMAGE: Final = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/shop:1.4"
+INCIDENT_1: Final = (
+    f"CannotPullContainerError: ref pull has been retried 1 time(s): failed to extract layer {DIGEST}: failed to get "
+    "stream processor for application/vnd.in-toto+json: no processor for media-type: unknown"
+)
+INCIDENT_2: Final = (
+    f"CannotPullContainerError: failed to pull image {IMAGE}: number of layers and diffIDs don't match: 3 != 15"
+)
+# What the catalogue's templates are filled in with, where anything would not do.
+VALUES: Final = {
+    "why": "invalid character 'h' looking for beginning of value",
+    "digest": DIGEST,
+    "diff_id": DIGEST,
+    "reference": IMAGE,
+    "program": "/app/run",
+    "media_type": "application/vnd.example+json",
+}
+# What an engine says of such an image where the catalogue leaves it open.
+ERRORS: Final = {
+    "layer-truncated": "unexpected EOF",
+    "layer-corrupt": "gzip: invalid checksum",
+    "tar-invalid": "archive/tar: invalid tar header",
+    "entrypoint-missing": "stat /app/run: no such file or directory",
+    "entrypoint-not-executable": "permission denied",
+    "interpreter-missing": "no such file or directory",
+    "hardlink-target-missing": "link a b: no such file or directory",
+    "path-duplicated": "file exists",
+    "xattr-invalid": "operation not supported",
+}
+WHYS: Final = {"layer-descriptor-invalid": {"why": "invalid checksum digest format"}}
+
+
+@pytest.mark.parametrize("finding_id", [i for i, entry in CATALOG.items() if entry.said])
+def test_whatever_the_catalogue_has_engines_say_is_recognised_as_that_finding(finding_id: str) -> None:
+    values = {**VALUES, **WHYS.get(finding_id, {}), "error": ERRORS.get(finding_id, "")}
+    for template in CATALOG[finding_id].said.values():
+        text = _HOLE.sub(lambda hole: values.get(hole[0].strip("{}"), "something"), template)
+        assert finding_id in causes(text), text
+
+
+@pytest.mark.parametrize("finding_id", CATALOG)
+def test_whatever_check_says_a_runtime_would_have_said_is_recognised_as_that_finding(finding_id: str) -> None:
+    texts = {finding.runtime_error for finding in found(finding_id).values() if finding.runtime_error}
+    assert [text for text in texts if finding_id not in causes(text)] == []
+
+
+def recorded(case: Case, runtime: str) -> list[str]:
+    outcomes = [case.facts["engines"][engine] for engine in ENGINES[runtime]]
+    texts = [outcome.get("error") or outcome.get("start_error") for outcome in outcomes]
+    return [text for text in texts if text and text != _NOTHING_SAID]
+
+
+@pytest.mark.parametrize("runtime", ENGINES)
+def test_whatever_a_real_engine_said_is_recognised_as_what_check_finds(corpus: Sequence[Case], runtime: str) -> None:
+    wrong = {}
+    for case in corpus:
+        if case.runs(runtime) or case.name in WORDS:
+            continue
+        errors = case.report(runtime, layers=case.name in ONLY_BYTES_TELL[runtime]).errors
+        ids = {finding.id for finding in errors}
+        wrong.update({(case.name, text): ids for text in recorded(case, runtime) if not ids & set(causes(text))})
+    assert wrong == {}
+
+
+def test_every_cause_is_a_finding_or_told_and_every_one_that_is_told_is_used() -> None:
+    used = {cause for wording in wordings() for cause in wording.causes}
+    assert used - set(CATALOG) == set(OUTSIDE)
+
+
+def test_what_only_layers_tell_is_what_the_checks_document_marks() -> None:
+    marked = {finding_id for finding_id in CATALOG if needs_layers(finding_id)}
+    assert marked | {"diff-id-wrong"} == ONLY_LAYERS_TELL
+
+
+def hard_wrapped(text: str, width: int) -> str:
+    return "\n".join(text[i : i + width] for i in range(0, len(text), width))
+
+
+WRAPPINGS: Final[dict[str, Callable[[str], str]]] = {
+    "words": lambda text: "\n    ".join(textwrap.wrap(text, 60)),
+    "anywhere": lambda text: hard_wrapped(text, 80),
+    "narrow": lambda text: hard_wrapped(text, 17),
+    "windows": lambda text: hard_wrapped(text, 80).replace("\n", "\r\n"),
+    "padded": lambda text: "\n".join(line.ljust(120) for line in textwrap.wrap(text, 120)),
+    "json": lambda text: json.dumps({"stopCode": "TaskFailedToStart", "stoppedReason": text}, indent=2),
+    "json twice": lambda text: json.dumps(json.dumps({"stoppedReason": text})),
+    "escaped": lambda text: text.replace("'", "\\u0027").replace("!", "\\u0021"),
+    "html": html.escape,
+    "stopped": lambda text: f"STOPPED ({text})",
+    "colours": lambda text: "\x1b[31m" + text.replace("failed", "\x1b[1mfailed\x1b[0m\x1b[31m") + "\x1b[0m",
+    "typographic": lambda text: f"“{text.replace(chr(39), '’')}”",
+    "daemon": lambda text: "Error response from daemon: " * 3 + text,
+    "table": lambda text: "\n".join(f"│ {line:60} │" for line in textwrap.wrap(text, 60)),
+    "log": lambda text: "\n".join(["all is well"] * 2_000 + [text] + ["Rolling back"] * 2_000),
+    "upper": str.upper,
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize(("text", "cause"), [(INCIDENT_1, "not-an-image"), (INCIDENT_2, "layer-type-unsupported")])
+def test_an_error_is_recognised_however_a_console_has_shown_it(wrapping: str, text: str, cause: str) -> None:
+    assert causes(WRAPPINGS[wrapping](text))[0] == cause
+
+
+@pytest.mark.parametrize("cut", [140, 160, 180])
+@pytest.mark.parametrize("end", ["", "…", "...", '"}'])
+def test_an_error_that_ends_too_early_is_recognised_by_what_there_is(cut: int, end: str) -> None:
+    shown = INCIDENT_2[:cut] + end
+    assert "diff-ids-count" in causes(shown)
+    assert recognised(INCIDENT_2[:140])[0].whole is False
+
+
+def test_the_255_characters_of_a_stopped_reason_suffice_for_incident_1() -> None:
+    assert causes(INCIDENT_1[:230])[0] == "not-an-image"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("dial tcp 10.0.1.7:443: i/o timeout", "no-route"),
+        ("toomanyrequests: You have reached your unauthenticated pull rate limit", "rate-limited"),
+        ("write /var/lib/docker/tmp/x: no space left on device", "disk-full"),
+        ("no basic auth credentials", "access-denied"),
+        (
+            "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry auth "
+            "from Amazon ECR: There is a connection issue between the task and Amazon ECR.",
+            "no-route",
+        ),
+        (
+            "Runtime exited: fork/exec /lambda-entrypoint.sh: exec format error Runtime.InvalidEntrypoint",
+            "platform-mismatch",
+        ),
+        ("standard_init_linux.go:228: exec user process caused: exec format error", "platform-mismatch"),
+        (
+            "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'.",
+            "platform-missing",
+        ),
+        (
+            f'Resource handler returned message: "Source image {IMAGE} does not exist. Provide a valid source image."',
+            "image-missing",
+        ),
+        ("OutOfMemoryError: Container killed due to memory usage", "out-of-memory"),
+        (
+            "failed to get stream processor for application/vnd.in-toto+json: no processor for media-type",
+            "not-an-image",
+        ),
+        (
+            "CannotPullContainerError: inspect image has been retried 5 time(s): failed to resolve ref "
+            '"docker.io/library/x": failed to do request: Head https://registry-1.docker.io: dial tcp: i/o timeout',
+            "no-route",
+        ),
+        ('error parsing HTTP 403 response body: unexpected end of JSON input: ""', "access-denied"),
+        (f"Source image {IMAGE} is not valid. Provide a valid source image.", "image-missing"),
+        ('starting container process caused: exec: "app": executable file not found in $PATH', "entrypoint-missing"),
+        ('err: exec: "docker-credential-ecr-login": executable file not found in $PATH', "access-denied"),
+        ('wrong diff id "sha256:aa" calculated on extraction "sha256:bb", desc "sha256:cc"', "diff-id-wrong"),
+        (f"failed to extract layer {DIGEST}: something new: unknown", "layer-truncated"),
+        ("(service web) failed. ECS Deployment Circuit Breaker was triggered", "says-nothing"),
+        (
+            f'failed commit on ref "manifest-{DIGEST}": unexpected status from PUT request to https://'
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/shop/manifests/a: 400 Bad Request",
+            "not-an-image",
+        ),
+        (
+            'Failed to pull image "x": rpc error: code = NotFound desc = failed to pull and unpack image "x": no match '
+            "for platform in manifest: not found",
+            "platform-missing",
+        ),
+        (
+            f'{IMAGE}: exec: "/app/run": stat /app/run: no such file or directory: unable to start container process: '
+            'exec: "/app/run": stat /app/run: no such file or directory: unknown',
+            "entrypoint-missing",
+        ),
+    ],
+)
+def test_what_users_were_shown_is_recognised(text: str, cause: str) -> None:
+    assert causes(text)[0] == cause
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello, world",
+        "The deployment was successful. 403 files were uploaded, 401 of them compressed.",
+        "npm ERR! code ELIFECYCLE errno 1",
+        "Traceback (most recent call last): ValueError: not found",
+        "x" * 100_000,
+        "\x00\xff\x1b[" * 1_000,
+        "…",
+        "...",
+    ],
+)
+def test_what_is_no_such_error_is_not_recognised(text: str) -> None:
+    assert causes(text) == ()
+
+
+def test_what_only_wraps_an_error_counts_where_nothing_else_is_said() -> None:
+    assert causes("CannotPullContainerError: something new") == ("says-nothing",)
+    assert "says-nothing" not in causes(INCIDENT_1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'failed to resolve reference "{IMAGE}": not found',
+        f"pulling {IMAGE}: not found",
+        hard_wrapped(f"CannotPullContainerError: failed to resolve reference {IMAGE}: {IMAGE}: not found", 70),
+        "\n".join(textwrap.wrap(f"CannotPullContainerError: failed to resolve the reference {IMAGE}: not found", 60)),
+        f'{{"image": "{IMAGE}"}}',
+        f"see https://github.com/aws/aws-cdk/issues/33264 for {IMAGE}.",
+        f'Head "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/team/shop/manifests/1.4": {IMAGE}',
+    ],
+)
+def test_the_image_that_a_text_names_is_found(text: str) -> None:
+    assert image_in(unwrapped(text)) == IMAGE
+
+
+def test_a_text_without_an_image_names_none() -> None:
+    assert image_in("https://github.com/aws/aws-cdk/issues/33264 exec /app/run: exec format error") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "runtime"),
+    [
+        (INCIDENT_1, "fargate"),
+        ("CannotPullContainerError: Error response from daemon: manifest unknown", "ecs-ec2"),
+        ("Failed to pull image: rpc error: code = Unknown desc = not found", "eks"),
+        ("InvalidImage(ImageLayerFailure: UnsupportedImageLayerDetected - Layer Digest x)", "lambda"),
+        ("Unsupported manifest media type application/vnd.oci.image.index.v1+json for image x", "sagemaker"),
+        ("[AppRunner] Failed to pull your application image.", "app-runner"),
+    ],
+)
+def test_the_runtime_is_guessed_from_the_text(text: str, runtime: str) -> None:
+    assert runtime_in(unwrapped(text)) == runtime
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "failed to extract layer " * 20_000,
+        "failed to copy: httpReadSeeker: failed open: content at " * 8_000,
+        "a." * 120_000 + "/" + "b-" * 1_000,
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com/" + "a/" * 100_000,
+        "\\u005c" * 40_000,
+        "\x1b]0;" * 60_000,
+        "&amp;" * 50_000,
+        "\n" * LARGEST,
+    ],
+)
+def test_a_hostile_text_takes_no_more_than_moments(hostile: str) -> None:
+    text = readable(hostile.encode())
+    began = time.process_time()
+    causes(text)
+    image_in(unwrapped(text))
+    runtime_in(unwrapped(text))
+    assert time.process_time() - began < 3
+
+
+def test_of_a_large_file_the_end_is_read_and_utf_16_is_known() -> None:
+    assert len(readable(b"x" * (2 * LARGEST))) == LARGEST
+    assert causes(readable(INCIDENT_2.encode("utf-16")))[0] == "layer-type-unsupported"
+
+
+def test_the_tables_in_the_document_are_what_is_recognised() -> None:
+    document = PATH.read_text()
+    assert MARK + document.partition(MARK)[2] == tables(), "write it anew with python -m tests.explanations"
