@@ -133,7 +133,7 @@ class Sources:
         def open_() -> Source:
             from image_verifier.sources.oci_layout import Folder, OciLayout
 
-            return OciLayout(Folder(Path(path)), tag or None)
+            return OciLayout(Folder(Path(path)), (tag,) if tag else ())
 
         return Target(text, Names(reference=text, platform=platform), open_)
 
@@ -153,7 +153,7 @@ class Sources:
             from image_verifier.sources.oci_layout import OciLayout
 
             files = Archive(Path(path))
-            return OciLayout(files, name or None) if scheme == "oci-archive" else docker_archive(files, name)
+            return OciLayout(files, (name,) if name else ()) if scheme == "oci-archive" else docker_archive(files, name)
 
         return Target(text, Names(reference=text, platform=platform), open_)
 
