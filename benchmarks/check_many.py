@@ -15,10 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from image_verifier.image import Platform
-from image_verifier.policy import Policy
-
 from local_aws import ACCOUNT, REGION, LocalAws
+from safe_image.arguments import DEFAULT
 from safe_image.outcomes import outcomes
 from safe_image.sources import Sources
 from tests.pushing import push
@@ -30,7 +28,6 @@ LAYERS: Final = 8
 DELAY: Final = 0.020
 LIMIT: Final = 3
 _REPOSITORY: Final = "benchmark"
-_POLICY: Final = Policy(("fargate",), Platform.parse("linux/amd64"))
 
 
 def main() -> int:
@@ -90,8 +87,8 @@ def _command(references: Sequence[str], environment: dict[str, str]) -> None:
 
 def _in_process(references: Sequence[str]) -> None:
     sources = Sources()
-    targets = [sources.target(reference, str(_POLICY.platform)) for reference in references]
-    assert {o.verdict for o in outcomes(targets, _POLICY, debug=True, done=lambda: None)} == {"pass"}
+    targets = [(sources.target(reference, "linux/amd64"), DEFAULT) for reference in references]
+    assert {o.verdict for o in outcomes(targets, debug=True, done=lambda: None)} == {"pass"}
 
 
 if __name__ == "__main__":
