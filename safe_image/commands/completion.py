@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Action, ArgumentParser, Namespace
+from argparse import Action, ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -63,7 +63,7 @@ def run(arguments: Namespace) -> int:
 def _actions(parser: ArgumentParser) -> Iterator[Action]:
     """What the command and each of its commands take."""
     for action in parser._actions:
-        if isinstance(action.choices, Mapping):
+        if isinstance(action, _SubParsersAction):
             for one in action.choices.values():
                 yield from _actions(one)
         else:
