@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from image_verifier.findings import Fault
 
-from .assembly import AssetImage, Environment
-
 if TYPE_CHECKING:
     import boto3
+
+    from .assembly import AssetImage, Environment
 
 _SESSION_NAME: Final = "safe-image"
 # For how long what may pass by itself is asked again, in seconds.
@@ -77,6 +77,8 @@ class Accounts:
                 region = self._session("").region_name
                 if not region:
                     raise Fault("No region is configured", "Set AWS_REGION, or the region of the profile.")
+                from .assembly import Environment
+
                 self._environment = Environment(self._account(region), region, self.partition(region))
             return self._environment
 
