@@ -5,13 +5,25 @@ set -uo pipefail
 
 folder=$(mktemp -d "${RUNNER_TEMP:-/tmp}/safe-image.XXXXXX")
 
-# The command of the very release that the workflow names, and the bytes that the release says.
+# The command of the release that this file belongs to, and the bytes that the release says. The version is this tree's,
+# since a workflow may name the action by a commit or by a branch, too; the repository is the one that the tree was
+# fetched from, since in a composite action github.action_repository is not promised:
+# https://github.com/actions/runner/issues/2473
 fetch() {
+  local root version repository
+  root=$(dirname "${BASH_SOURCE[0]}")/..
+  version=v$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/lambda/image_verifier/__init__.py")
+  if [[ ! $ACTION_PATH =~ /_actions/([^/]+/[^/]+)/ ]]; then
+    echo '::error title=safe-image::this action is used from a folder, which has no release:' \
+      'write the path of a safe-image.pyz as command:, or name the action as OWNER/NAME@REF'
+    exit 2
+  fi
+  repository=${BASH_REMATCH[1]}
   command=$folder/safe-image.pyz
-  gh release download "$ACTION_REF" --repo "$ACTION_REPOSITORY" --dir "$folder" --pattern 'safe-image.pyz*' &&
+  gh release download "$version" --repo "$repository" --dir "$folder" --pattern 'safe-image.pyz*' &&
     (cd "$folder" && sha256sum --check --quiet safe-image.pyz.sha256) && return
-  echo "::error title=safe-image::$ACTION_REPOSITORY has no release $ACTION_REF with a safe-image.pyz:" \
-    "name a released version, such as uses%3A $ACTION_REPOSITORY@v1, or write the path of one as command%3A"
+  echo "::error title=safe-image::the safe-image.pyz of release $version of $repository cannot be had, or is not the one" \
+    "that was released: name a released version of the action, or write the path of a safe-image.pyz as command:"
   exit 2
 }
 
@@ -38,13 +50,13 @@ each --acknowledge "$INPUT_ACKNOWLEDGE"
 case $INPUT_LAYERS in
   true) options+=(--layers) ;;
   false | '') ;;
-  *) echo "::error title=safe-image::layers is '${INPUT_LAYERS//[^a-zA-Z0-9]/?}'%3A write true or false"; exit 2 ;;
+  *) echo "::error title=safe-image::layers is '${INPUT_LAYERS//[^a-zA-Z0-9]/?}': write true or false"; exit 2 ;;
 esac
 
 # Names of images have no spaces, so that they may stand on one line too.
 read -r -d '' -a images <<<"$INPUT_IMAGE" || true
 if ((${#images[@]} == 0)); then
-  echo '::error title=safe-image::image is empty%3A write the image that was pushed, such as the digest of build-push-action'
+  echo '::error title=safe-image::image is empty: write the image that was pushed, such as the digest of build-push-action'
   exit 2
 fi
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
 from image_verifier.findings import Fault
 
-from .assembly import AssetImage, Environment
-
 if TYPE_CHECKING:
     import boto3
+
+    from .assembly import AssetImage, Environment
 
 _SESSION_NAME: Final = "safe-image"
 # For how long what may pass by itself is asked again, in seconds.
@@ -58,8 +60,11 @@ class Accounts:
             return self._clients[key]
 
     def partition(self, region: str) -> str:
-        """The partition of a region, such as `aws` or `aws-cn`."""
-        with self._lock:
+        """The partition of a region, such as `aws` or `aws-cn`.
+
+        :raises Fault: if nobody knows the region.
+        """
+        with self._lock, _asking(f"ecr in {region}"):
             return str(self._session("").get_partition_for_region(region))
 
     def environment(self) -> Environment:
@@ -72,6 +77,8 @@ class Accounts:
                 region = self._session("").region_name
                 if not region:
                     raise Fault("No region is configured", "Set AWS_REGION, or the region of the profile.")
+                from .assembly import Environment
+
                 self._environment = Environment(self._account(region), region, self.partition(region))
             return self._environment
 
@@ -123,27 +130,30 @@ class Accounts:
 
     def _session(self, role: str) -> boto3.Session:
         import boto3
-        from botocore.exceptions import BotoCoreError
 
         if role not in self._sessions:
-            try:
+            with _asking("AWS"):
                 # boto3 reads AWS_DEFAULT_REGION only, the CDK CLI this one first.
                 self._sessions[role] = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
-            except BotoCoreError as e:
-                raise Fault(f"AWS cannot be asked: {e}", "Look at AWS_PROFILE.") from e
         return self._sessions[role]
 
     def _made(self, service: str, endpoint: Endpoint, role: str) -> Any:
         from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
         from image_verifier.aws import CLIENT_CONFIG
 
         config = Config(use_fips_endpoint=endpoint.fips, use_dualstack_endpoint=endpoint.dual_stack)
         session: Any = self._session(role)
-        try:
+        with _asking(f"{service} in {endpoint.region}" if endpoint.region else service):
             return session.client(service, region_name=endpoint.region or None, config=CLIENT_CONFIG.merge(config))
-        except BotoCoreError as e:
-            where = f" in {endpoint.region}" if endpoint.region else ""
-            raise Fault(
-                f"{service} cannot be asked{where}: {e}", "Look at AWS_PROFILE and AWS_REGION, and sign in again."
-            ) from e
+
+
+@contextmanager
+def _asking(what: str) -> Iterator[None]:
+    """Make a fault of what is wrong with the configuration and the credentials, whoever of boto3 says it how."""
+    from botocore.exceptions import BotoCoreError
+    from image_verifier.aws import unasked
+
+    try:
+        yield
+    except (BotoCoreError, OSError, ValueError) as e:
+        raise unasked(what, e) from e

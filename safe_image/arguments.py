@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from image_verifier.findings import FailOn
 from image_verifier.image import Platform
@@ -26,6 +27,9 @@ _SHARE: Final = re.compile(r"(\d+(?:\.\d+)?) ?%", re.ASCII)
 # The policy's own words for what the command's options say.
 _FIELDS: Final = re.compile(r"\b(runs_on|min_size|max_size|require|acknowledge)\b")
 
+# What is asked of an image where nobody says otherwise.
+DEFAULT: Final = Policy(("fargate",), Platform("linux", "amd64"))
+
 
 def add_policy(parser: ArgumentParser, default: str = "fargate") -> None:
     """Tell a parser what says what is asked of an image.
@@ -40,14 +44,13 @@ def add_policy(parser: ArgumentParser, default: str = "fargate") -> None:
         help="where it must run, may be repeated: fargate, ecs-ec2, lambda, eks, batch, app-runner, sagemaker, "
         f"agentcore; default: {default}",
     )
-    parser.add_argument("--platform", default="linux/amd64", metavar="OS/ARCH", help="default: linux/amd64")
+    parser.add_argument("--platform", metavar="OS/ARCH", help=f"default: {DEFAULT.platform}")
     parser.add_argument("--layers", action="store_true", help="read every layer's bytes too")
     parser.add_argument("--min-size", metavar="SIZE", help="refuse a smaller image, compressed; such as 50MiB")
     parser.add_argument("--max-size", metavar="SIZE", help="refuse a larger image, compressed; such as 2GiB")
     parser.add_argument(
         "--fail-on",
         choices=[severity.value for severity in FailOn],
-        default=FailOn.ERROR.value,
         help="refuse an image for its errors, for its warnings too, or never; default: error",
     )
     parser.add_argument(
@@ -126,21 +129,38 @@ def acknowledged(texts: Iterable[str]) -> dict[str, str]:
     return reasons
 
 
-def policy(arguments: Namespace) -> Policy:
-    """What is asked of the images.
+def default_on(platform: str) -> Policy:
+    """What is asked of an image where nobody says more than what it is for.
 
+    :param platform: such as `linux/arm64`; one that is none, or that Fargate does not have, is passed by.
+    """
+    try:
+        return replace(DEFAULT, platform=Platform.parse(platform))
+    except ValueError:
+        return DEFAULT
+
+
+def policy(arguments: Namespace, known: Policy = DEFAULT) -> Policy:
+    """What is asked of an image.
+
+    :param arguments: what was said on the command line, which goes before the rest or comes to it.
+    :param known: what is asked already, such as by the image's own verification in a cloud assembly.
     :raises UsageError: for what no image can meet, or what nobody knows.
     """
     try:
-        return Policy(
-            runs_on=tuple(arguments.runs_on or ("fargate",)),
-            platform=Platform.parse(arguments.platform),
-            min_size=size("--min-size", arguments.min_size),
-            max_size=size("--max-size", arguments.max_size),
-            acknowledge=acknowledged(arguments.acknowledge),
-            verify_layers=arguments.layers,
-            fail_on=FailOn(arguments.fail_on),
-            require=tuple(map(Requirement.parse, arguments.require)),
+        said: dict[str, Any] = {
+            "runs_on": arguments.runs_on and tuple(arguments.runs_on),
+            "platform": arguments.platform and Platform.parse(arguments.platform),
+            "min_size": size("--min-size", arguments.min_size),
+            "max_size": size("--max-size", arguments.max_size),
+            "fail_on": arguments.fail_on and FailOn(arguments.fail_on),
+        }
+        return replace(
+            known,
+            **{name: value for name, value in said.items() if value is not None},
+            verify_layers=known.verify_layers or arguments.layers,
+            acknowledge={**known.acknowledge, **acknowledged(arguments.acknowledge)},
+            require=(*known.require, *map(Requirement.parse, arguments.require)),
         )
     except ValueError as e:
         raise UsageError(_FIELDS.sub(lambda m: "--" + m[0].replace("_", "-"), str(e))) from e

@@ -32,29 +32,31 @@ class Outcome:
         return self.report.verdict if self.report else "unknown"
 
 
-def outcomes(targets: Sequence[Target], asked: Policy, debug: bool, done: Callable[[], None]) -> Iterator[Outcome]:
+def outcomes(targets: Sequence[tuple[Target, Policy]], debug: bool, done: Callable[[], None]) -> Iterator[Outcome]:
     """The outcomes in the targets' order, each as soon as it and those before it are known.
 
-    :param targets: the images.
-    :param asked: what is asked of each, where its target says nothing else.
+    :param targets: the images, and what is asked of each.
     :param debug: whether tracebacks of what could not be told are printed.
     :param done: called for each as it is known, from any thread.
     """
 
-    def outcome(target: Target) -> Outcome:
-        found = _outcome(target, asked, debug)
+    def outcome(target: tuple[Target, Policy]) -> Outcome:
+        found = _outcome(*target, debug)
         done()
         return found
 
     if len(targets) == 1:
         yield outcome(targets[0])
         return
-    with ThreadPoolExecutor(min(_AT_ONCE, len(targets) or 1)) as pool:
+    pool = ThreadPoolExecutor(min(_AT_ONCE, len(targets) or 1))
+    try:
         yield from pool.map(outcome, targets)
+    finally:
+        # Whoever interrupts the command does not wait for those that are under way.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _outcome(target: Target, asked: Policy, debug: bool) -> Outcome:
-    asked = target.policy or asked
     try:
         return Outcome(target.reference, asked, report=verify(target.open(), asked, target.names))
     except Exception as e:

@@ -40,7 +40,14 @@ def progress(total: int, what: str, stream: TextIO) -> Iterator[Bar]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        # It would break long lines where the terminal ends, and references could not be copied.
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
         task = bar.add_task(what, total=total)
 
         def say(text: str, to: TextIO) -> None:

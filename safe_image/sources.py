@@ -15,12 +15,13 @@ from image_verifier.remedies import Names
 from image_verifier.retry import Patience
 
 from .accounts import Accounts, Endpoint
-from .assembly import AssetImage, images
 from .errors import UsageError
 
 if TYPE_CHECKING:
     from image_verifier.sources import Source
     from image_verifier.sources.distribution import Distribution
+
+    from .assembly import AssetImage
 
 REFERENCES: Final = (
     "an image in ECR (through its API), in any other registry (with Docker's own credentials), in a folder: "
@@ -133,7 +134,7 @@ class Sources:
         def open_() -> Source:
             from image_verifier.sources.oci_layout import Folder, OciLayout
 
-            return OciLayout(Folder(Path(path)), tag or None)
+            return OciLayout(Folder(Path(path)), (tag,) if tag else ())
 
         return Target(text, Names(reference=text, platform=platform), open_)
 
@@ -153,7 +154,7 @@ class Sources:
             from image_verifier.sources.oci_layout import OciLayout
 
             files = Archive(Path(path))
-            return OciLayout(files, name or None) if scheme == "oci-archive" else docker_archive(files, name)
+            return OciLayout(files, (name,) if name else ()) if scheme == "oci-archive" else docker_archive(files, name)
 
         return Target(text, Names(reference=text, platform=platform), open_)
 
@@ -173,6 +174,9 @@ class Sources:
         :raises UsageError: if it is no assembly.
         :raises Fault: if an image needs an environment, and none is configured.
         """
+        # Imported here, since most runs have no assembly, and a run is to be as short as it can.
+        from .assembly import images
+
         found = images(folder)
         if any(image.needs_environment for image in found):
             found = tuple(image.at(self.accounts.environment()) for image in found)

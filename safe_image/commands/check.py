@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
@@ -13,7 +13,7 @@ from image_verifier.findings import Fault, Verdict
 from image_verifier.policy import Baseline, Policy
 from image_verifier.verify import load
 
-from ..arguments import add_growth, add_policy, growth, policy
+from ..arguments import add_growth, add_policy, default_on, growth, policy
 from ..errors import UsageError
 from ..formats import FORMATS, report_in
 from ..outcomes import Outcome, outcomes
@@ -55,15 +55,18 @@ def run(arguments: Namespace) -> int:
     asked = policy(arguments)
     reports = _reports(arguments)
     sources = Sources()
-    targets = [t for text in arguments.references for t in sources.targets(text, str(asked.platform))]
-    asked = _beside(asked, arguments, sources)
+    named = [t for text in arguments.references for t in sources.targets(text, str(asked.platform))]
+    policies = [policy(arguments, target.policy or default_on(target.names.platform)) for target in named]
+    beside = _beside(asked, arguments, sources)
     with ExitStack() as files:
         (first, stream), *others = [(report_in(name), files.enter_context(destination(f))) for name, f in reports]
+        baseline = beside()
+        targets = [(t, replace(p, baseline=baseline)) for t, p in zip(named, policies, strict=True)]
         known: list[Outcome] = []
         with progress(len(targets), "checked", stream) as bar:
 
             def tell() -> Iterator[Outcome]:
-                for outcome in outcomes(targets, asked, arguments.debug, bar.advance):
+                for outcome in outcomes(targets, arguments.debug, bar.advance):
                     known.append(outcome)
                     if outcome.fault:
                         bar.say(_complaint(outcome.reference, outcome.fault), sys.stderr)
@@ -100,21 +103,24 @@ def _reports(arguments: Namespace) -> list[tuple[str, str | None]]:
     return found
 
 
-def _beside(asked: Policy, arguments: Namespace, sources: Sources) -> Policy:
-    """The policy with the image beside whose size others are held."""
+def _beside(asked: Policy, arguments: Namespace, sources: Sources) -> Callable[[], Baseline | None]:
+    """What measures the image beside whose size the others are held; nothing is asked of it yet."""
     if not arguments.against:
         if arguments.max_growth:
             raise UsageError(f"--max-growth {arguments.max_growth}: write --against and the image that it is held to")
-        return asked
-    most = growth(arguments.max_growth)
-    other = sources.target(arguments.against, str(asked.platform))
-    image = load(other.open(), asked)
-    if image.manifest is None:
-        raise Fault(
-            f"{arguments.against} has no image for {asked.platform} to compare the size with",
-            "Write --against and an image that is there.",
-        )
-    return replace(asked, baseline=Baseline(arguments.against, image.size, most(image.size)))
+        return lambda: None
+    most, other = growth(arguments.max_growth), sources.target(arguments.against, str(asked.platform))
+
+    def measured() -> Baseline:
+        image = load(other.open(), asked)
+        if image.manifest is None:
+            raise Fault(
+                f"{arguments.against} has no image for {asked.platform} to compare the size with",
+                "Write --against and an image that is there.",
+            )
+        return Baseline(arguments.against, image.size, most(image.size))
+
+    return measured
 
 
 def _complaint(reference: str, fault: Fault) -> str:

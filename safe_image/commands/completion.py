@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Action, ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from image_verifier.catalog import CATALOG
+from image_verifier.requirements import KINDS
+from image_verifier.runtimes import RUNTIMES
+
 from ..errors import UsageError
+from ..formats import FORMATS
 
 DESCRIPTION: Final = "Print what completes the command in a shell. The shell reads it when it starts."
 EXAMPLES: Final = """\
@@ -14,6 +20,15 @@ EXAMPLES: Final = """\
   safe-image completion fish > ~/.config/fish/completions/safe-image.fish
 """
 _SHELLS: Final = ("bash", "zsh", "fish")
+# What is completed beyond what the parser itself holds an argument to.
+_WORDS: Final[Mapping[str, Sequence[str]]] = {
+    "runs_on": tuple(RUNTIMES),
+    "platform": tuple(dict.fromkeys(platform for runtime in RUNTIMES.values() for platform in runtime.platforms)),
+    "format": tuple(FORMATS),
+    "require": tuple(KINDS),
+    "acknowledge": tuple(f"{finding}=" for finding in CATALOG),
+}
+_FILES: Final = frozenset({"output", "assembly", "file"})
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -34,5 +49,22 @@ def run(arguments: Namespace) -> int:
     from ..cli import parser
     from . import COMMANDS
 
-    print(shtab.complete(parser(tuple(COMMANDS)), shell=arguments.shell))
+    whole = parser(tuple(COMMANDS))
+    for action in _actions(whole):
+        if action.choices is None and action.dest in _WORDS:
+            action.choices = _WORDS[action.dest]
+        elif action.dest in _FILES:
+            # shtab's own way to say that files are completed, which argparse does not know.
+            setattr(action, "complete", shtab.FILE)  # noqa: B010
+    print(shtab.complete(whole, shell=arguments.shell))
     return 0
+
+
+def _actions(parser: ArgumentParser) -> Iterator[Action]:
+    """What the command and each of its commands take."""
+    for action in parser._actions:
+        if isinstance(action, _SubParsersAction):
+            for one in action.choices.values():
+                yield from _actions(one)
+        else:
+            yield action

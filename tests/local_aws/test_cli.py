@@ -16,6 +16,7 @@ from image_verifier import media_types
 from local_aws import ACCOUNT, REGION, LocalAws
 from tests.pushing import push
 from tests.unit.images import GZIP, Layout
+from tests.unit.test_assembly import assembly
 
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 Check = Callable[..., subprocess.CompletedProcess[str]]
@@ -86,3 +87,43 @@ def test_the_registry_is_read_with_what_docker_login_wrote_and_its_redirects(sec
     done = _run(secured, tmp_path, reference, "--format", "json")
     assert done.returncode == 0, done.stderr + done.stdout
     assert json.loads(done.stdout)["images"][0]["digest"] == digest
+
+
+def test_every_image_of_a_cloud_assembly_is_judged_by_what_the_assembly_and_the_command_line_ask(
+    aws: LocalAws, check: Check, tmp_path: Path
+) -> None:
+    repository, tags = "cli-assembly", {"verified": "a" * 64, "plain": "b" * 64}
+    arm = {"config": {"architecture": "arm64"}}
+    _pushed(aws, tmp_path, repository, tags["verified"])
+    layout = Layout(tmp_path / "plain")
+    layout.path.mkdir()
+    layout.source(layout.image(**arm))
+    push(aws, layout.path, repository, tags["plain"])
+    verification = {
+        "Type": "Custom::ImageVerification",
+        "Properties": {"ImageTag": tags["verified"], "RunsOn": ["lambda"], "MinSize": "1"},
+    }
+    destination = {"repositoryName": repository, "assumeRoleArn": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/r"}
+    stack = assembly(tmp_path / "cdk.out", resources={"Verification": verification})
+    images = {
+        tag: {
+            "source": {"directory": name, "platform": "linux/arm64" if name == "plain" else ""},
+            "destinations": {"here": {**destination, "imageTag": tag}},
+        }
+        for name, tag in tags.items()
+    }
+    stack.joinpath("Shop.assets.json").write_text(json.dumps({"version": "48.0.0", "dockerImages": images}))
+
+    def found(*arguments: str) -> tuple[int, dict[str, Any]]:
+        done = check(f"cdk.out:{stack}", "--format", "json", *arguments)
+        return done.returncode, {image["reference"][-64:]: image for image in json.loads(done.stdout)["images"]}
+
+    code, judged = found()
+    assert code == 0, judged
+    assert {tag: (i["runs_on"], i["platform"]) for tag, i in judged.items()} == {
+        tags["verified"]: (["lambda"], "linux/amd64"),
+        tags["plain"]: (["fargate"], "linux/arm64"),
+    }
+    code, judged = found("--min-size", "1GiB", "--acknowledge", "image-too-small=a test")
+    assert code == 0
+    assert all(image["findings"][0]["acknowledged"] == "a test" for image in judged.values())

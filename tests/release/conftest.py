@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import platform
 import sys
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from local_aws.toolchain import LOCAL
 from release.pyz import build
 
 _ROOT = Path(__file__).parent.parent.parent
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# The Python that runs the tests, and this machine's processor.
+THIS_MACHINE = ((_PYTHON,), (platform.machine(),))
 
 
 @pytest.fixture(scope="session")
 def pyz() -> Path:
     """The file for the Python that runs the tests, on this machine's processor."""
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
     sources = [
         _ROOT / "requirements/pyz.txt",
         *sorted((_ROOT / "release").glob("*.py")),
@@ -27,19 +30,13 @@ def pyz() -> Path:
     ]
     contents = b"\0".join(path.read_bytes() for path in sources if path.suffix != ".pyc")
     folder = LOCAL / "pyz"
-    file = folder / f"{hashlib.sha256(contents).hexdigest()[:16]}-{python}" / "safe-image.pyz"
+    file = folder / f"{hashlib.sha256(contents).hexdigest()[:16]}-{_PYTHON}" / "safe-image.pyz"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not file.exists():
             file.parent.mkdir(exist_ok=True)
             made = file.with_suffix(".tmp")
-            build(made, (python,), (_machine(),))
+            build(made, *THIS_MACHINE)
             made.rename(file)
     return file
-
-
-def _machine() -> str:
-    import platform
-
-    return platform.machine()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from image_verifier import media_types
+from image_verifier import __version__, media_types
 
 from tests.unit.images import GZIP, Layout
 
@@ -39,22 +41,17 @@ Run = Callable[..., Ran]
 def run(pyz: Path, tmp_path: Path) -> Run:
     """Run the action's step with these inputs, and its own defaults for the others."""
 
-    def run_step(**inputs: str) -> Ran:
+    def run_step(*, action: Path = _ROOT, path: str = os.environ["PATH"], **inputs: str) -> Ran:
         (step,) = _ACTION["runs"]["steps"]
         given = {name.replace("_", "-"): value for name, value in inputs.items()}
         known = {f"inputs.{name}": given.get(name, said.get("default", "")) for name, said in _ACTION["inputs"].items()}
-        known |= {
-            "github.action_path": str(_ROOT),
-            "github.action_repository": "team/action",
-            "github.action_ref": "v1",
-            "github.token": "secret",
-        }
+        known |= {"github.action_path": str(action), "github.token": "secret"}
         said = {name: _EXPRESSION.sub(lambda match: known[match[1]], text) for name, text in step["env"].items()}
         files = {name: tmp_path / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
         for file in files.values():
             file.write_text("")
         environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": path,
             "HOME": str(tmp_path),
             "RUNNER_TEMP": str(tmp_path),
             "PEX_ROOT": str(pyz.parent / "root"),
@@ -136,7 +133,7 @@ def test_every_input_reaches_the_command(run: Run, pyz: Path, tmp_path: Path) ->
         ({"image": "shop:1", "layers": "yes"}, "write true or false"),
         ({"image": "shop:1", "max_growth": "20%"}, "write --against"),
         ({"image": "--debug"}, "is not"),
-        ({"image": "shop:1", "command": ""}, "has no release v1"),
+        ({"image": "shop:1", "command": ""}, "used from a folder, which has no release"),
     ],
 )
 def test_what_is_wrong_with_an_input_is_an_annotation(run: Run, pyz: Path, inputs: dict[str, str], words: str) -> None:
@@ -145,6 +142,64 @@ def test_what_is_wrong_with_an_input_is_an_annotation(run: Run, pyz: Path, input
     (line,) = (line for line in ran.log.splitlines() if line.startswith("::error title=safe-image::"))
     assert words in line
     assert "Traceback" not in ran.log
+
+
+# What `gh release download` does here: it notes what it was asked for, and copies the release's files.
+_GH = """#!/bin/sh
+echo "$@" > "$HOME/asked"
+while [ "$1" != --dir ]; do shift; done
+cp "$HOME"/release/* "$2"
+"""
+
+
+@pytest.fixture
+def release(tmp_path: Path, pyz: Path) -> tuple[Path, str]:
+    """A release on GitHub: the folder of its files, and a PATH with a `gh` that downloads them."""
+    folder, programs = tmp_path / "release", tmp_path / "programs"
+    folder.mkdir()
+    programs.mkdir()
+    programs.joinpath("gh").write_text(_GH)
+    programs.joinpath("gh").chmod(0o755)
+    shutil.copy(pyz, folder)
+    digest = hashlib.sha256(pyz.read_bytes()).hexdigest()
+    folder.joinpath("safe-image.pyz.sha256").write_text(f"{digest}  safe-image.pyz\n")
+    return folder, f"{programs}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("ref", ["v0", "main", "0123456789abcdef0123456789abcdef01234567"])
+def test_the_file_of_the_actions_own_version_is_run_by_whatever_ref_the_action_is_named(
+    run: Run, release: tuple[Path, str], tmp_path: Path, ref: str
+) -> None:
+    action = tmp_path / "_actions" / "team" / "action" / ref
+    action.parent.mkdir(parents=True)
+    action.symlink_to(_ROOT)
+    reference, digest = _image(tmp_path / "good", GZIP)
+    ran = run(image=reference, action=action, path=release[1])
+    assert ran.code == 0, ran.log
+    assert ran.outputs["digest"] == digest
+    asked = tmp_path.joinpath("asked").read_text()
+    assert asked.startswith(f"release download v{__version__} --repo team/action ")
+
+
+@pytest.mark.parametrize("spoil", ["changed", "without a checksum", "not there"])
+def test_a_file_that_is_not_the_released_one_is_not_run(
+    run: Run, release: tuple[Path, str], tmp_path: Path, spoil: str
+) -> None:
+    folder, path = release
+    file, checksum = folder / "safe-image.pyz", folder / "safe-image.pyz.sha256"
+    if spoil == "changed":
+        file.write_text("print('owned')")
+    elif spoil == "without a checksum":
+        checksum.unlink()
+    else:
+        shutil.rmtree(folder)
+    action = tmp_path / "_actions" / "team" / "action" / "v0"
+    action.parent.mkdir(parents=True)
+    action.symlink_to(_ROOT)
+    ran = run(image="shop:1", action=action, path=path)
+    assert ran.code == 2
+    assert "owned" not in ran.log
+    assert f"the safe-image.pyz of release v{__version__} of team/action cannot be had" in ran.log
 
 
 def test_no_input_is_part_of_the_script(run: Run, pyz: Path, tmp_path: Path) -> None:

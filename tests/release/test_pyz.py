@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from local_aws import LocalAws
+from release.pyz import build
 from tests.deploy.images import Images
+from tests.release.conftest import THIS_MACHINE
 from tests.unit.images import GZIP, Layout
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -37,6 +39,13 @@ def run(pyz: Path, tmp_path: Path) -> Run:
 def test_the_file_has_no_cdk_in_it(pyz: Path) -> None:
     names = zipfile.ZipFile(pyz).namelist()
     assert not [name for name in names if "aws_cdk" in name or "cdk_safe_image" in name or "jsii" in name]
+
+
+def test_the_same_sources_make_the_same_file(pyz: Path, tmp_path: Path) -> None:
+    again = tmp_path / "other folder" / "again.pyz"
+    again.parent.mkdir()
+    build(again, *THIS_MACHINE)
+    assert again.read_bytes() == pyz.read_bytes()
 
 
 def test_the_file_checks_layers_with_its_own_decoders(run: Run, tmp_path: Path) -> None:

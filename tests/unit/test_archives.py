@@ -108,6 +108,50 @@ def test_an_image_of_the_containerd_store_is_judged_as_it_lies_in_the_archive(tm
     assert healthy.image.top.media_type == media_types.OCI_MANIFEST
 
 
+def test_images_of_one_config_in_an_archive_of_the_containerd_store_are_told_apart_by_their_names(
+    tmp_path: Path,
+) -> None:
+    """Docker lists them in one entry of manifest.json, in no fixed order."""
+    layout = Layout(tmp_path / "layout")
+    layout.path.mkdir()
+    tops = {"shop:1": layout.image(), "docker.io/library/other:1": layout.image(schema_2=True)}
+    index = [
+        {**top, "annotations": {"org.opencontainers.image.ref.name": "1", "io.containerd.image.name": name}}
+        for name, top in zip(("docker.io/library/shop:1", "docker.io/library/other:1"), tops.values(), strict=True)
+    ]
+    manifest = json.loads((layout.path / "blobs/sha256" / index[0]["digest"][7:]).read_bytes())
+    paths = ["blobs/" + d["digest"].replace(":", "/") for d in (manifest["config"], *manifest["layers"])]
+    files = {str(f.relative_to(layout.path)): f.read_bytes() for f in layout.path.rglob("*") if f.is_file()}
+    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": index}).encode()
+    files["manifest.json"] = json.dumps([{"Config": paths[0], "RepoTags": list(tops), "Layers": paths[1:]}]).encode()
+    path = _written(tmp_path / "both.tar", files)
+    for name, top in tops.items():
+        document = _judged(path, name, layers=False).image.top
+        assert document
+        assert (document.digest, document.media_type) == (top["digest"], top["mediaType"])
+    with pytest.raises(Fault, match="holds 2 images of the name") as fault:
+        _judged(path)
+    assert "docker.io/library/other:1, docker.io/library/shop:1" in str(fault.value)
+
+
+def test_uncompressed_docker_layers_of_the_containerd_store_are_judged_as_they_lie(tmp_path: Path) -> None:
+    """As Bazel makes them, and Lambda refuses: nothing compresses them on the way to the registry."""
+    layout = Layout(tmp_path / "layout")
+    layout.path.mkdir()
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": media_types.DOCKER_MANIFEST,
+        "config": layout.descriptor(media_types.DOCKER_CONFIG, _config()),
+        "layers": [layout.descriptor(media_types.DOCKER_LAYER, layer) for layer in LAYERS],
+    }
+    layout.source(layout.descriptor(media_types.DOCKER_MANIFEST, json.dumps(manifest).encode()))
+    paths = ["blobs/" + d["digest"].replace(":", "/") for d in (manifest["config"], *manifest["layers"])]
+    files = {str(f.relative_to(layout.path)): f.read_bytes() for f in layout.path.rglob("*") if f.is_file()}
+    files["manifest.json"] = json.dumps([{"Config": paths[0], "RepoTags": ["a:1"], "Layers": paths[1:]}]).encode()
+    report = _judged(_written(tmp_path / "bazel.tar", files), runs_on="lambda")
+    assert "layer-type-unsupported" in {finding.id for finding in report.errors}
+
+
 def test_docker_zstd_layers_of_the_containerd_store_are_refused(tmp_path: Path) -> None:
     types = (media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD)
     report = _judged(_layout(tmp_path, tmp_path / "shop.tar", layer_types=types, schema_2=True))
@@ -169,6 +213,28 @@ def test_a_link_out_of_the_archive_or_to_itself_leads_nowhere(tmp_path: Path) ->
     links = {"out": "/etc/passwd", "up": "../../../etc/passwd", "round": "round"}
     archive = Archive(_written(tmp_path / "links.tar", {}, links))
     assert [archive.open(name) for name in links] == [None] * 3
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_headers_that_say_that_they_have_gigabytes_are_not_read(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "huge.tar"
+    header = tarfile.TarInfo("x")
+    header.type, header.size = kind, 8 * 1024**3
+    with path.open("wb") as file:
+        file.write(header.tobuf(tarfile.GNU_FORMAT))
+        # The file has them, and takes no room.
+        file.truncate(9 * 1024**3)
+    with pytest.raises(Fault, match="headers are larger"):
+        Archive(path)
+
+
+def test_an_archive_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bomb.tar.gz"
+    path.write_bytes(gzip.compress(bytes(1 << 20)))
+    monkeypatch.setattr("image_verifier.sources.archive._SPARED", 1 << 60)
+    with pytest.raises(Fault, match="does not fit") as fault:
+        Archive(path)
+    assert "Set TMPDIR" in fault.value.advice
 
 
 def test_an_oci_archive_is_an_image_layout_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from image_verifier.findings import FailOn
+from image_verifier.image import Platform
+from image_verifier.policy import Policy
 
+from safe_image.arguments import add_policy, default_on, policy
 from safe_image.assembly import Environment, images
 from safe_image.errors import UsageError
 
@@ -111,6 +116,36 @@ def test_the_policy_is_found_in_a_stack_in_the_stack(tmp_path: Path) -> None:
     (image,) = images(folder)
     assert image.policy
     assert image.policy.runs_on == ("lambda",)
+
+
+def said(*arguments: str) -> Namespace:
+    parser = ArgumentParser()
+    add_policy(parser)
+    return parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize(("platform", "asked"), [("linux/arm64", "linux/arm64"), ("riscv", "linux/amd64")])
+def test_an_image_of_which_nobody_says_more_is_to_run_on_fargate_as_what_it_is_built_for(
+    platform: str, asked: str
+) -> None:
+    known = default_on(platform)
+    assert (known.runs_on, str(known.platform)) == (("fargate",), asked)
+
+
+def test_what_the_command_line_says_goes_before_what_a_verification_asks_or_comes_to_it() -> None:
+    known = Policy(
+        ("lambda",), Platform.parse("linux/arm64"), min_size=1, max_size=9, acknowledge={"image-needs-storage": "x"}
+    )
+    assert policy(said(), known) == known
+    more = policy(
+        said("--layers", "--max-size", "5B", "--acknowledge", "layer-foreign=y", "--fail-on", "warning"), known
+    )
+    assert (more.runs_on, more.min_size, more.max_size, more.verify_layers) == (("lambda",), 1, 5, True)
+    assert (more.acknowledge, more.fail_on) == ({"image-needs-storage": "x", "layer-foreign": "y"}, FailOn.WARNING)
+    other = policy(said("--runs-on", "eks", "--platform", "linux/amd64"), known)
+    assert (other.runs_on, str(other.platform)) == (("eks",), "linux/amd64")
+    with pytest.raises(UsageError, match="cannot run linux/amd64"):
+        policy(said("--runs-on", "agentcore", "--platform", "linux/amd64"), known)
 
 
 def test_the_images_of_stages_are_found_and_those_in_one_place_are_one(tmp_path: Path) -> None:

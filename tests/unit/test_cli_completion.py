@@ -47,6 +47,18 @@ def test_bash_completes_the_options_of_a_command_and_their_values(script: Path) 
     assert completed(script, "safe-image", "completion", "z") == ["zsh"]
 
 
+def test_bash_completes_what_an_option_takes_beyond_what_the_parser_holds_it_to(script: Path) -> None:
+    def values(*words: str) -> list[str]:
+        return completed(script, "safe-image", "check", *words)
+
+    assert values("--runs-on", "eks", "--runs-on", "l") == ["lambda"]
+    assert values("--platform", "linux/ar") == ["linux/arm64"]
+    assert values("shop:1", "--format", "ma") == ["markdown"]
+    assert values("--acknowledge", "layer-for") == ["layer-foreign="]
+    script.with_name("report.json").touch()
+    assert values("-o", f"{script.parent}/rep") == [f"{script.parent}/report.json"]
+
+
 @pytest.mark.parametrize(("shell", "words"), [("zsh", "#compdef safe-image"), ("fish", "complete -c safe-image")])
 def test_other_shells_get_their_own(shell: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from safe_image.cli import parser
-from safe_image.commands import COMMANDS
+from safe_image.commands import COMMANDS, load
 
 PAGES = Path(__file__).parents[2] / "docs" / "commands"
 _OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
@@ -52,3 +52,13 @@ def test_a_page_bears_the_commands_name_and_says_its_exit_codes(command: str) ->
     page = page_of(command)
     assert page.startswith(f"# safe-image {command}\n")
     assert "\n## Exit codes\n" in page
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_examples_of_a_commands_help_are_what_its_parser_takes(command: str) -> None:
+    examples = load(command).EXAMPLES.splitlines()
+    parts = [part for line in examples for part in re.split(r" (?:&&|\||>) ", line.strip())]
+    calls = [part.split("  #")[0].split()[1:] for part in parts if part.startswith(f"safe-image {command}")]
+    assert calls
+    for call in calls:
+        parser(call).parse_args(call)

@@ -22,6 +22,10 @@ from ..findings import Fault
 _MOST_MEMBERS: Final = 100_000
 _MOST_UNPACKED: Final = 64 * 1024**3
 _MOST_LINKS: Final = 16
+# Of all entries' headers together, which are kept: an extended one may say that it has gigabytes.
+_MOST_HEADER_BYTES: Final = 128 * 1024**2
+# What is left free on the disk that an archive is unpacked on.
+_SPARED: Final = 1024**3
 _CHUNK: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
 _SAVE: Final = "Write the archive again: docker save -o FILE IMAGE"
@@ -98,17 +102,38 @@ def _opened(path: Path) -> IO[bytes]:
         while chunk := unpacked.read(_CHUNK):
             if plain.tell() + len(chunk) > _MOST_UNPACKED:
                 raise Fault(f"{path} unpacks to more than {_MOST_UNPACKED} bytes", _SAVE)
-            if shutil.disk_usage(tempfile.gettempdir()).free < 2 * len(chunk):
-                raise Fault(f"{path} does not fit into {tempfile.gettempdir()} unpacked", "Unpack it with gunzip.")
+            if shutil.disk_usage(tempfile.gettempdir()).free < _SPARED + len(chunk):
+                raise Fault(
+                    f"{path} does not fit into {tempfile.gettempdir()} unpacked",
+                    "Set TMPDIR to a folder on a larger disk, or unpack it with gunzip.",
+                )
             plain.write(chunk)
     plain.flush()
     return plain
 
 
+class _Headers:
+    """A tar of which only so much is read; what is passed over does not count.
+
+    :param file: the tar.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._left = _MOST_HEADER_BYTES
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        self._left -= size
+        if self._left < 0:
+            raise tarfile.ReadError("its headers are larger than any image's")
+        return self._file.read(size)
+
+
 def _members(file: IO[bytes], path: Path) -> dict[str, tarfile.TarInfo]:
     file.seek(0)
     found: dict[str, tarfile.TarInfo] = {}
-    with tarfile.open(fileobj=file, mode="r:") as archive:
+    with tarfile.TarFile(fileobj=_Headers(file)) as archive:  # type: ignore[arg-type]
         for number, member in enumerate(archive):
             if number >= _MOST_MEMBERS:
                 raise Fault(f"{path} has more than {_MOST_MEMBERS} entries, as no image's archive has", _SAVE)

@@ -22,7 +22,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+)
 
 from .. import __version__
 from ..findings import Fault
@@ -320,6 +328,11 @@ def unreachable(host: str, error: Exception) -> Fault:
     """The fault for a request without an answer. The error's own text may hold a presigned URL, a secret."""
     reason = getattr(error, "reason", None)
     cause = reason if isinstance(reason, Exception) else error
+    if isinstance(cause, (ProxyError, LocationValueError)):
+        why = getattr(cause, "original_error", cause)
+        return Fault(
+            f"the proxy on the way to {host} cannot be used ({type(why).__name__})", "Look at HTTPS_PROXY and NO_PROXY."
+        )
     if isinstance(cause, NameResolutionError):
         return Fault(f"the host {host} is not known", "Look for a mistake in its name, or at this machine's network.")
     if isinstance(cause, SSLError):
@@ -339,7 +352,9 @@ def unreachable(host: str, error: Exception) -> Fault:
 
 def _passes(error: Exception) -> bool:
     """Whether asking again may help."""
-    return isinstance(error, HTTPError) and not isinstance(error, (NewConnectionError, NameResolutionError, SSLError))
+    cause = error.original_error if isinstance(error, ProxyError) else error
+    stays = (NewConnectionError, NameResolutionError, SSLError, LocationValueError)
+    return isinstance(error, HTTPError) and not isinstance(cause, stays)
 
 
 def _unexpected(host: str, response: urllib3.BaseHTTPResponse) -> Fault:

@@ -41,10 +41,17 @@ def docker_archive(files: Archive, name: str) -> Source:
     :param name: the image's name; empty where the archive holds one image.
     :raises Fault: if it is no such archive, or does not hold the one image that was asked for.
     """
-    entry = _entry(files, name)
+    entries = _entries(files)
+    entry = _chosen(files, entries, name)
     layers = [str(layer) for layer in entry.get("Layers") or ()]
-    if files.size("index.json") is not None and any(map(_is_compressed, (files.open(n) for n in layers))):
-        return OciLayout(files, _tag(files, entry))
+    if files.size("index.json") is not None:
+        several = sum(len(_tags(each)) or 1 for each in entries) > 1
+        image = OciLayout(files, [_full(tag) for tag in ([name] if name else _tags(entry))] if several else ())
+        # Since Docker 25 the classic store writes a layout, too: as OCI, and with nothing compressed.
+        plain = not any(map(_is_compressed, (files.open(layer) for layer in layers)))
+        top = image.resolve().document
+        if not (plain and top and top.media_type == media_types.OCI_MANIFEST):
+            return image
     return _Pushed(files, entry, layers)
 
 
@@ -129,8 +136,8 @@ class _Pushed:
         return closing(self._compressed(name)) if name else nullcontext()
 
 
-def _entry(files: Archive, name: str) -> Mapping[str, Any]:
-    """The image's own entry in `manifest.json`."""
+def _entries(files: Archive) -> Sequence[Mapping[str, Any]]:
+    """What `manifest.json` tells of each image."""
     file = files.open("manifest.json")
     if file is None:
         also = "; write oci-archive: before its path" if files.size("index.json") is not None else ""
@@ -139,17 +146,28 @@ def _entry(files: Archive, name: str) -> Mapping[str, Any]:
         content = file.read(MAX_MANIFEST_BYTES)
     try:
         entries: list[Mapping[str, Any]] = list(json.loads(content))
-        named = {_full(tag): entry for entry in entries for tag in entry.get("RepoTags") or ()}
+        for entry in entries:
+            _tags(entry)
     except (ValueError, TypeError, AttributeError, RecursionError) as e:
         raise Fault(f"{files} has a manifest.json that is not docker save's", _SAVE) from e
+    return entries
+
+
+def _tags(entry: Mapping[str, Any]) -> Sequence[str]:
+    return [str(tag) for tag in entry.get("RepoTags") or ()]
+
+
+def _chosen(files: Archive, entries: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """The one of the images that was asked for."""
+    named = {_full(tag): entry for entry in entries for tag in _tags(entry)}
     if not name and len(entries) == 1:
         return entries[0]
     if name and (entry := named.get(_full(name))):
         return entry
-    held = ", ".join(sorted(str(tag) for entry in entries for tag in entry.get("RepoTags") or ())) or "no named image"
+    held = ", ".join(sorted(tag for entry in entries for tag in _tags(entry)))
     raise Fault(
-        f"{files} holds {len(entries)} images" if not name else f"{files} holds no image {name}",
-        f"Write one of these names behind the path and a colon: {held}.",
+        f"{files} holds no image {name}" if name else f"{files} holds {len(entries)} images",
+        f"Write one of these names behind the path and a colon: {held}." if held else f"{_SAVE}, by its name",
     )
 
 
@@ -160,24 +178,6 @@ def _full(name: str) -> str:
     except ValueError:
         return name
     return f"{reference.registry}/{reference.repository}:{reference.tag}"
-
-
-def _tag(files: Archive, entry: Mapping[str, Any]) -> str | None:
-    """By which the image layout in the archive knows the image; None where it is alone there."""
-    wanted = {_full(str(tag)) for tag in entry.get("RepoTags") or ()}
-    file = files.open("index.json")
-    assert file
-    with file:
-        content = file.read(MAX_MANIFEST_BYTES)
-    try:
-        annotations = [e.get("annotations") or {} for e in json.loads(content)["manifests"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    if len(annotations) == 1:
-        return None
-    by_name = {_full(str(a.get("io.containerd.image.name"))): a for a in annotations}
-    found = next((by_name[name] for name in wanted if name in by_name), {})
-    return found.get("org.opencontainers.image.ref.name")
 
 
 def _is_compressed(file: IO[bytes] | None) -> bool:

@@ -6,7 +6,7 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -15,7 +15,8 @@ from ..findings import Fault
 from ..image import MAX_MANIFEST_BYTES, Blob, Descriptor, Document, is_digest
 from . import Resolved
 
-_REF_NAME: Final = "org.opencontainers.image.ref.name"
+# The name that the specification has, which often is a tag alone, and the whole one that containerd writes beside it.
+_NAMES: Final = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _CHUNK: Final = 1 << 20
 
 
@@ -60,36 +61,37 @@ class OciLayout:
     """One image of an OCI image layout.
 
     :param files: where `index.json` and `blobs` are.
-    :param tag: the `org.opencontainers.image.ref.name` of the image; None where the layout has only one.
+    :param names: names of the image, of which its `index.json` has one; empty where the layout has only one image.
     :raises Fault: if it is not a layout, or does not hold the one image that was asked for.
     """
 
-    def __init__(self, files: Files, tag: str | None = None) -> None:
+    def __init__(self, files: Files, names: Collection[str] = ()) -> None:
         self._files = files
-        self._tag = tag
-        self.reference = f"{files}" + (f":{tag}" if tag else "")
-        self._top = self._entry()
+        self.reference = ":".join((str(files), *list(names)[:1]))
+        self._top = self._entry(frozenset(names))
 
-    def _entry(self) -> Mapping[str, Any]:
+    def _entry(self, names: frozenset[str]) -> Mapping[str, Any]:
         content = self._read("index.json", MAX_MANIFEST_BYTES)
         if content is None:
             raise Fault(f"{self._files} has no index.json", "Name what holds an OCI image layout.")
         try:
             entries = [e for e in json.loads(content)["manifests"] if is_digest(e["digest"])]
-            names = [_name(e) for e in entries]
+            held = [_names(e) for e in entries]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
             raise Fault(
                 f"{self._files} has an index.json that is not the index of an OCI image layout",
                 "Make the layout again.",
             ) from e
-        fitting = [e for e, name in zip(entries, names, strict=True) if self._tag in (None, name)]
+        # Several names may be of one image.
+        fitting = {e["digest"]: e for e, known in zip(entries, held, strict=True) if not names or names & set(known)}
         if len(fitting) != 1:
-            held = ", ".join(sorted(filter(None, names))) or "no named image"
+            of = f" of the name {' or '.join(sorted(names))}" if names else ""
+            all_of_them = ", ".join(sorted({known[-1] for known in held if known})) or "no named image"
             raise Fault(
-                f"{self._files} holds {len(fitting)} images of that name; it holds {held}",
+                f"{self._files} holds {len(fitting)} images{of}; it holds {all_of_them}",
                 "Write one of these names behind the path and a colon.",
             )
-        entry: Mapping[str, Any] = fitting[0]
+        entry: Mapping[str, Any] = next(iter(fitting.values()))
         return entry
 
     def _read(self, name: str, limit: int) -> bytes | None:
@@ -150,6 +152,6 @@ def _blob(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}" if is_digest(digest) else "blobs/none"
 
 
-def _name(entry: Mapping[str, Any]) -> str:
-    """The name of an image; containerd, and so docker save, writes it in full and the tag beside it."""
-    return str((entry.get("annotations") or {}).get(_REF_NAME, ""))
+def _names(entry: Mapping[str, Any]) -> Sequence[str]:
+    annotations = entry.get("annotations") or {}
+    return [str(annotations[key]) for key in _NAMES if annotations.get(key)]

@@ -1,0 +1,145 @@
+"""The command on a real terminal: a bar while many images are checked, out of the report's way, and gone at the end."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.unit.images import Layout
+from tests.unit.registry_server import Answer, Asked, Registry, serving
+
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+# From where the bar hides the cursor to where it has taken itself away.
+_BAR = re.compile(r"\x1b\[\?25l.*?\x1b\[\?25h\r\x1b\[1A\x1b\[2K", re.DOTALL)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COUNT = 12
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a run came to.
+
+    :param terminal: everything that was written to the terminal.
+    :param output: what standard output got, where that is no terminal.
+    """
+
+    code: int
+    terminal: str
+    output: str = ""
+
+
+@pytest.fixture
+def references(tmp_path: Path) -> list[str]:
+    made = []
+    for number in range(COUNT):
+        layout = Layout(tmp_path / f"image{number}")
+        layout.path.mkdir()
+        layout.source(layout.image())
+        made.append(f"oci-layout:{layout.path}")
+    return made
+
+
+def shown(references: list[str], *, whole: bool = True, **more: str) -> Shown:
+    """Run the command on a terminal: with standard error there, and standard output too where `whole`."""
+    own, other = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "safe_image", "check", *references],
+        env={**environment, "TERM": "xterm-256color", **more},
+        stdin=subprocess.DEVNULL,
+        stdout=other if whole else subprocess.PIPE,
+        stderr=other,
+    )
+    os.close(other)
+    said = _all_of(own)
+    output = process.stdout.read().decode() if process.stdout else ""
+    return Shown(process.wait(), said, output)
+
+
+def _all_of(terminal: int) -> str:
+    """What is written until nobody has the terminal open any more."""
+    said = b""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and select.select([terminal], [], [], 30)[0]:
+        try:
+            said += os.read(terminal, 1 << 16)
+        except OSError:
+            break
+    os.close(terminal)
+    return said.decode()
+
+
+def test_a_terminal_shows_how_far_it_is_and_then_the_report_alone(references: list[str]) -> None:
+    run = shown(references)
+    assert run.code == 0
+    assert re.search(rf"\d+/{COUNT}", _ESCAPE.sub("", run.terminal)), "the bar counts"
+    left = _ESCAPE.sub("", _BAR.sub("", run.terminal))
+    assert left == shown(references, TERM="dumb").terminal, "what is left is what a terminal without a bar shows"
+    assert left.endswith(f"\r\n{COUNT} images: {COUNT} passed\r\n")
+
+
+def test_a_report_in_a_file_has_nothing_of_the_bar_that_the_terminal_shows(references: list[str]) -> None:
+    run = shown(references, whole=False)
+    assert re.search(rf"\d+/{COUNT}", _ESCAPE.sub("", run.terminal))
+    assert "PASS" not in run.terminal
+    assert "\x1b" not in run.output
+    assert run.output.count("PASS  oci-layout:") == COUNT
+
+
+def test_one_image_and_a_dumb_terminal_have_no_bar(references: list[str]) -> None:
+    for run in (shown(references[:1]), shown(references, TERM="dumb")):
+        assert run.code == 0
+        assert "checked" not in run.terminal
+        assert "\x1b[2K" not in run.terminal
+
+
+def test_no_colour_is_no_colour_in_the_bar_either(references: list[str]) -> None:
+    run = shown(references, NO_COLOR="1")
+    assert run.code == 0
+    assert not [code for code in _COLOUR.findall(run.terminal) if re.search(r"[;\[](3|4|9)\d", code)]
+    assert _COLOUR.search(shown(references).terminal)
+
+
+def test_what_cannot_be_told_is_a_line_of_its_own_beside_the_bar(references: list[str], tmp_path: Path) -> None:
+    run = shown([*references[:3], f"oci-layout:{tmp_path}/nowhere"], whole=False)
+    assert run.code == 2
+    left = _ESCAPE.sub("", _BAR.sub("", run.terminal))
+    assert re.fullmatch(r"safe-image: oci-layout:\S+/nowhere: [^\r\n]+\r\n", left), "in one line, whatever its length"
+
+
+def _hangs(registry: Registry) -> None:
+    def gate(asked: Asked) -> Answer | None:
+        time.sleep(20)
+        return None
+
+    registry.gate = gate
+
+
+def test_whoever_interrupts_does_not_wait_for_what_is_under_way(tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    report.write_text("the last one")
+    with serving() as registry:
+        _hangs(registry)
+        names = [f"{registry.host}/app:{number}" for number in range(COUNT)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "safe_image", "check", *names, "-o", str(report)], stderr=subprocess.PIPE, text=True
+        )
+        deadline = time.monotonic() + 20
+        while not registry.asked and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert registry.asked
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=5)
+    assert (process.returncode, said) == (130, "safe-image: interrupted\n")
+    assert report.read_text() == "the last one"
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
