@@ -42,7 +42,7 @@ def outcomes(targets: Sequence[Target], asked: Policy, debug: bool, done: Callab
     """
 
     def outcome(target: Target) -> Outcome:
-        found = _outcome(target, asked, debug)
+        found = outcome_of(target, asked, debug)
         done()
         return found
 
@@ -53,7 +53,13 @@ def outcomes(targets: Sequence[Target], asked: Policy, debug: bool, done: Callab
         yield from pool.map(outcome, targets)
 
 
-def _outcome(target: Target, asked: Policy, debug: bool) -> Outcome:
+def outcome_of(target: Target, asked: Policy, debug: bool) -> Outcome:
+    """What becomes of one image.
+
+    :param target: the image.
+    :param asked: what is asked of it, where it says nothing else.
+    :param debug: whether the traceback of what could not be told is printed.
+    """
     asked = target.policy or asked
     try:
         return Outcome(target.reference, asked, report=verify(target.open(), asked, target.names))

@@ -30,9 +30,9 @@ REFERENCES: Final = (
 # For how long what may pass by itself is asked again, for each image, in seconds.
 _PATIENCE: Final = 30.0
 
-# Every partition's suffix, FIPS and dual-stack hosts included:
+# ECR's hosts with every partition's suffix, FIPS and dual-stack ones included:
 # https://github.com/awslabs/amazon-ecr-credential-helper/blob/main/ecr-login/api/client.go
-_ECR: Final = re.compile(
+ECR_HOST: Final = re.compile(
     r"(?P<account>\d{12})\.dkr[.-]ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9-]+)\."
     r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|(?P<dual>on\.aws|on\.amazonwebservices\.com\.cn)"
     r"|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
@@ -120,7 +120,7 @@ class Sources:
             reference = Reference.parse(text)
         except ValueError as e:
             raise UsageError(str(e)) from e
-        ecr = _ECR.fullmatch(reference.registry)
+        ecr = ECR_HOST.fullmatch(reference.registry)
         return self._in_ecr(text, platform, reference, ecr) if ecr else self._in_registry(text, platform, reference)
 
     def _layout(self, text: str, platform: str) -> Target:

@@ -1,0 +1,134 @@
+"""Which ECR repositories are meant: by a name, a URI or an ARN, or all of a registry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from image_verifier import aws
+from image_verifier.references import Reference
+from image_verifier.retry import Patience
+
+from ..errors import UsageError
+from ..sources import ECR_HOST
+from .clients import PATIENCE, Clients
+
+REPOSITORIES: Final = "a repository's name, its URI (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME) or its ARN"
+
+_ARN: Final = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):ecr:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):repository/(?P<name>.+)"
+)
+_ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
+# https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json
+_SUFFIXES: Final = {
+    "aws-cn": "amazonaws.com.cn",
+    "aws-eusc": "amazonaws.eu",
+    "aws-iso": "c2s.ic.gov",
+    "aws-iso-b": "sc2s.sgov.gov",
+    "aws-iso-e": "cloud.adc-e.uk",
+    "aws-iso-f": "csp.hci.ic.gov",
+}
+# The most that DescribeRepositories tells in one call.
+_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, order=True)
+class Repository:
+    """One ECR repository."""
+
+    partition: str
+    region: str
+    registry_id: str
+    name: str
+
+    @property
+    def arn(self) -> str:
+        """`arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME`."""
+        return f"arn:{self.partition}:ecr:{self.region}:{self.registry_id}:repository/{self.name}"
+
+    @property
+    def uri(self) -> str:
+        """`ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, as images are named."""
+        suffix = _SUFFIXES.get(self.partition, "amazonaws.com")
+        return f"{self.registry_id}.dkr.ecr.{self.region}.{suffix}/{self.name}"
+
+
+def registry(clients: Clients, registry_id: str | None) -> str:
+    """The account whose registry is meant.
+
+    :param registry_id: as it was written; None for the account of the credentials.
+    :raises UsageError: if it is no account.
+    """
+    if registry_id is None:
+        return clients.account
+    if not _ACCOUNT.fullmatch(registry_id):
+        raise UsageError(f"--registry-id {registry_id!r} is not an account: write its 12 digits")
+    return registry_id
+
+
+def named(text: str, clients: Clients, registry_id: str | None) -> Repository:
+    """The repository that a text names.
+
+    :param registry_id: the account of what names none.
+    :raises UsageError: if it names none; the message says what to write.
+    """
+    if text.startswith("arn:"):
+        arn = _ARN.fullmatch(text)
+        if not arn:
+            raise UsageError(f"{text!r} is not an ECR repository's ARN: write arn:aws:ecr:REGION:ACCOUNT:repository/NAME")
+        return Repository(arn["partition"], arn["region"], arn["account"], _name(text, arn["name"]))
+    try:
+        reference = Reference.parse(text)
+    except ValueError as e:
+        raise UsageError(f"{e} ({REPOSITORIES} is meant)") from e
+    if reference.digest or text.endswith(f":{reference.tag}"):
+        name = text.partition("@")[0].removesuffix(f":{reference.tag}")
+        raise UsageError(f"{text!r} names one image: write safe-image check {text}, or {name} for all of its images")
+    host = ECR_HOST.fullmatch(reference.registry)
+    if host:
+        region = host["region"]
+        return Repository(clients.partition(region), region, host["account"], reference.repository)
+    if "." in text.partition("/")[0] or ":" in text:
+        raise UsageError(f"{text!r} is not in ECR: write {REPOSITORIES}")
+    return Repository(
+        clients.partition(clients.region), clients.region, registry(clients, registry_id), _name(text, text)
+    )
+
+
+def _name(text: str, name: str) -> str:
+    try:
+        # As the name of a repository behind a host, since a bare name may stand for one of Docker Hub's.
+        parsed = Reference.parse(f"registry.example/{name}")
+    except ValueError as e:
+        raise UsageError(f"{text!r} does not name a repository: {e}") from e
+    if parsed.repository != name:
+        raise UsageError(f"{text!r} names one image: write the repository's name alone")
+    return name
+
+
+def all_of(clients: Clients, registry_id: str | None) -> Iterator[Repository]:
+    """Every repository of a registry, page by page.
+
+    :raises Fault: if they are not told.
+    """
+    account, region = registry(clients, registry_id), clients.region
+    partition = clients.partition(region)
+    on = Repository(partition, region, account, "*").arn
+    more = {}
+    while True:
+        answer = aws.call(
+            clients.client("ecr"),
+            "describe_repositories",
+            on,
+            Patience.of(PATIENCE),
+            registryId=account,
+            maxResults=_PAGE,
+            **more,
+        )
+        for repository in answer.get("repositories", ()):
+            yield Repository(partition, region, account, repository["repositoryName"])
+        if not answer.get("nextToken"):
+            return
+        more = {"nextToken": answer["nextToken"]}
