@@ -63,7 +63,7 @@ class Batches:
             )
         except Fault as fault:
             return dict.fromkeys(digests, fault)
-        told: dict[str, Answer | Fault] = dict.fromkeys(digests, {})
+        told: dict[str, Answer | Fault] = {digest: {} for digest in digests}
         told |= {failure["imageId"].get("imageDigest", ""): {"failures": [failure]} for failure in answer["failures"]}
         return told | {image["imageId"]["imageDigest"]: {"images": [image]} for image in answer["images"]}
 
@@ -76,7 +76,7 @@ class Batches:
             answer = self._call("batch_check_layer_availability", layerDigests=list(digests))
         except Fault as fault:
             return dict.fromkeys(digests, fault)
-        told: dict[str, Answer | Fault] = dict.fromkeys(digests, {})
+        told: dict[str, Answer | Fault] = {digest: {} for digest in digests}
         told |= {failure.get("layerDigest", ""): {"failures": [failure]} for failure in answer.get("failures", ())}
         return told | {layer["layerDigest"]: {"layers": [layer]} for layer in answer.get("layers", ())}
 

@@ -66,9 +66,7 @@ class Clients:
                 # "adaptive" holds calls back at the rate that AWS turned out to take, all threads together; who asks
                 # again, and for how long, is `aws.call`'s affair.
                 # https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html#adaptive-retry-mode
-                slower = Config(
-                    retries={"mode": "adaptive", "total_max_attempts": 1}, max_pool_connections=CONNECTIONS
-                )
+                slower = Config(retries={"mode": "adaptive", "total_max_attempts": 1}, max_pool_connections=CONNECTIONS)
                 try:
                     self._clients[key] = self._session.client(
                         service,  # type: ignore[call-overload] # of the services' names only some are in the stubs
@@ -76,7 +74,9 @@ class Clients:
                         config=aws.CLIENT_CONFIG.merge(slower),
                     )
                 except (BotoCoreError, ValueError) as e:
-                    raise Fault(f"{service} in {key[1]} cannot be asked: {e}", "Look at --region and AWS_PROFILE.") from e
+                    raise Fault(
+                        f"{service} in {key[1]} cannot be asked: {e}", "Look at --region and AWS_PROFILE."
+                    ) from e
             return self._clients[key]
 
     @property

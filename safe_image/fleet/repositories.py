@@ -77,7 +77,9 @@ def named(text: str, clients: Clients, registry_id: str | None) -> Repository:
     if text.startswith("arn:"):
         arn = _ARN.fullmatch(text)
         if not arn:
-            raise UsageError(f"{text!r} is not an ECR repository's ARN: write arn:aws:ecr:REGION:ACCOUNT:repository/NAME")
+            raise UsageError(
+                f"{text!r} is not an ECR repository's ARN: write arn:aws:ecr:REGION:ACCOUNT:repository/NAME"
+            )
         return Repository(arn["partition"], arn["region"], arn["account"], _name(text, arn["name"]))
     try:
         reference = Reference.parse(text)
@@ -116,7 +118,7 @@ def all_of(clients: Clients, registry_id: str | None) -> Iterator[Repository]:
     account, region = registry(clients, registry_id), clients.region
     partition = clients.partition(region)
     on = Repository(partition, region, account, "*").arn
-    more = {}
+    more: dict[str, str] = {}
     while True:
         answer = aws.call(
             clients.client("ecr"),

@@ -28,7 +28,7 @@ from image_verifier.retry import Patience
 from image_verifier.sources.ecr import EcrImage
 from image_verifier.verify import load
 
-from ..outcomes import Outcome, outcome_of
+from ..outcomes import Outcome, outcome
 from ..sources import Sources, Target
 from .batches import BATCH, Answer, Batches, Lately
 from .clients import PATIENCE
@@ -119,7 +119,10 @@ class _OneOfMany(EcrImage):
         """A small blob, at most `limit + 1` bytes of it."""
         if self._configs is None:
             raise _Wanted
-        return cast("bytes | None", self._configs.once(descriptor.digest, lambda: super(_OneOfMany, self).blob(descriptor, limit)))
+        return cast(
+            "bytes | None",
+            self._configs.once(descriptor.digest, lambda: super(_OneOfMany, self).blob(descriptor, limit)),
+        )
 
 
 class Sweep:
@@ -147,9 +150,7 @@ class Sweep:
         self._layers, self._configs = Lately(_LAYERS), Lately(_CONFIGS)
         self._sources = Sources()
 
-    def run(
-        self, passed_over: Callable[[str], bool], make: Callable[[Answer, Outcome], _Result]
-    ) -> Iterator[_Result]:
+    def run(self, passed_over: Callable[[str], bool], make: Callable[[Answer, Outcome], _Result]) -> Iterator[_Result]:
         """Judge the images, each as soon as all is told that it needs.
 
         :param passed_over: whether the image of a digest is left out.
@@ -170,9 +171,7 @@ class Sweep:
     def _begin(self, batch: Sequence[Answer]) -> list[_Candidate]:
         digests = [details["imageDigest"] for details in batch]
         told = self._batches.documents(digests)
-        return [
-            _Candidate(details, {digest: told[digest]}) for details, digest in zip(batch, digests, strict=True)
-        ]
+        return [_Candidate(details, {digest: told[digest]}) for details, digest in zip(batch, digests, strict=True)]
 
     def _settle(
         self, waiting: list[_Candidate], make: Callable[[Answer, Outcome], _Result], *, whole: bool
@@ -229,7 +228,9 @@ class Sweep:
 
     def _judge(self, one: _Candidate) -> Outcome:
         target = self.target(one.details)
-        return outcome_of(Target(target.reference, target.names, lambda: self._source(one, self._configs)), self._policy, self._debug)
+        return outcome(
+            Target(target.reference, target.names, lambda: self._source(one, self._configs)), self._policy, self._debug
+        )
 
     def target(self, details: Answer) -> Target:
         """The image as `check` would be asked for it, by the first of its tags."""
@@ -258,7 +259,7 @@ class Sweep:
 
 
 def _first_tag(details: Answer) -> str:
-    return min(details["imageTags"])
+    return str(min(details["imageTags"]))
 
 
 def _batches(digests: Mapping[str, None], whole: bool) -> list[list[str]]:
