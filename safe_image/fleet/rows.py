@@ -32,7 +32,7 @@ from .sweep import Sweep
 _REPOSITORIES: Final = 4
 _ROWS: Final = 256
 # More threads than keep the processor busy only wait for each other.
-_THREADS: Final = 16
+_THREADS: Final = 32
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ _LAYERS: Final = 1 << 16
 _CONFIGS: Final = 64
 # How many batches are asked for, and how many images judged, before they are needed.
 _BATCHES_AHEAD: Final = 4
-_IMAGES_AHEAD: Final = 32
+_IMAGES_AHEAD: Final = 64
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -53,13 +53,17 @@ class _Wanted(Exception):
 
 @dataclass
 class _Candidate:
-    """An image on its way to a verdict: what was told of it, and what is wanted besides."""
+    """An image on its way to a verdict: what was told of it, and what is wanted besides.
+
+    :param complete: whether all that is wanted has been noted; the config is asked for last.
+    """
 
     details: Answer
     documents: dict[str, Answer | Fault] = field(default_factory=dict)
     layers: dict[str, Answer | Fault] = field(default_factory=dict)
     wanted_documents: dict[str, None] = field(default_factory=dict)
     wanted_layers: dict[str, None] = field(default_factory=dict)
+    complete: bool = False
 
     @property
     def digest(self) -> str:
@@ -111,13 +115,17 @@ def _answer(told: Answer | Fault) -> Answer:
 class _OneOfMany(EcrImage):
     """An image whose config is downloaded once for all images that have it, and not before it is to be judged."""
 
-    def __init__(self, *arguments: Any, configs: Lately | None, **more: Any) -> None:
+    # All but the config is there, and many images are judged side by side.
+    at_once = 1
+
+    def __init__(self, one: _Candidate, configs: Lately | None, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._configs = configs
+        self._one, self._configs = one, configs
 
     def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
         """A small blob, at most `limit + 1` bytes of it."""
         if self._configs is None:
+            self._one.complete = True
             raise _Wanted
         return cast(
             "bytes | None",
@@ -198,7 +206,9 @@ class Sweep:
                     one.layers[digest] = told
             if one.wanted_documents.keys() - one.documents.keys() or one.wanted_layers.keys() - one.layers.keys():
                 return False
-            before = len(one.wanted_documents), len(one.wanted_layers)
+            if one.complete:
+                return True
+            wanted = len(one.wanted_documents)
             try:
                 load(self._source(one, None), self._policy)
             except (_Wanted, Fault):
@@ -206,8 +216,7 @@ class Sweep:
             except Exception:
                 # A bug is told as the image's own outcome, where it happens again.
                 return True
-            if before == (len(one.wanted_documents), len(one.wanted_layers)):
-                return True
+            one.complete = one.complete or wanted == len(one.wanted_documents)
 
     def _ask(self, waiting: Sequence[_Candidate], whole: bool) -> bool:
         """Ask for what is wanted, a hundred in a call; whether anything was asked."""
@@ -238,13 +247,14 @@ class Sweep:
 
     def _source(self, one: _Candidate, configs: Lately | None) -> EcrImage:
         return _OneOfMany(
+            one,
+            configs,
             cast("Any", _Told(self._client, one)),
             repository_arn=self._repository.arn,
             repository_uri=self._repository.uri,
             tag=_first_tag(one.details),
             patience=Patience.of(PATIENCE),
             http=self._http,
-            configs=configs,
         )
 
     def _ahead(

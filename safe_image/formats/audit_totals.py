@@ -30,7 +30,7 @@ class Total:
 
     def add(self, row: Row) -> None:
         """Count one more."""
-        self.images += row["digest"] is not None
+        self.images += row["repository"] not in ("", row["reference"])
         self.passed += row["verdict"] == "pass"
         self.refused += row["verdict"] == "fail"
         self.unknown += row["verdict"] == "unknown"

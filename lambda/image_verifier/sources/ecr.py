@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -21,7 +20,7 @@ from .. import aws, media_types
 from ..findings import Fault
 from ..image import Blob, Descriptor, Document, is_digest
 from ..retry import Patience
-from . import Resolved
+from . import Resolved, side_by_side
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.client import ECRClient
@@ -57,6 +56,8 @@ class EcrImage:
     :param http: what downloads blobs; None makes one. Images that share it share its connections.
     """
 
+    at_once = 8
+
     def __init__(
         self,
         client: ECRClient,
@@ -79,7 +80,7 @@ class EcrImage:
 
     def resolve(self) -> Resolved:
         """What the tag or digest points at, and whether ECR has archived it."""
-        with ThreadPoolExecutor(2) as pool:
+        with side_by_side(self.at_once) as pool:
             status = pool.submit(self._status)
             try:
                 return Resolved(self._document(self._id), status.result())
@@ -222,7 +223,7 @@ class EcrImage:
         batches = [digests[i : i + _BATCH] for i in range(0, len(digests), _BATCH)]
         if not batches:
             return {}
-        with ThreadPoolExecutor(min(8, len(batches))) as pool:
+        with side_by_side(min(self.at_once, len(batches))) as pool:
             answers = list(pool.map(self._availability, batches))
         return {digest: blob for answer in answers for digest, blob in answer.items()}
 

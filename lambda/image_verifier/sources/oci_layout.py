@@ -64,6 +64,8 @@ class OciLayout:
     :raises Fault: if it is not a layout, or does not hold the one image that was asked for.
     """
 
+    at_once = 1
+
     def __init__(self, files: Files, tag: str | None = None) -> None:
         self._files = files
         self._tag = tag
