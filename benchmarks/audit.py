@@ -7,7 +7,6 @@ runs on the same cores. `python -m benchmarks.audit IMAGES...` takes other numbe
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import subprocess
@@ -17,20 +16,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
-
-import urllib3
-from image_verifier import media_types
-from image_verifier.image import sha256
+from typing import Final
 
 from local_aws import LocalAws, debian
-from tests.unit.images import GZIP, tar_of
+from tests.pushing import push_many
 
 IMAGES: Final = (1000,)
 DELAY: Final = 0.020
 RUNS: Final = 2
-_LAYERS: Final = 8
-_SHARED_BY: Final = 20
 _CRANES: Final = 16
 _COMMAND: Final = Path(sys.executable).with_name("safe-image")
 
@@ -43,7 +36,7 @@ def main() -> None:
         print(f"{DELAY * 1000:.0f} ms for a request, {os.cpu_count()} cores, {RUNS} runs side by side")
         for number in numbers:
             repository = f"bench-{number}"
-            distinct = _fill(aws, repository, number)
+            distinct = push_many(aws, repository, number)
             aws.faults.latency("*", DELAY)
             environment = {**aws.env(), "DOCKER_CONFIG": folder}
             audit = [str(_COMMAND), "audit", repository, "--format", "json", "-o", str(Path(folder) / "report.json")]
@@ -82,44 +75,6 @@ def _measure(aws: LocalAws, title: str, commands: dict[str, Sequence[str]], envi
     for name, seconds in best.items():
         print(f"    {name:36} {seconds:6.1f} s   {seconds / ours:4.1f} times ours   {memory[name]:5.0f} MB at most")
         print(f"      {calls[name].total()} requests: {', '.join(f'{n} {c}' for n, c in calls[name].most_common())}")
-
-
-def _fill(aws: LocalAws, repository: str, number: int) -> int:
-    """Push the images; how many distinct layers they have."""
-    client = aws.client("ecr")
-    client.create_repository(repositoryName=repository)
-    http = urllib3.PoolManager(maxsize=4)
-    pushed: set[str] = set()
-
-    def blob(content: bytes) -> dict[str, Any]:
-        digest = sha256(content)
-        if digest not in pushed:
-            url = f"{aws.endpoint}/v2/{repository}/blobs/uploads/?digest={digest}"
-            headers = {"Content-Type": "application/octet-stream"}
-            assert http.request("POST", url, body=content, headers=headers).status == 201
-            pushed.add(digest)
-        return {"digest": digest, "size": len(content)}
-
-    layers: set[str] = set()
-    for i in range(number):
-        names = [f"base-{i // _SHARED_BY}-{n}" for n in range(_LAYERS - 1)] + [f"own-{i}"]
-        tars = [tar_of({name: name.encode()}) for name in names]
-        described = [{"mediaType": GZIP, **blob(gzip.compress(tar, mtime=0))} for tar in tars]
-        layers |= {layer["digest"] for layer in described}
-        config = {
-            "architecture": "amd64",
-            "os": "linux",
-            "config": {"Cmd": [f"/own-{i}"], "Env": [f"SETTING_{n}={'x' * 60}" for n in range(20)]},
-            "rootfs": {"type": "layers", "diff_ids": [sha256(tar) for tar in tars]},
-        }
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": media_types.OCI_MANIFEST,
-            "config": {"mediaType": media_types.OCI_CONFIG, **blob(json.dumps(config).encode())},
-            "layers": described,
-        }
-        client.put_image(repositoryName=repository, imageManifest=json.dumps(manifest), imageTag=str(i))
-    return len(layers)
 
 
 if __name__ == "__main__":
