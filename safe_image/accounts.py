@@ -35,8 +35,16 @@ class Endpoint:
 
 @dataclass
 class Accounts:
-    """The clients of one run of the command, each made once and when it is first needed."""
+    """The clients of one run of the command, each made once and when it is first needed.
 
+    :param region: where to ask what names no region; empty for that of the environment and the profile.
+    :param paced: whether calls are held back at the rate that AWS turns out to take, all threads together, where
+        thousands are made. Who asks again, and for how long, is `aws.call`'s affair in either case.
+        https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html#adaptive-retry-mode
+    """
+
+    region: str = ""
+    paced: bool = False
     _lock: RLock = field(default_factory=RLock)
     _sessions: dict[str, boto3.Session] = field(default_factory=dict)
     _clients: dict[tuple[str, Endpoint, str], Any] = field(default_factory=dict)
@@ -128,7 +136,8 @@ class Accounts:
         if role not in self._sessions:
             try:
                 # boto3 reads AWS_DEFAULT_REGION only, the CDK CLI this one first.
-                self._sessions[role] = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+                region = self.region or os.environ.get("AWS_REGION") or None
+                self._sessions[role] = boto3.Session(region_name=region)
             except BotoCoreError as e:
                 raise Fault(f"AWS cannot be asked: {e}", "Look at AWS_PROFILE.") from e
         return self._sessions[role]
@@ -139,6 +148,8 @@ class Accounts:
         from image_verifier.aws import CLIENT_CONFIG
 
         config = Config(use_fips_endpoint=endpoint.fips, use_dualstack_endpoint=endpoint.dual_stack)
+        if self.paced:
+            config = config.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 1}))
         session: Any = self._session(role)
         try:
             return session.client(service, region_name=endpoint.region or None, config=CLIENT_CONFIG.merge(config))

@@ -63,6 +63,11 @@ _OTHERS: Final = {
 }
 
 
+def ecr_host(account: str, region: str, partition: str) -> str:
+    """The host of an account's registry."""
+    return f"{account}.dkr.ecr.{region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
+
+
 @dataclass(frozen=True)
 class Target:
     """One image that was asked for.
@@ -184,8 +189,7 @@ class Sources:
         :param image: an image in its environment.
         """
         partition = self.accounts.partition(image.region)
-        host = f"{image.account}.dkr.ecr.{image.region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
-        uri = f"{host}/{image.repository}"
+        uri = f"{ecr_host(image.account, image.region, partition)}/{image.repository}"
         names = Names(
             reference=f"{uri}:{image.tag}",
             region=image.region,

@@ -77,21 +77,21 @@ def run(arguments: Namespace) -> int:
     arguments.platform = arguments.platform or _DEFAULT_PLATFORM
     asked_policy = policy(arguments)
 
-    from ..fleet.clients import Clients
+    from ..accounts import Accounts
     from ..fleet.progress import progress
     from ..fleet.repositories import all_of, named, registry
     from ..fleet.rows import Asked, rows
     from ..fleet.state import state
 
-    clients = Clients(arguments.region)
+    accounts = Accounts(arguments.region or "", paced=True)
     asked = Asked(asked_policy, not arguments.runs_on, own_platform, arguments.debug)
-    repositories = [named(text, clients, arguments.registry_id) for text in arguments.repositories]
+    repositories = [named(text, accounts, arguments.registry_id) for text in arguments.repositories]
     question = {
         "version": __version__,
         **{field.name: str(getattr(asked_policy, field.name)) for field in fields(asked_policy)},
         "in_use": str(arguments.in_use),
         "repositories": " ".join(sorted({repository.uri for repository in repositories}))
-        or (f"registry {registry(clients, arguments.registry_id)} in {clients.region}" if arguments.registry else ""),
+        or (registry(accounts, arguments.registry_id).arn if arguments.registry else ""),
     }
     worst = 0
 
@@ -104,8 +104,8 @@ def run(arguments: Namespace) -> int:
     with destination(arguments.output) as stream, state(arguments.resume, question) as kept:
         with progress(kept.count) as tell:
             if arguments.registry:
-                repositories = list(all_of(clients, arguments.registry_id))
-            for row in rows(clients, repositories, asked, in_use=arguments.in_use, knows=kept.knows):
+                repositories = list(all_of(registry(accounts, arguments.registry_id), accounts))
+            for row in rows(accounts, repositories, asked, in_use=arguments.in_use, knows=kept.knows):
                 kept.add(row)
                 tell(row)
         from importlib import import_module

@@ -16,8 +16,7 @@ from image_verifier.findings import Fault
 from image_verifier.retry import Patience
 from image_verifier.sources.ecr import any_status
 
-from .clients import PATIENCE
-from .repositories import Repository
+from .repositories import PATIENCE, Repository
 
 # The most that BatchGetImage and BatchCheckLayerAvailability take, and that DescribeImages tells.
 BATCH: Final = 100

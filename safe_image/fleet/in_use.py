@@ -14,7 +14,8 @@ from typing import Any, Final
 from image_verifier import aws
 from image_verifier.retry import Patience
 
-from .clients import PATIENCE, Clients
+from ..accounts import Accounts
+from .repositories import PATIENCE
 
 # The most that DescribeServices and DescribeTasks take.
 _SERVICES: Final = 10
@@ -47,9 +48,10 @@ class Use:
 class _Asked:
     """One AWS service, asked patiently."""
 
-    def __init__(self, clients: Clients, name: str) -> None:
-        self._client = clients.client(name)
-        self._on = f"arn:{clients.partition(clients.region)}:{name}:{clients.region}:*"
+    def __init__(self, accounts: Accounts, name: str) -> None:
+        place = accounts.environment()
+        self._client = accounts.client(name)
+        self._on = f"arn:{place.partition}:{name}:{place.region}:{place.account}:*"
 
     def call(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
         """One call. Raises `Fault`."""
@@ -71,8 +73,8 @@ class _Asked:
 
 
 class _Ecs(_Asked):
-    def __init__(self, clients: Clients) -> None:
-        super().__init__(clients, "ecs")
+    def __init__(self, accounts: Accounts) -> None:
+        super().__init__(accounts, "ecs")
         self._definitions: dict[str, Mapping[str, Any]] = {}
 
     def arns(self, operation: str, what: str, **parameters: Any) -> list[str]:
@@ -93,12 +95,12 @@ class _Ecs(_Asked):
         return next((one for one in earlier if _family_and_revision(one)[1] < revision), None)
 
 
-def in_ecs(clients: Clients) -> list[Use]:
+def in_ecs(accounts: Accounts) -> list[Use]:
     """What ECS services and tasks refer to.
 
     :raises Fault: if ECS does not tell.
     """
-    ecs = _Ecs(clients)
+    ecs = _Ecs(accounts)
     clusters = ecs.arns("list_clusters", "clusterArns")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(
@@ -187,12 +189,12 @@ def _without_tag(image: str) -> str:
     return name if colon and "/" not in tag else image
 
 
-def in_lambda(clients: Clients) -> list[Use]:
+def in_lambda(accounts: Accounts) -> list[Use]:
     """What Lambda's functions refer to.
 
     :raises Fault: if Lambda does not tell.
     """
-    asked = _Asked(clients, "lambda")
+    asked = _Asked(accounts, "lambda")
     functions = asked.items("list_functions", "Functions", ("NextMarker", "Marker"))
     images = [one for one in functions if one.get("PackageType") == "Image"]
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from image_verifier import aws
 from image_verifier.references import Reference
 from image_verifier.retry import Patience
 
+from ..accounts import Accounts, Endpoint
 from ..errors import UsageError
-from ..sources import ECR_HOST
-from .clients import PATIENCE, Clients
+from ..sources import ECR_HOST, ecr_host
 
 REPOSITORIES: Final = "a repository's name, its URI (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME) or its ARN"
 
@@ -21,15 +21,8 @@ _ARN: Final = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):ecr:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):repository/(?P<name>.+)"
 )
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
-# https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json
-_SUFFIXES: Final = {
-    "aws-cn": "amazonaws.com.cn",
-    "aws-eusc": "amazonaws.eu",
-    "aws-iso": "c2s.ic.gov",
-    "aws-iso-b": "sc2s.sgov.gov",
-    "aws-iso-e": "cloud.adc-e.uk",
-    "aws-iso-f": "csp.hci.ic.gov",
-}
+# For how long one call is repeated, in seconds: a throttled account takes longer to answer than a broken one.
+PATIENCE: Final = 60.0
 # The most that DescribeRepositories tells in one call.
 _PAGE: Final = 1000
 
@@ -51,24 +44,23 @@ class Repository:
     @property
     def uri(self) -> str:
         """`ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, as images are named."""
-        suffix = _SUFFIXES.get(self.partition, "amazonaws.com")
-        return f"{self.registry_id}.dkr.ecr.{self.region}.{suffix}/{self.name}"
+        return f"{ecr_host(self.registry_id, self.region, self.partition)}/{self.name}"
 
 
-def registry(clients: Clients, registry_id: str | None) -> str:
-    """The account whose registry is meant.
+def registry(accounts: Accounts, registry_id: str | None) -> Repository:
+    """All repositories of a registry, as one of the name `*`.
 
-    :param registry_id: as it was written; None for the account of the credentials.
+    :param registry_id: its account as it was written; None for that of the credentials.
     :raises UsageError: if it is no account.
+    :raises Fault: if no region is known, or no credentials.
     """
-    if registry_id is None:
-        return clients.account
-    if not _ACCOUNT.fullmatch(registry_id):
+    if registry_id is not None and not _ACCOUNT.fullmatch(registry_id):
         raise UsageError(f"--registry-id {registry_id!r} is not an account: write its 12 digits")
-    return registry_id
+    place = accounts.environment()
+    return Repository(place.partition, place.region, registry_id or place.account, "*")
 
 
-def named(text: str, clients: Clients, registry_id: str | None) -> Repository:
+def named(text: str, accounts: Accounts, registry_id: str | None) -> Repository:
     """The repository that a text names.
 
     :param registry_id: the account of what names none.
@@ -91,12 +83,10 @@ def named(text: str, clients: Clients, registry_id: str | None) -> Repository:
     host = ECR_HOST.fullmatch(reference.registry)
     if host:
         region = host["region"]
-        return Repository(clients.partition(region), region, host["account"], reference.repository)
+        return Repository(accounts.partition(region), region, host["account"], reference.repository)
     if "." in text.partition("/")[0] or ":" in text:
         raise UsageError(f"{text!r} is not in ECR: write {REPOSITORIES}")
-    return Repository(
-        clients.partition(clients.region), clients.region, registry(clients, registry_id), _name(text, text)
-    )
+    return replace(registry(accounts, registry_id), name=_name(text, text))
 
 
 def _name(text: str, name: str) -> str:
@@ -110,27 +100,26 @@ def _name(text: str, name: str) -> str:
     return name
 
 
-def all_of(clients: Clients, registry_id: str | None) -> Iterator[Repository]:
+def all_of(place: Repository, accounts: Accounts) -> Iterator[Repository]:
     """Every repository of a registry, page by page.
 
+    :param place: as `registry` gives it.
     :raises Fault: if they are not told.
     """
-    account, region = registry(clients, registry_id), clients.region
-    partition = clients.partition(region)
-    on = Repository(partition, region, account, "*").arn
+    client = accounts.client("ecr", Endpoint(place.region))
     more: dict[str, str] = {}
     while True:
         answer = aws.call(
-            clients.client("ecr"),
+            client,
             "describe_repositories",
-            on,
+            place.arn,
             Patience.of(PATIENCE),
-            registryId=account,
+            registryId=place.registry_id,
             maxResults=_PAGE,
             **more,
         )
         for repository in answer.get("repositories", ()):
-            yield Repository(partition, region, account, repository["repositoryName"])
+            yield replace(place, name=repository["repositoryName"])
         if not answer.get("nextToken"):
             return
         more = {"nextToken": answer["nextToken"]}

@@ -17,12 +17,12 @@ from image_verifier.policy import Policy
 from image_verifier.references import Reference
 from image_verifier.sources.ecr import downloads
 
+from ..accounts import Accounts, Endpoint
 from ..formats.json_report import image
 from ..formats.text import printable
 from ..outcomes import Outcome, outcomes
 from ..sources import ECR_HOST, Sources
 from .batches import Answer
-from .clients import Clients
 from .in_use import in_ecs, in_lambda
 from .repositories import Repository
 from .state import Row
@@ -68,7 +68,7 @@ def _row(outcome: Outcome, repository: str, details: Answer | None = None, users
 
 
 def rows(
-    clients: Clients,
+    accounts: Accounts,
     repositories: Sequence[Repository],
     asked: Asked,
     *,
@@ -82,17 +82,17 @@ def rows(
     :param knows: whether the image of a digest in a repository (by its URI) has its row already.
     """
     if in_use:
-        yield from _used(clients, repositories, asked)
-    yield from _swept(repositories, clients, asked, knows)
+        yield from _used(accounts, repositories, asked)
+    yield from _swept(repositories, accounts, asked, knows)
 
 
-def _used(clients: Clients, repositories: Sequence[Repository], asked: Asked) -> Iterator[Row]:
+def _used(accounts: Accounts, repositories: Sequence[Repository], asked: Asked) -> Iterator[Row]:
     """The rows of the images in use; of those in no ECR it is only said that they are there."""
     users: dict[tuple[str, str], dict[str, str]] = {}
     elsewhere = set()
     for name, ask in (("ECS", in_ecs), ("Lambda", in_lambda)):
         try:
-            found = ask(clients)
+            found = ask(accounts)
         except Fault as fault:
             yield _row(Outcome(f"what {name} uses", asked.policy, fault=fault), "")
             continue
@@ -121,16 +121,14 @@ def _used(clients: Clients, repositories: Sequence[Repository], asked: Asked) ->
 def _outcomes(
     users: Mapping[tuple[str, str], Mapping[str, str]], asked: Asked
 ) -> Iterator[tuple[tuple[str, str], Outcome]]:
-    """The outcome of each reference on each platform, side by side where the same is asked."""
-    alike: dict[tuple[tuple[str, ...], str], list[tuple[str, str]]] = {}
+    """The outcome of each reference on each platform."""
+    sources = Sources()
+    targets = []
     for (reference, platform), who in users.items():
         runs_on = tuple(sorted(set(who.values()))) if asked.own_runtime else asked.policy.runs_on
-        alike.setdefault((runs_on, platform), []).append((reference, platform))
-    sources = Sources()
-    for (runs_on, platform), keys in alike.items():
         policy = replace(asked.policy, runs_on=runs_on, platform=Platform.parse(platform))
-        targets = [sources.target(reference, platform) for reference, platform in keys]
-        yield from zip(keys, outcomes(targets, policy, asked.debug), strict=True)
+        targets.append(replace(sources.target(reference, platform), policy=policy))
+    return zip(users, outcomes(targets, asked.policy, asked.debug, lambda: None), strict=True)
 
 
 def _in_ecr(reference: str) -> tuple[str, str, str] | None:
@@ -143,7 +141,7 @@ def _in_ecr(reference: str) -> tuple[str, str, str] | None:
 
 
 def _swept(
-    repositories: Iterable[Repository], clients: Clients, asked: Asked, knows: Callable[[str, str], bool]
+    repositories: Iterable[Repository], accounts: Accounts, asked: Asked, knows: Callable[[str, str], bool]
 ) -> Iterator[Row]:
     """The rows of the repositories' tagged images, as they come."""
     http = downloads()
@@ -151,7 +149,7 @@ def _swept(
 
         def swept(repository: Repository) -> Iterator[Row]:
             try:
-                client = clients.client("ecr", repository.region)
+                client = accounts.client("ecr", Endpoint(repository.region))
                 sweep = Sweep(client, repository, asked.policy, pool, http, asked.debug)
                 make = lambda details, outcome: _row(outcome, repository.uri, details)  # noqa: E731
                 yield from sweep.run(partial(knows, repository.uri), make)

@@ -28,11 +28,10 @@ from image_verifier.retry import Patience
 from image_verifier.sources.ecr import EcrImage
 from image_verifier.verify import load
 
-from ..outcomes import Outcome, outcome
+from ..outcomes import Outcome, outcome_of
 from ..sources import Sources, Target
 from .batches import BATCH, Answer, Batches, Lately
-from .clients import PATIENCE
-from .repositories import Repository
+from .repositories import PATIENCE, Repository
 
 # The bytes of indexes and manifests that wait for a batch to become full.
 _WAITING: Final = 16 * 1024 * 1024
@@ -237,7 +236,7 @@ class Sweep:
 
     def _judge(self, one: _Candidate) -> Outcome:
         target = self.target(one.details)
-        return outcome(
+        return outcome_of(
             Target(target.reference, target.names, lambda: self._source(one, self._configs)), self._policy, self._debug
         )
 
