@@ -27,7 +27,7 @@ EXAMPLES: Final = """\
   safe-image audit --registry --resume audit.state
   safe-image audit --in-use
 """
-FORMATS: Final = {"text": "audit_text", "json": "audit_json"}
+FORMATS: Final = {"text": "audit_text", "json": "audit_json", "html": "audit_html"}
 _DEFAULT_PLATFORM: Final = "linux/amd64"
 _EXIT: Final[dict[Verdict, int]] = {"pass": 0, "fail": 1, "unknown": 2}
 
