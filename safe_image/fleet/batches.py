@@ -118,6 +118,11 @@ class Lately:
             while len(self._told) > self._most:
                 self._told.popitem(last=False)
 
+    def forget(self, key: str) -> None:
+        """Keep it no longer."""
+        with self._lock:
+            self._told.pop(key, None)
+
     def once(self, key: str, ask: Callable[[], Any]) -> Any:
         """What was told, or what is told now; who wants the same meanwhile waits for it.
 

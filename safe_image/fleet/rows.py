@@ -41,7 +41,8 @@ class Asked:
 
     :param policy: what is asked of each image.
     :param own_runtime: whether an image in use is judged for where it is used, and not for the policy's `runs_on`.
-    :param own_platform: whether it is judged for the platform that its users ask for, and not for the policy's.
+    :param own_platform: whether an image is judged for the platform that its users ask for or, in use or not, that it
+        is for, and not for the policy's.
     :param debug: whether tracebacks of what could not be told are printed.
     """
 
@@ -145,18 +146,19 @@ def _swept(
 ) -> Iterator[Row]:
     """The rows of the repositories' tagged images, as they come."""
     http = downloads()
+    at_once = 1 if asked.policy.verify_layers else _REPOSITORIES
     with ThreadPoolExecutor(_THREADS) as pool:
 
         def swept(repository: Repository) -> Iterator[Row]:
             try:
                 client = accounts.client("ecr", Endpoint(repository.region))
-                sweep = Sweep(client, repository, asked.policy, pool, http, asked.debug)
+                sweep = Sweep(client, repository, asked.policy, asked.own_platform, pool, http, asked.debug)
                 make = lambda details, outcome: _row(outcome, repository.uri, details)  # noqa: E731
                 yield from sweep.run(partial(knows, repository.uri), make)
             except Fault as fault:
                 yield _row(Outcome(repository.uri, asked.policy, fault=fault), repository.uri)
 
-        yield from _merged((partial(swept, repository) for repository in repositories), _REPOSITORIES)
+        yield from _merged((partial(swept, repository) for repository in repositories), at_once)
 
 
 def _merged(sources: Iterator[Callable[[], Iterator[Row]]], at_once: int) -> Iterator[Row]:

@@ -8,7 +8,7 @@ N images with L distinct layers cost at most ⌈N/1000⌉ DescribeImages, 2⌈N/
 the children of those that are indexes) and ⌈L/100⌉ BatchCheckLayerAvailability, besides each distinct config's
 download. Memory does not grow with N: images wait for others' questions up to `_WAITING` bytes of documents (beyond
 that, a batch that is not full is asked, which costs one call more), layers are remembered up to `_LAYERS`, configs up
-to `_CONFIGS`.
+to `_CONFIGS`; a hundred documents come in one answer of ECR's, whatever their size.
 """
 
 from __future__ import annotations
@@ -16,31 +16,34 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final, TypeVar, cast
 
 import urllib3
 from image_verifier.findings import Fault
-from image_verifier.image import Descriptor
+from image_verifier.image import Descriptor, Image, Platform
 from image_verifier.policy import Policy
 from image_verifier.retry import Patience
 from image_verifier.sources.ecr import EcrImage
 from image_verifier.verify import load
 
 from ..outcomes import Outcome, outcome_of
-from ..sources import Sources, Target
+from ..sources import Sources
 from .batches import BATCH, Answer, Batches, Lately
 from .repositories import PATIENCE, Repository
 
 # The bytes of indexes and manifests that wait for a batch to become full.
 _WAITING: Final = 16 * 1024 * 1024
-# How many layers' answers are remembered (about 300 bytes each), and how many configs (some 10 KB each).
+# How many layers' answers are remembered (about 300 bytes each), and how many configs, up to which size in bytes.
 _LAYERS: Final = 1 << 16
 _CONFIGS: Final = 64
-# How many batches are asked for, and how many images judged, before they are needed.
-_BATCHES_AHEAD: Final = 4
+_LARGEST_CONFIG: Final = 256 * 1024
+# How many batches are asked for, and how many images judged, before they are needed; reading an image's layers takes
+# all of a machine.
+_BATCHES_AHEAD: Final = 1
 _IMAGES_AHEAD: Final = 64
+_READ_AHEAD: Final = 1
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -54,10 +57,12 @@ class _Wanted(Exception):
 class _Candidate:
     """An image on its way to a verdict: what was told of it, and what is wanted besides.
 
+    :param policy: what is asked of it.
     :param complete: whether all that is wanted has been noted; the config is asked for last.
     """
 
     details: Answer
+    policy: Policy
     documents: dict[str, Answer | Fault] = field(default_factory=dict)
     layers: dict[str, Answer | Fault] = field(default_factory=dict)
     wanted_documents: dict[str, None] = field(default_factory=dict)
@@ -126,10 +131,11 @@ class _OneOfMany(EcrImage):
         if self._configs is None:
             self._one.complete = True
             raise _Wanted
-        return cast(
-            "bytes | None",
-            self._configs.once(descriptor.digest, lambda: super(_OneOfMany, self).blob(descriptor, limit)),
-        )
+        ask = lambda: super(_OneOfMany, self).blob(descriptor, limit)  # noqa: E731
+        content = cast("bytes | None", self._configs.once(descriptor.digest, ask))
+        if content and len(content) > _LARGEST_CONFIG:
+            self._configs.forget(descriptor.digest)
+        return content
 
 
 class Sweep:
@@ -137,6 +143,8 @@ class Sweep:
 
     :param client: a boto3 ECR client of its region.
     :param policy: what is asked of each image.
+    :param own_platform: whether an image that is not for the policy's platform is judged for the one that it is for,
+        where the policy's runtimes take that.
     :param pool: what asks, and judges, side by side.
     :param http: what downloads configs.
     :param debug: whether tracebacks of what could not be told are printed.
@@ -147,12 +155,16 @@ class Sweep:
         client: Any,
         repository: Repository,
         policy: Policy,
+        own_platform: bool,
         pool: ThreadPoolExecutor,
         http: urllib3.PoolManager,
         debug: bool,
     ) -> None:
         self._client, self._repository, self._policy, self._pool = client, repository, policy, pool
         self._http, self._debug = http, debug
+        takes = (set(runtime.platforms) for runtime in policy.runtimes)
+        others = set.intersection(*takes) - {str(policy.platform)} if own_platform else set()
+        self._others = [replace(policy, platform=Platform.parse(other)) for other in sorted(others)]
         self._batches = Batches(client, repository)
         self._layers, self._configs = Lately(_LAYERS), Lately(_CONFIGS)
         self._sources = Sources()
@@ -178,7 +190,10 @@ class Sweep:
     def _begin(self, batch: Sequence[Answer]) -> list[_Candidate]:
         digests = [details["imageDigest"] for details in batch]
         told = self._batches.documents(digests)
-        return [_Candidate(details, {digest: told[digest]}) for details, digest in zip(batch, digests, strict=True)]
+        return [
+            _Candidate(details, self._policy, {digest: told[digest]})
+            for details, digest in zip(batch, digests, strict=True)
+        ]
 
     def _settle(
         self, waiting: list[_Candidate], make: Callable[[Answer, Outcome], _Result], *, whole: bool
@@ -187,11 +202,12 @@ class Sweep:
 
         :param whole: whether only full batches are asked.
         """
+        ahead = _READ_AHEAD if self._policy.verify_layers else _IMAGES_AHEAD
         while waiting:
             ready = [one for one in waiting if self._is_told(one)]
             settled = {id(one) for one in ready}
             waiting[:] = [one for one in waiting if id(one) not in settled]
-            yield from self._ahead(lambda one: make(one.details, self._judge(one)), iter(ready), _IMAGES_AHEAD)
+            yield from self._ahead(lambda one: make(one.details, self._judge(one)), iter(ready), ahead)
             if sum(one.weight for one in waiting) > _WAITING:
                 whole = False
             if not self._ask(waiting, whole):
@@ -209,13 +225,26 @@ class Sweep:
                 return True
             wanted = len(one.wanted_documents)
             try:
-                load(self._source(one, None), self._policy)
+                image = load(self._source(one, None), one.policy)
+                if other := self._for_another(image, one):
+                    one.policy = other
+                    continue
             except (_Wanted, Fault):
                 pass
             except Exception:
                 # A bug is told as the image's own outcome, where it happens again.
                 return True
             one.complete = one.complete or wanted == len(one.wanted_documents)
+
+    def _for_another(self, image: Image, one: _Candidate) -> Policy | None:
+        """The policy for the platform that the image is for; None where it is for the one that was asked for."""
+        if one.policy is not self._policy:
+            return None
+        if image.indexes and not image.chosen:
+            return next((other for other in self._others if image.indexes[0].choose(other.platform)), None)
+        if image.config:
+            return next((other for other in self._others if image.config.platform == other.platform), None)
+        return None
 
     def _ask(self, waiting: Sequence[_Candidate], whole: bool) -> bool:
         """Ask for what is wanted, a hundred in a call; whether anything was asked."""
@@ -235,14 +264,15 @@ class Sweep:
         return bool(asked_documents or asked_layers)
 
     def _judge(self, one: _Candidate) -> Outcome:
-        target = self.target(one.details)
-        return outcome_of(
-            Target(target.reference, target.names, lambda: self._source(one, self._configs)), self._policy, self._debug
-        )
-
-    def target(self, details: Answer) -> Target:
-        """The image as `check` would be asked for it, by the first of its tags."""
-        return self._sources.target(f"{self._repository.uri}:{_first_tag(details)}", str(self._policy.platform))
+        # The image as `check` would be asked for it, by the first of its tags.
+        reference = f"{self._repository.uri}:{_first_tag(one.details)}"
+        named = self._sources.target(reference, str(one.policy.platform))
+        target = replace(named, open=lambda: self._source(one, self._configs))
+        outcome = outcome_of(target, one.policy, self._debug)
+        if outcome.report and (other := self._for_another(outcome.report.image, one)):
+            one.policy = other
+            return self._judge(one)
+        return outcome
 
     def _source(self, one: _Candidate, configs: Lately | None) -> EcrImage:
         return _OneOfMany(

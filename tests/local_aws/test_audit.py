@@ -52,10 +52,10 @@ def client(aws: LocalAws) -> Any:
     return session.client("ecr", endpoint_url=aws.endpoint, config=aws_call.CLIENT_CONFIG)
 
 
-def swept(client: Any, repository: str, policy: Policy = POLICY) -> list[Outcome]:
+def swept(client: Any, repository: str, policy: Policy = POLICY, *, own_platform: bool = False) -> list[Outcome]:
     with ThreadPoolExecutor(8) as pool:
         place = Repository("aws", REGION, ACCOUNT, repository)
-        one = sweep.Sweep(client, place, policy, pool, downloads(), debug=True)
+        one = sweep.Sweep(client, place, policy, own_platform, pool, downloads(), debug=True)
         return list(one.run(lambda digest: False, lambda details, outcome: outcome))
 
 
@@ -139,8 +139,51 @@ def test_every_verdict_and_finding_is_that_of_check(aws: LocalAws, client: Any, 
     assert {image(outcome)["digest"] for outcome in outcomes} == digests
 
 
+def test_an_image_for_another_platform_is_judged_for_that_where_none_was_asked_for(
+    aws: LocalAws, client: Any, tmp_path: Path
+) -> None:
+    client.create_repository(repositoryName="platforms")
+    arm = {"architecture": "arm64"}
+    made: dict[str, Callable[[Layout], dict[str, Any]]] = {
+        "amd64": lambda layout: layout.image(),
+        "arm64": lambda layout: layout.image(config=arm),
+        "arm64-index": lambda layout: layout.index(
+            {**layout.image(config=arm, layer_types=(GZIP,) * 2), "platform": {"os": "linux", **arm}}
+        ),
+        "s390x": lambda layout: layout.image(config={"architecture": "s390x"}),
+    }
+    for tag, make in made.items():
+        layout = Layout(tmp_path / tag)
+        layout.path.mkdir()
+        layout.source(make(layout))
+        push(aws, layout.path, "platforms", tag)
+
+    def verdicts(*, own_platform: bool) -> dict[str, tuple[str, str]]:
+        outcomes = swept(client, "platforms", own_platform=own_platform)
+        return {o.reference.rpartition(":")[2]: (o.verdict, str(o.policy.platform)) for o in outcomes}
+
+    assert verdicts(own_platform=True) == {
+        "amd64": ("pass", "linux/amd64"),
+        "arm64": ("pass", "linux/arm64"),
+        "arm64-index": ("pass", "linux/arm64"),
+        "s390x": ("fail", "linux/amd64"),
+    }
+    assert [v for v, _ in verdicts(own_platform=False).values()].count("fail") == 3
+
+
+def test_the_layers_bytes_are_read_where_that_is_asked_for(aws: LocalAws, client: Any) -> None:
+    push_many(aws, "deep", 3)
+    manifest = client.batch_get_image(repositoryName="deep", imageIds=[{"imageTag": "1"}])["images"][0]["imageManifest"]
+    aws.faults.content(json.loads(manifest)["layers"][-1]["digest"], "corrupt")
+    done = run(aws, "deep", "--layers", "--format", "json")
+    # What these images start is in none of them.
+    found = {one["reference"].rpartition(":")[2]: {f["id"] for f in one["findings"]} for one in images(done)}
+    assert "layer-digest-mismatch" in found["1"]
+    assert "layer-digest-mismatch" not in found["0"] | found["2"]
+
+
 def test_a_throttled_registry_is_asked_again_until_all_is_told(aws: LocalAws, many: tuple[str, int]) -> None:
-    aws.faults.throttle("ecr:GetDownloadUrlForLayer", per_second=60)
+    aws.faults.throttle("ecr:GetDownloadUrlForLayer", times=20)
     aws.faults.throttle("ecr:BatchGetImage", times=2)
     done = run(aws, many[0])
     assert done.returncode == 0, done.stdout + done.stderr
