@@ -63,8 +63,10 @@ class Batches:
         except Fault as fault:
             return dict.fromkeys(digests, fault)
         told: dict[str, Answer | Fault] = {digest: {} for digest in digests}
-        told |= {failure["imageId"].get("imageDigest", ""): {"failures": [failure]} for failure in answer["failures"]}
-        return told | {image["imageId"]["imageDigest"]: {"images": [image]} for image in answer["images"]}
+        told |= {
+            failure["imageId"].get("imageDigest", ""): {"failures": [failure]} for failure in answer.get("failures", ())
+        }
+        return told | {image["imageId"]["imageDigest"]: {"images": [image]} for image in answer.get("images", ())}
 
     def layers(self, digests: Sequence[str]) -> dict[str, Answer | Fault]:
         """BatchCheckLayerAvailability's answer for each digest; the fault for each, where there is none.
