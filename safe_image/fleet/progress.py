@@ -7,9 +7,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
+from ..formats.text import printable
 from .state import Row
 
 # Between two lines in a log, in seconds.
@@ -26,30 +27,47 @@ def progress(known: int) -> Iterator[Tell]:
     """
     verdicts: Counter[str] = Counter()
 
-    def line() -> str:
-        judged = f"{verdicts.total():,} images, {verdicts['fail']:,} refused, {verdicts['unknown']:,} unknown"
-        return judged + (f", {known:,} known from before" if known else "")
+    def line(row: Row) -> str:
+        judged = f"{verdicts.total():,} judged, {verdicts['fail']:,} refused, {verdicts['unknown']:,} unknown"
+        before = f", {known:,} known from before" if known else ""
+        # Without the registry's host, which is long and nearly always the same.
+        return f"{judged}{before}: {printable(row['repository'].partition('/')[2] or row['reference'])}"
 
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        last = time.monotonic()
+    show = _on_terminal() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else None
+    with show or _in_log() as write:
 
-        def log(row: Row) -> None:
-            nonlocal last
+        def tell(row: Row) -> None:
             verdicts[row["verdict"]] += 1
-            if time.monotonic() - last >= _PAUSE:
-                last = time.monotonic()
-                print(f"safe-image: {line()} ({row['repository']})", file=sys.stderr, flush=True)
+            write(line(row))
 
-        yield log
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.status import Status
+        yield tell
 
-    with Status("asking", console=Console(stderr=True, highlight=False)) as status:
 
-        def show(row: Row) -> None:
-            verdicts[row["verdict"]] += 1
-            status.update(f"{line()}  {escape(str(row['repository']))}")
+@contextmanager
+def _in_log() -> Iterator[Callable[[str], None]]:
+    last = time.monotonic()
 
-        yield show
+    def write(line: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PAUSE:
+            last = time.monotonic()
+            print(f"safe-image: {line}", file=sys.stderr, flush=True)
+
+    yield write
+
+
+def _on_terminal() -> AbstractContextManager[Callable[[str], None]] | None:
+    """A line that changes, where `rich` is installed."""
+    try:
+        from rich.console import Console
+        from rich.status import Status
+        from rich.text import Text
+    except ImportError:
+        return None
+
+    @contextmanager
+    def status() -> Iterator[Callable[[str], None]]:
+        with Status("asking", console=Console(stderr=True, highlight=False)) as shown:
+            yield lambda line: shown.update(Text(line, overflow="ellipsis", no_wrap=True))
+
+    return status()

@@ -17,6 +17,7 @@ from safe_image.accounts import Accounts
 from safe_image.assembly import Environment
 from safe_image.cli import main
 from safe_image.errors import UsageError
+from safe_image.fleet import progress
 from safe_image.fleet.batches import Lately
 from safe_image.fleet.in_use import _family_and_revision, _runtime, _without_tag
 from safe_image.fleet.repositories import named
@@ -289,3 +290,17 @@ def test_an_image_is_named_without_its_tag_and_a_task_definition_by_its_revision
 )
 def test_a_service_runs_where_its_launch_type_or_its_capacity_says(service: dict[str, Any], runtime: str) -> None:
     assert _runtime(service) == runtime
+
+
+def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with progress.progress(0) as tell:
+        tell(row(1))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(progress, "_PAUSE", 0)
+    with progress.progress(5) as tell:
+        tell(row(1))
+        tell(row(2, "fail"))
+    assert capsys.readouterr().err.splitlines() == [
+        "safe-image: 1 judged, 0 refused, 0 unknown, 5 known from before: shop",
+        "safe-image: 2 judged, 1 refused, 0 unknown, 5 known from before: shop",
+    ]
