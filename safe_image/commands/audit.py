@@ -85,7 +85,7 @@ def run(arguments: Namespace) -> int:
 
     accounts = Accounts(arguments.region or "")
     asked = Asked(asked_policy, not arguments.runs_on, own_platform, arguments.debug)
-    repositories = [named(text, accounts, arguments.registry_id) for text in arguments.repositories]
+    repositories = list(dict.fromkeys(named(text, accounts, arguments.registry_id) for text in arguments.repositories))
     question = {
         "version": __version__,
         **{field.name: str(getattr(asked_policy, field.name)) for field in fields(asked_policy)},

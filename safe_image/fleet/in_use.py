@@ -118,7 +118,7 @@ def _in_cluster(ecs: _Ecs, cluster: str) -> list[Use]:
 
 
 def _services(ecs: _Ecs, cluster: str, name: str, machines: Mapping[str, str]) -> Iterator[Use]:
-    arns = ecs.arns("list_services", "serviceArns", cluster=cluster)
+    arns = ecs.arns("list_services", "serviceArns", cluster=cluster, maxResults=100)
     for start in range(0, len(arns), _SERVICES):
         told = ecs.call("describe_services", cluster=cluster, services=arns[start : start + _SERVICES])["services"]
         for service in told:

@@ -31,7 +31,7 @@ from .sweep import Sweep
 # Of how many repositories the images are asked for at once, and how many rows wait to be told.
 _REPOSITORIES: Final = 4
 _ROWS: Final = 256
-# More threads than keep the processor busy only wait for each other.
+# Each image is two round trips, one after the other: so many of them wait at a time.
 _THREADS: Final = 32
 
 
@@ -52,7 +52,7 @@ class Asked:
     debug: bool
 
 
-def _row(outcome: Outcome, repository: str, details: Answer | None = None, users: Sequence[str] = ()) -> Row:
+def _row(repository: str, outcome: Outcome, details: Answer | None = None, users: Sequence[str] = ()) -> Row:
     row = image(outcome)
     # Of thousands of images, nobody reads the layers here: `check` shows one image's.
     del row["layers"]
@@ -95,7 +95,7 @@ def _used(accounts: Accounts, repositories: Sequence[Repository], asked: Asked) 
         try:
             found = ask(accounts)
         except Fault as fault:
-            yield _row(Outcome(f"what {name} uses", asked.policy, fault=fault), "")
+            yield _row("", Outcome(f"what {name} uses", asked.policy, fault=fault))
             continue
         for use in found:
             place = _in_ecr(use.image)
@@ -111,7 +111,7 @@ def _used(accounts: Accounts, repositories: Sequence[Repository], asked: Asked) 
     for (reference, platform), outcome in _outcomes(users, asked):
         parsed = Reference.parse(reference)
         who = list(users[reference, platform])
-        row = _row(outcome, f"{parsed.registry}/{parsed.repository}", users=who)
+        row = _row(f"{parsed.registry}/{parsed.repository}", outcome, users=who)
         row["tags"] = [parsed.tag] if parsed.tag else []
         # By its tag and by its digest, it is one image.
         known = judged.setdefault((f"{row['repository']}@{row['digest'] or reference}", platform), row)
@@ -153,10 +153,9 @@ def _swept(
             try:
                 client = accounts.client("ecr", Endpoint(repository.region))
                 sweep = Sweep(client, repository, asked.policy, asked.own_platform, pool, http, asked.debug)
-                make = lambda details, outcome: _row(outcome, repository.uri, details)  # noqa: E731
-                yield from sweep.run(partial(knows, repository.uri), make)
+                yield from sweep.run(partial(knows, repository.uri), partial(_row, repository.uri))
             except Fault as fault:
-                yield _row(Outcome(repository.uri, asked.policy, fault=fault), repository.uri)
+                yield _row(repository.uri, Outcome(repository.uri, asked.policy, fault=fault))
 
         yield from _merged((partial(swept, repository) for repository in repositories), at_once)
 

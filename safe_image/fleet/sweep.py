@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar, cast
 
@@ -131,8 +132,7 @@ class _OneOfMany(EcrImage):
         if self._configs is None:
             self._one.complete = True
             raise _Wanted
-        ask = lambda: super(_OneOfMany, self).blob(descriptor, limit)  # noqa: E731
-        content = cast("bytes | None", self._configs.once(descriptor.digest, ask))
+        content = cast("bytes | None", self._configs.once(descriptor.digest, partial(super().blob, descriptor, limit)))
         if content and len(content) > _LARGEST_CONFIG:
             self._configs.forget(descriptor.digest)
         return content
@@ -169,11 +169,11 @@ class Sweep:
         self._layers, self._configs = Lately(_LAYERS), Lately(_CONFIGS)
         self._sources = Sources()
 
-    def run(self, passed_over: Callable[[str], bool], make: Callable[[Answer, Outcome], _Result]) -> Iterator[_Result]:
+    def run(self, passed_over: Callable[[str], bool], make: Callable[[Outcome, Answer], _Result]) -> Iterator[_Result]:
         """Judge the images, each as soon as all is told that it needs.
 
         :param passed_over: whether the image of a digest is left out.
-        :param make: what is kept of an image's details and its outcome; the rest is let go at once.
+        :param make: what is kept of an image's outcome and its details; the rest is let go at once.
         :raises Fault: if the repository's images are not told.
         """
         waiting: list[_Candidate] = []
@@ -196,7 +196,7 @@ class Sweep:
         ]
 
     def _settle(
-        self, waiting: list[_Candidate], make: Callable[[Answer, Outcome], _Result], *, whole: bool
+        self, waiting: list[_Candidate], make: Callable[[Outcome, Answer], _Result], *, whole: bool
     ) -> Iterator[_Result]:
         """Judge what can be, and ask for what is wanted, until nothing is left that may be asked.
 
@@ -207,7 +207,7 @@ class Sweep:
             ready = [one for one in waiting if self._is_told(one)]
             settled = {id(one) for one in ready}
             waiting[:] = [one for one in waiting if id(one) not in settled]
-            yield from self._ahead(lambda one: make(one.details, self._judge(one)), iter(ready), ahead)
+            yield from self._ahead(lambda one: make(self._judge(one), one.details), iter(ready), ahead)
             if sum(one.weight for one in waiting) > _WAITING:
                 whole = False
             if not self._ask(waiting, whole):

@@ -56,7 +56,7 @@ def swept(client: Any, repository: str, policy: Policy = POLICY, *, own_platform
     with ThreadPoolExecutor(8) as pool:
         place = Repository("aws", REGION, ACCOUNT, repository)
         one = sweep.Sweep(client, place, policy, own_platform, pool, downloads(), debug=True)
-        return list(one.run(lambda digest: False, lambda details, outcome: outcome))
+        return list(one.run(lambda digest: False, lambda outcome, details: outcome))
 
 
 def calls(aws: LocalAws) -> Counter[str]:
