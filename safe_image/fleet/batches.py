@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from sys import intern
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from image_verifier import aws, media_types
 from image_verifier.findings import Fault
@@ -24,6 +25,24 @@ _PAGE: Final = 1000
 
 Answer = Mapping[str, Any]
 """What ECR answers for one image or layer, in the shape in which it would have answered for it alone."""
+
+
+class LayerAnswer(NamedTuple):
+    """What ECR answers for one layer, in short; nothing at all where it does not answer."""
+
+    state: str = ""
+    size: int | None = None
+    failure: str = ""
+
+    def as_answer(self, digest: str) -> Answer:
+        """In ECR's own shape.
+
+        :param digest: the layer's.
+        """
+        if self.failure:
+            return {"failures": [{"layerDigest": digest, "failureCode": self.failure}]}
+        layer = {"layerDigest": digest, "layerAvailability": self.state, "layerSize": self.size}
+        return {"layers": [layer]} if self.state else {}
 
 
 class Batches:
@@ -68,7 +87,7 @@ class Batches:
         }
         return told | {image["imageId"]["imageDigest"]: {"images": [image]} for image in answer.get("images", ())}
 
-    def layers(self, digests: Sequence[str]) -> dict[str, Answer | Fault]:
+    def layers(self, digests: Sequence[str]) -> dict[str, LayerAnswer | Fault]:
         """BatchCheckLayerAvailability's answer for each digest; the fault for each, where there is none.
 
         :param digests: at most `BATCH`.
@@ -77,9 +96,14 @@ class Batches:
             answer = self._call("batch_check_layer_availability", layerDigests=list(digests))
         except Fault as fault:
             return dict.fromkeys(digests, fault)
-        told: dict[str, Answer | Fault] = {digest: {} for digest in digests}
-        told |= {failure.get("layerDigest", ""): {"failures": [failure]} for failure in answer.get("failures", ())}
-        return told | {layer["layerDigest"]: {"layers": [layer]} for layer in answer.get("layers", ())}
+        told: dict[str, LayerAnswer | Fault] = dict.fromkeys(digests, LayerAnswer())
+        for layer in answer.get("layers", ()):
+            # Many layers are remembered, and these are the same few words.
+            state = intern(layer.get("layerAvailability", "UNKNOWN"))
+            told[layer["layerDigest"]] = LayerAnswer(state, layer.get("layerSize"))
+        for failure in answer.get("failures", ()):
+            told[failure.get("layerDigest", "")] = LayerAnswer(failure=intern(failure.get("failureCode", "UNKNOWN")))
+        return told
 
     def _call(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
         return aws.call(

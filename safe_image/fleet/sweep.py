@@ -31,7 +31,7 @@ from image_verifier.verify import load
 
 from ..outcomes import Outcome, outcome_of
 from ..sources import Sources
-from .batches import BATCH, Answer, Batches, Lately
+from .batches import BATCH, Answer, Batches, Lately, LayerAnswer
 from .repositories import PATIENCE, Repository
 
 # The bytes of indexes and manifests that wait for a batch to become full.
@@ -65,7 +65,7 @@ class _Candidate:
     details: Answer
     policy: Policy
     documents: dict[str, Answer | Fault] = field(default_factory=dict)
-    layers: dict[str, Answer | Fault] = field(default_factory=dict)
+    layers: dict[str, LayerAnswer | Fault] = field(default_factory=dict)
     wanted_documents: dict[str, None] = field(default_factory=dict)
     wanted_layers: dict[str, None] = field(default_factory=dict)
     complete: bool = False
@@ -107,11 +107,11 @@ class _Told:
         if missing:
             one.wanted_layers |= missing
             raise _Wanted
-        answers = [_answer(one.layers[digest]) for digest in layerDigests]
+        answers = [_answer(one.layers[digest]).as_answer(digest) for digest in layerDigests]
         return {what: [item for answer in answers for item in answer.get(what, ())] for what in ("layers", "failures")}
 
 
-def _answer(told: Answer | Fault) -> Answer:
+def _answer(told: _Item | Fault) -> _Item:
     if isinstance(told, Fault):
         raise told
     return told
