@@ -23,7 +23,7 @@ from tests.pushing import push_many
 
 IMAGES: Final = (1000,)
 DELAY: Final = 0.020
-RUNS: Final = 2
+RUNS: Final = 3
 _CRANES: Final = 16
 _COMMAND: Final = Path(sys.executable).with_name("safe-image")
 
