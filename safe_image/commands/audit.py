@@ -95,9 +95,9 @@ def run(arguments: Namespace) -> int:
     }
     worst = 0
 
-    def tallied(rows: Iterator[Row]) -> Iterator[Row]:
+    def tallied() -> Iterator[Row]:
         nonlocal worst
-        for row in rows:
+        for row in kept.rows():
             worst = max(worst, _EXIT[row["verdict"]])
             yield row
 
@@ -111,6 +111,6 @@ def run(arguments: Namespace) -> int:
         from importlib import import_module
 
         report = import_module(f"..formats.{FORMATS[arguments.format]}", __package__).report
-        for part in report(tallied(kept.rows()), stream):
+        for part in report(tallied, stream):
             stream.write(part)
     return worst

@@ -2,71 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
 
 from image_verifier.catalog import CATALOG
 from image_verifier.checks.size import readable_size
-from image_verifier.runtimes import RUNTIMES
+from image_verifier.findings import Finding, Severity
 
-from .audit_totals import Totals, refusing
-from .html_report import page
-from .text import printable
+from .audit_totals import Total, Totals, refusing
+from .html_page import page
+from .html_views import finding_views, titles
 
 if TYPE_CHECKING:
     from ..fleet.state import Row
 
-_WORDS: Final = {"fail": "refused", "unknown": "unknown"}
 
+def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
+    """The page; the rows are read twice, since what they come to is told first.
 
-def report(rows: Iterable[Row], stream: TextIO) -> Iterator[str]:
-    """The page, image by image as they come.
-
-    :param rows: the images' rows, those in use first.
+    :param rows: gives the images' rows, those in use first.
     :param stream: what it is written to.
     """
-    totals = Totals()
-
-    def images() -> Iterator[Mapping[str, Any]]:
-        for row in rows:
-            totals.add(row)
-            if row["verdict"] != "pass":
-                yield _image(row)
-
+    totals = Totals.of(rows())
+    whole = totals.whole
+    tally = [
+        ("pass", whole.passed, "passed"),
+        ("fail", whole.refused, "refused"),
+        ("unknown", whole.unknown, "unknown"),
+    ]
+    if whole.refused_in_use:
+        tally.append(("fail", whole.refused_in_use, "of the refused in use"))
     yield from page(
         "audit.html.j2",
-        "Images of a registry",
-        images=images(),
-        # Known when the images have been written.
-        whole=lambda: totals.whole,
-        repositories=lambda: [(printable(name), total) for name, total in sorted(totals.repositories.items())],
-        findings=lambda: [(name, count, CATALOG[name].meaning) for name, count in totals.findings.most_common()],
+        title=_headline(whole),
+        verdict="fail" if whole.refused else "unknown" if whole.unknown else "pass",
+        tally=[one for one in tally if one[1]],
+        repositories=sorted(totals.repositories.items()),
+        findings=[(name, count, CATALOG[name].meaning) for name, count in totals.findings.most_common()],
+        images=(_image(row, f"image-{n}") for n, row in enumerate(rows(), start=1) if row["verdict"] != "pass"),
     )
 
 
-def _image(row: Row) -> Mapping[str, Any]:
+def _headline(whole: Total) -> str:
+    images = f"{whole.images:,} image{'' if whole.images == 1 else 's'}"
+    if whole.refused:
+        return f"{whole.refused:,} of {images} {'is' if whole.refused == 1 else 'are'} refused"
+    return f"{whole.unknown:,} could not be told" if whole.unknown else f"{images}, and none is refused"
+
+
+def _image(row: Row, place: str) -> Mapping[str, Any]:
+    where, slash, name = row["reference"].rpartition("/")
     fault = row["fault"]
     return {
-        "reference": printable(row["reference"]),
-        "tags": [printable(tag) for tag in row["tags"]],
+        "where": where + slash,
+        "name": name,
+        "tags": row["tags"],
         "verdict": row["verdict"],
-        "word": _WORDS[row["verdict"]],
         "platform": row["platform"],
-        "runs_on": ", ".join(RUNTIMES[name].title for name in row["runs_on"]),
+        "runs_on": titles(row["runs_on"]),
         "size": readable_size(row["size_bytes"]) if row["size_bytes"] else "",
         "pushed": (row["pushed_at"] or "")[:10],
-        "digest": printable(row["digest"] or ""),
-        "users": [printable(user) for user in row["in_use_by"]],
-        "fault": printable(f"{fault['message'].rstrip('.')}. {fault['advice']}".rstrip()) if fault else "",
-        "findings": [
-            {
-                "id": finding["id"],
-                "severity": finding["severity"],
-                "message": printable(finding["message"]),
-                "said": printable(finding["runtime_error"]),
-                "advice": [printable(step) for step in finding["remedy"] if not step.startswith("$ ")],
-                "commands": [printable(step[2:]) for step in finding["remedy"] if step.startswith("$ ")],
-            }
-            for finding in refusing(row)
-        ],
+        "digest": row["digest"] or "",
+        "users": row["in_use_by"],
+        "fault": f"{fault['message'].rstrip('.')}. {fault['advice']}".rstrip() if fault else "",
+        "findings": finding_views([_finding(told) for told in refusing(row)], (), place),
     }
+
+
+def _finding(told: Mapping[str, Any]) -> Finding:
+    return Finding(
+        id=told["id"],
+        severity=Severity(told["severity"]),
+        message=told["message"],
+        runs_on=tuple(told["runs_on"]),
+        expected=told["expected"],
+        found=told["found"],
+        runtime_error=told["runtime_error"],
+        remedy=tuple(told["remedy"]),
+        acknowledged=told["acknowledged"],
+    )

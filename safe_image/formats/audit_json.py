@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from image_verifier.findings import SCHEMA_VERSION
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from ..fleet.state import Row
 
 
-def report(rows: Iterable[Row], stream: TextIO) -> Iterator[str]:
+def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     """The report, piece by piece.
 
-    :param rows: the images' rows.
+    :param rows: gives the images' rows.
     :param stream: what it is written to.
     """
     totals = Totals()
     yield f'{{\n  "schema_version": {SCHEMA_VERSION},\n  "images": ['
     between = "\n"
-    for row in rows:
+    for row in rows():
         totals.add(row)
         yield between + _indented(row, 4)
         between = ",\n"

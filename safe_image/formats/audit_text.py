@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.catalog import CATALOG
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 _HEADS: Final = ("repository", "images", "passed", "refused", "unknown", "refused in use")
 
 
-def report(rows: Iterable[Row], stream: TextIO) -> Iterator[str]:
+def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     """The report, image by image, and what it comes to.
 
-    :param rows: the images' rows, those in use first.
+    :param rows: gives the images' rows, those in use first.
     :param stream: what it is written to; a terminal gets colours.
     """
     page, totals = Page.of(stream), Totals()
-    for row in rows:
+    for row in rows():
         totals.add(row)
         if row["verdict"] != "pass":
             yield "\n".join(_image(row, page)) + "\n\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,14 @@ class Totals:
     repositories: dict[str, Total] = field(default_factory=dict)
     whole: Total = field(default_factory=Total)
     findings: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Totals:
+        """What the rows come to."""
+        totals = cls()
+        for row in rows:
+            totals.add(row)
+        return totals
 
     def add(self, row: Row) -> None:
         """Count one more."""
