@@ -37,8 +37,12 @@ class Endpoint:
 
 @dataclass
 class Accounts:
-    """The clients of one run of the command, each made once and when it is first needed."""
+    """The clients of one run of the command, each made once and when it is first needed.
 
+    :param region: where to ask what names no region; empty for that of the environment and the profile.
+    """
+
+    region: str = ""
     _lock: RLock = field(default_factory=RLock)
     _sessions: dict[str, boto3.Session] = field(default_factory=dict)
     _clients: dict[tuple[str, Endpoint, str], Any] = field(default_factory=dict)
@@ -134,7 +138,8 @@ class Accounts:
         if role not in self._sessions:
             with _asking("AWS"):
                 # boto3 reads AWS_DEFAULT_REGION only, the CDK CLI this one first.
-                self._sessions[role] = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+                region = self.region or os.environ.get("AWS_REGION") or None
+                self._sessions[role] = boto3.Session(region_name=region)
         return self._sessions[role]
 
     def _made(self, service: str, endpoint: Endpoint, role: str) -> Any:

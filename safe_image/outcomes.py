@@ -41,7 +41,7 @@ def outcomes(targets: Sequence[tuple[Target, Policy]], debug: bool, done: Callab
     """
 
     def outcome(target: tuple[Target, Policy]) -> Outcome:
-        found = _outcome(*target, debug)
+        found = outcome_of(*target, debug)
         done()
         return found
 
@@ -56,7 +56,13 @@ def outcomes(targets: Sequence[tuple[Target, Policy]], debug: bool, done: Callab
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _outcome(target: Target, asked: Policy, debug: bool) -> Outcome:
+def outcome_of(target: Target, asked: Policy, debug: bool) -> Outcome:
+    """What becomes of one image.
+
+    :param target: the image.
+    :param asked: what is asked of it.
+    :param debug: whether the traceback of what could not be told is printed.
+    """
     try:
         return Outcome(target.reference, asked, report=verify(target.open(), asked, target.names))
     except Exception as e:

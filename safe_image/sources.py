@@ -31,9 +31,9 @@ REFERENCES: Final = (
 # For how long what may pass by itself is asked again, for each image, in seconds.
 _PATIENCE: Final = 30.0
 
-# Every partition's suffix, FIPS and dual-stack hosts included:
+# ECR's hosts with every partition's suffix, FIPS and dual-stack ones included:
 # https://github.com/awslabs/amazon-ecr-credential-helper/blob/main/ecr-login/api/client.go
-_ECR: Final = re.compile(
+ECR_HOST: Final = re.compile(
     r"(?P<account>\d{12})\.dkr[.-]ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9-]+)\."
     r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|(?P<dual>on\.aws|on\.amazonwebservices\.com\.cn)"
     r"|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
@@ -62,6 +62,11 @@ _OTHERS: Final = {
     "docker-daemon:": "push the image to a registry first",
     "containers-storage:": "push the image to a registry first",
 }
+
+
+def ecr_host(account: str, region: str, partition: str) -> str:
+    """The host of an account's registry."""
+    return f"{account}.dkr.ecr.{region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ class Sources:
             reference = Reference.parse(text)
         except ValueError as e:
             raise UsageError(str(e)) from e
-        ecr = _ECR.fullmatch(reference.registry)
+        ecr = ECR_HOST.fullmatch(reference.registry)
         return self._in_ecr(text, platform, reference, ecr) if ecr else self._in_registry(text, platform, reference)
 
     def _layout(self, text: str, platform: str) -> Target:
@@ -188,8 +193,7 @@ class Sources:
         :param image: an image in its environment.
         """
         partition = self.accounts.partition(image.region)
-        host = f"{image.account}.dkr.ecr.{image.region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
-        uri = f"{host}/{image.repository}"
+        uri = f"{ecr_host(image.account, image.region, partition)}/{image.repository}"
         names = Names(
             reference=f"{uri}:{image.tag}",
             region=image.region,

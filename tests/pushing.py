@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import urllib3
 from image_verifier import media_types
+from image_verifier.image import sha256
 
 from local_aws import LocalAws
+from tests.unit.images import GZIP, tar_of
 
 
 def push(aws: LocalAws, layout: Path, repository: str, tag: str) -> str:
@@ -58,3 +62,55 @@ def push(aws: LocalAws, layout: Path, repository: str, tag: str) -> str:
         push_blobs(content)
     put_manifest(tag, top["mediaType"], content)
     return str(top["digest"])
+
+
+def push_many(aws: LocalAws, repository: str, number: int, *, indexes: int = 0) -> int:
+    """Make a repository, and push healthy images to it, under the tags `0`, `1` and so on.
+
+    Each has 8 layers, of which 7 are a base that it shares with 19 others, and a config of its own.
+
+    :param number: how many images.
+    :param indexes: how many of them, the first, are tagged by an index.
+    :returns: how many distinct layers they have.
+    """
+    client = aws.client("ecr")
+    client.create_repository(repositoryName=repository)
+    http = urllib3.PoolManager(maxsize=4)
+    pushed: set[str] = set()
+
+    def blob(content: bytes) -> dict[str, Any]:
+        digest = sha256(content)
+        if digest not in pushed:
+            url = f"{aws.endpoint}/v2/{repository}/blobs/uploads/?digest={digest}"
+            headers = {"Content-Type": "application/octet-stream"}
+            assert http.request("POST", url, body=content, headers=headers).status == 201
+            pushed.add(digest)
+        return {"digest": digest, "size": len(content)}
+
+    layers: set[str] = set()
+    for i in range(number):
+        names = [*(f"base-{i // 20}-{n}" for n in range(7)), f"own-{i}"]
+        tars = [tar_of({name: name.encode()}) for name in names]
+        described = [{"mediaType": GZIP, **blob(gzip.compress(tar, mtime=0))} for tar in tars]
+        layers |= {layer["digest"] for layer in described}
+        config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Cmd": [f"/own-{i}"], "Env": [f"SETTING_{n}={'x' * 60}" for n in range(20)]},
+            "rootfs": {"type": "layers", "diff_ids": [sha256(tar) for tar in tars]},
+        }
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": media_types.OCI_MANIFEST,
+            "config": {"mediaType": media_types.OCI_CONFIG, **blob(json.dumps(config).encode())},
+            "layers": described,
+        }
+        content = json.dumps(manifest)
+        if i < indexes:
+            client.put_image(repositoryName=repository, imageManifest=content)
+            platform = {"os": "linux", "architecture": "amd64"}
+            child = {"digest": sha256(content.encode()), "size": len(content), "platform": platform}
+            children = [{"mediaType": media_types.OCI_MANIFEST, **child}]
+            content = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": children})
+        client.put_image(repositoryName=repository, imageManifest=content, imageTag=str(i))
+    return len(layers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
@@ -18,10 +17,8 @@ from .image import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Descriptor, 
 from .policy import Policy
 from .remedies import Names, remedy
 from .runtimes import Runtime
-from .sources import Source
+from .sources import Source, side_by_side
 
-# How many of an image's parts are asked for at once.
-_AT_ONCE: Final = 8
 _GRAVITY: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -93,7 +90,7 @@ def _others(image: Image) -> list[Descriptor]:
 
 def _load_config(image: Image, source: Source, manifest: Manifest, others: Sequence[Descriptor]) -> Image:
     # None of these asks for anything of the others', and each costs a round trip.
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with side_by_side(source.at_once) as pool:
         availability = pool.submit(source.availability, manifest.layers)
         children = pool.map(source.manifest, others)
         content = source.blob(manifest.config, MAX_CONFIG_BYTES)

@@ -28,6 +28,7 @@ class Command(Protocol):
 # What each is for, in one line.
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "tell whether images can be pulled and started",
+    "audit": "judge every image of ECR repositories, those in use first",
     "diff": "compare two images, and tell which difference breaks which runtime",
     "preflight": "before cdk deploy: find broken tags and stale images that it would go on with",
     "heal": "after a failed deploy: remove the rejected tag and the image that made it",

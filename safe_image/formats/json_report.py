@@ -18,11 +18,11 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     :param outcomes: what became of the images.
     :param stream: what it is written to.
     """
-    images = [_image(outcome) for outcome in outcomes]
+    images = [image(outcome) for outcome in outcomes]
     yield json.dumps({"schema_version": SCHEMA_VERSION, "images": images}, indent=2) + "\n"
 
 
-def _image(outcome: Outcome) -> dict[str, Any]:
+def image(outcome: Outcome) -> dict[str, Any]:
     """An image's object; one that could not be judged has the same keys, and a `fault` that says why."""
     if outcome.report:
         return {**outcome.report.as_json(), "reference": outcome.reference, "fault": None}

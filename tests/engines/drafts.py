@@ -114,6 +114,7 @@ class Stored:
     documents: Mapping[str, tuple[str, bytes]]
     blobs: Mapping[str, bytes]
     reference: str = "generated:t"
+    at_once: int = 1
 
     def resolve(self) -> Resolved:
         """The document under the tag."""

@@ -142,6 +142,8 @@ class InMemory:
         self._blobs = {sha256(blob): blob for blob in self.layers}
         self.opened: list[str] = []
 
+    at_once = 1
+
     def resolve(self) -> Resolved:
         return Resolved(Document(media_types.OCI_MANIFEST, sha256(self._manifest), self._manifest))
 

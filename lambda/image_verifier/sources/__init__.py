@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..image import Blob, Descriptor, Document
 
@@ -24,6 +25,10 @@ class Resolved:
 
 class Source(Protocol):
     """A place that holds one image. Every method raises `Fault` when it cannot tell."""
+
+    @property
+    def at_once(self) -> int:
+        """How many of its parts may be asked for at once; 1 where nothing is waited for."""
 
     @property
     def reference(self) -> str:
@@ -46,3 +51,21 @@ class Source(Protocol):
 
     def open(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes] | None]:
         """A layer's bytes as a stream of chunks; None where it is not there."""
+
+
+def side_by_side(at_once: int) -> Executor:
+    """What asks for several parts of an image.
+
+    :param at_once: how many at once. One after the other needs no threads, which cost more than what a folder gives.
+    """
+    return ThreadPoolExecutor(at_once) if at_once > 1 else _InTurn()
+
+
+class _InTurn(Executor):
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except Exception as e:
+            done.set_exception(e)
+        return done

@@ -58,6 +58,8 @@ def docker_archive(files: Archive, name: str) -> Source:
 class _Pushed:
     """What `docker push` makes of an image of the classic store."""
 
+    at_once = 1
+
     def __init__(self, files: Archive, entry: Mapping[str, Any], layers: Sequence[str]) -> None:
         self._files = files
         self.reference = next(iter(entry.get("RepoTags") or ()), str(files))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -21,7 +20,7 @@ from .. import aws, media_types
 from ..findings import Fault
 from ..image import Blob, Descriptor, Document, is_digest
 from ..retry import Patience
-from . import Resolved
+from . import Resolved, side_by_side
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.client import ECRClient
@@ -30,6 +29,19 @@ if TYPE_CHECKING:
 _BATCH: Final = 100
 _CHUNK: Final = 1 << 18
 _GONE: Final = frozenset({"ImageNotFound", "InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest"})
+
+
+def downloads() -> urllib3.PoolManager:
+    """What downloads blobs; where many images are read, all of them may share one."""
+    return urllib3.PoolManager(num_pools=4, maxsize=32, timeout=urllib3.Timeout(connect=5, read=15), retries=False)
+
+
+def any_status(client: ECRClient) -> dict[str, str]:
+    """The part of DescribeImages' filter by which archived images are told too; older clients do not know it."""
+    shape = client.meta.service_model.operation_model("DescribeImages").input_shape
+    wanted = shape.members.get("filter") if isinstance(shape, StructureShape) else None
+    known = isinstance(wanted, StructureShape) and "imageStatus" in wanted.members
+    return {"imageStatus": "ANY"} if known else {}
 
 
 class EcrImage:
@@ -41,7 +53,10 @@ class EcrImage:
     :param tag: the image's tag; exactly one of `tag` and `digest`.
     :param digest: the image's digest.
     :param patience: for how long calls are repeated.
+    :param http: what downloads blobs; None makes one. Images that share it share its connections.
     """
+
+    at_once = 8
 
     def __init__(
         self,
@@ -52,6 +67,7 @@ class EcrImage:
         tag: str = "",
         digest: str = "",
         patience: Patience,
+        http: urllib3.PoolManager | None = None,
     ) -> None:
         self._client = client
         self._arn = repository_arn
@@ -60,13 +76,11 @@ class EcrImage:
         self._id = {"imageTag": tag} if tag else {"imageDigest": digest}
         self.reference = f"{repository_uri}:{tag}" if tag else f"{repository_uri}@{digest}"
         self._patience = patience
-        self._http = urllib3.PoolManager(
-            num_pools=4, maxsize=32, timeout=urllib3.Timeout(connect=5, read=15), retries=False
-        )
+        self._http = http or downloads()
 
     def resolve(self) -> Resolved:
         """What the tag or digest points at, and whether ECR has archived it."""
-        with ThreadPoolExecutor(2) as pool:
+        with side_by_side(self.at_once) as pool:
             status = pool.submit(self._status)
             try:
                 return Resolved(self._document(self._id), status.result())
@@ -78,11 +92,8 @@ class EcrImage:
 
     def _status(self) -> str:
         parameters: dict[str, Any] = {"imageIds": [self._id]}
-        shape = self._client.meta.service_model.operation_model("DescribeImages").input_shape
-        # An unfiltered call may leave archived images out; older clients do not know the filter.
-        describe_filter = shape.members.get("filter") if isinstance(shape, StructureShape) else None
-        if isinstance(describe_filter, StructureShape) and "imageStatus" in describe_filter.members:
-            parameters["filter"] = {"imageStatus": "ANY"}
+        if wanted := any_status(self._client):
+            parameters["filter"] = wanted
         answer = self._call("describe_images", missing=("ImageNotFoundException",), **parameters)
         details = answer.get("imageDetails") or [{}]
         return str(details[0].get("imageStatus", "ACTIVE"))
@@ -212,7 +223,7 @@ class EcrImage:
         batches = [digests[i : i + _BATCH] for i in range(0, len(digests), _BATCH)]
         if not batches:
             return {}
-        with ThreadPoolExecutor(min(8, len(batches))) as pool:
+        with side_by_side(min(self.at_once, len(batches))) as pool:
             answers = list(pool.map(self._availability, batches))
         return {digest: blob for answer in answers for digest, blob in answer.items()}
 

@@ -65,6 +65,8 @@ class OciLayout:
     :raises Fault: if it is not a layout, or does not hold the one image that was asked for.
     """
 
+    at_once = 1
+
     def __init__(self, files: Files, names: Collection[str] = ()) -> None:
         self._files = files
         self.reference = ":".join((str(files), *list(names)[:1]))

@@ -31,6 +31,8 @@ class RegistryImage:
     :param patience: for how long what may pass by itself is asked again.
     """
 
+    at_once = 8
+
     def __init__(self, distribution: Distribution, reference: Reference, text: str, patience: Patience) -> None:
         self._distribution = distribution
         self._registry, self._repository = reference.registry, reference.repository

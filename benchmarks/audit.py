@@ -1,0 +1,81 @@
+"""An audit of a repository on the local AWS with 20 ms for each request, beside crane for each of its tags.
+
+crane is Debian's, 16 at a time by `xargs`, as people do it; it validates without reading layers, as the audit does.
+Each image has 8 layers, of which 7 are a base that it shares with 19 others. What the server costs is in both: it
+runs on the same cores. `python -m benchmarks.audit IMAGES...` takes other numbers; crane is measured with the first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from local_aws import LocalAws, debian
+from tests.pushing import push_many
+
+IMAGES: Final = (1000,)
+DELAY: Final = 0.020
+RUNS: Final = 3
+_CRANES: Final = 16
+_COMMAND: Final = Path(sys.executable).with_name("safe-image")
+
+
+def main() -> None:
+    """Print the table."""
+    numbers = tuple(map(int, sys.argv[1:])) or IMAGES
+    crane = debian.unpacked("sid", ("crane", "docker-registry")) / "usr/bin/crane"
+    with LocalAws.start() as aws, tempfile.TemporaryDirectory() as folder:
+        print(f"{DELAY * 1000:.0f} ms for a request, {os.cpu_count()} cores, {RUNS} runs side by side")
+        for number in numbers:
+            repository = f"bench-{number}"
+            distinct = push_many(aws, repository, number)
+            aws.faults.latency("*", DELAY)
+            environment = {**aws.env(), "DOCKER_CONFIG": folder}
+            audit = [str(_COMMAND), "audit", repository, "--format", "json", "-o", str(Path(folder) / "report.json")]
+            names = Path(folder) / "names"
+            names.write_text("".join(f"{aws.registry}/{repository}:{i}\n" for i in range(number)))
+            cranes = [
+                *("xargs", "-a", str(names), "-P", str(_CRANES), "-n", "1"),
+                *(str(crane), "validate", "--fast", "--remote"),
+            ]
+            commands = {"safe-image audit": audit}
+            if number == numbers[0]:
+                commands[f"xargs -P {_CRANES} crane validate --fast"] = cranes
+            _measure(aws, f"{number} images, {distinct} distinct layers", commands, environment)
+            aws.faults.clear()
+            report = json.loads(Path(folder, "report.json").read_text())
+            assert report["repositories"][0]["passed"] == number, report["repositories"]
+
+
+def _measure(aws: LocalAws, title: str, commands: dict[str, Sequence[str]], environment: dict[str, str]) -> None:
+    best: dict[str, float] = {}
+    memory: dict[str, float] = {}
+    calls: dict[str, Counter[str]] = {}
+    for _ in range(RUNS):
+        for name, command in commands.items():
+            aws.reset_calls()
+            began = time.perf_counter()
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - began
+            assert status == 0, f"{name} ended with {status}"
+            best[name] = min(seconds, best.get(name, seconds))
+            memory[name] = usage.ru_maxrss / 1000
+            calls[name] = Counter(call["name"] for call in aws.calls())
+    print(f"  {title}, the best run")
+    ours = next(iter(best.values()))
+    for name, seconds in best.items():
+        print(f"    {name:36} {seconds:6.1f} s   {seconds / ours:4.1f} times ours   {memory[name]:5.0f} MB at most")
+        print(f"      {calls[name].total()} requests: {', '.join(f'{n} {c}' for n, c in calls[name].most_common())}")
+
+
+if __name__ == "__main__":
+    main()

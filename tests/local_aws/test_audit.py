@@ -1,0 +1,336 @@
+"""`safe-image audit` against the local ECR, ECS and Lambda: what it costs, what it tells, and what it survives."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from image_verifier import aws as aws_call
+from image_verifier.image import Platform
+from image_verifier.policy import Policy
+from image_verifier.retry import Patience
+from image_verifier.sources.ecr import EcrImage, downloads
+from image_verifier.verify import verify
+
+from local_aws import ACCOUNT, REGION, LocalAws
+from safe_image.fleet import batches, sweep
+from safe_image.fleet.repositories import Repository
+from safe_image.formats.json_report import image
+from safe_image.outcomes import Outcome
+from safe_image.sources import Sources
+from tests.corpus.cases import unpack
+from tests.pushing import push, push_many
+from tests.unit.images import GZIP, Layout
+
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+NUMBER, INDEXES = 130, 30
+POLICY = Policy(("fargate",), Platform.parse("linux/amd64"))
+
+
+@pytest.fixture(scope="module")
+def many(aws: LocalAws) -> tuple[str, int]:
+    """A repository of healthy images, and how many distinct layers they have."""
+    return "many", push_many(aws, "many", NUMBER, indexes=INDEXES)
+
+
+@pytest.fixture
+def client(aws: LocalAws) -> Any:
+    """As the command makes it."""
+    session: Any = boto3.Session(ACCOUNT, "local", region_name=REGION)
+    return session.client("ecr", endpoint_url=aws.endpoint, config=aws_call.CLIENT_CONFIG)
+
+
+def swept(client: Any, repository: str, policy: Policy = POLICY, *, own_platform: bool = False) -> list[Outcome]:
+    with ThreadPoolExecutor(8) as pool:
+        place = Repository("aws", REGION, ACCOUNT, repository)
+        one = sweep.Sweep(client, place, policy, own_platform, pool, downloads(), debug=True)
+        return list(one.run(lambda digest: False, lambda outcome, details: outcome))
+
+
+def calls(aws: LocalAws) -> Counter[str]:
+    return Counter(call["name"].removeprefix("ecr:") for call in aws.calls())
+
+
+def run(aws: LocalAws, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "safe_image", "audit", *arguments]
+    return subprocess.run(command, env=aws.env(), capture_output=True, text=True, check=False, timeout=120)
+
+
+def images(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(done.stdout)["images"]
+    return found
+
+
+def test_n_images_with_l_layers_cost_a_call_for_each_hundred_of_them(
+    aws: LocalAws, client: Any, many: tuple[str, int]
+) -> None:
+    repository, layers = many
+    aws.reset_calls()
+    outcomes = swept(client, repository)
+    assert Counter(outcome.verdict for outcome in outcomes) == {"pass": NUMBER}
+    made = calls(aws)
+    assert made["DescribeImages"] == math.ceil(NUMBER / 1000)
+    assert made["BatchGetImage"] == math.ceil(NUMBER / 100) + math.ceil(INDEXES / 100)
+    assert made["BatchCheckLayerAvailability"] == math.ceil(layers / 100)
+    assert made["GetDownloadUrlForLayer"] == made["layer:GET"] == NUMBER
+
+
+def test_a_repository_of_many_pages_costs_no_more_of_the_other_calls(
+    aws: LocalAws, client: Any, many: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_PAGE", 40)
+    repository, layers = many
+    aws.reset_calls()
+    assert len(swept(client, repository)) == NUMBER
+    made = calls(aws)
+    assert made["DescribeImages"] == math.ceil(NUMBER / 40)
+    assert made["BatchGetImage"] + made["BatchCheckLayerAvailability"] == 3 + math.ceil(layers / 100)
+
+
+def test_images_that_take_too_much_memory_do_not_wait_for_a_batch_to_be_full(
+    client: Any, many: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "_WAITING", 0)
+    monkeypatch.setattr(sweep, "_LAYERS", 10)
+    assert Counter(outcome.verdict for outcome in swept(client, many[0])) == {"pass": NUMBER}
+
+
+def test_every_verdict_and_finding_is_that_of_check(aws: LocalAws, client: Any, tmp_path: Path) -> None:
+    client.create_repository(repositoryName="corpus")
+    digests = set()
+    for case in unpack(tmp_path):
+        # ECR itself does not take it, or it lacks a blob on purpose.
+        with contextlib.suppress(AssertionError, FileNotFoundError, KeyError, ValueError):
+            digests.add(push(aws, case.folder, "corpus", case.name))
+    assert len(digests) > 150
+    policy = Policy(("fargate", "ecs-ec2", "eks", "lambda"), Platform.parse("linux/amd64"))
+    outcomes = swept(client, "corpus", policy)
+
+    def alone(outcome: Outcome) -> Outcome:
+        target = Sources().target(outcome.reference, str(policy.platform))
+        source = EcrImage(
+            client,
+            repository_arn=f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/corpus",
+            repository_uri=f"{HOST}/corpus",
+            tag=target.names.tag,
+            patience=Patience.of(5),
+        )
+        return Outcome(target.reference, policy, verify(source, policy, target.names))
+
+    with ThreadPoolExecutor(8) as pool:
+        differing = [
+            (image(outcome), image(expected))
+            for outcome, expected in zip(outcomes, pool.map(alone, outcomes), strict=True)
+            if image(outcome) != image(expected)
+        ]
+    assert differing == []
+    assert {image(outcome)["digest"] for outcome in outcomes} == digests
+
+
+def test_an_image_for_another_platform_is_judged_for_that_where_none_was_asked_for(
+    aws: LocalAws, client: Any, tmp_path: Path
+) -> None:
+    client.create_repository(repositoryName="platforms")
+    arm = {"architecture": "arm64"}
+    made: dict[str, Callable[[Layout], dict[str, Any]]] = {
+        "amd64": lambda layout: layout.image(),
+        "arm64": lambda layout: layout.image(config=arm),
+        "arm64-index": lambda layout: layout.index(
+            {**layout.image(config=arm, layer_types=(GZIP,) * 2), "platform": {"os": "linux", **arm}}
+        ),
+        "s390x": lambda layout: layout.image(config={"architecture": "s390x"}),
+    }
+    for tag, make in made.items():
+        layout = Layout(tmp_path / tag)
+        layout.path.mkdir()
+        layout.source(make(layout))
+        push(aws, layout.path, "platforms", tag)
+
+    def verdicts(*, own_platform: bool) -> dict[str, tuple[str, str]]:
+        outcomes = swept(client, "platforms", own_platform=own_platform)
+        return {o.reference.rpartition(":")[2]: (o.verdict, str(o.policy.platform)) for o in outcomes}
+
+    assert verdicts(own_platform=True) == {
+        "amd64": ("pass", "linux/amd64"),
+        "arm64": ("pass", "linux/arm64"),
+        "arm64-index": ("pass", "linux/arm64"),
+        "s390x": ("fail", "linux/amd64"),
+    }
+    assert [v for v, _ in verdicts(own_platform=False).values()].count("fail") == 3
+
+
+def test_the_layers_bytes_are_read_where_that_is_asked_for(aws: LocalAws, client: Any) -> None:
+    push_many(aws, "deep", 3)
+    manifest = client.batch_get_image(repositoryName="deep", imageIds=[{"imageTag": "1"}])["images"][0]["imageManifest"]
+    aws.faults.content(json.loads(manifest)["layers"][-1]["digest"], "corrupt")
+    done = run(aws, "deep", "--layers", "--format", "json")
+    # What these images start is in none of them.
+    found = {one["reference"].rpartition(":")[2]: {f["id"] for f in one["findings"]} for one in images(done)}
+    assert "layer-digest-mismatch" in found["1"]
+    assert "layer-digest-mismatch" not in found["0"] | found["2"]
+
+
+def test_a_throttled_registry_is_asked_again_until_all_is_told(aws: LocalAws, many: tuple[str, int]) -> None:
+    aws.faults.throttle("ecr:GetDownloadUrlForLayer", per_second=60)
+    aws.faults.throttle("ecr:GetDownloadUrlForLayer", times=20)
+    aws.faults.throttle("ecr:BatchGetImage", times=2)
+    done = run(aws, many[0])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{NUMBER} images: {NUMBER} passed" in done.stdout
+
+
+def test_one_image_or_repository_that_cannot_be_told_takes_no_other_with_it(
+    aws: LocalAws, client: Any, tmp_path: Path
+) -> None:
+    push_many(aws, "mixed", 3)
+    details = client.describe_images(repositoryName="mixed")["imageDetails"]
+    by_tag = {detail["imageTags"][0]: detail["imageDigest"] for detail in details}
+    aws.faults.content(by_tag["0"], "kms")
+    client.update_image_storage_class(
+        repositoryName="mixed", imageId={"imageDigest": by_tag["1"]}, targetStorageClass="ARCHIVE"
+    )
+    done = run(aws, "nowhere", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/mixed", "--format", "json")
+    assert done.returncode == 2
+    verdicts = {one["reference"].removeprefix(HOST): one for one in images(done)}
+    assert {name: one["verdict"] for name, one in verdicts.items()} == {
+        "/nowhere": "unknown",
+        "/mixed:0": "unknown",
+        "/mixed:1": "fail",
+        "/mixed:2": "pass",
+    }
+    assert "KmsError" in verdicts["/mixed:0"]["fault"]["message"]
+    assert [f["id"] for f in verdicts["/mixed:1"]["findings"]] == ["image-archived"]
+    assert "RepositoryNotFoundException" in verdicts["/nowhere"]["fault"]["message"]
+    told = {one["repository"]: one for one in json.loads(done.stdout)["repositories"]}
+    assert told[f"{HOST}/mixed"] == {
+        "repository": f"{HOST}/mixed",
+        "images": 3,
+        "passed": 1,
+        "refused": 1,
+        "unknown": 1,
+        "refused_in_use": 0,
+    }
+
+
+def test_a_run_that_was_killed_goes_on_where_it_stopped(aws: LocalAws, many: tuple[str, int], tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    aws.faults.latency("layer:GET", 0.5)
+    command = [sys.executable, "-m", "safe_image", "audit", many[0], "--resume", str(state)]
+    process = subprocess.Popen(command, env=aws.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not state.exists() or state.read_bytes().count(b"\n") < 20:
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    aws.faults.clear()
+    with state.open("ab") as cut:
+        cut.write(b'{"reference": "cut off in its mid')
+    known = state.read_bytes().count(b"\n") - 1
+    assert known < NUMBER
+    aws.reset_calls()
+    done = run(aws, many[0], "--resume", str(state), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert len({one["digest"] for one in images(done)}) == len(images(done)) == NUMBER
+    assert calls(aws)["GetDownloadUrlForLayer"] == NUMBER - known
+    again = run(aws, many[0], "--resume", str(state), "--runs-on", "lambda")
+    assert again.returncode == 2
+    assert "was begun with another runs_on (('fargate',)): ask the same" in again.stderr
+
+
+@pytest.fixture
+def in_use(aws: LocalAws, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """A repository `used` of four images of which two are broken, a service that could go back, and a function."""
+    client = aws.client("ecr")
+    client.create_repository(repositoryName="used")
+    made: dict[str, Callable[[Layout], dict[str, Any]]] = {
+        "good": lambda layout: layout.image(),
+        "bad": lambda layout: layout.attestation(),
+        "arm": lambda layout: layout.image(config={"architecture": "arm64"}, layer_types=(GZIP,) * 2),
+        "idle": lambda layout: layout.image(manifest={"layers": []}, layer_types=(GZIP,) * 3),
+    }
+    for tag, make in made.items():
+        layout = Layout(tmp_path / tag)
+        layout.path.mkdir()
+        layout.source(make(layout))
+        push(aws, layout.path, "used", tag)
+    ecs, functions = aws.client("ecs"), aws.client("lambda")
+    ecs.create_cluster(clusterName="prod")
+    for tag in ("bad", "good"):
+        container = {"name": "web", "image": f"{HOST}/used:{tag}", "memory": 128}
+        ecs.register_task_definition(family="web", containerDefinitions=[container])
+    ecs.create_service(cluster="prod", serviceName="web", taskDefinition="web:2", launchType="FARGATE", desiredCount=1)
+    for name, tag in (("graviton", "arm"), ("lost", "gone")):
+        functions.create_function(
+            FunctionName=name,
+            PackageType="Image",
+            Code={"ImageUri": f"{HOST}/used:{tag}"},
+            Architectures=["arm64"],
+            Role=f"arn:aws:iam::{ACCOUNT}:role/x",
+        )
+    yield lambda name: functions.delete_function(FunctionName=name)
+    client.delete_repository(repositoryName="used", force=True)
+    ecs.delete_service(cluster="prod", service="web", force=True)
+    for name in ("graviton", "lost"):
+        functions.delete_function(FunctionName=name)
+
+
+def tags(found: Sequence[dict[str, Any]]) -> list[str]:
+    return [one["reference"].rpartition(":")[2] for one in found]
+
+
+@pytest.mark.usefixtures("in_use")
+def test_what_is_in_use_comes_first_and_is_judged_for_where_it_is_used(aws: LocalAws) -> None:
+    done = run(aws, "used", "--in-use", "--format", "json")
+    assert done.returncode == 1, done.stderr
+    found = {one["reference"].rpartition(":")[2]: one for one in images(done)}
+    assert sorted(tags(images(done))[:4]) == ["arm", "bad", "gone", "good"]
+    assert tags(images(done))[4:] == ["idle"]
+    assert found["good"]["in_use_by"] == ["ECS service prod/web"]
+    assert found["bad"]["in_use_by"] == ["ECS service prod/web, rolled back to web:1"]
+    assert [f["id"] for f in found["bad"]["findings"]] == ["not-an-image"]
+    assert (found["arm"]["verdict"], found["arm"]["runs_on"]) == ("pass", ["lambda"])
+    assert found["arm"]["platform"] == "linux/arm64"
+    assert [f["id"] for f in found["gone"]["findings"]] == ["image-missing"]
+    assert found["gone"]["in_use_by"] == ["Lambda function lost"]
+    (total,) = json.loads(done.stdout)["repositories"]
+    assert (total["images"], total["refused"], total["refused_in_use"]) == (5, 3, 2)
+
+
+@pytest.mark.usefixtures("in_use")
+def test_without_a_repository_only_what_is_in_use_is_told(aws: LocalAws) -> None:
+    done = run(aws, "--in-use", "--runs-on", "fargate", "--format", "json")
+    assert sorted(tags(images(done))) == ["arm", "bad", "gone", "good"]
+    # What was asked for on the command line holds, whoever uses it.
+    assert {tuple(one["runs_on"]) for one in images(done)} == {("fargate",)}
+
+
+@pytest.mark.usefixtures("in_use")
+def test_where_ecs_may_not_be_asked_that_is_told_and_all_the_rest_too(aws: LocalAws) -> None:
+    aws.faults.deny("ecs:ListClusters")
+    done = run(aws, "used", "--in-use")
+    assert done.returncode == 2
+    assert "UNKNOWN  what ECS uses" in done.stdout
+    assert "in use by Lambda function lost" in done.stdout
+    assert "used:bad" in done.stdout
+
+
+@pytest.mark.usefixtures("in_use")
+def test_a_whole_registry_is_audited_and_summed_up(aws: LocalAws, many: tuple[str, int]) -> None:
+    done = run(aws, "--registry")
+    assert f"{HOST}/{many[0]}" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.startswith(f"{HOST}/{many[0]} "))
+    assert row.split()[1:] == [str(NUMBER), str(NUMBER), "0", "0", "0"]
