@@ -128,8 +128,8 @@ def _outcomes(
     for (reference, platform), who in users.items():
         runs_on = tuple(sorted(set(who.values()))) if asked.own_runtime else asked.policy.runs_on
         policy = replace(asked.policy, runs_on=runs_on, platform=Platform.parse(platform))
-        targets.append(replace(sources.target(reference, platform), policy=policy))
-    return zip(users, outcomes(targets, asked.policy, asked.debug, lambda: None), strict=True)
+        targets.append((sources.target(reference, platform), policy))
+    return zip(users, outcomes(targets, asked.debug, lambda: None), strict=True)
 
 
 def _in_ecr(reference: str) -> tuple[str, str, str] | None:
