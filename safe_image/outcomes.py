@@ -14,7 +14,7 @@ from image_verifier.verify import verify
 from .sources import Target
 
 # How many images are judged at once; each asks for its own parts side by side.
-_AT_ONCE: Final = 8
+_AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True)
