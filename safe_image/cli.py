@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.debug:
             raise
         if isinstance(e, Fault):
-            return _say(f"{e.message.rstrip('.')}. {e.advice}".rstrip())
+            return _say(e.said)
         return _say(f"a bug of its own, please report it: {type(e).__name__}: {e} (--debug shows where)")
 
 

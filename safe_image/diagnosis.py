@@ -188,7 +188,7 @@ def _safely(subject: str, probe: Iterable[Line]) -> list[Line]:
 
 
 def _unknown(subject: str, fault: Fault) -> Line:
-    return Line(subject, Status.UNKNOWN, f"{fault.message.rstrip('.')}. {fault.advice}".rstrip())
+    return Line(subject, Status.UNKNOWN, fault.said)
 
 
 def _engine(docker: Docker) -> tuple[list[Line], Engine | None]:

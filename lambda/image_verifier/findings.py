@@ -71,6 +71,21 @@ class Fault(Exception):
         self.message = message
         self.advice = advice
 
+    @property
+    def said(self) -> str:
+        """Both, as one line."""
+        return in_sentences(self.message, self.advice)
+
+
+def in_sentences(message: str, advice: str) -> str:
+    """What failed and what to do about it, as one line.
+
+    :param message: a sentence, with or without its full stop.
+    :param advice: whole sentences; empty where there is none.
+    """
+    end = "" if message.endswith(("?", "!", ".")) else "."
+    return f"{message}{end} {advice}".rstrip()
+
 
 Verdict = Literal["pass", "fail", "unknown"]
 _REFUSED: Final = {

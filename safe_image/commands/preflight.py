@@ -133,7 +133,7 @@ class _Look:
             policies = (image.policy,) if image.policy else _policies(self.runs_on, named)
             return self._published(image, policies) or self._here(image, policies)
         except Fault as fault:
-            return Found(image, "unknown", f"{fault.message.rstrip('.')}. {fault.advice}".rstrip())
+            return Found(image, "unknown", fault.said)
 
     def _published(self, image: AssetImage, policies: Sequence[Policy]) -> Found | None:
         """What is under the tag, which CDK takes for published whatever it is; None where nothing is."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from image_verifier.catalog import CATALOG
 from image_verifier.checks.size import readable_size
-from image_verifier.findings import Finding, Severity
+from image_verifier.findings import Finding, Severity, in_sentences
 
 from .audit_totals import Total, Totals, refusing
 from .html_page import page
@@ -64,7 +64,7 @@ def _image(row: Row, place: str) -> Mapping[str, Any]:
         "pushed": (row["pushed_at"] or "")[:10],
         "digest": row["digest"] or "",
         "users": row["in_use_by"],
-        "fault": f"{fault['message'].rstrip('.')}. {fault['advice']}".rstrip() if fault else "",
+        "fault": in_sentences(fault["message"], fault["advice"]) if fault else "",
         "findings": finding_views([_finding(told) for told in refusing(row)], (), place),
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.catalog import CATALOG
+from image_verifier.findings import in_sentences
 
 from .audit_totals import Total, Totals, refusing
 from .text import Page, printable
@@ -42,7 +43,7 @@ def _image(row: Row, page: Page) -> Iterator[str]:
     for user in row["in_use_by"]:
         yield from page.wrap(f"in use by {user}", "      ")
     if row["fault"]:
-        yield from page.wrap(f"{row['fault']['message'].rstrip('.')}. {row['fault']['advice']}".rstrip(), "      ")
+        yield from page.wrap(in_sentences(row["fault"]["message"], row["fault"]["advice"]), "      ")
     for finding in refusing(row):
         where = page.paint("dim", f"({', '.join(finding['runs_on'])})")
         yield f"      {page.paint(finding['severity'], finding['id'])} {where}"

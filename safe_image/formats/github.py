@@ -30,7 +30,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     for outcome in outcomes:
         name = printable(outcome.reference)
         if outcome.fault:
-            text = f"{outcome.fault.message.rstrip('.')}. {outcome.fault.advice}".rstrip()
+            text = outcome.fault.said
             yield _command("error", f"Not verified: {name}", printable(text))
         elif outcome.report:
             refused = outcome.report.errors

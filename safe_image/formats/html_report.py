@@ -9,7 +9,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, TextIO
 
 from image_verifier.checks.size import readable_size
-from image_verifier.findings import Fault, Report, Verdict
+from image_verifier.findings import Report, Verdict
 from image_verifier.image import Config
 
 from ..layers import layer_rows
@@ -115,7 +115,7 @@ def _image(outcome: Outcome, entry: Entry) -> Markup:
         entry=entry,
         platform=str(outcome.policy.platform),
         runs_on=titles(outcome.policy.runs_on),
-        fault=_sentence(outcome.fault) if outcome.fault else "",
+        fault=outcome.fault.said if outcome.fault else "",
         **shown,
     )
 
@@ -145,7 +145,3 @@ def _start(config: Config) -> Sequence[tuple[str, str]]:
         ("folder", config.working_dir or "/"),
         ("built for", str(config.platform)),
     )
-
-
-def _sentence(fault: Fault) -> str:
-    return f"{fault.message.rstrip('.')}. {fault.advice}".rstrip()

@@ -97,7 +97,7 @@ def printable(text: str) -> str:
 
 def one_line(reference: str, fault: Fault) -> str:
     """What could not be told, why, and what to do."""
-    return printable(f"{reference}: {fault.message.rstrip('.')}. {fault.advice}".rstrip())
+    return printable(f"{reference}: {fault.said}")
 
 
 def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
