@@ -5,7 +5,14 @@ for (const command of document.querySelectorAll(".command")) {
   button.type = "button";
   button.textContent = "copy";
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(command.querySelector("code").textContent);
+    const code = command.querySelector("code");
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      // A browser may refuse. What is selected can be copied by hand.
+      getSelection().selectAllChildren(code);
+      return;
+    }
     button.textContent = "copied";
     setTimeout(() => { button.textContent = "copy"; }, 1500);
   });
