@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ def _group(leader: int) -> list[int]:
     return [pid for pid in pids if _alive(pid) and os.getpgid(pid) == leader]
 
 
+def _soon(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 15
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return holds()
+
+
 def _leftovers() -> set[str]:
     return {
         path.name for path in Path(tempfile.gettempdir()).glob("*") if path.name.startswith(("ministack", "local-aws"))
@@ -64,7 +72,8 @@ def test_nothing_is_left_after_it_stops(deploy: Any) -> None:
         deploy(aws)
         processes = _group(aws.pid)
         assert len(processes) == 2  # the server and a function
-    assert not any(_alive(pid) for pid in processes)
+    # The kernel takes a moment to end a process that was killed, and longer where all cores are busy.
+    assert _soon(lambda: not any(_alive(pid) for pid in processes))
     assert _leftovers() <= before
 
 
@@ -80,10 +89,7 @@ def test_it_ends_when_whoever_started_it_is_killed() -> None:
     )
     assert done.returncode == -signal.SIGKILL
     pid, folder = done.stdout.split()
-    deadline = time.monotonic() + 15
-    while _alive(int(pid)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not _alive(int(pid))
+    assert _soon(lambda: not _alive(int(pid)))
     assert not Path(folder).exists()
 
 
