@@ -110,7 +110,7 @@ def test_the_tools_are_installed_once(capsys: pytest.CaptureFixture[str]) -> Non
     started = time.monotonic()
     toolchain = install()
     assert capsys.readouterr().out == ""
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
     version = subprocess.run([toolchain.node_bin / "node", "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("v24.")
 

