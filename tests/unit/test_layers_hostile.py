@@ -73,6 +73,12 @@ def test_more_names_than_fit_into_memory_are_a_fault(monkeypatch: pytest.MonkeyP
         report(image(PROGRAM + many + END))
 
 
+def test_a_config_of_more_values_than_fit_into_memory_is_a_fault() -> None:
+    source = image(PROGRAM + END, config={"Labels": {str(i): "" for i in range(300_000)}})
+    with pytest.raises(Fault, match=r"The config sha256:[0-9a-f]+ has more than 250000 values"):
+        found(source)
+
+
 def test_a_blob_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     _limited(monkeypatch, unpacked=30 * MEGA)
 
