@@ -27,9 +27,14 @@ _MAX_LINKS_UNPACKING: Final = 255
 _MAX_TROUBLES: Final = 20
 # How many folders are remembered by their paths, since the entries of one come together.
 _MAX_KNOWN: Final = 1000
-# A folder in which users and groups are looked up; larger ones are not read.
-_MAX_ACCOUNTS: Final = 4 << 20
-_ACCOUNTS: Final = frozenset(((b"etc", b"passwd"), (b"etc", b"group")))
+# Files in which users and groups are looked up, whatever `etc` they are in, since links lead from /etc to others;
+# larger ones are not kept.
+_ACCOUNTS: Final = (b"passwd", b"group")
+_MAX_ACCOUNTS: Final = 1 << 20
+# As many bytes as these cost as much memory as a name.
+_BYTES_OF_A_NODE: Final = 128
+# Messages show no more of a name.
+_MAX_SHOWN: Final = 1000
 _WHITEOUT: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"
 
@@ -139,8 +144,9 @@ class _Refused(Exception):
 
 
 def text(name: bytes) -> str:
-    """A name from a tar, as messages show it."""
-    return name.decode("utf-8", "backslashreplace")
+    """A name from a tar, as messages show it; of a very long one the beginning."""
+    shown = name[:_MAX_SHOWN].decode("utf-8", "backslashreplace")
+    return shown if len(name) <= _MAX_SHOWN else f"{shown}…"
 
 
 def _trouble(about: str, error: str, id: str = "tar-invalid", dockerd: str | None = None) -> Trouble:
@@ -151,7 +157,7 @@ def _trouble(about: str, error: str, id: str = "tar-invalid", dockerd: str | Non
 class Layer:
     """The folder into which one layer is unpacked.
 
-    :ivar nodes: how many names it holds, as a measure of the memory that it needs.
+    :ivar nodes: how many names it holds, as a measure of the memory that it needs; longer things count as several.
     """
 
     root: Folder = field(default_factory=Folder)
@@ -252,7 +258,10 @@ class Layer:
                 self.trouble(Trouble("xattr-invalid", about, "" if passes else contained, docker))
 
     def _file(self, entry: Entry, path: tuple[bytes, bytes], content: Content) -> File:
-        if path in _ACCOUNTS and entry.size <= _MAX_ACCOUNTS and entry.stored:
+        folder, base = path
+        accounts = base in _ACCOUNTS and folder.rpartition(b"/")[2] == b"etc"
+        if accounts and entry.size <= _MAX_ACCOUNTS and entry.stored:
+            self.nodes += entry.size // _BYTES_OF_A_NODE
             return File(entry.mode, entry.uid, entry.gid, content=content.read(entry.size))
         what = None
         if entry.mode & 0o111:
@@ -262,6 +271,7 @@ class Layer:
         file = self._files.get(key)
         if file is None:
             file = self._files[key] = File(*key)
+            self.nodes += 1 + (len(what.interpreter + what.argument) // _BYTES_OF_A_NODE if what else 0)
         return file
 
     def _other(self, entry: Entry) -> Node:
@@ -271,6 +281,7 @@ class Layer:
                 error = f"symlink {link[:80]} …/{name}: {_NAME_TOO_LONG if link else _NO_SUCH}"
                 docker = f"symlinkat {link[:80]} {name}: {_NAME_TOO_LONG if link else _NO_SUCH}"
                 raise _Refused(_trouble(f"The symbolic link {name} has no target that can be.", error, dockerd=docker))
+            self.nodes += len(entry.link) // _BYTES_OF_A_NODE
             return entry.link
         if entry.type == tar.HARD_LINK:
             return self._linked(entry)

@@ -330,7 +330,7 @@ class _Work:
             for entry in tar.entries(stream):
                 entries += 1
                 layer.add(entry, stream)
-                if not entries % _COUNT_EVERY:
+                if not entries % _COUNT_EVERY or layer.nodes > _COUNT_EVERY:
                     self._count(layer, entries)
                 if not entry.stored:
                     self._spend(entry.size)

@@ -49,6 +49,16 @@ def _error(*parts: bytes, runtime: str = "fargate", **config: Any) -> str:
         ({"Cmd": ["/p"]}, file("p", elf(interpreter=b"/ld")) + file("ld", elf())),
         ({"Cmd": ["/p"]}, file("p", elf(3, wide=False))),
         ({"Cmd": ["/program"], "User": "app:staff"}, PROGRAM + PASSWD),
+        # As Nix writes them.
+        (
+            {"Cmd": ["/program"], "User": "app:staff"},
+            PROGRAM
+            + b"".join(map(folder, ("etc", "nix", "nix/store", "nix/store/1-nss", "nix/store/1-nss/etc")))
+            + file("nix/store/1-nss/etc/passwd", b"app:x:1000:1000::/:\n")
+            + file("nix/store/1-nss/etc/group", b"staff:x:50:app\n")
+            + link("etc/passwd", "/nix/store/1-nss/etc/passwd")
+            + link("etc/group", "../nix/store/1-nss/etc/group"),
+        ),
         ({"Cmd": ["/program"], "User": "12345"}, PROGRAM),
         ({"Cmd": ["/program"], "User": "1:2"}, PROGRAM),
         ({"Cmd": ["/program"], "User": "+5"}, PROGRAM),
