@@ -42,6 +42,7 @@ _OPAQUE: Final = b".wh..wh..opq"
 _XATTR_CLASSES: Final = (b"user.", b"trusted.", b"security.")
 _ACCESS_LISTS: Final = (b"system.posix_acl_access", b"system.posix_acl_default")
 _MAX_XATTR_NAME: Final = 255
+_MAX_XATTR_VALUE: Final = 1 << 16
 _CAPABILITY: Final = b"security.capability"
 # The size of a file capability's value, by its revision.
 _CAPABILITY_SIZES: Final = {1: 12, 2: 20, 3: 24}
@@ -190,8 +191,6 @@ class Layer:
         if kind == tar.GLOBAL_HEADER:
             return
         self._leading.add(entry.name.startswith(b"/"))
-        if entry.xattrs:
-            self._set_xattrs(entry)
         if climbs:
             about = f"The entry {text(entry.name)!r} climbs out of the layer."
             self.trouble(Trouble("tar-invalid", about, "", f'invalid entry name "{text(entry.name)}"'))
@@ -210,6 +209,9 @@ class Layer:
         if base.startswith(_WHITEOUT):
             self._white_out(folder, base, entry)
             return
+        # Neither on whiteouts nor on the root does an engine set them.
+        if entry.xattrs:
+            self._set_xattrs(entry)
         existing = folder.get(base)
         if existing is None:
             self.nodes += 1
@@ -417,6 +419,9 @@ def _xattr_error(key: bytes, value: bytes) -> tuple[str, bool]:
     """What the kernel says of an extended attribute, and whether that means that it does not support it."""
     if not 0 < len(key) <= _MAX_XATTR_NAME:
         return "numerical result out of range", False
+    if len(value) > _MAX_XATTR_VALUE:
+        # containerd never sets these.
+        return "argument list too long", key.startswith(b"trusted.")
     if not key.startswith(_XATTR_CLASSES) and key not in _ACCESS_LISTS:
         return "operation not supported", True
     if key in _XATTR_CLASSES:
