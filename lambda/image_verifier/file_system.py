@@ -35,6 +35,8 @@ _MAX_ACCOUNTS: Final = 1 << 20
 _BYTES_OF_A_NODE: Final = 128
 # Messages show no more of a name.
 _MAX_SHOWN: Final = 1000
+# Folders over which every engine mounts another.
+_MOUNTED_OVER: Final = (b"dev", b"proc", b"sys")
 _WHITEOUT: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"
 
@@ -501,6 +503,13 @@ class FileSystem:
                     if node.implied_by and len(self.orphans) < _MAX_TROUBLES:
                         self.orphans.append((text(node.implied_by), digest))
                     folders.append(node)
+
+    def mount(self) -> None:
+        """Empty the folders over which every engine mounts another: no container sees what the image has in them."""
+        for name in _MOUNTED_OVER:
+            folder = self.root.get(name)
+            if isinstance(folder, Folder):
+                folder.clear()
 
     def find(self, path: bytes, cwd: bytes = b"/", *, follow: bool = True) -> tuple[Node | None, list[Folder]]:
         """What the kernel finds at a path, links followed, and the folders on the way; None where there is nothing.

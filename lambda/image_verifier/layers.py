@@ -203,6 +203,7 @@ def _file_systems(stacks: set[Stack], folders: Mapping[str, dict[str, Folder]]) 
             else:
                 del folders[digest][compression]
             made[stack].lay_over(folder, digest)
+        made[stack].mount()
     return made
 
 

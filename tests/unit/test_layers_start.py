@@ -80,7 +80,29 @@ def test_a_command_that_is_not_there_is_missing() -> None:
     assert "not a directory" in _error(PROGRAM, Cmd=["/program/below"])
     assert "too many levels of symbolic links" in _error(link("l", "l"), Cmd=["/l"])
     assert _found(link("l", "gone"), Cmd=["/l"]) == ["entrypoint-missing"]
-    assert _found(PROGRAM, Cmd=["program"], Env=["PATH=relative:"]) == ["entrypoint-missing"]
+    assert _found(PROGRAM, Cmd=["program"], Env=["PATH="]) == ["entrypoint-missing"]
+    assert _found(PROGRAM, Cmd=["program"], Env=["PATH=relative"]) == ["entrypoint-missing"]
+
+
+@pytest.mark.parametrize("path", [".:/bin", ":/bin", "relative::/bin", "../:/bin"])
+def test_a_command_that_path_finds_by_way_of_the_working_directory_is_not_executed(path: str) -> None:
+    files = PROGRAM + folder("bin") + file("bin/program", elf())
+    error = _error(files, Cmd=["program"], Env=[f"PATH={path}"])
+    assert error.endswith('exec: "program": cannot run executable found relative to current directory: unknown')
+    assert _found(files, Cmd=["program"], Env=[f"PATH=/bin:{path}"]) == []
+    assert _found(files, Cmd=["program"], Env=[f"PATH={path}"], WorkingDir="/elsewhere/else") == []
+
+
+def test_env_finds_its_program_by_way_of_the_working_directory_too() -> None:
+    script = file("run", b"#!/usr/bin/env program\n") + folder("app") + file("app/program", elf())
+    assert _found(SHELL, script, Cmd=["/run"], WorkingDir="/app", Env=["PATH=."]) == []
+
+
+@pytest.mark.parametrize("name", ["dev", "proc", "sys"])
+def test_a_command_over_which_engines_mount_is_not_there(name: str) -> None:
+    files = folder(name) + file(f"{name}/program", elf()) + header("linked", b"1", link=f"{name}/program")
+    assert _found(files, Cmd=[f"/{name}/program"]) == ["entrypoint-missing"]
+    assert _found(files, Cmd=["/linked"]) == []
 
 
 def test_path_is_set_without_the_image_by_dockerd_and_by_containerd_where_there_is_no_variable_at_all() -> None:
