@@ -236,6 +236,16 @@ def test_what_engines_mount_over_is_of_the_kind_that_they_mount() -> None:
             assert _found(PROGRAM, folder("etc"), folder(name), runtime=runtime) == ["mount-point-invalid"]
 
 
+def test_a_volume_over_a_file_is_told_where_dockerd_would_make_it() -> None:
+    files = PROGRAM + folder("data") + file("file") + link("linked", "file")
+    for volume in ("/file", "/linked", "file", "//file/"):
+        assert _found(files, Volumes={volume: {}}, runtime="ecs-ec2") == ["mount-point-invalid"]
+        assert _found(files, Volumes={volume: {}}) == []
+    assert _found(files, Volumes={"/data": {}, "/nothing/yet": {}, "/file:ro": {}}, runtime="ecs-ec2") == []
+    error = _error(files, Volumes={"/file": {}}, runtime="ecs-ec2")
+    assert error.endswith("cannot mount volume over existing file, file exists …/file")
+
+
 def test_accounts_in_a_folder_cannot_be_read() -> None:
     for runtime in ("fargate", "ecs-ec2"):
         assert _found(PROGRAM, folder("etc"), folder("etc/passwd"), User="5", runtime=runtime) == ["user-missing"]

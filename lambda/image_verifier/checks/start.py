@@ -327,20 +327,31 @@ _MOUNTS: Final = {
 }
 
 
+def _mounts(engine: Engine, config: Config) -> Iterator[tuple[bytes, str, bool]]:
+    """What the engine mounts into a container of this image; dockerd also a volume wherever the config names one.
+
+    https://github.com/moby/moby/blob/master/daemon/create_unix.go
+    """
+    yield from _MOUNTS[engine.family]
+    for volume in config.volumes if engine.family == "dockerd" else ():
+        yield b"/" + volume.encode("utf-8", "surrogateescape").strip(b"/"), "volume", True
+
+
 def has_its_mount_points(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """What engines mount over is a folder where they mount a folder, and a file where they mount a file."""
-    for files, engine, _ in _starts(image, runtime):
-        for path, kind, follow in _MOUNTS[engine.family]:
+    for files, engine, config in _starts(image, runtime):
+        for path, kind, follow in _mounts(engine, config):
+            what = "file" if kind == "file" else "folder"
             try:
                 node, _ = files.find(path, follow=follow)
             except (NotADirectoryError, RecursionError):
                 continue
-            if node is not None and isinstance(node, Folder) != (kind == "folder"):
+            if node is not None and isinstance(node, Folder) != (what == "folder"):
                 yield Finding(
                     "mount-point-invalid",
                     Severity.ERROR,
-                    f"{text(path)} is no {kind} in the image, and {runtime.title} mounts one there.",
-                    expected=f"a {kind}, or nothing",
+                    f"{text(path)} is no {what} in the image, and {runtime.title} mounts a {kind} there.",
+                    expected=f"a {what}, or nothing",
                     runtime_error=said("mount-point-invalid", engine.family, kind, path=text(path)),
                 )
 
