@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -96,6 +97,13 @@ def test_a_name_of_a_megabyte_is_told_by_its_beginning() -> None:
     for content in contents:
         for finding in report(image(PROGRAM + content + END), "ecs-ec2").findings:
             assert len(finding.message + finding.runtime_error) < 4000
+
+
+def test_one_layer_that_is_named_very_often_costs_little() -> None:
+    once = gzip.compress(PROGRAM + END)
+    began = time.process_time()
+    assert found(InMemory([once] * 10_000, [sha256(PROGRAM + END)] * 10_000)) == []
+    assert time.process_time() - began < 20
 
 
 def test_a_config_of_more_values_than_fit_into_memory_is_a_fault() -> None:
