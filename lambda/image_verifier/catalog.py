@@ -390,6 +390,7 @@ CATALOG: Final[Mapping[str, Entry]] = {
             "containerd, folder": _INIT + 'error mounting "…" to rootfs at "{path}"',
             "containerd, file": _INIT + 'error mounting "{path}" to rootfs at "{path}"',
             "dockerd, file": "error mounting …",
+            "dockerd, volume": "cannot mount volume over existing file, file exists …{path}",
         },
     ),
     # The size

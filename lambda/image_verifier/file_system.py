@@ -27,9 +27,16 @@ _MAX_LINKS_UNPACKING: Final = 255
 _MAX_TROUBLES: Final = 20
 # How many folders are remembered by their paths, since the entries of one come together.
 _MAX_KNOWN: Final = 1000
-# A folder in which users and groups are looked up; larger ones are not read.
-_MAX_ACCOUNTS: Final = 4 << 20
-_ACCOUNTS: Final = frozenset(((b"etc", b"passwd"), (b"etc", b"group")))
+# Files in which users and groups are looked up, whatever `etc` they are in, since links lead from /etc to others;
+# larger ones are not kept.
+_ACCOUNTS: Final = (b"passwd", b"group")
+_MAX_ACCOUNTS: Final = 1 << 20
+# As many bytes as these cost as much memory as a name.
+_BYTES_OF_A_NODE: Final = 128
+# Messages show no more of a name.
+_MAX_SHOWN: Final = 1000
+# Folders over which every engine mounts another.
+_MOUNTED_OVER: Final = (b"dev", b"proc", b"sys")
 _WHITEOUT: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"
 
@@ -37,6 +44,7 @@ _OPAQUE: Final = b".wh..wh..opq"
 _XATTR_CLASSES: Final = (b"user.", b"trusted.", b"security.")
 _ACCESS_LISTS: Final = (b"system.posix_acl_access", b"system.posix_acl_default")
 _MAX_XATTR_NAME: Final = 255
+_MAX_XATTR_VALUE: Final = 1 << 16
 _CAPABILITY: Final = b"security.capability"
 # The size of a file capability's value, by its revision.
 _CAPABILITY_SIZES: Final = {1: 12, 2: 20, 3: 24}
@@ -139,8 +147,9 @@ class _Refused(Exception):
 
 
 def text(name: bytes) -> str:
-    """A name from a tar, as messages show it."""
-    return name.decode("utf-8", "backslashreplace")
+    """A name from a tar, as messages show it; of a very long one the beginning."""
+    shown = name[:_MAX_SHOWN].decode("utf-8", "backslashreplace")
+    return shown if len(name) <= _MAX_SHOWN else f"{shown}…"
 
 
 def _trouble(about: str, error: str, id: str = "tar-invalid", dockerd: str | None = None) -> Trouble:
@@ -151,7 +160,7 @@ def _trouble(about: str, error: str, id: str = "tar-invalid", dockerd: str | Non
 class Layer:
     """The folder into which one layer is unpacked.
 
-    :ivar nodes: how many names it holds, as a measure of the memory that it needs.
+    :ivar nodes: how many names it holds, as a measure of the memory that it needs; longer things count as several.
     """
 
     root: Folder = field(default_factory=Folder)
@@ -184,8 +193,6 @@ class Layer:
         if kind == tar.GLOBAL_HEADER:
             return
         self._leading.add(entry.name.startswith(b"/"))
-        if entry.xattrs:
-            self._set_xattrs(entry)
         if climbs:
             about = f"The entry {text(entry.name)!r} climbs out of the layer."
             self.trouble(Trouble("tar-invalid", about, "", f'invalid entry name "{text(entry.name)}"'))
@@ -204,6 +211,9 @@ class Layer:
         if base.startswith(_WHITEOUT):
             self._white_out(folder, base, entry)
             return
+        # Neither on whiteouts nor on the root does an engine set them.
+        if entry.xattrs:
+            self._set_xattrs(entry)
         existing = folder.get(base)
         if existing is None:
             self.nodes += 1
@@ -252,7 +262,10 @@ class Layer:
                 self.trouble(Trouble("xattr-invalid", about, "" if passes else contained, docker))
 
     def _file(self, entry: Entry, path: tuple[bytes, bytes], content: Content) -> File:
-        if path in _ACCOUNTS and entry.size <= _MAX_ACCOUNTS and entry.stored:
+        folder, base = path
+        accounts = base in _ACCOUNTS and folder.rpartition(b"/")[2] == b"etc"
+        if accounts and entry.size <= _MAX_ACCOUNTS and entry.stored:
+            self.nodes += entry.size // _BYTES_OF_A_NODE
             return File(entry.mode, entry.uid, entry.gid, content=content.read(entry.size))
         what = None
         if entry.mode & 0o111:
@@ -262,6 +275,7 @@ class Layer:
         file = self._files.get(key)
         if file is None:
             file = self._files[key] = File(*key)
+            self.nodes += 1 + (len(what.interpreter + what.argument) // _BYTES_OF_A_NODE if what else 0)
         return file
 
     def _other(self, entry: Entry) -> Node:
@@ -271,6 +285,7 @@ class Layer:
                 error = f"symlink {link[:80]} …/{name}: {_NAME_TOO_LONG if link else _NO_SUCH}"
                 docker = f"symlinkat {link[:80]} {name}: {_NAME_TOO_LONG if link else _NO_SUCH}"
                 raise _Refused(_trouble(f"The symbolic link {name} has no target that can be.", error, dockerd=docker))
+            self.nodes += len(entry.link) // _BYTES_OF_A_NODE
             return entry.link
         if entry.type == tar.HARD_LINK:
             return self._linked(entry)
@@ -406,6 +421,9 @@ def _xattr_error(key: bytes, value: bytes) -> tuple[str, bool]:
     """What the kernel says of an extended attribute, and whether that means that it does not support it."""
     if not 0 < len(key) <= _MAX_XATTR_NAME:
         return "numerical result out of range", False
+    if len(value) > _MAX_XATTR_VALUE:
+        # containerd never sets these.
+        return "argument list too long", key.startswith(b"trusted.")
     if not key.startswith(_XATTR_CLASSES) and key not in _ACCESS_LISTS:
         return "operation not supported", True
     if key in _XATTR_CLASSES:
@@ -485,6 +503,13 @@ class FileSystem:
                     if node.implied_by and len(self.orphans) < _MAX_TROUBLES:
                         self.orphans.append((text(node.implied_by), digest))
                     folders.append(node)
+
+    def mount(self) -> None:
+        """Empty the folders over which every engine mounts another: no container sees what the image has in them."""
+        for name in _MOUNTED_OVER:
+            folder = self.root.get(name)
+            if isinstance(folder, Folder):
+                folder.clear()
 
     def find(self, path: bytes, cwd: bytes = b"/", *, follow: bool = True) -> tuple[Node | None, list[Folder]]:
         """What the kernel finds at a path, links followed, and the folders on the way; None where there is nothing.

@@ -82,9 +82,14 @@ Shape = Scalar | ListOf | MapOf | Struct | StringOrList
 
 
 class _Number(str):
-    """A number with a fraction or an exponent, which no integer field takes."""
+    """A number with a fraction, an exponent or too many digits, which no integer field takes."""
 
     __slots__ = ()
+
+
+def _integer(text: str) -> int | _Number:
+    # Python gives up at 4,300 digits, or takes very long.
+    return int(text) if len(text) <= len(str(-_MAX_INT64)) else _Number(text)
 
 
 def decode(content: bytes, shape: Struct, *, since_1_24: bool = False) -> dict[str, Any]:
@@ -101,6 +106,7 @@ def decode(content: bytes, shape: Struct, *, since_1_24: bool = False) -> dict[s
             content.decode("utf-8", errors="replace"),
             object_pairs_hook=_Object,
             parse_float=_Number,
+            parse_int=_integer,
             parse_constant=_refuse_constant,
         )
     except RecursionError as e:
@@ -206,7 +212,9 @@ class _Filler:
         if isinstance(shape, MapOf):
             if not isinstance(value, _Object):
                 raise _mismatch(value, shape, struct, path)
-            return {**old, **{k: self.fill(v, shape.item, zero(shape.item), struct, path) for k, v in value}}
+            for k, v in value:
+                old[k] = self.fill(v, shape.item, zero(shape.item), struct, path)
+            return old
         if isinstance(shape, StringOrList) and isinstance(value, str) and not isinstance(value, _Number):
             return [value]
         if isinstance(shape, (ListOf, StringOrList)):

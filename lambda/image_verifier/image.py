@@ -250,6 +250,7 @@ class Config:
     user: str
     working_dir: str
     env: tuple[str, ...]
+    volumes: tuple[str, ...]
     labels: Mapping[str, str]
     has_rootfs: bool
     rootfs_type: str
@@ -269,6 +270,7 @@ class Config:
             user=run["User"],
             working_dir=run["WorkingDir"],
             env=tuple(run["Env"]),
+            volumes=tuple(run["Volumes"]),
             labels=run["Labels"],
             has_rootfs=documents.has_rootfs(content),
             rootfs_type=rootfs["type"],

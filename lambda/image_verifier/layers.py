@@ -203,6 +203,7 @@ def _file_systems(stacks: set[Stack], folders: Mapping[str, dict[str, Folder]]) 
             else:
                 del folders[digest][compression]
             made[stack].lay_over(folder, digest)
+        made[stack].mount()
     return made
 
 
@@ -330,7 +331,7 @@ class _Work:
             for entry in tar.entries(stream):
                 entries += 1
                 layer.add(entry, stream)
-                if not entries % _COUNT_EVERY:
+                if not entries % _COUNT_EVERY or layer.nodes > _COUNT_EVERY:
                     self._count(layer, entries)
                 if not entry.stored:
                     self._spend(entry.size)

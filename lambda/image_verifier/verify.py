@@ -12,13 +12,16 @@ from .checks import CHECKS, deep_checks
 from .checks.kind import is_refused
 from .checks.layers import doubtful
 from .documents import Unreadable
-from .findings import Finding, Report, Severity
+from .findings import Fault, Finding, Report, Severity
 from .image import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Descriptor, Document, Image, Index, Manifest
 from .policy import Policy
 from .remedies import Names, remedy
 from .runtimes import Runtime
 from .sources import Source, side_by_side
 
+# The values in one document that are held at once, at up to 500 bytes each. The largest manifest that engines take has
+# room for half as many that say anything.
+_MOST_VALUES: Final = 250_000
 _GRAVITY: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -59,6 +62,7 @@ def load(source: Source, policy: Policy) -> Image:
 def _choose(image: Image, source: Source, document: Document, *, by_dockerd: bool) -> Image:
     """Follow the indexes to the platform's manifest, as the engines do."""
     image = replace(image, document=document)
+    _check_values("document", document.digest, document.content)
     try:
         if media_types.is_manifest(document.media_type):
             return replace(image, manifest=Manifest.parse(document))
@@ -82,6 +86,15 @@ def _choose(image: Image, source: Source, document: Document, *, by_dockerd: boo
     return _choose(image, source, child, by_dockerd=by_dockerd)
 
 
+def _check_values(what: str, digest: str, content: bytes) -> None:
+    """:raises Fault: if the JSON has more values than can be held in memory."""
+    if content.count(b",") > _MOST_VALUES:
+        raise Fault(
+            f"The {what} {digest} has more than {_MOST_VALUES} values, which the verifier cannot hold in memory",
+            "No image needs as many: look at what made it.",
+        )
+
+
 def _others(image: Image) -> list[Descriptor]:
     """The manifests that the way to the platform's own has passed by."""
     passed = (d for index in image.indexes for d in index.manifests if d not in image.chosen)
@@ -101,6 +114,7 @@ def _load_config(image: Image, source: Source, manifest: Manifest, others: Seque
         return replace(image, missing=manifest.config)
     if len(content) > MAX_CONFIG_BYTES:
         return image
+    _check_values("config", manifest.config.digest, content)
     try:
         image = replace(image, config=Config.parse(content))
     except Unreadable as e:

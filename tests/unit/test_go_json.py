@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from image_verifier.go_json import BYTES, INT64, STRING, TIME, GoJsonError, ListOf, MapOf, Struct, decode
 
@@ -20,6 +22,20 @@ def test_an_object_that_comes_twice_is_filled_twice() -> None:
     twice = b'{"inner": {"name": "a", "items": ["x"]}, "inner": {"name": "b"}}'
     assert decode(twice, OUTER)["inner"] == {"name": "b", "items": ["x"]}
     assert decode(b'{"labels": {"a": "1"}, "labels": {"b": "2"}}', OUTER)["labels"] == {"a": "1", "b": "2"}
+
+
+def test_an_object_that_comes_very_often_is_filled_in_little_time() -> None:
+    often = b",".join(b'"labels": {"%d": ""}' % number for number in range(100_000))
+    began = time.process_time()
+    assert len(decode(b"{" + often + b"}", OUTER)["labels"]) == 100_000
+    assert time.process_time() - began < 5
+
+
+def test_a_number_of_any_length_is_taken_where_nobody_wants_it_and_refused_where_somebody_does() -> None:
+    number = b"9" * 5000
+    assert decode(b'{"unknown": %s}' % number, OUTER)["size"] == 0
+    with pytest.raises(GoJsonError, match=r"cannot unmarshal number 999+ into Go struct field Outer.size of type"):
+        decode(b'{"size": %s}' % number, OUTER)
 
 
 def test_a_null_leaves_a_struct_and_a_text_as_they_were_and_empties_a_list() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from image_verifier import layers, tar
@@ -71,6 +72,44 @@ def test_more_names_than_fit_into_memory_are_a_fault(monkeypatch: pytest.MonkeyP
     many = b"".join(file(f"{i}") for i in range(20_000))
     with pytest.raises(Fault, match="more than 5000 files"):
         report(image(PROGRAM + many + END))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        lambda i: pax(linkpath="x" * 4000) + link(f"{i}", ""),
+        lambda i: file(f"{i}/etc/passwd", b"x" * 4000),
+        lambda i: file(f"{i}", b"#!/" + b"x" * 200 + b"%d" % i + b"\n"),
+    ],
+    ids=["links", "accounts", "scripts"],
+)
+def test_what_is_remembered_of_a_file_counts_like_names_of_that_length(
+    monkeypatch: pytest.MonkeyPatch, entry: Callable[[int], bytes]
+) -> None:
+    _limited(monkeypatch, nodes=9000)
+    with pytest.raises(Fault, match="more than 9000 files"):
+        report(image(PROGRAM + b"".join(map(entry, range(5000))) + END))
+
+
+def test_a_name_of_a_megabyte_is_told_by_its_beginning() -> None:
+    name = "x/../" * 150_000
+    contents = (pax(path="../" + name) + file("f"), pax(linkpath=name + "y", path="f") + header("f", b"1"))
+    for content in contents:
+        for finding in report(image(PROGRAM + content + END), "ecs-ec2").findings:
+            assert len(finding.message + finding.runtime_error) < 4000
+
+
+def test_one_layer_that_is_named_very_often_costs_little() -> None:
+    once = gzip.compress(PROGRAM + END)
+    began = time.process_time()
+    assert found(InMemory([once] * 10_000, [sha256(PROGRAM + END)] * 10_000)) == []
+    assert time.process_time() - began < 20
+
+
+def test_a_config_of_more_values_than_fit_into_memory_is_a_fault() -> None:
+    source = image(PROGRAM + END, config={"Labels": {str(i): "" for i in range(300_000)}})
+    with pytest.raises(Fault, match=r"The config sha256:[0-9a-f]+ has more than 250000 values"):
+        found(source)
 
 
 def test_a_blob_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

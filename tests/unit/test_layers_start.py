@@ -49,6 +49,16 @@ def _error(*parts: bytes, runtime: str = "fargate", **config: Any) -> str:
         ({"Cmd": ["/p"]}, file("p", elf(interpreter=b"/ld")) + file("ld", elf())),
         ({"Cmd": ["/p"]}, file("p", elf(3, wide=False))),
         ({"Cmd": ["/program"], "User": "app:staff"}, PROGRAM + PASSWD),
+        # As Nix writes them.
+        (
+            {"Cmd": ["/program"], "User": "app:staff"},
+            PROGRAM
+            + b"".join(map(folder, ("etc", "nix", "nix/store", "nix/store/1-nss", "nix/store/1-nss/etc")))
+            + file("nix/store/1-nss/etc/passwd", b"app:x:1000:1000::/:\n")
+            + file("nix/store/1-nss/etc/group", b"staff:x:50:app\n")
+            + link("etc/passwd", "/nix/store/1-nss/etc/passwd")
+            + link("etc/group", "../nix/store/1-nss/etc/group"),
+        ),
         ({"Cmd": ["/program"], "User": "12345"}, PROGRAM),
         ({"Cmd": ["/program"], "User": "1:2"}, PROGRAM),
         ({"Cmd": ["/program"], "User": "+5"}, PROGRAM),
@@ -70,7 +80,29 @@ def test_a_command_that_is_not_there_is_missing() -> None:
     assert "not a directory" in _error(PROGRAM, Cmd=["/program/below"])
     assert "too many levels of symbolic links" in _error(link("l", "l"), Cmd=["/l"])
     assert _found(link("l", "gone"), Cmd=["/l"]) == ["entrypoint-missing"]
-    assert _found(PROGRAM, Cmd=["program"], Env=["PATH=relative:"]) == ["entrypoint-missing"]
+    assert _found(PROGRAM, Cmd=["program"], Env=["PATH="]) == ["entrypoint-missing"]
+    assert _found(PROGRAM, Cmd=["program"], Env=["PATH=relative"]) == ["entrypoint-missing"]
+
+
+@pytest.mark.parametrize("path", [".:/bin", ":/bin", "relative::/bin", "../:/bin"])
+def test_a_command_that_path_finds_by_way_of_the_working_directory_is_not_executed(path: str) -> None:
+    files = PROGRAM + folder("bin") + file("bin/program", elf())
+    error = _error(files, Cmd=["program"], Env=[f"PATH={path}"])
+    assert error.endswith('exec: "program": cannot run executable found relative to current directory: unknown')
+    assert _found(files, Cmd=["program"], Env=[f"PATH=/bin:{path}"]) == []
+    assert _found(files, Cmd=["program"], Env=[f"PATH={path}"], WorkingDir="/elsewhere/else") == []
+
+
+def test_env_finds_its_program_by_way_of_the_working_directory_too() -> None:
+    script = file("run", b"#!/usr/bin/env program\n") + folder("app") + file("app/program", elf())
+    assert _found(SHELL, script, Cmd=["/run"], WorkingDir="/app", Env=["PATH=."]) == []
+
+
+@pytest.mark.parametrize("name", ["dev", "proc", "sys"])
+def test_a_command_over_which_engines_mount_is_not_there(name: str) -> None:
+    files = folder(name) + file(f"{name}/program", elf()) + header("linked", b"1", link=f"{name}/program")
+    assert _found(files, Cmd=[f"/{name}/program"]) == ["entrypoint-missing"]
+    assert _found(files, Cmd=["/linked"]) == []
 
 
 def test_path_is_set_without_the_image_by_dockerd_and_by_containerd_where_there_is_no_variable_at_all() -> None:
@@ -202,6 +234,16 @@ def test_what_engines_mount_over_is_of_the_kind_that_they_mount() -> None:
     for runtime in ("fargate", "ecs-ec2"):
         for name in ("etc/hosts", "etc/resolv.conf"):
             assert _found(PROGRAM, folder("etc"), folder(name), runtime=runtime) == ["mount-point-invalid"]
+
+
+def test_a_volume_over_a_file_is_told_where_dockerd_would_make_it() -> None:
+    files = PROGRAM + folder("data") + file("file") + link("linked", "file")
+    for volume in ("/file", "/linked", "file", "//file/"):
+        assert _found(files, Volumes={volume: {}}, runtime="ecs-ec2") == ["mount-point-invalid"]
+        assert _found(files, Volumes={volume: {}}) == []
+    assert _found(files, Volumes={"/data": {}, "/nothing/yet": {}, "/file:ro": {}}, runtime="ecs-ec2") == []
+    error = _error(files, Volumes={"/file": {}}, runtime="ecs-ec2")
+    assert error.endswith("cannot mount volume over existing file, file exists …/file")
 
 
 def test_accounts_in_a_folder_cannot_be_read() -> None:

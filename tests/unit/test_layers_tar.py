@@ -165,6 +165,8 @@ def test_the_engines_refuse_what_they_cannot_make() -> None:
         header("d", b"5") + header("h", b"1", link="d"): "operation not permitted",
         header("h", b"1", link="nowhere"): "no such file or directory",
         header("h", b"1", link="h"): "no such file or directory",
+        pax(SCHILY__xattr__user__x="x" * 65537) + file("f"): "argument list too long",
+        pax(SCHILY__xattr__security__capability="x") + file("f"): "invalid argument",
     }
     for content, words in cases.items():
         for runtime in ("fargate", "ecs-ec2"):
@@ -210,6 +212,13 @@ def test_the_engines_take_what_looks_odd() -> None:
 def test_dockerd_alone_refuses_what_climbs_out_of_the_layer(content: bytes) -> None:
     assert found(image(PROGRAM + content + END), "ecs-ec2")
     assert found(image(PROGRAM + content + END)) == []
+
+
+@pytest.mark.parametrize("runtime", ["fargate", "ecs-ec2"])
+def test_no_engine_sets_the_attributes_of_the_root_and_of_whiteouts(runtime: str) -> None:
+    wrong = pax(SCHILY__xattr__security__capability="x")
+    upper = wrong + folder("./") + wrong + file(".wh.nothing") + folder("d") + wrong + file("d/.wh..wh..opq")
+    assert found(image(PROGRAM + END, upper + END), runtime) == []
 
 
 def test_a_whiteout_of_the_same_layers_file_is_taken_by_containerd_in_the_first_layer_alone() -> None:

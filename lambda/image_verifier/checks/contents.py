@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ..catalog import said
@@ -29,8 +29,9 @@ def engines(image: Image, runtime: Runtime) -> list[Engine]:
 def _streamed(image: Image, engine: Engine) -> Iterator[tuple[int, Descriptor, LayerFacts | None]]:
     """The layers that the engine counts and that were to be streamed, each once, with their numbers."""
     seen: set[tuple[str, str]] = set()
-    for i, layer in enumerate(counted(image, engine)):
-        key = (layer.digest, _diff_id(image, engine, i))
+    layers = counted(image, engine)
+    for i, (layer, diff_id) in enumerate(zip(layers, _diff_ids(image, layers), strict=True)):
+        key = (layer.digest, diff_id)
         if image.contents and layer.digest in image.contents.layers and key not in seen:
             seen.add(key)
             yield i, layer, image.contents.layers[layer.digest]
@@ -44,10 +45,15 @@ def _read(image: Image, engine: Engine) -> Iterator[tuple[int, Descriptor, Readi
             yield i, layer, reading
 
 
+def _diff_ids(image: Image, layers: Sequence[Descriptor]) -> Sequence[str]:
+    """The diff_id of each of the counted layers; nothing for each where layers and diff_ids do not go together."""
+    diff_ids = image.config.diff_ids if image.config else ()
+    return diff_ids if len(diff_ids) == len(layers) else ("",) * len(layers)
+
+
 def _diff_id(image: Image, engine: Engine, i: int) -> str:
     """The diff_id of the layer with this number; nothing where layers and diff_ids do not go together."""
-    diff_ids = image.config.diff_ids if image.config else ()
-    return diff_ids[i] if len(diff_ids) == len(counted(image, engine)) else ""
+    return _diff_ids(image, counted(image, engine))[i]
 
 
 def _unpack_error(finding_id: str, image: Image, engine: Engine, i: int, error: str, *, in_tar: bool = True) -> str:

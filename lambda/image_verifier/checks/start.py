@@ -25,6 +25,7 @@ _MAX_PROGRAMS: Final = 6
 
 _NO_SUCH: Final = "no such file or directory"
 _DENIED: Final = "permission denied"
+_RELATIVE: Final = "cannot run executable found relative to current directory"
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class _Start:
 
     @property
     def path(self) -> list[bytes]:
-        """The folders in which a command is looked for; those relative to the working directory are left out."""
+        """The folders in which a command is looked for; an empty one is the working directory."""
         path = next((value[5:] for value in reversed(self.config.env) if value.startswith("PATH=")), None)
         if path is None:
             path = _DEFAULT_PATH if self.engine.always_has_path or not self.config.env else ""
-        return [part for part in path.encode("utf-8", "surrogateescape").split(b":") if part.startswith(b"/")]
+        return path.encode("utf-8", "surrogateescape").split(b":") if path else []
 
     def find(self, path: bytes) -> tuple[File | None, str]:
         """A file that may be executed, or what the kernel says of it.
@@ -93,14 +94,18 @@ class _Start:
         return not isinstance(node, File) or (folders and self.account.may(node, 4))
 
     def look_up(self, name: bytes) -> tuple[bytes, File | None, str]:
-        """A command as it is given, in PATH where it has no slash: its path, the file, or what runc says."""
+        """A command as it is given, in PATH where it has no slash: its path, the file, and what runc says against it.
+
+        https://pkg.go.dev/os/exec#hdr-Executables_in_the_current_directory
+        """
         if b"/" in name:
             file, error = self.find(name)
             return name, file, f"stat {text(name)}: {error}" if error and error != _DENIED else error
         for folder in self.path:
-            file, _ = self.find(folder + b"/" + name)
+            path = (folder or b".") + b"/" + name
+            file, _ = self.find(path)
             if file:
-                return folder + b"/" + name, file, ""
+                return path, file, "" if folder.startswith(b"/") else _RELATIVE
         return name, None, "executable file not found in $PATH"
 
 
@@ -145,16 +150,18 @@ def has_its_command(image: Image, runtime: Runtime, policy: Policy) -> Iterator[
 
 def _command(start: _Start, name: str, policy: Policy) -> Iterator[Finding]:
     path, file, error = start.look_up(name.encode("utf-8", "surrogateescape"))
-    if file is None:
-        denied = error == _DENIED
-        finding_id = "entrypoint-not-executable" if denied else "entrypoint-missing"
+    if file is None or error:
         where = f", looked for in {text(b':'.join(start.path))}" if "/" not in name else ""
+        why_not = {
+            _DENIED: f"Nobody may execute the image's command {name!r}.",
+            _RELATIVE: f"The image's command {name!r} is {text(path)}, which engines do not execute, since PATH names "
+            "its folder relative to the working directory.",
+        }.get(error)
+        finding_id = "entrypoint-not-executable" if why_not else "entrypoint-missing"
         yield Finding(
             finding_id,
             Severity.ERROR,
-            f"Nobody may execute the image's command {name!r}."
-            if denied
-            else f"The image's command {name!r} is not in the image{where}.",
+            why_not or f"The image's command {name!r} is not in the image{where}.",
             found=name,
             runtime_error=said(finding_id, start.engine.family, program=name, error=error),
         )
@@ -320,20 +327,31 @@ _MOUNTS: Final = {
 }
 
 
+def _mounts(engine: Engine, config: Config) -> Iterator[tuple[bytes, str, bool]]:
+    """What the engine mounts into a container of this image; dockerd also a volume wherever the config names one.
+
+    https://github.com/moby/moby/blob/master/daemon/create_unix.go
+    """
+    yield from _MOUNTS[engine.family]
+    for volume in config.volumes if engine.family == "dockerd" else ():
+        yield b"/" + volume.encode("utf-8", "surrogateescape").strip(b"/"), "volume", True
+
+
 def has_its_mount_points(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
     """What engines mount over is a folder where they mount a folder, and a file where they mount a file."""
-    for files, engine, _ in _starts(image, runtime):
-        for path, kind, follow in _MOUNTS[engine.family]:
+    for files, engine, config in _starts(image, runtime):
+        for path, kind, follow in _mounts(engine, config):
+            what = "file" if kind == "file" else "folder"
             try:
                 node, _ = files.find(path, follow=follow)
             except (NotADirectoryError, RecursionError):
                 continue
-            if node is not None and isinstance(node, Folder) != (kind == "folder"):
+            if node is not None and isinstance(node, Folder) != (what == "folder"):
                 yield Finding(
                     "mount-point-invalid",
                     Severity.ERROR,
-                    f"{text(path)} is no {kind} in the image, and {runtime.title} mounts one there.",
-                    expected=f"a {kind}, or nothing",
+                    f"{text(path)} is no {what} in the image, and {runtime.title} mounts a {kind} there.",
+                    expected=f"a {what}, or nothing",
                     runtime_error=said("mount-point-invalid", engine.family, kind, path=text(path)),
                 )
 
