@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any, Final, NoReturn
 
 from image_verifier import __version__
 from image_verifier.findings import Fault
@@ -39,12 +39,41 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_HELP_COLUMNS)
 
+    def _iter_indented_subactions(self, action: argparse.Action) -> Generator[argparse.Action, None, None]:
+        """The commands, not indented: argparse leaves no room for it, and breaks the line after the longest names."""
+        for one in super()._iter_indented_subactions(action):
+            self._dedent()
+            yield one
+            self._indent()
+
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the whole usage before it."""
+    """Says what is wrong in one line, without the whole usage before it, and what was probably meant."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is not known at once: a command knows its own options, and has its own help."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            named = unknown[0].partition("=")[0]
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{_meant(named, self._option_string_actions)}")
+        return known, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            said = f"invalid choice: {value!r}: write one of {', '.join(action.choices)}"
+            raise argparse.ArgumentError(action, said + _meant(value, action.choices))
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_CANNOT_TELL, f"{self.prog}: {message} ({self.prog} --help shows how it is used)\n")
+
+
+def _meant(written: str, known: Iterable[str]) -> str:
+    """What was probably meant; empty where nothing is near."""
+    # Imported here, since most command lines are right, and a run is to be as short as it can.
+    from difflib import get_close_matches
+
+    near = get_close_matches(written, list(known), n=1, cutoff=0.8)
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def parser(words: Sequence[str]) -> argparse.ArgumentParser:
