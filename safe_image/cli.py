@@ -39,6 +39,17 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_HELP_COLUMNS)
 
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """A description in lines; examples and exit codes have theirs already."""
+        kind = argparse.RawDescriptionHelpFormatter if "\n" in text else argparse.HelpFormatter
+        return kind._fill_text(self, text, width, indent)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        """Not broken within such as no-latest-base, which is there to be copied."""
+        from textwrap import wrap
+
+        return wrap(text, width, break_on_hyphens=False)
+
     def _iter_indented_subactions(self, action: argparse.Action) -> Generator[argparse.Action, None, None]:
         """The commands, not indented: argparse leaves no room for it, and breaks the line after the longest names."""
         for one in super()._iter_indented_subactions(action):

@@ -24,7 +24,7 @@ from ..sources import REFERENCES, Sources
 DESCRIPTION: Final = "Check images: each passes, is refused with what is wrong and how it is mended, or is unknown."
 EXAMPLES: Final = """\
   safe-image check 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.4
-  safe-image check registry.example.com/shop:1.4 --runs-on fargate --runs-on lambda --platform linux/arm64
+  safe-image check registry.example.com/shop:1.4 --runs-on lambda --platform linux/arm64
   safe-image check oci-layout:./build/shop:latest --max-size 500MiB --format json -o report.json
 """
 
