@@ -10,6 +10,7 @@ tables 6: what a pipeline starts for every image is built on the first, and impo
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -23,6 +24,7 @@ from .errors import UsageError
 
 EXIT_CANNOT_TELL: Final = 2
 _INTERRUPTED: Final = 130
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _HELP_COLUMNS: Final = 100
 
 _EXIT_CODES: Final = """\
@@ -75,7 +77,8 @@ class _Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, said + _meant(value, action.choices))
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_CANNOT_TELL, f"{self.prog}: {message} ({self.prog} --help shows how it is used)\n")
+        _say(f"{message} ({self.prog} --help shows how it is used)", self.prog)
+        self.exit(EXIT_CANNOT_TELL)
 
 
 def _meant(written: str, known: Iterable[str]) -> str:
@@ -119,6 +122,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: its arguments; None takes the process's own.
     :returns: the exit code.
     """
+    for name in ("stdin", "stdout", "stderr"):
+        # Where whoever started it has closed one, Python has none.
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
     words = sys.argv[1:] if argv is None else argv
     arguments = parser(words).parse_args(words)
     run: Callable[[argparse.Namespace], int] = arguments.run
@@ -139,9 +146,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         if isinstance(e, Fault):
             return _say(e.said)
+        if isinstance(e, OSError) and e.errno in _NO_ROOM:
+            return _say(f"{e.strerror}: look at the disk, and at where the output goes")
         return _say(f"a bug of its own, please report it: {type(e).__name__}: {e} (--debug shows where)")
 
 
-def _say(message: str) -> int:
-    print(f"safe-image: {message}", file=sys.stderr, flush=True)
+def _say(message: str, who: str = "safe-image") -> int:
+    # Imported here, since most runs have nothing to say.
+    from .formats.text import printable
+
+    print(f"{who}: {printable(message)}", file=sys.stderr, flush=True)
     return EXIT_CANNOT_TELL
