@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from ..sources import REFERENCES, Sources
 DESCRIPTION: Final = "Check images: each passes, is refused with what is wrong and how it is mended, or is unknown."
 EXAMPLES: Final = """\
   safe-image check 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.4
-  safe-image check registry.example.com/shop:1.4 --runs-on fargate --runs-on lambda --platform linux/arm64
+  safe-image check registry.example.com/shop:1.4 --runs-on lambda --platform linux/arm64
   safe-image check oci-layout:./build/shop:latest --max-size 500MiB --format json -o report.json
 """
 
@@ -96,10 +97,18 @@ def _reports(arguments: Namespace) -> list[tuple[str, str | None]]:
         raise UsageError(
             f"--format {' and --format '.join(bare)}: write a file for all but one, such as {bare[1]}=FILE"
         )
-    if arguments.output:
+    if arguments.output is not None:
         if not bare:
             raise UsageError(f"--output {arguments.output}: every format has a file already")
         found[0] = (bare[0], arguments.output)
+    taken: dict[str, str] = {}
+    for name, file in found:
+        path = os.path.realpath(file) if file is not None else ""
+        if path in taken:
+            raise UsageError(
+                f"--format {taken[path]} and --format {name} both write to {file}: give each a file of its own"
+            )
+        taken[path] = name
     return found
 
 

@@ -23,8 +23,8 @@ DESCRIPTION: Final = (
     "GOOD is the image that runs, BAD the one that does not; exit code 1 says that something refuses only BAD."
 )
 EXAMPLES: Final = """\
-  safe-image diff shop:1.3 shop:1.4
-  safe-image diff 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.3 oci-layout:./build --format html -o diff.html
+  safe-image diff registry.example.com/shop:1.3 registry.example.com/shop:1.4
+  safe-image diff registry.example.com/shop:1.3 oci-layout:./build --format html -o diff.html
 """
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ..accounts import Accounts
 from ..diagnosis import Line, Status, diagnose
 from ..docker import Docker
+from ..errors import UsageError
 from ..formats.text import Page, printable
 from ..mending import is_agreed, plan, take
 from ..output import destination
@@ -50,7 +51,10 @@ def run(arguments: Namespace) -> int:
     :param arguments: as `safe-image doctor` parses them.
     :returns: the exit code: 1 where something makes broken images, and was not mended; 2 where that could not be told,
         or mending has failed.
+    :raises UsageError: if it is agreed to what is not asked for.
     """
+    if arguments.yes and not arguments.fix:
+        raise UsageError("--yes does nothing without --fix: write --fix --yes to mend")
     accounts = None if arguments.offline else Accounts()
     lines = diagnose(Docker(), accounts, arguments.qualifier, Path())
     steps = [step for line in lines for step in line.steps]

@@ -44,7 +44,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--image", metavar="REFERENCE", help="look whether this image is to blame")
     parser.add_argument("--runs-on", metavar="NAME", help="where it was to run; default: what the error tells")
     parser.add_argument(
-        "--platform", metavar="OS/ARCH", help="with --image; default: linux/amd64, and linux/arm64 for agentcore"
+        "--platform",
+        metavar="OS/ARCH",
+        help="default: what the error tells, else linux/amd64, and linux/arm64 for agentcore",
     )
     parser.add_argument("--layers", action="store_true", help="with --image: read every layer's bytes in any case")
     parser.add_argument("--format", choices=_FORMATS, default="text", help="default: text")
@@ -63,17 +65,21 @@ def run(arguments: Namespace) -> int:
     from image_verifier.remedies import Names
 
     from ..explanations.explain import Explanation, cause, verified
-    from ..explanations.reading import image_in, runtime_in, unwrapped
+    from ..explanations.reading import image_in, platform_in, runtime_in, unwrapped
     from ..explanations.recognise import causes, recognised
     from ..sources import Sources
 
     plain = unwrapped(text)
     image = arguments.image or image_in(plain)
-    policy = _policy(arguments, arguments.runs_on or runtime_in(plain))
+    policy = _policy(arguments.platform or platform_in(plain), arguments.runs_on or runtime_in(plain), arguments.layers)
     target = Sources().target(image, str(policy.platform)) if image else None
     names = _named(target.names) if target else Names(platform=str(policy.platform))
     explanation = Explanation(
-        image, policy.runs_on[0], tuple(cause(id_, names) for id_ in causes(text)), recognised(text)
+        image,
+        policy.runs_on[0],
+        str(policy.platform),
+        tuple(cause(id_, names) for id_ in causes(text)),
+        recognised(text),
     )
     verification = verified(target, policy, explanation) if target and arguments.image else None
     with destination(arguments.output) as stream:
@@ -121,10 +127,10 @@ def _named(names: Names) -> Names:
     return names if "@" in last or ":" in last else replace(names, tag="TAG", local_image="")
 
 
-def _policy(arguments: Namespace, runs_on: str) -> Policy:
-    platform = arguments.platform or ("linux/arm64" if runs_on == "agentcore" else "linux/amd64")
+def _policy(platform: str, runs_on: str, layers: bool) -> Policy:
+    platform = platform or ("linux/arm64" if runs_on == "agentcore" else "linux/amd64")
     try:
-        return Policy((runs_on,), Platform.parse(platform), verify_layers=arguments.layers)
+        return Policy((runs_on,), Platform.parse(platform), verify_layers=layers)
     except ValueError as e:
         raise UsageError(str(e).replace("runs_on", "--runs-on")) from e
 

@@ -34,7 +34,7 @@ DESCRIPTION: Final = (
 EXAMPLES: Final = """\
   safe-image heal --stack Shop
   safe-image heal cdk.out:cdk.out --yes
-  safe-image heal 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.4 --platform linux/arm64 --dry-run
+  safe-image heal 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.4 --dry-run
 """
 _TYPE: Final = "Custom::ImageVerification"
 _STACK: Final = "AWS::CloudFormation::Stack"

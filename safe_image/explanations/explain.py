@@ -65,12 +65,14 @@ class Explanation:
 
     :param image: the image that it is about; empty where none is named.
     :param runs_on: the runtime that it is of.
+    :param platform: the platform that the image was to be for.
     :param causes: what it can mean, likeliest first; empty where nothing was recognised.
     :param matches: the wordings by which it was recognised.
     """
 
     image: str
     runs_on: str
+    platform: str
     causes: tuple[Cause, ...]
     matches: tuple[Match, ...]
 

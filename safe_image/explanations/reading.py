@@ -111,3 +111,19 @@ def runtime_in(text: str) -> str:
     """
     spaced = _BREAKS.sub(" ", text).lower()
     return next((name for name, words in _RUNTIMES if re.search(words, spaced)), "fargate")
+
+
+# In squashed words: what was looked for, and not what was found.
+_PLATFORM: Final = re.compile(
+    r"(?:nomatchingmanifestfor|descriptormatchingplatform|adescriptorforplatform|detectedhostplatform\()"
+    r"(linux/(?:amd64|arm64))"
+)
+
+
+def platform_in(text: str) -> str:
+    """The platform that a text says an image was to be for; empty where it says none.
+
+    :param text: unwrapped.
+    """
+    match = _PLATFORM.search(squashed(text))
+    return match[1] if match else ""

@@ -73,9 +73,10 @@ def _recognised(explanation: Explanation, page: Page) -> Iterator[str]:
 def _how_to_check(explanation: Explanation, page: Page) -> Iterator[str]:
     deep = " --layers" if all(cause.only_layers_tell for cause in explanation.causes if cause.in_image) else ""
     runs_on = "" if explanation.runs_on == "fargate" else f" --runs-on {explanation.runs_on}"
+    platform = "" if explanation.platform == "linux/amd64" else f" --platform {explanation.platform}"
     reference = explanation.image or "REFERENCE"
     yield "whether the image is to blame, tells:"
-    yield "  " + page.paint("command", printable(f"safe-image check {reference}{runs_on}{deep}"))
+    yield "  " + page.paint("command", printable(f"safe-image check {reference}{runs_on}{platform}{deep}"))
 
 
 def _verdict(explanation: Explanation, verification: Verification, page: Page) -> Iterator[str]:

@@ -6,6 +6,7 @@ import json
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,12 +33,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered; `cut` bytes of the body are announced and never sent."""
+    """What is answered; `cut` bytes of the body are announced and never sent, `pace` seconds lie between its bytes."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int = 0
+    pace: float = 0.0
 
 
 Gate = Callable[[Asked], Answer | None]
@@ -122,7 +124,9 @@ def serving(*, https: bool = False) -> Iterator[Registry]:
             self.send_header("Content-Length", str(len(content) + answer.cut))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(content)
+                for part in [content[i : i + 1] for i in range(len(content))] if answer.pace else [content]:
+                    self.wfile.write(part)
+                    time.sleep(answer.pace)
             if answer.cut:
                 self.close_connection = True
 

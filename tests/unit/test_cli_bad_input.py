@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from image_verifier.retry import Patience
 
 from safe_image.cli import main
+from tests.unit.images import Layout
 from tests.unit.registry_server import Answer, serving
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1"
@@ -181,3 +184,41 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_asked(
             assert printed.err.count("\n") == 1
             assert output in printed.err
         assert server.asked == []
+
+
+@pytest.mark.parametrize("how", ["> /dev/full", "-o /dev/full", "--format json=/dev/full"])
+def test_a_full_disk_is_told_as_such(how: str, tmp_path: Path) -> None:
+    done = _in_a_shell(f"{_CHECK} {how}", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "safe-image: No space left on device: look at the disk, and at where the output goes\n"
+
+
+@pytest.mark.parametrize("how", [">&-", "<&-", "2>&-"])
+def test_a_stream_that_is_closed_changes_no_verdict(how: str, tmp_path: Path) -> None:
+    done = _in_a_shell(f"{_CHECK} {how}", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_explanation_without_any_input_asks_for_some(tmp_path: Path) -> None:
+    done = _in_a_shell(f"'{sys.executable}' -m safe_image explain <&-", tmp_path)
+    assert "there is no text to explain" in done.stderr
+
+
+def test_a_message_repeats_no_control_character_of_an_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "shop", "--max-growth", "\r::warning::\x1b[2J"]) == 2
+    with pytest.raises(SystemExit):
+        main(["check", "shop", "--\r\x1b[2J"])
+    printed = capsys.readouterr().err
+    assert "\r" not in printed
+    assert "\x1b" not in printed
+
+
+_CHECK = f"'{sys.executable}' -m safe_image check oci-layout:image"
+
+
+def _in_a_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command line in a folder that has an image that passes."""
+    layout = Layout(folder / "image")
+    layout.path.mkdir()
+    layout.source(layout.image())
+    return subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60)

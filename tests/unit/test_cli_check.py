@@ -14,6 +14,7 @@ import pytest
 from image_verifier import __version__, media_types
 
 from safe_image.cli import main
+from safe_image.commands import COMMANDS
 from safe_image.formats.text import Page
 from tests.unit.images import GZIP, Layout
 from tests.unit.registry_server import Answer, serving
@@ -223,7 +224,10 @@ def test_a_device_is_written_to_and_not_replaced(good: str) -> None:
         (["--acknowledge", "layer-foreign"], "write a finding's id, = and the reason"),
         (["--acknowledge", "layer-forein=x"], "no finding's id: write layer-foreign"),
         (["--format", "xml"], "invalid choice: 'xml'"),
-        (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["--frobnicate"], "unrecognized arguments: --frobnicate (safe-image check --help shows"),
+        (["--formt", "json"], "unrecognized arguments: --formt json: did you mean --format? (safe-image check --help"),
+        (["--max-sice=1GiB"], "--max-sice=1GiB: did you mean --max-size?"),
+        (["--fail-on", "warnin"], "write one of error, warning, never: did you mean warning?"),
     ],
 )
 def test_a_wrong_argument_is_one_line_that_says_what_to_write(
@@ -234,6 +238,21 @@ def test_a_wrong_argument_is_one_line_that_says_what_to_write(
     assert words in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+def test_a_mistyped_command_is_told_which_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("chekc", "registry.example.com/shop:1") == 2
+    assert ": did you mean check? (safe-image --help" in capsys.readouterr().err
+    # Nothing that removes images is offered to whoever looks for help.
+    assert run("help") == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
+def test_the_help_has_each_command_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, purpose in COMMANDS.items():
+        assert [name, purpose] in [line.strip().split(maxsplit=1) for line in lines]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,31 @@ def test_a_recognised_error_is_told_with_commands_for_the_image_that_it_names(
     assert f"safe-image check {IMAGE}\n" in told
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        "no matching manifest for linux/arm64/v8 in the manifest list entries",
+        "CannotPullContainerError: image Manifest does not contain descriptor matching pl\natform 'linux/arm64'",
+        'failed to find a descriptor for platform \\\\"linux/arm64\\\\": not found',
+        "The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8)",
+    ],
+)
+def test_the_platform_that_the_error_asks_for_is_the_one_to_build_and_to_check(
+    error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(error) == 0
+    told = capsys.readouterr().out
+    assert "docker build --platform linux/arm64" in told
+    assert "\n  safe-image check REFERENCE --platform linux/arm64\n" in told
+    assert run(error, "--platform", "linux/amd64") == 0
+    assert "linux/arm64" not in capsys.readouterr().out
+
+
+def test_the_check_of_an_agentcore_image_is_one_that_can_be_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("AgentCore: exec /app/run: exec format error") == 0
+    assert "check REFERENCE --runs-on agentcore --platform linux/arm64\n" in capsys.readouterr().out
+
+
 def test_no_tag_is_made_up_for_an_image_that_has_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(ZSTD.replace(":1.4:", ":")) == 0
     told = capsys.readouterr().out

@@ -62,3 +62,11 @@ def test_the_examples_of_a_commands_help_are_what_its_parser_takes(command: str)
     assert calls
     for call in calls:
         parser(call).parse_args(call)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_commands_help_fits_in_100_columns_and_breaks_no_word(command: str) -> None:
+    (parsers,) = (a for a in parser((command,))._actions if isinstance(a, argparse._SubParsersAction))
+    lines = parsers.choices[command].format_help().splitlines()
+    assert [line for line in lines if len(line) > 100] == []
+    assert [line for line in lines if line.endswith("-")] == []

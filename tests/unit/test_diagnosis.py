@@ -320,6 +320,11 @@ def here(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return programs
 
 
+def test_yes_without_fix_is_no_silent_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--offline", "--yes") == 2
+    assert capsys.readouterr().err == "safe-image: --yes does nothing without --fix: write --fix --yes to mend\n"
+
+
 def test_the_exit_code_is_1_for_an_error_2_for_a_doubt_and_0_for_warnings(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

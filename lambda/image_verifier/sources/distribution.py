@@ -12,6 +12,7 @@ import json
 import os
 import re
 import ssl
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from urllib3.exceptions import (
     NewConnectionError,
     ProxyError,
     SSLError,
+    TimeoutError,
 )
 
 from .. import __version__
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 # How many requests are under way at once, over all registries.
 AT_ONCE: Final = 32
 _CHUNK: Final = 1 << 18
+# The time between two bytes has a limit of its own; this is all of the time for one document.
+_SECONDS_TO_READ: Final = 60
 _MOST_TOKEN_BYTES: Final = 1 << 20
 _MOST_REDIRECTS: Final = 5
 # What Docker asks where a name says docker.io.
@@ -301,11 +305,14 @@ def _refusal(response: urllib3.BaseHTTPResponse, registry: str, repository: str,
 def read(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
     """The answer's body, at most `limit` bytes of it.
 
-    :raises HTTPError: if it breaks off.
+    :raises HTTPError: if it breaks off, or trickles in.
     """
-    content = bytearray()
-    while len(content) < limit and (chunk := response.read(min(_CHUNK, limit - len(content)))):
+    content, ends_at = bytearray(), time.monotonic() + _SECONDS_TO_READ
+    # What has arrived, however little: to wait for a whole chunk is to wait for whoever sends a byte a second.
+    while len(content) < limit and (chunk := response.read1(min(_CHUNK, limit - len(content)))):
         content += chunk
+        if time.monotonic() > ends_at:
+            raise TimeoutError
     return bytes(content)
 
 
