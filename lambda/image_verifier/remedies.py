@@ -101,6 +101,10 @@ _ANOTHER_BUILDER: Final = _say(
     "Take another version of it."
 )
 
+_ANOTHER_TOOL: Final = _say(
+    "The tool that made the layer wrote it wrongly: build with docker build, or take another version."
+)
+
 _AGAIN: Final[tuple[Step, ...]] = (_delete_from_ecr, _delete_local, _rebuild)
 
 _REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
@@ -131,6 +135,56 @@ _REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
     "no-command": (_say("Give the image a CMD or an ENTRYPOINT in its Dockerfile."), *_AGAIN),
     "working-dir-relative": (_say("Write an absolute path after WORKDIR in the Dockerfile."), *_AGAIN),
     "too-many-layers": (_say("Join RUN and COPY steps in the Dockerfile, or build in two stages."), *_AGAIN),
+    "platform-variants": (
+        _say("Push an index that holds one manifest for {platform}, or name the digest of the one that is meant."),
+    ),
+    "history-too-long": (_ANOTHER_BUILDER, *_AGAIN),
+    "tar-invalid": (_ANOTHER_TOOL, *_AGAIN),
+    "path-duplicated": (_ANOTHER_TOOL, *_AGAIN),
+    "xattr-invalid": (_ANOTHER_TOOL, *_AGAIN),
+    "hardlink-target-missing": (_ANOTHER_TOOL, *_AGAIN),
+    "parent-folder-missing": (_ANOTHER_TOOL, *_AGAIN),
+    "entrypoint-missing": (
+        _say(
+            "Write after ENTRYPOINT or CMD what the image has, or copy it there: the last stage of a Dockerfile has "
+            "of the others only what COPY --from brings."
+        ),
+        *_AGAIN,
+    ),
+    "entrypoint-not-executable": (
+        _say("Let the image's user execute it: COPY --chmod=755 in the Dockerfile, or chmod +x before the build."),
+        *_AGAIN,
+    ),
+    "entrypoint-unreadable": (_say("Let the image's user read it: COPY --chmod=755 in the Dockerfile."), *_AGAIN),
+    "entrypoint-format-invalid": (
+        _say("Begin the script with a line such as #!/bin/sh, and with nothing before it, no byte order mark either."),
+        *_AGAIN,
+    ),
+    "entrypoint-wrong-machine": (
+        _say(
+            "Build for the platform: docker build --platform {platform}; and where the Dockerfile copies or fetches "
+            "a program, take the one for that platform."
+        ),
+        *_AGAIN,
+    ),
+    "interpreter-missing": (
+        _say(
+            "Put it into the image, or name another that is there. Of a script, look for Windows line ends (\\r); of a "
+            "program, whether it was built for another C library, as one of Debian's is on Alpine."
+        ),
+        *_AGAIN,
+    ),
+    "user-missing": (
+        _say(
+            "Make it before USER in the Dockerfile (RUN useradd …), or write a number, which needs no entry: USER 1000."
+        ),
+        *_AGAIN,
+    ),
+    "working-dir-invalid": (_say("Name a folder after WORKDIR in the Dockerfile, or nothing yet."), *_AGAIN),
+    "mount-point-invalid": (
+        _say("Keep what lies there elsewhere, or leave the path out of VOLUME in the Dockerfile."),
+        *_AGAIN,
+    ),
     "image-too-small": (
         _say(
             "Look at what the build copies: a .dockerignore or a missing stage often explains it. "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import image_verifier
 import pytest
-from image_verifier.catalog import CATALOG
+from image_verifier.catalog import CATALOG, Stage
 from image_verifier.findings import Severity
 from image_verifier.runtimes import RUNTIMES, Runtime
 
@@ -52,6 +52,12 @@ def test_every_finding_says_how_to_mend_it(finding_id: str) -> None:
     for finding in found(finding_id).values():
         assert finding.remedy
         assert finding.message.endswith(".")
+
+
+@pytest.mark.parametrize("finding_id", [i for i, entry in CATALOG.items() if entry.stage in (Stage.START, Stage.RUN)])
+def test_what_the_image_holds_is_mended_before_it_is_pushed_again(finding_id: str) -> None:
+    for finding in found(finding_id).values():
+        assert not finding.remedy[0].startswith(("$ ", "Then "))
 
 
 def test_the_page_says_what_the_code_does(corpus: Sequence[Case]) -> None:
