@@ -18,9 +18,11 @@ from aws_cdk import (
     IResolveContext,
     IStringProducer,
     Lazy,
+    Reference,
     Size,
     Stack,
     Token,
+    Tokenization,
 )
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
@@ -154,6 +156,7 @@ class ImageVerification(Construct):
         self._repository_uri = repository.repository_uri
         self._told: set[str] = set()
         self._verified: CustomResource | None = None
+        self._needs: list[IConstruct] = []
         StackParts.of(Stack.of(self)).verified[self._tag or self._digest or ""] = self
         if is_switched_on(self):
             self._verify(options, service_timeout, {"LocalImage": local_image})
@@ -249,9 +252,9 @@ class ImageVerification(Construct):
             self._depend(resource, stack, own)
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """The values that come from outside: what the verification itself waits for."""
-        return (self.repository.repository_arn, self._tag or self._digest or "")
+    def needs(self) -> list[IConstruct]:
+        """What must be there before the verification, dependencies by hand aside."""
+        return self._needs
 
     def _verify(
         self,
@@ -309,6 +312,11 @@ class ImageVerification(Construct):
         _append_to_logical_id(self.resource, hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest())
         # The role's permissions must be there when the Lambda is called.
         self._verified.node.add_dependency(permissions.policy)
+        self._needs = [
+            verifier,
+            *filter(None, [topic]),
+            *_targets(self.repository.repository_arn, self._tag, self._digest),
+        ]
         if settled.gate is Gate.STACK:
             parts.gate(self)
         if settled.policy.fail_on is FailOn.NEVER:
@@ -504,6 +512,12 @@ def _changes_at_deploy(value: Any) -> bool:
     if value.keys() & {"Fn::GetAtt", "Fn::ImportValue", "Fn::GetStackOutput", "Fn::Transform"}:
         return True
     return any(map(_changes_at_deploy, value.values()))
+
+
+def _targets(*texts: str | None) -> list[IConstruct]:
+    """The constructs that texts refer to."""
+    tokens: list[Any] = [token for text in texts if text for token in Tokenization.reverse_string(text).tokens]
+    return [token.target for token in tokens if Reference.is_reference(token)]
 
 
 def _append_to_logical_id(resource: CfnResource, digest: str) -> None:
