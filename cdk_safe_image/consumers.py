@@ -84,7 +84,10 @@ def _function(resource: CfnResource) -> Consumer | None:
 
 
 def _job_definition(resource: CfnResource) -> Consumer:
-    container = _resolved(resource, "container_properties") or {}
+    # A job of several containers is one task, which says it for all of them.
+    # https://docs.aws.amazon.com/batch/latest/APIReference/API_EcsProperties.html
+    tasks = (_resolved(resource, "ecs_properties") or {}).get("taskProperties")
+    container = _resolved(resource, "container_properties") or (tasks[0] if tasks else {})
     said = container.get("runtimePlatform") or {}
     architecture, said_by = said.get("cpuArchitecture"), "its container's runtimePlatform"
     if architecture is None and "FARGATE" in (_resolved(resource, "platform_capabilities") or []):
