@@ -235,7 +235,8 @@ def _images(made: Made) -> Iterable[_Image]:
         if (stack, tag, cover) not in seen:
             parts = StackParts.of(stack)
             built = parts.builds.get(asset.node.path)
-            yield _Image(asset, stack, tag, cover.coverage, parts.verified.get(tag), built)
+            verified = next((there for there in parts.verifications if there.is_of(asset.repository, tag)), None)
+            yield _Image(asset, stack, tag, cover.coverage, verified, built)
         seen.add((stack, tag, cover))
 
 
@@ -270,7 +271,7 @@ def _nearest(tag: str, images: Sequence[_Image], stack: Stack) -> list[_Image]:
 
 def _tell_of_others(made: Made, images: Sequence[_Image]) -> None:
     """Tell of resources that run an image of ECR which CDK does not build and nothing verifies."""
-    verifications = [verification for parts in made.of(StackParts) for verification in parts.verified.values()]
+    verifications = [verification for parts in made.of(StackParts) for verification in parts.verifications]
     known = {image.tag for image in images}
     # What refers to a verification, and what names its image by itself, as other stacks do.
     known |= {mention.logical_id for mention in made.mentions if mention.type == RESOURCE_TYPE}

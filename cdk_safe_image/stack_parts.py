@@ -45,8 +45,7 @@ class StackParts(Construct):
         self._verifier: ImageVerifier | None = None
         self._permissions: dict[str, Permissions] = {}
         self._gated: list[ImageVerification] = []
-        # By the tag or the digest that they were given.
-        self.verified: dict[str, ImageVerification] = {}
+        self.verifications: list[ImageVerification] = []
         # By the construct path of an asset whose build is ours.
         self.builds: dict[str, Build] = {}
         self._ending = Ending.of(stack)

@@ -157,7 +157,7 @@ class ImageVerification(Construct):
         self._told: set[str] = set()
         self._verified: CustomResource | None = None
         self._needs: list[IConstruct] = []
-        StackParts.of(Stack.of(self)).verified[self._tag or self._digest or ""] = self
+        StackParts.of(Stack.of(self)).verifications.append(self)
         if is_switched_on(self):
             self._verify(options, service_timeout, {"LocalImage": local_image})
 
@@ -250,6 +250,17 @@ class ImageVerification(Construct):
             resource.node.add_dependency(self.resource)
         else:
             self._depend(resource, stack, own)
+
+    def is_of(self, repository: ecr.IRepository, tag: str) -> bool:
+        """Whether it verifies this image: a copy in another repository is another image, also under the same tag.
+
+        :param repository: the image's.
+        :param tag: the image's.
+        """
+        if self._tag != tag:
+            return False
+        ours, theirs = Stack.of(self).resolve([self.repository.repository_arn, repository.repository_arn])
+        return bool(ours == theirs)
 
     @property
     def needs(self) -> list[IConstruct]:

@@ -531,6 +531,22 @@ def test_an_image_that_a_verification_names_is_verified_by_that_alone(docker_fol
     assert all_tasks_wait(assembly)
 
 
+def test_a_copy_in_another_repository_is_verified_behind_the_image_that_is_copied(docker_folder: str) -> None:
+    app, stack = protected()
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    properties = {"Src": asset.image_uri, "Dest": shop.repository_uri_for_tag(asset.image_tag)}
+    token = "arn:aws:lambda:eu-west-1:111122223333:function:any"
+    copy = CustomResource(stack, "Copy", service_token=token, properties=properties)
+    image = ImageVerification(stack, "Copied", repository=shop, tag=asset.image_tag)
+    image.node.add_dependency(copy)
+    assembly = app.synth()
+    of_copy, of_asset = sorted(resources(assembly, VERIFICATION))
+    (copied,) = resources(assembly, "AWS::CloudFormation::CustomResource").values()
+    assert copied["DependsOn"] == [of_asset]
+    assert "Copy" in resources(assembly, VERIFICATION)[of_copy]["DependsOn"]
+
+
 def test_what_an_aspect_adds_to_a_task_is_in_the_template_and_waits(docker_folder: str, other_folder: str) -> None:
     app, stack = protected()
     sidecar = ecr_assets.DockerImageAsset(stack, "Sidecar", directory=other_folder)
