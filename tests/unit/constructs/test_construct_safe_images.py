@@ -919,6 +919,32 @@ def test_an_image_of_ecr_that_nothing_verifies_is_reported() -> None:
     assert "ImageVerification for what CDK does not build" in told
 
 
+def test_an_image_of_ecr_beside_a_verified_one_is_reported(docker_folder: str) -> None:
+    app, stack = reported()
+    task = run(stack, "Task", SafeDockerImageAsset(stack, "Image", directory=docker_folder).container_image())
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    task.add_container("sidecar", image=ecs.ContainerImage.from_ecr_repository(shop, "v1"))
+    (told,) = said(app.synth(), "error")
+    assert "Nothing verifies the image of ECR that Demo/Task runs" in told
+
+
+def test_an_image_of_a_repository_by_its_attribute_is_reported() -> None:
+    app, stack = reported()
+    uri = ecr.CfnRepository(stack, "Shop").attr_repository_uri
+    run(stack, "Task", ecs.ContainerImage.from_registry(f"{uri}:v1"))
+    assert len(said(app.synth(), "error")) == 1
+
+
+def test_an_image_that_cdk_does_not_build_is_warned_of_where_all_are_protected() -> None:
+    app, stack = protected()
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    run(stack, "Task", ecs.ContainerImage.from_ecr_repository(shop, "v1"))
+    image = ImageVerification(stack, "Image", repository=shop, tag="v2")
+    run(stack, "Safe", image.container_image())
+    (warning,) = said(app.synth(), "warning")
+    assert "Nothing verifies the image of ECR that Demo/Task runs" in warning
+
+
 def test_what_is_verified_in_another_stack_is_not_reported(docker_folder: str) -> None:
     app, stack = reported()
     other = stack_in(app, "Images")
