@@ -21,6 +21,7 @@ from aws_cdk import (
     Reference,
     Size,
     Stack,
+    Stage,
     Token,
     Tokenization,
 )
@@ -483,16 +484,22 @@ def _is_known_at_synth(text: str) -> bool:
 
 def _check_same_environment(path: str, stack: Stack, verifier: ImageVerifier) -> None:
     other = Stack.of(verifier)
-    if other is stack:
-        return
-    for name in ("region", "account"):
-        here, there = getattr(stack, name), getattr(other, name)
-        if Token.is_unresolved(here) or Token.is_unresolved(there) or here == there:
-            continue
+    if Stage.of(other) is not Stage.of(stack):
         raise ValueError(
-            f"{path} is in {name} {here}, and its verifier {verifier.node.path} in {there}: CloudFormation calls a "
-            f"Lambda of its own {name} only. Make an ImageVerifier in each, or leave verifier= out."
+            f"{path} and its verifier {verifier.node.path} are in different stages, between which CDK lets nothing "
+            "refer: make an ImageVerifier in each, or leave verifier= out."
         )
+    for name in ("region", "account"):
+        here, there = (_named(getattr(scope, name)) for scope in (stack, other))
+        if here != there:
+            raise ValueError(
+                f"{path} is in {name} {here}, and its verifier {verifier.node.path} in {there}: CloudFormation calls a "
+                f"Lambda of its own {name} only. Make an ImageVerifier in each, or leave verifier= out."
+            )
+
+
+def _named(account_or_region: str) -> str:
+    return "one that is only known at deploy" if Token.is_unresolved(account_or_region) else account_or_region
 
 
 def _service_timeout(path: str, asked: Duration | None, time: Duration) -> Duration:
