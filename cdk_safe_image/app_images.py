@@ -19,7 +19,7 @@ from .asset import SafeDockerImageAsset, warn_of_attestation
 from .consumers import TYPES, Consumer, consumer_at, images_of
 from .made import Made, Mention, as_json
 from .options import Options, named, within
-from .stack_parts import StackParts, top_level
+from .stack_parts import Aside, StackParts, top_level
 from .verification import RESOURCE_TYPE, ImageVerification
 
 _Asset = ecr_assets.DockerImageAsset | ecr_assets.TarballImageAsset
@@ -166,7 +166,7 @@ class _Image:
         self._check_build(runs_on)
         is_built = isinstance(self.asset, ecr_assets.DockerImageAsset)
         return ImageVerification(
-            self.asset,
+            Aside(self.asset),
             "Verification",
             repository=self.asset.repository,
             tag=self.tag,

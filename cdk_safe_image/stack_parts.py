@@ -115,6 +115,22 @@ class StackParts(Construct):
             service.node.add_dependency(*verifications)
 
 
+class Aside(Construct):
+    """Holds the verification of an image outside of what the user made it in.
+
+    What that depends on is needed by what runs the image, and not by the image, which is pushed before the deploy. It
+    may be what runs the same image elsewhere.
+    """
+
+    def __init__(self, image: IConstruct) -> None:
+        """
+        :param image: the asset.
+        """
+        stack = Stack.of(image)
+        super().__init__(StackParts.of(stack), f"Image/{image.node.path.removeprefix(f'{stack.node.path}/')}")
+        self.image = image
+
+
 class Permissions:
     """What a verifier may do for the images of one repository in one stack, and nothing else."""
 

@@ -50,7 +50,7 @@ from .options import (
     within,
 )
 from .repository import VerifiedRepository
-from .stack_parts import StackParts, top_level
+from .stack_parts import Aside, StackParts, top_level
 from .verifier import ImageVerifier
 
 ASSETS: Final = (ecr_assets.DockerImageAsset, ecr_assets.TarballImageAsset)
@@ -410,6 +410,8 @@ class ImageVerification(Construct):
     def user_path(self) -> str:
         """The path of what the user wrote: the asset where there is one above."""
         parent = self.node.scope
+        if isinstance(parent, Aside):
+            return parent.image.node.path
         return parent.node.path if isinstance(parent, ASSETS) else self.node.path
 
     def _verified_repository(self) -> ecr.IRepository:

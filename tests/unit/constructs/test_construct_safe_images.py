@@ -492,7 +492,28 @@ def test_a_task_waits_for_its_own_image_only(docker_folder: str, other_folder: s
     run(stack, "One", ecs.ContainerImage.from_asset(docker_folder))
     run(stack, "Two", ecs.ContainerImage.from_asset(other_folder))
     tasks = resources(app.synth(), TASK).values()
-    assert sorted(name[:3] for task in tasks for name in task["DependsOn"]) == ["One", "Two"]
+    waited_for = [name.removeprefix("CdkSafeImageImage") for task in tasks for name in task["DependsOn"]]
+    assert sorted(name[:3] for name in waited_for) == ["One", "Two"]
+
+
+@pytest.mark.parametrize(("before", "after"), [("First", "Second"), ("Second", "First")])
+def test_what_runs_an_image_waits_for_it_in_any_order_of_the_users(docker_folder: str, before: str, after: str) -> None:
+    app, stack = protected()
+    parts = {name: Construct(stack, name) for name in ("First", "Second")}
+    for part in parts.values():
+        serve(part, "Web", run(part, "Task", ecs.ContainerImage.from_asset(docker_folder)))  # type: ignore[arg-type]
+    parts[after].node.add_dependency(parts[before])
+    assembly = app.synth()
+    depends_on = the_only(assembly, VERIFICATION)[1]["DependsOn"]
+    assert [name for name in depends_on if not name.startswith("CdkSafeImagePermissions")] == []
+    assert all_tasks_wait(assembly)
+    assert all(waits(service, assembly) for service in resources(assembly, SERVICE).values())
+
+
+def test_an_image_may_be_named_as_a_part_of_ours(docker_folder: str) -> None:
+    app, stack = protected()
+    ecr_assets.DockerImageAsset(stack, "Verifier", directory=docker_folder)
+    the_only(app.synth(), VERIFICATION)
 
 
 def test_an_image_of_an_archive_is_verified_too(tmp_path: Path) -> None:
@@ -541,7 +562,7 @@ def test_a_copy_in_another_repository_is_verified_behind_the_image_that_is_copie
     image = ImageVerification(stack, "Copied", repository=shop, tag=asset.image_tag)
     image.node.add_dependency(copy)
     assembly = app.synth()
-    of_copy, of_asset = sorted(resources(assembly, VERIFICATION))
+    of_asset, of_copy = sorted(resources(assembly, VERIFICATION))
     (copied,) = resources(assembly, "AWS::CloudFormation::CustomResource").values()
     assert copied["DependsOn"] == [of_asset]
     assert "Copy" in resources(assembly, VERIFICATION)[of_copy]["DependsOn"]
