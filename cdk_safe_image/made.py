@@ -50,6 +50,7 @@ class Made:
         """
         self._stage = stage
         self._constructs = stage.node.find_all()
+        self._waited_for: dict[CfnResource, list[IConstruct]] = {}
 
     @cached_property
     def stacks(self) -> list[Stack]:
@@ -90,9 +91,14 @@ class Made:
             for resource, its_path in self._paths.items():
                 if resource not in found and f"{its_path}/".startswith(f"{path}/"):
                     found.add(resource)
-                    waiting += self._refers_to.get(resource, ())
-                    waiting += [other for scope in resource.node.scopes for other in scope.node.dependencies]
+                    waiting += self._waits_for(resource)
         return found
+
+    def _waits_for(self, resource: CfnResource) -> list[IConstruct]:
+        if resource not in self._waited_for:
+            by_hand = [other for scope in resource.node.scopes for other in scope.node.dependencies]
+            self._waited_for[resource] = [*by_hand, *self._refers_to.get(resource, ())]
+        return self._waited_for[resource]
 
     @cached_property
     def _paths(self) -> dict[CfnResource, str]:
