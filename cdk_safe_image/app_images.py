@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
@@ -16,10 +16,10 @@ from image_verifier.runtimes import RUNTIMES
 
 from . import build
 from .asset import SafeDockerImageAsset, warn_of_attestation
-from .consumers import TYPES, Consumer, consumer_at, runs
-from .made import Made, as_json
+from .consumers import TYPES, Consumer, consumer_at, images_of
+from .made import Made, Mention, as_json
 from .options import Options, named, within
-from .stack_parts import StackParts, top_level
+from .stack_parts import Aside, StackParts, top_level
 from .verification import RESOURCE_TYPE, ImageVerification
 
 _Asset = ecr_assets.DockerImageAsset | ecr_assets.TarballImageAsset
@@ -28,8 +28,8 @@ _PLATFORMS: Final = {
     "linux/amd64": ecr_assets.Platform.LINUX_AMD64,
     "linux/arm64": ecr_assets.Platform.LINUX_ARM64,
 }
-# What a URI of ECR has, in every partition.
-_ECR: Final = ".dkr.ecr."
+# What a URI of ECR has, in every partition; and that of a repository that the app makes, as its attribute.
+_ECR: Final = (".dkr.ecr.", '"RepositoryUri"')
 
 
 class Unverified(str, Enum):
@@ -120,8 +120,7 @@ def finish(made: Made) -> None:
     for image in images:
         if image.coverage.reports and image.verified is None:
             _tell(image.coverage.reports, image.asset, f"Nothing verifies the image {image.asset.node.path}")
-    if any(image.coverage.reports for image in images) or any(cover.coverage.reports for cover in made.of(Cover)):
-        _tell_of_others(made, images)
+    _tell_of_others(made, images)
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ class _Image:
         self._check_build(runs_on)
         is_built = isinstance(self.asset, ecr_assets.DockerImageAsset)
         return ImageVerification(
-            self.asset,
+            Aside(self.asset),
             "Verification",
             repository=self.asset.repository,
             tag=self.tag,
@@ -235,7 +234,8 @@ def _images(made: Made) -> Iterable[_Image]:
         if (stack, tag, cover) not in seen:
             parts = StackParts.of(stack)
             built = parts.builds.get(asset.node.path)
-            yield _Image(asset, stack, tag, cover.coverage, parts.verified.get(tag), built)
+            verified = next((there for there in parts.verifications if there.is_of(asset.repository, tag)), None)
+            yield _Image(asset, stack, tag, cover.coverage, verified, built)
         seen.add((stack, tag, cover))
 
 
@@ -253,7 +253,7 @@ def _uses(made: Made, images: Sequence[_Image]) -> dict[_Image, list[_Use]]:
     for mention, resource in made.behind([mention for mention, names in said.items() if names]).items():
         for image in images:
             if image.tag in said[mention] and image in _nearest(image.tag, images, mention.stack):
-                uses[image].append(_Use(resource, runs(json.loads(mention.text), image.tag)))
+                uses[image].append(_Use(resource, _runs(mention, image.tag)))
     return uses
 
 
@@ -270,23 +270,29 @@ def _nearest(tag: str, images: Sequence[_Image], stack: Stack) -> list[_Image]:
 
 def _tell_of_others(made: Made, images: Sequence[_Image]) -> None:
     """Tell of resources that run an image of ECR which CDK does not build and nothing verifies."""
-    verifications = [verification for parts in made.of(StackParts) for verification in parts.verified.values()]
+    verifications = [verification for parts in made.of(StackParts) for verification in parts.verifications]
     known = {image.tag for image in images}
     # What refers to a verification, and what names its image by itself, as other stacks do.
     known |= {mention.logical_id for mention in made.mentions if mention.type == RESOURCE_TYPE}
     known |= {as_json(Stack.of(verification).resolve(verification.plain_uri)) for verification in verifications}
-    unknown = [
-        mention
-        for mention in made.mentions
-        if mention.type in TYPES and _ECR in mention.text and not any(name in mention.text for name in known)
-    ]
-    for mention, resource in made.behind(unknown).items():
-        if not runs(json.loads(mention.text), _ECR):
-            continue
-        cover = Cover.above(resource)
-        consumer = consumer_at(resource)
-        if consumer and cover and cover.coverage.reports:
-            _tell(cover.coverage.reports, resource, f"Nothing verifies the image of ECR that {consumer.path} runs")
+    unknown = [mention for mention in made.mentions if mention.type in TYPES and _runs_unknown(mention, known)]
+    for resource in made.behind(unknown).values():
+        cover, consumer = Cover.above(resource), consumer_at(resource)
+        if cover and consumer:
+            what = f"Nothing verifies the image of ECR that {consumer.path} runs"
+            _tell(cover.coverage.reports or Unverified.WARNING, resource, what)
+
+
+def _runs(mention: Mention, tag: str) -> bool:
+    return any(tag in image for image in images_of(json.loads(mention.text)))
+
+
+def _runs_unknown(mention: Mention, known: Collection[str]) -> bool:
+    """Whether a resource runs an image of ECR that no known name is in."""
+    return any(mark in mention.text for mark in _ECR) and any(
+        any(mark in image for mark in _ECR) and not any(name in image for name in known)
+        for image in images_of(json.loads(mention.text))
+    )
 
 
 def _tell(level: Unverified, construct: IConstruct, what: str) -> None:

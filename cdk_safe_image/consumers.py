@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,17 +40,20 @@ def consumer_at(scope: IConstruct) -> Consumer | None:
     return read(scope) if read else None
 
 
-def runs(resource: Any, image: str) -> bool:
-    """Whether a resource runs an image that it names: not every name is one in its environment, say.
+def images_of(resource: Any) -> Iterator[str]:
+    """The images that a resource runs, as JSON: not every one that it names, in its environment, say.
 
     :param resource: of one of these types, as the template has it.
-    :param image: what its URI holds, such as the tag.
     """
     if isinstance(resource, list):
-        return any(runs(inner, image) for inner in resource)
-    if not isinstance(resource, dict):
-        return False
-    return any(image in str(inner) if name in _IMAGES else runs(inner, image) for name, inner in resource.items())
+        for inner in resource:
+            yield from images_of(inner)
+    elif isinstance(resource, dict):
+        for name, inner in resource.items():
+            if name in _IMAGES:
+                yield json.dumps(inner, ensure_ascii=False)
+            else:
+                yield from images_of(inner)
 
 
 def _task_definition(resource: CfnResource) -> Consumer:
@@ -84,7 +88,10 @@ def _function(resource: CfnResource) -> Consumer | None:
 
 
 def _job_definition(resource: CfnResource) -> Consumer:
-    container = _resolved(resource, "container_properties") or {}
+    # A job of several containers is one task, which says it for all of them.
+    # https://docs.aws.amazon.com/batch/latest/APIReference/API_EcsProperties.html
+    tasks = (_resolved(resource, "ecs_properties") or {}).get("taskProperties")
+    container = _resolved(resource, "container_properties") or (tasks[0] if tasks else {})
     said = container.get("runtimePlatform") or {}
     architecture, said_by = said.get("cpuArchitecture"), "its container's runtimePlatform"
     if architecture is None and "FARGATE" in (_resolved(resource, "platform_capabilities") or []):

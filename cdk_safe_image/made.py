@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ from constructs import IConstruct
 
 _Kind = TypeVar("_Kind", bound=IConstruct)
 _OF_CDK: Final = "aws_cdk.aws_"
+_REFERENCES: Final = frozenset({"DependsOn", "Fn::GetAtt", "Fn::Sub", "Ref"})
+_WORDS: Final = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Made:
         """
         self._stage = stage
         self._constructs = stage.node.find_all()
+        self._waited_for: dict[CfnResource, list[IConstruct]] = {}
 
     @cached_property
     def stacks(self) -> list[Stack]:
@@ -75,6 +79,43 @@ class Made:
             for logical_id, resource in _template(stack).get("Resources", {}).items()
         ]
 
+    def needed(self, constructs: Iterable[IConstruct]) -> set[CfnResource]:
+        """The resources of some constructs, and all that those wait for, in whatever stack it is.
+
+        :param constructs: with all that is below them.
+        """
+        found: set[CfnResource] = set()
+        waiting = list(constructs)
+        while waiting:
+            path = waiting.pop().node.path
+            for resource, its_path in self._paths.items():
+                if resource not in found and f"{its_path}/".startswith(f"{path}/"):
+                    found.add(resource)
+                    waiting += self._waits_for(resource)
+        return found
+
+    def _waits_for(self, resource: CfnResource) -> list[IConstruct]:
+        if resource not in self._waited_for:
+            by_hand = [other for scope in resource.node.scopes for other in scope.node.dependencies]
+            self._waited_for[resource] = [*by_hand, *self._refers_to.get(resource, ())]
+        return self._waited_for[resource]
+
+    @cached_property
+    def _paths(self) -> dict[CfnResource, str]:
+        return {resource: resource.node.path for resource in self.of(CfnResource)}
+
+    @cached_property
+    def _refers_to(self) -> dict[CfnResource, list[CfnResource]]:
+        # What is in another stack has its logical ID there: CDK makes parameters and exports of it afterwards.
+        resources = self.behind(self.mentions)
+        named: dict[str, list[CfnResource]] = {}
+        for mention, resource in resources.items():
+            named.setdefault(mention.logical_id, []).append(resource)
+        return {
+            resource: [other for name in _references(json.loads(mention.text)) for other in named.get(name, ())]
+            for mention, resource in resources.items()
+        }
+
     def behind(self, mentions: Collection[Mention]) -> dict[Mention, CfnResource]:
         """The constructs of resources.
 
@@ -97,6 +138,18 @@ class Made:
 def as_json(value: Any) -> str:
     """What is resolved, as a mention's text holds it."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def _references(value: Any) -> Iterator[str]:
+    """The logical IDs that a part of a template refers to."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name in _REFERENCES:
+                yield from _WORDS.findall(as_json(inner))
+            yield from _references(inner)
 
 
 def _type(resource: CfnResource) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from aws_cdk import CfnOutput, Reference, Stack, Tokenization
+from aws_cdk import CfnOutput, CfnResource, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from .ending import Ending
 from .made import Made
@@ -45,8 +45,7 @@ class StackParts(Construct):
         self._verifier: ImageVerifier | None = None
         self._permissions: dict[str, Permissions] = {}
         self._gated: list[ImageVerification] = []
-        # By the tag or the digest that they were given.
-        self.verified: dict[str, ImageVerification] = {}
+        self.verifications: list[ImageVerification] = []
         # By the construct path of an asset whose build is ours.
         self.builds: dict[str, Build] = {}
         self._ending = Ending.of(stack)
@@ -100,15 +99,36 @@ class StackParts(Construct):
         )
 
     def _close_gate(self, made: Made) -> None:
-        gated = [(verification.resource, _sources(verification)) for verification in self._gated]
-        for service, stacks in made.services:
-            if self._stack not in stacks:
-                continue
-            within = stacks[: stacks.index(self._stack)]
-            # A nested stack that a verification needs cannot wait for it.
-            waits_for = [resource for resource, sources in gated if not any(source in within for source in sources)]
-            if waits_for:
-                service.node.add_dependency(*waits_for)
+        services = [
+            (service, stacks[: stacks.index(self._stack)]) for service, stacks in made.services if self._stack in stacks
+        ]
+        waits_for: dict[CfnResource, list[CfnResource]] = {service: [] for service, _ in services}
+        for verification in self._gated:
+            scope = _ordered_scope(verification, made)
+            is_nested = any(within for _, within in services)
+            needs = {Stack.of(needed) for needed in made.needed(verification.needs)} if is_nested else set()
+            for service, within in services:
+                # A nested stack that a verification needs cannot wait for it.
+                if scope in (None, *service.node.scopes) and not needs.intersection(within):
+                    waits_for[service].append(verification.resource)
+        for service, verifications in waits_for.items():
+            service.node.add_dependency(*verifications)
+
+
+class Aside(Construct):
+    """Holds the verification of an image outside of what the user made it in.
+
+    What that depends on is needed by what runs the image, and not by the image, which is pushed before the deploy. It
+    may be what runs the same image elsewhere.
+    """
+
+    def __init__(self, image: IConstruct) -> None:
+        """
+        :param image: the asset.
+        """
+        stack = Stack.of(image)
+        super().__init__(StackParts.of(stack), f"Image/{image.node.path.removeprefix(f'{stack.node.path}/')}")
+        self.image = image
 
 
 class Permissions:
@@ -161,12 +181,16 @@ class Permissions:
             self.policy.add_statements(iam.PolicyStatement(actions=actions, resources=[resource]))
 
 
-def _sources(verification: ImageVerification) -> list[Stack]:
-    """The stacks from which the verification's own properties come."""
-    tokens: list[Any] = [
-        token
-        for text in verification.inputs
-        for token in Tokenization.reverse_string(text).tokens
-        if Reference.is_reference(token)
-    ]
-    return [Stack.of(token.target) for token in tokens]
+def _ordered_scope(verification: ImageVerification, made: Made) -> IConstruct | None:
+    """The nearest construct around a verification that the user lets wait for an ECS service, if there is one.
+
+    What is in it waits for that service already, and so may wait for the verification. Another service may be the very
+    one, or what that waits for.
+    """
+    services = {service for service, _ in made.services}
+    scopes = verification.node.scopes
+    for scope in reversed(scopes[scopes.index(top_level(Stack.of(verification))) + 1 :]):
+        dependencies = scope.node.dependencies
+        if dependencies and services.intersection(made.needed(dependencies)):
+            return scope
+    return None

@@ -18,9 +18,12 @@ from aws_cdk import (
     IResolveContext,
     IStringProducer,
     Lazy,
+    Reference,
     Size,
     Stack,
+    Stage,
     Token,
+    Tokenization,
 )
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
@@ -47,7 +50,7 @@ from .options import (
     within,
 )
 from .repository import VerifiedRepository
-from .stack_parts import StackParts, top_level
+from .stack_parts import Aside, StackParts, top_level
 from .verifier import ImageVerifier
 
 ASSETS: Final = (ecr_assets.DockerImageAsset, ecr_assets.TarballImageAsset)
@@ -154,7 +157,8 @@ class ImageVerification(Construct):
         self._repository_uri = repository.repository_uri
         self._told: set[str] = set()
         self._verified: CustomResource | None = None
-        StackParts.of(Stack.of(self)).verified[self._tag or self._digest or ""] = self
+        self._needs: list[IConstruct] = []
+        StackParts.of(Stack.of(self)).verifications.append(self)
         if is_switched_on(self):
             self._verify(options, service_timeout, {"LocalImage": local_image})
 
@@ -248,10 +252,21 @@ class ImageVerification(Construct):
         else:
             self._depend(resource, stack, own)
 
+    def is_of(self, repository: ecr.IRepository, tag: str) -> bool:
+        """Whether it verifies this image: a copy in another repository is another image, also under the same tag.
+
+        :param repository: the image's.
+        :param tag: the image's.
+        """
+        if self._tag != tag:
+            return False
+        ours, theirs = Stack.of(self).resolve([self.repository.repository_arn, repository.repository_arn])
+        return bool(ours == theirs)
+
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """The values that come from outside: what the verification itself waits for."""
-        return (self.repository.repository_arn, self._tag or self._digest or "")
+    def needs(self) -> list[IConstruct]:
+        """What must be there before the verification, dependencies by hand aside."""
+        return self._needs
 
     def _verify(
         self,
@@ -309,6 +324,11 @@ class ImageVerification(Construct):
         _append_to_logical_id(self.resource, hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest())
         # The role's permissions must be there when the Lambda is called.
         self._verified.node.add_dependency(permissions.policy)
+        self._needs = [
+            verifier,
+            *filter(None, [topic]),
+            *_targets(self.repository.repository_arn, self._tag, self._digest),
+        ]
         if settled.gate is Gate.STACK:
             parts.gate(self)
         if settled.policy.fail_on is FailOn.NEVER:
@@ -390,6 +410,8 @@ class ImageVerification(Construct):
     def user_path(self) -> str:
         """The path of what the user wrote: the asset where there is one above."""
         parent = self.node.scope
+        if isinstance(parent, Aside):
+            return parent.image.node.path
         return parent.node.path if isinstance(parent, ASSETS) else self.node.path
 
     def _verified_repository(self) -> ecr.IRepository:
@@ -464,16 +486,22 @@ def _is_known_at_synth(text: str) -> bool:
 
 def _check_same_environment(path: str, stack: Stack, verifier: ImageVerifier) -> None:
     other = Stack.of(verifier)
-    if other is stack:
-        return
-    for name in ("region", "account"):
-        here, there = getattr(stack, name), getattr(other, name)
-        if Token.is_unresolved(here) or Token.is_unresolved(there) or here == there:
-            continue
+    if Stage.of(other) is not Stage.of(stack):
         raise ValueError(
-            f"{path} is in {name} {here}, and its verifier {verifier.node.path} in {there}: CloudFormation calls a "
-            f"Lambda of its own {name} only. Make an ImageVerifier in each, or leave verifier= out."
+            f"{path} and its verifier {verifier.node.path} are in different stages, between which CDK lets nothing "
+            "refer: make an ImageVerifier in each, or leave verifier= out."
         )
+    for name in ("region", "account"):
+        here, there = (_named(getattr(scope, name)) for scope in (stack, other))
+        if here != there:
+            raise ValueError(
+                f"{path} is in {name} {here}, and its verifier {verifier.node.path} in {there}: CloudFormation calls a "
+                f"Lambda of its own {name} only. Make an ImageVerifier in each, or leave verifier= out."
+            )
+
+
+def _named(account_or_region: str) -> str:
+    return "one that is only known at deploy" if Token.is_unresolved(account_or_region) else account_or_region
 
 
 def _service_timeout(path: str, asked: Duration | None, time: Duration) -> Duration:
@@ -504,6 +532,12 @@ def _changes_at_deploy(value: Any) -> bool:
     if value.keys() & {"Fn::GetAtt", "Fn::ImportValue", "Fn::GetStackOutput", "Fn::Transform"}:
         return True
     return any(map(_changes_at_deploy, value.values()))
+
+
+def _targets(*texts: str | None) -> list[IConstruct]:
+    """The constructs that texts refer to."""
+    tokens: list[Any] = [token for text in texts if text for token in Tokenization.reverse_string(text).tokens]
+    return [token.target for token in tokens if Reference.is_reference(token)]
 
 
 def _append_to_logical_id(resource: CfnResource, digest: str) -> None:

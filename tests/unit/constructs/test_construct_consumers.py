@@ -138,6 +138,25 @@ def job(stack: Stack, image: SafeDockerImageAsset, architecture: ecs.CpuArchitec
     batch.EcsJobDefinition(stack, "Use", container=container)
 
 
+def job_of_several_containers(stack: Stack, image: SafeDockerImageAsset) -> None:
+    batch.CfnJobDefinition(
+        stack,
+        "Use",
+        type="container",
+        platform_capabilities=["FARGATE"],
+        ecs_properties=batch.CfnJobDefinition.EcsPropertiesProperty(
+            task_properties=[
+                batch.CfnJobDefinition.EcsTaskPropertiesProperty(
+                    containers=[
+                        batch.CfnJobDefinition.TaskContainerPropertiesProperty(name="app", image=image.image_uri)
+                    ],
+                    runtime_platform=batch.CfnJobDefinition.RuntimePlatformProperty(cpu_architecture="ARM64"),
+                )
+            ]
+        ),
+    )
+
+
 def app_runner(stack: Stack, image: SafeDockerImageAsset) -> None:
     source = {"ImageRepository": {"ImageIdentifier": image.image_uri, "ImageRepositoryType": "ECR"}}
     CfnResource(stack, "Use", type="AWS::AppRunner::Service", properties={"SourceConfiguration": source})
@@ -162,6 +181,7 @@ def agent(stack: Stack, image: SafeDockerImageAsset) -> None:
     ("use", "runs_on", "platform", "title"),
     [
         (job, "batch", None, "Batch"),
+        (job_of_several_containers, "batch", ARM64, "Batch"),
         (app_runner, "app-runner", None, "App Runner"),
         (model, "sagemaker", None, "SageMaker"),
         (agent, "agentcore", ARM64, "Bedrock AgentCore"),
@@ -179,6 +199,11 @@ def test_every_other_consumer_takes_what_is_verified_for_it(
 def test_a_job_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
     (error,) = told(docker_folder, lambda stack, image: job(stack, image, ecs.CpuArchitecture.ARM64), runs_on="batch")
     assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform), but the image Demo/Image is for" in error
+
+
+def test_a_job_of_several_containers_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
+    (error,) = told(docker_folder, job_of_several_containers, runs_on="batch")
+    assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform)" in error
 
 
 def test_a_job_that_does_not_say_cannot_run_an_arm64_image(docker_folder: str) -> None:

@@ -8,13 +8,17 @@ from typing import Any
 
 import jsii
 import pytest
-from aws_cdk import AspectPriority, Aspects, CfnOutput, IAspect, NestedStack, Stack, Stage
+from aws_cdk import AspectPriority, Aspects, CfnOutput, IAspect, NestedStack, Stack, Stage, Token
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_ssm as ssm
 from aws_cdk.cx_api import CloudAssembly
+from constructs import Construct, IConstruct
 
-from cdk_safe_image import ImageVerification, SafeDockerImageAsset
+from cdk_safe_image import ImageVerification, ImageVerifier, SafeDockerImageAsset
 from tests.unit.constructs.app import (
     VERIFICATION,
     new_app,
@@ -29,6 +33,10 @@ from tests.unit.constructs.app import (
 
 SERVICE = "AWS::ECS::Service"
 TASK = "AWS::ECS::TaskDefinition"
+
+
+def repository(scope: Construct, name: str = "Repository") -> ecr.IRepository:
+    return ecr.Repository.from_repository_name(scope, name, "shop")
 
 
 def image_of(task: Any) -> Any:
@@ -215,6 +223,63 @@ def test_a_nested_stack_that_makes_the_repository_does_not_wait_for_it(docker_fo
     (first,) = [name for name in resources(assembly, VERIFICATION) if name.startswith("Image")]
     (resource,) = resources(assembly, "AWS::CloudFormation::Stack").values()
     assert resource["DependsOn"] == [first]
+
+
+@pytest.mark.parametrize("made_below", ["network", "topic"])
+def test_a_nested_stack_that_the_verifier_needs_does_not_wait_for_it(docker_folder: str, made_below: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    below = NestedStack(stack, "Below")
+    vpc = ec2.Vpc(below, "Vpc", max_azs=2) if made_below == "network" else None
+    topic = sns.Topic(below, "Topic") if made_below == "topic" else None
+    verifier = ImageVerifier(stack, "Verifier", vpc=vpc)
+    run_on_fargate(below, "Other", ImageVerification(below, "OtherImage", repository=repository(below), tag="1"))
+    run_on_fargate(
+        stack, "Web", SafeDockerImageAsset(stack, "Image", directory=docker_folder, verifier=verifier, notify=topic)
+    )
+    assembly = app.synth()
+    (nested_stack,) = resources(assembly, "AWS::CloudFormation::Stack").values()
+    name, _ = the_only(assembly, VERIFICATION)
+    assert name not in nested_stack.get("DependsOn", [])
+    assert name in the_only(assembly, SERVICE)[1]["DependsOn"]
+    (other,) = of_type(nested(assembly, "Below"), SERVICE).values()
+    assert list(of_type(nested(assembly, "Below"), VERIFICATION)) == [other["DependsOn"][-1]]
+
+
+@pytest.mark.parametrize("through", ["the service", "what depends on it", "what names it"])
+def test_services_in_an_order_of_the_users_wait_as_far_as_that_lets_them(through: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    parts = {name: Construct(stack, name) for name in ("First", "Second", "Third")}
+    for part in parts.values():
+        run_on_fargate(part, "Web", ImageVerification(part, "Image", repository=repository(part), tag="1"))
+    first, second, _ = parts.values()
+    goes_before: IConstruct = first
+    if through != "the service":
+        name = Token.as_string(first.node.find_child("Web").get_att("Name")) if through == "what names it" else "-"
+        goes_before = ssm.CfnParameter(stack, "Between", type="String", value=name)
+    if through == "what depends on it":
+        goes_before.node.add_dependency(first)
+    second.node.add_dependency(goes_before)
+    assembly = app.synth()
+
+    waits_for = {
+        name[:5]: {waited[:5] for waited in service["DependsOn"] if "Image" in waited}
+        for name, service in resources(assembly, SERVICE).items()
+    }
+    # The second image is only verified when the first service is there.
+    assert waits_for == {"First": {"First", "Third"}, "Secon": {"First", "Secon", "Third"}, "Third": {"First", "Third"}}
+
+
+def test_an_order_without_services_changes_nothing_for_the_gate() -> None:
+    app = new_app()
+    stack = stack_in(app)
+    image = ImageVerification(stack, "Image", repository=repository(stack), tag="1")
+    run_on_fargate(stack, "Web", ImageVerification(stack, "Other", repository=repository(stack, "Others"), tag="1"))
+    image.node.add_dependency(ssm.CfnParameter(stack, "Copied", type="String", value="-"))
+    assembly = app.synth()
+    depends_on = the_only(assembly, SERVICE)[1]["DependsOn"]
+    assert set(resources(assembly, VERIFICATION)) <= set(depends_on)
 
 
 def test_image_digest_in_another_stack_is_an_error_that_says_what_to_use(docker_folder: str) -> None:

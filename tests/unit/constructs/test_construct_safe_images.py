@@ -492,7 +492,28 @@ def test_a_task_waits_for_its_own_image_only(docker_folder: str, other_folder: s
     run(stack, "One", ecs.ContainerImage.from_asset(docker_folder))
     run(stack, "Two", ecs.ContainerImage.from_asset(other_folder))
     tasks = resources(app.synth(), TASK).values()
-    assert sorted(name[:3] for task in tasks for name in task["DependsOn"]) == ["One", "Two"]
+    waited_for = [name.removeprefix("CdkSafeImageImage") for task in tasks for name in task["DependsOn"]]
+    assert sorted(name[:3] for name in waited_for) == ["One", "Two"]
+
+
+@pytest.mark.parametrize(("before", "after"), [("First", "Second"), ("Second", "First")])
+def test_what_runs_an_image_waits_for_it_in_any_order_of_the_users(docker_folder: str, before: str, after: str) -> None:
+    app, stack = protected()
+    parts = {name: Construct(stack, name) for name in ("First", "Second")}
+    for part in parts.values():
+        serve(part, "Web", run(part, "Task", ecs.ContainerImage.from_asset(docker_folder)))  # type: ignore[arg-type]
+    parts[after].node.add_dependency(parts[before])
+    assembly = app.synth()
+    depends_on = the_only(assembly, VERIFICATION)[1]["DependsOn"]
+    assert [name for name in depends_on if not name.startswith("CdkSafeImagePermissions")] == []
+    assert all_tasks_wait(assembly)
+    assert all(waits(service, assembly) for service in resources(assembly, SERVICE).values())
+
+
+def test_an_image_may_be_named_as_a_part_of_ours(docker_folder: str) -> None:
+    app, stack = protected()
+    ecr_assets.DockerImageAsset(stack, "Verifier", directory=docker_folder)
+    the_only(app.synth(), VERIFICATION)
 
 
 def test_an_image_of_an_archive_is_verified_too(tmp_path: Path) -> None:
@@ -529,6 +550,22 @@ def test_an_image_that_a_verification_names_is_verified_by_that_alone(docker_fol
     assembly = app.synth()
     assert the_only(assembly, VERIFICATION)[0].startswith("Mine")
     assert all_tasks_wait(assembly)
+
+
+def test_a_copy_in_another_repository_is_verified_behind_the_image_that_is_copied(docker_folder: str) -> None:
+    app, stack = protected()
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    properties = {"Src": asset.image_uri, "Dest": shop.repository_uri_for_tag(asset.image_tag)}
+    token = "arn:aws:lambda:eu-west-1:111122223333:function:any"
+    copy = CustomResource(stack, "Copy", service_token=token, properties=properties)
+    image = ImageVerification(stack, "Copied", repository=shop, tag=asset.image_tag)
+    image.node.add_dependency(copy)
+    assembly = app.synth()
+    of_asset, of_copy = sorted(resources(assembly, VERIFICATION))
+    (copied,) = resources(assembly, "AWS::CloudFormation::CustomResource").values()
+    assert copied["DependsOn"] == [of_asset]
+    assert "Copy" in resources(assembly, VERIFICATION)[of_copy]["DependsOn"]
 
 
 def test_what_an_aspect_adds_to_a_task_is_in_the_template_and_waits(docker_folder: str, other_folder: str) -> None:
@@ -901,6 +938,32 @@ def test_an_image_of_ecr_that_nothing_verifies_is_reported() -> None:
     (told,) = said(app.synth(), "error")
     assert "Nothing verifies the image of ECR that Demo/Task runs" in told
     assert "ImageVerification for what CDK does not build" in told
+
+
+def test_an_image_of_ecr_beside_a_verified_one_is_reported(docker_folder: str) -> None:
+    app, stack = reported()
+    task = run(stack, "Task", SafeDockerImageAsset(stack, "Image", directory=docker_folder).container_image())
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    task.add_container("sidecar", image=ecs.ContainerImage.from_ecr_repository(shop, "v1"))
+    (told,) = said(app.synth(), "error")
+    assert "Nothing verifies the image of ECR that Demo/Task runs" in told
+
+
+def test_an_image_of_a_repository_by_its_attribute_is_reported() -> None:
+    app, stack = reported()
+    uri = ecr.CfnRepository(stack, "Shop").attr_repository_uri
+    run(stack, "Task", ecs.ContainerImage.from_registry(f"{uri}:v1"))
+    assert len(said(app.synth(), "error")) == 1
+
+
+def test_an_image_that_cdk_does_not_build_is_warned_of_where_all_are_protected() -> None:
+    app, stack = protected()
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    run(stack, "Task", ecs.ContainerImage.from_ecr_repository(shop, "v1"))
+    image = ImageVerification(stack, "Image", repository=shop, tag="v2")
+    run(stack, "Safe", image.container_image())
+    (warning,) = said(app.synth(), "warning")
+    assert "Nothing verifies the image of ECR that Demo/Task runs" in warning
 
 
 def test_what_is_verified_in_another_stack_is_not_reported(docker_folder: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aws_cdk import CfnOutput, CfnParameter, Duration, Size, Stack
+from aws_cdk import CfnOutput, CfnParameter, Duration, Size, Stack, Stage
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -268,11 +268,28 @@ def test_bad_input_is_refused_with_the_path_and_what_to_write(keywords: dict[str
     assert told in str(refused.value)
 
 
-def test_a_verifier_in_another_region_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("home", "told"),
+    [
+        (
+            lambda app: stack_in(app, "Home", "us-east-1"),
+            "in region eu-west-1, and its verifier Home/Verifier in us-east-1",
+        ),
+        (
+            lambda app: stack_in(app, "Home"),
+            "in region eu-west-1, and its verifier Home/Verifier in one that is only known",
+        ),
+        (
+            lambda app: stack_in(Stage(app, "Live"), "Home", "eu-west-1"),
+            "its verifier Live/Home/Verifier are in different",
+        ),
+    ],
+)
+def test_a_verifier_that_cloudformation_could_not_call_is_refused(home: Any, told: str) -> None:
     app = new_app()
-    verifier = ImageVerifier(stack_in(app, "Home", "us-east-1"), "Verifier")
+    verifier = ImageVerifier(home(app), "Verifier")
     with pytest.raises(
-        ValueError, match="Demo/Verified is in region eu-west-1, and its verifier Home/Verifier in us-east-1"
+        ValueError, match=f"Demo/Verified .*{told}.*Make an ImageVerifier|{told}.*make an ImageVerifier"
     ):
         verified(stack_in(app, region="eu-west-1"), verifier=verifier)
 
