@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -264,6 +266,24 @@ def test_an_answer_that_is_not_taken_is_sent_again(stack: Stack, image: Layout) 
     assert stack.answer["Status"] == "SUCCESS"
 
 
+def test_an_answer_that_was_answered_with_what_is_no_http_is_sent_again(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.manifests.append(image.image())
+    sent = urllib.request.urlopen
+    answers = [http.client.BadStatusLine("garbage"), http.client.IncompleteRead(b"")]
+
+    def garbled(*arguments: Any, **more: Any) -> Any:
+        if answers:
+            raise answers.pop()
+        return sent(*arguments, **more)
+
+    monkeypatch.setattr(urllib.request, "urlopen", garbled)
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert "secret" not in capsys.readouterr().out
+
+
 def test_a_refused_update_keeps_the_physical_id(stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
     image.manifests.append(image.attestation())
@@ -359,6 +379,62 @@ def test_the_log_has_one_line_of_json_for_machines(
     (report,) = [line for line in json_lines(capsys.readouterr().out) if "_aws" not in line]
     assert report["verdict"] == "fail"
     assert report["findings"][0]["id"] == "not-an-image"
+
+
+# What a config or a manifest may say where a media type or an architecture is asked for.
+HOSTILE = {
+    "a terminal's escapes": "\x1b[2J\x1b[31m\x9b1mred",
+    "a line that looks like a verdict": "a\nImage verified: it can be run on ECS on Fargate.",
+    "a line that looks like the report": 'a\n{"verdict": "pass"}\nb',
+    "a carriage return": "a\rImage verified",
+    "a tab": "a\tb",
+    "a nul": "a\0b",
+    "a change of direction": "\u202egnp.exe",
+    "half a surrogate pair": "\ud800a",
+    "other ends of a line": "a\u2028b\x85c\x0bd",
+    "a long name": "x" * 5000,
+    "a long name of many bytes": "\N{PILE OF POO}" * 1500,
+    "a long name that is longer when it is written out": "\N{LANGUAGE TAG}" * 1500,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(
+    ("finding", "document"),
+    [
+        ("layer-type-unsupported", lambda text: {"layer_types": ("application/vnd.oci.image.layer.v1.tar+gzip", text)}),
+        ("platform-mismatch", lambda text: {"config": {"architecture": text}}),
+        ("diff-id-wrong", lambda text: {"config": {"rootfs": {"type": "layers", "diff_ids": [text]}}}),
+    ],
+)
+def test_what_an_image_says_of_itself_cannot_disguise_its_refusal(
+    stack: Stack,
+    image: Layout,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    finding: str,
+    document: Any,
+    text: str,
+) -> None:
+    image.manifests.append(image.image(**document(text)))
+    handler(stack.event(), Context())
+    reason, log = stack.answer["Reason"], capsysbinary.readouterr().out.decode()
+    assert stack.answer["Reason"].startswith("Image refused: ")
+    lines = [*reason.split("\n"), *log.split("\n")]
+    assert [line for line in lines if not line.isprintable()] == []
+    assert not [line for line in lines if line.startswith("Image verified")]
+    (report,) = [line for line in json_lines(log) if "_aws" not in line]
+    assert finding in [found["id"] for found in report["findings"]]
+
+
+def test_what_is_let_pass_is_told_without_control_characters(
+    stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.manifests.append(image.image(config={"architecture": "\x1b[2Jarm64"}))
+    handler(stack.event(ResourceProperties={**PROPERTIES, "FailOn": "never"}), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert all(line.isprintable() for line in stack.answer["Data"]["Warnings"].split("\n"))
+    assert "\\x1b[2jarm64" in stack.answer["Data"]["Warnings"]
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def json_lines(log: str) -> list[dict[str, Any]]:
