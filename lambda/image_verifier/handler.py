@@ -120,12 +120,16 @@ def _patience_of_cloudformation(event: Mapping[str, Any]) -> float:
 def _too_late(seconds: float) -> Answer:
     line = f"The image could not be verified in the {seconds:.0f} s that the verifier has: nothing is known about it."
     advice = "Deploy again; if it stays, give the ImageVerifier a longer timeout or more memory."
-    reason = Reason(line, wrapped(advice))
-    _log(reason)
-    return _unknown(reason)
+    return _unknown(Reason(line, wrapped(advice)))
 
 
-def _unknown(reason: Reason) -> Answer:
+def _unknown(reason: Reason, **said: Any) -> Answer:
+    """The answer where it could not be told whether the image is good.
+
+    :param said: what the log's line for machines has beside the verdict, or instead of the reason as its fault.
+    """
+    fault = {"message": reason.headline, "advice": " ".join(reason.lines)}
+    _log(reason, {"verdict": "unknown", "reference": None, "fault": fault, **said})
     return Answer("FAILED", [reason], verdict="unknown")
 
 
@@ -174,8 +178,8 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer
             raise unasked
     except Fault as fault:
         doubt = reason.doubt(fault, properties, _log_place(context))
-        _log(doubt, {"verdict": "unknown", "reference": properties.names.reference, "fault": fault.message})
-        return _unknown(doubt)
+        told = {"message": fault.message, "advice": fault.advice}
+        return _unknown(doubt, reference=properties.names.reference, fault=told)
     if report.verdict == "fail":
         return _refused(event, properties, report, patience, _log_place(context))
     _log(reason.summary(report, properties), report.as_json())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 import threading
 import time
 import urllib.request
@@ -195,9 +196,6 @@ def test_layers_are_read_where_the_properties_say_so(stack: Stack, image: Layout
 
 
 def test_a_fault_is_told_in_other_words_than_a_finding(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(*_: Any) -> Any:
-        raise Fault("ecr:BatchGetImage on the repository was answered with AccessDenied: no", "Allow it")
-
     monkeypatch.setattr(module, "_verify", denied)
     handler(stack.event(), Context())
     assert stack.answer["Status"] == "FAILED"
@@ -206,25 +204,11 @@ def test_a_fault_is_told_in_other_words_than_a_finding(stack: Stack, monkeypatch
 
 
 def test_an_unexpected_exception_is_answered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("GET https://bucket.example/blob?X-Amz-Signature=abc failed")
-
-    monkeypatch.setattr(module, "_verify", broken)
+    monkeypatch.setattr(module, "_verify", failing)
     handler(stack.event(), Context())
     assert "The verifier itself failed" in stack.answer["Reason"]
     assert "RuntimeError" in stack.answer["Reason"]
     assert "X-Amz-Signature" not in stack.answer["Reason"]
-
-
-def test_a_secret_in_a_url_is_not_logged(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("GET https://bucket.example/blob?X-Amz-Signature=abc failed")
-
-    monkeypatch.setattr(module, "_verify", broken)
-    handler(stack.event(), Context())
-    assert "X-Amz-Signature" not in capsys.readouterr().out
 
 
 def test_time_running_out_is_answered_before_the_lambda_ends(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,6 +363,49 @@ def test_the_log_has_one_line_of_json_for_machines(
     (report,) = [line for line in json_lines(capsys.readouterr().out) if "_aws" not in line]
     assert report["verdict"] == "fail"
     assert report["findings"][0]["id"] == "not-an-image"
+
+
+def denied(*_: Any) -> Any:
+    raise Fault("ecr:BatchGetImage on the repository was answered with AccessDenied: no", "Allow it")
+
+
+def failing(*_: Any) -> Any:
+    raise RuntimeError("GET https://bucket.example/blob?X-Amz-Signature=abc failed")
+
+
+@pytest.mark.parametrize(
+    ("properties", "verifies", "message"),
+    [
+        ({}, denied, "ecr:BatchGetImage on the repository was answered with AccessDenied: no"),
+        ({}, failing, "The verifier itself failed, so nothing is known about the image: RuntimeError: GET https://"),
+        ({}, lambda *_: time.sleep(60), "The image could not be verified in the "),
+        ({"RunsOn": ["mars"]}, failing, "The properties of this Custom::ImageVerification are wrong: runs_on names"),
+    ],
+    ids=["a fault", "a failure of the verifier", "time running out", "a bad property"],
+)
+def test_the_log_has_one_line_of_json_of_whatever_could_not_be_told(
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    properties: dict[str, Any],
+    verifies: Any,
+    message: str,
+) -> None:
+    monkeypatch.setattr(module, "_verify", verifies)
+    handler(stack.event(ResourceProperties=PROPERTIES | properties), Context(milliseconds=10_500))
+    log = capsys.readouterr().out
+    (report,) = [line for line in json_lines(log) if "_aws" not in line]
+    assert report["verdict"] == "unknown"
+    assert report["fault"]["message"].startswith(message)
+    assert any(message in line for line in log.splitlines() if not line.startswith("{"))
+    assert "X-Amz-Signature" not in log
+
+
+def test_a_module_that_cannot_be_imported_is_answered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "image_verifier.properties", None)
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert "ModuleNotFoundError" in stack.answer["Reason"]
 
 
 # What a config or a manifest may say where a media type or an architecture is asked for.
