@@ -77,5 +77,5 @@ def command(text: str, indent: str = "  ") -> list[str]:
 
 
 def _joined(text: str) -> str:
-    """The text on one line, with a space wherever there is white space."""
-    return " ".join(text.split())
+    """The text on one line, with a space wherever there is white space, and in ASCII what we leave out of it."""
+    return " ".join(text.split()).replace("…", "...")

@@ -161,6 +161,14 @@ def test_no_name_in_a_headline_is_broken(stack: Stack, image: Layout) -> None:
     assert zstd in stack.answer["Reason"].split("\n")[0]
 
 
+def test_what_a_runtime_would_have_said_is_left_out_with_three_dots(stack: Stack, image: Layout) -> None:
+    child = image.image()
+    image.manifests.append(image.index({**child, "platform": {"os": "linux", "architecture": "amd64"}}))
+    (image.path / "blobs" / "sha256" / child["digest"].removeprefix("sha256:")).unlink()
+    handler(stack.event(), Context())
+    assert f"content at .../manifests/{child['digest']} not found" in " ".join(stack.answer["Reason"].split())
+
+
 def wrapped_by_the_cli(text: str) -> list[str]:
     """What aws-cdk 2.1148.1 makes of a message in its last block: lines of at most 120, ended at a space or newline."""
     lines, start = [], 0
