@@ -10,8 +10,6 @@ from aws_cdk import Duration, Size
 from aws_cdk import aws_ecr_assets as ecr_assets
 from image_verifier.requirements import Requirement
 
-from .verifier import ImageVerifier
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -56,6 +54,7 @@ def _is_list_of(*types: type) -> Callable[[Any], bool]:
 
 
 _SIZE: Final = Kind(_is_a(Size), "a size, such as Size.mebibytes(100)")
+_DURATION: Final = Kind(_is_a(Duration), "a duration, such as Duration.minutes(10)")
 _TEXT: Final = Kind(_is_a(str), "a string")
 _KINDS: Final[Mapping[str, Kind]] = {
     "acknowledge": Kind(
@@ -65,6 +64,7 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "digest": _TEXT,
     "directory": Kind(_is_a(str), "the path of a folder as a string, such as str(path)", needed=True),
     "max_size": _SIZE,
+    "memory_size": Kind(_is_a(int, float), "a number of MiB, such as 512"),
     "min_size": _SIZE,
     "notify": Kind(_has("topic_arn"), "a topic, such as sns.Topic.from_topic_arn(self, 'Topic', 'arn:…')"),
     "outputs": Kind(_is_list_of(str), "a list, such as ['type=docker,attestation-inline=false']"),
@@ -76,8 +76,9 @@ _KINDS: Final[Mapping[str, Kind]] = {
     ),
     "require": Kind(_is_list_of(str, Requirement), "a list, such as [Require.NON_ROOT_USER]"),
     "runs_on": Kind(_is_a(Collection), "a runtime's name or a list of them, such as ['fargate', 'lambda']"),
-    "service_timeout": Kind(_is_a(Duration), "a duration, such as Duration.minutes(10)"),
+    "service_timeout": _DURATION,
     "tag": _TEXT,
-    "verifier": Kind(_is_a(ImageVerifier), "an ImageVerifier"),
+    "timeout": _DURATION,
+    "verifier": Kind(lambda value: hasattr(value, "function"), "an ImageVerifier"),
     "verify_layers": Kind(_is_a(bool), "True or False"),
 }
