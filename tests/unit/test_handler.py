@@ -17,7 +17,11 @@ from typing import Any
 import pytest
 from image_verifier import handler as module
 from image_verifier.findings import Fault
-from image_verifier.handler import handler
+from image_verifier.handler import Answer, handler
+from image_verifier.layout import Reason
+from image_verifier.memory import Record, physical_id, records_of
+from image_verifier.properties import Properties
+from image_verifier.retry import Patience
 from image_verifier.verify import verify
 
 from tests.unit.images import Layout
@@ -193,6 +197,23 @@ def test_an_answer_stays_below_4096_bytes_whatever_is_found(
     assert "batch-delete-image" in stack.answer["Reason"]
 
 
+def test_an_answer_is_cut_where_one_byte_less_would_not_be(stack: Stack) -> None:
+    def sent(more: int) -> bytes:
+        event = stack.event("Update", PhysicalResourceId="x" * more)
+        return module._body(event, Answer("FAILED", [Reason("Image refused", ["line"] * 28), Reason("Image refused")]))
+
+    sizes = [len(sent(more)) for more in range(400)]
+    assert max(sizes) == 4095
+    assert min(sizes[sizes.index(4095) + 1 :]) < 1000
+
+
+def test_what_is_let_pass_is_told_in_less_than_4096_bytes_too(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image(config={"architecture": "\N{LATIN SMALL LETTER E WITH ACUTE}" * 850}))
+    handler(stack.event(ResourceProperties={**PROPERTIES, "FailOn": "never"}), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["Data"]["Warnings"] == "see the verifier's log"
+
+
 def test_layers_are_read_where_the_properties_say_so(stack: Stack, image: Layout) -> None:
     wrong = {"rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}}
     image.manifests.append(image.image(config=wrong))
@@ -258,6 +279,60 @@ def test_an_answer_that_is_not_taken_is_sent_again(stack: Stack, image: Layout) 
     assert stack.answer["Status"] == "SUCCESS"
 
 
+def test_an_answer_that_is_never_taken_fails_the_lambda_before_its_end_so_that_it_is_run_again(
+    stack: Stack, image: Layout
+) -> None:
+    image.manifests.append(image.image())
+    stack.refusals = 1000
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="did not take the answer in time"):
+        handler(stack.event(), Context(milliseconds=3000))
+    assert time.monotonic() - began < 3
+    assert stack.refusals < 999
+
+
+def test_what_was_waited_for_to_the_end_is_told_and_not_only_that_time_ran_out(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(_: Any, patience: Patience) -> Any:
+        time.sleep(patience.seconds_left)
+        raise Fault("ecr:DescribeImages was answered with ThrottlingException", "Ask again later.")
+
+    monkeypatch.setattr(module, "_verify", throttled)
+    handler(stack.event(), Context(milliseconds=12_000))
+    assert "ThrottlingException" in stack.answer["Reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RepositoryArn", ARN + "2"),
+        ("ImageTag", "other"),
+        ("RunsOn", ["fargate", "lambda"]),
+        ("Platform", "linux/arm64"),
+        ("MinSize", "1"),
+        ("MaxSize", "1000"),
+        ("VerifyLayers", "true"),
+        ("Acknowledge", {"no-command": "the task gives it"}),
+        ("FailOn", "warning"),
+        ("Require", ["non-root-user"]),
+    ],
+)
+def test_what_was_verified_of_another_image_or_policy_is_not_remembered_for_this_one(name: str, value: Any) -> None:
+    verified = Properties.parse(PROPERTIES)
+    record = Record(verified.fingerprint, "sha256:" + "0" * 64, 1, "", 1)
+    assert module._remembered(verified, [record]) == record
+    assert module._remembered(Properties.parse({**PROPERTIES, name: value}), [record]) is None
+
+
+def test_a_physical_id_holds_two_images_in_at_most_a_kilobyte() -> None:
+    names = ["application/vnd.docker.distribution.manifest.list.v2+json"] * 3
+    records = [Record(f"{i:016}", f"sha256:{i:064}", 10**12, name, 127) for i, name in enumerate(names)]
+    kept = physical_id(records)
+    assert records_of(kept) == records[:2]
+    assert len(kept) <= 1024
+
+
 def test_an_answer_that_was_answered_with_what_is_no_http_is_sent_again(
     stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -312,6 +387,8 @@ def test_the_way_back_answers_as_before_without_judging_again(
     assert stack.answer["Status"] == "SUCCESS"
     assert stack.answer["Data"] == a["Data"]
     assert len(stack.answer["PhysicalResourceId"].encode()) <= 1024
+    remembered = [record.digest for record in records_of(stack.answer["PhysicalResourceId"])]
+    assert remembered == [a["Data"]["ImageDigest"], b["Data"]["ImageDigest"]]
 
 
 def test_the_answer_leaves_before_cloudformation_gives_up_though_the_lambda_has_more_time(
