@@ -18,6 +18,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from . import build
+from .kinds import check_kinds
 from .options import (
     Compression,
     CompressionValue,
@@ -154,6 +155,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             ),
         )
         asked = options.settled(path).policy
+        check_kinds(path, directory=directory, outputs=outputs)
         _check_dockerfile(path, directory, file)
         chosen = None if compression is None else choice(path, "compression", Compression, compression).value
         if chosen is not None and outputs is not None:
@@ -311,7 +313,8 @@ def _check_dockerfile(path: str, directory: str, file: str | None) -> None:
     folder = Path(directory)
     if not folder.is_dir():
         raise ValueError(f"{path}: directory is {directory!r}, which is no folder: write the one of the Dockerfile")
-    if not (folder / (file or "Dockerfile")).is_file():
+    # CDK looks for a path that begins with a slash in the directory too.
+    if not (folder / (file or "Dockerfile").lstrip("/")).is_file():
         raise ValueError(
             f"{path}: {directory!r} holds no {file or 'Dockerfile'}: write directory= of the folder that holds it, "
             "or file= of its path in there"

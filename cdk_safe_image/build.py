@@ -86,11 +86,11 @@ def build_args(args: Mapping[str, str] | None, source_date_epoch: int | None) ->
 
     :param args: the user's.
     :param source_date_epoch: seconds since 1970 (UTC); None leaves BuildKit's clock.
-    :raises ValueError: for a time before 1970, or one that the user's arguments say too.
+    :raises ValueError: for a time before 1970, one that is no whole number, or one that the user's arguments say too.
     """
     if source_date_epoch is None:
         return None if args is None else dict(args)
-    if source_date_epoch < 0:
+    if not isinstance(source_date_epoch, int) or source_date_epoch < 0:
         raise ValueError(
             f"source_date_epoch is {source_date_epoch}: write whole seconds since 1970, such as 1704067200"
         )

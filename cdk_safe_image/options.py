@@ -18,6 +18,8 @@ from image_verifier.policy import Policy
 from image_verifier.properties import OnFailure
 from image_verifier.requirements import LABEL, MAX_LAYERS, NO_LATEST_BASE, NON_ROOT_USER, Requirement
 
+from .kinds import check_kinds
+
 if TYPE_CHECKING:
     from .verifier import ImageVerifier
 
@@ -134,6 +136,7 @@ class Options:
         :param where: construct path, for the messages.
         :raises ValueError: for what cannot be met, or does not go together; the message says what to write instead.
         """
+        check_kinds(where, **self.keywords)
         asked = self.over(_unwritten())
         fail_on = choice(where, "fail_on", FailOn, asked.fail_on)
         on_failure = choice(where, "on_failure", OnFailure, asked.on_failure)
@@ -243,7 +246,7 @@ def _policy(where: str, asked: Options, fail_on: FailOn) -> Policy:
             platform=Platform.parse(asked.platform.platform),
             min_size=_bytes("min_size", asked.min_size),
             max_size=_bytes("max_size", asked.max_size),
-            verify_layers=bool(asked.verify_layers),
+            verify_layers=asked.verify_layers or False,
             acknowledge=asked.acknowledge or {},
             fail_on=fail_on,
             require=_requirements(asked.require or ()),
@@ -259,8 +262,6 @@ def _bytes(name: str, size: Size | None) -> int | None:
 
 
 def _requirements(asked: Sequence[RequireValue]) -> tuple[Requirement, ...]:
-    if isinstance(asked, str | Requirement):
-        raise ValueError(f"require is {str(asked)!r}: write a list")
     unknown = next((text for text in asked if isinstance(text, str) and Token.is_unresolved(text)), None)
     if unknown is not None:
         raise ValueError("require names something that is only known at deploy: write its name")

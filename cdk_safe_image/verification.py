@@ -36,6 +36,7 @@ from image_verifier.properties import OnFailure
 from image_verifier.runtimes import RUNTIMES
 
 from .consumers import Consumer, consumer_at
+from .kinds import check_kinds
 from .options import (
     FailOnValue,
     Gate,
@@ -149,6 +150,7 @@ class ImageVerification(Construct):
                 verifier=verifier,
             ),
         )
+        check_kinds(path, repository=repository, tag=tag, digest=digest, service_timeout=service_timeout)
         self._settled = options.settled(path)
         self._policy = self._settled.policy
         self._tag, self._digest = _tag_or_digest(path, tag, digest)

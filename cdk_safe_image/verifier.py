@@ -17,6 +17,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 from image_verifier.policy import Policy
 
+from .kinds import check_kinds
 from .staging import verifier_code
 
 # The first runtime with zstd in its standard library. Older aws-cdk-lib has no constant for it.
@@ -28,6 +29,9 @@ _TIMEOUT: Final = Duration.minutes(5)
 _MEMORY_TO_READ_MIB: Final = 1769
 # A third of what one core read of compressed layers per second with Python 3.14's own decoders: `make bench`, layers.
 _BYTES_A_SECOND: Final = 20_000_000
+# Of its time the handler keeps nine seconds for its answer (`image_verifier.handler`), and some for the start: with
+# less, the Lambda ends before it has answered, and the deploy hangs.
+_SHORTEST: Final = Duration.seconds(15)
 _LONGEST: Final = Duration.minutes(15)
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _MEMORY_BOUNDS_MIB: Final = (128, 10240)
@@ -98,15 +102,16 @@ class ImageVerifier(Construct):
             own
         :param runtime: a Python runtime, 3.10 or later. Default: python3.14
         :param security_groups: in the VPC. Default: one of its own that lets everything out
-        :param timeout: how long one verification may take, at most 15 minutes. Default: 5 minutes; once an image's
-            layers are read, as long as the largest of them may take, by its max_size: 5 minutes and one second for
-            each 20 MB, and 15 minutes without max_size
+        :param timeout: how long one verification may take, 15 seconds to 15 minutes. Default: 5 minutes; once an
+            image's layers are read, as long as the largest of them may take, by its max_size: 5 minutes and one second
+            for each 20 MB, and 15 minutes without max_size
         :param vpc: the VPC from which it must reach ECR's API and S3 (docs/constructs.md). Default: none
         :param vpc_subnets: which subnets of the VPC. Default: the private ones with a way out, else the isolated ones
         :raises ValueError: if settings contradict each other, or no Lambda can have them.
         """
         super().__init__(scope, id)
         path = self.node.path
+        check_kinds(path, memory_size=memory_size, timeout=timeout)
         network = _Network(vpc, vpc_subnets, None if security_groups is None else tuple(security_groups))
         network.check(path)
         _check_runtime(path, runtime)
@@ -305,8 +310,13 @@ def _check_bounds(path: str, memory_size: int | None, reserved: int | None, time
         raise ValueError(
             f"{path}: reserved_concurrent_executions is {reserved}, with which it never runs: write 1 or more"
         )
-    if timeout is not None and not timeout.is_unresolved() and not 1 <= timeout.to_seconds() <= 900:
-        raise ValueError(f"{path}: timeout is {timeout.to_human_string()}: write 1 second to 15 minutes")
+    if timeout is None or timeout.is_unresolved():
+        return
+    if not _SHORTEST.to_seconds() <= timeout.to_seconds() <= _LONGEST.to_seconds():
+        raise ValueError(
+            f"{path}: timeout is {timeout.to_human_string()}: write {_SHORTEST.to_human_string()} to "
+            f"{_LONGEST.to_human_string()}"
+        )
 
 
 def _check_role_account(verifier: Construct, role: iam.IRole | None) -> None:

@@ -429,7 +429,7 @@ def _run(started: float) -> int:
         aws.bootstrap()
         context = [f"--context=base-image:{name}={reference}" for name, reference in bases.items()]
         demo = Demo(aws, engine, context, bases["python"], started)
-        stack.callback(_forget_images, engine, aws.registry)
+        stack.enter_context(forget_images(engine, aws.registry))
         with _app() as app:
             deploy_healthy(demo, app)
         if all(check.passed for check in demo.checks):
@@ -442,12 +442,25 @@ def _run(started: float) -> int:
     return 0 if all(check.passed for check in demo.checks) else 1
 
 
-def _forget_images(engine: Engine, registry: str) -> None:
-    """Remove what was built, so that the next run builds it again; layers stay in the build cache."""
-    names = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-    built = [name for name in names if name.startswith(("cdkasset-", f"{registry}/"))]
-    if built:
-        engine.docker("image", "rm", "--force", *built)
+@contextmanager
+def forget_images(engine: Engine, registry: str) -> Iterator[None]:
+    """Remove what is built meanwhile, so that the next run builds it again; layers stay in the build cache.
+
+    :param engine: may be this machine's own Docker, with images of other CDK apps.
+    :param registry: of the local AWS.
+    """
+
+    def names() -> set[str]:
+        there = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+        return {name for name in there if name.startswith(("cdkasset-", f"{registry}/"))}
+
+    before = names()
+    try:
+        yield
+    finally:
+        built = sorted(names() - before)
+        if built:
+            engine.docker("image", "rm", "--force", *built)
 
 
 def _interrupt(*_: object) -> None:

@@ -153,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _say(message: str, who: str = "safe-image") -> int:
     # Imported here, since most runs have nothing to say.
-    from .formats.text import printable
+    from image_verifier.layout import printable
 
     print(f"{who}: {printable(message)}", file=sys.stderr, flush=True)
     return EXIT_CANNOT_TELL

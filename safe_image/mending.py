@@ -11,13 +11,14 @@ from typing import Final, Protocol, TextIO
 
 from image_verifier.catalog import CATALOG, Stage
 from image_verifier.findings import Fault, Report, Severity
+from image_verifier.layout import printable
 from image_verifier.remedies import Names
 from image_verifier.retry import Patience
 from image_verifier.untag import remove
 
 from .accounts import Accounts, Endpoint
 from .docker import Docker
-from .formats.text import Page, finding_lines, one_line, printable
+from .formats.text import Page, finding_lines, one_line
 
 # What a pull does not show, and the platform or the tools of the build have made.
 _BUILT_OTHERWISE: Final = frozenset({"platform-mismatch", "entrypoint-wrong-machine"})

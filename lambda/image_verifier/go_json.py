@@ -20,6 +20,7 @@ _MAX_INT64: Final = 2**63 - 1
 _TIME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})([.,]\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
+_HALF_PAIR: Final = re.compile("[\ud800-\udfff]")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/\r\n]", re.ASCII)
 
 
@@ -213,10 +214,10 @@ class _Filler:
             if not isinstance(value, _Object):
                 raise _mismatch(value, shape, struct, path)
             for k, v in value:
-                old[k] = self.fill(v, shape.item, zero(shape.item), struct, path)
+                old[_text(k)] = self.fill(v, shape.item, zero(shape.item), struct, path)
             return old
         if isinstance(shape, StringOrList) and isinstance(value, str) and not isinstance(value, _Number):
-            return [value]
+            return [_text(value)]
         if isinstance(shape, (ListOf, StringOrList)):
             if not isinstance(value, list) or isinstance(value, _Object):
                 raise _mismatch(value, shape, struct, path)
@@ -250,8 +251,13 @@ def _fill_scalar(value: Any, shape: Scalar, struct: str, path: str) -> Any:
     if shape is TIME:
         return _time(value)
     if isinstance(shape.zero, (str, bytes)) and isinstance(value, str) and not isinstance(value, _Number):
-        return _base64(value) if shape is BYTES else value
+        return _base64(value) if shape is BYTES else _text(value)
     raise _mismatch(value, shape, struct, path)
+
+
+def _text(value: str) -> str:
+    """The text as Go has it: https://pkg.go.dev/encoding/json#Unmarshal replaces halves of surrogate pairs."""
+    return _HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 def _base64(value: str) -> bytes:

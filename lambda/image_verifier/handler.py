@@ -15,6 +15,7 @@ ends), the answer leaves before the Lambda's time is over. The steps:
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 import random
@@ -22,7 +23,6 @@ import re
 import threading
 import time
 import traceback
-import urllib.error
 import urllib.request
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -120,12 +120,16 @@ def _patience_of_cloudformation(event: Mapping[str, Any]) -> float:
 def _too_late(seconds: float) -> Answer:
     line = f"The image could not be verified in the {seconds:.0f} s that the verifier has: nothing is known about it."
     advice = "Deploy again; if it stays, give the ImageVerifier a longer timeout or more memory."
-    reason = Reason(line, wrapped(advice))
-    _log(reason)
-    return _unknown(reason)
+    return _unknown(Reason(line, wrapped(advice)))
 
 
-def _unknown(reason: Reason) -> Answer:
+def _unknown(reason: Reason, **said: Any) -> Answer:
+    """The answer where it could not be told whether the image is good.
+
+    :param said: what the log's line for machines has beside the verdict, or instead of the reason as its fault.
+    """
+    fault = {"message": reason.headline, "advice": " ".join(reason.lines)}
+    _log(reason, {"verdict": "unknown", "reference": None, "fault": fault, **said})
     return Answer("FAILED", [reason], verdict="unknown")
 
 
@@ -174,8 +178,8 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer
             raise unasked
     except Fault as fault:
         doubt = reason.doubt(fault, properties, _log_place(context))
-        _log(doubt, {"verdict": "unknown", "reference": properties.names.reference, "fault": fault.message})
-        return _unknown(doubt)
+        told = {"message": fault.message, "advice": fault.advice}
+        return _unknown(doubt, reference=properties.names.reference, fault=told)
     if report.verdict == "fail":
         return _refused(event, properties, report, patience, _log_place(context))
     _log(reason.summary(report, properties), report.as_json())
@@ -318,7 +322,9 @@ def _body(event: Mapping[str, Any], answer: Answer) -> bytes:
         if len(full := body(page(reason), answer.data)) < _MAX_ANSWER_BYTES:
             return full
     last = answer.reasons[-1]
-    shorter = (page(Reason(last.headline[:900], last.lines[:n])) for n in range(len(last.lines), -1, -1))
+    # Cut when it is written out, which makes it longer.
+    headline = last.shown[0][:900]
+    shorter = (page(Reason(headline, last.lines[:n])) for n in range(len(last.lines), -1, -1))
     return next(full for text in shorter if len(full := body(text, {})) < _MAX_ANSWER_BYTES)
 
 
@@ -333,7 +339,7 @@ def _send(url: str, body: bytes, ends_at: float) -> None:
             )
             with urllib.request.urlopen(request, timeout=5):  # noqa: S310
                 return
-        except (urllib.error.URLError, OSError) as e:
+        except (OSError, http.client.HTTPException) as e:
             code = getattr(e, "code", "")
             _log(Reason(f"The answer could not be sent (attempt {attempt}): {type(e).__name__} {code}"))
             pause = random.uniform(0.2, 0.4 * 2 ** min(attempt, 4))  # noqa: S311 - jitter, not a secret
@@ -397,7 +403,7 @@ def _scrubbed(text: str) -> str:
 
 def _log(reason: Reason, report: Mapping[str, Any] | None = None) -> None:
     """Write for people, and where there is a report one line of JSON for machines."""
-    for line in (reason.headline, *reason.lines):
+    for line in reason.shown:
         print(_scrubbed(line))
     if report is not None:
         print(json.dumps(report))

@@ -29,21 +29,38 @@ class Reason:
     headline: str
     lines: Sequence[str] = ()
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The headline and the rest as whoever reads it gets them, each on one line."""
+        return printable(_joined(self.headline)), *map(printable, self.lines)
+
+
+def printable(text: str) -> str:
+    """The text with its control characters written out: what an image says of itself commands no terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
 
 def page(reason: Reason) -> str:
     """The reason as CloudFormation is sent it: in ASCII, every line padded with spaces."""
     width = COLUMNS - len(_BEFORE)
-    first = textwrap.wrap(reason.headline, width, break_on_hyphens=False, break_long_words=False)[0]
-    rest = wrapped(reason.headline[len(first) :].strip())
+    headline, *lines = reason.shown
+    first = textwrap.wrap(headline, width, break_on_hyphens=False, break_long_words=False)[0]
+    rest = wrapped(headline[len(first) :])
     # The space between the two is where the CLI's last block breaks the line.
     opening = first.ljust(width) + (" " + rest[0].ljust(COLUMNS) if rest else "")
-    text = "\n".join([opening, *(line.ljust(COLUMNS) for line in (*rest[1:], *reason.lines))])
+    text = "\n".join([opening, *(line.ljust(COLUMNS) for line in (*rest[1:], *lines))])
     return text.encode("ascii", "replace").decode()
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
     """The text in lines of at most 120 columns, those after the first indented by two more."""
-    return textwrap.wrap(text, COLUMNS, initial_indent=indent, subsequent_indent="  " + indent, break_on_hyphens=False)
+    return textwrap.wrap(
+        printable(_joined(text)),
+        COLUMNS,
+        initial_indent=indent,
+        subsequent_indent="  " + indent,
+        break_on_hyphens=False,
+    )
 
 
 def command(text: str, indent: str = "  ") -> list[str]:
@@ -57,3 +74,8 @@ def command(text: str, indent: str = "  ") -> list[str]:
             lines[-1] += " \\"
             lines.append(indent + "  " + piece)
     return lines
+
+
+def _joined(text: str) -> str:
+    """The text on one line, with a space wherever there is white space, and in ASCII what we leave out of it."""
+    return " ".join(text.split()).replace("…", "...")

@@ -43,7 +43,8 @@ def publish(topic_arn: str, subject: str, reason: Reason, patience: Patience) ->
     match = _TOPIC.fullmatch(topic_arn)
     if not match:
         raise ValueError(f"{topic_arn!r} is not the ARN of a topic")
-    text = "\n".join((reason.headline, "", *reason.lines)).encode()[:_MESSAGE_BYTES].decode(errors="ignore")
+    headline, *lines = reason.shown
+    text = "\n".join((headline, "", *lines)).encode()[:_MESSAGE_BYTES].decode(errors="ignore")
     aws.call(
         boto3.client("sns", region_name=match["region"], config=aws.CLIENT_CONFIG),
         "publish",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .findings import Fault, Finding, Report, Severity
-from .layout import Reason, command, wrapped
+from .layout import Reason, command, printable, wrapped
 from .properties import Properties
 from .runtimes import RUNTIMES
 
@@ -106,7 +106,7 @@ def summary(report: Report, properties: Properties) -> Reason:
 
 def told(finding: Finding) -> str:
     """A finding in one sentence, with its weight and its id."""
-    return f"{_weight(finding)}: {finding.message} [{finding.id}]"
+    return printable(f"{_weight(finding)}: {finding.message} [{finding.id}]")
 
 
 def _image(report: Report, properties: Properties) -> list[str]:

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from image_verifier.layout import printable
+
 from ..accounts import Accounts
 from ..diagnosis import Line, Status, diagnose
 from ..docker import Docker
 from ..errors import UsageError
-from ..formats.text import Page, printable
+from ..formats.text import Page
 from ..mending import is_agreed, plan, take
 from ..output import destination
 

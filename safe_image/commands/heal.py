@@ -13,6 +13,7 @@ from typing import Any, Final
 from image_verifier import aws
 from image_verifier.findings import Report
 from image_verifier.image import Platform
+from image_verifier.layout import printable
 from image_verifier.policy import Policy
 from image_verifier.properties import Properties
 from image_verifier.retry import Patience
@@ -22,7 +23,7 @@ from ..accounts import Accounts
 from ..arguments import add_policy, policy
 from ..docker import Docker
 from ..errors import UsageError
-from ..formats.text import Page, printable
+from ..formats.text import Page
 from ..mending import Step, errors_of, is_agreed, is_mended_by_a_build, local_steps, plan, steps_for, take
 from ..sources import Sources, Target
 

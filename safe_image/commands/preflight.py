@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from image_verifier.findings import Fault, Report
 from image_verifier.image import Platform
+from image_verifier.layout import printable
 from image_verifier.policy import Policy
 from image_verifier.remedies import Names
 from image_verifier.sources import Source
@@ -24,7 +25,7 @@ from image_verifier.verify import verify
 from ..assembly import AssetImage
 from ..docker import Docker
 from ..errors import UsageError
-from ..formats.text import Page, printable
+from ..formats.text import Page
 from ..mending import RemoveLocal, Step, errors_of, is_mended_by_a_build, steps_for, take
 from ..output import destination
 from ..sources import Sources

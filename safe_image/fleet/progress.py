@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
-from ..formats.text import printable
+from image_verifier.layout import printable
+
 from .state import Row
 
 # Between two lines in a log, in seconds.

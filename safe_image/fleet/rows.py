@@ -13,13 +13,13 @@ from typing import Final
 
 from image_verifier.findings import Fault
 from image_verifier.image import Platform
+from image_verifier.layout import printable
 from image_verifier.policy import Policy
 from image_verifier.references import Reference
 from image_verifier.sources.ecr import downloads
 
 from ..accounts import Accounts, Endpoint
 from ..formats.json_report import image
-from ..formats.text import printable
 from ..outcomes import Outcome, outcomes
 from ..sources import ECR_HOST, Sources
 from .batches import Answer

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.catalog import CATALOG
 from image_verifier.findings import in_sentences
+from image_verifier.layout import printable
 
 from .audit_totals import Total, Totals, refusing
-from .text import Page, printable
+from .text import Page
 
 if TYPE_CHECKING:
     from ..fleet.state import Row

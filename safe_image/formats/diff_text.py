@@ -7,12 +7,13 @@ from typing import Final, TextIO
 
 from image_verifier.checks.size import readable_size
 from image_verifier.findings import Finding
+from image_verifier.layout import printable
 from image_verifier.runtimes import RUNTIMES
 
 from ..comparison import CHANGES, Comparison, Field, LayerPair
 from ..layers import LayerRow
 from .alike import alike
-from .text import Page, finding_lines, printable
+from .text import Page, finding_lines
 
 _COLOURS: Final = {"same": "dim", "retyped": "warning", "recompressed": "warning"}
 _STANDINGS: Final = {"runs": "pass", "in doubt": "unknown", "refused": "fail"}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, TextIO
 
+from image_verifier.layout import printable
 from image_verifier.runtimes import RUNTIMES
 
-from .text import Page, one_line, printable
+from .text import Page, one_line
 
 if TYPE_CHECKING:
     from ..explanations.explain import Cause, Explanation, Verification

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.findings import Finding, Severity
+from image_verifier.layout import printable
 
-from .text import plain_finding, printable
+from .text import plain_finding
 
 if TYPE_CHECKING:
     from ..outcomes import Outcome

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from image_verifier import __version__
+from image_verifier.layout import printable
 
 from ..errors import UsageError
-from .text import printable
 
 try:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TextIO
 from xml.etree import ElementTree
 
 from image_verifier.findings import Finding, Report
+from image_verifier.layout import printable
 from image_verifier.runtimes import RUNTIMES
 
-from .text import plain_finding, printable
+from .text import plain_finding
 
 if TYPE_CHECKING:
     from ..outcomes import Outcome

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.checks.size import readable_size
 from image_verifier.findings import Finding, Report
+from image_verifier.layout import printable
 from image_verifier.runtimes import RUNTIMES
 
-from .text import one_line, printable
+from .text import one_line
 
 if TYPE_CHECKING:
     from ..outcomes import Outcome

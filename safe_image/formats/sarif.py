@@ -18,8 +18,7 @@ from urllib.parse import quote
 from image_verifier import __version__
 from image_verifier.catalog import CATALOG
 from image_verifier.findings import Finding, Severity
-
-from .text import printable
+from image_verifier.layout import printable
 
 if TYPE_CHECKING:
     from ..outcomes import Outcome

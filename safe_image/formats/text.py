@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from image_verifier.checks.size import readable_size
 from image_verifier.findings import Fault, Finding, Report, Severity
 from image_verifier.image import Image
+from image_verifier.layout import printable
 from image_verifier.runtimes import RUNTIMES
 
 from ..layers import LayerRow, layer_rows
@@ -88,11 +89,6 @@ def _columns(terminal: TextIO) -> int:
         return min(os.get_terminal_size(terminal.fileno()).columns or _WIDEST, _WIDEST)
     except OSError:
         return _WIDEST
-
-
-def printable(text: str) -> str:
-    """The text with its control characters written out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def one_line(reference: str, fault: Fault) -> str:

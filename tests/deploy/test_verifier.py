@@ -10,7 +10,9 @@ from local_aws import LocalAws
 from tests.deploy.conftest import NewImages, NewJourney
 from tests.deploy.journey import Step
 
-_SERVICE_TIMEOUT = 5
+# The shortest that there can be, and a second more.
+_TIMEOUT = 15
+_SERVICE_TIMEOUT = _TIMEOUT + 1
 # What ministack, the CLI and a busy machine may take on top.
 _SLACK = 60
 
@@ -47,7 +49,7 @@ def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
         made=looked(stack.deploy(**asking)),
         more_memory=looked(stack.deploy(**asking, memory=1024)),
         another=looked(stack.deploy(**asking, verifier="Other", managed="yes")),
-        dead=stack.refused(**asking, verifier="Dead", dead="yes", timeout=3, service_timeout=_SERVICE_TIMEOUT),
+        dead=stack.refused(**asking, verifier="Dead", dead="yes", timeout=_TIMEOUT, service_timeout=_SERVICE_TIMEOUT),
         functions=functions,
     )
 

@@ -49,6 +49,14 @@ def test_keys_are_compared_without_case(key: str) -> None:
     assert decode(f'{{"{key}": "a"}}'.encode(), OUTER)["digest"] == "a"
 
 
+def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
+    halves = rb'{"digest": "\ud800a", "labels": {"\udc00": "\ud83d\ude00"}, "inner": {"items": ["\ud800\ud800"]}}'
+    document = decode(halves, OUTER)
+    assert document["digest"] == "\ufffda"
+    assert document["labels"] == {"\ufffd": "\N{GRINNING FACE}"}
+    assert document["inner"]["items"] == ["\ufffd\ufffd"]
+
+
 def test_bytes_are_base64() -> None:
     assert decode(b'{"data": "eA=="}', OUTER)["data"] == b"x"
     with pytest.raises(GoJsonError, match="illegal base64 data at input byte 0"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +17,11 @@ from typing import Any
 import pytest
 from image_verifier import handler as module
 from image_verifier.findings import Fault
-from image_verifier.handler import handler
+from image_verifier.handler import Answer, handler
+from image_verifier.layout import Reason
+from image_verifier.memory import Record, physical_id, records_of
+from image_verifier.properties import Properties
+from image_verifier.retry import Patience
 from image_verifier.verify import verify
 
 from tests.unit.images import Layout
@@ -158,6 +165,14 @@ def test_no_name_in_a_headline_is_broken(stack: Stack, image: Layout) -> None:
     assert zstd in stack.answer["Reason"].split("\n")[0]
 
 
+def test_what_a_runtime_would_have_said_is_left_out_with_three_dots(stack: Stack, image: Layout) -> None:
+    child = image.image()
+    image.manifests.append(image.index({**child, "platform": {"os": "linux", "architecture": "amd64"}}))
+    (image.path / "blobs" / "sha256" / child["digest"].removeprefix("sha256:")).unlink()
+    handler(stack.event(), Context())
+    assert f"content at .../manifests/{child['digest']} not found" in " ".join(stack.answer["Reason"].split())
+
+
 def wrapped_by_the_cli(text: str) -> list[str]:
     """What aws-cdk 2.1148.1 makes of a message in its last block: lines of at most 120, ended at a space or newline."""
     lines, start = [], 0
@@ -182,6 +197,23 @@ def test_an_answer_stays_below_4096_bytes_whatever_is_found(
     assert "batch-delete-image" in stack.answer["Reason"]
 
 
+def test_an_answer_is_cut_where_one_byte_less_would_not_be(stack: Stack) -> None:
+    def sent(more: int) -> bytes:
+        event = stack.event("Update", PhysicalResourceId="x" * more)
+        return module._body(event, Answer("FAILED", [Reason("Image refused", ["line"] * 28), Reason("Image refused")]))
+
+    sizes = [len(sent(more)) for more in range(400)]
+    assert max(sizes) == 4095
+    assert min(sizes[sizes.index(4095) + 1 :]) < 1000
+
+
+def test_what_is_let_pass_is_told_in_less_than_4096_bytes_too(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image(config={"architecture": "\N{LATIN SMALL LETTER E WITH ACUTE}" * 850}))
+    handler(stack.event(ResourceProperties={**PROPERTIES, "FailOn": "never"}), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["Data"]["Warnings"] == "see the verifier's log"
+
+
 def test_layers_are_read_where_the_properties_say_so(stack: Stack, image: Layout) -> None:
     wrong = {"rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}}
     image.manifests.append(image.image(config=wrong))
@@ -193,9 +225,6 @@ def test_layers_are_read_where_the_properties_say_so(stack: Stack, image: Layout
 
 
 def test_a_fault_is_told_in_other_words_than_a_finding(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(*_: Any) -> Any:
-        raise Fault("ecr:BatchGetImage on the repository was answered with AccessDenied: no", "Allow it")
-
     monkeypatch.setattr(module, "_verify", denied)
     handler(stack.event(), Context())
     assert stack.answer["Status"] == "FAILED"
@@ -204,25 +233,11 @@ def test_a_fault_is_told_in_other_words_than_a_finding(stack: Stack, monkeypatch
 
 
 def test_an_unexpected_exception_is_answered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("GET https://bucket.example/blob?X-Amz-Signature=abc failed")
-
-    monkeypatch.setattr(module, "_verify", broken)
+    monkeypatch.setattr(module, "_verify", failing)
     handler(stack.event(), Context())
     assert "The verifier itself failed" in stack.answer["Reason"]
     assert "RuntimeError" in stack.answer["Reason"]
     assert "X-Amz-Signature" not in stack.answer["Reason"]
-
-
-def test_a_secret_in_a_url_is_not_logged(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("GET https://bucket.example/blob?X-Amz-Signature=abc failed")
-
-    monkeypatch.setattr(module, "_verify", broken)
-    handler(stack.event(), Context())
-    assert "X-Amz-Signature" not in capsys.readouterr().out
 
 
 def test_time_running_out_is_answered_before_the_lambda_ends(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,6 +279,78 @@ def test_an_answer_that_is_not_taken_is_sent_again(stack: Stack, image: Layout) 
     assert stack.answer["Status"] == "SUCCESS"
 
 
+def test_an_answer_that_is_never_taken_fails_the_lambda_before_its_end_so_that_it_is_run_again(
+    stack: Stack, image: Layout
+) -> None:
+    image.manifests.append(image.image())
+    stack.refusals = 1000
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="did not take the answer in time"):
+        handler(stack.event(), Context(milliseconds=3000))
+    assert time.monotonic() - began < 3
+    assert stack.refusals < 999
+
+
+def test_what_was_waited_for_to_the_end_is_told_and_not_only_that_time_ran_out(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(_: Any, patience: Patience) -> Any:
+        time.sleep(patience.seconds_left)
+        raise Fault("ecr:DescribeImages was answered with ThrottlingException", "Ask again later.")
+
+    monkeypatch.setattr(module, "_verify", throttled)
+    handler(stack.event(), Context(milliseconds=12_000))
+    assert "ThrottlingException" in stack.answer["Reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RepositoryArn", ARN + "2"),
+        ("ImageTag", "other"),
+        ("RunsOn", ["fargate", "lambda"]),
+        ("Platform", "linux/arm64"),
+        ("MinSize", "1"),
+        ("MaxSize", "1000"),
+        ("VerifyLayers", "true"),
+        ("Acknowledge", {"no-command": "the task gives it"}),
+        ("FailOn", "warning"),
+        ("Require", ["non-root-user"]),
+    ],
+)
+def test_what_was_verified_of_another_image_or_policy_is_not_remembered_for_this_one(name: str, value: Any) -> None:
+    verified = Properties.parse(PROPERTIES)
+    record = Record(verified.fingerprint, "sha256:" + "0" * 64, 1, "", 1)
+    assert module._remembered(verified, [record]) == record
+    assert module._remembered(Properties.parse({**PROPERTIES, name: value}), [record]) is None
+
+
+def test_a_physical_id_holds_two_images_in_at_most_a_kilobyte() -> None:
+    names = ["application/vnd.docker.distribution.manifest.list.v2+json"] * 3
+    records = [Record(f"{i:016}", f"sha256:{i:064}", 10**12, name, 127) for i, name in enumerate(names)]
+    kept = physical_id(records)
+    assert records_of(kept) == records[:2]
+    assert len(kept) <= 1024
+
+
+def test_an_answer_that_was_answered_with_what_is_no_http_is_sent_again(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.manifests.append(image.image())
+    sent = urllib.request.urlopen
+    answers = [http.client.BadStatusLine("garbage"), http.client.IncompleteRead(b"")]
+
+    def garbled(*arguments: Any, **more: Any) -> Any:
+        if answers:
+            raise answers.pop()
+        return sent(*arguments, **more)
+
+    monkeypatch.setattr(urllib.request, "urlopen", garbled)
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert "secret" not in capsys.readouterr().out
+
+
 def test_a_refused_update_keeps_the_physical_id(stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
     image.manifests.append(image.attestation())
@@ -300,6 +387,8 @@ def test_the_way_back_answers_as_before_without_judging_again(
     assert stack.answer["Status"] == "SUCCESS"
     assert stack.answer["Data"] == a["Data"]
     assert len(stack.answer["PhysicalResourceId"].encode()) <= 1024
+    remembered = [record.digest for record in records_of(stack.answer["PhysicalResourceId"])]
+    assert remembered == [a["Data"]["ImageDigest"], b["Data"]["ImageDigest"]]
 
 
 def test_the_answer_leaves_before_cloudformation_gives_up_though_the_lambda_has_more_time(
@@ -359,6 +448,105 @@ def test_the_log_has_one_line_of_json_for_machines(
     (report,) = [line for line in json_lines(capsys.readouterr().out) if "_aws" not in line]
     assert report["verdict"] == "fail"
     assert report["findings"][0]["id"] == "not-an-image"
+
+
+def denied(*_: Any) -> Any:
+    raise Fault("ecr:BatchGetImage on the repository was answered with AccessDenied: no", "Allow it")
+
+
+def failing(*_: Any) -> Any:
+    raise RuntimeError("GET https://bucket.example/blob?X-Amz-Signature=abc failed")
+
+
+@pytest.mark.parametrize(
+    ("properties", "verifies", "message"),
+    [
+        ({}, denied, "ecr:BatchGetImage on the repository was answered with AccessDenied: no"),
+        ({}, failing, "The verifier itself failed, so nothing is known about the image: RuntimeError: GET https://"),
+        ({}, lambda *_: time.sleep(60), "The image could not be verified in the "),
+        ({"RunsOn": ["mars"]}, failing, "The properties of this Custom::ImageVerification are wrong: runs_on names"),
+    ],
+    ids=["a fault", "a failure of the verifier", "time running out", "a bad property"],
+)
+def test_the_log_has_one_line_of_json_of_whatever_could_not_be_told(
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    properties: dict[str, Any],
+    verifies: Any,
+    message: str,
+) -> None:
+    monkeypatch.setattr(module, "_verify", verifies)
+    handler(stack.event(ResourceProperties=PROPERTIES | properties), Context(milliseconds=10_500))
+    log = capsys.readouterr().out
+    (report,) = [line for line in json_lines(log) if "_aws" not in line]
+    assert report["verdict"] == "unknown"
+    assert report["fault"]["message"].startswith(message)
+    assert any(message in line for line in log.splitlines() if not line.startswith("{"))
+    assert "X-Amz-Signature" not in log
+
+
+def test_a_module_that_cannot_be_imported_is_answered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "image_verifier.properties", None)
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert "ModuleNotFoundError" in stack.answer["Reason"]
+
+
+# What a config or a manifest may say where a media type or an architecture is asked for.
+HOSTILE = {
+    "a terminal's escapes": "\x1b[2J\x1b[31m\x9b1mred",
+    "a line that looks like a verdict": "a\nImage verified: it can be run on ECS on Fargate.",
+    "a line that looks like the report": 'a\n{"verdict": "pass"}\nb',
+    "a carriage return": "a\rImage verified",
+    "a tab": "a\tb",
+    "a nul": "a\0b",
+    "a change of direction": "\u202egnp.exe",
+    "half a surrogate pair": "\ud800a",
+    "other ends of a line": "a\u2028b\x85c\x0bd",
+    "a long name": "x" * 5000,
+    "a long name of many bytes": "\N{PILE OF POO}" * 1500,
+    "a long name that is longer when it is written out": "\N{LANGUAGE TAG}" * 1500,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(
+    ("finding", "document"),
+    [
+        ("layer-type-unsupported", lambda text: {"layer_types": ("application/vnd.oci.image.layer.v1.tar+gzip", text)}),
+        ("platform-mismatch", lambda text: {"config": {"architecture": text}}),
+        ("diff-id-wrong", lambda text: {"config": {"rootfs": {"type": "layers", "diff_ids": [text]}}}),
+    ],
+)
+def test_what_an_image_says_of_itself_cannot_disguise_its_refusal(
+    stack: Stack,
+    image: Layout,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    finding: str,
+    document: Any,
+    text: str,
+) -> None:
+    image.manifests.append(image.image(**document(text)))
+    handler(stack.event(), Context())
+    reason, log = stack.answer["Reason"], capsysbinary.readouterr().out.decode()
+    assert stack.answer["Reason"].startswith("Image refused: ")
+    lines = [*reason.split("\n"), *log.split("\n")]
+    assert [line for line in lines if not line.isprintable()] == []
+    assert not [line for line in lines if line.startswith("Image verified")]
+    (report,) = [line for line in json_lines(log) if "_aws" not in line]
+    assert finding in [found["id"] for found in report["findings"]]
+
+
+def test_what_is_let_pass_is_told_without_control_characters(
+    stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.manifests.append(image.image(config={"architecture": "\x1b[2Jarm64"}))
+    handler(stack.event(ResourceProperties={**PROPERTIES, "FailOn": "never"}), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert all(line.isprintable() for line in stack.answer["Data"]["Warnings"].split("\n"))
+    assert "\\x1b[2jarm64" in stack.answer["Data"]["Warnings"]
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def json_lines(log: str) -> list[dict[str, Any]]:

@@ -440,10 +440,10 @@ def test_a_publish_that_does_not_end_keeps_the_lambda_no_longer_than_its_time(
 
 
 def test_what_is_published_is_what_sns_takes(clients: Clients) -> None:
-    said = {"TopicArn": TOPIC, "Subject": "s", "Message": "Head\n\nline"}
+    said = {"TopicArn": TOPIC, "Subject": "s", "Message": "Head \\x1b[2J\n\nline \\x07"}
     stub = clients("sns")
     stub.add_response("publish", {"MessageId": "1"}, said)
-    notices.publish(TOPIC, "s", Reason("Head", ["line"]), Patience.of(5))
+    notices.publish(TOPIC, "s", Reason("Head\n\x1b[2J", ["line \x07"]), Patience.of(5))
     stub.assert_no_pending_responses()
 
 

@@ -12,7 +12,7 @@ from .kind import is_refused
 
 
 def readable_size(size: int) -> str:
-    """A number of bytes as people read it: `12.3 MiB (12897485 bytes)`."""
+    """A number of bytes as people read it, such as `12.3 MiB`."""
     value, unit = float(size), "bytes"
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if value < 1024 or unit == "GiB":

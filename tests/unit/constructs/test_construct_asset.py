@@ -295,6 +295,11 @@ def test_a_cli_that_lets_docker_attest_is_warned_of_once_for_a_stack(
     ("keywords", "told"),
     [
         ({"directory": "/nowhere"}, "Demo/Image: directory is '/nowhere', which is no folder"),
+        ({"directory": None}, "Demo/Image: directory is None: write the path of a folder as a string"),
+        ({"directory": Path("service")}, "write the path of a folder as a string, such as str(path)"),
+        ({"file": str(Path(__file__).resolve())}, "write directory= of the folder that holds it, or file= of its path"),
+        ({"outputs": "type=docker"}, "outputs is 'type=docker': write a list"),
+        ({"source_date_epoch": 1.5}, "source_date_epoch is 1.5: write whole seconds since 1970"),
         ({"file": "Missing"}, "holds no Missing: write directory= of the folder that holds it, or file="),
         ({"runs_on": "mainframe"}, "runs_on names 'mainframe', which is not a runtime: write one of fargate"),
         ({"runs_on": []}, "runs_on is empty: name at least one of fargate"),

@@ -25,8 +25,8 @@ def shop(stack: Stack) -> ecr.IRepository:
 
 
 def verified(stack: Stack, **keywords: Any) -> ImageVerification:
-    keywords = {"tag": "v1"} | keywords
-    return ImageVerification(stack, "Verified", repository=shop(stack), **keywords)
+    keywords = {"repository": shop(stack), "tag": "v1"} | keywords
+    return ImageVerification(stack, "Verified", **keywords)
 
 
 def synthesized(**keywords: Any) -> tuple[str, dict[str, Any]]:
@@ -260,6 +260,11 @@ def test_a_shared_verifier_gets_its_permissions_from_the_stack_that_uses_it() ->
             "service_timeout is 60 s: write more than the 300 s that the verifier has for it",
         ),
         ({"service_timeout": Duration.hours(2)}, "at most 3600 s"),
+        ({"service_timeout": 600}, "service_timeout is 600: write a duration, such as Duration.minutes(10)"),
+        ({"repository": "shop"}, "repository is 'shop': write one such as ecr.Repository.from_repository_name("),
+        ({"repository": None}, "repository is None: write one such as ecr.Repository.from_repository_name("),
+        ({"tag": 42}, "tag is 42: write a string"),
+        ({"tag": None, "digest": 42}, "digest is 42: write a string"),
     ],
 )
 def test_bad_input_is_refused_with_the_path_and_what_to_write(keywords: dict[str, Any], told: str) -> None:
