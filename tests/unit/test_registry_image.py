@@ -375,7 +375,12 @@ def test_a_body_that_always_breaks_off_is_a_fault(registry: Registry) -> None:
     assert "broke off" in fault(image(registry, seconds=0.5)).message
 
 
-def test_a_host_that_nobody_knows_is_a_fault() -> None:
+def test_a_host_that_nobody_knows_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    # Asked for real, the answer is that of whatever network the test runs in.
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     source = RegistryImage(Distribution(), Reference.parse("registry.invalid/app"), "x", Patience.of(5))
     began = time.monotonic()
     assert "registry.invalid is not known" in fault(source).message
