@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from image_verifier import media_types
-from image_verifier.findings import Report, Severity
-from image_verifier.image import Platform, sha256
+from image_verifier.findings import Fault, Report, Severity
+from image_verifier.image import MAX_INDEX_DEPTH, Platform, sha256
 from image_verifier.policy import Policy
 from image_verifier.runtimes import RUNTIMES
 from image_verifier.verify import verify
@@ -110,6 +110,15 @@ def test_the_best_child_of_an_index_is_judged_and_not_the_first(layout: Layout) 
     i386 = {"os": "linux", "architecture": "386"}
     broken = {**layout.attestation(), "platform": i386}
     assert judged(layout, layout.index(broken, {**layout.image(), "platform": AMD64})).verdict == "pass"
+
+
+def test_indexes_in_each_other_are_followed_so_deep_and_no_deeper(layout: Layout) -> None:
+    top = layout.image()
+    for _ in range(MAX_INDEX_DEPTH):
+        top = layout.index({**top, "platform": AMD64})
+    assert judged(layout, top).verdict == "pass"
+    with pytest.raises(Fault, match=f"more than {MAX_INDEX_DEPTH} indexes"):
+        judged(layout, layout.index({**top, "platform": AMD64}))
 
 
 def test_an_image_for_another_architecture_is_refused(layout: Layout) -> None:
