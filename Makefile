@@ -16,8 +16,8 @@ demo: .local/venv/.stamp  ## the main job on an AWS on this machine: good deploy
 test: .local/venv/.stamp  ## all tests: unit, and real deploys on an AWS on this machine
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-unit: .local/venv/.stamp  ## the pure tests only
-	$(BIN)/python -m pytest tests/unit tests/corpus
+unit: .local/venv/.stamp  ## the pure tests only, and those that hold the docs against the code
+	$(BIN)/python -m pytest tests/unit tests/corpus tests/checks tests/explanations tests/docs
 
 deploy: .local/venv/.stamp  ## the real deploys only
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy tests/local_aws
@@ -52,7 +52,8 @@ pyz: .local/venv/.stamp  ## build the command as one file, dist/safe-image.pyz
 	$(BIN)/python -m release.pyz dist/safe-image.pyz
 
 clean:  ## remove what the commands above made
-	rm -rf .local dist cdk.out
+	rm -rf .local dist cdk.out .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .local/uv/bin/uv:
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || apt-get install -qq -y python3-pip || \

@@ -1,6 +1,6 @@
-"""Read an image's layers once, in a process of its own: `_layers_once.py LAYOUT PLATFORM CORES`.
+"""Read an image's layers once, in a process of its own: `python -m benchmarks._layers_once LAYOUT PLATFORM CORES`.
 
-It needs nothing but `image_verifier`, so that the Lambda's Python can run it. Prints as JSON the seconds, the bytes
+It needs no installed package, so that the Lambda's Python can run it. Prints as JSON the seconds, the bytes
 unpacked, and the most memory that the process took, in bytes.
 """
 
@@ -18,6 +18,8 @@ from image_verifier.policy import Policy
 from image_verifier.runtimes import RUNTIMES
 from image_verifier.sources.oci_layout import Folder, OciLayout
 from image_verifier.verify import load
+
+from tests.memory import most_memory
 
 
 def main() -> None:
@@ -37,16 +39,10 @@ def main() -> None:
                 "seconds": seconds,
                 "unpacked": sum(reading.unpacked for reading in readings),
                 "entries": sum(reading.entries for reading in readings),
-                "memory": _most_memory(),
+                "memory": most_memory(),
             }
         )
     )
-
-
-def _most_memory() -> int:
-    # Not getrusage, which also counts what the parent had before it became this process.
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

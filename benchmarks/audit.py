@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from local_aws import LocalAws, debian
+from tests.memory import most_memory
 from tests.pushing import push_many
 
 IMAGES: Final = (1000,)
@@ -60,37 +61,30 @@ def main() -> None:
 
 def _measure(aws: LocalAws, title: str, commands: dict[str, Sequence[str]], environment: dict[str, str]) -> None:
     best: dict[str, float] = {}
-    memory: dict[str, float] = {}
+    memory: dict[str, int] = {}
     calls: dict[str, Counter[str]] = {}
     for _ in range(RUNS):
         for name, command in commands.items():
             aws.reset_calls()
             began = time.perf_counter()
             process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-            most = 0.0
+            most = 0
             while process.poll() is None:
-                most = max(most, _most_memory(process.pid))
+                with contextlib.suppress(OSError):  # it has just ended
+                    most = most_memory(process.pid)
                 time.sleep(_LOOK)
             seconds = time.perf_counter() - began
             assert process.returncode == 0, f"{name} ended with {process.returncode}"
             best[name] = min(seconds, best.get(name, seconds))
-            memory[name] = max(most, memory.get(name, 0.0))
+            memory[name] = max(most, memory.get(name, 0))
             calls[name] = Counter(call["name"] for call in aws.calls())
     print(f"  {title}, the best run")
     ours = next(iter(best.values()))
     for name, seconds in best.items():
         # xargs has hundreds of processes, one after the other.
-        most_memory = "" if name.startswith("xargs") else f"   {memory[name]:5.0f} MB at most"
-        print(f"    {name:36} {seconds:6.1f} s   {seconds / ours:4.1f} times ours{most_memory}")
+        in_memory = "" if name.startswith("xargs") else f"   {memory[name] / 1e6:5.0f} MB at most"
+        print(f"    {name:36} {seconds:6.1f} s   {seconds / ours:4.1f} times ours{in_memory}")
         print(f"      {calls[name].total()} requests: {', '.join(f'{n} {c}' for n, c in calls[name].most_common())}")
-
-
-def _most_memory(process: int) -> float:
-    """The most memory that a process has had so far, in MB. What wait4 says counts its parent's, too."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024 / 1e6
-    return 0.0
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from image_verifier.file_system import Layer
 from benchmarks.image import architecture, layout
 from benchmarks.registry import registry
 from local_aws import debian
-from local_aws.toolchain import LOCAL
+from local_aws.toolchain import LOCAL, ROOT
 
 RUNS: Final = 5
 _STEP: Final = 1 << 20
@@ -40,7 +40,6 @@ _PYTHON: Final = (
     ),
 )  # fmt: skip
 _COMMAND: Final = Path(sys.executable).with_name("safe-image")
-_ONCE: Final = Path(__file__).with_name("_layers_once.py")
 _CORES: Final = len(os.sched_getaffinity(0))
 
 
@@ -110,8 +109,9 @@ def _blobs(image: Path) -> list[bytes]:
 
 
 def _once(python: Sequence[str], image: Path, cores: int) -> dict[str, Any]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(image_verifier.__file__).parent.parent)}
-    command = [*python, str(_ONCE), str(image), f"linux/{architecture()}", str(cores)]
+    code = (ROOT, Path(image_verifier.__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, code))}
+    command = [*python, "-m", "benchmarks._layers_once", str(image), f"linux/{architecture()}", str(cores)]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts

@@ -51,10 +51,9 @@ Tool = Callable[[str], Sequence[str]]
 def main() -> None:
     """Print the tables."""
     programs = debian.unpacked(*_PEERS) / "usr/bin"
-    crane: Tool = lambda name: [str(programs / "crane"), "validate", "--fast", "--remote", name]  # noqa: E731
     tools: Mapping[str, Tool] = {
         "safe-image check": lambda name: [str(_COMMAND), "check", "--format", "json", name],
-        "crane validate --fast": crane,
+        "crane validate --fast": lambda name: [str(programs / "crane"), "validate", "--fast", "--remote", name],
         "skopeo inspect": _skopeo(debian.unpacked(*_SKOPEO)),
     }
     with tempfile.TemporaryDirectory() as folder, registry(programs, Path(folder)) as host, _slow(host) as far:

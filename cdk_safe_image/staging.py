@@ -24,7 +24,7 @@ def verifier_code(scope: Construct) -> Iterator[str]:
     """
     if scope.node.try_get_context("aws:cdk:disable-asset-staging"):
         # `cdk synth --no-staging`: nothing is copied, and whoever reads the assembly finds the code here.
-        outdir = Stage.of(scope).asset_outdir  # type: ignore[union-attr]
+        outdir = Stage.of(scope).asset_outdir  # type: ignore[union-attr] # every asset lies in an app
         yield _copy(Path(outdir, "cdk-safe-image"))
         return
     with TemporaryDirectory(prefix="cdk-safe-image-") as folder:

@@ -58,7 +58,6 @@ class CustomResourceRequest:
     logical_id: str
     physical_id: str | None
     properties: dict[str, Any]
-    sent_at: float = field(default_factory=time.time)
     answered_at: float | None = None
     status: str = ""
     reason: str = ""

@@ -376,7 +376,7 @@ def _free_port() -> int:
 
 def _ask(url: str, content_type: str, body: bytes) -> str:
     """POST to a service that is just starting. Raises OSError when it does not answer in 30 seconds."""
-    request = urllib.request.Request(url, body, {"Content-Type": content_type})  # noqa: S310
+    request = urllib.request.Request(url, body, {"Content-Type": content_type})  # noqa: S310 - the demo's own service
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + 30
     while True:

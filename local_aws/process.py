@@ -92,7 +92,7 @@ class _Control:
     endpoint: str
 
     def send(self, method: str, what: str, body: Mapping[str, Any] | None = None) -> Any:
-        request = urllib.request.Request(  # noqa: S310
+        request = urllib.request.Request(  # noqa: S310 - this machine's own server
             f"{self.endpoint}/_local/control/{what}", json.dumps(body).encode() if body else None, method=method
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

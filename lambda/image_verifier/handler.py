@@ -276,8 +276,7 @@ def _restored(properties: Properties, history: Sequence[Record]) -> Answer:
 
     record = _remembered(properties, history) or Record(properties.fingerprint, properties.digest, 0, "", 0)
     _log(Reason(f"Rolling back to {properties.uri(record.digest)}, which was verified before: not judged again."))
-    others = [r for r in history if r != record]
-    return Answer("SUCCESS", physical_id=physical_id([record, *others]), data=_attributes(properties, record, "none"))
+    return Answer("SUCCESS", physical_id=physical_id([record, *history]), data=_attributes(properties, record, "none"))
 
 
 def _remembered(properties: Properties, history: Sequence[Record]) -> Record | None:

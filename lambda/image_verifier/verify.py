@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from . import documents, media_types
+from . import media_types
 from .catalog import CATALOG
 from .checks import CHECKS, deep_checks
 from .checks.kind import is_refused
@@ -74,8 +74,11 @@ def _choose(image: Image, source: Source, document: Document, *, by_dockerd: boo
         return replace(image, unreadable=(what, e.said))
     image = replace(image, indexes=(*image.indexes, index))
     if len(image.indexes) > MAX_INDEX_DEPTH:
-        why = f"indexes lie in each other more than {MAX_INDEX_DEPTH} deep"
-        return replace(image, unreadable=("index", dict.fromkeys(documents.INDEX, why)))
+        # The bound is ours and no engine's: it tells nothing of the image.
+        raise Fault(
+            f"The image lies in more than {MAX_INDEX_DEPTH} indexes, one in the other: it was not looked for there",
+            "Push the image, or an index that names it.",
+        )
     chosen = index.choose(image.platform, by_dockerd=by_dockerd)
     if chosen is None:
         return image

@@ -54,14 +54,15 @@ def run(arguments: Namespace) -> int:
         if action.choices is None and action.dest in _WORDS:
             action.choices = _WORDS[action.dest]
         elif action.dest in _FILES:
-            # shtab's own way to say that files are completed, which argparse does not know.
-            setattr(action, "complete", shtab.FILE)  # noqa: B010
+            # shtab's own way to say that files are completed.
+            setattr(action, "complete", shtab.FILE)  # noqa: B010 - an attribute that argparse's type does not have
     print(shtab.complete(whole, shell=arguments.shell))
     return 0
 
 
 def _actions(parser: ArgumentParser) -> Iterator[Action]:
     """What the command and each of its commands take."""
+    # argparse has no public way to ask for them.
     for action in parser._actions:
         if isinstance(action, _SubParsersAction):
             for one in action.choices.values():

@@ -53,9 +53,7 @@ def _lines(comparison: Comparison, names: tuple[str, str], page: Page) -> Iterat
             yield ""
             yield page.paint("head", title)
             for finding in alike(findings):
-                where = page.paint("dim", f"({', '.join(finding.runs_on)})")
-                yield f"  {page.paint(finding.severity.value, finding.id)} {where}"
-                yield from page.wrap(finding.message, "    ")
+                yield from _in_short(finding, page)
     yield ""
     differing = [field for field in comparison.fields if field.differs]
     yield page.paint("head", f"{len(differing)} of {len(comparison.fields)} things that they say differ")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from image_verifier.layout import printable
 from image_verifier.runtimes import RUNTIMES
 
-from .text import Page, one_line
+from .text import Page, one_line, remedy_lines
 
 if TYPE_CHECKING:
     from ..explanations.explain import Cause, Explanation, Verification
@@ -56,12 +56,7 @@ def _cause(cause: Cause, number: int, page: Page) -> Iterator[str]:
         kind += " --layers"
     yield f"{page.paint('head', f'{head}: {cause.id}')} {page.paint('dim', f'({kind})')}"
     yield from page.wrap(cause.meaning, "  ")
-    yield "  to mend it:"
-    for step in cause.remedy:
-        if step.startswith("$ "):
-            yield "    " + page.paint("command", printable(step[2:]))
-        else:
-            yield from page.wrap(f"- {step}", "    ")
+    yield from remedy_lines(cause.remedy, page, "  ")
 
 
 def _recognised(explanation: Explanation, page: Page) -> Iterator[str]:

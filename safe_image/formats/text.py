@@ -221,10 +221,20 @@ def finding_lines(finding: Finding, page: Page) -> Iterator[str]:
         yield f"    {RUNTIMES[finding.runs_on[0]].title} would have said:"
         yield from page.wrap(finding.runtime_error, "      ")
     if finding.remedy and finding.severity is not Severity.INFO:
-        yield "    to mend it:"
-        for step in finding.remedy:
-            if step.startswith("$ "):
-                # On a line of its own, whole and without a prompt, so that it can be copied.
-                yield "      " + page.paint("command", printable(step[2:]))
-            else:
-                yield from page.wrap(f"- {step}", "      ")
+        yield from remedy_lines(finding.remedy, page, "    ")
+
+
+def remedy_lines(steps: Sequence[str], page: Page, indent: str) -> Iterator[str]:
+    """What mends something, as people read it.
+
+    :param steps: the remedy; what begins with `$ ` is a command.
+    :param page: what it is written on.
+    :param indent: what its heading stands behind.
+    """
+    yield f"{indent}to mend it:"
+    for step in steps:
+        if step.startswith("$ "):
+            # On a line of its own, whole and without a prompt, so that it can be copied.
+            yield f"{indent}  " + page.paint("command", printable(step[2:]))
+        else:
+            yield from page.wrap(f"- {step}", f"{indent}  ")

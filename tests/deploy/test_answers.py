@@ -101,7 +101,9 @@ def _slow(aws: LocalAws, deploy: Callable[[], Step]) -> Step:
     aws.reset_calls()
     step = deploy()
     aws.faults.clear()
+    deadline = time.monotonic() + 2 * _ANSWERED_AFTER
     while not any(call["seconds"] >= _ANSWERED_AFTER for call in aws.calls()):
+        assert time.monotonic() < deadline, "the verifier's question was never answered"
         time.sleep(0.1)
     return step
 

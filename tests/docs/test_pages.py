@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,14 @@ def broken(page: Path) -> Iterator[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     assert list(broken(page)) == []
+
+
+def test_the_readme_counts_the_images_that_the_engines_were_held_against() -> None:
+    told = re.search(r"did with\s+(\d+) images \(`tests/corpus`\)", (ROOT / "README.md").read_text())
+    with tarfile.open(ROOT / "tests" / "corpus" / "corpus.tar.xz") as corpus:
+        cases = [name for name in corpus.getnames() if name.endswith("/case.json")]
+    assert told
+    assert int(told[1]) == len(cases)
 
 
 def test_the_reference_names_every_keyword() -> None:

@@ -69,14 +69,25 @@ def _traces(name: str) -> list[str]:
     ]
 
 
+def _fetched(url: str) -> bytes:
+    """What a server answers, once it is there."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as response:
+                return bytes(response.read())
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def test_a_dockerfile_with_run_builds_and_its_container_answers(docker: Engine, context: Path) -> None:
     docker.docker("build", "--quiet", "--tag", "ordinary", str(context))
     container = docker.docker("run", "--detach", "--rm", "ordinary").strip()
     try:
         address = docker.docker("inspect", "--format", "{{.NetworkSettings.Networks.bridge.IPAddress}}", container)
-        time.sleep(0.5)
-        with urllib.request.urlopen(f"http://{address.strip()}:8080/page", timeout=10) as response:
-            assert response.read() == b"written by RUN\n"
+        assert _fetched(f"http://{address.strip()}:8080/page") == b"written by RUN\n"
     finally:
         docker.docker("kill", container)
 

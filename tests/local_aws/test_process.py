@@ -107,10 +107,8 @@ def test_its_environment_has_nothing_of_the_users_aws(aws: LocalAws, monkeypatch
 def test_the_tools_are_installed_once(capsys: pytest.CaptureFixture[str]) -> None:
     install()
     capsys.readouterr()
-    started = time.monotonic()
     toolchain = install()
-    assert capsys.readouterr().out == ""
-    assert time.monotonic() - started < 10
+    assert capsys.readouterr().out == "", "it says what it installs"
     version = subprocess.run([toolchain.node_bin / "node", "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("v24.")
 

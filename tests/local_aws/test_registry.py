@@ -7,13 +7,13 @@ import hashlib
 import json
 import os
 from http.client import HTTPConnection
-from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 
 from local_aws import LocalAws
 from tests.local_aws.helpers import OCI_MANIFEST, Pushed, digest_of, http
+from tests.memory import most_memory
 
 
 def test_a_blob_arrives_in_pieces(repository: Pushed) -> None:
@@ -127,7 +127,7 @@ def test_a_large_blob_goes_through_in_bounded_memory(repository: Pushed) -> None
     location = urljoin(repository.v2, started.headers["Location"])
     piece = os.urandom(1024 * 1024)
     digest = hashlib.sha256()
-    before = _peak_memory(repository.aws)
+    before = most_memory(repository.aws.pid)
     connection = HTTPConnection("127.0.0.1", repository.aws.port, timeout=60)
     for _ in range(size // len(piece)):
         digest.update(piece)
@@ -137,10 +137,4 @@ def test_a_large_blob_goes_through_in_bounded_memory(repository: Pushed) -> None
     connection.request("PUT", path, body=pieces, headers={"Content-Length": str(size)})
     assert connection.getresponse().status == 201
     connection.close()
-    assert _peak_memory(repository.aws) - before < 64 * 1024 * 1024
-
-
-def _peak_memory(aws: LocalAws) -> int:
-    """Bytes that the server has used at most."""
-    status = Path(f"/proc/{aws.pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    assert most_memory(repository.aws.pid) - before < 64 * 1024 * 1024

@@ -42,18 +42,13 @@ class Aws:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Make boto3 ask it, as a caller who is nobody else's."""
-        for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-            monkeypatch.delenv(name, raising=False)
+        """Make boto3 ask it."""
         for name, value in {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "example",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_CONFIG_FILE": "/dev/null",
-            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "NO_PROXY": "127.0.0.1",
         }.items():
             monkeypatch.setenv(name, value)
 

@@ -106,7 +106,6 @@ def test_no_region_is_a_fault_that_says_what_to_set(aws: Aws, monkeypatch: pytes
 def test_no_credentials_are_a_fault(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(Fault, match="credentials"):
         Accounts().environment()
 

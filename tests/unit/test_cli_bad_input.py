@@ -24,11 +24,8 @@ JSON = {"Content-Type": "application/x-amz-json-1.1"}
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which nobody has signed in anywhere."""
-    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", *KEYS):
-        monkeypatch.delenv(name, raising=False)
     for name in ("HOME", "DOCKER_CONFIG"):
         monkeypatch.setenv(name, str(tmp_path))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     # What would be repeated for half a minute is repeated once.
     monkeypatch.setattr("safe_image.sources.Patience.of", lambda *_: Patience(0))
 

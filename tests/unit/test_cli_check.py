@@ -22,11 +22,6 @@ from tests.unit.registry_server import Answer, serving
 DIGEST = "sha256:" + "a" * 64
 
 
-@pytest.fixture(autouse=True)
-def no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-
-
 @pytest.fixture
 def good(tmp_path: Path) -> str:
     return layout(tmp_path / "good")
@@ -312,7 +307,6 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_gets_colours_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
     assert Page.of(Terminal()).colour
     assert not Page.of(io.StringIO()).colour
     monkeypatch.setenv("NO_COLOR", "1")

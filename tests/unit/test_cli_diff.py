@@ -272,9 +272,8 @@ def test_what_an_image_says_moves_no_cursor(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_an_image_in_a_registry_is_compared_with_one_in_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     good = _layout(tmp_path / "good")
     with serving() as registry:
         registry.image("app", "v1")

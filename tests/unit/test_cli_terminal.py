@@ -52,10 +52,9 @@ def references(tmp_path: Path) -> list[str]:
 def shown(references: list[str], *, whole: bool = True, **more: str) -> Shown:
     """Run the command on a terminal: with standard error there, and standard output too where `whole`."""
     own, other = pty.openpty()
-    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
     process = subprocess.Popen(
         [sys.executable, "-m", "safe_image", "check", *references],
-        env={**environment, "TERM": "xterm-256color", **more},
+        env={**os.environ, "TERM": "xterm-256color", **more},
         stdin=subprocess.DEVNULL,
         stdout=other if whole else subprocess.PIPE,
         stderr=other,

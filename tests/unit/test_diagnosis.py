@@ -18,19 +18,16 @@ from safe_image.versions import Version
 from tests.unit.aws_server import ACCOUNT, Aws, serving_aws
 from tests.unit.programs import OLD_DOCKER, calls, docker, program
 
-VARIABLES = ("BUILDX_NO_DEFAULT_ATTESTATIONS", "DOCKER_BUILDKIT", "DOCKER_DEFAULT_PLATFORM", "BUILDX_BUILDER")
 Diagnose = Callable[..., dict[str, Line]]
 
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is first on PATH, on a machine where nothing steers Docker."""
+    """A folder that is first on PATH."""
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "config"))
-    for name in (*VARIABLES, "CDK_DOCKER"):
-        monkeypatch.delenv(name, raising=False)
     return folder
 
 

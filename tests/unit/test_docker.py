@@ -38,7 +38,6 @@ def test_only_containerds_image_store_before_the_fix_pushes_attestations_to_the_
 
 
 def test_the_command_is_the_one_that_cdk_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CDK_DOCKER", raising=False)
     assert Docker().command == "docker"
     monkeypatch.setenv("CDK_DOCKER", "/opt/podman/bin/podman")
     assert (Docker().command, Docker().name) == ("/opt/podman/bin/podman", "podman")

@@ -112,6 +112,14 @@ def test_more_findings_than_an_output_has_room_for_end_with_their_number(stack: 
     assert all(line.startswith("Error: ") for line in warnings.splitlines()[:-1])
 
 
+def test_findings_that_an_answer_has_no_room_for_are_left_to_the_log(stack: Stack, image: Layout) -> None:
+    # Each of these is twelve bytes of JSON.
+    image.manifests.append(image.image(layer_types=(GZIP, "\N{SPOUTING WHALE}" * 300)))
+    handler(asked(stack, FailOn="never"), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["Data"]["Warnings"] == "see the verifier's log"
+
+
 def test_the_log_of_an_image_that_is_let_pass_says_that_it_would_not_run(
     stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from image_verifier import media_types
-from image_verifier.findings import Report, Severity
-from image_verifier.image import Platform, sha256
+from image_verifier.findings import Fault, Report, Severity
+from image_verifier.image import MAX_INDEX_DEPTH, Platform, sha256
 from image_verifier.policy import Policy
+from image_verifier.runtimes import RUNTIMES
 from image_verifier.verify import verify
 
 from tests.unit.images import GZIP, Layout
@@ -111,6 +112,15 @@ def test_the_best_child_of_an_index_is_judged_and_not_the_first(layout: Layout) 
     assert judged(layout, layout.index(broken, {**layout.image(), "platform": AMD64})).verdict == "pass"
 
 
+def test_indexes_in_each_other_are_followed_so_deep_and_no_deeper(layout: Layout) -> None:
+    top = layout.image()
+    for _ in range(MAX_INDEX_DEPTH):
+        top = layout.index({**top, "platform": AMD64})
+    assert judged(layout, top).verdict == "pass"
+    with pytest.raises(Fault, match=f"more than {MAX_INDEX_DEPTH} indexes"):
+        judged(layout, layout.index({**top, "platform": AMD64}))
+
+
 def test_an_image_for_another_architecture_is_refused(layout: Layout) -> None:
     (finding,) = judged(layout, layout.image(config=ARM64)).errors
     assert finding.id == "platform-mismatch"
@@ -184,6 +194,26 @@ def test_the_size_must_lie_within_the_policy(layout: Layout) -> None:
     assert ids(judged(layout, top, min_size=1_000_000)) == ["image-too-small"]
     assert ids(judged(layout, top, max_size=10)) == ["image-too-large"]
     assert judged(layout, top, min_size=10, max_size=1_000_000).verdict == "pass"
+
+
+def test_an_image_of_exactly_a_bound_is_within_it(layout: Layout) -> None:
+    top = layout.image()
+    size = judged(layout, top).image.size
+    assert judged(layout, top, min_size=size, max_size=size).verdict == "pass"
+    assert ids(judged(layout, top, min_size=size + 1)) == ["image-too-small"]
+    assert ids(judged(layout, top, max_size=size - 1)) == ["image-too-large"]
+
+
+def test_an_image_of_exactly_what_a_runtime_takes_has_room_there(layout: Layout) -> None:
+    most = RUNTIMES["lambda"].max_bytes
+    assert most
+
+    def of(layer: int) -> Report:
+        return judged(layout, layout.image(layer_types=(GZIP,), layers={"size": layer}), "lambda")
+
+    room = most - of(0).image.size
+    assert "image-too-large-for-runtime" not in ids(of(room))
+    assert "image-too-large-for-runtime" in ids(of(room + 1))
 
 
 def test_all_findings_are_told_at_once(layout: Layout) -> None:

@@ -85,7 +85,7 @@ class _Part(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override] # Buffer is Python 3.12's
         content = os.pread(self._file.fileno(), min(len(buffer), self._end - self._at), self._at)
         buffer[: len(content)] = content
         self._at += len(content)
@@ -133,7 +133,7 @@ class _Headers:
 def _members(file: IO[bytes], path: Path) -> dict[str, tarfile.TarInfo]:
     file.seek(0)
     found: dict[str, tarfile.TarInfo] = {}
-    with tarfile.TarFile(fileobj=_Headers(file)) as archive:  # type: ignore[arg-type]
+    with tarfile.TarFile(fileobj=_Headers(file)) as archive:  # type: ignore[arg-type] # all of a file that it uses
         for number, member in enumerate(archive):
             if number >= _MOST_MEMBERS:
                 raise Fault(f"{path} has more than {_MOST_MEMBERS} entries, as no image's archive has", _SAVE)
