@@ -90,7 +90,7 @@ class StackParts(Construct):
 
         It shows the outputs of stacks that are deployed by themselves, and not those of nested ones.
         """
-        name = f"Findings{verification.user_path.removeprefix(self._root_prefix)}".replace("/", "-")
+        name = f"Findings{verification.user_path.removeprefix(self._root_prefix)}"
         CfnOutput(
             StackParts.of(self._root),
             name,

@@ -10,9 +10,9 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any, Final, Literal
 
-from image_verifier.checks.size import readable_size
 from image_verifier.findings import Finding, Report, Severity
 from image_verifier.image import Image
+from image_verifier.layout import readable_size
 from image_verifier.runtimes import RUNTIMES
 
 from .layers import LayerRow, layer_rows, run_config, without_secret

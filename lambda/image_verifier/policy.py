@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from .catalog import CATALOG
 from .findings import FailOn
 from .image import Platform
+from .layout import readable_size
 from .requirements import KINDS, LABEL, Requirement
 from .runtimes import RUNTIMES, Runtime
 
@@ -78,13 +79,14 @@ class Policy:
             raise ValueError("max_size is 0 bytes: no image fits")
         if self.min_size is not None and self.max_size is not None and self.min_size > self.max_size:
             raise ValueError(
-                f"min_size ({self.min_size} bytes) is above max_size ({self.max_size} bytes): no image fits"
+                f"min_size ({readable_size(self.min_size)}) is above max_size ({readable_size(self.max_size)}): "
+                "no image fits"
             )
         for runtime in self.runtimes:
-            if runtime.max_bytes is not None and (self.min_size or 0) > runtime.max_bytes:
+            if runtime.max_bytes is not None and self.min_size is not None and self.min_size > runtime.max_bytes:
                 raise ValueError(
-                    f"min_size ({self.min_size} bytes) is above what {runtime.title} takes ({runtime.max_bytes} "
-                    "bytes): no image fits"
+                    f"min_size ({readable_size(self.min_size)}) is above what {runtime.title} takes "
+                    f"({readable_size(runtime.max_bytes)}): no image fits"
                 )
 
     def _check_requirements(self) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from image_verifier.catalog import CATALOG
-from image_verifier.checks.size import readable_size
 from image_verifier.findings import Finding, Severity, in_sentences
+from image_verifier.layout import readable_size
 
 from .audit_totals import Total, Totals, refusing
 from .html_page import page

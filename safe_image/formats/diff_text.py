@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
-from image_verifier.checks.size import readable_size
 from image_verifier.findings import Finding
-from image_verifier.layout import printable
+from image_verifier.layout import printable, readable_size
 from image_verifier.runtimes import RUNTIMES
 
 from ..comparison import CHANGES, Comparison, Field, LayerPair

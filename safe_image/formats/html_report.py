@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, TextIO
 
-from image_verifier.checks.size import readable_size
 from image_verifier.findings import Report, Verdict
 from image_verifier.image import Config
+from image_verifier.layout import readable_size
 
 from ..layers import layer_rows
 from .alike import alike

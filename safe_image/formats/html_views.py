@@ -10,9 +10,9 @@ from itertools import groupby
 from typing import Final
 
 from image_verifier import media_types
-from image_verifier.checks.size import readable_size
 from image_verifier.findings import Finding, Severity
 from image_verifier.image import Descriptor, Image
+from image_verifier.layout import readable_size
 from image_verifier.runtimes import RUNTIMES
 
 from ..layers import LayerRow

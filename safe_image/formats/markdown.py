@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, TextIO
 
-from image_verifier.checks.size import readable_size
 from image_verifier.findings import Finding, Report
-from image_verifier.layout import printable
+from image_verifier.layout import printable, readable_size
 from image_verifier.runtimes import RUNTIMES
 
 from .text import one_line

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
-from image_verifier.checks.size import readable_size
 from image_verifier.findings import Fault, Finding, Report, Severity
 from image_verifier.image import Image
-from image_verifier.layout import printable
+from image_verifier.layout import printable, readable_size
 from image_verifier.runtimes import RUNTIMES
 
 from ..layers import LayerRow, layer_rows

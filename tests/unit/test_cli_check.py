@@ -215,7 +215,10 @@ def test_a_device_is_written_to_and_not_replaced(good: str) -> None:
         (["--runs-on", "agentcore"], "Bedrock AgentCore cannot run linux/amd64: write linux/arm64"),
         (["--min-size", "50 lots"], "--min-size '50 lots' is not a size: write a number and a unit, such as 50MiB"),
         (["--max-size", "-1"], "--max-size '-1' is not a size"),
-        (["--min-size", "2GiB", "--max-size", "1GiB"], "--min-size (2147483648 bytes) is above --max-size"),
+        (
+            ["--min-size", "2GiB", "--max-size", "1GiB"],
+            "--min-size (2.0 GiB) is above --max-size (1.0 GiB)",
+        ),
         (["--acknowledge", "layer-foreign"], "write a finding's id, = and the reason"),
         (["--acknowledge", "layer-forein=x"], "no finding's id: write layer-foreign"),
         (["--format", "xml"], "invalid choice: 'xml'"),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from ..catalog import said
 from ..findings import Finding, Severity
 from ..image import Descriptor, Image
+from ..layout import readable_size
 from ..policy import Policy
 from ..runtimes import Engine, Runtime
 from .kind import is_refused
 from .layers import agree_with_their_diff_ids, counted
 from .manifest import size_error
-from .size import readable_size
 
 if TYPE_CHECKING:
     from ..layers import LayerFacts, Reading

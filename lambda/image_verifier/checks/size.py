@@ -6,19 +6,10 @@ from collections.abc import Iterator
 
 from ..findings import Finding, Severity
 from ..image import Image
+from ..layout import readable_size
 from ..policy import Policy
 from ..runtimes import Runtime
 from .kind import is_refused
-
-
-def readable_size(size: int) -> str:
-    """A number of bytes as people read it, such as `12.3 MiB`."""
-    value, unit = float(size), "bytes"
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            break
-        value /= 1024
-    return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
 def is_within_bounds(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk.cx_api import CloudAssembly
+from constructs import Construct
 from image_verifier.properties import Properties
 
 from cdk_safe_image import (
@@ -367,6 +368,15 @@ def test_what_was_found_in_a_nested_stack_is_an_output_of_the_stack_that_is_depl
     verified(nested, fail_on="never")
     outputs = app.synth().get_stack_by_name("Demo").template["Outputs"]
     assert [name for name in outputs if "FindingsNestedVerified" in name]
+
+
+def test_images_whose_paths_differ_by_a_dash_have_an_output_each() -> None:
+    app = new_app()
+    stack = stack_in(app)
+    repository = verified(stack, fail_on="never").repository
+    ImageVerification(Construct(stack, "Web"), "Image", repository=repository, tag="v1", fail_on="never")
+    ImageVerification(stack, "Web-Image", repository=repository, tag="v1", fail_on="never")
+    assert len(app.synth().get_stack_by_name("Demo").template["Outputs"]) == 3
 
 
 def test_verification_that_is_switched_off_shows_no_findings() -> None:
