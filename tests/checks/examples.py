@@ -236,6 +236,8 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         partial(_descriptor, platform={"os": "windows", "architecture": "amd64"})
     ),
     "no-command": Example(partial(_run, Entrypoint=[])),
+    "env-invalid": Example(partial(_run, Env=["=value"])),
+    "argument-invalid": Example(partial(_run, Cmd=["a\0b"])),
     "working-dir-relative": Example(partial(_run, WorkingDir="app")),
     "no-layers": Example(lambda draft: draft.layers.clear()),
     "layer-type-unsupported": Example(_set(media_type="application/vnd.example.layer")),

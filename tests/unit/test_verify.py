@@ -136,6 +136,50 @@ def test_a_broken_config_is_refused_for_what_is_wrong_in_it(
     assert ids(judged(layout, layout.image(config=config))) == [finding]
 
 
+@pytest.mark.parametrize(
+    ("entry", "about"),
+    [
+        ("=x", "has no name before its `=`"),
+        ("=", "has no name before its `=`"),
+        ("A\0B=secret", "has a NUL character in its name"),
+        ("A=secret\0", "has a NUL character in its value"),
+    ],
+)
+def test_an_environment_that_no_engine_can_set_is_refused(layout: Layout, entry: str, about: str) -> None:
+    top = layout.image(config={"config": {"Cmd": ["/file0"], "Env": ["PATH=/bin", entry, "A=b"]}})
+    report = judged(layout, top, "fargate", "ecs-ec2")
+    assert ids(report) == ["env-invalid"] * 2
+    for finding in report.errors:
+        assert f"Entry 2 of the config's Env {about}." in finding.message
+        assert "error during container init: environment variable" in finding.runtime_error
+    assert "secret" not in str(report.findings)
+
+
+def test_a_variable_without_a_value_is_doubtful_to_containerd_and_left_out_by_dockerd(layout: Layout) -> None:
+    top = layout.image(config={"config": {"Cmd": ["/file0"], "Env": ["", "NAME", "A\0B", "ä b=1"]}})
+    report = judged(layout, top, "fargate", "ecs-ec2")
+    (finding,) = report.findings
+    assert (finding.id, finding.severity, finding.runs_on) == ("env-invalid", Severity.WARNING, ("fargate",))
+    assert "Entry 2 of the config's Env has no `=`" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("run", "number"),
+    [
+        ({"Cmd": ["a\0b"]}, 1),
+        ({"Entrypoint": ["/file0", "\0"]}, 2),
+        ({"Entrypoint": ["/file0"], "Cmd": ["", "secret\0"]}, 3),
+    ],
+)
+def test_a_command_with_a_nul_is_refused(layout: Layout, run: dict[str, Any], number: int) -> None:
+    report = judged(layout, layout.image(config={"config": run}), "fargate", "ecs-ec2")
+    (finding,) = report.errors
+    assert (finding.id, finding.runs_on) == ("argument-invalid", ("fargate", "ecs-ec2"))
+    assert f"Word {number} of the image's command" in finding.message
+    assert finding.runtime_error == ("exec /file0: invalid argument" if number > 1 else "")
+    assert "secret" not in str(report.findings)
+
+
 def test_a_command_that_is_a_string_is_taken_by_dockerd(layout: Layout) -> None:
     assert judged(layout, layout.image(config={"config": {"Cmd": "/file0"}}), "ecs-ec2").verdict == "pass"
 

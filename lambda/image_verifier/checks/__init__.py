@@ -35,6 +35,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     config.is_for_the_platform,
     config.is_on_a_known_platform,
     config.can_be_started,
+    config.can_be_given_its_environment,
     layers.have_types_that_unpack,
     layers.are_for_the_platform,
     layers.are_as_many_as_diff_ids,
