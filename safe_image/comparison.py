@@ -280,6 +280,7 @@ _FIELDS: Final[Sequence[tuple[str, Callable[[Image], str], tuple[str, ...]]]] = 
             "diff-ids-count",
             "rootfs-missing",
             "too-many-layers",
+            "layers-not-mountable",
             "no-layers",
             "layers-above-maximum",
             "history-too-long",

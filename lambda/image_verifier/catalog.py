@@ -39,7 +39,8 @@ class Entry:
 
 
 _RUNC: Final = "OCI runtime create failed: runc create failed: "
-_SHIM: Final = "failed to create shim task: " + _RUNC
+_SHIM_ALONE: Final = "failed to create shim task: "
+_SHIM: Final = _SHIM_ALONE + _RUNC
 _TASK: Final = "failed to create task for container: failed to create shim task: " + _RUNC
 _UNPACK: Final = "failed to unpack image on snapshotter overlayfs: "
 _NOT_FETCHED: Final = (
@@ -338,6 +339,14 @@ CATALOG: Final[Mapping[str, Entry]] = {
         "The image has more layers than the engine can stack.",
         Stage.PULL,
         {"dockerd": "failed to register layer: max depth exceeded"},
+    ),
+    "layers-not-mountable": Entry(
+        "The image has more layers than can be mounted over each other.",
+        Stage.START,
+        {
+            "containerd": "failed to mount /tmp/containerd-mount…: invalid argument",
+            "containerd, options": _SHIM_ALONE + "failed to mount rootfs component: mount options is too long: unknown",
+        },
     ),
     # The layers' bytes
     "layer-digest-mismatch": Entry(

@@ -136,6 +136,7 @@ _REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
     "argument-invalid": (_say("Write the command's words without NUL characters."), *_AGAIN),
     "working-dir-relative": (_say("Write an absolute path after WORKDIR in the Dockerfile."), *_AGAIN),
     "too-many-layers": (_say("Join RUN and COPY steps in the Dockerfile, or build in two stages."), *_AGAIN),
+    "layers-not-mountable": (_say("Join RUN and COPY steps in the Dockerfile, or build in two stages."), *_AGAIN),
     "image-too-small": (
         _say(
             "Look at what the build copies: a .dockerignore or a missing stage often explains it. "

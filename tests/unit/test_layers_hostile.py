@@ -102,7 +102,7 @@ def test_a_name_of_a_megabyte_is_told_by_its_beginning() -> None:
 def test_one_layer_that_is_named_very_often_costs_little() -> None:
     once = gzip.compress(PROGRAM + END)
     began = time.process_time()
-    assert found(InMemory([once] * 10_000, [sha256(PROGRAM + END)] * 10_000)) == []
+    assert found(InMemory([once] * 10_000, [sha256(PROGRAM + END)] * 10_000)) == ["layers-not-mountable"]
     assert time.process_time() - began < 20
 
 

@@ -11,6 +11,7 @@ from image_verifier import media_types
 from image_verifier.findings import Report, Severity
 from image_verifier.image import Platform, sha256
 from image_verifier.policy import Policy
+from image_verifier.untag import cannot_be_pulled
 from image_verifier.verify import verify
 
 from tests.unit.images import GZIP, Layout
@@ -221,6 +222,22 @@ def test_more_than_125_layers_are_too_many_for_dockerd_only(layout: Layout) -> N
     top = layout.image(layer_types=(GZIP,) * 126)
     assert judged(layout, top, "fargate").verdict == "pass"
     assert ids(judged(layout, top, "ecs-ec2")) == ["too-many-layers"]
+
+
+def test_more_layers_than_the_kernel_stacks_are_pulled_and_never_mounted_by_containerd(layout: Layout) -> None:
+    for count in (500, 501):
+        report = judged(layout, layout.image(layer_types=(GZIP,) * count))
+        (finding,) = report.errors
+        assert (finding.id, finding.expected) == ("layers-not-mountable", "at most 499 layers")
+        assert finding.runtime_error.endswith("failed to mount /tmp/containerd-mount…: invalid argument")
+        assert not cannot_be_pulled(report)
+
+
+def test_layers_that_a_host_with_many_snapshots_cannot_mount_are_doubtful(layout: Layout) -> None:
+    for count, severities in ((390, []), (391, [Severity.WARNING]), (499, [Severity.WARNING])):
+        report = judged(layout, layout.image(layer_types=(GZIP,) * count))
+        assert [finding.severity for finding in report.findings] == severities
+        assert {finding.id for finding in report.findings} <= {"layers-not-mountable"}
 
 
 def test_the_size_must_lie_within_the_policy(layout: Layout) -> None:

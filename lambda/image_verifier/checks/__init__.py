@@ -42,6 +42,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     layers.are_there,
     layers.agree_with_their_diff_ids,
     layers.are_not_too_many,
+    layers.can_be_mounted,
     config.has_no_more_history_than_layers,
     size.is_within_bounds,
     size.fits_the_runtime,

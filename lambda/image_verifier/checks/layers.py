@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -305,4 +306,26 @@ def are_not_too_many(image: Image, runtime: Runtime, policy: Policy) -> Iterator
             expected=f"at most {most} layers",
             found=f"{len(image.layers)} layers",
             runtime_error=said("too-many-layers", family),
+        )
+
+
+def can_be_mounted(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The layers can be mounted over each other, whatever numbers the host has given them."""
+    engine = min(_judged(image, runtime), key=lambda engine: engine.mountable_layers or math.inf, default=None)
+    if engine is None or engine.mountable_layers is None or engine.surely_mountable_layers is None:
+        return
+    count = len(counted(image, engine))
+    if count > engine.surely_mountable_layers:
+        never = count > engine.mountable_layers
+        most = engine.mountable_layers if never else engine.surely_mountable_layers
+        yield Finding(
+            "layers-not-mountable",
+            Severity.ERROR if never else Severity.WARNING,
+            f"The image has {count} layers, and {runtime.title} mounts at most {most} over each other."
+            if never
+            else f"The image has {count} layers, and a host that has unpacked very many before mounts at most {most} "
+            "over each other.",
+            expected=f"at most {most} layers",
+            found=f"{count} layers",
+            runtime_error=said("layers-not-mountable", engine.family, "" if never else "options"),
         )
