@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-_MAX_ID: Final = (1 << 31) - 1
+MAX_ID: Final = (1 << 31) - 1
+"""The largest ID that engines take."""
 
 
 def account_id(name: str) -> int | None:
@@ -16,7 +17,7 @@ def account_id(name: str) -> int | None:
     digits = name[1:] if name[:1] in ("+", "-") else name
     if not digits.isascii() or not digits.isdigit() or len(digits) > 19:
         return None
-    return int(name) if 0 <= int(name) <= _MAX_ID else None
+    return int(name) if 0 <= int(name) <= MAX_ID else None
 
 
 def is_root(user: str) -> bool:

@@ -39,7 +39,8 @@ class Entry:
 
 
 _RUNC: Final = "OCI runtime create failed: runc create failed: "
-_SHIM: Final = "failed to create shim task: " + _RUNC
+_SHIM_ALONE: Final = "failed to create shim task: "
+_SHIM: Final = _SHIM_ALONE + _RUNC
 _TASK: Final = "failed to create task for container: failed to create shim task: " + _RUNC
 _UNPACK: Final = "failed to unpack image on snapshotter overlayfs: "
 _NOT_FETCHED: Final = (
@@ -64,11 +65,18 @@ _UNPACKING: Final = {
     "dockerd": "failed to register layer: {error}",
 }
 _INIT: Final = _SHIM + "unable to start container process: error during container init: "
+_INIT_AT_DOCKERD: Final = _TASK + "unable to start container process: error during container init: "
 _EXEC: Final = {
     "containerd": _SHIM + 'unable to start container process: exec: "{program}": {error}: unknown',
     "dockerd": _TASK + 'unable to start container process: exec: "{program}": {error}: unknown',
 }
 _FORMAT: Final = {"containerd": "exec {program}: exec format error", "dockerd": "exec {program}: exec format error"}
+_ID_TOO_LARGE: Final = (
+    "unable to start container process: unable to setup user: uids and gids must be in range 0-2147483647"
+)
+# Without the variable itself: it may hold a secret.
+_NO_NAME: Final = "environment variable name can't be empty: …"
+_NUL: Final = "environment variable {part} can't contain null(\\x00): …"
 
 
 def _digest(dockerd: str) -> Mapping[str, str]:
@@ -244,6 +252,22 @@ CATALOG: Final[Mapping[str, Entry]] = {
         Stage.START,
         {"containerd": _SHIM + "args must not be empty: unknown", "dockerd": "no command specified"},
     ),
+    "env-invalid": Entry(
+        "An entry of the config's Env has no name, or no `=`, or a NUL character.",
+        Stage.START,
+        {
+            "containerd, name": _INIT + _NO_NAME,
+            "containerd, NUL": _INIT + _NUL,
+            "containerd, =": _INIT + "invalid environment variable: …",
+            "dockerd, name": _INIT_AT_DOCKERD + _NO_NAME,
+            "dockerd, NUL": _INIT_AT_DOCKERD + _NUL,
+        },
+    ),
+    "argument-invalid": Entry(
+        "The image's command has a NUL character, with which nothing can be executed.",
+        Stage.RUN,
+        {"containerd": "exec {program}: {error}", "dockerd": "exec {program}: {error}"},
+    ),
     "working-dir-relative": Entry(
         "The working directory is not an absolute path.",
         Stage.START,
@@ -316,6 +340,14 @@ CATALOG: Final[Mapping[str, Entry]] = {
         Stage.PULL,
         {"dockerd": "failed to register layer: max depth exceeded"},
     ),
+    "layers-not-mountable": Entry(
+        "The image has more layers than can be mounted over each other.",
+        Stage.START,
+        {
+            "containerd": "failed to mount /tmp/containerd-mount…: invalid argument",
+            "containerd, options": _SHIM_ALONE + "failed to mount rootfs component: mount options is too long: unknown",
+        },
+    ),
     # The layers' bytes
     "layer-digest-mismatch": Entry(
         "The bytes of a layer are not those that its digest names.",
@@ -358,7 +390,8 @@ CATALOG: Final[Mapping[str, Entry]] = {
         },
     ),
     "user-missing": Entry(
-        "The user or the group as which the image runs is not in its /etc/passwd or /etc/group.",
+        "The user or the group as which the image runs is not in its /etc/passwd or /etc/group, or has too large an "
+        "ID there.",
         Stage.START,
         {
             "containerd": "mount callback failed on …: no users found",
@@ -366,10 +399,12 @@ CATALOG: Final[Mapping[str, Entry]] = {
             "containerd, no file": "mount callback failed on …: open …: no such file or directory",
             "containerd, folder": "mount callback failed on …: read …{path}: is a directory",
             "containerd, no user": "invalid USER value {user}",
+            "containerd, ID": _SHIM + _ID_TOO_LARGE + ": unknown",
             "dockerd": "unable to find user {name}: no matching entries in passwd file",
             "dockerd, group": "unable to find group {name}: no matching entries in group file",
             "dockerd, folder": _TASK
             + "unable to start container process: unable to setup user: …: read {path}: is a directory",
+            "dockerd, ID": _TASK + _ID_TOO_LARGE,
         },
     ),
     "working-dir-invalid": Entry(
@@ -379,6 +414,7 @@ CATALOG: Final[Mapping[str, Entry]] = {
             "containerd, file": _INIT + "mkdir {cwd}: not a directory: unknown",
             "containerd, link": _INIT + "mkdir {cwd}: file exists: unknown",
             "containerd, circle": _INIT + "mkdir {cwd}: file exists: unknown",
+            "containerd, NUL": _INIT + "mkdir {cwd}: invalid argument: unknown",
             "dockerd, file": "Cannot mkdir: {cwd} is not a directory",
             "dockerd, circle": "evalSymlinksInScope: too many links in …{cwd}",
         },
@@ -391,6 +427,11 @@ CATALOG: Final[Mapping[str, Entry]] = {
             "containerd, file": _INIT + 'error mounting "{path}" to rootfs at "{path}"',
             "dockerd, file": "error mounting …",
             "dockerd, volume": "cannot mount volume over existing file, file exists …{path}",
+            "dockerd, volume below a file": "lstat …{path}: not a directory",
+            "dockerd, volume in a circle": "evalSymlinksInScope: too many links in …{path}",
+            "dockerd, volume over all": _TASK
+            + "unable to start container process: error closing exec fds: open /proc/self/fd: no such file or "
+            "directory",
         },
     ),
     # The size

@@ -557,19 +557,20 @@ def _parts(path: bytes) -> Iterable[bytes]:
     return (part for part in path.split(b"/") if part not in (b"", b"."))
 
 
-def copied(folder: Folder) -> Folder:
-    """A layer's folder once more, for a layer that lies in an image twice."""
-    copy = _like(folder)
+def copied(folder: Folder) -> tuple[Folder, int]:
+    """A layer's folder once more, for a layer that lies in an image twice, and how many names that took."""
+    copy, names = _like(folder), 0
     pairs: list[tuple[Folder, Folder]] = [(folder, copy)]
     while pairs:
         old, new = pairs.pop()
+        names += len(old)
         for name, node in old.items():
             if isinstance(node, Folder):
                 new[name] = child = _like(node)
                 pairs.append((node, child))
             else:
                 new[name] = node
-    return copy
+    return copy, names
 
 
 def _like(folder: Folder) -> Folder:

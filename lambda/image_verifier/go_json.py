@@ -222,7 +222,11 @@ class _Filler:
             if not isinstance(value, list) or isinstance(value, _Object):
                 raise _mismatch(value, shape, struct, path)
             item = shape.item if isinstance(shape, ListOf) else STRING
-            return [self.fill(v, item, zero(item), struct, path) for v in value]
+            # Where a key comes again, its list is filled in over the old one; only strslice makes a new one.
+            kept = old if isinstance(shape, ListOf) else []
+            return [
+                self.fill(v, item, kept[i] if i < len(kept) else zero(item), struct, path) for i, v in enumerate(value)
+            ]
         return _fill_scalar(value, shape, struct, path)
 
     def _fill_struct(self, value: Any, shape: Struct, old: Any, struct: str, path: str) -> dict[str, Any]:

@@ -39,11 +39,13 @@ class Limits:
     :param entries: files, folders and links in one layer. ext4 has one inode for each 16 KiB, so the largest storage
         of a Fargate task holds 13 million.
     :param nodes: names that are held in memory at once, at some 130 bytes each.
+    :param copies: names that are laid over others once more, where an image has a layer several times.
     """
 
     unpacked: int = 100 << 30
     entries: int = 10_000_000
     nodes: int = 800_000
+    copies: int = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,8 @@ def read_layers(image: Image, source: Source, engines: Sequence[Engine], limits:
         results = {digest: reader.result() for digest, reader in readers.items()}
     layers = {digest: facts for digest, (facts, _) in results.items()}
     folders = {digest: made for digest, (_, made) in results.items()}
-    return Contents(layers, _file_systems({_stack(image, engine, layers) for engine in engines}, folders))
+    stacks = {_stack(image, engine, layers) for engine in engines}
+    return Contents(layers, _file_systems(stacks, folders, work.limits.copies))
 
 
 def _cores() -> int:
@@ -190,7 +193,10 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _file_systems(stacks: set[Stack], folders: Mapping[str, dict[str, Folder]]) -> Mapping[Stack, FileSystem]:
+def _file_systems(
+    stacks: set[Stack], folders: Mapping[str, dict[str, Folder]], most_copies: int
+) -> Mapping[Stack, FileSystem]:
+    copies = 0
     uses = Counter(layer for stack in stacks for layer in stack)
     made: dict[Stack, FileSystem] = {}
     for stack in stacks - {()}:
@@ -199,7 +205,13 @@ def _file_systems(stacks: set[Stack], folders: Mapping[str, dict[str, Folder]]) 
             uses[digest, compression] -= 1
             folder = folders[digest][compression]
             if uses[digest, compression]:
-                folder = copied(folder)
+                folder, names = copied(folder)
+                copies += names
+                if copies > most_copies:
+                    raise Fault(
+                        f"The image has layers several times, which makes more than {most_copies} files of them",
+                        "Leave the layers out that come again, or verify the image without its layers.",
+                    )
             else:
                 del folders[digest][compression]
             made[stack].lay_over(folder, digest)

@@ -133,6 +133,11 @@ _REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
     "diff-ids-count": (_ANOTHER_BUILDER, *_AGAIN),
     "diff-id-wrong": (_ANOTHER_BUILDER, *_AGAIN),
     "no-command": (_say("Give the image a CMD or an ENTRYPOINT in its Dockerfile."), *_AGAIN),
+    "env-invalid": (
+        _say("Give every entry of Env a name and a value, as ENV NAME=value does in a Dockerfile."),
+        *_AGAIN,
+    ),
+    "argument-invalid": (_say("Write the command's words without NUL characters."), *_AGAIN),
     "working-dir-relative": (_say("Write an absolute path after WORKDIR in the Dockerfile."), *_AGAIN),
     "too-many-layers": (_say("Join RUN and COPY steps in the Dockerfile, or build in two stages."), *_AGAIN),
     "platform-variants": (
@@ -185,6 +190,7 @@ _REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
         _say("Keep what lies there elsewhere, or leave the path out of VOLUME in the Dockerfile."),
         *_AGAIN,
     ),
+    "layers-not-mountable": (_say("Join RUN and COPY steps in the Dockerfile, or build in two stages."), *_AGAIN),
     "image-too-small": (
         _say(
             "Look at what the build copies: a .dockerignore or a missing stage often explains it. "

@@ -38,6 +38,8 @@ class Engine:
     :param layered_rootfs: whether it unpacks nothing of a config whose `rootfs.type` is not `layers`.
     :param whole_index: whether it fetches an index's manifests for other platforms, too.
     :param max_layers: more layers than this do not fit its storage; None is no bound.
+    :param mountable_layers: more layers than this no host mounts for a container; None where `max_layers` is less.
+    :param surely_mountable_layers: more layers than this some hosts do not mount; None is no bound.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Engine:
     layered_rootfs: bool = False
     whole_index: bool = False
     max_layers: int | None = None
+    mountable_layers: int | None = None
+    surely_mountable_layers: int | None = None
 
     def counts(self, media_type: str) -> bool:
         """Whether a descriptor of this type is one of the image's layers to this engine."""
@@ -91,20 +95,31 @@ class Engine:
         return media_types.is_docker_or_oci(media_type)
 
 
-def _containerd(version: str, **facts: Any) -> Engine:
+# OVL_MAX_STACK of https://github.com/torvalds/linux/blob/master/fs/overlayfs/params.h
+_KERNEL_STACKS: Final = 500
+
+
+def _containerd(version: str, mountable_layers: int = _KERNEL_STACKS, **facts: Any) -> Engine:
     return Engine(
         f"containerd {version}",
         "containerd",
         known_layers_only=True,
         plain_tar_raw=True,
         exact_sizes=True,
+        mountable_layers=mountable_layers,
+        # The mount's options must fit into a page of 4,096 bytes, with `NUMBER/fs:` for each layer and some 190 bytes
+        # besides. NUMBER counts all layers that the host has unpacked so far; with six digits 390 fit.
+        # https://github.com/containerd/containerd/blob/main/core/mount/mount_linux.go, compactLowerdirOption
+        surely_mountable_layers=390,
         **facts,
     )
 
 
 # Measured with Debian's containerd 1.6.20, 1.7.24 and 2.1.9, pulling through CRI, and with dockerd 28.5.2.
 CONTAINERD_1_6: Final = _containerd("1.6", docker_zstd=False, schema_1=True, extracts_unknown=True)
-CONTAINERD_1_7: Final = _containerd("1.7", docker_zstd=False, schema_1=True)
+# 1.7 looks up the image's user where the container's own folder lies among the layers, as one of them:
+# https://github.com/containerd/containerd/blob/release/1.7/mount/mount.go, readonlyOverlay
+CONTAINERD_1_7: Final = _containerd("1.7", _KERNEL_STACKS - 1, docker_zstd=False, schema_1=True)
 # Pulls through its transfer service, https://github.com/containerd/containerd/blob/main/core/transfer/local/pull.go
 CONTAINERD_2: Final = _containerd("2.1", layered_rootfs=True, whole_index=True)
 # The graph driver store, as on the ECS-optimized AMIs (Docker 25.0.16 in 2026-08). The 125 is maxLayerDepth of

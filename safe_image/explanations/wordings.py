@@ -20,7 +20,7 @@ _HOLE: Final = re.compile(r"\{[a-z_0-9]+\}|…")
 # Less than this is in any text.
 _LEAST: Final = 9
 
-_ENGINES: Final = "measured: containerd 1.6.20, 1.7.24, 2.1.9 and dockerd 28.5.2 (tests/corpus)"
+_ENGINES: Final = "measured: containerd 1.6.20, 1.7.24, 2.1.9 and dockerd 28.5.2"
 
 # Who calls whom on the way to an error, and how much of it is shown, differs from place to place.
 _BEFORE: Final = (
@@ -251,6 +251,7 @@ _OTHERS: Final[Sequence[tuple[str, str, tuple[str, ...]]]] = (
     (_START + "permission denied", _RUNC, ("entrypoint-not-executable",)),
     (_START + "is a directory", _RUNC, ("entrypoint-not-executable", "entrypoint-missing")),
     ("exec {program}: no such file or directory", _RUNC, ("interpreter-missing", "entrypoint-missing")),
+    ("exec {program}: invalid argument", _ENGINES, ("argument-invalid",)),
     ("exec {program}: permission denied", _RUNC, ("entrypoint-unreadable", "entrypoint-not-executable")),
     ("no users found", _ENGINES, ("user-missing",)),
     ("mount callback failed on {it} no such file or directory", _ENGINES, ("user-missing",)),

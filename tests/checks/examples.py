@@ -174,8 +174,8 @@ def _index_descriptor(**fields: Any) -> Callable[[Draft], object]:
     return lambda draft: _in_index(draft, lambda d: d.manifest.descriptor.update(fields))
 
 
-def _many_layers(draft: Draft) -> None:
-    draft.layers.extend(draft.layers[1:] * 130)
+def _more_layers(count: int, draft: Draft) -> None:
+    draft.layers.extend(draft.layers[1:] * count)
 
 
 def _secret_script(draft: Draft) -> None:
@@ -236,6 +236,8 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         partial(_descriptor, platform={"os": "windows", "architecture": "amd64"})
     ),
     "no-command": Example(partial(_run, Entrypoint=[])),
+    "env-invalid": Example(partial(_run, Env=["=value"])),
+    "argument-invalid": Example(partial(_run, Cmd=["a\0b"])),
     "working-dir-relative": Example(partial(_run, WorkingDir="app")),
     "no-layers": Example(lambda draft: draft.layers.clear()),
     "layer-type-unsupported": Example(_set(media_type="application/vnd.example.layer")),
@@ -247,7 +249,8 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "layer-size-zero": Example(partial(_descriptor, size=0)),
     "layer-size-mismatch": Example(partial(_descriptor, size=1)),
     "layer-foreign": Example(partial(_descriptor, urls=["https://example.com/layer"])),
-    "too-many-layers": Example(_many_layers),
+    "too-many-layers": Example(partial(_more_layers, 130)),
+    "layers-not-mountable": Example(partial(_more_layers, 500)),
     "layer-digest-mismatch": Example(_set(served=lambda content: content[:-1] + b"?")),
     "layer-truncated": Example(_edited(lambda content: content[: len(content) // 2])),
     "layer-corrupt": Example(_edited(lambda content: content[:10] + b"\xff" * 20)),

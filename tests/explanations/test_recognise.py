@@ -45,6 +45,7 @@ ERRORS: Final = {
     "layer-truncated": "unexpected EOF",
     "layer-corrupt": "gzip: invalid checksum",
     "tar-invalid": "archive/tar: invalid tar header",
+    "argument-invalid": "invalid argument",
     "entrypoint-missing": "stat /app/run: no such file or directory",
     "entrypoint-not-executable": "permission denied",
     "interpreter-missing": "no such file or directory",

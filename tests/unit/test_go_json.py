@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from image_verifier.go_json import BYTES, INT64, STRING, TIME, GoJsonError, ListOf, MapOf, Struct, decode
+from image_verifier.go_json import BYTES, INT64, STRING, TIME, GoJsonError, ListOf, MapOf, StringOrList, Struct, decode
 
-INNER = Struct("v1.Inner", {"name": STRING, "items": ListOf(STRING)})
+INNER = Struct("v1.Inner", {"name": STRING, "items": ListOf(STRING), "words": StringOrList()})
 OUTER = Struct(
     "v1.Outer",
     {"digest": STRING, "size": INT64, "inner": INNER, "labels": MapOf(STRING), "data": BYTES, "created": TIME},
@@ -20,8 +20,17 @@ def test_the_last_of_two_equal_keys_wins() -> None:
 
 def test_an_object_that_comes_twice_is_filled_twice() -> None:
     twice = b'{"inner": {"name": "a", "items": ["x"]}, "inner": {"name": "b"}}'
-    assert decode(twice, OUTER)["inner"] == {"name": "b", "items": ["x"]}
+    assert decode(twice, OUTER)["inner"] == {"name": "b", "items": ["x"], "words": []}
     assert decode(b'{"labels": {"a": "1"}, "labels": {"b": "2"}}', OUTER)["labels"] == {"a": "1", "b": "2"}
+
+
+def test_a_list_that_comes_twice_is_filled_twice_unless_it_was_emptied_between() -> None:
+    outer = Struct("v1.Outer", {"inners": ListOf(INNER)})
+    twice = b'{"inners": [{"name": "a"}, {"name": "b"}], "inners": [{"items": ["x"]}]}'
+    assert decode(twice, outer)["inners"] == [{"name": "a", "items": ["x"], "words": []}]
+    assert decode(b'{"items": ["a", "b"], "items": [null, "c", null]}', INNER)["items"] == ["a", "c", ""]
+    assert decode(b'{"items": ["a"], "items": [], "items": [null]}', INNER)["items"] == [""]
+    assert decode(b'{"words": ["a"], "words": [null]}', INNER)["words"] == [""]
 
 
 def test_an_object_that_comes_very_often_is_filled_in_little_time() -> None:

@@ -102,8 +102,24 @@ def test_a_name_of_a_megabyte_is_told_by_its_beginning() -> None:
 def test_one_layer_that_is_named_very_often_costs_little() -> None:
     once = gzip.compress(PROGRAM + END)
     began = time.process_time()
-    assert found(InMemory([once] * 10_000, [sha256(PROGRAM + END)] * 10_000)) == []
+    assert found(InMemory([once] * 10_000, [sha256(PROGRAM + END)] * 10_000)) == ["layers-not-mountable"]
     assert time.process_time() - began < 20
+
+
+def test_a_large_layer_that_is_named_very_often_is_a_fault() -> None:
+    once = gzip.compress(PROGRAM + b"".join(file(f"{i}") for i in range(5000)) + END)
+    began = time.process_time()
+    with pytest.raises(Fault, match="has layers several times, which makes more than 4000000 files of them"):
+        found(InMemory([once] * 10_000, [sha256(gzip.decompress(once))] * 10_000))
+    assert time.process_time() - began < 20
+
+
+def test_layers_of_very_many_types_are_judged_in_little_time() -> None:
+    count = 20_000
+    types = [f"application/vnd.oci.image.layer.v1.odd{i}" for i in range(count)]
+    began = time.process_time()
+    assert found(InMemory([b"x"] * count, [sha256(b"x")] * count, types=types)).count("layer-type-unsupported") == count
+    assert time.process_time() - began < 10
 
 
 def test_a_config_of_more_values_than_fit_into_memory_is_a_fault() -> None:

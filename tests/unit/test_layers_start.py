@@ -246,6 +246,35 @@ def test_a_volume_over_a_file_is_told_where_dockerd_would_make_it() -> None:
     assert error.endswith("cannot mount volume over existing file, file exists …/file")
 
 
+@pytest.mark.parametrize("volume", ["/", "", "//", "/.", "/data/..", "/file/below", "/loop", "/loop/below"])
+def test_a_volume_that_dockerd_cannot_mount_is_told(volume: str) -> None:
+    files = PROGRAM + folder("data") + file("file") + link("loop", "loop") + link("dangling", "nowhere")
+    assert _found(files, Volumes={volume: {}}, runtime="ecs-ec2") == ["mount-point-invalid"]
+    assert _found(files, Volumes={volume: {}}) == []
+    assert _found(files, Volumes={"/dangling": {}, "data/.": {}}, runtime="ecs-ec2") == []
+
+
+def test_a_working_directory_with_a_nul_is_none() -> None:
+    for runtime in ("fargate", "ecs-ec2"):
+        assert _found(PROGRAM, WorkingDir="/a\0b", runtime=runtime) == ["working-dir-invalid"]
+
+
+def test_an_account_whose_id_is_too_large_is_told() -> None:
+    def accounts(uid: int, gid: int, other: int = 5) -> bytes:
+        users = file("etc/passwd", f"big:x:{uid}:{gid}::/:\n".encode())
+        return PROGRAM + folder("etc") + users + file("etc/group", f"big:x:{gid}:\nother:x:{other}:big\n".encode())
+
+    most = (1 << 31) - 1
+    for runtime in ("fargate", "ecs-ec2"):
+        assert _found(accounts(most, most, most), User="big", runtime=runtime) == []
+        assert _found(accounts(1, most + 1), User="big:5", runtime=runtime) == []
+        assert _found(accounts(most + 1, 1), User="big", runtime=runtime) == ["user-missing"]
+        assert "uids and gids must be in range" in _error(accounts(most + 1, 1), User="big", runtime=runtime)
+    for user, gid, other in (("big", most + 1, 5), ("1:big", most + 1, 5), ("big", 1, most + 1)):
+        assert _found(accounts(1, gid, other), User=user, runtime="ecs-ec2") == ["user-missing"]
+        assert _found(accounts(1, gid, other), User=user) == []
+
+
 def test_accounts_in_a_folder_cannot_be_read() -> None:
     for runtime in ("fargate", "ecs-ec2"):
         assert _found(PROGRAM, folder("etc"), folder("etc/passwd"), User="5", runtime=runtime) == ["user-missing"]

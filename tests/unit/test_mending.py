@@ -39,6 +39,7 @@ def refusal(*ids: str, severity: Severity = Severity.ERROR, acknowledged: str = 
         (["platform-missing"], True),
         (["no-command"], False),
         (["too-many-layers"], False),
+        (["layers-not-mountable"], False),
         (["image-too-large-for-runtime"], False),
         (["image-too-small"], False),
         (["user-is-root", "label-missing"], False),

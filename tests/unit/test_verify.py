@@ -12,6 +12,7 @@ from image_verifier.findings import Fault, Report, Severity
 from image_verifier.image import MAX_INDEX_DEPTH, Platform, sha256
 from image_verifier.policy import Policy
 from image_verifier.runtimes import RUNTIMES
+from image_verifier.untag import cannot_be_pulled
 from image_verifier.verify import verify
 
 from tests.unit.images import GZIP, Layout
@@ -146,6 +147,50 @@ def test_a_broken_config_is_refused_for_what_is_wrong_in_it(
     assert ids(judged(layout, layout.image(config=config))) == [finding]
 
 
+@pytest.mark.parametrize(
+    ("entry", "about"),
+    [
+        ("=x", "has no name before its `=`"),
+        ("=", "has no name before its `=`"),
+        ("A\0B=secret", "has a NUL character in its name"),
+        ("A=secret\0", "has a NUL character in its value"),
+    ],
+)
+def test_an_environment_that_no_engine_can_set_is_refused(layout: Layout, entry: str, about: str) -> None:
+    top = layout.image(config={"config": {"Cmd": ["/file0"], "Env": ["PATH=/bin", entry, "A=b"]}})
+    report = judged(layout, top, "fargate", "ecs-ec2")
+    assert ids(report) == ["env-invalid"] * 2
+    for finding in report.errors:
+        assert f"Entry 2 of the config's Env {about}." in finding.message
+        assert "error during container init: environment variable" in finding.runtime_error
+    assert "secret" not in str(report.findings)
+
+
+def test_a_variable_without_a_value_is_doubtful_to_containerd_and_left_out_by_dockerd(layout: Layout) -> None:
+    top = layout.image(config={"config": {"Cmd": ["/file0"], "Env": ["", "NAME", "A\0B", "ä b=1"]}})
+    report = judged(layout, top, "fargate", "ecs-ec2")
+    (finding,) = report.findings
+    assert (finding.id, finding.severity, finding.runs_on) == ("env-invalid", Severity.WARNING, ("fargate",))
+    assert "Entry 2 of the config's Env has no `=`" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("run", "number"),
+    [
+        ({"Cmd": ["a\0b"]}, 1),
+        ({"Entrypoint": ["/file0", "\0"]}, 2),
+        ({"Entrypoint": ["/file0"], "Cmd": ["", "secret\0"]}, 3),
+    ],
+)
+def test_a_command_with_a_nul_is_refused(layout: Layout, run: dict[str, Any], number: int) -> None:
+    report = judged(layout, layout.image(config={"config": run}), "fargate", "ecs-ec2")
+    (finding,) = report.errors
+    assert (finding.id, finding.runs_on) == ("argument-invalid", ("fargate", "ecs-ec2"))
+    assert f"Word {number} of the image's command" in finding.message
+    assert finding.runtime_error == ("exec /file0: invalid argument" if number > 1 else "")
+    assert "secret" not in str(report.findings)
+
+
 def test_a_command_that_is_a_string_is_taken_by_dockerd(layout: Layout) -> None:
     assert judged(layout, layout.image(config={"config": {"Cmd": "/file0"}}), "ecs-ec2").verdict == "pass"
 
@@ -187,6 +232,22 @@ def test_more_than_125_layers_are_too_many_for_dockerd_only(layout: Layout) -> N
     top = layout.image(layer_types=(GZIP,) * 126)
     assert judged(layout, top, "fargate").verdict == "pass"
     assert ids(judged(layout, top, "ecs-ec2")) == ["too-many-layers"]
+
+
+def test_more_layers_than_the_kernel_stacks_are_pulled_and_never_mounted_by_containerd(layout: Layout) -> None:
+    for count in (500, 501):
+        report = judged(layout, layout.image(layer_types=(GZIP,) * count))
+        (finding,) = report.errors
+        assert (finding.id, finding.expected) == ("layers-not-mountable", "at most 499 layers")
+        assert finding.runtime_error.endswith("failed to mount /tmp/containerd-mount…: invalid argument")
+        assert not cannot_be_pulled(report)
+
+
+def test_layers_that_a_host_with_many_snapshots_cannot_mount_are_doubtful(layout: Layout) -> None:
+    for count, severities in ((390, []), (391, [Severity.WARNING]), (499, [Severity.WARNING])):
+        report = judged(layout, layout.image(layer_types=(GZIP,) * count))
+        assert [finding.severity for finding in report.findings] == severities
+        assert {finding.id for finding in report.findings} <= {"layers-not-mountable"}
 
 
 def test_the_size_must_lie_within_the_policy(layout: Layout) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from ..catalog import said
 from ..findings import Finding, Severity
@@ -179,7 +180,7 @@ def has_no_more_history_than_layers(image: Image, runtime: Runtime, policy: Poli
 
 
 def can_be_started(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """There is something to execute, in a working directory that an engine takes."""
+    """There is something that can be executed, in a working directory that an engine takes."""
     config = image.config
     if config is None or any(is_refused(image, engine) for engine in runtime.engines):
         return
@@ -201,3 +202,62 @@ def can_be_started(image: Image, runtime: Runtime, policy: Policy) -> Iterator[F
             found=config.working_dir,
             runtime_error=said("working-dir-relative", family),
         )
+    command = (*config.entrypoint, *config.command)
+    number = next((number for number, word in enumerate(command, 1) if "\0" in word), 0)
+    if number:
+        yield Finding(
+            "argument-invalid",
+            Severity.ERROR,
+            f"Word {number} of the image's command has a NUL character.",
+            expected="words without NUL characters",
+            # With the first word, no engine gets as far.
+            runtime_error=said("argument-invalid", family, program=command[0], error="invalid argument")
+            if number > 1
+            else "",
+        )
+
+
+# What is wrong with an entry of Env, by how engines say it.
+_ENV_PROBLEMS: Final = {
+    "name": "has no name before its `=`",
+    "NUL": "has a NUL character in its {part}",
+    "=": "has no `=`: containerd's own client starts no such image, dockerd and Kubernetes leave the entry out",
+}
+
+
+def _env_problem(entry: str) -> tuple[str, str]:
+    """What is wrong with an entry of Env, and in which part of it; nothing where it can be set."""
+    name, equals, _ = entry.partition("=")
+    if not equals:
+        return ("=", "") if entry else ("", "")
+    if not name:
+        return "name", "name"
+    part = "name" if "\0" in name else "value"
+    return ("NUL", part) if "\0" in entry else ("", "")
+
+
+def can_be_given_its_environment(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """Every entry of Env is a name and a value. The entry itself may be a secret, and is not told.
+
+    https://github.com/containerd/containerd/blob/main/pkg/oci/spec_opts.go, WithImageConfigArgs: an entry without
+    `=` stays. With WithEnv, as Kubernetes' interface has it, and with dockerd it goes.
+    https://github.com/opencontainers/runc/blob/main/libcontainer/env.go
+    """
+    config = image.config
+    if config is None or any(is_refused(image, engine) for engine in runtime.engines):
+        return
+    first: dict[tuple[str, str], int] = {}
+    for number, entry in enumerate(config.env, 1):
+        first.setdefault(_env_problem(entry), number)
+    for (problem, part), number in first.items():
+        doubtful = problem == "="
+        if problem and not (doubtful and all(engine.family != "containerd" for engine in runtime.engines)):
+            yield Finding(
+                "env-invalid",
+                Severity.WARNING if doubtful else Severity.ERROR,
+                f"Entry {number} of the config's Env {_ENV_PROBLEMS[problem].format(part=part)}.",
+                expected="NAME=value",
+                runtime_error=said(
+                    "env-invalid", "containerd" if doubtful else runtime.engines[0].family, problem, part=part
+                ),
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -46,7 +47,9 @@ def have_types_that_unpack(image: Image, runtime: Runtime, policy: Policy) -> It
             # Layers that are left out do no harm where the config does not count them either.
             if (skipped and len(known) != len(diff_ids)) or (not skipped and not engine.reads(layer.media_type)):
                 wrong.setdefault(layer.media_type, []).append(layer)
+        first = {layer.media_type: i for i, layer in reversed(list(enumerate(known)))}
         for media_type, layers in wrong.items():
+            diff_id = diff_ids[first[media_type]] if len(known) == len(diff_ids) else ""
             yield Finding(
                 "layer-type-unsupported",
                 Severity.ERROR,
@@ -54,7 +57,7 @@ def have_types_that_unpack(image: Image, runtime: Runtime, policy: Policy) -> It
                 f"{runtime.title} does not unpack: {_few(layers)}.",
                 expected="layers typed as OCI gzip or zstd, or as Docker gzip",
                 found=media_type,
-                runtime_error=_type_error(image, engine, known, layers[0]),
+                runtime_error=_type_error(engine, media_type, diff_id, len(known), len(diff_ids)),
                 layer=layers[0].digest,
             )
     for media_types_of, severity in (
@@ -82,23 +85,20 @@ def _number(layers: list[Descriptor]) -> str:
     return "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
 
 
-def _type_error(image: Image, engine: Engine, known: list[Descriptor], layer: Descriptor) -> str:
-    diff_ids = image.config.diff_ids if image.config else ()
-    variant, diff_id = "", ""
-    if engine.family == "containerd":
-        if len(known) != len(diff_ids):
-            variant = "not counted"
-        else:
-            variant = "encrypted" if media_types.is_encrypted(layer.media_type) else ""
-            diff_id = diff_ids[known.index(layer)]
+def _type_error(engine: Engine, media_type: str, diff_id: str, counted: int, diff_ids: int) -> str:
+    variant = ""
+    if engine.family == "containerd" and counted != diff_ids:
+        variant = "not counted"
+    elif engine.family == "containerd" and media_types.is_encrypted(media_type):
+        variant = "encrypted"
     return said(
         "layer-type-unsupported",
         engine.family,
         variant,
-        media_type=layer.media_type,
+        media_type=media_type,
         diff_id=diff_id,
-        counted=len(known),
-        diff_ids=len(diff_ids),
+        counted=counted,
+        diff_ids=diff_ids,
     )
 
 
@@ -306,4 +306,26 @@ def are_not_too_many(image: Image, runtime: Runtime, policy: Policy) -> Iterator
             expected=f"at most {most} layers",
             found=f"{len(image.layers)} layers",
             runtime_error=said("too-many-layers", family),
+        )
+
+
+def can_be_mounted(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+    """The layers can be mounted over each other, whatever numbers the host has given them."""
+    engine = min(_judged(image, runtime), key=lambda engine: engine.mountable_layers or math.inf, default=None)
+    if engine is None or engine.mountable_layers is None or engine.surely_mountable_layers is None:
+        return
+    count = len(counted(image, engine))
+    if count > engine.surely_mountable_layers:
+        never = count > engine.mountable_layers
+        most = engine.mountable_layers if never else engine.surely_mountable_layers
+        yield Finding(
+            "layers-not-mountable",
+            Severity.ERROR if never else Severity.WARNING,
+            f"The image has {count} layers, and {runtime.title} mounts at most {most} over each other."
+            if never
+            else f"The image has {count} layers, and a host that has unpacked very many before mounts at most {most} "
+            "over each other.",
+            expected=f"at most {most} layers",
+            found=f"{count} layers",
+            runtime_error=said("layers-not-mountable", engine.family, "" if never else "options"),
         )

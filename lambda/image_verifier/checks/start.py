@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from posixpath import normpath
 from typing import Final
 
-from ..accounts import account_id
+from ..accounts import MAX_ID, account_id
 from ..catalog import said
 from ..file_system import File, FileSystem, Folder, Node, text
 from ..findings import Finding, Severity
@@ -291,7 +292,9 @@ def has_its_working_dir(image: Image, runtime: Runtime, policy: Policy) -> Itera
 
 
 def _working_dir(files: FileSystem, cwd: bytes) -> str:
-    """What is wrong with a working directory, as a way to say it: `file`, `link` or `circle`; empty if nothing is."""
+    """What is wrong with a working directory, as a way to say it; empty if nothing is."""
+    if b"\0" in cwd:
+        return "NUL"
     parts = [part for part in cwd.split(b"/") if part]
     for count in range(1, len(parts) + 1):
         path = b"/" + b"/".join(parts[:count])
@@ -334,7 +337,7 @@ def _mounts(engine: Engine, config: Config) -> Iterator[tuple[bytes, str, bool]]
     """
     yield from _MOUNTS[engine.family]
     for volume in config.volumes if engine.family == "dockerd" else ():
-        yield b"/" + volume.encode("utf-8", "surrogateescape").strip(b"/"), "volume", True
+        yield normpath(b"/" + volume.encode("utf-8", "surrogateescape").strip(b"/")), "volume", True
 
 
 def has_its_mount_points(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
@@ -342,18 +345,30 @@ def has_its_mount_points(image: Image, runtime: Runtime, policy: Policy) -> Iter
     for files, engine, config in _starts(image, runtime):
         for path, kind, follow in _mounts(engine, config):
             what = "file" if kind == "file" else "folder"
-            try:
-                node, _ = files.find(path, follow=follow)
-            except (NotADirectoryError, RecursionError):
-                continue
-            if node is not None and isinstance(node, Folder) != (what == "folder"):
+            problem = _mount_problem(files, path, kind, follow=follow)
+            if problem:
                 yield Finding(
                     "mount-point-invalid",
                     Severity.ERROR,
-                    f"{text(path)} is no {what} in the image, and {runtime.title} mounts a {kind} there.",
-                    expected=f"a {what}, or nothing",
-                    runtime_error=said("mount-point-invalid", engine.family, kind, path=text(path)),
+                    f"{text(path)} is no {what} in the image, and {runtime.title} mounts a {kind} there."
+                    if path != b"/"
+                    else f"The image has a volume at /, and {runtime.title} mounts it over the whole image.",
+                    expected=f"a {what}, or nothing" if path != b"/" else "a volume below /",
+                    runtime_error=said("mount-point-invalid", engine.family, problem, path=text(path)),
                 )
+
+
+def _mount_problem(files: FileSystem, path: bytes, kind: str, *, follow: bool) -> str:
+    """Why this kind of thing cannot be mounted there, as a way to say it; empty where it can."""
+    if path == b"/":
+        return "volume over all"
+    try:
+        node, _ = files.find(path, follow=follow)
+    except NotADirectoryError:
+        return "volume below a file" if kind == "volume" else ""
+    except RecursionError:
+        return "volume in a circle" if kind == "volume" else ""
+    return kind if node is not None and isinstance(node, Folder) == (kind == "file") else ""
 
 
 _Problem = tuple[str, str, Severity]
@@ -391,7 +406,13 @@ def _account(files: FileSystem, engine: Engine, user: str) -> tuple[_Account, _P
         gid = _field(row, 3)
     uid = _field(row, 2) if uid is None else uid
     others = {_field(r, 2) for r in groups or () if row and not group and len(r) > 3 and row[0] in r[3].split(",")}
-    return _Account(uid or 0, gid or 0, frozenset(other for other in others if other is not None)), problem
+    account = _Account(uid or 0, gid or 0, frozenset(other for other in others if other is not None))
+    # dockerd has runc look at the groups, too.
+    looked_at = (account.uid, account.gid, *account.groups) if engine.family == "dockerd" else (account.uid,)
+    if problem is None and max(looked_at) > MAX_ID:
+        error = said("user-missing", engine.family, "ID")
+        problem = f"that has an ID above {MAX_ID} in its /etc/passwd or /etc/group", error, Severity.ERROR
+    return account, problem
 
 
 def _problem(files: FileSystem, engine: Engine, kind: str, name: str, table: list[list[str]] | None) -> _Problem:
