@@ -42,6 +42,7 @@ INT: Final = Scalar("int", 0)
 INT64: Final = Scalar("int64", 0)
 BOOL: Final = Scalar("bool", False)
 TIME: Final = Scalar("time.Time", "")
+BYTE: Final = Scalar("uint8", 0)
 BYTES: Final = Scalar("[]uint8", b"")
 RAW: Final = Scalar("json.RawMessage", None)
 
@@ -227,6 +228,8 @@ class _Filler:
             return [
                 self.fill(v, item, kept[i] if i < len(kept) else zero(item), struct, path) for i, v in enumerate(value)
             ]
+        if shape is BYTES and isinstance(value, list) and not isinstance(value, _Object):
+            return bytes(self.fill(v, BYTE, 0, struct, path) for v in value)
         return _fill_scalar(value, shape, struct, path)
 
     def _fill_struct(self, value: Any, shape: Struct, old: Any, struct: str, path: str) -> dict[str, Any]:
@@ -247,7 +250,8 @@ def _fill_scalar(value: Any, shape: Scalar, struct: str, path: str) -> Any:
     if shape is BOOL and isinstance(value, bool):
         return value
     if type(shape.zero) is int and isinstance(value, int) and not isinstance(value, bool):
-        if not -_MAX_INT64 - 1 <= value <= _MAX_INT64:
+        least, most = (0, 255) if shape is BYTE else (-_MAX_INT64 - 1, _MAX_INT64)
+        if not least <= value <= most:
             raise GoJsonError(
                 f"json: cannot unmarshal number {value} into Go struct field {struct}.{path} of type {shape.go}"
             )

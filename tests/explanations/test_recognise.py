@@ -290,3 +290,4 @@ def test_of_a_large_file_the_end_is_read_and_utf_16_is_known() -> None:
 def test_the_tables_in_the_document_are_what_is_recognised() -> None:
     document = PATH.read_text()
     assert MARK + document.partition(MARK)[2] == tables(), "write it anew with python -m tests.explanations"
+    assert f"None of {len(wordings())} wordings" in document

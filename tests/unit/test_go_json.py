@@ -72,6 +72,16 @@ def test_bytes_are_base64() -> None:
         decode(b'{"data": "!"}', OUTER)
 
 
+def test_bytes_may_be_a_list_of_numbers_too() -> None:
+    assert decode(b'{"data": []}', OUTER)["data"] == b""
+    assert decode(b'{"data": [120, null, 255]}', OUTER)["data"] == b"x\0\xff"
+    with pytest.raises(GoJsonError, match=r"cannot unmarshal string into .*data of type uint8"):
+        decode(b'{"data": ["x"]}', OUTER)
+    for number in ("256", "-1", "1.5"):
+        with pytest.raises(GoJsonError, match=rf"cannot unmarshal number {number} into .*data of type uint8"):
+            decode(b'{"data": [%s]}' % number.encode(), OUTER)
+
+
 @pytest.mark.parametrize(
     ("document", "words"),
     [
