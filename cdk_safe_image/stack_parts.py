@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from aws_cdk import CfnOutput, CfnResource, Stack
@@ -103,14 +104,16 @@ class StackParts(Construct):
             (service, stacks[: stacks.index(self._stack)]) for service, stacks in made.services if self._stack in stacks
         ]
         waits_for: dict[CfnResource, list[CfnResource]] = {service: [] for service, _ in services}
+        scopes = cache(lambda service: service.node.scopes)
+        is_nested = any(within for _, within in services)
         for verification in self._gated:
             scope = _ordered_scope(verification, made)
-            is_nested = any(within for _, within in services)
+            resource = verification.resource
             needs = {Stack.of(needed) for needed in made.needed(verification.needs)} if is_nested else set()
             for service, within in services:
                 # A nested stack that a verification needs cannot wait for it.
-                if scope in (None, *service.node.scopes) and not needs.intersection(within):
-                    waits_for[service].append(verification.resource)
+                if (scope is None or scope in scopes(service)) and not needs.intersection(within):
+                    waits_for[service].append(resource)
         for service, verifications in waits_for.items():
             service.node.add_dependency(*verifications)
 

@@ -488,6 +488,8 @@ def _is_known_at_synth(text: str) -> bool:
 
 def _check_same_environment(path: str, stack: Stack, verifier: ImageVerifier) -> None:
     other = Stack.of(verifier)
+    if other is stack:
+        return
     if Stage.of(other) is not Stage.of(stack):
         raise ValueError(
             f"{path} and its verifier {verifier.node.path} are in different stages, between which CDK lets nothing "
