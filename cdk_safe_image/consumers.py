@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aws_cdk import CfnResource, Stack
 from constructs import IConstruct
+
+from .made import as_json
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def images_of(resource: Any) -> Iterator[str]:
     elif isinstance(resource, dict):
         for name, inner in resource.items():
             if name in _IMAGES:
-                yield json.dumps(inner, ensure_ascii=False)
+                yield as_json(inner)
             else:
                 yield from images_of(inner)
 
