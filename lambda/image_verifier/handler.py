@@ -24,6 +24,7 @@ import threading
 import time
 import traceback
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -65,6 +66,14 @@ class Context(Protocol):
 
 
 @dataclass(frozen=True)
+class Entry:
+    """What the log says: for people, and where there is a report one line of JSON for machines."""
+
+    reason: Reason
+    report: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Answer:
     """What CloudFormation is told.
 
@@ -75,6 +84,7 @@ class Answer:
     :param verdict: what an image was judged to be, `excused` where only the policy lets it pass; empty where none was
         judged.
     :param size: the judged image's compressed size in bytes; 0 where it is not known.
+    :param log: what the log says of it, where the answer comes in time.
     """
 
     status: str
@@ -83,6 +93,7 @@ class Answer:
     data: Mapping[str, str] = field(default_factory=dict)
     verdict: Literal["pass", "excused", "fail", "unknown", ""] = ""
     size: int = 0
+    log: Sequence[Entry] = ()
 
 
 def handler(event: Mapping[str, Any], context: Context) -> None:
@@ -98,7 +109,10 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
     worker = threading.Thread(target=lambda: answers.append(_safely(event, context, seconds)), daemon=True)
     worker.start()
     worker.join(seconds)
+    # Nothing is logged beside this thread: a Lambda that has answered is frozen, and what was still under way goes on,
+    # and would speak, within the next event.
     answer = answers[0] if answers else _too_late(seconds)
+    _log(*answer.log)
     seconds = time.monotonic() - began
     _send(event["ResponseURL"], _body(event, answer), ends_at)
     # CloudFormation has its answer: what fails from here on must not fail the Lambda, which would be run again.
@@ -106,7 +120,7 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
         _measure(event, answer, seconds)
         _notify(event, answer, context)
     except Exception as e:
-        _log(Reason(f"What became of the image could not be told to others: {type(e).__name__}: {e}"))
+        _log(Entry(Reason(f"What became of the image could not be told to others: {type(e).__name__}: {e}")))
 
 
 def _patience_of_cloudformation(event: Mapping[str, Any]) -> float:
@@ -129,8 +143,8 @@ def _unknown(reason: Reason, **said: Any) -> Answer:
     :param said: what the log's line for machines has beside the verdict, or instead of the reason as its fault.
     """
     fault = {"message": reason.headline, "advice": " ".join(reason.lines)}
-    _log(reason, {"verdict": "unknown", "reference": None, "fault": fault, **said})
-    return Answer("FAILED", [reason], verdict="unknown")
+    entry = Entry(reason, {"verdict": "unknown", "reference": None, "fault": fault, **said})
+    return Answer("FAILED", [reason], verdict="unknown", log=[entry])
 
 
 def _safely(event: Mapping[str, Any], context: Context, seconds: float) -> Answer:
@@ -138,9 +152,10 @@ def _safely(event: Mapping[str, Any], context: Context, seconds: float) -> Answe
     try:
         return answer(event, context, seconds)
     except BaseException as e:
-        _log(Reason("The verifier itself failed:", traceback.format_exc().splitlines()))
+        trace = Entry(Reason("The verifier itself failed:", traceback.format_exc().splitlines()))
         line = f"The verifier itself failed, so nothing is known about the image: {type(e).__name__}: {e}"
-        return _unknown(Reason(_scrubbed(line)[:900], wrapped(f"Its log: {_log_place(context)}")))
+        answered = _unknown(Reason(_scrubbed(line)[:900], wrapped(f"Its log: {_log_place(context)}")))
+        return replace(answered, log=[trace, *answered.log])
 
 
 def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer:
@@ -182,7 +197,6 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Answer
         return _unknown(doubt, reference=properties.names.reference, fault=told)
     if report.verdict == "fail":
         return _refused(event, properties, report, patience, _log_place(context))
-    _log(reason.summary(report, properties), report.as_json())
     return _accepted(properties, report, history)
 
 
@@ -220,12 +234,13 @@ def _refused(
         said, names = untagging.said, replace(properties.names, untagged=untagging.removed)
         findings = tuple(replace(finding, remedy=remedy(finding.id, names)) for finding in report.findings)
         report = replace(report, findings=findings)
-    _log(reason.refusal(report, properties, "", untagging=said), report.as_json())
+    entry = Entry(reason.refusal(report, properties, "", untagging=said), report.as_json())
     levels = [reason.refusal(report, properties, log_place, level, said) for level in reason.LEVELS]
-    return Answer("FAILED", levels, verdict="fail", size=report.image.size)
+    return Answer("FAILED", levels, verdict="fail", size=report.image.size, log=[entry])
 
 
 def _accepted(properties: Properties, report: Report, history: Sequence[Record]) -> Answer:
+    from . import reason
     from .memory import Record, physical_id
 
     # Where nothing refuses an image, there may be none at all.
@@ -238,6 +253,7 @@ def _accepted(properties: Properties, report: Report, history: Sequence[Record])
         data=_attributes(properties, record, _warnings(report)),
         verdict="excused" if report.excused else "pass",
         size=record.size,
+        log=[Entry(reason.summary(report, properties), report.as_json())],
     )
 
 
@@ -275,8 +291,13 @@ def _restored(properties: Properties, history: Sequence[Record]) -> Answer:
     from .memory import Record, physical_id
 
     record = _remembered(properties, history) or Record(properties.fingerprint, properties.digest, 0, "", 0)
-    _log(Reason(f"Rolling back to {properties.uri(record.digest)}, which was verified before: not judged again."))
-    return Answer("SUCCESS", physical_id=physical_id([record, *history]), data=_attributes(properties, record, "none"))
+    line = f"Rolling back to {properties.uri(record.digest)}, which was verified before: not judged again."
+    return Answer(
+        "SUCCESS",
+        physical_id=physical_id([record, *history]),
+        data=_attributes(properties, record, "none"),
+        log=[Entry(Reason(line))],
+    )
 
 
 def _remembered(properties: Properties, history: Sequence[Record]) -> Record | None:
@@ -340,7 +361,7 @@ def _send(url: str, body: bytes, ends_at: float) -> None:
                 return
         except (OSError, http.client.HTTPException) as e:
             code = getattr(e, "code", "")
-            _log(Reason(f"The answer could not be sent (attempt {attempt}): {type(e).__name__} {code}"))
+            _log(Entry(Reason(f"The answer could not be sent (attempt {attempt}): {type(e).__name__} {code}")))
             pause = random.uniform(0.2, 0.4 * 2 ** min(attempt, 4))  # noqa: S311 - jitter, not a secret
             if time.monotonic() + pause >= ends_at:
                 raise TimeoutError("CloudFormation did not take the answer in time") from None
@@ -374,6 +395,8 @@ def _notify(event: Mapping[str, Any], answer: Answer, context: Context) -> None:
     if not topic or answer.verdict not in ("fail", "unknown"):
         return
 
+    said: list[str] = []
+
     def tell() -> None:
         try:
             from . import notices
@@ -382,13 +405,17 @@ def _notify(event: Mapping[str, Any], answer: Answer, context: Context) -> None:
             about = properties.get("ConstructPath") or event["LogicalResourceId"]
             notice = notices.subject(answer.verdict, str(about))
             notices.publish(str(topic), notice, answer.reasons[0], Patience.of(seconds, denied_seconds=seconds))
+            said.append("")
         except BaseException as e:
-            _log(Reason(f"The notice could not be published: {type(e).__name__}: {e} {getattr(e, 'advice', '')}"))
+            said.append(f": {type(e).__name__}: {e} {getattr(e, 'advice', '')}")
 
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
     # A Lambda that is ended while it works is run again.
     teller.join(max(0.0, seconds))
+    failure = said[0] if said else f" in {seconds:.1f} s."
+    if failure:
+        _log(Entry(Reason(f"The notice could not be published{failure}")))
 
 
 def _log_place(context: Context) -> str:
@@ -400,9 +427,11 @@ def _scrubbed(text: str) -> str:
     return _QUERY.sub(r"\1?...", text)
 
 
-def _log(reason: Reason, report: Mapping[str, Any] | None = None) -> None:
-    """Write for people, and where there is a report one line of JSON for machines."""
-    for line in reason.shown:
-        print(_scrubbed(line))
-    if report is not None:
-        print(json.dumps(report))
+def _log(*entries: Entry) -> None:
+    """Write, as far as it can be written: an answer that never leaves would be worse than a line that is missing."""
+    with suppress(OSError, ValueError):
+        for entry in entries:
+            for line in entry.reason.shown:
+                print(_scrubbed(line))
+            if entry.report is not None:
+                print(json.dumps(entry.report))

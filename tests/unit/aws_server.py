@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 import pytest
+
+from tests.unit.local_server import listening
 
 ACCOUNT = "111122223333"
 REGION = "eu-west-1"
@@ -98,14 +99,9 @@ def serving_aws() -> Iterator[Aws]:
         def log_message(self, *_: Any) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    aws = Aws(f"http://127.0.0.1:{server.server_port}")
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    try:
+    with listening(Handler) as port:
+        aws = Aws(f"http://127.0.0.1:{port}")
         yield aws
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _json(answer: Any) -> str:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import ssl
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from image_verifier import media_types
 from image_verifier.image import sha256
+
+from tests.unit.local_server import listening
 
 JSON = "application/json"
 SELF_SIGNED = Path(__file__).with_name("certificates") / "self-signed.pem"
@@ -92,13 +91,6 @@ class Registry:
         return self.gate(asked) or self.answers.get(asked.path.partition("?")[0], missing)
 
 
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections and handshakes that the client breaks off; that is what is tested."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-
 @contextmanager
 def serving(*, https: bool = False) -> Iterator[Registry]:
     """A registry that listens on a port of its own."""
@@ -135,17 +127,6 @@ def serving(*, https: bool = False) -> Iterator[Registry]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing; the tests look at what was asked."""
 
-    server = _Server(("127.0.0.1", 0), Handler)
-    if https:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(SELF_SIGNED)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.daemon_threads = True
-    registry.host = f"127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler, SELF_SIGNED if https else None) as port:
+        registry.host = f"127.0.0.1:{port}"
         yield registry
-    finally:
-        server.shutdown()
-        server.server_close()

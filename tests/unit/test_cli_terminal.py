@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.images import Layout
-from tests.unit.registry_server import Answer, Asked, Registry, serving
+from tests.unit.registry_server import Asked, serving
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 # From where the bar hides the cursor to where it has taken itself away.
@@ -116,29 +117,30 @@ def test_what_cannot_be_told_is_a_line_of_its_own_beside_the_bar(references: lis
     assert re.fullmatch(r"safe-image: oci-layout:\S+/nowhere: [^\r\n]+\r\n", left), "in one line, whatever its length"
 
 
-def _hangs(registry: Registry) -> None:
-    def gate(asked: Asked) -> Answer | None:
-        time.sleep(20)
-        return None
-
-    registry.gate = gate
-
-
 def test_whoever_interrupts_does_not_wait_for_what_is_under_way(tmp_path: Path) -> None:
     report = tmp_path / "report"
     report.write_text("the last one")
     with serving() as registry:
-        _hangs(registry)
+        over = threading.Event()
+
+        def gate(_: Asked) -> None:
+            over.wait()
+
+        registry.gate = gate
         names = [f"{registry.host}/app:{number}" for number in range(COUNT)]
         process = subprocess.Popen(
             [sys.executable, "-m", "safe_image", "check", *names, "-o", str(report)], stderr=subprocess.PIPE, text=True
         )
-        deadline = time.monotonic() + 20
-        while not registry.asked and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert registry.asked
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=5)
+        try:
+            deadline = time.monotonic() + 20
+            while not registry.asked and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert registry.asked
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        finally:
+            over.set()
+            process.kill()
     assert (process.returncode, said) == (130, "safe-image: interrupted\n")
     assert report.read_text() == "the last one"
     assert [p.name for p in tmp_path.iterdir()] == ["report"]

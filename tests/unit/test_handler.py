@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import sys
 import threading
@@ -10,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from image_verifier.retry import Patience
 from image_verifier.verify import verify
 
 from tests.unit.images import Layout
+from tests.unit.local_server import listening
 
 ARN = "arn:aws:ecr:eu-central-1:123456789012:repository/cdk-hnb659fds-container-assets-123456789012-eu-central-1"
 URI = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/cdk-hnb659fds-container-assets-123456789012-eu-central-1"
@@ -98,12 +100,34 @@ def stack() -> Iterator[Stack]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    stack.url = f"http://127.0.0.1:{server.server_port}"
-    yield stack
-    server.shutdown()
-    server.server_close()
+    with listening(Taker) as port:
+        stack.url = f"http://127.0.0.1:{port}"
+        yield stack
+
+
+class Endless:
+    """A call that ends when the test says so, and at the latest with the test."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._callers: list[threading.Thread] = []
+
+    def __call__(self, *_: Any) -> Any:
+        self._callers.append(threading.current_thread())
+        self._over.wait()
+
+    def end(self) -> None:
+        """Let it end, and wait until those who called it have done what they do then."""
+        self._over.set()
+        for caller in self._callers:
+            caller.join()
+
+
+@pytest.fixture
+def endless() -> Iterator[Endless]:
+    call = Endless()
+    yield call
+    call.end()
 
 
 @pytest.fixture
@@ -240,13 +264,37 @@ def test_an_unexpected_exception_is_answered(stack: Stack, monkeypatch: pytest.M
     assert "X-Amz-Signature" not in stack.answer["Reason"]
 
 
-def test_time_running_out_is_answered_before_the_lambda_ends(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_verify", lambda *_: time.sleep(60))
+def test_time_running_out_is_answered_before_the_lambda_ends(
+    stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_verify", endless)
     began = time.monotonic()
     handler(stack.event(), Context(milliseconds=10_500))
     assert time.monotonic() - began < 30
     assert stack.answer["Status"] == "FAILED"
     assert "could not be verified in the" in " ".join(stack.answer["Reason"].split())
+
+
+def test_a_log_that_cannot_be_written_does_not_hold_the_answer_back(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdout = io.StringIO()
+    stdout.close()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    image.manifests.append(image.attestation())
+    handler(stack.event(), Context())
+    assert stack.answer["Reason"].startswith("Image refused: ")
+
+
+def test_what_comes_too_late_is_not_told_in_the_log_of_the_next_event(
+    stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Lambda that has answered is frozen, with its threads, and they go on when it is called again."""
+    monkeypatch.setattr(module, "_verify", endless)
+    handler(stack.event(), Context(milliseconds=10_500))
+    assert "could not be verified in the" in capsys.readouterr().out
+    endless.end()
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
@@ -392,9 +440,9 @@ def test_the_way_back_answers_as_before_without_judging_again(
 
 
 def test_the_answer_leaves_before_cloudformation_gives_up_though_the_lambda_has_more_time(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_verify", lambda *_: time.sleep(30))
+    monkeypatch.setattr(module, "_verify", endless)
     began = time.monotonic()
     handler(stack.event(ResourceProperties={**PROPERTIES, "ServiceTimeout": "40"}), Context(900_000))
     assert time.monotonic() - began < 15
@@ -463,20 +511,21 @@ def failing(*_: Any) -> Any:
     [
         ({}, denied, "ecr:BatchGetImage on the repository was answered with AccessDenied: no"),
         ({}, failing, "The verifier itself failed, so nothing is known about the image: RuntimeError: GET https://"),
-        ({}, lambda *_: time.sleep(60), "The image could not be verified in the "),
+        ({}, None, "The image could not be verified in the "),
         ({"RunsOn": ["mars"]}, failing, "The properties of this Custom::ImageVerification are wrong: runs_on names"),
     ],
     ids=["a fault", "a failure of the verifier", "time running out", "a bad property"],
 )
 def test_the_log_has_one_line_of_json_of_whatever_could_not_be_told(
     stack: Stack,
+    endless: Endless,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     properties: dict[str, Any],
     verifies: Any,
     message: str,
 ) -> None:
-    monkeypatch.setattr(module, "_verify", verifies)
+    monkeypatch.setattr(module, "_verify", verifies or endless)
     handler(stack.event(ResourceProperties=PROPERTIES | properties), Context(milliseconds=10_500))
     log = capsys.readouterr().out
     (report,) = [line for line in json_lines(log) if "_aws" not in line]

@@ -18,9 +18,21 @@ from image_verifier.layout import Reason
 from image_verifier.retry import Patience
 
 from tests.unit.images import GZIP, Layout
-from tests.unit.test_handler import ARN, PROPERTIES, TAG, URI, Context, Stack, image, json_lines, stack
+from tests.unit.test_handler import (
+    ARN,
+    PROPERTIES,
+    TAG,
+    URI,
+    Context,
+    Endless,
+    Stack,
+    endless,
+    image,
+    json_lines,
+    stack,
+)
 
-__all__ = ["image", "stack"]  # fixtures
+__all__ = ["endless", "image", "stack"]  # fixtures
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
 ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
@@ -398,9 +410,9 @@ def test_a_doubt_is_published(stack: Stack, published: list[dict[str, Any]], mon
 
 
 def test_time_that_ran_out_is_published(
-    stack: Stack, published: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    stack: Stack, published: list[dict[str, Any]], endless: Endless, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_verify", lambda *_: time.sleep(30))
+    monkeypatch.setattr(module, "_verify", endless)
     handler(asked(stack, NotifyTopicArn=TOPIC), Context(milliseconds=10_500))
     assert "could not be verified in the" in published[0]["text"]
 
@@ -436,15 +448,22 @@ def test_what_is_no_topic_is_logged(stack: Stack, image: Layout, capsys: pytest.
 
 
 def test_a_publish_that_does_not_end_keeps_the_lambda_no_longer_than_its_time(
-    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
+    stack: Stack,
+    image: Layout,
+    endless: Endless,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(module, "_TELLING", 0.5)
-    monkeypatch.setattr(notices, "publish", lambda *_: time.sleep(60))
+    monkeypatch.setattr(notices, "publish", endless)
     image.manifests.append(image.attestation())
     began = time.monotonic()
     handler(asked(stack, NotifyTopicArn=TOPIC), Context())
     assert time.monotonic() - began < 30
     assert stack.answer["Status"] == "FAILED"
+    assert "The notice could not be published in 0.5 s" in capsys.readouterr().out
+    endless.end()
+    assert capsys.readouterr().out == "", "what comes later would be read as the next event's"
 
 
 def test_what_is_published_is_what_sns_takes(clients: Clients) -> None:
