@@ -1,11 +1,8 @@
-"""No unit test sees what a user's shell, AWS configuration or Docker configuration happens to say, or what another
-test's threads still do."""
+"""No unit test sees what a user's shell, AWS configuration or Docker configuration happens to say."""
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +20,3 @@ def _environment_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "DOCKER_CONFIG"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-
-@pytest.fixture(autouse=True)
-def _threads_end_with_their_test() -> Iterator[None]:
-    """What a thread prints later would be read as the output of whichever test runs then."""
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        thread.join(5)
-        assert not thread.is_alive(), f"{thread.name} goes on after the test"
