@@ -32,13 +32,19 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered; `cut` bytes of the body are announced and never sent, `pace` seconds lie between its bytes."""
+    """What is answered.
+
+    :param cut: how many bytes of the body are announced and never sent.
+    :param pace: the seconds between two bytes.
+    :param endless: what is sent again and again in place of an answer, until the client has enough.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int = 0
     pace: float = 0.0
+    endless: bytes = b""
 
 
 Gate = Callable[[Asked], Answer | None]
@@ -104,6 +110,9 @@ def serving(*, https: bool = False) -> Iterator[Registry]:
             asked = Asked(self.command, self.path, dict(self.headers.items()), body)
             registry.asked.append(asked)
             answer = registry.answer(asked)
+            while answer.endless:
+                self.wfile.write(answer.endless)
+                time.sleep(answer.pace)
             content = answer.body
             span = asked.headers.get("Range", "").removeprefix("bytes=")
             status = answer.status

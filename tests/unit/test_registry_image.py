@@ -383,6 +383,16 @@ def test_a_document_that_trickles_in_is_not_waited_for(registry: Registry, monke
     assert time.monotonic() - began < 30
 
 
+def test_an_answer_that_never_comes_to_its_body_is_not_waited_for(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("image_verifier.sources.connections.SECONDS_TO_ANSWER", 0.2)
+    registry.gate = lambda asked: Answer(endless=b"HTTP/1.1 100 Continue\r\n\r\n", pace=0.01)
+    began = time.monotonic()
+    assert "broke off (TimeoutError)" in fault(image(registry, seconds=0.1)).message
+    assert time.monotonic() - began < 30
+
+
 def test_a_host_that_nobody_knows_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

@@ -1,4 +1,4 @@
-"""The OCI distribution protocol's manners: connections, authentication, redirects, patience, and what goes wrong.
+"""The OCI distribution protocol's manners: authentication, redirects, patience, and what goes wrong.
 
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 https://distribution.github.io/distribution/spec/auth/token/
@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from ipaddress import ip_address
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
@@ -38,12 +38,11 @@ from .. import __version__
 from ..findings import Fault
 from ..references import DOCKER_HUB
 from ..retry import Patience
+from .connections import AT_ONCE, connections
 
 if TYPE_CHECKING:
     from .docker_credentials import Credentials
 
-# How many requests are under way at once, over all registries.
-AT_ONCE: Final = 32
 _CHUNK: Final = 1 << 18
 # The time between two bytes has a limit of its own; this is all of the time for one document.
 _SECONDS_TO_READ: Final = 60
@@ -51,12 +50,6 @@ _MOST_TOKEN_BYTES: Final = 1 << 20
 _MOST_REDIRECTS: Final = 5
 # What Docker asks where a name says docker.io.
 _HUB_HOST: Final = "registry-1.docker.io"
-_POOLS: Final[Mapping[str, Any]] = {
-    "num_pools": AT_ONCE,
-    "maxsize": 2 * AT_ONCE,
-    "timeout": urllib3.Timeout(connect=10, read=30),
-    "retries": False,
-}
 _PASSING: Final = frozenset({429, 500, 502, 503, 504})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PARAMETER: Final = re.compile(r'(\w+)="([^"]*)"')
@@ -98,12 +91,12 @@ class Distribution:
 
     @cached_property
     def _plain(self) -> urllib3.PoolManager:
-        return urllib3.PoolManager(**_POOLS)
+        return connections()
 
     @cached_property
     def _secure(self) -> urllib3.PoolManager:
         # One context for all connections: loading the machine's certificates costs more than a request.
-        return urllib3.PoolManager(ssl_context=ssl.create_default_context(), **_POOLS)
+        return connections(ssl.create_default_context())
 
     @cached_property
     def _proxies(self) -> Mapping[str, urllib3.PoolManager]:
@@ -113,7 +106,7 @@ class Distribution:
         from urllib.request import getproxies
 
         return {
-            scheme: urllib3.ProxyManager(url, ssl_context=ssl.create_default_context(), **_POOLS)
+            scheme: connections(ssl.create_default_context(), url)
             for scheme, url in getproxies().items()
             if scheme in ("http", "https")
         }
