@@ -42,6 +42,19 @@ def _report(format_: str, capsys: pytest.CaptureFixture[str], *arguments: str) -
     return capsys.readouterr().out
 
 
+def test_of_many_layers_the_text_shows_both_ends_and_whatever_is_wrong_between(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    types = [media_types.DOCKER_LAYER_GZIP] * 40
+    types[19] = media_types.DOCKER_LAYER_ZSTD
+    layout = Layout(tmp_path)
+    layout.source(layout.image(layer_types=tuple(types), schema_2=True))
+    text = _report("text", capsys, f"oci-layout:{tmp_path}")
+    rows = [line.split() for line in text.splitlines() if re.match(r" +(\d+ +\d+ bytes|\.\.\.) ", line)]
+    shown = [int(row[0]) if row[0] != "..." else " ".join(row[1:]) for row in rows]
+    assert shown == [*range(1, 11), "9 layers", 20, "10 layers", *range(31, 41)]
+
+
 def test_junit_has_a_suite_for_an_image_and_a_test_for_each_runtime(
     images: Mapping[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from image_verifier import media_types
 from image_verifier.findings import Fault, Report, Severity
-from image_verifier.image import MAX_INDEX_DEPTH, Platform, sha256
+from image_verifier.image import MAX_INDEX_DEPTH, Descriptor, Platform, sha256
 from image_verifier.policy import Policy
 from image_verifier.runtimes import RUNTIMES
+from image_verifier.sources.oci_layout import OciLayout
 from image_verifier.untag import cannot_be_pulled
 from image_verifier.verify import verify
 
@@ -66,6 +67,19 @@ def test_an_attestation_in_its_new_form_is_named_as_one(layout: Layout) -> None:
 def test_an_artifact_type_on_a_real_image_does_no_harm(layout: Layout) -> None:
     top = layout.image(manifest={"artifactType": "application/vnd.docker.attestation.manifest.v1+json"})
     assert judged(layout, top, "fargate", "ecs-ec2").verdict == "pass"
+
+
+def test_the_layers_of_what_is_no_image_are_not_read(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = layout.descriptor("application/vnd.example.config+json", b"{}")
+    artifact = layout.image(manifest={"config": config})
+
+    def read(_: OciLayout, layer: Descriptor) -> Any:
+        raise AssertionError(f"{layer.digest} is read")
+
+    monkeypatch.setattr(OciLayout, "open", read)
+    assert ids(judged(layout, artifact, verify_layers=True)) == ["not-an-image"]
+    with pytest.raises(AssertionError, match="is read"):
+        judged(layout, layout.image(), verify_layers=True)
 
 
 def test_docker_zstd_layers_fail_on_fargate_with_the_numbers_that_users_saw(layout: Layout) -> None:
