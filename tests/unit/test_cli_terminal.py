@@ -129,7 +129,11 @@ def test_whoever_interrupts_does_not_wait_for_what_is_under_way(tmp_path: Path) 
         registry.gate = gate
         names = [f"{registry.host}/app:{number}" for number in range(COUNT)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "safe_image", "check", *names, "-o", str(report)], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "safe_image", "check", *names, "-o", str(report)],
+            stderr=subprocess.PIPE,
+            text=True,
+            # What a shell starts in the background ignores it, and so do the tests then, and whom they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             deadline = time.monotonic() + 20
