@@ -383,6 +383,17 @@ def test_a_document_that_trickles_in_is_not_waited_for(registry: Registry, monke
     assert time.monotonic() - began < 30
 
 
+def test_a_layer_that_trickles_in_is_not_waited_for(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Descriptor("x", sha256(b" " * 1000), 1000)
+    monkeypatch.setattr("image_verifier.sources.distribution._SECONDS_TO_READ", 0.2)
+    registry.gate = lambda asked: Answer(body=b" " * 1000, pace=0.05)
+    began = time.monotonic()
+    with image(registry, seconds=0.1).open(layer) as chunks, pytest.raises(Fault, match=r"broke off \(TimeoutError\)"):
+        for _ in chunks or ():
+            pass
+    assert time.monotonic() - began < 30
+
+
 def test_an_answer_that_never_comes_to_its_body_is_not_waited_for(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .docker_credentials import Credentials
 
 _CHUNK: Final = 1 << 18
-# The time between two bytes has a limit of its own; this is all of the time for one document.
+# The time between two bytes has a limit of its own; this is all of the time for a document, or a layer's next chunk.
 _SECONDS_TO_READ: Final = 60
 _MOST_TOKEN_BYTES: Final = 1 << 20
 _MOST_REDIRECTS: Final = 5
@@ -296,7 +296,7 @@ def _refusal(response: urllib3.BaseHTTPResponse, registry: str, repository: str,
 
 
 def read(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
-    """The answer's body, at most `limit` bytes of it.
+    """What is left of the answer's body, at most `limit` bytes of it.
 
     :raises HTTPError: if it breaks off, or trickles in.
     """

@@ -129,7 +129,7 @@ class RegistryImage:
         offset = 0
         for attempt in itertools.count(1):
             try:
-                while chunk := response.read(_CHUNK):
+                while chunk := read(response, _CHUNK):
                     offset += len(chunk)
                     yield chunk
                 return
