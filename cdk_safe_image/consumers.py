@@ -21,6 +21,7 @@ class Consumer:
     :param platform: such as `linux/amd64`; None where it does not say.
     :param said_by: what says so, for messages.
     :param remedies: how to write a platform there.
+    :param own_region: whether it runs images of its own region only.
     """
 
     path: str
@@ -28,6 +29,7 @@ class Consumer:
     platform: str | None
     said_by: str
     remedies: Mapping[str, str]
+    own_region: bool = False
 
 
 def consumer_at(scope: IConstruct) -> Consumer | None:
@@ -85,6 +87,8 @@ def _function(resource: CfnResource) -> Consumer | None:
         platform=_platform("linux", architectures[0] if architectures else "x86_64"),
         said_by="its architecture" if architectures else "the default of a function without architecture",
         remedies=_FUNCTION_ARCHITECTURE,
+        # https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+        own_region=True,
     )
 
 

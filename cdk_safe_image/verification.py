@@ -11,6 +11,7 @@ from typing import Any, Final
 import jsii
 from aws_cdk import (
     Annotations,
+    Aws,
     CfnResource,
     CustomResource,
     Duration,
@@ -381,6 +382,14 @@ class ImageVerification(Construct):
             )
 
     def _check_consumer(self, scope: IConstruct, consumer: Consumer) -> None:
+        here, there = Stack.of(scope).region, _region(self.repository.repository_arn)
+        if consumer.own_region and here != there and not Token.is_unresolved(here) and not Token.is_unresolved(there):
+            self._tell_error(
+                scope,
+                f"{consumer.path} is in {here}, but the image {self.user_path} is in {there}, and Lambda runs images "
+                f"of its own region only. Make the image in a stack of {here}, or verify a replica there.",
+            )
+            return
         platform = str(self._policy.platform)
         if consumer.platform is not None and consumer.platform != platform:
             remedies = [f"{consumer.remedies[platform]} for {consumer.path}"] if platform in consumer.remedies else []
@@ -551,6 +560,12 @@ def _append_to_logical_id(resource: CfnResource, digest: str) -> None:
 
 def _text(number: int | None) -> str | None:
     return None if number is None else str(number)
+
+
+def _region(arn: str) -> str:
+    """The region of an ARN; where that is not to be read from it, what is only known at deploy."""
+    parts = arn.split(":")
+    return parts[3] if len(parts) > 3 else Aws.REGION
 
 
 def _user_path(scope: IConstruct) -> str:

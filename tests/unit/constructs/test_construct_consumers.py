@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from aws_cdk import CfnParameter, CfnResource, Size, Stack
 from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 
-from cdk_safe_image import SafeDockerImageAsset
+from cdk_safe_image import ImageVerification, SafeDockerImageAsset
 from tests.unit.constructs.app import new_app, said, stack_in
 
 ARM64 = ecr_assets.Platform.LINUX_ARM64
@@ -71,6 +72,43 @@ def test_a_function_for_x86_64_cannot_run_an_arm64_image(docker_folder: str) -> 
     (error,) = told(docker_folder, use, platform=ARM64, runs_on="lambda")
     assert "Demo/Function runs on linux/amd64 (the default of a function without architecture)" in error
     assert "architecture=lambda_.Architecture.ARM_64 for Demo/Function" in error
+
+
+REGIONS = [
+    ("eu-west-1", "arn:aws:ecr:eu-central-1:111122223333:repository/shop", True),
+    ("eu-west-1", "arn:aws:ecr:eu-west-1:444455556666:repository/shop", False),
+    (None, "arn:aws:ecr:eu-central-1:111122223333:repository/shop", False),
+    ("eu-west-1", None, False),
+]
+
+
+@pytest.mark.parametrize(("region", "arn", "refused"), REGIONS)
+def test_a_function_runs_images_of_its_own_region_only(region: str | None, arn: str | None, refused: bool) -> None:
+    app = new_app()
+    stack = stack_in(app, region=region)
+    repository = (
+        ecr.Repository.from_repository_attributes(stack, "Repo", repository_arn=arn, repository_name="shop")
+        if arn
+        else ecr.Repository(stack, "Repo")
+    )
+    image = ImageVerification(stack, "Image", repository=repository, tag="1", runs_on=["lambda", "fargate"])
+    lambda_.DockerImageFunction(stack, "Function", code=image.docker_image_code())
+    # A task pulls from wherever it can reach.
+    ecs.FargateTaskDefinition(stack, "Task").add_container("app", image=image.container_image())
+    errors = said(app.synth(), "error")
+    assert len(errors) == refused
+    if refused:
+        assert "Demo/Function is in eu-west-1, but the image Demo/Image is in eu-central-1, and" in errors[0]
+
+
+def test_a_function_cannot_run_the_image_of_a_stack_in_another_region(docker_folder: str) -> None:
+    app = new_app()
+    here, there = stack_in(app, region="eu-west-1"), stack_in(app, "There", region="eu-central-1")
+    image = SafeDockerImageAsset(there, "Image", directory=docker_folder, runs_on="lambda")
+    lambda_.DockerImageFunction(here, "Function", code=image.docker_image_code())
+    (error,) = said(app.synth(), "error")
+    assert "Demo/Function is in eu-west-1, but the image There/Image is in eu-central-1, and" in error
+    assert "Make the image in a stack of eu-west-1" in error
 
 
 def test_a_windows_task_definition_is_told_to_be_linux(docker_folder: str) -> None:
