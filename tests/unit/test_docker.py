@@ -111,15 +111,15 @@ def test_a_program_that_hangs_or_is_missing_or_cannot_be_run_is_a_fault(tmp_path
 
 def test_what_a_program_has_started_goes_with_it(tmp_path: Path) -> None:
     plugin = tmp_path / "docker"
-    plugin.write_text('#!/bin/sh\nsleep 30 & echo $! > "$0.pid"\nwait\n')
+    plugin.write_text('#!/bin/sh\nsleep 60 & echo $! > "$0.pid"\nwait\n')
     plugin.chmod(0o755)
     started = time.monotonic()
-    with pytest.raises(Fault, match="did not answer in 1 s"):
-        run([str(plugin), "info"], seconds=1)
-    assert time.monotonic() - started < 10
+    with pytest.raises(Fault, match="did not answer in 3 s"):
+        run([str(plugin), "info"], seconds=3)
+    assert time.monotonic() - started < 50
     child = (tmp_path / "docker.pid").read_text().strip()
     while _lives(child):
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 50
         time.sleep(0.05)
 
 
