@@ -285,8 +285,8 @@ def test_an_image_in_a_registry_is_compared_with_one_in_a_folder(
 
 @pytest.mark.parametrize("format_", ["text", "json", "html"])
 def test_the_values_of_secrets_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], format_: str) -> None:
-    environment = ["MODE=fast", "DB_PASSWORD=hunter 22", "GITHUB_TOKEN=ghp_22"]
-    steps = [{"created_by": "RUN |2 A=b NPM_TOKEN=npm 22 /bin/sh -c AUTH_TOKEN='npm 22' npm ci # buildkit"}]
+    environment = ["MODE=fast", "DB_PASSWORD=hunter sesame", "GITHUB_TOKEN=ghp_sesame"]
+    steps = [{"created_by": "RUN |2 A=b NPM_TOKEN=npm sesame /bin/sh -c AUTH_TOKEN='npm sesame' npm ci # buildkit"}]
     config = {"config": {"Cmd": ["/file0"], "Env": environment}, "history": steps}
     good, bad = _layout(tmp_path / "good"), _layout(tmp_path / "bad", config=config, layer_types=(DOCKER_GZIP,))
     main(["diff", f"oci-layout:{good.path}", f"oci-layout:{bad.path}", "--format", format_])
@@ -294,7 +294,7 @@ def test_the_values_of_secrets_are_not_shown(tmp_path: Path, capsys: pytest.Capt
     assert "MODE=fast" in printed
     assert "DB_PASSWORD=(not shown)" in printed
     assert "AUTH_TOKEN=(not shown) npm ci" in printed
-    assert not {"hunter", "22", "ghp_22"} & set(re.split("[^a-z0-9_]", printed))
+    assert not re.search("hunter|sesame", printed)
 
 
 def test_a_comparison_that_cannot_be_made_leaves_the_last_one_as_it_was(pair: tuple[str, str], tmp_path: Path) -> None:
