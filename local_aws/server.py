@@ -108,7 +108,9 @@ async def _serve(state: Path, auth: bool, port: int, sockets: list[socket.socket
     custom_resource.invoke_custom_resource = custom_resources.invoke
     config = Config()
     config.bind = [f"fd://{listening.fileno()}" for listening in sockets]
-    config.keep_alive_timeout = 75
+    # A connection that is closed just when it is used again fails a request, and some clients here do not retry.
+    config.keep_alive_timeout = 3600
+    config.keep_alive_max_requests = 1_000_000
     config.graceful_timeout = 0.2
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

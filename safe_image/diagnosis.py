@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -16,6 +15,7 @@ from image_verifier import aws
 from image_verifier.findings import Fault
 from image_verifier.image import Platform
 from image_verifier.policy import Policy
+from image_verifier.pool import Pool
 from image_verifier.remedies import Names
 from image_verifier.retry import Patience
 from image_verifier.sources.ecr import EcrImage
@@ -171,8 +171,8 @@ def diagnose(docker: Docker, accounts: Accounts | None, qualifier: str, folder: 
     ]
     if accounts:
         probes.append(("bootstrap repository", _repository(accounts, qualifier, engine)))
-    with ThreadPoolExecutor(len(probes)) as pool:
-        for found in pool.map(lambda probe: _safely(*probe), probes):
+    with Pool(len(probes)) as pool:
+        for found in pool.results(lambda probe: _safely(*probe), probes):
             lines += found
     return lines
 
@@ -379,8 +379,8 @@ def _poisoned(accounts: Accounts, repository: Mapping[str, Any]) -> Line:
         wrong = top and any(finding.id == "not-an-image" for finding in report.errors)
         return Untag(accounts, names, top.digest) if top and wrong else None
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        steps = tuple(step for step in pool.map(look, small[:_MOST_LOOKED_AT]) if step)
+    with Pool(_AT_ONCE) as pool:
+        steps = tuple(step for step in pool.results(look, small[:_MOST_LOOKED_AT]) if step)
     more = f" (of {len(small)} small ones, the first {_MOST_LOOKED_AT})" if len(small) > _MOST_LOOKED_AT else ""
     if not steps:
         return Line("tags", Status.OK, f"none of {name} is on an attestation{more}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 from image_verifier.findings import Fault, Report, Verdict
 from image_verifier.policy import Policy
+from image_verifier.pool import Pool
 from image_verifier.verify import verify
 
 from .sources import Target
@@ -45,15 +45,8 @@ def outcomes(targets: Sequence[tuple[Target, Policy]], debug: bool, done: Callab
         done()
         return found
 
-    if len(targets) == 1:
-        yield outcome(targets[0])
-        return
-    pool = ThreadPoolExecutor(min(_AT_ONCE, len(targets) or 1))
-    try:
-        yield from pool.map(outcome, targets)
-    finally:
-        # Whoever interrupts the command does not wait for those that are under way.
-        pool.shutdown(wait=False, cancel_futures=True)
+    with Pool(min(_AT_ONCE, len(targets) or 1)) as pool:
+        yield from pool.results(outcome, targets)
 
 
 def outcome_of(target: Target, asked: Policy, debug: bool) -> Outcome:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
 from image_verifier.findings import Fault, Report
 from image_verifier.policy import Policy
+from image_verifier.pool import Pool
 from image_verifier.runtimes import RUNTIMES
 from image_verifier.verify import verify
 
@@ -52,8 +52,8 @@ def run(arguments: Namespace) -> int:
     sources = Sources()
     targets = [sources.target(text, str(asked.platform)) for text in (arguments.good, arguments.bad)]
     with destination(arguments.output) as stream:
-        with ThreadPoolExecutor(2) as pool:
-            comparison = compare(*pool.map(lambda target: _judged(target, asked), targets))
+        with Pool(2) as pool:
+            comparison = compare(*pool.results(lambda target: _judged(target, asked), targets))
         stream.writelines(report(comparison, (arguments.good, arguments.bad), stream))
     return 1 if comparison.broken else 0
 

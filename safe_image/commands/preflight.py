@@ -7,7 +7,6 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from image_verifier.findings import Fault, Report
 from image_verifier.image import Platform
 from image_verifier.layout import printable
 from image_verifier.policy import Policy
+from image_verifier.pool import Pool
 from image_verifier.remedies import Names
 from image_verifier.sources import Source
 from image_verifier.sources.archive import Archive
@@ -92,8 +92,8 @@ def run(arguments: Namespace) -> int:
         raise UsageError(f"{path} is no folder: write the one that cdk synth makes, cdk.out")
     look = _Look(Sources(), Docker(), _runs_on(arguments))
     images = look.sources.assets(path)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = list(pool.map(look.at, images))
+    with Pool(_AT_ONCE) as pool:
+        found = list(pool.results(look.at, images))
     with destination(arguments.output) as stream:
         stream.write(_json(found) if arguments.format == "json" else _text(found, Page.of(stream)))
     steps = {step.command: step for one in found for step in one.steps} if arguments.fix else {}

@@ -7,11 +7,11 @@ https://docs.aws.amazon.com/lambda/latest/api/
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
 from image_verifier import aws
+from image_verifier.pool import Pool
 from image_verifier.retry import Patience
 
 from ..accounts import Accounts
@@ -102,10 +102,9 @@ def in_ecs(accounts: Accounts) -> list[Use]:
     """
     ecs = _Ecs(accounts)
     clusters = ecs.arns("list_clusters", "clusterArns")
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(
-            dict.fromkeys(use for uses in pool.map(lambda cluster: _in_cluster(ecs, cluster), clusters) for use in uses)
-        )
+    with Pool(_AT_ONCE) as pool:
+        told = pool.results(lambda cluster: _in_cluster(ecs, cluster), clusters)
+        return list(dict.fromkeys(use for uses in told for use in uses))
 
 
 def _in_cluster(ecs: _Ecs, cluster: str) -> list[Use]:
@@ -206,5 +205,5 @@ def in_lambda(accounts: Accounts) -> list[Use]:
         (architecture, *_) = function.get("Architectures") or ["x86_64"]
         return Use(image, f"Lambda function {name}", "lambda", _ARCHITECTURES.get(architecture, ""))
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [use for use in pool.map(use, images) if use.image]
+    with Pool(_AT_ONCE) as pool:
+        return [use for use in pool.results(use, images) if use.image]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from queue import Queue
+from queue import Empty, Queue
 from threading import Lock, Thread
 from typing import Final
 
@@ -15,6 +14,7 @@ from image_verifier.findings import Fault
 from image_verifier.image import Platform
 from image_verifier.layout import printable
 from image_verifier.policy import Policy
+from image_verifier.pool import Pool
 from image_verifier.references import Reference
 from image_verifier.sources.ecr import downloads
 
@@ -33,6 +33,8 @@ _REPOSITORIES: Final = 4
 _ROWS: Final = 256
 # Each image is two round trips, one after the other: so many of them wait at a time.
 _THREADS: Final = 32
+# How long it may take until an interrupt is heard, in seconds.
+_HEARD: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def _swept(
     """The rows of the repositories' tagged images, as they come."""
     http = downloads()
     at_once = 1 if asked.policy.verify_layers else _REPOSITORIES
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with Pool(_THREADS) as pool:
 
         def swept(repository: Repository) -> Iterator[Row]:
             try:
@@ -185,7 +187,11 @@ def _merged(sources: Iterator[Callable[[], Iterator[Row]]], at_once: int) -> Ite
         worker.start()
     left = len(workers)
     while left:
-        told = rows.get()
+        try:
+            # Not without end, so that an interrupt is heard, as in `image_verifier.pool`.
+            told = rows.get(timeout=_HEARD)
+        except Empty:
+            continue
         if told is None:
             left -= 1
         elif isinstance(told, BaseException):

@@ -224,6 +224,40 @@ def test_one_image_or_repository_that_cannot_be_told_takes_no_other_with_it(
     }
 
 
+def test_whoever_interrupts_an_audit_does_not_wait_for_what_is_under_way(
+    aws: LocalAws, many: tuple[str, int], tmp_path: Path
+) -> None:
+    aws.reset_calls()
+    aws.faults.latency("layer:GET", 60)
+    report = tmp_path / "report"
+    report.write_text("the last one")
+    command = [sys.executable, "-m", "safe_image", "audit", many[0], "-o", str(report)]
+    process = subprocess.Popen(
+        command,
+        env=aws.env(),
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores it, and so do the tests then, and whom they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not any(call["name"] == "ecr:GetDownloadUrlForLayer" for call in aws.calls()):
+            assert process.poll() is None, "it ended before it could be interrupted"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        # Until the download itself is under way.
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        aws.faults.clear()
+    assert (process.returncode, said) == (130, "safe-image: interrupted\n")
+    assert report.read_text() == "the last one"
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
 def test_a_run_that_was_killed_goes_on_where_it_stopped(aws: LocalAws, many: tuple[str, int], tmp_path: Path) -> None:
     state = tmp_path / "state"
     aws.faults.latency("layer:GET", 0.5)

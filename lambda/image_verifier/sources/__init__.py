@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..image import Blob, Descriptor, Document
+from ..pool import Pool
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def side_by_side(at_once: int) -> Executor:
 
     :param at_once: how many at once. One after the other needs no threads, which cost more than what a folder gives.
     """
-    return ThreadPoolExecutor(at_once) if at_once > 1 else _InTurn()
+    return Pool(at_once) if at_once > 1 else _InTurn()
 
 
 class _InTurn(Executor):
