@@ -215,7 +215,8 @@ def _verify(properties: Properties, patience: Patience) -> Report:
         digest=properties.digest,
         patience=patience,
     )
-    return verify(source, properties.policy, properties.names)
+    # Whoever reads on after the answer does so within the next event, and keeps that one's layers waiting.
+    return verify(source, properties.policy, properties.names, ends_at=patience.ends_at)
 
 
 def _refused(

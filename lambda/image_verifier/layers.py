@@ -6,8 +6,10 @@ What comes out are facts; the checks in `checks/contents.py` and `checks/start.p
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -149,10 +151,17 @@ def _stack(image: Image, engine: Engine, layers: Mapping[str, LayerFacts | None]
     return tuple(stack)
 
 
-def read_layers(image: Image, source: Source, engines: Sequence[Engine], limits: Limits | None = None) -> Contents:
+def read_layers(
+    image: Image,
+    source: Source,
+    engines: Sequence[Engine],
+    limits: Limits | None = None,
+    ends_at: float = math.inf,
+) -> Contents:
     """Stream every layer that one of the engines unpacks.
 
     :param limits: what the layers may cost; what costs more becomes a fact, or a fault where nothing can be told.
+    :param ends_at: the moment, on `time.monotonic`, after which nothing more is read, which is a fault.
     :raises Fault: if the source cannot tell, or a layer cannot be read here though an engine might.
     """
     wanted: dict[str, tuple[Descriptor, set[tuple[Engine, str]]]] = {}
@@ -170,7 +179,7 @@ def read_layers(image: Image, source: Source, engines: Sequence[Engine], limits:
         ThreadPoolExecutor(workers, "layers") as pool,
         ThreadPoolExecutor(workers, "hashing") as hashing,
     ):
-        work = _Work(source, limits or Limits(), hashing, cores=workers, to_read=len(order))
+        work = _Work(source, limits or Limits(), ends_at, hashing, cores=workers, to_read=len(order))
         readers = {layer.digest: pool.submit(work.read, layer, ways) for layer, ways in order}
         try:
             for reader in wait(readers.values(), return_when=FIRST_EXCEPTION).done:
@@ -263,6 +272,12 @@ class _Chunks:
         for chunk in self._chunks:
             if self._work.stop.is_set():
                 raise _Stopped
+            if time.monotonic() > self._work.ends_at:
+                raise Fault(
+                    "The layers could not all be read in the time that there is for them",
+                    "Deploy again; if it stays, give the ImageVerifier a longer timeout or more memory, or write "
+                    "verify_layers=False.",
+                )
             self.size += len(chunk)
             if self.size > self._work.limits.unpacked:
                 raise _Excess(f"it has more than {self._work.limits.unpacked >> 30} GiB")
@@ -282,6 +297,7 @@ class _Work:
 
     source: Source
     limits: Limits
+    ends_at: float
     hashing: ThreadPoolExecutor
     cores: int
     to_read: int

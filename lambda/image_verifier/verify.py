@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -25,18 +26,19 @@ _MOST_VALUES: Final = 250_000
 _GRAVITY: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
-def verify(source: Source, policy: Policy, names: Names | None = None) -> Report:
+def verify(source: Source, policy: Policy, names: Names | None = None, *, ends_at: float = math.inf) -> Report:
     """Judge the image that a source holds.
 
     :param source: where the image is.
     :param policy: what is asked of it.
     :param names: the names with which the findings' commands are filled in.
+    :param ends_at: the moment, on `time.monotonic`, after which no layer is read on.
     :returns: the report, with every finding and not only the first.
     :raises Fault: if it could not be told whether the image is good.
     """
     image = load(source, policy)
     if policy.verify_layers and image.manifest:
-        image = _read_layers(image, source, policy)
+        image = _read_layers(image, source, policy, ends_at)
     findings = judge(image, policy, names or Names(reference=source.reference))
     return Report(image, policy.runs_on, findings, policy.fail_on)
 
@@ -125,12 +127,13 @@ def _load_config(image: Image, source: Source, manifest: Manifest, others: Seque
     return replace(image, first_bytes={d.digest: source.first_bytes(d, 4) or b"" for d in doubtful(image)})
 
 
-def _read_layers(image: Image, source: Source, policy: Policy) -> Image:
+def _read_layers(image: Image, source: Source, policy: Policy, ends_at: float) -> Image:
     # Nobody else needs what this needs, and imports are most of what a small image costs.
     from .layers import read_layers
 
     engines = dict.fromkeys(engine for runtime in policy.runtimes for engine in runtime.engines)
-    return replace(image, contents=read_layers(image, source, [e for e in engines if not is_refused(image, e)]))
+    takers = [engine for engine in engines if not is_refused(image, engine)]
+    return replace(image, contents=read_layers(image, source, takers, ends_at=ends_at))
 
 
 def judge(image: Image, policy: Policy, names: Names) -> tuple[Finding, ...]:

@@ -10,11 +10,13 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from image_verifier import handler as module
 from image_verifier.findings import Fault
@@ -23,6 +25,7 @@ from image_verifier.layout import Reason
 from image_verifier.memory import Record, physical_id, records_of
 from image_verifier.properties import Properties
 from image_verifier.retry import Patience
+from image_verifier.sources import ecr
 from image_verifier.verify import verify
 
 from tests.unit.images import Layout
@@ -350,6 +353,24 @@ def test_what_was_waited_for_to_the_end_is_told_and_not_only_that_time_ran_out(
     monkeypatch.setattr(module, "_verify", throttled)
     handler(stack.event(), Context(milliseconds=12_000))
     assert "ThrottlingException" in stack.answer["Reason"]
+
+
+def test_layers_are_read_no_longer_than_there_is_time(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        while True:
+            time.sleep(0.05)
+            yield bytes(512)
+
+    layout = Layout(tmp_path)
+    source = layout.source(layout.image())
+    monkeypatch.setattr(source, "open", lambda _: nullcontext(chunks()))
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: None)
+    monkeypatch.setattr(ecr, "EcrImage", lambda *_, **__: source)
+    handler(stack.event(ResourceProperties={**PROPERTIES, "VerifyLayers": "true"}), Context(milliseconds=12_000))
+    assert "The layers could not all be read in the time" in " ".join(stack.answer["Reason"].split())
+    assert "give the ImageVerifier a longer timeout or more memory" in " ".join(stack.answer["Reason"].split())
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from image_verifier.image import Descriptor, sha256
 from image_verifier.layers import Limits, read_layers
 from image_verifier.policy import Policy
 from image_verifier.runtimes import CONTAINERD_1_7, DOCKERD
-from image_verifier.verify import load
+from image_verifier.verify import load, verify
 
 from tests.unit.blobs import END, PROGRAM, InMemory, file, found, header, image, link, pax, report
 
@@ -142,6 +142,15 @@ def test_a_blob_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
         source = InMemory(blob, ["sha256:" + "0" * 64])
         source.served = {sha256(start): chunks()}
         assert "layer-too-large" in found(source)
+
+
+def test_layers_that_are_not_read_in_time_are_a_fault() -> None:
+    source = image(PROGRAM + END)
+    policy = Policy(("fargate",), _platform(), verify_layers=True)
+    with pytest.raises(Fault, match="could not all be read in the time") as late:
+        verify(source, policy, ends_at=time.monotonic() - 1)
+    assert "longer timeout or more memory" in late.value.advice
+    assert verify(source, policy, ends_at=time.monotonic() + 60).errors == ()
 
 
 def test_the_paths_of_a_hostile_tar_cost_little() -> None:
