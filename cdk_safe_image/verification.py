@@ -382,14 +382,15 @@ class ImageVerification(Construct):
             )
 
     def _check_consumer(self, scope: IConstruct, consumer: Consumer) -> None:
-        here, there = Stack.of(scope).region, _region(self.repository.repository_arn)
-        if consumer.own_region and here != there and not Token.is_unresolved(here) and not Token.is_unresolved(there):
-            self._tell_error(
-                scope,
-                f"{consumer.path} is in {here}, but the image {self.user_path} is in {there}, and Lambda runs images "
-                f"of its own region only. Make the image in a stack of {here}, or verify a replica there.",
-            )
-            return
+        if consumer.own_region:
+            here, there = Stack.of(scope).region, _region(self.repository.repository_arn)
+            if here != there and not Token.is_unresolved(here) and not Token.is_unresolved(there):
+                self._tell_error(
+                    scope,
+                    f"{consumer.path} is in {here}, but the image {self.user_path} is in {there}, and Lambda runs "
+                    f"images of its own region only. Make the image in a stack of {here}, or verify a replica there.",
+                )
+                return
         platform = str(self._policy.platform)
         if consumer.platform is not None and consumer.platform != platform:
             remedies = [f"{consumer.remedies[platform]} for {consumer.path}"] if platform in consumer.remedies else []

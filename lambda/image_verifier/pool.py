@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from queue import Empty, Queue
 from types import TracebackType
 from typing import Final, TypeVar
 
-# How long it may take until an interrupt is heard, in seconds.
+# How long it may take until an interrupt is heard, in seconds. A signal that comes just before a thread begins to wait
+# does not wake it: Python looks for signals before and not while it waits, so nothing here is waited for without end.
+# https://docs.python.org/3/library/signal.html#execution-of-python-signal-handlers
 _HEARD: Final = 0.5
 
 _Item = TypeVar("_Item")
@@ -39,12 +43,19 @@ class Pool(ThreadPoolExecutor):
 def result(future: Future[_Result]) -> _Result:
     """What a future gives, waited for so that an interrupt is heard.
 
-    A signal that comes just before a thread begins to wait does not wake it: Python looks for signals before and not
-    while it waits, https://docs.python.org/3/library/signal.html#execution-of-python-signal-handlers
-
     :param future: what is waited for.
     :raises Exception: what its work raises.
     """
     while not future.done():
         wait([future], timeout=_HEARD)
     return future.result()
+
+
+def taken(queue: Queue[_Item]) -> _Item:
+    """What a queue has next, waited for so that an interrupt is heard.
+
+    :param queue: what is waited for.
+    """
+    while True:
+        with suppress(Empty):
+            return queue.get(timeout=_HEARD)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from queue import Empty, Queue
+from queue import Queue
 from threading import Lock, Thread
 from typing import Final
 
@@ -14,7 +14,7 @@ from image_verifier.findings import Fault
 from image_verifier.image import Platform
 from image_verifier.layout import printable
 from image_verifier.policy import Policy
-from image_verifier.pool import Pool
+from image_verifier.pool import Pool, taken
 from image_verifier.references import Reference
 from image_verifier.sources.ecr import downloads
 
@@ -33,8 +33,6 @@ _REPOSITORIES: Final = 4
 _ROWS: Final = 256
 # Each image is two round trips, one after the other: so many of them wait at a time.
 _THREADS: Final = 32
-# How long it may take until an interrupt is heard, in seconds.
-_HEARD: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -187,11 +185,7 @@ def _merged(sources: Iterator[Callable[[], Iterator[Row]]], at_once: int) -> Ite
         worker.start()
     left = len(workers)
     while left:
-        try:
-            # Not without end, so that an interrupt is heard, as in `image_verifier.pool`.
-            told = rows.get(timeout=_HEARD)
-        except Empty:
-            continue
+        told = taken(rows)
         if told is None:
             left -= 1
         elif isinstance(told, BaseException):

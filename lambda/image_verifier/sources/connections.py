@@ -30,9 +30,10 @@ def _ending(connection: socket.socket | None) -> Iterator[None]:
 
     def end() -> None:
         over.set()
-        with suppress(OSError):  # closed meanwhile
-            # Past TLS, which another thread is using.
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # type: ignore[arg-type]
+        if connection:
+            with suppress(OSError):  # closed meanwhile
+                # Past TLS, which another thread is using.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     timer = Timer(SECONDS_TO_ANSWER, end)
     timer.daemon = True
