@@ -12,13 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-from image_verifier.image import Platform
-from image_verifier.layers import read_layers
+from image_verifier.image.model import Platform
+from image_verifier.layers.reader import read_layers
 from image_verifier.policy import Policy
-from image_verifier.runtimes import RUNTIMES
-from image_verifier.sources.oci_layout import Folder, OciLayout
+from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.verify import load
 
+from safe_image.sources.oci_layout import Folder, OciLayout
 from tests.memory import most_memory
 
 

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from local_aws import LocalAws, debian
+from local_aws import LocalAws
+from local_engines import debian
 from tests.memory import most_memory
 from tests.pushing import push_many
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from local_aws import ACCOUNT, REGION, LocalAws
-from safe_image.arguments import DEFAULT
-from safe_image.outcomes import outcomes
-from safe_image.sources import Sources
+from safe_image.check_runner import run_checks
+from safe_image.commands.arguments import DEFAULT
+from safe_image.sources.targets import Sources
 from tests.pushing import push
 from tests.unit.images import GZIP, Layout
 
@@ -88,7 +88,7 @@ def _command(references: Sequence[str], environment: dict[str, str]) -> None:
 def _in_process(references: Sequence[str]) -> None:
     sources = Sources()
     targets = [(sources.target(reference, "linux/amd64"), DEFAULT) for reference in references]
-    assert {o.verdict for o in outcomes(targets, debug=True, done=lambda: None)} == {"pass"}
+    assert {o.verdict for o in run_checks(targets, debug=True, done=lambda: None)} == {"pass"}
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from image_verifier.image import Platform
+from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.retry import Patience
-from image_verifier.sources.ecr import EcrImage
+from image_verifier.retry import RetryBudget
+from image_verifier.sources.ecr_image import EcrImage
 from image_verifier.verify import verify
 
 from local_aws import ACCOUNT, REGION, LocalAws
@@ -65,7 +65,7 @@ def _check(client: Any, layers: int) -> None:
         repository_arn=f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{_REPOSITORY}",
         repository_uri=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{_REPOSITORY}",
         tag=str(layers),
-        patience=Patience.of(60),
+        patience=RetryBudget.of(60),
     )
     report = verify(source, _POLICY)
     assert report.verdict == "pass", report.findings

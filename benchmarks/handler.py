@@ -117,7 +117,7 @@ def _measure(what: str) -> None:
 
         boto3.client("ecr", region_name=REGION)
     else:
-        from image_verifier.handler import handler
+        from image_verifier.entrypoints.custom_resource import handler
 
         handler(event, Context())
     seconds = time.perf_counter() - began

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from image_verifier import media_types
+from image_verifier.image import media_types
 
 from tests.unit.blobs import elf
 

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import image_verifier
-from image_verifier import decompressors, streams, tar
-from image_verifier.file_system import Layer
+from image_verifier.layers import decompression, decompressors, tar
+from image_verifier.layers.file_system import Layer
 
 from benchmarks.image import architecture, layout
 from benchmarks.registry import registry
-from local_aws import debian
 from local_aws.toolchain import LOCAL, ROOT
+from local_engines import debian
 
 RUNS: Final = 5
 _STEP: Final = 1 << 20
@@ -137,7 +137,7 @@ def _inflate_and_hash(blob: bytes) -> None:
 def _walk(blobs: Sequence[bytes]) -> float:
     seconds = 0.0
     for blob in blobs:
-        pieces = list(streams.unpacked(streams.Source([blob]), "gzip"))
+        pieces = list(decompression.unpacked(decompression.Source([blob]), "gzip"))
         seconds += _timed(lambda pieces=pieces: _walk_one(pieces))
     return seconds
 

@@ -22,15 +22,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from image_verifier.image import Platform
+from image_verifier.image.model import Platform
+from image_verifier.image.references import Reference
 from image_verifier.policy import Policy
-from image_verifier.references import Reference
-from image_verifier.retry import Patience
-from image_verifier.sources.distribution import Distribution
-from image_verifier.sources.registry import RegistryImage
+from image_verifier.retry import RetryBudget
 from image_verifier.verify import verify
 
-from local_aws import debian
+from local_engines import debian
+from safe_image.sources.distribution import Distribution
+from safe_image.sources.registry_image import RegistryImage
 from tests.unit.images import GZIP, Layout
 
 RUNS: Final = 5
@@ -111,7 +111,7 @@ def _print(title: str, runs: Mapping[str, Callable[[], object]], ours: str) -> N
 
 
 def _verify(distribution: Distribution, name: str) -> None:
-    source = RegistryImage(distribution, Reference.parse(name), name, Patience.of(30))
+    source = RegistryImage(distribution, Reference.parse(name), name, RetryBudget.of(30))
     report = verify(source, Policy(("fargate",), Platform.parse("linux/amd64")))
     assert report.verdict == "pass", report.findings
 

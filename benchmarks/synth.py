@@ -69,9 +69,9 @@ def _synth(contexts: Path, *, protect: bool) -> dict[str, Any]:
     from aws_cdk import aws_ecs as ecs
 
     from cdk_safe_image import SafeImages
-    from cdk_safe_image.made import Made
+    from cdk_safe_image.synthesis.snapshot import StageSnapshot
 
-    walks = _count(Made, "__init__")
+    walks = _count(StageSnapshot, "__init__")
     app = App(analytics_reporting=False)
     if protect:
         SafeImages.protect(app)

@@ -1,13 +1,13 @@
 """Constructs with which a `cdk deploy` refuses a container image that ECS, Fargate or Lambda cannot pull and start."""
 
-from image_verifier.findings import FailOn
-from image_verifier.properties import OnFailure
+from image_verifier.custom_resource.properties import OnFailure
+from image_verifier.report import FailOn
 
-from .app_images import Unverified
 from .asset import SafeDockerImageAsset
 from .image_policy import ImagePolicy
 from .options import Compression, Gate, Pin, Require, RunsOn
-from .safe_images import SafeImages
+from .protection.image_scopes import Unverified
+from .protection.safe_images import SafeImages
 from .verification import ImageVerification
 from .verifier import ImageVerifier
 

@@ -18,7 +18,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from . import build
-from .kinds import check_kinds
+from .argument_types import check_types
 from .options import (
     Compression,
     CompressionValue,
@@ -29,8 +29,8 @@ from .options import (
     PinValue,
     RequireValue,
     RunsOnValue,
-    choice,
-    within,
+    enum_member,
+    with_defaults,
 )
 from .verification import ImageVerification
 from .verifier import ImageVerifier
@@ -136,7 +136,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :raises ValueError: for what cannot be built or met; the message says what to write instead.
         """
         path = f"{scope.node.path}/{id}".lstrip("/")
-        options = within(
+        options = with_defaults(
             scope,
             Options(
                 runs_on=runs_on,
@@ -155,9 +155,9 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             ),
         )
         asked = options.settled(path).policy
-        check_kinds(path, directory=directory, outputs=outputs)
+        check_types(path, directory=directory, outputs=outputs)
         _check_dockerfile(path, directory, file)
-        chosen = None if compression is None else choice(path, "compression", Compression, compression).value
+        chosen = None if compression is None else enum_member(path, "compression", Compression, compression).value
         if chosen is not None and outputs is not None:
             raise ValueError(f"{path} has compression and outputs: write the compression into the outputs")
         try:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aws_cdk import CfnResource, Stack
 from constructs import IConstruct
 
-from .made import as_json
+from .synthesis.snapshot import as_json
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from .options import (
     PinValue,
     RequireValue,
     RunsOnValue,
-    within,
+    with_defaults,
 )
 from .verification import ImageVerification
 from .verifier import ImageVerifier
@@ -89,5 +89,5 @@ class ImagePolicy:
         late = next((found for found in scope.node.find_all() if isinstance(found, ImageVerification)), None)
         if late is not None:
             raise ValueError(f"{where} comes after the image {late.user_path} was made: move it up, before that line")
-        within(scope, options).settled(where)
+        with_defaults(scope, options).settled(where)
         Defaults(scope, options)

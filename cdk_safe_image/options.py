@@ -12,13 +12,13 @@ from aws_cdk import Size, Token
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_sns as sns
 from constructs import Construct, IConstruct
-from image_verifier.findings import FailOn
-from image_verifier.image import Platform
+from image_verifier.custom_resource.properties import OnFailure
+from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.properties import OnFailure
-from image_verifier.requirements import LABEL, MAX_LAYERS, NO_LATEST_BASE, NON_ROOT_USER, Requirement
+from image_verifier.report import FailOn
+from image_verifier.rules.requirement_types import LABEL, MAX_LAYERS, NO_LATEST_BASE, NON_ROOT_USER, Requirement
 
-from .kinds import check_kinds
+from .argument_types import check_types
 
 if TYPE_CHECKING:
     from .verifier import ImageVerifier
@@ -136,10 +136,10 @@ class Options:
         :param where: construct path, for the messages.
         :raises ValueError: for what cannot be met, or does not go together; the message says what to write instead.
         """
-        check_kinds(where, **self.keywords)
+        check_types(where, **self.keywords)
         asked = self.over(_unwritten())
-        fail_on = choice(where, "fail_on", FailOn, asked.fail_on)
-        on_failure = choice(where, "on_failure", OnFailure, asked.on_failure)
+        fail_on = enum_member(where, "fail_on", FailOn, asked.fail_on)
+        on_failure = enum_member(where, "on_failure", OnFailure, asked.on_failure)
         if fail_on is FailOn.NEVER and on_failure is OnFailure.UNTAG:
             raise ValueError(
                 f"{where}: fail_on is 'never', so no image is refused, and on_failure is 'untag', which is for those "
@@ -150,8 +150,8 @@ class Options:
         return Settled(
             policy=_policy(where, asked, fail_on),
             on_failure=on_failure,
-            pin=choice(where, "pin", Pin, asked.pin),
-            gate=choice(where, "gate", Gate, asked.gate),
+            pin=enum_member(where, "pin", Pin, asked.pin),
+            gate=enum_member(where, "gate", Gate, asked.gate),
         )
 
 
@@ -202,7 +202,7 @@ class Defaults(Construct):
         return cast("Defaults | None", scope.node.try_find_child(cls._ID))
 
 
-def within(scope: IConstruct, options: Options) -> Options:
+def with_defaults(scope: IConstruct, options: Options) -> Options:
     """The keywords, and for what they do not say the defaults of the nearest scope that says it.
 
     :param scope: where the image is made.
@@ -213,7 +213,7 @@ def within(scope: IConstruct, options: Options) -> Options:
     return reduce(lambda nearer, defaults: nearer.over(defaults.options), above, options)
 
 
-def choice(where: str, name: str, kind: type[_Option], value: Any) -> _Option:
+def enum_member(where: str, name: str, kind: type[_Option], value: Any) -> _Option:
     """The member of an enum that a keyword names.
 
     :param where: construct path, for the message.
@@ -229,7 +229,7 @@ def choice(where: str, name: str, kind: type[_Option], value: Any) -> _Option:
         raise ValueError(f"{where}: {name} is {value!r}: write {known}") from None
 
 
-def named(runs_on: RunsOnValue | Sequence[RunsOnValue] | None) -> tuple[str, ...]:
+def runtime_names(runs_on: RunsOnValue | Sequence[RunsOnValue] | None) -> tuple[str, ...]:
     """The names of runtimes, each once.
 
     :param runs_on: one or several; None is none.
@@ -242,7 +242,7 @@ def _policy(where: str, asked: Options, fail_on: FailOn) -> Policy:
     assert asked.platform
     try:
         return Policy(
-            runs_on=named(asked.runs_on),
+            runs_on=runtime_names(asked.runs_on),
             platform=Platform.parse(asked.platform.platform),
             min_size=_bytes("min_size", asked.min_size),
             max_size=_bytes("max_size", asked.max_size),

@@ -32,12 +32,12 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from constructs import Construct, IConstruct
-from image_verifier.findings import FailOn
-from image_verifier.properties import OnFailure
-from image_verifier.runtimes import RUNTIMES
+from image_verifier.custom_resource.properties import OnFailure
+from image_verifier.report import FailOn
+from image_verifier.rules.runtimes import RUNTIMES
 
+from .argument_types import check_types
 from .consumers import Consumer, consumer_at
-from .kinds import check_kinds
 from .options import (
     FailOnValue,
     Gate,
@@ -49,10 +49,10 @@ from .options import (
     RequireValue,
     RunsOnValue,
     Settled,
-    within,
+    with_defaults,
 )
-from .repository import VerifiedRepository
-from .stack_parts import Aside, StackParts, top_level
+from .stack_resources import StackResources, VerificationHolder, top_level
+from .verified_repository import VerifiedRepository
 from .verifier import ImageVerifier
 
 ASSETS: Final = (ecr_assets.DockerImageAsset, ecr_assets.TarballImageAsset)
@@ -133,7 +133,7 @@ class ImageVerification(Construct):
         """
         super().__init__(scope, id)
         path = self.node.path
-        options = within(
+        options = with_defaults(
             scope,
             Options(
                 runs_on=runs_on,
@@ -151,7 +151,7 @@ class ImageVerification(Construct):
                 verifier=verifier,
             ),
         )
-        check_kinds(path, repository=repository, tag=tag, digest=digest, service_timeout=service_timeout)
+        check_types(path, repository=repository, tag=tag, digest=digest, service_timeout=service_timeout)
         self._settled = options.settled(path)
         self._policy = self._settled.policy
         self._tag, self._digest = _tag_or_digest(path, tag, digest)
@@ -161,7 +161,7 @@ class ImageVerification(Construct):
         self._told: set[str] = set()
         self._verified: CustomResource | None = None
         self._needs: list[IConstruct] = []
-        StackParts.of(Stack.of(self)).verifications.append(self)
+        StackResources.of(Stack.of(self)).verifications.append(self)
         if is_switched_on(self):
             self._verify(options, service_timeout, {"LocalImage": local_image})
 
@@ -278,7 +278,7 @@ class ImageVerification(Construct):
         more: Mapping[str, str | None],
     ) -> None:
         stack = Stack.of(self)
-        parts = StackParts.of(stack)
+        parts = StackResources.of(stack)
         settled, topic = self._settled, options.notify
         verifier = options.verifier or parts.verifier()
         verifier_name = parts.verifier_name(verifier)
@@ -422,7 +422,7 @@ class ImageVerification(Construct):
     def user_path(self) -> str:
         """The path of what the user wrote: the asset where there is one above."""
         parent = self.node.scope
-        if isinstance(parent, Aside):
+        if isinstance(parent, VerificationHolder):
             return parent.image.node.path
         return parent.node.path if isinstance(parent, ASSETS) else self.node.path
 

@@ -17,7 +17,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 from image_verifier.policy import Policy
 
-from .kinds import check_kinds
+from .argument_types import check_types
 from .staging import verifier_code
 
 # The first runtime with zstd in its standard library. Older aws-cdk-lib has no constant for it.
@@ -111,7 +111,7 @@ class ImageVerifier(Construct):
         """
         super().__init__(scope, id)
         path = self.node.path
-        check_kinds(path, memory_size=memory_size, timeout=timeout)
+        check_types(path, memory_size=memory_size, timeout=timeout)
         network = _Network(vpc, vpc_subnets, None if security_groups is None else tuple(security_groups))
         network.check(path)
         _check_runtime(path, runtime)
@@ -140,7 +140,7 @@ class ImageVerifier(Construct):
                 "Function",
                 description="Verifies container images before anything in the stack refers to them",
                 code=lambda_.Code.from_asset(code),
-                handler="image_verifier.handler.handler",
+                handler="image_verifier.entrypoints.custom_resource.handler",
                 runtime=runtime or lambda_.Runtime(_RUNTIME, lambda_.RuntimeFamily.PYTHON),
                 architecture=architecture or lambda_.Architecture.X86_64,
                 memory_size=memory_size or _MEMORY_MIB,

@@ -27,14 +27,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_aws import base_images
 from local_aws.account import ACCOUNT, REGION
-from local_aws.base_images import BaseImageError
-from local_aws.containerd import Containerd, PullError, StartError
-from local_aws.debian import DebianError
-from local_aws.engine import Engine, EngineError
 from local_aws.process import LocalAws, LocalAwsError
 from local_aws.toolchain import LOCAL, ROOT
+from local_engines import base_images
+from local_engines.base_images import BaseImageError
+from local_engines.containerd import Containerd, PullError, StartError
+from local_engines.debian import DebianError
+from local_engines.dockerd import DockerEngine, EngineError
 
 STACK = "Example"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -79,7 +79,7 @@ class Demo:
     """What the steps share."""
 
     aws: LocalAws
-    engine: Engine
+    engine: DockerEngine
     context: list[str]
     python_base: str
     started: float
@@ -417,7 +417,7 @@ def _run(started: float) -> int:
     _LOGS.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         say(started, "Container engine: this machine's Docker, or Debian's packages")
-        engine = stack.enter_context(Engine.start(store="containerd"))
+        engine = stack.enter_context(DockerEngine.start(store="containerd"))
         say(started, f"  Docker {engine.version} from {engine.origin}")
         bases = {}
         for base in (base_images.PYTHON, base_images.NODE):
@@ -443,7 +443,7 @@ def _run(started: float) -> int:
 
 
 @contextmanager
-def forget_images(engine: Engine, registry: str) -> Iterator[None]:
+def forget_images(engine: DockerEngine, registry: str) -> Iterator[None]:
     """Remove what is built meanwhile, so that the next run builds it again; layers stay in the build cache.
 
     :param engine: may be this machine's own Docker, with images of other CDK apps.

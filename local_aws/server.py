@@ -18,12 +18,12 @@ from pathlib import Path
 
 from local_aws.asgi import App, Response
 from local_aws.custom_resources import CustomResources
-from local_aws.ecr import Ecr
+from local_aws.ecr_api import EcrApi
 from local_aws.faults import CallLog, Faults
-from local_aws.front import Front
-from local_aws.inner import Inner
-from local_aws.layers import Layers
-from local_aws.registry import Registry
+from local_aws.gateway import Gateway
+from local_aws.layer_downloads import LayerDownloads
+from local_aws.ministack_client import MinistackClient
+from local_aws.registry_api import RegistryApi
 from local_aws.store import Store
 
 _GRACE = 10
@@ -97,7 +97,7 @@ async def _serve(state: Path, auth: bool, port: int, sockets: list[socket.socket
 
     base = f"http://127.0.0.1:{port}"
     loop = asyncio.get_running_loop()
-    inner = Inner(ministack)
+    inner = MinistackClient(ministack)
 
     def invoke_function(function: str, region: str, event: bytes) -> Response:
         return asyncio.run_coroutine_threadsafe(inner.invoke_function(function, event, region), loop).result()
@@ -124,13 +124,15 @@ async def _serve(state: Path, auth: bool, port: int, sockets: list[socket.socket
     await serve(front, config, shutdown_trigger=stopped)
 
 
-def build_front(ministack: App, inner: Inner, state: Path, custom_resources: CustomResources, auth: bool) -> Front:
+def build_front(
+    ministack: App, inner: MinistackClient, state: Path, custom_resources: CustomResources, auth: bool
+) -> Gateway:
     """Put the parts together."""
     faults, log, store = Faults(), CallLog(), Store(state, inner)
-    layers = Layers(store, faults)
-    ecr = Ecr(store, layers, faults)
-    registry = Registry(store, layers, faults, ecr, auth)
-    return Front(ministack, ecr, registry, layers, custom_resources, faults, log, auth)
+    layers = LayerDownloads(store, faults)
+    ecr = EcrApi(store, layers, faults)
+    registry = RegistryApi(store, layers, faults, ecr, auth)
+    return Gateway(ministack, ecr, registry, layers, custom_resources, faults, log, auth)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from local_aws.inner import Inner
+from local_aws.ministack_client import MinistackClient
 
 SCHEMA2_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 SCHEMA2_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -206,7 +206,7 @@ class Upload:
 class Store:
     """All repositories' images, under one folder."""
 
-    def __init__(self, folder: Path, inner: Inner) -> None:
+    def __init__(self, folder: Path, inner: MinistackClient) -> None:
         self._blobs = folder / "blobs" / "sha256"
         self._uploads_folder = folder / "uploads"
         for path in (self._blobs, self._uploads_folder):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Final, NoReturn
 
 from image_verifier import __version__
-from image_verifier.findings import Fault
+from image_verifier.faults import Fault
 
 from .commands import COMMANDS, load
 from .errors import UsageError
@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.debug:
             raise
         if isinstance(e, Fault):
-            return _say(e.said)
+            return _say(e.text)
         if isinstance(e, OSError) and e.errno in _NO_ROOM:
             return _say(f"{e.strerror}: look at the disk, and at where the output goes")
         return _say(f"a bug of its own, please report it: {type(e).__name__}: {e} (--debug shows where)")
@@ -153,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _say(message: str, who: str = "safe-image") -> int:
     # Imported here, since most runs have nothing to say.
-    from image_verifier.layout import printable
+    from image_verifier.text import printable
 
     print(f"{who}: {printable(message)}", file=sys.stderr, flush=True)
     return EXIT_CANNOT_TELL

@@ -10,12 +10,12 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any, Final, Literal
 
-from image_verifier.findings import Finding, Report, Severity
-from image_verifier.image import Image
-from image_verifier.layout import readable_size
-from image_verifier.runtimes import RUNTIMES
+from image_verifier.image.model import Image
+from image_verifier.report import Finding, Report, Severity
+from image_verifier.rules.runtimes import RUNTIMES
+from image_verifier.text import readable_size
 
-from .layers import LayerRow, layer_rows, run_config, without_secret
+from .layer_rows import LayerRow, layer_rows, run_config, without_secret
 
 Change = Literal["same", "retyped", "recompressed", "changed", "added", "removed"]
 Standing = Literal["runs", "in doubt", "refused"]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-from image_verifier import media_types
-from image_verifier.image import sha256
+from image_verifier.image import media_types
+from image_verifier.image.model import sha256
 
 from local_aws import LocalAws
 from tests.unit.images import GZIP, tar_of

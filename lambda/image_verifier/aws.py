@@ -17,8 +17,8 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 
-from .findings import Fault
-from .retry import Patience
+from .faults import Fault
+from .retry import RetryBudget
 
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException"})
 _PASSING: Final = frozenset(
@@ -81,7 +81,7 @@ def call(
     client: Any,
     operation: str,
     on: str,
-    patience: Patience,
+    patience: RetryBudget,
     missing: Collection[str] = (),
     **parameters: Any,
 ) -> Mapping[str, Any]:
@@ -110,7 +110,7 @@ def call(
                 return {}
             denied = code in _DENIED
             status = e.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if (denied or code in _PASSING or status >= 500) and patience.pause(attempt, denied=denied):
+            if (denied or code in _PASSING or status >= 500) and patience.wait_before_retry(attempt, denied=denied):
                 continue
             if _is_web_page(e.response):
                 raise _web_page(action, on) from None
@@ -123,7 +123,7 @@ def call(
                 ) from None
             raise Fault(f"{action} on {on} {said}", _advice(code, action, on)) from None
         except (EndpointConnectionError, ConnectTimeoutError, ConnectionClosedError, HTTPClientError) as e:
-            if not patience.pause(attempt):
+            if not patience.wait_before_retry(attempt):
                 raise Fault(
                     f"{action} on {on} could not be asked: {e}",
                     "Look at the network. In a VPC without internet access, endpoints are needed for what is called "

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .catalog import CATALOG
-from .findings import FailOn
-from .image import Platform
-from .layout import readable_size
-from .requirements import KINDS, LABEL, Requirement
-from .runtimes import RUNTIMES, Runtime
+from .image.model import Platform
+from .report import FailOn
+from .rules.catalog import CATALOG
+from .rules.requirement_types import KINDS, LABEL, Requirement
+from .rules.runtimes import RUNTIMES, Runtime
+from .text import readable_size
 
 
 @dataclass(frozen=True)

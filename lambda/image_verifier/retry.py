@@ -11,7 +11,7 @@ _LONGEST_PAUSE: Final = 5.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryBudget:
     """How long to go on asking.
 
     :param ends_at: the moment, on `time.monotonic`, after which nothing is asked again.
@@ -23,7 +23,7 @@ class Patience:
     denied_until: float = 0.0
 
     @classmethod
-    def of(cls, seconds: float, denied_seconds: float = 0.0) -> Patience:
+    def of(cls, seconds: float, denied_seconds: float = 0.0) -> RetryBudget:
         """Patience from now on.
 
         :param seconds: for how long to repeat what may pass by itself.
@@ -32,20 +32,20 @@ class Patience:
         now = time.monotonic()
         return cls(now + seconds, now + min(seconds, denied_seconds))
 
-    def part(self, share: float) -> Patience:
+    def part(self, share: float) -> RetryBudget:
         """Patience for the first of several steps.
 
         :param share: the part of the time that is left, from 0 to 1, that it may take.
         """
         ends_at = time.monotonic() + share * self.seconds_left
-        return Patience(ends_at, min(ends_at, self.denied_until))
+        return RetryBudget(ends_at, min(ends_at, self.denied_until))
 
     @property
     def seconds_left(self) -> float:
         """The time that is left; never below zero."""
         return max(0.0, self.ends_at - time.monotonic())
 
-    def pause(self, attempt: int, *, denied: bool = False, at_least: float = 0.0) -> bool:
+    def wait_before_retry(self, attempt: int, *, denied: bool = False, at_least: float = 0.0) -> bool:
         """Wait before the next attempt, unless there is no time for one.
 
         :param attempt: how many attempts there have been, from 1. Pauses grow with it, with jitter, to 5 s.

@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from . import media_types
-from .catalog import CATALOG
 from .checks import CHECKS, deep_checks
-from .checks.kind import is_refused
-from .checks.layers import doubtful
-from .documents import Unreadable
-from .findings import Fault, Finding, Report, Severity
-from .image import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Descriptor, Document, Image, Index, Manifest
+from .checks.artifact import is_refused
+from .checks.layer_descriptors import doubtful
+from .faults import Fault
+from .image import media_types
+from .image.model import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Descriptor, Document, Image, Index, Manifest
+from .image.schemas import Unreadable
 from .policy import Policy
-from .remedies import Names, remedy
-from .runtimes import Runtime
+from .report import Finding, Report, Severity
+from .rules.catalog import CATALOG
+from .rules.remedies import Names, remedy
+from .rules.runtimes import Runtime
 from .sources import Source, side_by_side
 
 # The values in one document that are held at once, at up to 500 bytes each. The largest manifest that engines take has
@@ -73,7 +74,7 @@ def _choose(image: Image, source: Source, document: Document, *, by_dockerd: boo
         index = Index.parse(document)
     except Unreadable as e:
         what = "manifest" if media_types.is_manifest(document.media_type) else "index"
-        return replace(image, unreadable=(what, e.said))
+        return replace(image, unreadable=(what, e.errors_by_engine))
     image = replace(image, indexes=(*image.indexes, index))
     if len(image.indexes) > MAX_INDEX_DEPTH:
         # The bound is ours and no engine's: it tells nothing of the image.
@@ -123,13 +124,13 @@ def _load_config(image: Image, source: Source, manifest: Manifest, others: Seque
     try:
         image = replace(image, config=Config.parse(content))
     except Unreadable as e:
-        return replace(image, unreadable=("config", e.said))
+        return replace(image, unreadable=("config", e.errors_by_engine))
     return replace(image, first_bytes={d.digest: source.first_bytes(d, 4) or b"" for d in doubtful(image)})
 
 
 def _read_layers(image: Image, source: Source, policy: Policy, ends_at: float) -> Image:
     # Nobody else needs what this needs, and imports are most of what a small image costs.
-    from .layers import read_layers
+    from .layers.reader import read_layers
 
     engines = dict.fromkeys(engine for runtime in policy.runtimes for engine in runtime.engines)
     takers = [engine for engine in engines if not is_refused(image, engine)]

@@ -8,14 +8,14 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 from image_verifier import __version__
-from image_verifier.findings import Verdict
+from image_verifier.report import Verdict
 
-from ..arguments import add_policy, policy
 from ..errors import UsageError
 from ..output import destination
+from .arguments import add_policy, policy
 
 if TYPE_CHECKING:
-    from ..fleet.state import Row
+    from ..audit.state import Row
 
 DESCRIPTION: Final = (
     "Judge every tagged image of ECR repositories as check judges one, and say which of them would break a service "
@@ -27,7 +27,7 @@ EXAMPLES: Final = """\
   safe-image audit --registry --resume audit.state
   safe-image audit --in-use
 """
-FORMATS: Final = {"text": "audit_text", "json": "audit_json", "html": "audit_html"}
+FORMATS: Final = {"text": "audit.audit_text", "json": "audit.audit_json", "html": "audit.audit_html"}
 _DEFAULT_PLATFORM: Final = "linux/amd64"
 _EXIT: Final[dict[Verdict, int]] = {"pass": 0, "fail": 1, "unknown": 2}
 
@@ -77,13 +77,13 @@ def run(arguments: Namespace) -> int:
     arguments.platform = arguments.platform or _DEFAULT_PLATFORM
     asked_policy = policy(arguments)
 
-    from ..accounts import Accounts
-    from ..fleet.progress import progress
-    from ..fleet.repositories import all_of, named, registry
-    from ..fleet.rows import Asked, rows
-    from ..fleet.state import state
+    from ..audit.audit_progress import progress
+    from ..audit.repositories import all_of, named, registry
+    from ..audit.rows import Asked, rows
+    from ..audit.state import state
+    from ..sources.aws_sessions import AwsSessions
 
-    accounts = Accounts(arguments.region or "")
+    accounts = AwsSessions(arguments.region or "")
     asked = Asked(asked_policy, not arguments.runs_on, own_platform, arguments.debug)
     repositories = list(dict.fromkeys(named(text, accounts, arguments.registry_id) for text in arguments.repositories))
     question = {

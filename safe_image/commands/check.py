@@ -10,17 +10,18 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
-from image_verifier.findings import Fault, Verdict
+from image_verifier.faults import Fault
 from image_verifier.policy import Baseline, Policy
+from image_verifier.report import Verdict
 from image_verifier.verify import load
 
-from ..arguments import add_growth, add_policy, default_on, growth, policy
+from ..check_progress import progress
+from ..check_runner import Outcome, run_checks
 from ..errors import UsageError
 from ..formats import FORMATS, report_in
-from ..outcomes import Outcome, outcomes
 from ..output import destination
-from ..progress import progress
-from ..sources import REFERENCES, Sources
+from ..sources.targets import REFERENCES, Sources
+from .arguments import add_growth, add_policy, default_on, growth, policy
 
 DESCRIPTION: Final = "Check images: each passes, is refused with what is wrong and how it is mended, or is unknown."
 EXAMPLES: Final = """\
@@ -67,7 +68,7 @@ def run(arguments: Namespace) -> int:
         with progress(len(targets), "checked", stream) as bar:
 
             def tell() -> Iterator[Outcome]:
-                for outcome in outcomes(targets, arguments.debug, bar.advance):
+                for outcome in run_checks(targets, arguments.debug, bar.advance):
                     known.append(outcome)
                     if outcome.fault:
                         bar.say(_complaint(outcome.reference, outcome.fault), sys.stderr)
@@ -133,6 +134,6 @@ def _beside(asked: Policy, arguments: Namespace, sources: Sources) -> Callable[[
 
 
 def _complaint(reference: str, fault: Fault) -> str:
-    from ..formats.text import one_line
+    from ..formats.check.text import one_line
 
     return f"safe-image: {one_line(reference, fault)}\n"

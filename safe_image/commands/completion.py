@@ -6,9 +6,9 @@ from argparse import Action, ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from image_verifier.catalog import CATALOG
-from image_verifier.requirements import KINDS
-from image_verifier.runtimes import RUNTIMES
+from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.requirement_types import KINDS
+from image_verifier.rules.runtimes import RUNTIMES
 
 from ..errors import UsageError
 from ..formats import FORMATS

@@ -6,17 +6,18 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from typing import Final
 
-from image_verifier.findings import Fault, Report
+from image_verifier.faults import Fault
 from image_verifier.policy import Policy
 from image_verifier.pool import Pool
-from image_verifier.runtimes import RUNTIMES
+from image_verifier.report import Report
+from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.verify import verify
 
-from ..arguments import add_policy, policy
 from ..comparison import compare
 from ..formats import COMPARISONS, comparison_in
 from ..output import destination
-from ..sources import Sources, Target
+from ..sources.targets import Sources, Target
+from .arguments import add_policy, policy
 
 DESCRIPTION: Final = (
     "Compare two images: media types, platform, layers, config, and which difference breaks which runtime. "

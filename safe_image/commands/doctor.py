@@ -9,15 +9,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from image_verifier.layout import printable
+from image_verifier.text import printable
 
-from ..accounts import Accounts
-from ..diagnosis import Line, Status, diagnose
-from ..docker import Docker
 from ..errors import UsageError
-from ..formats.text import Page
-from ..mending import is_agreed, plan, take
+from ..formats.check.text import Page
+from ..machine.diagnosis import Line, Status, diagnose
+from ..machine.docker import Docker
+from ..machine.fixes import is_agreed, plan, take
 from ..output import destination
+from ..sources.aws_sessions import AwsSessions
 
 DESCRIPTION: Final = (
     "Tell what on this machine and in this account can make broken images: Docker and its image store, buildx, the CDK "
@@ -57,7 +57,7 @@ def run(arguments: Namespace) -> int:
     """
     if arguments.yes and not arguments.fix:
         raise UsageError("--yes does nothing without --fix: write --fix --yes to mend")
-    accounts = None if arguments.offline else Accounts()
+    accounts = None if arguments.offline else AwsSessions()
     lines = diagnose(Docker(), accounts, arguments.qualifier, Path())
     steps = [step for line in lines for step in line.steps]
     with destination(arguments.output) as stream:

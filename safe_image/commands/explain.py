@@ -10,16 +10,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from image_verifier.image import Platform
+from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 
 from ..errors import UsageError
 from ..output import destination
 
 if TYPE_CHECKING:
-    from image_verifier.remedies import Names
+    from image_verifier.rules.remedies import Names
 
-    from ..explanations.explain import Explanation, Verification
+    from ..explanations.explanation import Explanation, Verification
 
 DESCRIPTION: Final = (
     "Explain an error that ECS, Lambda, EKS, App Runner, SageMaker, CloudFormation, CDK, containerd or docker has "
@@ -32,7 +32,7 @@ EXAMPLES: Final = """\
 """
 
 # The module of each.
-_FORMATS: Final[Mapping[str, str]] = {"text": "explanation_text", "json": "explanation_json"}
+_FORMATS: Final[Mapping[str, str]] = {"text": "explain.explanation_text", "json": "explain.explanation_json"}
 _EXIT: Final = {"no": 0, "yes": 1, "another": 1}
 _CANNOT_TELL: Final = 2
 
@@ -62,12 +62,12 @@ def run(arguments: Namespace) -> int:
     :raises UsageError: if an argument is wrong, or there is no text.
     """
     text = _text(arguments)
-    from image_verifier.remedies import Names
+    from image_verifier.rules.remedies import Names
 
-    from ..explanations.explain import Explanation, cause, verified
-    from ..explanations.reading import image_in, platform_in, runtime_in, unwrapped
-    from ..explanations.recognise import causes, recognised
-    from ..sources import Sources
+    from ..explanations.explanation import Explanation, cause, verified
+    from ..explanations.match import causes, recognised
+    from ..explanations.normalize import image_in, platform_in, runtime_in, unwrapped
+    from ..sources.targets import Sources
 
     plain = unwrapped(text)
     image = arguments.image or image_in(plain)
@@ -90,7 +90,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _text(arguments: Namespace) -> str:
-    from ..explanations.reading import readable
+    from ..explanations.normalize import readable
 
     if arguments.text and arguments.file:
         raise UsageError("write the error itself or -f FILE, and not both")
@@ -113,7 +113,7 @@ def _text(arguments: Namespace) -> str:
 
 def _end(file: BinaryIO) -> bytes:
     """The end of a file, which may have any length; a log has its errors there."""
-    from ..explanations.reading import LARGEST
+    from ..explanations.normalize import LARGEST
 
     end = b""
     while chunk := file.read(LARGEST):

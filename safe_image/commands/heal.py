@@ -11,21 +11,21 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from image_verifier import aws
-from image_verifier.findings import Report
-from image_verifier.image import Platform
-from image_verifier.layout import printable
+from image_verifier.custom_resource.properties import Properties
+from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.properties import Properties
-from image_verifier.retry import Patience
+from image_verifier.report import Report
+from image_verifier.retry import RetryBudget
+from image_verifier.text import printable
 from image_verifier.verify import verify
 
-from ..accounts import Accounts
-from ..arguments import add_policy, policy
-from ..docker import Docker
 from ..errors import UsageError
-from ..formats.text import Page
-from ..mending import Step, errors_of, is_agreed, is_mended_by_a_build, local_steps, plan, steps_for, take
-from ..sources import Sources, Target
+from ..formats.check.text import Page
+from ..machine.docker import Docker
+from ..machine.fixes import Step, errors_of, is_agreed, is_mended_by_a_build, local_steps, plan, steps_for, take
+from ..sources.aws_sessions import AwsSessions
+from ..sources.targets import Sources, Target
+from .arguments import add_policy, policy
 
 DESCRIPTION: Final = (
     "Mend a failed deploy: remove the rejected tag from ECR, and from this machine the image that CDK would push again "
@@ -127,7 +127,7 @@ class _Look:
     asked: Policy
     is_platform_said: bool
     any_finding: bool
-    accounts: Accounts
+    accounts: AwsSessions
     docker: Docker
 
     def at(self, target: Target) -> _Case:
@@ -188,7 +188,7 @@ def _refused(stack: str, sources: Sources) -> Iterator[Target]:
         yield replace(sources.target(names.reference, names.platform), names=names, policy=properties.policy)
 
 
-def _failures(stack: str, accounts: Accounts, depth: int) -> Iterator[Mapping[str, Any]]:
+def _failures(stack: str, accounts: AwsSessions, depth: int) -> Iterator[Mapping[str, Any]]:
     """The failures of a stack's verifications in its last deploy, and of those of the stacks in it."""
     nested = []
     for event in _events(stack, accounts):
@@ -204,13 +204,13 @@ def _failures(stack: str, accounts: Accounts, depth: int) -> Iterator[Mapping[st
             yield from _failures(inner, accounts, depth + 1)
 
 
-def _events(stack: str, accounts: Accounts) -> Iterator[Mapping[str, Any]]:
+def _events(stack: str, accounts: AwsSessions) -> Iterator[Mapping[str, Any]]:
     """The events of a stack's last deploy, newest first."""
     client, seen = accounts.client("cloudformation"), 0
     more: dict[str, str] = {}
     while seen < _MOST_EVENTS:
         missing = ("ValidationError",)
-        answer = aws.call(client, "describe_stack_events", stack, Patience.of(30), missing, StackName=stack, **more)
+        answer = aws.call(client, "describe_stack_events", stack, RetryBudget.of(30), missing, StackName=stack, **more)
         if not answer:
             raise UsageError(
                 f"there is no stack {stack!r} in this account and region: look at AWS_PROFILE and AWS_REGION; where it "

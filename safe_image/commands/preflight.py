@@ -11,24 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from image_verifier.findings import Fault, Report
-from image_verifier.image import Platform
-from image_verifier.layout import printable
+from image_verifier.faults import Fault
+from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.pool import Pool
-from image_verifier.remedies import Names
+from image_verifier.report import Report
+from image_verifier.rules.remedies import Names
 from image_verifier.sources import Source
-from image_verifier.sources.archive import Archive
-from image_verifier.sources.docker_archive import docker_archive
+from image_verifier.text import printable
 from image_verifier.verify import verify
 
-from ..assembly import AssetImage
-from ..docker import Docker
 from ..errors import UsageError
-from ..formats.text import Page
-from ..mending import RemoveLocal, Step, errors_of, is_mended_by_a_build, steps_for, take
+from ..formats.check.text import Page
+from ..machine.docker import Docker
+from ..machine.fixes import RemoveLocal, Step, errors_of, is_mended_by_a_build, steps_for, take
 from ..output import destination
-from ..sources import Sources
+from ..sources.archive import Archive
+from ..sources.cloud_assembly import AssetImage
+from ..sources.docker_archive import docker_archive
+from ..sources.targets import Sources
 
 DESCRIPTION: Final = (
     "Before cdk deploy: find tags that CDK takes for published although their image is broken, and images of this "
@@ -134,7 +135,7 @@ class _Look:
             policies = (image.policy,) if image.policy else _policies(self.runs_on, named)
             return self._published(image, policies) or self._here(image, policies)
         except Fault as fault:
-            return Found(image, "unknown", fault.said)
+            return Found(image, "unknown", fault.text)
 
     def _published(self, image: AssetImage, policies: Sequence[Policy]) -> Found | None:
         """What is under the tag, which CDK takes for published whatever it is; None where nothing is."""

@@ -11,29 +11,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
+    from ..check_runner import Outcome
     from ..comparison import Comparison
-    from ..outcomes import Outcome
 
     Format = Callable[[Iterable[Outcome], TextIO], Iterator[str]]
     ComparisonFormat = Callable[[Comparison, tuple[str, str], TextIO], Iterator[str]]
 
 # The module of each of a check's.
 FORMATS: Final[Mapping[str, str]] = {
-    "text": "text",
-    "json": "json_report",
-    "junit": "junit",
-    "sarif": "sarif",
-    "github": "github",
-    "markdown": "markdown",
-    "html": "html_report",
+    "text": "check.text",
+    "json": "check.json_report",
+    "junit": "check.junit",
+    "sarif": "check.sarif",
+    "github": "check.github",
+    "markdown": "check.markdown",
+    "html": "check.html_report",
 }
 
 
 # And of a comparison's.
 COMPARISONS: Final[Mapping[str, str]] = {
-    "text": "diff_text",
-    "json": "diff_json",
-    "html": "html_diff",
+    "text": "diff.diff_text",
+    "json": "diff.diff_json",
+    "html": "diff.diff_html",
 }
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from local_aws.debian import DebianError
+from local_engines.debian import DebianError
 from tests.browser.chromium import chromium
 
 _FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run")

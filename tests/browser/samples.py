@@ -10,20 +10,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from image_verifier import media_types
-from image_verifier.findings import Fault, Report
-from image_verifier.image import Platform, sha256
+from image_verifier.faults import Fault
+from image_verifier.image import media_types
+from image_verifier.image.model import Platform, sha256
 from image_verifier.policy import Policy
-from image_verifier.remedies import Names
-from image_verifier.runtimes import RUNTIMES as _ALL
+from image_verifier.report import Report
+from image_verifier.rules.remedies import Names
+from image_verifier.rules.runtimes import RUNTIMES as _ALL
 from image_verifier.sources import Source
-from image_verifier.sources.oci_layout import Folder, OciLayout
 from image_verifier.verify import verify
 
+from safe_image.check_runner import Outcome
 from safe_image.comparison import compare
-from safe_image.formats import html_diff
-from safe_image.formats.html_report import report
-from safe_image.outcomes import Outcome
+from safe_image.formats.check.html_report import report
+from safe_image.formats.diff import diff_html
+from safe_image.sources.oci_layout import Folder, OciLayout
 from tests.corpus.cases import unpack
 from tests.unit.images import GZIP, Layout, tar_of
 
@@ -78,12 +79,12 @@ def samples(folder: Path) -> dict[str, Path]:
             ],
             io.StringIO(),
         ),
-        "diff": html_diff.report(
+        "diff": diff_html.report(
             compare(judged(relabelled, "shop:1.4", "fargate", "eks"), judged(mixed, "shop:1.5", "fargate", "eks")),
             (f"{HOST}/shop:1.4", f"{HOST}/shop:1.5"),
             io.StringIO(),
         ),
-        "diff-rebuilt": html_diff.report(
+        "diff-rebuilt": diff_html.report(
             compare(
                 judged(_healthy(folder / "before"), "shop:1.4", *RUNTIMES),
                 judged(_rebuilt(folder / "after"), "shop:1.5", *RUNTIMES),
@@ -91,7 +92,7 @@ def samples(folder: Path) -> dict[str, Path]:
             (f"{HOST}/shop:1.4", f"{HOST}/shop:1.5"),
             io.StringIO(),
         ),
-        "diff-hostile": html_diff.report(
+        "diff-hostile": diff_html.report(
             compare(judged(_healthy(folder / "good"), "shop:1.4"), judged(_hostile(folder / "bad"), HOSTILE)),
             (f"{HOST}/shop:1.4", HOSTILE),
             io.StringIO(),

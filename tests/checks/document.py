@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from image_verifier.catalog import CATALOG
-from image_verifier.findings import Finding
-from image_verifier.runtimes import RUNTIMES
+from image_verifier.report import Finding
+from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.runtimes import RUNTIMES
 
 from tests.checks.examples import EXAMPLES
 from tests.corpus.cases import Case

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-from image_verifier import media_types
-from image_verifier.findings import Finding
-from image_verifier.image import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Platform, sha256
+from image_verifier.image import media_types
+from image_verifier.image.model import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Platform, sha256
 from image_verifier.policy import Baseline, Policy
-from image_verifier.remedies import Names
-from image_verifier.requirements import Requirement
-from image_verifier.runtimes import Runtime
+from image_verifier.report import Finding
+from image_verifier.rules.remedies import Names
+from image_verifier.rules.requirement_types import Requirement
+from image_verifier.rules.runtimes import Runtime
 from image_verifier.sources import Resolved
 from image_verifier.verify import verify
 

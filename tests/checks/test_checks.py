@@ -8,9 +8,9 @@ from pathlib import Path
 
 import image_verifier
 import pytest
-from image_verifier.catalog import CATALOG, Stage
-from image_verifier.findings import Severity
-from image_verifier.runtimes import RUNTIMES, Runtime
+from image_verifier.report import Severity
+from image_verifier.rules.catalog import CATALOG, Stage
+from image_verifier.rules.runtimes import RUNTIMES, Runtime
 
 from tests.checks.document import PATH, found, page, verdicts
 from tests.checks.examples import EXAMPLES, Example
@@ -21,10 +21,10 @@ SOURCES = Path(image_verifier.__file__).parent
 
 def _ids_in_the_code() -> Iterator[str]:
     """Every string that is the first argument of a finding, or of what becomes one."""
-    for path in [*SOURCES.joinpath("checks").glob("*.py"), SOURCES / "file_system.py"]:
+    for path in [*SOURCES.joinpath("checks").glob("*.py"), SOURCES / "layers/file_system.py"]:
         calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call) and node.args)
         for call in calls:
-            if ast.unparse(call.func) in ("Finding", "Trouble", "cls") and isinstance(call.args[0], ast.Constant):
+            if ast.unparse(call.func) in ("Finding", "UnpackError", "cls") and isinstance(call.args[0], ast.Constant):
                 yield str(call.args[0].value)
 
 

@@ -11,11 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from image_verifier.findings import Report
-from image_verifier.image import Platform
+from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.sources.oci_layout import Folder, OciLayout
+from image_verifier.report import Report
 from image_verifier.verify import verify
+
+from safe_image.sources.oci_layout import Folder, OciLayout
 
 ARCHIVE: Final = Path(__file__).with_name("corpus.tar.xz")
 PLATFORM: Final = Platform.parse("linux/amd64")

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from image_verifier.image import Platform
+from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.sources.oci_layout import Folder, OciLayout
 from image_verifier.verify import verify
 
 from safe_image.cli import main
 from safe_image.comparison import compare
 from safe_image.formats import COMPARISONS, comparison_in
+from safe_image.sources.oci_layout import Folder, OciLayout
 from tests.corpus.cases import Case
 
 _PAGE = Path(__file__).parents[2] / "docs" / "commands" / "diff.md"

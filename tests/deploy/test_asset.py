@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from local_aws import ACCOUNT, REGION, LocalAws, debian
-from local_aws.containerd import Containerd
-from local_aws.engine import Engine
+from local_aws import ACCOUNT, REGION, LocalAws
+from local_engines import debian
+from local_engines.containerd import Containerd
+from local_engines.dockerd import DockerEngine
 from tests.deploy.conftest import NewJourney
 from tests.deploy.images import Images
 from tests.deploy.journey import Step
@@ -42,13 +43,15 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine.start() as running:
+def engine() -> Iterator[DockerEngine]:
+    with DockerEngine.start() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def told(aws: LocalAws, engine: Engine, new_journey: NewJourney, tmp_path_factory: pytest.TempPathFactory) -> Told:
+def told(
+    aws: LocalAws, engine: DockerEngine, new_journey: NewJourney, tmp_path_factory: pytest.TempPathFactory
+) -> Told:
     journey = new_journey("asset")
     context = tmp_path_factory.mktemp("context")
     shutil.copy(debian.unpacked("bookworm", ("busybox-static",)) / "bin" / "busybox", context)

@@ -15,7 +15,7 @@ import pytest
 
 from cdk_safe_image import build
 from local_aws import LocalAws
-from local_aws.engine import Engine
+from local_engines.dockerd import DockerEngine
 
 _OCI = "application/vnd.oci.image"
 _EPOCH = 1704067200
@@ -26,7 +26,7 @@ class Builder:
     """Builds and pushes one context as `cdk deploy` does."""
 
     aws: LocalAws
-    engine: Engine
+    engine: DockerEngine
     context: Path
 
     def pushed(self, tag: str, *runs_on: str, compression: str | None = None, epoch: int | None = None) -> Any:
@@ -56,7 +56,7 @@ def builder(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     for folder, source in ((base, "scratch"), (context, "gzip-base")):
         (folder / "bytes").write_bytes(os.urandom(100_000))
         (folder / "Dockerfile").write_text(f'FROM {source}\nCOPY bytes /bytes-of-{folder.name}\nCMD ["/bytes"]\n')
-    with Engine.start(store="containerd", own=True) as engine:
+    with DockerEngine.start(store="containerd", own=True) as engine:
         password = base64.b64decode(password).decode().partition(":")[2]
         engine.docker("login", "--username=AWS", "--password-stdin", aws.registry, stdin=password.encode())
         engine.docker("build", "--quiet", "--tag=gzip-base", str(base))

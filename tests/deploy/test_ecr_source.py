@@ -11,11 +11,12 @@ from typing import Any
 import boto3
 import pytest
 from image_verifier import aws as aws_call
-from image_verifier.findings import Fault, Report
-from image_verifier.image import Platform
+from image_verifier.faults import Fault
+from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.retry import Patience
-from image_verifier.sources.ecr import EcrImage
+from image_verifier.report import Report
+from image_verifier.retry import RetryBudget
+from image_verifier.sources.ecr_image import EcrImage
 from image_verifier.verify import verify
 
 from local_aws import ACCOUNT, REGION, LocalAws
@@ -48,7 +49,7 @@ def source(aws: LocalAws, repository: str, tag: str, patience: float = 5) -> Ecr
         repository_arn=f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{repository}",
         repository_uri=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{repository}",
         tag=tag,
-        patience=Patience.of(patience, denied_seconds=patience),
+        patience=RetryBudget.of(patience, denied_seconds=patience),
     )
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from local_aws import ACCOUNT, REGION, LocalAws, debian
-from local_aws.engine import Engine
+from local_aws import ACCOUNT, REGION, LocalAws
+from local_engines import debian
+from local_engines.dockerd import DockerEngine
 from tests.deploy.conftest import NewJourney
 from tests.deploy.images import Images
 from tests.deploy.journey import Journey
@@ -33,7 +34,7 @@ class Place:
     """
 
     aws: LocalAws
-    engine: Engine
+    engine: DockerEngine
     journey: Journey
     context: Path
     out: Path
@@ -62,14 +63,14 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine.start() as running:
+def engine() -> Iterator[DockerEngine]:
+    with DockerEngine.start() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def new_place(
-    aws: LocalAws, engine: Engine, new_journey: NewJourney, tmp_path_factory: pytest.TempPathFactory
+    aws: LocalAws, engine: DockerEngine, new_journey: NewJourney, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Place]:
     busybox = debian.unpacked("bookworm", ("busybox-static",)) / "bin" / "busybox"
 
@@ -92,7 +93,7 @@ def place(new_place: Callable[[str], Place]) -> Place:
 
 
 @pytest.fixture
-def run(aws: LocalAws, engine: Engine, tmp_path: Path) -> Command:
+def run(aws: LocalAws, engine: DockerEngine, tmp_path: Path) -> Command:
     """Run the command as a user does, in an empty folder."""
     return lambda *arguments: _run({**aws.env(), **engine.env()}, tmp_path, *arguments)
 

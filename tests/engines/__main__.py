@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from local_aws.engine import EngineError
+from local_engines.dockerd import EngineError
 from tests.corpus.cases import unpack
 from tests.corpus.differences import VERDICTS
 from tests.engines.compare import DEPTHS, Laboratory, Outcome, Recipe, Subject, in_layout, shape

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from image_verifier import media_types
-from image_verifier.catalog import CATALOG, Stage
-from image_verifier.findings import Finding, Severity
-from image_verifier.image import Platform
+from image_verifier.image import media_types
+from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
+from image_verifier.report import Finding, Severity
+from image_verifier.rules.catalog import CATALOG, Stage
 from image_verifier.verify import verify
 
 from tests.engines.drafts import Stored, healthy, stored

@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from image_verifier import media_types
-from image_verifier.image import Blob, Descriptor, Document, sha256
+from image_verifier.image import media_types
+from image_verifier.image.model import Blob, Descriptor, Document, sha256
 from image_verifier.sources import Resolved
 
 Edit = Callable[[bytes], bytes]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
 
-from local_aws.containerd import Containerd, PullError
-from local_aws.engine import Engine
+from local_engines.containerd import Containerd, PullError
+from local_engines.dockerd import DockerEngine
 from tests.engines.registry import Registry
 
 # Which of them must take an image for a runtime to take it.
@@ -91,7 +91,7 @@ def engines(registry: Registry) -> Iterator[Mapping[str, Puller]]:
     with contextlib.ExitStack() as stack:
         old = stack.enter_context(Containerd.start("1.6", registries))
         new = stack.enter_context(Containerd.start("1.7", registries))
-        docker = stack.enter_context(Engine.start(store="classic", own=True))
+        docker = stack.enter_context(DockerEngine.start(store="classic", own=True))
         print(f"containerd {old.version}, containerd {new.version}, dockerd {docker.version} (classic store)")
         yield {
             "containerd 1.6": ContainerdPuller(old),

@@ -14,8 +14,8 @@ import tarfile
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from image_verifier import media_types
-from image_verifier.image import sha256
+from image_verifier.image import media_types
+from image_verifier.image.model import sha256
 
 from tests.engines.drafts import ABSENT, TYPES, Child, Draft, Edit, Json, entry, gzipped, tar_of, zstd
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from local_aws import base_images
-from local_aws.engine import Engine
 from local_aws.toolchain import install
+from local_engines import base_images
+from local_engines.dockerd import DockerEngine
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "example_app"
 
@@ -59,13 +59,13 @@ def ask(url: str, body: bytes, content_type: str = "application/octet-stream") -
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine.start() as running:
+def engine() -> Iterator[DockerEngine]:
+    with DockerEngine.start() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def container(engine: Engine) -> Iterator[str]:
+def container(engine: DockerEngine) -> Iterator[str]:
     """autotag's container, with a file system that cannot be written to, as in the example's task definition."""
     base = base_images.provide(engine, base_images.PYTHON)
     engine.docker("build", "--quiet", f"--build-arg=BASE_IMAGE={base}", "--tag=autotag", str(EXAMPLE / "autotag"))
@@ -76,7 +76,7 @@ def container(engine: Engine) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def autotag(engine: Engine, container: str) -> str:
+def autotag(engine: DockerEngine, container: str) -> str:
     address = engine.docker("inspect", "--format", "{{.NetworkSettings.Networks.bridge.IPAddress}}", container)
     return f"http://{address.strip()}:8080/tags"
 
@@ -124,7 +124,9 @@ def test_autotag_refuses_what_it_cannot_read(autotag: str, content_type: str, bo
     assert answer["error"]
 
 
-def test_autotags_health_check_passes_as_a_user_without_rights(engine: Engine, container: str, autotag: str) -> None:
+def test_autotags_health_check_passes_as_a_user_without_rights(
+    engine: DockerEngine, container: str, autotag: str
+) -> None:
     ask(autotag, b"up", "text/plain")
     engine.docker("exec", container, "python", "-m", "autotag.health")
     assert engine.docker("exec", container, "id", "-u").strip() == "10001"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from image_verifier.catalog import CATALOG
+from image_verifier.rules.catalog import CATALOG
 
 from safe_image.explanations.causes import OUTSIDE
-from safe_image.explanations.wordings import wordings
+from safe_image.explanations.patterns import wordings
 
 PATH: Final = Path(__file__).resolve().parents[2] / "docs" / "commands" / "explain.md"
 MARK: Final = "<!-- From here on made by python -m tests.explanations -->"

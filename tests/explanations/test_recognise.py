@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import pytest
-from image_verifier.catalog import CATALOG
+from image_verifier.rules.catalog import CATALOG
 
 from safe_image.explanations.causes import OUTSIDE
-from safe_image.explanations.explain import ONLY_LAYERS_TELL
-from safe_image.explanations.reading import LARGEST, image_in, readable, runtime_in, unwrapped
-from safe_image.explanations.recognise import causes, recognised
-from safe_image.explanations.wordings import _HOLE, wordings
+from safe_image.explanations.explanation import ONLY_LAYERS_TELL
+from safe_image.explanations.match import causes, recognised
+from safe_image.explanations.normalize import LARGEST, image_in, readable, runtime_in, unwrapped
+from safe_image.explanations.patterns import _HOLE, wordings
 from tests.checks.document import found, needs_layers
 from tests.corpus.cases import _NOTHING_SAID, ENGINES, Case
 from tests.corpus.differences import ONLY_BYTES_TELL, WORDS
@@ -56,10 +56,10 @@ ERRORS: Final = {
 WHYS: Final = {"layer-descriptor-invalid": {"why": "invalid checksum digest format"}}
 
 
-@pytest.mark.parametrize("finding_id", [i for i, entry in CATALOG.items() if entry.said])
+@pytest.mark.parametrize("finding_id", [i for i, entry in CATALOG.items() if entry.messages])
 def test_whatever_the_catalogue_has_engines_say_is_recognised_as_that_finding(finding_id: str) -> None:
     values = {**VALUES, **WHYS.get(finding_id, {}), "error": ERRORS.get(finding_id, "")}
-    for template in CATALOG[finding_id].said.values():
+    for template in CATALOG[finding_id].messages.values():
         text = _HOLE.sub(lambda hole: values.get(hole[0].strip("{}"), "something"), template)
         assert finding_id in causes(text), text
 

@@ -27,11 +27,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from local_aws import ACCOUNT, REGION, LocalAws, LocalAwsError, base_images
-from local_aws.base_images import BaseImage, BaseImageError
-from local_aws.containerd import Containerd, PullError, Release, StartError
-from local_aws.debian import DebianError
-from local_aws.engine import Engine, EngineError
+from local_aws import ACCOUNT, REGION, LocalAws, LocalAwsError
+from local_engines import base_images
+from local_engines.base_images import BaseImage, BaseImageError
+from local_engines.containerd import Containerd, PullError, Release, StartError
+from local_engines.debian import DebianError
+from local_engines.dockerd import DockerEngine, EngineError
 
 _APP: Final = Path(__file__).with_name("app.py")
 _HOST: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -61,7 +62,7 @@ class Incident:
     """One incident as it goes on."""
 
     aws: LocalAws
-    engine: Engine
+    engine: DockerEngine
     folder: Path
     base: str
     cdk_docker: str = ""
@@ -169,7 +170,7 @@ def _folder() -> Iterator[Path]:
 def the_tag_race(aws: LocalAws) -> Incident:
     """Incident 1."""
     say("Incident 1: Docker 26.1 with the containerd image store, a repository with immutable tags")
-    with Engine.start(suites=("trixie",), own=True) as engine, _folder() as folder:
+    with DockerEngine.start(suites=("trixie",), own=True) as engine, _folder() as folder:
         wrapper = folder / "docker"
         wrapper.write_text(_WITH_ATTESTATIONS.format(docker=engine.client))
         wrapper.chmod(0o755)
@@ -227,7 +228,7 @@ def the_tag_race(aws: LocalAws) -> Incident:
 def the_zstd_base(aws: LocalAws) -> Incident:
     """Incident 2."""
     say("Incident 2: Docker 28 with the containerd image store, a base image with a zstd layer")
-    with Engine.start(suites=("sid",), own=True) as engine, _folder() as folder:
+    with DockerEngine.start(suites=("sid",), own=True) as engine, _folder() as folder:
         base = base_images.provide(engine, _BASE)
         incident = Incident(aws, engine, folder, base)
         say(f"  Docker {engine.version} from {engine.origin}")
@@ -246,7 +247,7 @@ def the_zstd_base(aws: LocalAws) -> Incident:
     return incident
 
 
-def _forget(engine: Engine) -> None:
+def _forget(engine: DockerEngine) -> None:
     """Remove what was built, so that the next run builds it again."""
     names = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
     built = [name for name in names if name.startswith("cdkasset-") or _REPOSITORY in name]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from local_aws import LocalAws
-from local_aws.engine import Engine, Store
+from local_engines.dockerd import DockerEngine, Store
 
 # One Dockerfile, and what makes another image of it: an index with an attestation, Docker's types, OCI's.
 _BUILDS = {
@@ -53,7 +53,7 @@ def saved(request: pytest.FixtureRequest, secured: LocalAws, tmp_path_factory: p
     for name in ("one", "two"):
         (folder / name).write_bytes(os.urandom(100_000))
     (folder / "Dockerfile").write_text('FROM scratch\nCOPY one /one\nCOPY two /two\nCMD ["/one"]\n')
-    with Engine.start(store=request.param) as engine:
+    with DockerEngine.start(store=request.param) as engine:
         engine.docker("login", "--username", "AWS", "--password-stdin", secured.registry, stdin=password)
         images = tuple(f"{secured.registry}/{repository}:{name}" for name in _BUILDS)
         try:

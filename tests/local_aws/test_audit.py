@@ -18,18 +18,18 @@ from typing import Any
 import boto3
 import pytest
 from image_verifier import aws as aws_call
-from image_verifier.image import Platform
+from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.retry import Patience
-from image_verifier.sources.ecr import EcrImage, downloads
+from image_verifier.retry import RetryBudget
+from image_verifier.sources.ecr_image import EcrImage, downloads
 from image_verifier.verify import verify
 
 from local_aws import ACCOUNT, REGION, LocalAws
-from safe_image.fleet import batches, sweep
-from safe_image.fleet.repositories import Repository
-from safe_image.formats.json_report import image
-from safe_image.outcomes import Outcome
-from safe_image.sources import Sources
+from safe_image.audit import batches, sweep
+from safe_image.audit.repositories import Repository
+from safe_image.check_runner import Outcome
+from safe_image.formats.check.json_report import image
+from safe_image.sources.targets import Sources
 from tests.corpus.cases import unpack
 from tests.pushing import push, push_many
 from tests.unit.images import GZIP, Layout
@@ -125,7 +125,7 @@ def test_every_verdict_and_finding_is_that_of_check(aws: LocalAws, client: Any, 
             repository_arn=f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/corpus",
             repository_uri=f"{HOST}/corpus",
             tag=target.names.tag,
-            patience=Patience.of(5),
+            patience=RetryBudget.of(5),
         )
         return Outcome(target.reference, policy, verify(source, policy, target.names))
 

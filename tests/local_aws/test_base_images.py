@@ -11,30 +11,30 @@ from pathlib import Path
 
 import pytest
 
-from local_aws import base_images
-from local_aws.engine import Engine, EngineError
+from local_engines import base_images
+from local_engines.dockerd import DockerEngine, EngineError
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine.start() as running:
+def engine() -> Iterator[DockerEngine]:
+    with DockerEngine.start() as running:
         base_images.provide(running, base_images.PYTHON)
         yield running
 
 
-def test_python_and_its_packages_run_for_any_user(engine: Engine) -> None:
+def test_python_and_its_packages_run_for_any_user(engine: DockerEngine) -> None:
     base = base_images.provide(engine, base_images.PYTHON)
     program = "import ssl, PIL, sklearn, os; print(os.getuid())"
     assert engine.docker("run", "--rm", "--user=10001:10001", base, "python", "-c", program).strip() == "10001"
 
 
-def test_the_second_time_takes_a_moment(engine: Engine) -> None:
+def test_the_second_time_takes_a_moment(engine: DockerEngine) -> None:
     started = time.monotonic()
     base_images.provide(engine, base_images.PYTHON)
     assert time.monotonic() - started < 20
 
 
-def test_the_layer_stays_zstd_so_that_incident_2_can_be_met(engine: Engine, tmp_path: Path) -> None:
+def test_the_layer_stays_zstd_so_that_incident_2_can_be_met(engine: DockerEngine, tmp_path: Path) -> None:
     archive = tmp_path / "image.tar"
     engine.docker("save", f"--output={archive}", base_images.provide(engine, base_images.PYTHON))
     with tarfile.open(archive) as saved:
@@ -44,7 +44,7 @@ def test_the_layer_stays_zstd_so_that_incident_2_can_be_met(engine: Engine, tmp_
         assert layer.read(4) == b"\x28\xb5\x2f\xfd"
 
 
-def test_an_arm64_base_is_really_one(engine: Engine) -> None:
+def test_an_arm64_base_is_really_one(engine: DockerEngine) -> None:
     base = base_images.provide(engine, base_images.PYTHON, "arm64")
     assert engine.docker("image", "inspect", "--format", "{{.Architecture}}", base).strip() == "arm64"
     with pytest.raises(EngineError, match="exec format error"):

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from image_verifier import media_types
+from image_verifier.image import media_types
 
 from local_aws import ACCOUNT, REGION, LocalAws
 from tests.pushing import push
 from tests.unit.images import GZIP, Layout
-from tests.unit.test_assembly import assembly
+from tests.unit.safe_image.sources.test_cloud_assembly import assembly
 
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 Check = Callable[..., subprocess.CompletedProcess[str]]

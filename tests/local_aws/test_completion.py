@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local_aws import debian
+from local_engines import debian
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from local_aws import LocalAws, debian
-from local_aws.containerd import Containerd, PullError
-from local_aws.engine import Engine
+from local_aws import LocalAws
+from local_engines import debian
+from local_engines.containerd import Containerd, PullError
+from local_engines.dockerd import DockerEngine
 
 ECR = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
 REPOSITORY = "containerd"
@@ -35,7 +36,7 @@ def attestation(aws: LocalAws, credentials: tuple[str, str], tmp_path_factory: p
         'FROM scratch\nCOPY busybox /busybox\nCMD ["/busybox", "sh", "-c", "echo $GREETING"]\n'
     )
     reference = f"{aws.registry}/{REPOSITORY}:image"
-    with Engine.start() as engine:
+    with DockerEngine.start() as engine:
         engine.docker("login", f"--username={credentials[0]}", f"--password={credentials[1]}", aws.registry)
         engine.docker("build", "--quiet", "--provenance=true", "--tag", reference, str(folder))
         engine.docker("push", reference)

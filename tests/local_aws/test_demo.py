@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from local_aws.demo import forget_images
-from local_aws.engine import Engine
+from local_engines.dockerd import DockerEngine
 
 
 class Docker:
@@ -24,7 +24,7 @@ def test_what_the_demo_built_is_removed_and_images_of_other_apps_stay() -> None:
     theirs = {"cdkasset-theirs:latest", "python:3.13-slim"}
     base = "base-of-the-demo:arm64"
     docker = Docker(*theirs)
-    engine = cast(Engine, docker)
+    engine = cast(DockerEngine, docker)
     with forget_images(engine, "localhost:4566"):
         docker.names |= {"cdkasset-ours:latest", "localhost:4566/repository:tag", base}
     assert docker.names == {*theirs, base}

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from local_aws import LocalAws, debian, engine
-from local_aws.engine import Engine, EngineError
+from local_aws import LocalAws
 from local_aws.toolchain import LOCAL
+from local_engines import debian, dockerd
+from local_engines.dockerd import DockerEngine, EngineError
 
 # Starts an engine with a container in it, says so, and waits.
 _HOLDER = """
@@ -32,8 +33,8 @@ with Engine.start(own=True) as engine:
 
 
 @pytest.fixture(scope="module")
-def docker() -> Iterator[Engine]:
-    with Engine.start() as running:
+def docker() -> Iterator[DockerEngine]:
+    with DockerEngine.start() as running:
         yield running
 
 
@@ -82,7 +83,7 @@ def _fetched(url: str) -> bytes:
             time.sleep(0.1)
 
 
-def test_a_dockerfile_with_run_builds_and_its_container_answers(docker: Engine, context: Path) -> None:
+def test_a_dockerfile_with_run_builds_and_its_container_answers(docker: DockerEngine, context: Path) -> None:
     docker.docker("build", "--quiet", "--tag", "ordinary", str(context))
     container = docker.docker("run", "--detach", "--rm", "ordinary").strip()
     try:
@@ -92,7 +93,7 @@ def test_a_dockerfile_with_run_builds_and_its_container_answers(docker: Engine, 
         docker.docker("kill", container)
 
 
-def test_docker_pushes_and_pulls_an_image_unchanged(secured: LocalAws, docker: Engine, tmp_path: Path) -> None:
+def test_docker_pushes_and_pulls_an_image_unchanged(secured: LocalAws, docker: DockerEngine, tmp_path: Path) -> None:
     ecr = secured.client("ecr")
     ecr.create_repository(repositoryName="engine", imageTagMutability="IMMUTABLE")
     data = ecr.get_authorization_token()["authorizationData"][0]
@@ -115,20 +116,20 @@ def test_docker_pushes_and_pulls_an_image_unchanged(secured: LocalAws, docker: E
         docker.docker("image", "rm", "--force", reference)
 
 
-def test_a_failed_command_says_what_docker_said(docker: Engine) -> None:
+def test_a_failed_command_says_what_docker_said(docker: DockerEngine) -> None:
     with pytest.raises(EngineError, match=r"docker image inspect none-such ended with 1:\n.*[Nn]o such image"):
         docker.docker("image", "inspect", "none-such")
 
 
 @pytest.mark.parametrize("store", ["containerd", "classic"])
-def test_the_engine_has_the_store_that_was_asked_for(store: engine.Store) -> None:
-    with Engine.start(store=store, own=True) as running:
+def test_the_engine_has_the_store_that_was_asked_for(store: dockerd.Store) -> None:
+    with DockerEngine.start(store=store, own=True) as running:
         status = running.docker("info", "--format", "{{.Driver}} {{.DriverStatus}}")
     assert ("io.containerd.snapshotter" in status) == (store == "containerd")
 
 
 def test_nothing_is_left_at_the_end() -> None:
-    with Engine.start(own=True) as running:
+    with DockerEngine.start(own=True) as running:
         name = running.config.parent.name
         assert _traces(name)
     assert _traces(name) == []
@@ -149,16 +150,16 @@ def test_nothing_is_left_of_a_process_that_was_killed(context: Path) -> None:
 
 
 def test_two_engines_at_once_do_not_meet() -> None:
-    with Engine.start(own=True) as one, Engine.start(own=True) as other:
+    with DockerEngine.start(own=True) as one, DockerEngine.start(own=True) as other:
         roots = {running.docker("info", "--format", "{{.DockerRootDir}}") for running in (one, other)}
     assert len(roots) == 2
 
 
 def test_the_docker_of_this_machine_is_used_where_one_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Engine.start(own=True) as machine:
+    with DockerEngine.start(own=True) as machine:
         monkeypatch.setenv("DOCKER_HOST", machine.host)
         monkeypatch.setenv("PATH", f"{machine.client.parent}:{os.environ['PATH']}")
-        with Engine.start() as found:
+        with DockerEngine.start() as found:
             assert (found.origin, found.host) == ("this machine", machine.host)
             assert found.config != machine.config
             assert found.docker("version", "--format", "{{.Server.Version}}").strip() == machine.version
@@ -171,22 +172,22 @@ def test_an_older_suite_is_taken_where_the_newest_does_not_run(monkeypatch: pyte
     broken.chmod(0o755)
     unpacked = debian.unpacked
     monkeypatch.setattr(debian, "unpacked", lambda suite, names: tmp_path if suite == "sid" else unpacked(suite, names))
-    with Engine.start(own=True) as running:
+    with DockerEngine.start(own=True) as running:
         assert running.origin == "Debian trixie"
     with pytest.raises(EngineError, match=r"does not run on this machine:\nsid: GLIBC_9\.9 not found"):
-        Engine.start(own=True, suites=("sid",)).__enter__()
+        DockerEngine.start(own=True, suites=("sid",)).__enter__()
 
 
 def test_without_root_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(EngineError, match="takes Linux and root"), Engine.start(own=True):
+    with pytest.raises(EngineError, match="takes Linux and root"), DockerEngine.start(own=True):
         pass
 
 
 def test_without_apt_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("local_aws.debian.LOCAL", tmp_path)
+    monkeypatch.setattr("local_engines.debian.LOCAL", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EngineError, match="needs Debian's own apt and dpkg"), Engine.start(own=True):
+    with pytest.raises(EngineError, match="needs Debian's own apt and dpkg"), DockerEngine.start(own=True):
         pass
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from local_aws import ACCOUNT, REGION, LocalAws, debian
-from local_aws.engine import Engine
+from local_aws import ACCOUNT, REGION, LocalAws
+from local_engines import debian
+from local_engines.dockerd import DockerEngine
 from tests.pushing import push
 from tests.unit.images import Layout
-from tests.unit.test_assembly import assembly
+from tests.unit.safe_image.sources.test_cloud_assembly import assembly
 
 HASH = "cd" * 32
 TWIN = f"cdkasset-{HASH}"
@@ -31,16 +32,16 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def old() -> Iterator[Engine]:
+def old() -> Iterator[DockerEngine]:
     """Docker 26.1, which has the tag race, with containerd's image store."""
-    with Engine.start(store="containerd", suites=("trixie",), own=True) as engine:
+    with DockerEngine.start(store="containerd", suites=("trixie",), own=True) as engine:
         yield engine
 
 
 @pytest.fixture(scope="module")
-def classic() -> Iterator[Engine]:
+def classic() -> Iterator[DockerEngine]:
     """The same Docker with the classic image store."""
-    with Engine.start(store="classic", suites=("trixie",), own=True) as engine:
+    with DockerEngine.start(store="classic", suites=("trixie",), own=True) as engine:
         yield engine
 
 
@@ -58,7 +59,7 @@ def lines(report: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return {line["subject"]: (line["status"], line["said"]) for line in report["lines"]}
 
 
-def kept(engine: Engine, context: Path, *arguments: str) -> None:
+def kept(engine: DockerEngine, context: Path, *arguments: str) -> None:
     """Keep an image as CDK does."""
     engine.docker("build", "--quiet", "--tag", TWIN, *arguments, str(context))
 
@@ -75,7 +76,7 @@ def published(aws: LocalAws, folder: Path) -> Path:
 
 
 def test_a_docker_that_leaves_tags_on_attestations_is_an_error_and_its_images_are_doubted(
-    aws: LocalAws, old: Engine, context: Path, tmp_path: Path
+    aws: LocalAws, old: DockerEngine, context: Path, tmp_path: Path
 ) -> None:
     kept(old, context, "--provenance=true")
     report = run({**aws.env(), **old.env()}, tmp_path, "doctor", "--offline")
@@ -91,7 +92,7 @@ def test_a_docker_that_leaves_tags_on_attestations_is_an_error_and_its_images_ar
 
 
 def test_preflight_knows_an_image_with_an_attestation_also_where_docker_does_not_say_it(
-    aws: LocalAws, old: Engine, context: Path, tmp_path: Path
+    aws: LocalAws, old: DockerEngine, context: Path, tmp_path: Path
 ) -> None:
     out = published(aws, tmp_path)
     for argument, expected in (("--provenance=true", (1, "stale")), ("--provenance=false", (0, "kept"))):
@@ -104,7 +105,7 @@ def test_preflight_knows_an_image_with_an_attestation_also_where_docker_does_not
 
 
 def test_the_classic_store_is_fine_and_so_is_what_it_keeps(
-    aws: LocalAws, classic: Engine, context: Path, tmp_path: Path
+    aws: LocalAws, classic: DockerEngine, context: Path, tmp_path: Path
 ) -> None:
     kept(classic, context)
     report = run({**aws.env(), **classic.env()}, tmp_path, "doctor", "--offline")

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
-from image_verifier import __version__, media_types
+from image_verifier import __version__
+from image_verifier.image import media_types
 
 from tests.unit.images import GZIP, Layout
 

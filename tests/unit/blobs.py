@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from image_verifier import media_types
-from image_verifier.findings import Report
-from image_verifier.image import Blob, Descriptor, Document, Platform, sha256
+from image_verifier.image import media_types
+from image_verifier.image.model import Blob, Descriptor, Document, Platform, sha256
 from image_verifier.policy import Policy
+from image_verifier.report import Report
 from image_verifier.sources import Resolved
 from image_verifier.verify import verify
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from image_verifier import media_types
-from image_verifier.image import sha256
-from image_verifier.sources.oci_layout import Folder, OciLayout
+from image_verifier.image import media_types
+from image_verifier.image.model import sha256
+
+from safe_image.sources.oci_layout import Folder, OciLayout
 
 GZIP = media_types.OCI_LAYER + "+gzip"
 

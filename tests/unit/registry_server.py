@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from image_verifier import media_types
-from image_verifier.image import sha256
+from image_verifier.image import media_types
+from image_verifier.image.model import sha256
 
 from tests.unit.local_server import listening
 

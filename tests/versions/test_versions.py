@@ -13,12 +13,12 @@ import pytest
 from tests.versions import pythons
 from tests.versions.environments import Environment
 
-_CONSTRUCTS = "tests/unit/constructs"
+_CONSTRUCTS = "tests/unit/cdk_safe_image"
 # Those that use the most of aws-cdk-lib, of boto3 and of the decoders; the others take long with the old jsii.
 _AT_THE_BOUND = [
-    *(f"{_CONSTRUCTS}/test_construct_{name}.py" for name in ("gate", "verification", "verifier_settings")),
-    "tests/unit/test_cli_references.py",
-    "tests/unit/test_layers_streams.py",
+    *(f"{_CONSTRUCTS}/test_{name}.py" for name in ("gate", "verification", "verifier_settings")),
+    "tests/unit/safe_image/sources/test_targets.py",
+    "tests/unit/image_verifier/layers/test_decompression.py",
 ]
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from ..findings import Finding
-from ..image import Image
+from ..image.model import Image
 from ..policy import Policy
-from ..runtimes import Runtime
-from . import config, kind, layers, manifest, required, size
+from ..report import Finding
+from ..rules.runtimes import Runtime
+from . import artifact, config, layer_descriptors, manifest, requirements, size
 
 Check = Callable[[Image, Runtime, Policy], Iterable[Finding]]
 
@@ -29,40 +29,40 @@ CHECKS: Final[tuple[Check, ...]] = (
     manifest.has_its_other_platforms,
     manifest.is_taken_as_it_is,
     config.is_there,
-    kind.is_an_image,
+    artifact.is_an_image,
     config.is_readable,
     config.has_a_layered_rootfs,
     config.is_for_the_platform,
     config.is_on_a_known_platform,
     config.can_be_started,
     config.can_be_given_its_environment,
-    layers.have_types_that_unpack,
-    layers.are_for_the_platform,
-    layers.are_as_many_as_diff_ids,
-    layers.are_there,
-    layers.agree_with_their_diff_ids,
-    layers.are_not_too_many,
-    layers.can_be_mounted,
+    layer_descriptors.have_types_that_unpack,
+    layer_descriptors.are_for_the_platform,
+    layer_descriptors.are_as_many_as_diff_ids,
+    layer_descriptors.are_there,
+    layer_descriptors.agree_with_their_diff_ids,
+    layer_descriptors.are_not_too_many,
+    layer_descriptors.can_be_mounted,
     config.has_no_more_history_than_layers,
     size.is_within_bounds,
     size.fits_the_runtime,
-    required.has_a_user_besides_root,
-    required.has_no_latest_base,
-    required.has_its_labels,
-    required.has_no_more_layers_than_allowed,
+    requirements.has_a_user_besides_root,
+    requirements.has_no_latest_base,
+    requirements.has_its_labels,
+    requirements.has_no_more_layers_than_allowed,
 )
 
 
 def deep_checks() -> tuple[Check, ...]:
     """What is checked besides where the layers' bytes were read; loaded only then."""
-    from . import contents, start
+    from . import layer_bytes, start
 
     return (
-        contents.are_the_named_bytes,
-        contents.can_be_unpacked,
-        contents.give_their_diff_ids,
-        contents.have_parent_folders,
-        contents.fit_unpacked,
+        layer_bytes.are_the_named_bytes,
+        layer_bytes.can_be_unpacked,
+        layer_bytes.give_their_diff_ids,
+        layer_bytes.have_parent_folders,
+        layer_bytes.fit_unpacked,
         start.has_its_user,
         start.has_its_command,
         start.has_its_working_dir,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ..catalog import said
-from ..findings import Finding, Severity
-from ..image import MAX_CONFIG_BYTES, Image, is_digest, sha256
+from ..image.model import MAX_CONFIG_BYTES, Image, is_digest, sha256
 from ..policy import Policy
-from ..runtimes import Runtime
-from .kind import is_refused
+from ..report import Finding, Severity
+from ..rules.catalog import engine_message
+from ..rules.runtimes import Runtime
+from .artifact import is_refused
 from .manifest import size_error
 
 
@@ -35,7 +35,9 @@ def is_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
                 "config-missing",
                 Severity.ERROR,
                 f"The registry does not hold the image's config {config.digest}.",
-                runtime_error=said("config-missing", family, digest=config.digest, media_type=config.media_type),
+                runtime_error=engine_message(
+                    "config-missing", family, digest=config.digest, media_type=config.media_type
+                ),
             )
     elif len(content) > MAX_CONFIG_BYTES:
         yield Finding(
@@ -54,7 +56,7 @@ def is_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
             # containerd looks at the size first.
             runtime_error=size_error("config-size-mismatch", config, len(content), family)
             if exact and family == "containerd" and len(content) != config.size
-            else said(
+            else engine_message(
                 "config-digest-mismatch",
                 family,
                 name=f"config-{config.digest}",
@@ -88,7 +90,7 @@ def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
                 "config-unreadable",
                 Severity.ERROR,
                 f"The config {image.manifest.config.digest} cannot be read: {why}.",
-                runtime_error=said("config-unreadable", refusing.family, why=why),
+                runtime_error=engine_message("config-unreadable", refusing.family, why=why),
             )
     if image.config and not engine.cannot_read(problems) and not image.config.has_rootfs:
         counted = sum(engine.counts(layer.media_type) for layer in image.layers)
@@ -97,7 +99,7 @@ def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
             Severity.ERROR,
             "The config has no rootfs, so it names none of the layers.",
             expected=f"rootfs.diff_ids with {len(image.layers)} entries",
-            runtime_error=said("rootfs-missing", engine.family, counted=counted, diff_ids=0),
+            runtime_error=engine_message("rootfs-missing", engine.family, counted=counted, diff_ids=0),
         )
 
 
@@ -149,7 +151,7 @@ def is_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Itera
             f"The image is built for {platform}, and {asked} was asked for.",
             expected=str(asked),
             found=str(platform),
-            runtime_error=said(
+            runtime_error=engine_message(
                 "platform-mismatch",
                 (refusing or runtime.engines[0]).family,
                 "operating system" if refusing else "",
@@ -175,7 +177,7 @@ def has_no_more_history_than_layers(image: Image, runtime: Runtime, policy: Poli
                 "diff_ids.",
                 expected=f"at most {len(config.diff_ids)} steps without empty_layer",
                 found=str(config.history_layers),
-                runtime_error=said("history-too-long", engine.family),
+                runtime_error=engine_message("history-too-long", engine.family),
             )
 
 
@@ -191,7 +193,7 @@ def can_be_started(image: Image, runtime: Runtime, policy: Policy) -> Iterator[F
             Severity.ERROR,
             "The image has neither an entrypoint nor a command.",
             expected="ENTRYPOINT or CMD in the Dockerfile",
-            runtime_error=said("no-command", family),
+            runtime_error=engine_message("no-command", family),
         )
     if config.working_dir and not config.working_dir.startswith("/"):
         yield Finding(
@@ -200,7 +202,7 @@ def can_be_started(image: Image, runtime: Runtime, policy: Policy) -> Iterator[F
             f"The working directory {config.working_dir!r} is not absolute.",
             expected="an absolute path in WORKDIR",
             found=config.working_dir,
-            runtime_error=said("working-dir-relative", family),
+            runtime_error=engine_message("working-dir-relative", family),
         )
     command = (*config.entrypoint, *config.command)
     number = next((number for number, word in enumerate(command, 1) if "\0" in word), 0)
@@ -211,7 +213,7 @@ def can_be_started(image: Image, runtime: Runtime, policy: Policy) -> Iterator[F
             f"Word {number} of the image's command has a NUL character.",
             expected="words without NUL characters",
             # With the first word, no engine gets as far.
-            runtime_error=said("argument-invalid", family, program=command[0], error="invalid argument")
+            runtime_error=engine_message("argument-invalid", family, program=command[0], error="invalid argument")
             if number > 1
             else "",
         )
@@ -257,7 +259,7 @@ def can_be_given_its_environment(image: Image, runtime: Runtime, policy: Policy)
                 Severity.WARNING if doubtful else Severity.ERROR,
                 f"Entry {number} of the config's Env {_ENV_PROBLEMS[problem].format(part=part)}.",
                 expected="NAME=value",
-                runtime_error=said(
+                runtime_error=engine_message(
                     "env-invalid", "containerd" if doubtful else runtime.engines[0].family, problem, part=part
                 ),
             )

@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import product
 from typing import Final
 
-from .. import media_types
-from ..catalog import said
-from ..findings import Finding, Severity
-from ..image import MAX_MANIFEST_BYTES, Descriptor, Document, Image, Index, Manifest, sha256
+from ..image import media_types
+from ..image.model import MAX_MANIFEST_BYTES, Descriptor, Document, Image, Index, Manifest, sha256
 from ..policy import Policy
-from ..runtimes import Runtime
+from ..report import Finding, Severity
+from ..rules.catalog import engine_message
+from ..rules.runtimes import Runtime
 
 
 def exists(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
@@ -22,7 +22,7 @@ def exists(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
             "image-missing",
             Severity.ERROR,
             f"There is no image {image.reference}.",
-            runtime_error=said("image-missing", runtime.engines[0].family, reference=image.reference),
+            runtime_error=engine_message("image-missing", runtime.engines[0].family, reference=image.reference),
         )
     if image.missing and not image.manifest:
         digest, media_type = image.missing.digest, image.missing.media_type
@@ -32,7 +32,7 @@ def exists(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
             "manifest-missing",
             Severity.ERROR,
             f"The index names {digest} for {policy.platform}, and the repository does not hold it.",
-            runtime_error=said(
+            runtime_error=engine_message(
                 "manifest-missing",
                 family,
                 "other type" if family == "containerd" and not known else "",
@@ -54,7 +54,7 @@ def is_active(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Findin
             f"The image's status is {image.status}: ECR does not serve it until it is restored.",
             expected="ACTIVE",
             found=image.status,
-            runtime_error=said("image-archived", runtime.engines[0].family, reference=image.reference),
+            runtime_error=engine_message("image-archived", runtime.engines[0].family, reference=image.reference),
         )
 
 
@@ -72,7 +72,7 @@ def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Find
                 "manifest-unreadable",
                 Severity.ERROR,
                 f"The {what} {digest} cannot be read: {why.rpartition(f'{digest}: ')[2]}.",
-                runtime_error=said("manifest-unreadable", engine.family, why=why),
+                runtime_error=engine_message("manifest-unreadable", engine.family, why=why),
             )
 
 
@@ -97,7 +97,7 @@ def is_whole(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
                 f"The bytes of {document.digest} have the digest {actual}.",
                 expected=document.digest,
                 found=actual,
-                runtime_error=said(
+                runtime_error=engine_message(
                     "manifest-digest-mismatch",
                     family,
                     name=f"manifest-{document.digest}",
@@ -112,7 +112,7 @@ def is_whole(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
                 f"The manifest has {document.size} bytes or more, and engines take {MAX_MANIFEST_BYTES}.",
                 expected=f"at most {MAX_MANIFEST_BYTES} bytes",
                 found=f"{document.size} bytes",
-                runtime_error=said("manifest-too-large", family, size=document.size),
+                runtime_error=engine_message("manifest-too-large", family, size=document.size),
             )
     if not any(engine.exact_sizes for engine in runtime.engines):
         return
@@ -131,10 +131,10 @@ def is_whole(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding
 def size_error(finding_id: str, descriptor: Descriptor, actual: int, family: str) -> str:
     """What an engine says when a descriptor's size is not the size of what it names."""
     if family != "containerd":
-        return said(finding_id, family)
+        return engine_message(finding_id, family)
     variant = "size 0" if descriptor.size == 0 else "too large" if descriptor.size > actual else "too small"
     name = f"{finding_id.partition('-')[0]}-{descriptor.digest}"
-    return said(
+    return engine_message(
         finding_id, family, variant, digest=descriptor.digest, name=name, declared=descriptor.size, actual=actual
     )
 
@@ -166,7 +166,7 @@ def says_its_type(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Fi
                 f"{declared or 'nothing'}.",
                 expected=served,
                 found=declared,
-                runtime_error=said(
+                runtime_error=engine_message(
                     "manifest-type-mismatch",
                     "dockerd",
                     "optional" if optional else "",
@@ -198,7 +198,7 @@ def is_what_the_index_says(image: Image, runtime: Runtime, policy: Policy) -> It
             f"{document.media_type}.",
             expected=document.media_type,
             found=descriptor.media_type,
-            runtime_error=said(
+            runtime_error=engine_message(
                 "index-descriptor-type",
                 "containerd",
                 variant,
@@ -242,7 +242,7 @@ def holds_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Iterat
         f"The index holds no manifest for {policy.platform}; it holds {held}.",
         expected=str(policy.platform),
         found=held,
-        runtime_error=said("platform-missing", runtime.engines[0].family, platform=policy.platform),
+        runtime_error=engine_message("platform-missing", runtime.engines[0].family, platform=policy.platform),
     )
 
 
@@ -258,7 +258,7 @@ def has_its_other_platforms(image: Image, runtime: Runtime, policy: Policy) -> I
             f"and {runtime.title} fetches the manifests of all platforms.",
             expected="an index all of whose manifests the repository holds",
             found=child.digest,
-            runtime_error=said("index-incomplete", "containerd", url=f".../manifests/{child.digest}"),
+            runtime_error=engine_message("index-incomplete", "containerd", url=f".../manifests/{child.digest}"),
         )
 
 
@@ -294,5 +294,5 @@ def is_taken_as_it_is(image: Image, runtime: Runtime, policy: Policy) -> Iterato
             + ("is no longer supported." if refusing else "newer engines no longer take; nothing else was checked."),
             expected=" or ".join(sorted(media_types.MANIFESTS)),
             found=image.document.media_type,
-            runtime_error=said("schema-1", refusing.family) if refusing else "",
+            runtime_error=engine_message("schema-1", refusing.family) if refusing else "",
         )

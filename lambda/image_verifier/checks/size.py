@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..findings import Finding, Severity
-from ..image import Image
-from ..layout import readable_size
+from ..image.model import Image
 from ..policy import Policy
-from ..runtimes import Runtime
-from .kind import is_refused
+from ..report import Finding, Severity
+from ..rules.runtimes import Runtime
+from ..text import readable_size
+from .artifact import is_refused
 
 
 def is_within_bounds(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from posixpath import normpath
 from typing import Final
 
-from ..accounts import MAX_ID, account_id
-from ..catalog import said
-from ..file_system import File, FileSystem, Folder, Node, text
-from ..findings import Finding, Severity
-from ..image import Config, Image
+from ..image.model import Config, Image
+from ..image.users import MAX_ID, account_id
+from ..layers.executables import Program
+from ..layers.file_system import File, FileSystem, Folder, Node, text
 from ..policy import Policy
-from ..programs import Program
-from ..runtimes import Engine, Runtime
-from .contents import engines
+from ..report import Finding, Severity
+from ..rules.catalog import engine_message
+from ..rules.runtimes import Engine, Runtime
+from .layer_bytes import engines
 
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The kernel executes a command and at most five interpreters of interpreters, fs/exec.c, exec_binprm.
@@ -164,7 +164,7 @@ def _command(start: _Start, name: str, policy: Policy) -> Iterator[Finding]:
             Severity.ERROR,
             why_not or f"The image's command {name!r} is not in the image{where}.",
             found=name,
-            runtime_error=said(finding_id, start.engine.family, program=name, error=error),
+            runtime_error=engine_message(finding_id, start.engine.family, program=name, error=error),
         )
         return
     yield from _program(start, path, file, policy)
@@ -185,7 +185,7 @@ def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator
                 f"The image's command {first} cannot be executed: {name} is neither a program nor a script that "
                 "begins with #!.",
                 expected="an ELF file, or a first line such as #!/bin/sh",
-                runtime_error=said("entrypoint-format-invalid", start.engine.family, program=first),
+                runtime_error=engine_message("entrypoint-format-invalid", start.engine.family, program=first),
             )
             return
         if program.kind == "elf" and program.architecture not in machines:
@@ -199,7 +199,7 @@ def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator
                 "asked for.",
                 expected=policy.platform.architecture,
                 found=program.architecture,
-                runtime_error=said("entrypoint-wrong-machine", start.engine.family, program=first),
+                runtime_error=engine_message("entrypoint-wrong-machine", start.engine.family, program=first),
             )
             return
         if not program.interpreter:
@@ -228,7 +228,7 @@ def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator
         "interpreter-missing",
         Severity.ERROR,
         f"The image's command {first} cannot be executed: its interpreters are scripts of each other.",
-        runtime_error=said(
+        runtime_error=engine_message(
             "interpreter-missing", start.engine.family, program=first, error="too many levels of symbolic links"
         ),
     )
@@ -250,7 +250,7 @@ def _missing_interpreter(engine: Engine, first: str, name: str, program: Program
         Severity.ERROR,
         f"The image's command {first} cannot be executed: the {what} {interpreter!r} of {name} {state}.{hint}",
         expected=interpreter,
-        runtime_error=said("interpreter-missing", engine.family, program=first, error=error),
+        runtime_error=engine_message("interpreter-missing", engine.family, program=first, error=error),
     )
 
 
@@ -268,7 +268,7 @@ def _env(start: _Start, program: Program) -> Finding | None:
         f"The image's command begins with #!{text(program.interpreter)} {text(name)}, and {text(name)!r} is not in the "
         f"image, looked for in {text(b':'.join(start.path))}.",
         expected=text(name),
-        runtime_error=said("interpreter-missing", "any", "env", name=text(name)),
+        runtime_error=engine_message("interpreter-missing", "any", "env", name=text(name)),
     )
 
 
@@ -287,7 +287,7 @@ def has_its_working_dir(image: Image, runtime: Runtime, policy: Policy) -> Itera
                     ", and cannot be made one: it goes through a link that leads nowhere." if problem == "link" else "."
                 ),
                 found=cwd,
-                runtime_error=said("working-dir-invalid", engine.family, problem, cwd=cwd),
+                runtime_error=engine_message("working-dir-invalid", engine.family, problem, cwd=cwd),
             )
 
 
@@ -354,7 +354,7 @@ def has_its_mount_points(image: Image, runtime: Runtime, policy: Policy) -> Iter
                     if path != b"/"
                     else f"The image has a volume at /, and {runtime.title} mounts it over the whole image.",
                     expected=f"a {what}, or nothing" if path != b"/" else "a volume below /",
-                    runtime_error=said("mount-point-invalid", engine.family, problem, path=text(path)),
+                    runtime_error=engine_message("mount-point-invalid", engine.family, problem, path=text(path)),
                 )
 
 
@@ -384,12 +384,12 @@ def _account(files: FileSystem, engine: Engine, user: str) -> tuple[_Account, _P
     for path in (b"/etc/group", b"/etc/passwd")[: 2 if user else 1]:
         unreadable = engine.family == "containerd" and _is_below_a_file(files, path)
         if unreadable or isinstance(_find(files, path), Folder):
-            error = said("user-missing", engine.family, "folder", path=text(path))
+            error = engine_message("user-missing", engine.family, "folder", path=text(path))
             return _Account(), (f"{text(path)} cannot be read", error, Severity.ERROR)
     if not user:
         return _Account(), None
     if ":" in group and engine.family == "containerd":
-        error = said("user-missing", engine.family, "no user", user=user)
+        error = engine_message("user-missing", engine.family, "no user", user=user)
         return _Account(), ("that is no user", error, Severity.ERROR)
     users, groups = _table(files, b"/etc/passwd"), _table(files, b"/etc/group")
     uid, gid = account_id(name) if name else 0, account_id(group)
@@ -410,7 +410,7 @@ def _account(files: FileSystem, engine: Engine, user: str) -> tuple[_Account, _P
     # dockerd has runc look at the groups, too.
     looked_at = (account.uid, account.gid, *account.groups) if engine.family == "dockerd" else (account.uid,)
     if problem is None and max(looked_at) > MAX_ID:
-        error = said("user-missing", engine.family, "ID")
+        error = engine_message("user-missing", engine.family, "ID")
         problem = f"that has an ID above {MAX_ID} in its /etc/passwd or /etc/group", error, Severity.ERROR
     return account, problem
 
@@ -422,7 +422,7 @@ def _problem(files: FileSystem, engine: Engine, kind: str, name: str, table: lis
     variant = "group" if kind == "group" else ""
     if engine.family == "containerd" and not table and not isinstance(_find(files, path.encode()), File):
         variant = "no file"
-    error = said("user-missing", engine.family, variant, name=name)
+    error = engine_message("user-missing", engine.family, variant, name=name)
     return f"there is no {kind} {name!r} in its {path}", error, Severity.ERROR
 
 

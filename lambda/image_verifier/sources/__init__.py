@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..image import Blob, Descriptor, Document
+from ..image.model import Blob, Descriptor, Document
 from ..pool import Pool
 
 

@@ -1,0 +1,84 @@
+"""Which kinds of values the keywords take, where jsii and Python would not say it, or from deep inside of CDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aws_cdk import Duration, Size
+from aws_cdk import aws_ecr_assets as ecr_assets
+from image_verifier.rules.requirement_types import Requirement
+
+
+@dataclass(frozen=True)
+class ArgumentType:
+    """What a value must be.
+
+    :param takes: whether a value is of the kind.
+    :param write: what to write instead of one that is not.
+    :param needed: whether None is no value, and not the default.
+    """
+
+    takes: Callable[[Any], bool]
+    write: str
+    needed: bool = False
+
+
+def check_types(where: str, **values: Any) -> None:
+    """Look whether keywords have values of their kinds.
+
+    :param where: construct path, for the message.
+    :param values: by keyword.
+    :raises ValueError: for one that has not; the message says what to write instead.
+    """
+    for name, value in values.items():
+        kind = _KINDS.get(name)
+        if kind and (value is not None or kind.needed) and not kind.takes(value):
+            raise ValueError(f"{where}: {name} is {value!r}: write {kind.write}")
+
+
+def _is_a(*types: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, types)
+
+
+def _has(attribute: str) -> Callable[[Any], bool]:
+    """Of CDK's interfaces Python cannot be asked who has them."""
+    return lambda value: hasattr(type(value), attribute)
+
+
+def _is_list_of(*types: type) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, Collection) and not isinstance(value, str) and all(isinstance(v, types) for v in value)
+    )
+
+
+_SIZE: Final = ArgumentType(_is_a(Size), "a size, such as Size.mebibytes(100)")
+_DURATION: Final = ArgumentType(_is_a(Duration), "a duration, such as Duration.minutes(10)")
+_TEXT: Final = ArgumentType(_is_a(str), "a string")
+_KINDS: Final[Mapping[str, ArgumentType]] = {
+    "acknowledge": ArgumentType(
+        lambda value: isinstance(value, Mapping) and all(isinstance(reason, str) for reason in value.values()),
+        "each finding's id with the reason why it may pass, such as {'no-command': 'the task gives it'}",
+    ),
+    "digest": _TEXT,
+    "directory": ArgumentType(_is_a(str), "the path of a folder as a string, such as str(path)", needed=True),
+    "max_size": _SIZE,
+    "memory_size": ArgumentType(_is_a(int, float), "a number of MiB, such as 512"),
+    "min_size": _SIZE,
+    "notify": ArgumentType(_has("topic_arn"), "a topic, such as sns.Topic.from_topic_arn(self, 'Topic', 'arn:…')"),
+    "outputs": ArgumentType(_is_list_of(str), "a list, such as ['type=docker,attestation-inline=false']"),
+    "platform": ArgumentType(_is_a(ecr_assets.Platform), "one such as ecr_assets.Platform.LINUX_ARM64"),
+    "repository": ArgumentType(
+        _has("repository_uri"),
+        "one such as ecr.Repository.from_repository_name(self, 'Repository', 'shop')",
+        needed=True,
+    ),
+    "require": ArgumentType(_is_list_of(str, Requirement), "a list, such as [Require.NON_ROOT_USER]"),
+    "runs_on": ArgumentType(_is_a(Collection), "a runtime's name or a list of them, such as ['fargate', 'lambda']"),
+    "service_timeout": _DURATION,
+    "tag": _TEXT,
+    "timeout": _DURATION,
+    "verifier": ArgumentType(lambda value: hasattr(value, "function"), "an ImageVerifier"),
+    "verify_layers": ArgumentType(_is_a(bool), "True or False"),
+}

@@ -1,0 +1,1 @@
+"""SafeImages: one line that protects every image in a scope."""

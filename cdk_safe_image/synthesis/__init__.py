@@ -1,0 +1,1 @@
+"""A stage as it is synthesized: its snapshot, and what runs when it is complete."""

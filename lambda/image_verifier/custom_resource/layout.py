@@ -1,0 +1,78 @@
+"""The page that a reason is written on, so that it reads well wherever the CDK CLI shows it.
+
+The CLI shows a reason in the event's line, under the failed resources, and last in a block that is wrapped anew at
+120 columns, with newlines counted as ordinary characters. Lines of exactly 120 characters come out of that as they
+went in, where the first one ends at the 120th column of the text that CloudFormation puts around it.
+
+Apart from everything else, so that an answer can be laid out whatever else cannot be imported.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ..text import printable
+
+COLUMNS: Final = 120
+_BEFORE: Final = "Received response status [FAILED] from custom resource. Message returned: "
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A text for CloudFormation and for the log.
+
+    :param headline: what is to be known first, complete in itself, of short words at its beginning.
+    :param lines: the rest, each of at most 120 columns.
+    """
+
+    headline: str
+    lines: Sequence[str] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The headline and the rest as whoever reads it gets them, each on one line."""
+        return printable(_joined(self.headline)), *map(printable, self.lines)
+
+
+def page(reason: Reason) -> str:
+    """The reason as CloudFormation is sent it: in ASCII, every line padded with spaces."""
+    width = COLUMNS - len(_BEFORE)
+    headline, *lines = reason.shown
+    first = textwrap.wrap(headline, width, break_on_hyphens=False, break_long_words=False)[0]
+    rest = wrapped(headline[len(first) :])
+    # The space between the two is where the CLI's last block breaks the line.
+    opening = first.ljust(width) + (" " + rest[0].ljust(COLUMNS) if rest else "")
+    text = "\n".join([opening, *(line.ljust(COLUMNS) for line in (*rest[1:], *lines))])
+    return text.encode("ascii", "replace").decode()
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """The text in lines of at most 120 columns, those after the first indented by two more."""
+    return textwrap.wrap(
+        printable(_joined(text)),
+        COLUMNS,
+        initial_indent=indent,
+        subsequent_indent="  " + indent,
+        break_on_hyphens=False,
+    )
+
+
+def command(text: str, indent: str = "  ") -> list[str]:
+    """A shell command in lines of at most 120 columns where its words allow, broken before options, to be pasted."""
+    pieces = text.replace(" --", "\n--").split("\n")
+    lines = [indent + pieces[0]]
+    for piece in pieces[1:]:
+        if len(lines[-1]) + len(piece) + 3 <= COLUMNS:
+            lines[-1] += " " + piece
+        else:
+            lines[-1] += " \\"
+            lines.append(indent + "  " + piece)
+    return lines
+
+
+def _joined(text: str) -> str:
+    """The text on one line, with a space wherever there is white space, and in ASCII what we leave out of it."""
+    return " ".join(text.split()).replace("…", "...")

@@ -1,0 +1,145 @@
+"""How a refusal reads in CloudFormation: every finding, what the runtime would have said, the commands.
+
+CloudFormation takes an answer of at most 4,096 bytes, so the text comes in levels of detail, and the first that
+fits is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ..faults import Fault
+from ..report import Finding, Report, Severity
+from ..rules.runtimes import RUNTIMES
+from ..text import printable
+from .layout import Reason, command, wrapped
+from .properties import Properties
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much is told.
+
+    :param errors: how many errors are told with their message.
+    :param runtime_errors: of how many of them what the runtime would have said.
+    :param others: how many warnings are told.
+    :param commands: whether the commands are told.
+    """
+
+    errors: int
+    runtime_errors: int
+    others: int
+    commands: bool = True
+
+
+_WEIGHTS: Final = {Severity.ERROR: "Error", Severity.WARNING: "Warning", Severity.INFO: "Note"}
+
+LEVELS: Final = (
+    Detail(1000, 1000, 1000),
+    Detail(1000, 1000, 0),
+    Detail(1000, 3, 0),
+    Detail(12, 1, 0),
+    Detail(6, 1, 0),
+    Detail(3, 1, 0),
+    Detail(1, 1, 0),
+    Detail(1, 0, 0),
+    Detail(1, 0, 0, commands=False),
+)
+
+
+def refusal(
+    report: Report, properties: Properties, log: str, detail: Detail = LEVELS[0], untagging: str = ""
+) -> Reason:
+    """What is told of an image that is refused.
+
+    :param report: what was found.
+    :param properties: which image it was, and where in the app.
+    :param log: where the whole report is to be read; empty where it is being written there.
+    :param detail: how much of it is told.
+    :param untagging: what became of the tag, where it was to be removed.
+    """
+    first, *errors = report.errors
+    lines: list[str] = []
+    if detail.runtime_errors:
+        lines += _said(first)
+    for number, finding in enumerate(errors[: detail.errors - 1], start=2):
+        lines += wrapped(f"Also: {finding.message} [{finding.id}]")
+        if number <= detail.runtime_errors:
+            lines += _said(finding)
+    hidden = len(errors) - (detail.errors - 1)
+    others = [f for f in report.findings if f not in report.errors]
+    for finding in others[: detail.others]:
+        lines += wrapped(told(finding))
+    lines += wrapped(untagging)
+    if detail.commands:
+        lines += ["To mend it:", *_mending(report.errors[: detail.errors])]
+    lines += _image(report, properties)
+    more = [f"{hidden} more errors"] * (hidden > 0) + [f"{len(others)} warnings"] * (len(others) > detail.others)
+    if log:
+        lines += wrapped((f"And {' and '.join(more)}. " if more else "") + f"The whole report: {log}")
+    return Reason(f"Image refused: {first.message} [{first.id}]", lines)
+
+
+def doubt(fault: Fault, properties: Properties, log: str) -> Reason:
+    """What is told when it could not be told whether the image is good."""
+    return Reason(
+        f"Image not verified, so nothing is known about it: {fault.message}",
+        [
+            *wrapped(fault.advice),
+            *wrapped(f"Construct: {properties.construct_path}" if properties.construct_path else ""),
+            *wrapped(f"The whole report: {log}"),
+        ],
+    )
+
+
+def summary(report: Report, properties: Properties) -> Reason:
+    """What is told of an image that is taken."""
+    runs_on = " and ".join(RUNTIMES[name].title for name in report.runs_on)
+    notes = [line for f in report.findings for line in wrapped(told(f))]
+    if report.tolerated_errors:
+        headline = f"Image let pass, since fail_on is 'never', though it may not run on {runs_on}."
+        notes += ["To mend it:", *_mending(report.tolerated_errors)]
+    else:
+        headline = f"Image verified: it can be run on {runs_on}."
+    return Reason(headline, [*notes, *_image(report, properties)])
+
+
+def told(finding: Finding) -> str:
+    """A finding in one sentence, with its weight and its id."""
+    return printable(f"{_weight(finding)}: {finding.message} [{finding.id}]")
+
+
+def _image(report: Report, properties: Properties) -> list[str]:
+    names, top = properties.names, report.image.top
+    construct = f"Construct: {properties.construct_path}"
+    return [
+        *wrapped(construct if properties.construct_path else ""),
+        *wrapped(f"Image: {names.repository}{':' * bool(names.tag)}{names.tag}"),
+        *wrapped(f"{top.digest if top else 'no image'} in {names.region}, account {names.registry_id}", indent="  "),
+    ]
+
+
+def _weight(finding: Finding) -> str:
+    if finding.acknowledged:
+        return f"Acknowledged ({finding.acknowledged})"
+    return _WEIGHTS[finding.severity]
+
+
+def _said(finding: Finding) -> Iterator[str]:
+    if finding.runtime_error:
+        title = RUNTIMES[finding.runs_on[0]].title
+        yield from wrapped(f"{title} would have said: {finding.runtime_error}", indent="  ")
+
+
+def _mending(findings: Sequence[Finding]) -> Iterator[str]:
+    """Every step once; advice before the commands that all findings share."""
+    steps = list(dict.fromkeys(step for finding in findings for step in finding.remedy))
+    # What is said last by one finding (deploy again) comes after what every finding says first.
+    steps.sort(key=lambda step: (step.startswith("Then "), step.startswith("$ ")))
+    for step in steps:
+        if step.startswith("$ "):
+            yield from command(step[2:])
+        else:
+            yield from wrapped(step, indent="  ")

@@ -1,0 +1,1 @@
+"""One thin module for each event that starts a verification in AWS."""

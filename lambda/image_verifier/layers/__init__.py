@@ -1,0 +1,1 @@
+"""What only the bytes of layers show: decompression, tar archives, the file system that they make."""

@@ -1,0 +1,1 @@
+"""The tables that a verdict follows: findings, remedies, engines, runtimes, requirements."""

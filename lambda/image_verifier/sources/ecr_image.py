@@ -1,0 +1,263 @@
+"""An image in Amazon ECR, through its API.
+
+A handful of calls, whatever the number of layers: DescribeImages and BatchGetImage side by side, BatchGetImage
+for an index's child, then GetDownloadUrlForLayer with the config's download and BatchCheckLayerAvailability side
+by side. https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import urllib3
+from botocore.model import StructureShape
+
+from .. import aws
+from ..faults import Fault
+from ..image import media_types
+from ..image.model import Blob, Descriptor, Document, is_digest
+from ..retry import RetryBudget
+from . import Resolved, side_by_side
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr.client import ECRClient
+
+# The most that BatchCheckLayerAvailability takes in one call.
+_BATCH: Final = 100
+_CHUNK: Final = 1 << 18
+_GONE: Final = frozenset({"ImageNotFound", "InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest"})
+
+
+def downloads() -> urllib3.PoolManager:
+    """What downloads blobs; where many images are read, all of them may share one."""
+    return urllib3.PoolManager(num_pools=4, maxsize=32, timeout=urllib3.Timeout(connect=5, read=15), retries=False)
+
+
+def any_status(client: ECRClient) -> dict[str, str]:
+    """The part of DescribeImages' filter by which archived images are told too; older clients do not know it."""
+    shape = client.meta.service_model.operation_model("DescribeImages").input_shape
+    wanted = shape.members.get("filter") if isinstance(shape, StructureShape) else None
+    known = isinstance(wanted, StructureShape) and "imageStatus" in wanted.members
+    return {"imageStatus": "ANY"} if known else {}
+
+
+class EcrImage:
+    """One image of an ECR repository.
+
+    :param client: a boto3 ECR client for the repository's region, made with `aws.CLIENT_CONFIG`.
+    :param repository_arn: `arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME`.
+    :param repository_uri: `ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, for messages.
+    :param tag: the image's tag; exactly one of `tag` and `digest`.
+    :param digest: the image's digest.
+    :param patience: for how long calls are repeated.
+    :param http: what downloads blobs; None makes one. Images that share it share its connections.
+    """
+
+    at_once = 8
+
+    def __init__(
+        self,
+        client: ECRClient,
+        *,
+        repository_arn: str,
+        repository_uri: str,
+        tag: str = "",
+        digest: str = "",
+        patience: RetryBudget,
+        http: urllib3.PoolManager | None = None,
+    ) -> None:
+        self._client = client
+        self._arn = repository_arn
+        _, _, _, self.region, self.registry_id, name = repository_arn.split(":", 5)
+        self.repository = name.removeprefix("repository/")
+        self._id = {"imageTag": tag} if tag else {"imageDigest": digest}
+        self.reference = f"{repository_uri}:{tag}" if tag else f"{repository_uri}@{digest}"
+        self._patience = patience
+        self._http = http or downloads()
+
+    def resolve(self) -> Resolved:
+        """What the tag or digest points at, and whether ECR has archived it."""
+        with side_by_side(self.at_once) as pool:
+            status = pool.submit(self._status)
+            try:
+                return Resolved(self._document(self._id), status.result())
+            except Fault:
+                if status.result() == "ACTIVE":
+                    raise
+                # ECR does not hand out the manifest of an archived image.
+                return Resolved(None, status.result())
+
+    def _status(self) -> str:
+        parameters: dict[str, Any] = {"imageIds": [self._id]}
+        if wanted := any_status(self._client):
+            parameters["filter"] = wanted
+        answer = self._call("describe_images", missing=("ImageNotFoundException",), **parameters)
+        details = answer.get("imageDetails") or [{}]
+        return str(details[0].get("imageStatus", "ACTIVE"))
+
+    def manifest(self, descriptor: Descriptor) -> Document | None:
+        """The document that an index's child names."""
+        return self._document({"imageDigest": descriptor.digest}) if is_digest(descriptor.digest) else None
+
+    def _document(self, image_id: Mapping[str, str]) -> Document | None:
+        answer = self._call("batch_get_image", imageIds=[image_id], acceptedMediaTypes=list(media_types.ACCEPTED))
+        for image in answer.get("images", ()):
+            return Document(
+                media_type=image.get("imageManifestMediaType", ""),
+                digest=image["imageId"]["imageDigest"],
+                content=image["imageManifest"].encode(),
+            )
+        for failure in answer.get("failures", ()):
+            code = failure.get("failureCode", "")
+            if code not in _GONE:
+                reason = failure.get("failureReason", "")
+                raise Fault(
+                    f"ecr:BatchGetImage on {self._arn} failed for {self.reference} with {code}: {reason}", _advice(code)
+                )
+        return None
+
+    def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
+        """A small blob, at most `limit + 1` bytes of it."""
+        return self._download(descriptor, limit + 1)
+
+    def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
+        """A blob's first bytes, by a Range request."""
+        return self._download(descriptor, count, {"Range": f"bytes=0-{count - 1}"})
+
+    def _download(self, descriptor: Descriptor, limit: int, headers: Mapping[str, str] | None = None) -> bytes | None:
+        for attempt in itertools.count(1):
+            response = self._get(descriptor, headers or {})
+            if response is None:
+                return None
+            try:
+                content = bytearray()
+                while len(content) < limit and (chunk := response.read(limit - len(content))):
+                    content += chunk
+                return bytes(content)
+            except urllib3.exceptions.HTTPError as e:
+                if not self._patience.wait_before_retry(attempt):
+                    raise self._broken_off(descriptor, e) from None
+            finally:
+                response.close()
+        raise AssertionError("counting does not end")
+
+    @contextmanager
+    def open(self, descriptor: Descriptor) -> Iterator[Iterator[bytes] | None]:
+        """A layer's bytes as a stream of chunks; a download that breaks off goes on where it stopped."""
+        first = self._get(descriptor, {})
+        if first is None:
+            yield None
+            return
+        chunks = self._chunks(descriptor, first)
+        try:
+            yield chunks
+        finally:
+            chunks.close()
+
+    def _chunks(self, descriptor: Descriptor, response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
+        offset = 0
+        for attempt in itertools.count(1):
+            try:
+                for chunk in response.stream(_CHUNK, decode_content=False):
+                    offset += len(chunk)
+                    yield chunk
+                return
+            except urllib3.exceptions.HTTPError as e:
+                if not self._patience.wait_before_retry(attempt):
+                    raise self._broken_off(descriptor, e) from None
+            finally:
+                response.close()
+            again = self._get(descriptor, {"Range": f"bytes={offset}-"})
+            if again is None or again.status != 206:
+                raise Fault(f"The download of {descriptor.digest} broke off after {offset} bytes")
+            response = again
+
+    def _get(self, descriptor: Descriptor, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse | None:
+        """Ask for a blob; the URL is asked for just in time, since it ends, and never told to anybody."""
+        if not is_digest(descriptor.digest):
+            return None
+        for attempt in itertools.count(1):
+            answer = self._call(
+                "get_download_url_for_layer",
+                missing=("LayersNotFoundException", "LayerInaccessibleException"),
+                layerDigest=descriptor.digest,
+            )
+            url = answer.get("downloadUrl")
+            if not url:
+                return None
+            try:
+                response = self._http.request("GET", url, headers=headers, preload_content=False)
+            except urllib3.exceptions.HTTPError as e:
+                if self._patience.wait_before_retry(attempt):
+                    continue
+                raise self._broken_off(descriptor, e, urlsplit(url).hostname or "") from None
+            if response.status in (200, 206):
+                return response
+            response.close()
+            if response.status in (404, 410, 416):
+                return None
+            if response.status == 403 or not self._patience.wait_before_retry(attempt):
+                raise Fault(
+                    f"The download of {descriptor.digest} was answered with HTTP {response.status} by "
+                    f"{urlsplit(url).hostname}",
+                    "Behind a VPC endpoint, its policy must allow s3:GetObject on ECR's layer bucket; with a key of "
+                    "your own, the key's policy must allow ECR to decrypt.",
+                )
+        raise AssertionError("counting does not end")
+
+    @staticmethod
+    def _broken_off(descriptor: Descriptor, error: Exception, host: str = "") -> Fault:
+        # The error's own text holds the presigned URL, which is a secret while it lives.
+        where = f" from {host}" if host else ""
+        return Fault(
+            f"The download of {descriptor.digest}{where} failed: {type(error).__name__}",
+            "In a VPC without internet access, the verifier needs an endpoint for S3 as well as for ECR.",
+        )
+
+    def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
+        """What ECR says of the layers, 100 in a call, all calls at once."""
+        digests = list(dict.fromkeys(layer.digest for layer in layers if is_digest(layer.digest)))
+        batches = [digests[i : i + _BATCH] for i in range(0, len(digests), _BATCH)]
+        if not batches:
+            return {}
+        with side_by_side(min(self.at_once, len(batches))) as pool:
+            answers = list(pool.map(self._availability, batches))
+        return {digest: blob for answer in answers for digest, blob in answer.items()}
+
+    def _availability(self, digests: Sequence[str]) -> Mapping[str, Blob]:
+        answer = self._call("batch_check_layer_availability", layerDigests=digests)
+        blobs = {
+            layer["layerDigest"]: Blob(
+                available=layer.get("layerAvailability") == "AVAILABLE",
+                size=layer.get("layerSize"),
+                state=layer.get("layerAvailability", "UNKNOWN"),
+            )
+            for layer in answer.get("layers", ())
+        }
+        for failure in answer.get("failures", ()):
+            blobs[failure.get("layerDigest", "")] = Blob(False, None, failure.get("failureCode", "UNKNOWN"))
+        return blobs
+
+    def _call(self, operation: str, missing: Collection[str] = (), **parameters: Any) -> Mapping[str, Any]:
+        return aws.call(
+            self._client,
+            operation,
+            self._arn,
+            self._patience,
+            missing,
+            registryId=self.registry_id,
+            repositoryName=self.repository,
+            **parameters,
+        )
+
+
+def _advice(code: str) -> str:
+    if code.lower().startswith("kms"):
+        return "The repository's key must be enabled, and the role and ECR must be allowed kms:Decrypt with it."
+    if code.startswith("Upstream"):
+        return "The repository is a pull through cache; its upstream registry, or the secret for it, is at fault."
+    return "Ask again; if it stays, this text is what AWS support needs."

@@ -1,0 +1,244 @@
+"""ECR's `/v2/` registry: the OCI distribution protocol that engines push to and pull from.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from local_aws.account import ACCOUNT
+from local_aws.asgi import Disconnected, Request, Response, json_response
+from local_aws.ecr_api import EcrApi
+from local_aws.faults import Faults
+from local_aws.layer_downloads import LayerDownloads
+from local_aws.store import DIGEST, MAX_MANIFEST, Refused, Repository, Store, digest_of
+
+_NAME = r"(?P<name>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
+_DEFAULT_TAGS = 1000
+
+
+class RegistryError(Exception):
+    """An error of the distribution protocol."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+    @property
+    def response(self) -> Response:
+        return json_response(self.status, {"errors": [{"code": self.code, "message": str(self)}]})
+
+
+@dataclass(frozen=True)
+class _Pull:
+    """A request within a repository; `reference` is a tag, a digest or an upload's id."""
+
+    request: Request
+    repository: Repository
+    reference: str
+    base: str
+
+
+_Handler = Callable[[_Pull], Awaitable[Response]]
+
+
+class RegistryApi:
+    """Answers everything below `/v2/`."""
+
+    def __init__(self, store: Store, layers: LayerDownloads, faults: Faults, ecr: EcrApi, auth: bool) -> None:
+        self._store, self._layers, self._faults, self._ecr, self._auth = store, layers, faults, ecr, auth
+        routes: list[tuple[str, dict[str, _Handler]]] = [
+            (r"tags/list()", {"GET": self._tags}),
+            (
+                r"manifests/(?P<reference>[^/]+)",
+                {
+                    "GET": self._get_manifest,
+                    "HEAD": self._get_manifest,
+                    "PUT": self._put_manifest,
+                    "DELETE": self._delete_manifest,
+                },
+            ),
+            (r"blobs/uploads/?()", {"POST": self._begin}),
+            (
+                r"blobs/uploads/(?P<reference>[0-9a-f-]+)",
+                {
+                    "GET": self._upload_status,
+                    "PATCH": self._patch,
+                    "PUT": self._finish,
+                    "DELETE": self._cancel,
+                },
+            ),
+            (r"blobs/(?P<reference>[^/]+)", {"GET": self._get_blob, "HEAD": self._head_blob}),
+        ]
+        self._routes = [(re.compile(f"/v2/{_NAME}/{path}$"), methods) for path, methods in routes]
+
+    async def answer(self, request: Request, base: str) -> Response:
+        """Answer one request; `base` is the address under which the caller reached us."""
+        try:
+            self._check_password(request, base)
+            if request.path.rstrip("/") == "/v2":
+                return json_response(200, {}, **{"Docker-Distribution-Api-Version": "registry/2.0"})
+            return await self._route(request, base)
+        except Refused as refusal:
+            return RegistryError(refusal.status, refusal.registry, str(refusal)).response
+        except RegistryError as error:
+            if error.status == 401:
+                challenge = {"WWW-Authenticate": f'Basic realm="{base}/",service="ecr.amazonaws.com"'}
+                return json_response(401, {"errors": [{"code": error.code, "message": str(error)}]}, **challenge)
+            return error.response
+
+    async def _route(self, request: Request, base: str) -> Response:
+        for pattern, methods in self._routes:
+            match = pattern.match(request.path)
+            if match and request.method in methods:
+                repository = await self._store.repository(match["name"])
+                if repository is None:
+                    what = f"The repository with name '{match['name']}' does not exist"
+                    raise RegistryError(404, "NAME_UNKNOWN", f"{what} in the registry with id '{ACCOUNT}'")
+                reference = match.groupdict().get("reference", "")
+                return await methods[request.method](_Pull(request, repository, reference, base))
+        raise RegistryError(405, "UNSUPPORTED", "Unsupported operation")
+
+    def _check_password(self, request: Request, base: str) -> None:
+        """The token of GetAuthorizationToken, where IAM is enforced."""
+        expected = "Basic " + base64.b64encode(f"AWS:{self._ecr.password}".encode()).decode()
+        given = request.headers.get("authorization", "")
+        if self._auth and not hmac.compare_digest(given.encode(), expected.encode()):
+            raise RegistryError(401, "UNAUTHORIZED", "Not Authorized" if given else "no basic auth credentials")
+
+    async def _tags(self, pull: _Pull) -> Response:
+        count, last = int(pull.request.query.get("n", _DEFAULT_TAGS)), pull.request.query.get("last", "")
+        tags = [tag for tag in sorted(pull.repository.tags) if tag > last]
+        name = pull.repository.name
+        more = {}
+        if len(tags) > count:
+            more["Link"] = f'</v2/{name}/tags/list?n={count}&last={tags[count - 1]}>; rel="next"'
+        return json_response(200, {"name": name, "tags": tags[:count]}, **more)
+
+    async def _get_manifest(self, pull: _Pull) -> Response:
+        image = pull.repository.find(pull.reference)
+        if image is None or image.archived:
+            raise RegistryError(404, "MANIFEST_UNKNOWN", "Requested image not found")
+        if self._faults.of_content(image.digest) in ("kms", "inaccessible"):
+            raise RegistryError(403, "DENIED", "The image's KMS key is not accessible")
+        headers = {
+            "Content-Type": image.media_type,
+            "Docker-Content-Digest": image.digest,
+            "Content-Length": str(len(image.manifest)),
+        }
+        return Response(200, b"" if pull.request.method == "HEAD" else image.manifest, headers)
+
+    async def _put_manifest(self, pull: _Pull) -> Response:
+        manifest = await pull.request.body(MAX_MANIFEST + 1)
+        tag = None if DIGEST.match(pull.reference) else pull.reference
+        media_type = pull.request.headers.get("content-type", "").partition(";")[0]
+        if tag is None and digest_of(manifest) != pull.reference:
+            raise RegistryError(400, "DIGEST_INVALID", "the manifest's digest is not the one in the path")
+        image = pull.repository.put(manifest, media_type or None, tag)
+        location = f"/v2/{pull.repository.name}/manifests/{image.digest}"
+        return Response(201, b"", {"Location": location, "Docker-Content-Digest": image.digest})
+
+    async def _delete_manifest(self, pull: _Pull) -> Response:
+        image = pull.repository.find(pull.reference)
+        if image is None:
+            raise RegistryError(404, "MANIFEST_UNKNOWN", "Requested image not found")
+        if pull.repository.parents_of(image.digest):
+            raise RegistryError(405, "UNSUPPORTED", "Requested image referenced by manifest list")
+        if pull.reference in pull.repository.tags and len(pull.repository.tags_of(image.digest)) > 1:
+            del pull.repository.tags[pull.reference]
+        else:
+            pull.repository.delete(image.digest)
+        return Response(202)
+
+    async def _begin(self, pull: _Pull) -> Response:
+        query = pull.request.query
+        mount, source_name = query.get("mount", ""), query.get("from", "")
+        source = await self._store.repository(source_name) if mount and source_name else None
+        if source and mount in source.blobs:
+            pull.repository.blobs[mount] = source.blobs[mount]
+            return _created(pull.repository.name, mount)
+        upload = self._store.begin()
+        if "digest" in query:
+            return await self._finish(_Pull(pull.request, pull.repository, upload, pull.base))
+        return self._accepted(pull.repository.name, upload)
+
+    async def _upload_status(self, pull: _Pull) -> Response:
+        self._known_upload(pull)
+        return self._accepted(pull.repository.name, pull.reference, 204)
+
+    async def _patch(self, pull: _Pull) -> Response:
+        self._known_upload(pull)
+        upload = self._store.uploads[pull.reference]
+        start = pull.request.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
+        if start and int(start) != upload.size:
+            return self._accepted(pull.repository.name, pull.reference, 416)
+        await upload.write(pull.request.chunks())
+        return self._accepted(pull.repository.name, pull.reference)
+
+    async def _finish(self, pull: _Pull) -> Response:
+        self._known_upload(pull)
+        try:
+            await self._store.uploads[pull.reference].write(pull.request.chunks())
+        except Disconnected:
+            self._store.cancel(pull.reference)
+            raise
+        digest = pull.request.query.get("digest", "")
+        if not self._store.finish(pull.reference, digest, pull.repository):
+            raise RegistryError(400, "DIGEST_INVALID", "the blob's bytes are not those of the digest")
+        return _created(pull.repository.name, digest)
+
+    async def _cancel(self, pull: _Pull) -> Response:
+        self._known_upload(pull)
+        self._store.cancel(pull.reference)
+        return Response(204)
+
+    async def _head_blob(self, pull: _Pull) -> Response:
+        size = self._known_blob(pull)
+        return Response(
+            200,
+            b"",
+            {
+                "Content-Length": str(size),
+                "Docker-Content-Digest": pull.reference,
+                "Content-Type": "application/octet-stream",
+            },
+        )
+
+    async def _get_blob(self, pull: _Pull) -> Response:
+        """ECR sends its callers to S3: another host, to which clients do not take their credentials."""
+        self._known_blob(pull)
+        scheme, _, address = pull.base.partition("://")
+        host, _, port = address.rpartition(":")
+        other = "127.0.0.1" if host == "localhost" else "localhost"
+        return Response(307, b"", {"Location": self._layers.url(f"{scheme}://{other}:{port}", pull.reference)})
+
+    def _known_blob(self, pull: _Pull) -> int:
+        size = pull.repository.blobs.get(pull.reference)
+        if size is None or self._faults.of_content(pull.reference) == "gone":
+            raise RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry")
+        return size
+
+    def _known_upload(self, pull: _Pull) -> None:
+        if pull.reference not in self._store.uploads:
+            raise RegistryError(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+
+    def _accepted(self, name: str, upload: str, status: int = 202) -> Response:
+        last = max(0, self._store.uploads[upload].size - 1)
+        return Response(
+            status,
+            b"",
+            {
+                "Location": f"/v2/{name}/blobs/uploads/{upload}",
+                "Range": f"0-{last}",
+                "Docker-Upload-UUID": upload,
+            },
+        )
+
+
+def _created(name: str, digest: str) -> Response:
+    return Response(201, b"", {"Location": f"/v2/{name}/blobs/{digest}", "Docker-Content-Digest": digest})

@@ -1,0 +1,209 @@
+"""Real containerd, of the releases that runtimes on AWS use, to pull and start an image as they would.
+
+Images are pulled through the Kubernetes runtime interface (CRI), since that takes the path that ECS's messages show
+(fetch and unpack in one), which `ctr image pull` does not. They are started with `ctr run`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import grpc
+
+from local_engines import debian
+from local_engines.dockerd import RUNC, EngineError, own_data_root, require_root, run_folder, started, with_programs
+from local_engines.supervisor import DaemonSpec, Supervisor
+
+Release = Literal["1.6", "1.7"]
+
+_SUITES: dict[Release, str] = {"1.6": "bookworm", "1.7": "trixie"}
+_PACKAGES = ("containerd",)
+_NAMESPACE = "k8s.io"  # where CRI keeps its images
+_SECONDS_TO_PULL = 300
+
+_CONFIG = """version = 2
+root = "{data}"
+state = "{folder}/state"
+disabled_plugins = [
+  "io.containerd.internal.v1.opt",
+  "io.containerd.snapshotter.v1.blockfile",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.tracing.processor.v1.otlp",
+]
+[grpc]
+  address = "{folder}/containerd.sock"
+[ttrpc]
+  address = "{folder}/containerd.sock.ttrpc"
+[plugins."io.containerd.grpc.v1.cri"]
+  disable_tcp_service = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    conf_dir = "{folder}/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{folder}/hosts"
+"""
+# Both, since these releases read no hosts.toml without a [host], and ask the real host where there is no server.
+_HOSTS = """server = "{url}"
+[host."{url}"]
+"""
+
+
+class PullError(Exception):
+    """containerd did not pull the image; the message is containerd's own."""
+
+
+class StartError(Exception):
+    """containerd did not start the image; the message is containerd's and runc's own."""
+
+
+@dataclass(frozen=True)
+class Containerd:
+    """A running containerd with an empty content store. Get one with `Containerd.start`."""
+
+    version: str
+    """what it says of itself, such as "1.7.24~ds1\""""
+    _address: Path
+    _ctr: Path
+
+    @classmethod
+    @contextlib.contextmanager
+    def start(cls, release: Release, registries: Mapping[str, str] | None = None) -> Iterator[Containerd]:
+        """Start containerd of `release` from Debian's packages.
+
+        Parameters
+            registries: where a host of references is reached instead, as {host: URL}.
+
+        Raises `EngineError`.
+        """
+        require_root(f"containerd {release}")
+        try:
+            programs = debian.unpacked(_SUITES[release], _PACKAGES)
+            runc = debian.unpacked(*RUNC)
+        except debian.DebianError as error:
+            raise EngineError(str(error)) from None
+        with run_folder() as folder, own_data_root(f"containerd-{release}") as (data, lock):
+            shutil.rmtree(data)  # what lies there from another run would not be fetched and checked again
+            config = folder / "config.toml"
+            config.write_text(_CONFIG.format(data=data, folder=folder))
+            for host, url in (registries or {}).items():
+                hosts = folder / "hosts" / host / "hosts.toml"
+                hosts.parent.mkdir(parents=True)
+                hosts.write_text(_HOSTS.format(url=url))
+            log = data.with_name(f"{data.name}.log")
+            order = DaemonSpec(
+                argv=[str(programs / "usr/bin/containerd"), f"--config={config}", "--log-level=warn"],
+                env={**os.environ, "PATH": with_programs(programs, runc)},
+                log=str(log),
+                folder=str(folder),
+                covered=["/run/containerd", "/run/runc"],
+                cgroup=folder.name,
+            )
+            keeper = Supervisor(order, hold=lock)
+            try:
+                address, ctr = folder / "containerd.sock", programs / "usr/bin/ctr"
+                yield cls(started(keeper, log, lambda: _version(ctr, address)), address, ctr)
+            finally:
+                keeper.close()
+                shutil.rmtree(data, ignore_errors=True)
+
+    def pull(self, reference: str, user: str = "", password: str = "") -> None:
+        """Pull and unpack `reference`, over http where its host is localhost. Raises `PullError`."""
+        credentials = _field(2, _field(1, user.encode()) + _field(2, password.encode())) if user else b""
+        try:
+            self._ask("PullImage", _field(1, _field(1, reference.encode())) + credentials)
+        except grpc.RpcError as error:
+            raise PullError(error.details()) from None
+
+    def remove(self, reference: str) -> None:
+        """Remove an image, and what it alone needs of the content store; nothing where it was never pulled."""
+        self._ask("RemoveImage", _field(1, _field(1, reference.encode())))
+
+    def _ask(self, method: str, request: bytes) -> None:
+        # The authority that grpc derives from a socket's path is one that containerd refuses.
+        options = [("grpc.default_authority", "localhost")]
+        with grpc.insecure_channel(f"unix://{self._address}", options=options) as channel:
+            call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/runtime.v1.ImageService/{method}")
+            call(request, timeout=_SECONDS_TO_PULL)
+
+    @contextlib.contextmanager
+    def run(self, reference: str, env: Mapping[str, str] | None = None) -> Iterator[Container]:
+        """Run a pulled image in the host's network, with `env` added to its own. Raises `StartError`."""
+        name = secrets.token_hex(8)  # a temporary folder's name can have a "_" at its end, which containerd refuses
+        settings = [f"--env={key}={value}" for key, value in (env or {}).items()]
+        cgroup = f"--cgroup=/{self._address.parent.name}/{name}"
+        # Not through ctr's fifos, which would lie in /run/containerd on the other side of the mount namespace.
+        log = self._address.parent / f"{name}.log"
+        self._run("run", "--detach", "--net-host", cgroup, f"--log-uri=file://{log}", *settings, reference, name)
+        try:
+            yield Container(self, name, log)
+        finally:
+            self._run("task", "delete", "--force", name)
+            self._run("container", "delete", name)
+
+    def runs(self, name: str) -> bool:
+        """Whether the task of that name runs, rather than having ended."""
+        tasks = [line.split() for line in self._run("task", "list").splitlines()]
+        return any(task[0] == name and task[-1] == "RUNNING" for task in tasks)
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [str(self._ctr), f"--address={self._address}", f"--namespace={_NAMESPACE}", *arguments],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise StartError(done.stderr.strip())
+        return done.stdout
+
+
+@dataclass(frozen=True)
+class Container:
+    """An image that was started. Get one with `Containerd.run`."""
+
+    _containerd: Containerd
+    _name: str
+    _log: Path
+
+    def ended(self, seconds: float) -> bool:
+        """Wait up to `seconds` for it to end, and say whether it did."""
+        deadline = time.monotonic() + seconds
+        while self._containerd.runs(self._name):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def output(self) -> str:
+        """What it has written so far, both streams in order. An `exec` that fails says so here."""
+        return self._log.read_text(errors="replace").strip() if self._log.exists() else ""
+
+
+def _version(ctr: Path, address: Path) -> str | None:
+    """The server's version, or None where it does not answer yet."""
+    if not address.exists():
+        return None
+    done = subprocess.run([str(ctr), f"--address={address}", "version"], capture_output=True, text=True)
+    lines = [line.strip() for line in done.stdout.partition("Server:")[2].splitlines()]
+    versions = [line.partition(":")[2].strip() for line in lines if line.startswith("Version:")]
+    return versions[0] if versions else None
+
+
+def _field(number: int, value: bytes) -> bytes:
+    """A length-delimited field of a protobuf message: https://protobuf.dev/programming-guides/encoding/"""
+    length = len(value)
+    encoded = bytearray([number << 3 | 2])
+    while length > 0x7F:
+        encoded.append(length & 0x7F | 0x80)
+        length >>= 7
+    encoded.append(length)
+    return bytes(encoded) + value

@@ -1,0 +1,209 @@
+"""Which images ECS and Lambda refer to: what runs now, what a service would start next, and what it would go back to.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ and
+https://docs.aws.amazon.com/lambda/latest/api/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from image_verifier import aws
+from image_verifier.pool import Pool
+from image_verifier.retry import RetryBudget
+
+from ..sources.aws_sessions import AwsSessions
+from .repositories import PATIENCE
+
+# The most that DescribeServices and DescribeTasks take.
+_SERVICES: Final = 10
+_TASKS: Final = 100
+_AT_ONCE: Final = 8
+_ARCHITECTURES: Final = {
+    "X86_64": "linux/amd64",
+    "ARM64": "linux/arm64",
+    "x86_64": "linux/amd64",
+    "arm64": "linux/arm64",
+}
+
+
+@dataclass(frozen=True)
+class Use:
+    """An image that something refers to.
+
+    :param image: as it is referred to.
+    :param user: who refers to it, for people: `ECS service prod/web`.
+    :param runtime: where it runs, as `runs_on` names it.
+    :param platform: for which platform; empty where nobody says.
+    """
+
+    image: str
+    user: str
+    runtime: str
+    platform: str = ""
+
+
+class _Asked:
+    """One AWS service, asked patiently."""
+
+    def __init__(self, accounts: AwsSessions, name: str) -> None:
+        place = accounts.environment()
+        self._client = accounts.client(name)
+        self._on = f"arn:{place.partition}:{name}:{place.region}:{place.account}:*"
+
+    def call(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
+        """One call. Raises `Fault`."""
+        return aws.call(self._client, operation, self._on, RetryBudget.of(PATIENCE), **parameters)
+
+    def items(self, operation: str, what: str, tokens: tuple[str, str], **parameters: Any) -> Iterator[Any]:
+        """All items of a call that tells them page by page.
+
+        :param what: the answer's field that has them.
+        :param tokens: the answer's field that says that there are more, and the parameter that asks for them.
+        """
+        more: dict[str, Any] = {}
+        while True:
+            answer = self.call(operation, **parameters, **more)
+            yield from answer.get(what, ())
+            if not answer.get(tokens[0]):
+                return
+            more = {tokens[1]: answer[tokens[0]]}
+
+
+class _Ecs(_Asked):
+    def __init__(self, accounts: AwsSessions) -> None:
+        super().__init__(accounts, "ecs")
+        self._definitions: dict[str, Mapping[str, Any]] = {}
+
+    def arns(self, operation: str, what: str, **parameters: Any) -> list[str]:
+        return list(self.items(operation, what, ("nextToken", "nextToken"), **parameters))
+
+    def definition(self, arn: str) -> Mapping[str, Any]:
+        if arn not in self._definitions:
+            self._definitions[arn] = self.call("describe_task_definition", taskDefinition=arn)["taskDefinition"]
+        return self._definitions[arn]
+
+    def before(self, arn: str) -> str | None:
+        """The revision of a task definition to which a service goes back: the active one before it."""
+        family, revision = _family_and_revision(arn)
+        # The newest first: the one before is among them, or so long ago that nobody goes back to it.
+        parameters = {"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": 100}
+        known = self.call("list_task_definitions", **parameters)["taskDefinitionArns"]
+        earlier = (one for one in known if _family_and_revision(one)[0] == family)
+        return next((one for one in earlier if _family_and_revision(one)[1] < revision), None)
+
+
+def in_ecs(accounts: AwsSessions) -> list[Use]:
+    """What ECS services and tasks refer to.
+
+    :raises Fault: if ECS does not tell.
+    """
+    ecs = _Ecs(accounts)
+    clusters = ecs.arns("list_clusters", "clusterArns")
+    with Pool(_AT_ONCE) as pool:
+        told = pool.results(lambda cluster: _in_cluster(ecs, cluster), clusters)
+        return list(dict.fromkeys(use for uses in told for use in uses))
+
+
+def _in_cluster(ecs: _Ecs, cluster: str) -> list[Use]:
+    name = cluster.rpartition("/")[2]
+    tasks = list(_running(ecs, cluster))
+    machines: dict[str, str] = {}
+    for task in tasks:
+        machines[task.get("group", "")] = _machine(task)
+    return [*_services(ecs, cluster, name, machines), *_tasks(tasks, name)]
+
+
+def _services(ecs: _Ecs, cluster: str, name: str, machines: Mapping[str, str]) -> Iterator[Use]:
+    arns = ecs.arns("list_services", "serviceArns", cluster=cluster, maxResults=100)
+    for start in range(0, len(arns), _SERVICES):
+        told = ecs.call("describe_services", cluster=cluster, services=arns[start : start + _SERVICES])["services"]
+        for service in told:
+            user = f"ECS service {name}/{service['serviceName']}"
+            runtime, machine = _runtime(service), machines.get(f"service:{service['serviceName']}", "")
+            deployed = [d["taskDefinition"] for d in service.get("deployments", ()) if d.get("taskDefinition")]
+            current = service.get("taskDefinition")
+            for arn in dict.fromkeys(filter(None, (current, *deployed))):
+                yield from _of_definition(ecs, arn, user, runtime, machine)
+            earlier = ecs.before(current) if current else None
+            if earlier and earlier not in deployed:
+                family, revision = _family_and_revision(earlier)
+                yield from _of_definition(ecs, earlier, f"{user}, rolled back to {family}:{revision}", runtime, machine)
+
+
+def _of_definition(ecs: _Ecs, arn: str, user: str, runtime: str, machine: str) -> Iterator[Use]:
+    definition = ecs.definition(arn)
+    wanted = definition.get("runtimePlatform", {})
+    # An image for Windows is for nobody whom we know.
+    if wanted.get("operatingSystemFamily", "LINUX") != "LINUX":
+        return
+    platform = _ARCHITECTURES.get(wanted.get("cpuArchitecture", ""), machine)
+    for container in definition.get("containerDefinitions", ()):
+        if container.get("image"):
+            yield Use(container["image"], user, runtime, platform)
+
+
+def _running(ecs: _Ecs, cluster: str) -> Iterator[Mapping[str, Any]]:
+    arns = ecs.arns("list_tasks", "taskArns", cluster=cluster)
+    for start in range(0, len(arns), _TASKS):
+        yield from ecs.call("describe_tasks", cluster=cluster, tasks=arns[start : start + _TASKS])["tasks"]
+
+
+def _tasks(tasks: Iterable[Mapping[str, Any]], cluster: str) -> Iterator[Use]:
+    """What runs; a service's image stays the one of its digest, whatever becomes of the tag."""
+    for task in tasks:
+        kind, _, name = task.get("group", "").partition(":")
+        family, revision = _family_and_revision(task["taskDefinitionArn"])
+        user = f"ECS service {cluster}/{name}" if kind == "service" else f"ECS task {cluster}/{family}:{revision}"
+        for container in task.get("containers", ()):
+            if image := container.get("image"):
+                digest = container.get("imageDigest")
+                pinned = f"{_without_tag(image)}@{digest}" if digest and "@" not in image else image
+                yield Use(pinned, user, _runtime(task), _machine(task))
+
+
+def _runtime(one: Mapping[str, Any]) -> str:
+    """Where a service or a task runs."""
+    providers = [one.get("capacityProviderName", "")]
+    providers += [strategy["capacityProvider"] for strategy in one.get("capacityProviderStrategy", ())]
+    fargate = one.get("launchType") == "FARGATE" or any(provider.startswith("FARGATE") for provider in providers)
+    return "fargate" if fargate else "ecs-ec2"
+
+
+def _machine(task: Mapping[str, Any]) -> str:
+    """The platform of the machine on which a task runs; empty where ECS does not say."""
+    attributes = {attribute["name"]: attribute.get("value", "") for attribute in task.get("attributes", ())}
+    return _ARCHITECTURES.get(attributes.get("ecs.cpu-architecture", ""), "")
+
+
+def _family_and_revision(arn: str) -> tuple[str, int]:
+    family, _, revision = arn.rpartition("/")[2].rpartition(":")
+    return family, int(revision)
+
+
+def _without_tag(image: str) -> str:
+    name, colon, tag = image.rpartition(":")
+    return name if colon and "/" not in tag else image
+
+
+def in_lambda(accounts: AwsSessions) -> list[Use]:
+    """What Lambda's functions refer to.
+
+    :raises Fault: if Lambda does not tell.
+    """
+    asked = _Asked(accounts, "lambda")
+    functions = asked.items("list_functions", "Functions", ("NextMarker", "Marker"))
+    images = [one for one in functions if one.get("PackageType") == "Image"]
+
+    def use(function: Mapping[str, Any]) -> Use:
+        name = function["FunctionName"]
+        code = asked.call("get_function", FunctionName=name)["Code"]
+        # What it resolved the tag to is what it goes on running.
+        image = code.get("ResolvedImageUri") or code.get("ImageUri", "")
+        (architecture, *_) = function.get("Architectures") or ["x86_64"]
+        return Use(image, f"Lambda function {name}", "lambda", _ARCHITECTURES.get(architecture, ""))
+
+    with Pool(_AT_ONCE) as pool:
+        return [use for use in pool.results(use, images) if use.image]

@@ -1,0 +1,128 @@
+"""Which ECR repositories are meant: by a name, a URI or an ARN, or all of a registry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from image_verifier import aws
+from image_verifier.image.references import Reference
+from image_verifier.retry import RetryBudget
+
+from ..errors import UsageError
+from ..sources.aws_sessions import AwsSessions, Endpoint
+from ..sources.targets import ECR_HOST, ecr_host
+
+REPOSITORIES: Final = "a repository's name, its URI (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME) or its ARN"
+
+_ARN: Final = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):ecr:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):repository/(?P<name>.+)"
+)
+_ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
+# For how long one call is repeated, in seconds: a throttled account takes longer to answer than a broken one. Each
+# thread waits by itself, with jitter and up to 5 s: all together ask as often as AWS takes, and at full speed again as
+# soon as it does. botocore's "adaptive" mode is not used: after twenty calls that were throttled in one moment, 130
+# images took 50 s with it, and 6 s without.
+PATIENCE: Final = 60.0
+# The most that DescribeRepositories tells in one call.
+_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, order=True)
+class Repository:
+    """One ECR repository."""
+
+    partition: str
+    region: str
+    registry_id: str
+    name: str
+
+    @property
+    def arn(self) -> str:
+        """`arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME`."""
+        return f"arn:{self.partition}:ecr:{self.region}:{self.registry_id}:repository/{self.name}"
+
+    @property
+    def uri(self) -> str:
+        """`ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, as images are named."""
+        return f"{ecr_host(self.registry_id, self.region, self.partition)}/{self.name}"
+
+
+def registry(accounts: AwsSessions, registry_id: str | None) -> Repository:
+    """All repositories of a registry, as one of the name `*`.
+
+    :param registry_id: its account as it was written; None for that of the credentials.
+    :raises UsageError: if it is no account.
+    :raises Fault: if no region is known, or no credentials.
+    """
+    if registry_id is not None and not _ACCOUNT.fullmatch(registry_id):
+        raise UsageError(f"--registry-id {registry_id!r} is not an account: write its 12 digits")
+    place = accounts.environment()
+    return Repository(place.partition, place.region, registry_id or place.account, "*")
+
+
+def named(text: str, accounts: AwsSessions, registry_id: str | None) -> Repository:
+    """The repository that a text names.
+
+    :param registry_id: the account of what names none.
+    :raises UsageError: if it names none; the message says what to write.
+    """
+    if text.startswith("arn:"):
+        arn = _ARN.fullmatch(text)
+        if not arn:
+            raise UsageError(
+                f"{text!r} is not an ECR repository's ARN: write arn:aws:ecr:REGION:ACCOUNT:repository/NAME"
+            )
+        return Repository(arn["partition"], arn["region"], arn["account"], _name(text, arn["name"]))
+    try:
+        reference = Reference.parse(text)
+    except ValueError as e:
+        raise UsageError(f"{e} ({REPOSITORIES} is meant)") from e
+    if reference.digest or text.endswith(f":{reference.tag}"):
+        name = text.partition("@")[0].removesuffix(f":{reference.tag}")
+        raise UsageError(f"{text!r} names one image: write safe-image check {text}, or {name} for all of its images")
+    host = ECR_HOST.fullmatch(reference.registry)
+    if host:
+        region = host["region"]
+        return Repository(accounts.partition(region), region, host["account"], reference.repository)
+    if "." in text.partition("/")[0] or ":" in text:
+        raise UsageError(f"{text!r} is not in ECR: write {REPOSITORIES}")
+    return replace(registry(accounts, registry_id), name=_name(text, text))
+
+
+def _name(text: str, name: str) -> str:
+    try:
+        # As the name of a repository behind a host, since a bare name may stand for one of Docker Hub's.
+        parsed = Reference.parse(f"registry.example/{name}")
+    except ValueError as e:
+        raise UsageError(f"{text!r} does not name a repository: {e}") from e
+    if parsed.repository != name:
+        raise UsageError(f"{text!r} names one image: write the repository's name alone")
+    return name
+
+
+def all_of(place: Repository, accounts: AwsSessions) -> Iterator[Repository]:
+    """Every repository of a registry, page by page.
+
+    :param place: as `registry` gives it.
+    :raises Fault: if they are not told.
+    """
+    client = accounts.client("ecr", Endpoint(place.region))
+    more: dict[str, str] = {}
+    while True:
+        answer = aws.call(
+            client,
+            "describe_repositories",
+            place.arn,
+            RetryBudget.of(PATIENCE),
+            registryId=place.registry_id,
+            maxResults=_PAGE,
+            **more,
+        )
+        for repository in answer.get("repositories", ()):
+            yield replace(place, name=repository["repositoryName"])
+        if not answer.get("nextToken"):
+            return
+        more = {"nextToken": answer["nextToken"]}

@@ -1,0 +1,1 @@
+"""Reports of `audit`, one module for each format."""

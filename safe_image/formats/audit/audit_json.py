@@ -1,0 +1,36 @@
+"""An audit's report as one JSON object, for programs: written image by image, since there may be many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from image_verifier.report import SCHEMA_VERSION
+
+from .audit_totals import Totals
+
+if TYPE_CHECKING:
+    from ...audit.state import Row
+
+
+def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
+    """The report, piece by piece.
+
+    :param rows: gives the images' rows.
+    :param stream: what it is written to.
+    """
+    totals = Totals()
+    yield f'{{\n  "schema_version": {SCHEMA_VERSION},\n  "images": ['
+    between = "\n"
+    for row in rows():
+        totals.add(row)
+        yield between + _indented(row, 4)
+        between = ",\n"
+    repositories = [{"repository": name, **vars(total)} for name, total in sorted(totals.repositories.items())]
+    yield f'\n  ],\n  "repositories": {_indented(repositories, 2).lstrip()}\n}}\n'
+
+
+def _indented(value: object, columns: int) -> str:
+    pad = " " * columns
+    return "\n".join(pad + line for line in json.dumps(value, indent=2).split("\n"))

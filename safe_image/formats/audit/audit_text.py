@@ -1,0 +1,88 @@
+"""An audit's report as people read it: what is refused and who uses it, each repository in a line, and a tally."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, TextIO
+
+from image_verifier.rules.catalog import CATALOG
+from image_verifier.text import in_sentences, printable
+
+from ..check.text import Page
+from .audit_totals import Total, Totals, refusing
+
+if TYPE_CHECKING:
+    from ...audit.state import Row
+
+_HEADS: Final = ("repository", "images", "passed", "refused", "unknown", "refused in use")
+
+
+def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
+    """The report, image by image, and what it comes to.
+
+    :param rows: gives the images' rows, those in use first.
+    :param stream: what it is written to; a terminal gets colours.
+    """
+    page, totals = Page.of(stream), Totals()
+    for row in rows():
+        totals.add(row)
+        if row["verdict"] != "pass":
+            yield "\n".join(_image(row, page)) + "\n\n"
+    yield "\n".join(_table(totals, page)) + "\n"
+    if totals.findings:
+        yield "\n" + "\n".join(_findings(totals, page)) + "\n"
+        yield "\nsafe-image check REFERENCE tells how an image is mended.\n"
+    yield f"\n{_tally(totals.whole, page)}\n"
+
+
+def _image(row: Row, page: Page) -> Iterator[str]:
+    verdict = row["verdict"]
+    others = len(row["tags"]) - 1
+    more = page.paint("dim", f" and {others} more {'tag' if others == 1 else 'tags'}") if others > 0 else ""
+    yield f"{page.paint(verdict, verdict.upper())}  {page.paint('head', printable(row['reference']))}{more}"
+    for user in row["in_use_by"]:
+        yield from page.wrap(f"in use by {user}", "      ")
+    if row["fault"]:
+        yield from page.wrap(in_sentences(row["fault"]["message"], row["fault"]["advice"]), "      ")
+    for finding in refusing(row):
+        where = page.paint("dim", f"({', '.join(finding['runs_on'])})")
+        yield f"      {page.paint(finding['severity'], finding['id'])} {where}"
+        yield from page.wrap(finding["message"], "        ")
+
+
+def _table(totals: Totals, page: Page) -> Iterator[str]:
+    lines = [(printable(name), *_numbers(total)) for name, total in sorted(totals.repositories.items())]
+    widths = [max(len(line[column]) for line in (_HEADS, *lines)) for column in range(len(_HEADS))]
+    yield page.paint("dim", _line(_HEADS, widths))
+    for line, (_, total) in zip(lines, sorted(totals.repositories.items()), strict=True):
+        text = _line(line, widths)
+        yield page.paint("error", text) if total.refused else page.paint("warning", text) if total.unknown else text
+
+
+def _numbers(total: Total) -> tuple[str, ...]:
+    counts = (total.images, total.passed, total.refused, total.unknown, total.refused_in_use)
+    return tuple(f"{count:,}" for count in counts)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    name, *numbers = (
+        cell.rjust(width) if column else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return "  ".join((name, *numbers))
+
+
+def _findings(totals: Totals, page: Page) -> Iterator[str]:
+    for finding, count in totals.findings.most_common():
+        images = "1 image" if count == 1 else f"{count:,} images"
+        yield from page.wrap(f"{finding} ({images}): {CATALOG[finding].meaning}", "")
+
+
+def _tally(whole: Total, page: Page) -> str:
+    parts = [f"{whole.passed:,} passed", f"{whole.refused:,} refused", f"{whole.unknown:,} unknown"]
+    painted = [
+        page.paint(v, part) for v, part in zip(("pass", "fail", "unknown"), parts, strict=True) if part[:2] != "0 "
+    ]
+    images = "1 image" if whole.images == 1 else f"{whole.images:,} images"
+    used = f" ({whole.refused_in_use:,} of the refused in use)" if whole.refused_in_use else ""
+    return f"{images}: {', '.join(painted)}{used}" if painted else f"{images}"

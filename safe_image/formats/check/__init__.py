@@ -1,0 +1,1 @@
+"""Reports of `check`, one module for each format."""

@@ -1,0 +1,40 @@
+"""The report as one JSON object, for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TextIO
+
+from image_verifier.report import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from ...check_runner import Outcome
+
+
+def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
+    """The report, in one piece.
+
+    :param outcomes: what became of the images.
+    :param stream: what it is written to.
+    """
+    images = [image(outcome) for outcome in outcomes]
+    yield json.dumps({"schema_version": SCHEMA_VERSION, "images": images}, indent=2) + "\n"
+
+
+def image(outcome: Outcome) -> dict[str, Any]:
+    """An image's object; one that could not be judged has the same keys, and a `fault` that says why."""
+    if outcome.report:
+        return {**outcome.report.as_json(), "reference": outcome.reference, "fault": None}
+    return {
+        "reference": outcome.reference,
+        "digest": None,
+        "verdict": outcome.verdict,
+        "runs_on": list(outcome.policy.runs_on),
+        "platform": str(outcome.policy.platform),
+        "media_type": None,
+        "size_bytes": None,
+        "layers": [],
+        "findings": [],
+        "fault": outcome.fault and {"message": outcome.fault.message, "advice": outcome.fault.advice},
+    }

@@ -1,0 +1,68 @@
+"""The report as JUnit XML, for what shows test results: an image is a suite, each runtime that it must run on a test.
+
+ElementTree writes it: of the libraries on PyPI none knows more of this format than its element names, and
+it has no specification beyond what its readers take.
+https://github.com/testmoapp/junitxml
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TextIO
+from xml.etree import ElementTree
+
+from image_verifier.report import Finding, Report
+from image_verifier.rules.runtimes import RUNTIMES
+from image_verifier.text import printable
+
+from .text import plain_finding
+
+if TYPE_CHECKING:
+    from ...check_runner import Outcome
+
+
+def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
+    """The report, in one piece.
+
+    :param outcomes: what became of the images.
+    :param stream: what it is written to.
+    """
+    suites = ElementTree.Element("testsuites", name="safe-image")
+    for outcome in outcomes:
+        suites.append(_suite(outcome))
+    for name in ("tests", "failures", "errors"):
+        suites.set(name, str(sum(int(suite.get(name, "0")) for suite in suites)))
+    ElementTree.indent(suites)
+    yield '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
+
+
+def _suite(outcome: Outcome) -> ElementTree.Element:
+    suite = ElementTree.Element("testsuite", name=printable(outcome.reference))
+    runs_on = outcome.policy.runs_on
+    for name in runs_on:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=printable(outcome.reference), name=f"can be run on {RUNTIMES[name].title}"
+        )
+        if outcome.report:
+            _judge(case, outcome.report, name)
+        elif outcome.fault:
+            error = ElementTree.SubElement(case, "error", message=printable(outcome.fault.message))
+            error.text = printable(outcome.fault.advice)
+    suite.set("tests", str(len(runs_on)))
+    for name, tag in (("failures", "failure"), ("errors", "error")):
+        suite.set(name, str(sum(case.find(tag) is not None for case in suite)))
+    return suite
+
+
+def _judge(case: ElementTree.Element, judged: Report, runtime: str) -> None:
+    errors = [finding for finding in judged.errors if runtime in finding.runs_on]
+    others = [f for f in judged.findings if runtime in f.runs_on and f not in errors]
+    if errors:
+        message = f"{printable(errors[0].message)} [{errors[0].id}]"
+        ElementTree.SubElement(case, "failure", message=message, type=errors[0].id).text = _text(errors)
+    if others:
+        ElementTree.SubElement(case, "system-out").text = _text(others)
+
+
+def _text(findings: Sequence[Finding]) -> str:
+    return "\n\n".join("\n".join(plain_finding(finding)) for finding in findings)

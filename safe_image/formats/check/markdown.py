@@ -1,0 +1,82 @@
+"""The report as Markdown, for a job's summary or a comment: a table of the images, and what was found in each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final, TextIO
+
+from image_verifier.report import Finding, Report
+from image_verifier.rules.runtimes import RUNTIMES
+from image_verifier.text import printable, readable_size
+
+from .text import one_line
+
+if TYPE_CHECKING:
+    from ...check_runner import Outcome
+
+_MARKS: Final = {"pass": "✅ passed", "fail": "❌ refused", "unknown": "⚠️ unknown"}
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
+
+
+def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
+    """The report: the table first, and then image by image what was found.
+
+    :param outcomes: what became of the images.
+    :param stream: what it is written to.
+    """
+    details: list[str] = []
+    yield "| image | verdict | runs on | size | layers |\n| --- | --- | --- | ---: | ---: |\n"
+    for outcome in outcomes:
+        yield _row(outcome)
+        if outcome.fault:
+            details.append(f"- {_plain(one_line(outcome.reference, outcome.fault))}\n")
+        elif outcome.report and outcome.report.findings:
+            details.append("".join(_image(outcome.reference, outcome.report)))
+    yield "".join(f"\n{detail}" for detail in details)
+
+
+def _row(outcome: Outcome) -> str:
+    image = outcome.report.image if outcome.report else None
+    cells = (
+        _code(outcome.reference),
+        _MARKS[outcome.verdict],
+        ", ".join(RUNTIMES[name].title for name in outcome.policy.runs_on),
+        readable_size(image.size) if image else "",
+        str(len(image.layers)) if image else "",
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _image(reference: str, judged: Report) -> Iterator[str]:
+    yield f"#### {_code(reference)}\n\n"
+    for finding in judged.findings:
+        yield from _finding(finding)
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    weight = f"acknowledged: {finding.acknowledged}" if finding.acknowledged else finding.severity.value
+    yield f"- **{finding.id}** ({_plain(weight)}): {_plain(finding.message)}\n"
+    if finding.acknowledged:
+        return
+    if finding.runtime_error:
+        title = RUNTIMES[finding.runs_on[0]].title
+        yield f"  <br>{title} would have said: {_code(finding.runtime_error)}\n"
+    advice = [step for step in finding.remedy if not step.startswith("$ ")]
+    commands = [step[2:] for step in finding.remedy if step.startswith("$ ")]
+    if advice:
+        yield f"  <br>{_plain(' '.join(advice))}\n"
+    if commands:
+        lines = "\n".join("  " + printable(command) for command in commands)
+        yield f"\n  ```console\n{lines}\n  ```\n"
+
+
+def _code(text: str) -> str:
+    """Text as code, whatever it has of what Markdown means something by."""
+    text = printable(text).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
+
+
+def _plain(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", printable(text))

@@ -1,0 +1,92 @@
+"""The report as SARIF 2.1.0, for code scanning: a rule for each kind of finding, a result for each finding.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html and what GitHub reads of it:
+https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
+
+It is written without a library: the ones on PyPI model the specification and have not changed since 2019.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, TextIO
+from urllib.parse import quote
+
+from image_verifier import __version__
+from image_verifier.report import Finding, Severity
+from image_verifier.rules.catalog import CATALOG
+from image_verifier.text import printable
+
+if TYPE_CHECKING:
+    from ...check_runner import Outcome
+
+_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+
+
+def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
+    """The report, in one piece.
+
+    :param outcomes: what became of the images.
+    :param stream: what it is written to.
+    """
+    results: list[dict[str, Any]] = []
+    faults: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        if outcome.report:
+            results += [_result(outcome.reference, finding) for finding in outcome.report.findings]
+        elif outcome.fault:
+            text = f"{outcome.reference}: {outcome.fault.message}. {outcome.fault.advice}"
+            faults.append({"level": "error", "message": {"text": printable(text)}})
+    found = list(dict.fromkeys(result["ruleId"] for result in results))
+    for result in results:
+        result["ruleIndex"] = found.index(result["ruleId"])
+    run = {
+        "tool": {"driver": {"name": "safe-image", "version": __version__, "rules": list(map(_rule, found))}},
+        "invocations": [{"executionSuccessful": not faults, "toolExecutionNotifications": faults}],
+        "results": results,
+    }
+    yield json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _rule(id_: str) -> dict[str, Any]:
+    entry = CATALOG[id_]
+    return {
+        "id": id_,
+        "name": "".join(word.capitalize() for word in id_.split("-")),
+        "shortDescription": {"text": entry.meaning},
+        "properties": {"tags": ["container-image", entry.stage.value]},
+    }
+
+
+def _result(reference: str, finding: Finding) -> dict[str, Any]:
+    said = f" The runtime would have said: {finding.runtime_error}" if finding.runtime_error else ""
+    steps = "".join(f"\n{step.removeprefix('$ ')}" for step in finding.remedy)
+    text = printable(finding.message + said) + (f"\nTo mend it:{_lines(steps)}" if steps else "")
+    mark = hashlib.sha256("\0".join((finding.id, _repository(reference), finding.message)).encode()).hexdigest()
+    result: dict[str, Any] = {
+        "ruleId": finding.id,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": text},
+        # An image is no file of the repository; what shows results asks for one all the same.
+        "locations": [
+            {"physicalLocation": {"artifactLocation": {"uri": quote(reference)}, "region": {"startLine": 1}}}
+        ],
+        "partialFingerprints": {"safeImage/v1": mark[:32]},
+        "properties": {"runsOn": list(finding.runs_on)},
+    }
+    if finding.acknowledged:
+        result["suppressions"] = [{"kind": "external", "justification": finding.acknowledged}]
+    return result
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _repository(reference: str) -> str:
+    """The name without what changes with every build."""
+    return re.sub(r"(?<!^)[:@][^/]*$", "", reference)

@@ -1,0 +1,1 @@
+"""Reports of `diff`, one module for each format."""

@@ -1,0 +1,71 @@
+"""A comparison as one JSON object, `schema_version` 1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from ...comparison import Comparison, LayerPair
+from ...layer_rows import LayerRow
+from ..merge_runtimes import merge_runtimes
+
+
+def report(comparison: Comparison, names: tuple[str, str], stream: TextIO) -> Iterator[str]:
+    """The comparison.
+
+    :param comparison: the images side by side.
+    :param names: what the images are called.
+    :param stream: what it is written to.
+    """
+    yield json.dumps(_comparison(comparison, names), indent=2) + "\n"
+
+
+def _comparison(comparison: Comparison, names: tuple[str, str]) -> dict[str, Any]:
+    images = [
+        {**report.as_json(), "reference": name}
+        for report, name in zip((comparison.first, comparison.second), names, strict=True)
+    ]
+    return {
+        "schema_version": 1,
+        "images": images,
+        "runtimes": [{"name": name, "first": one, "second": other} for name, one, other in comparison.runtimes],
+        **{
+            kind: [{"id": f.id, "runs_on": list(f.runs_on)} for f in merge_runtimes(getattr(comparison, kind))]
+            for kind in ("broken", "mended", "doubted", "common")
+        },
+        "fields": [
+            {
+                "name": field.name,
+                "first": field.first,
+                "second": field.second,
+                "differs": field.differs,
+                "breaks": list(field.breaks),
+            }
+            for field in comparison.fields
+        ],
+        "layers": [_pair(pair) for pair in comparison.layers],
+    }
+
+
+def _pair(pair: LayerPair) -> dict[str, Any]:
+    return {
+        "change": pair.change,
+        "first": _row(pair.first),
+        "second": _row(pair.second),
+        "breaks": list(pair.breaks),
+    }
+
+
+def _row(row: LayerRow | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "number": row.number,
+        "digest": row.layer.digest,
+        "diff_id": row.diff_id,
+        "media_type": row.layer.media_type,
+        "size_bytes": row.layer.size,
+        "step": row.step,
+        "findings": [finding.id for finding in row.findings],
+    }

@@ -1,0 +1,122 @@
+"""A comparison as people read it in a terminal: what breaks first, then what differs, then the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, TextIO
+
+from image_verifier.report import Finding
+from image_verifier.rules.runtimes import RUNTIMES
+from image_verifier.text import printable, readable_size
+
+from ...comparison import CHANGES, Comparison, Field, LayerPair
+from ...layer_rows import LayerRow
+from ..check.text import Page, finding_lines
+from ..merge_runtimes import merge_runtimes
+
+_COLOURS: Final = {"same": "dim", "retyped": "warning", "recompressed": "warning"}
+_STANDINGS: Final = {"runs": "pass", "in doubt": "unknown", "refused": "fail"}
+_DIGEST: Final = 19
+_STEP: Final = 60
+
+
+def report(comparison: Comparison, names: tuple[str, str], stream: TextIO) -> Iterator[str]:
+    """The comparison.
+
+    :param comparison: the images side by side.
+    :param names: what the images are called.
+    :param stream: what it is written to; a terminal gets colours.
+    """
+    for line in _lines(comparison, names, Page.of(stream)):
+        yield line + "\n"
+
+
+def _lines(comparison: Comparison, names: tuple[str, str], page: Page) -> Iterator[str]:
+    yield f"{page.paint('head', '1')}  {printable(names[0])}"
+    yield f"{page.paint('head', '2')}  {printable(names[1])}"
+    yield ""
+    yield from page.wrap(comparison.in_a_sentence, "")
+    yield ""
+    yield from _runtimes(comparison, page)
+    for title, findings in (("only 2 is refused for", comparison.broken), ("only 1 is refused for", comparison.mended)):
+        if findings:
+            yield ""
+            yield page.paint("head", title)
+            for finding in merge_runtimes(findings):
+                yield from finding_lines(finding, page)
+    for title, findings in (
+        ("both are refused for", comparison.common),
+        ("only 2 is in doubt for", comparison.doubted),
+    ):
+        if findings:
+            yield ""
+            yield page.paint("head", title)
+            for finding in merge_runtimes(findings):
+                yield from _in_short(finding, page)
+    yield ""
+    differing = [field for field in comparison.fields if field.differs]
+    yield page.paint("head", f"{len(differing)} of {len(comparison.fields)} things that they say differ")
+    for field in differing:
+        yield from _field(field, page)
+    yield ""
+    yield from _layers(comparison.layers, page)
+
+
+def _in_short(finding: Finding, page: Page) -> Iterator[str]:
+    where = page.paint("dim", f"({', '.join(finding.runs_on)})")
+    yield f"  {page.paint(finding.severity.value, finding.id)} {where}"
+    yield from page.wrap(finding.message, "    ")
+
+
+def _runtimes(comparison: Comparison, page: Page) -> Iterator[str]:
+    width = max(len(RUNTIMES[name].title) for name, _, _ in comparison.runtimes)
+    yield page.paint("dim", f"{'':{width}}  {'1':8} 2")
+    for name, first, second in comparison.runtimes:
+        one, other = (page.paint(_STANDINGS[standing], standing) for standing in (first, second))
+        yield f"{RUNTIMES[name].title:{width}}  {one}{' ' * (8 - len(first))} {other}"
+
+
+def _field(field: Field, page: Page) -> Iterator[str]:
+    marks = page.paint("error", f"  <- {', '.join(field.breaks)}") if field.breaks else ""
+    yield f"  {field.name}{marks}"
+    one, other = field.first.splitlines(), field.second.splitlines()
+    for sign, colour, lines, without in (("-", "fail", one, other), ("+", "pass", other, one)):
+        for line in lines or ["(none)"]:
+            if line not in without:
+                yield f"    {page.paint(colour, sign)} {printable(line)}"
+
+
+def _layers(pairs: Sequence[LayerPair], page: Page) -> Iterator[str]:
+    shared = sum(pair.change == "same" for pair in pairs)
+    yield page.paint("head", f"{shared} of {len(pairs)} layers are shared")
+    hidden = 0
+    for number, pair in enumerate(pairs):
+        # Shared layers between shared ones say nothing.
+        around = pairs[max(0, number - 1) : number + 2]
+        if all(one.change == "same" for one in around) and not pair.breaks:
+            hidden += 1
+            continue
+        if hidden:
+            yield page.paint("dim", f"  ... {hidden} shared")
+            hidden = 0
+        yield from _pair(pair, page)
+    if hidden:
+        yield page.paint("dim", f"  ... {hidden} shared")
+
+
+def _pair(pair: LayerPair, page: Page) -> Iterator[str]:
+    colour = "error" if pair.breaks else _COLOURS.get(pair.change, "head")
+    title = CHANGES[pair.change] + (f"  <- {', '.join(pair.breaks)}" if pair.breaks else "")
+    yield f"  {page.paint(colour, title)}"
+    rows = [("1", pair.first), ("2", pair.second)]
+    if pair.change == "same":
+        rows = [("=", pair.second)]
+    for sign, row in rows:
+        if row is not None:
+            yield f"    {sign} {_row(row)}"
+
+
+def _row(row: LayerRow) -> str:
+    step = f"  {row.step[:_STEP]}" if row.step else ""
+    size = readable_size(row.layer.size)
+    return printable(f"#{row.number:<3} {size:>10}  {row.kind}  {row.layer.digest[:_DIGEST]}{step}")

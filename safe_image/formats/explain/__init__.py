@@ -1,0 +1,1 @@
+"""Reports of `explain`, one module for each format."""

@@ -1,0 +1,1 @@
+"""The HTML page that reports share: its templates, its style, its views."""

@@ -1,0 +1,1 @@
+"""What is installed on this machine: Docker, its images, the tools; and the fixes that are run on it."""

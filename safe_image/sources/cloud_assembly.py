@@ -1,0 +1,242 @@
+"""A cloud assembly, as `cdk synth` writes it to cdk.out: which images it publishes, and where. Nothing is asked of AWS.
+
+https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cloud-assembly-schema
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from image_verifier.custom_resource.properties import policy_of
+from image_verifier.policy import Policy
+
+from ..errors import UsageError
+
+# What stands for the environment of a stack that is not bound to one.
+# https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/cx-api/lib/placeholders.ts
+_PLACEHOLDER: Final = re.compile(r"\$\{AWS::(AccountId|Region|Partition)\}")
+# A destination tells the account of its repository by its role alone.
+_ROLE_ACCOUNT: Final = re.compile(r":iam::(\d{12}):")
+_DEPTH: Final = 10
+_LARGEST: Final = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The account and region that a stack without an own environment is deployed to."""
+
+    account: str
+    region: str
+    partition: str = "aws"
+
+    def fill(self, text: str) -> str:
+        """The text with what CDK's placeholders stand for."""
+        values = {"AccountId": self.account, "Region": self.region, "Partition": self.partition}
+        return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
+
+
+@dataclass(frozen=True)
+class AssetImage:
+    """One image that an assembly publishes to one place.
+
+    :param hash: the asset's hash, by which CDK knows it.
+    :param name: its name for people: the construct's path.
+    :param stacks: the stacks that publish it.
+    :param account: the account of its repository; empty where it is that of whoever deploys.
+    :param region: the region of its repository; empty where it is that of whoever deploys.
+    :param repository: its repository's name.
+    :param tag: its tag.
+    :param role_arn: the role with which CDK publishes it; empty for none.
+    :param external_id: the external ID that goes with the role; empty for none.
+    :param role_options: more parameters of sts:AssumeRole that go with the role, such as its session tags.
+    :param platform: the platform that it is built for; empty where the build decides.
+    :param is_built: whether CDK builds it from a Dockerfile; another program brings it otherwise.
+    :param policy: what its `Custom::ImageVerification` asks of it; None where it has none.
+    """
+
+    hash: str
+    name: str
+    stacks: tuple[str, ...]
+    account: str
+    region: str
+    repository: str
+    tag: str
+    role_arn: str = ""
+    external_id: str = ""
+    role_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    platform: str = ""
+    is_built: bool = True
+    policy: Policy | None = None
+
+    @property
+    def local_image(self) -> str:
+        """The name under which CDK keeps the built image, and pushes it again without building it.
+
+        Empty for what another program brings, which CDK asks each time.
+
+        https://github.com/aws/aws-cdk-cli/blob/main/packages/%40aws-cdk/cdk-assets-lib/lib/private/handlers/container-images.ts
+        """
+        return f"cdkasset-{self.hash.lower()}" if self.is_built else ""
+
+    @property
+    def needs_environment(self) -> bool:
+        """Whether it is only known by who deploys where it goes."""
+        places = (self.account, self.region)
+        return not all(places) or any(_PLACEHOLDER.search(text) for text in (*places, self.repository, self.role_arn))
+
+    def at(self, environment: Environment) -> AssetImage:
+        """The image where this environment deploys it."""
+        fill = environment.fill
+        return replace(
+            self,
+            account=fill(self.account) or environment.account,
+            region=fill(self.region) or environment.region,
+            repository=fill(self.repository),
+            tag=fill(self.tag),
+            role_arn=fill(self.role_arn),
+            external_id=fill(self.external_id),
+        )
+
+
+def images(folder: Path) -> tuple[AssetImage, ...]:
+    """Every image of an assembly and of the assemblies nested in it (stages), each once for each place.
+
+    :param folder: such as `cdk.out`.
+    :raises UsageError: if it is no cloud assembly.
+    """
+    found: dict[tuple[str, ...], AssetImage] = {}
+    for image in _images(folder, 0):
+        key = (image.account, image.region, image.repository, image.tag)
+        known = found.get(key, image)
+        found[key] = replace(
+            known,
+            stacks=tuple(dict.fromkeys((*known.stacks, *image.stacks))),
+            policy=known.policy or image.policy,
+        )
+    return tuple(found.values())
+
+
+def _images(folder: Path, depth: int) -> Iterator[AssetImage]:
+    artifacts = _objects(_document(folder / "manifest.json", folder).get("artifacts"))
+    for name, artifact in sorted(artifacts.items()):
+        kind, properties = artifact.get("type"), _object(artifact.get("properties"))
+        if kind == "cdk:asset-manifest":
+            stacks = [s for s in _stacks(artifacts) if name in s.assets]
+            account, region = next((s.environment for s in stacks if any(s.environment)), ("", ""))
+            policies = {k: v for stack in stacks for k, v in _policies(folder, stack.template, 0).items()}
+            for image in _of_manifest(_document(folder / str(properties.get("file")), folder)):
+                yield replace(
+                    image,
+                    account=image.account or account,
+                    region=image.region or region,
+                    stacks=tuple(stack.name for stack in stacks),
+                    policy=policies.get(image.tag),
+                )
+        elif kind == "cdk:cloud-assembly":
+            if depth >= _DEPTH:
+                raise UsageError(f"{folder} has assemblies in each other more than {_DEPTH} deep")
+            yield from _images(folder / str(properties.get("directoryName")), depth + 1)
+
+
+@dataclass(frozen=True)
+class _Stack:
+    name: str
+    environment: tuple[str, str]
+    template: str
+    assets: frozenset[str]
+
+
+def _stacks(artifacts: Mapping[str, Any]) -> Iterator[_Stack]:
+    for name, artifact in artifacts.items():
+        if artifact.get("type") == "aws:cloudformation:stack":
+            properties = _object(artifact.get("properties"))
+            yield _Stack(
+                str(artifact.get("displayName") or properties.get("stackName") or name),
+                _environment(str(artifact.get("environment") or "")),
+                str(properties.get("templateFile") or ""),
+                frozenset(map(str, _list(artifact.get("dependencies")))),
+            )
+
+
+def _environment(text: str) -> tuple[str, str]:
+    """Account and region of such as `aws://123456789012/eu-west-1`; empty where they are unknown."""
+    account, _, region = text.removeprefix("aws://").partition("/")
+    return ("" if account == "unknown-account" else account, "" if region == "unknown-region" else region)
+
+
+def _of_manifest(document: Mapping[str, Any]) -> Iterator[AssetImage]:
+    for asset, entry in sorted(_objects(document.get("dockerImages")).items()):
+        source = _object(entry.get("source"))
+        for destination in _objects(entry.get("destinations")).values():
+            yield AssetImage(
+                hash=str(asset),
+                name=str(entry.get("displayName") or asset),
+                stacks=(),
+                account=_account(str(destination.get("assumeRoleArn") or "")),
+                region=str(destination.get("region") or ""),
+                repository=str(destination.get("repositoryName") or ""),
+                tag=str(destination.get("imageTag") or ""),
+                role_arn=str(destination.get("assumeRoleArn") or ""),
+                external_id=str(destination.get("assumeRoleExternalId") or ""),
+                role_options=_object(destination.get("assumeRoleAdditionalOptions")),
+                platform=str(source.get("platform") or ""),
+                is_built="directory" in source,
+            )
+
+
+def _account(role_arn: str) -> str:
+    match = _ROLE_ACCOUNT.search(role_arn)
+    return match[1] if match else ""
+
+
+def _policies(folder: Path, template: str, depth: int) -> Mapping[str, Policy]:
+    """What the verifications of a stack and of the stacks in it ask, by the image's tag."""
+    file = folder / template
+    if depth > _DEPTH or not file.is_file():
+        return {}
+    found: dict[str, Policy] = {}
+    for resource in _objects(_document(file, folder).get("Resources")).values():
+        properties = _object(resource.get("Properties"))
+        if resource.get("Type") == "AWS::CloudFormation::Stack":
+            # Where CDK says which file a nested stack's template is.
+            path = str(_object(resource.get("Metadata")).get("aws:asset:path") or "")
+            found.update(_policies(folder, path, depth + 1))
+        elif resource.get("Type") == "Custom::ImageVerification" and isinstance(properties.get("ImageTag"), str):
+            try:
+                found[properties["ImageTag"]] = policy_of(properties)
+            except ValueError as e:
+                raise UsageError(f"{file} asks of an image what this release does not know: {e}") from e
+    return found
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _objects(value: Any) -> Mapping[str, Mapping[str, Any]]:
+    return {name: one for name, one in _object(value).items() if isinstance(one, dict)}
+
+
+def _document(file: Path, folder: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise UsageError(f"{file} is larger than any manifest of a cloud assembly")
+        document = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(
+            f"{folder} is no cloud assembly (it has no {file.name}): write the folder that cdk synth makes, cdk.out"
+        ) from None
+    except (OSError, ValueError, RecursionError) as e:
+        raise UsageError(f"{file} cannot be read: {getattr(e, 'strerror', None) or e}: run cdk synth again") from e
+    if not isinstance(document, dict):
+        raise UsageError(f"{file} is no part of a cloud assembly: run cdk synth again")
+    return document

@@ -1,0 +1,163 @@
+"""An image in any registry that speaks the OCI distribution protocol."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import urllib3
+from image_verifier.faults import Fault
+from image_verifier.image import media_types
+from image_verifier.image.model import MAX_MANIFEST_BYTES, Blob, Descriptor, Document, is_digest, sha256
+from image_verifier.image.references import Reference
+from image_verifier.retry import RetryBudget
+from image_verifier.sources import Resolved
+from urllib3.exceptions import HTTPError
+
+from .distribution import Distribution, is_html, read, unreachable
+
+_CHUNK: Final = 1 << 18
+_ACCEPT: Final = {"Accept": ", ".join(media_types.ACCEPTED)}
+
+
+class RegistryImage:
+    """One image of a registry's repository.
+
+    :param distribution: the way to the registries.
+    :param reference: the image.
+    :param text: the image as people wrote it, for messages.
+    :param patience: for how long what may pass by itself is asked again.
+    """
+
+    at_once = 8
+
+    def __init__(self, distribution: Distribution, reference: Reference, text: str, patience: RetryBudget) -> None:
+        self._distribution = distribution
+        self._registry, self._repository = reference.registry, reference.repository
+        self._tag, self._digest = reference.tag, reference.digest
+        self.reference = text
+        self._patience = patience
+
+    def resolve(self) -> Resolved:
+        """What the tag or digest points at."""
+        return Resolved(self._document(f"manifests/{self._digest or self._tag}", self._digest))
+
+    def manifest(self, descriptor: Descriptor) -> Document | None:
+        """The document that an index's child names; what is no manifest lies among the blobs."""
+        if not is_digest(descriptor.digest):
+            return None
+        known = media_types.is_manifest(descriptor.media_type) or media_types.is_index(descriptor.media_type)
+        if known:
+            return self._document(f"manifests/{descriptor.digest}", descriptor.digest)
+        content = self._read(f"blobs/{descriptor.digest}", MAX_MANIFEST_BYTES + 1)
+        return None if content is None else Document(descriptor.media_type, descriptor.digest, content)
+
+    def _document(self, path: str, digest: str) -> Document | None:
+        for attempt in itertools.count(1):
+            response = self._get(path, _ACCEPT)
+            if response is None:
+                return None
+            try:
+                if is_html(response):
+                    raise Fault(
+                        f"{self._registry} answered with a web page, not with a manifest",
+                        "Look at the registry's name; a proxy or a login form may be in the way.",
+                    )
+                content = read(response, MAX_MANIFEST_BYTES + 1)
+            except HTTPError as e:
+                if not self._patience.wait_before_retry(attempt):
+                    raise unreachable(self._registry, e) from None
+                continue
+            finally:
+                response.close()
+            served = response.headers.get("Docker-Content-Digest", "")
+            return Document(_type(response), digest or (served if is_digest(served) else sha256(content)), content)
+        raise AssertionError("counting does not end")
+
+    def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
+        """A small blob, at most `limit + 1` bytes of it."""
+        return self._read(f"blobs/{descriptor.digest}", limit + 1) if is_digest(descriptor.digest) else None
+
+    def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
+        """A blob's first bytes, by a Range request."""
+        path = f"blobs/{descriptor.digest}"
+        return self._read(path, count, _range(0, count - 1)) if is_digest(descriptor.digest) else None
+
+    def _read(self, path: str, limit: int, headers: Mapping[str, str] | None = None) -> bytes | None:
+        for attempt in itertools.count(1):
+            response = self._get(path, headers or {})
+            if response is None:
+                return None
+            try:
+                # A range of nothing is what an empty blob has.
+                return b"" if response.status == 416 else read(response, limit)
+            except HTTPError as e:
+                if not self._patience.wait_before_retry(attempt):
+                    raise unreachable(self._registry, e) from None
+            finally:
+                response.close()
+        raise AssertionError("counting does not end")
+
+    def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
+        """Whether the registry has the layers, and how large they are: one HEAD for each, side by side."""
+        digests = list(dict.fromkeys(layer.digest for layer in layers if is_digest(layer.digest)))
+        return dict(zip(digests, self._distribution.pool.map(self._availability, digests), strict=True))
+
+    def _availability(self, digest: str) -> Blob:
+        response = self._get(f"blobs/{digest}", {}, "HEAD")
+        if response is None:
+            return Blob(False, None, "UNAVAILABLE")
+        length = response.headers.get("Content-Length", "")
+        return Blob(True, int(length) if length.isascii() and length.isdigit() else None, "AVAILABLE")
+
+    @contextmanager
+    def open(self, descriptor: Descriptor) -> Iterator[Iterator[bytes] | None]:
+        """A layer's bytes as a stream of chunks; a download that breaks off goes on where it stopped."""
+        first = self._get(f"blobs/{descriptor.digest}", {}) if is_digest(descriptor.digest) else None
+        if first is None:
+            yield None
+            return
+        chunks = self._chunks(descriptor, first)
+        try:
+            yield chunks
+        finally:
+            chunks.close()
+
+    def _chunks(self, descriptor: Descriptor, response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
+        offset = 0
+        for attempt in itertools.count(1):
+            try:
+                while chunk := read(response, _CHUNK):
+                    offset += len(chunk)
+                    yield chunk
+                return
+            except HTTPError as e:
+                if not self._patience.wait_before_retry(attempt):
+                    raise unreachable(self._registry, e) from None
+            finally:
+                response.close()
+            again = self._get(f"blobs/{descriptor.digest}", _range(offset))
+            if again is None or again.status != 206:
+                raise Fault(f"the download of {descriptor.digest} broke off after {offset} bytes", "Ask again.")
+            response = again
+        raise AssertionError("counting does not end")
+
+    def _get(self, path: str, headers: Mapping[str, str], method: str = "GET") -> urllib3.BaseHTTPResponse | None:
+        return self._distribution.get(
+            self._registry, self._repository, path, self._patience, method=method, headers=headers
+        )
+
+
+def _range(first: int, last: int | None = None) -> Mapping[str, str]:
+    return {"Range": f"bytes={first}-{'' if last is None else last}"}
+
+
+def _type(response: urllib3.BaseHTTPResponse) -> str:
+    """What the registry says that a document is, read as containerd reads it.
+
+    https://github.com/containerd/containerd/blob/main/core/remotes/docker/resolver.go, getManifestMediaType
+    """
+    said = response.headers.get("Content-Type", "").partition(";")[0]
+    return media_types.DOCKER_MANIFEST_1 if said == "text/plain" else said

@@ -1,0 +1,262 @@
+"""What the references on the command line point at, and the clients that reach it, made when they are needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from image_verifier.image.references import Reference
+from image_verifier.policy import Policy
+from image_verifier.retry import RetryBudget
+from image_verifier.rules.remedies import Names
+
+from ..errors import UsageError
+from .aws_sessions import AwsSessions, Endpoint
+
+if TYPE_CHECKING:
+    from image_verifier.sources import Source
+
+    from .cloud_assembly import AssetImage
+    from .distribution import Distribution
+
+REFERENCES: Final = (
+    "an image in ECR (through its API), in any other registry (with Docker's own credentials), in a folder: "
+    "oci-layout:PATH[:tag], or in a file: docker-archive:PATH[:name], oci-archive:PATH[:tag]; or every image that a "
+    "cloud assembly publishes: cdk.out:PATH"
+)
+# For how long what may pass by itself is asked again, for each image, in seconds.
+_PATIENCE: Final = 30.0
+
+# ECR's hosts with every partition's suffix, FIPS and dual-stack ones included:
+# https://github.com/awslabs/amazon-ecr-credential-helper/blob/main/ecr-login/api/client.go
+ECR_HOST: Final = re.compile(
+    r"(?P<account>\d{12})\.dkr[.-]ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9-]+)\."
+    r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|(?P<dual>on\.aws|on\.amazonwebservices\.com\.cn)"
+    r"|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
+)
+# CDK's bootstrap repository, whose images have a twin on the machine that built them.
+_CDK_ASSETS: Final = re.compile(r"cdk-[a-z0-9]+-container-assets-.+")
+_LAYOUT: Final = "oci-layout:"
+_ASSEMBLY: Final = "cdk.out:"
+# And by what an image in one is named.
+_ARCHIVES: Final = {"docker-archive:": "name", "oci-archive:": "tag"}
+# Where it is another than amazonaws.com.
+_SUFFIXES: Final = {
+    "aws-cn": "amazonaws.com.cn",
+    "aws-iso": "c2s.ic.gov",
+    "aws-iso-b": "sc2s.sgov.gov",
+    "aws-iso-e": "cloud.adc-e.uk",
+    "aws-iso-f": "csp.hci.ic.gov",
+    "aws-eusc": "amazonaws.eu",
+}
+# What other tools write, and what to write here.
+_OTHERS: Final = {
+    "https://": "write the name without https://",
+    "http://": "write the name without http://",
+    "docker://": "write the name without docker://",
+    "oci:": f"write {_LAYOUT}PATH[:tag] for a folder",
+    "docker-daemon:": "push the image to a registry first",
+    "containers-storage:": "push the image to a registry first",
+}
+
+
+def ecr_host(account: str, region: str, partition: str) -> str:
+    """The host of an account's registry."""
+    return f"{account}.dkr.ecr.{region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One image that was asked for.
+
+    :param reference: as it was written.
+    :param names: with what a finding's commands are filled in.
+    :param open: makes its source; raises `Fault` if there is no way to it.
+    :param policy: what a cloud assembly asks of it; None where nothing does.
+    """
+
+    reference: str
+    names: Names
+    open: Callable[[], Source]
+    policy: Policy | None = None
+
+
+class Sources:
+    """Everything that images come from in one run of the command."""
+
+    def __init__(self) -> None:
+        self.accounts = AwsSessions()
+        self._lock = Lock()
+        self._distribution: Distribution | None = None
+
+    def targets(self, text: str, platform: str) -> Sequence[Target]:
+        """The images that a reference names; nothing is asked of them yet.
+
+        :param text: the reference as it was written. A cloud assembly names all that it publishes, every other
+            reference names one.
+        :param platform: the platform that is asked for, for the commands.
+        :raises UsageError: if it names none; the message says what to write.
+        :raises Fault: if an assembly needs an environment, and none is configured.
+        """
+        return self.published(text) if text.startswith(_ASSEMBLY) else (self.target(text, platform),)
+
+    def target(self, text: str, platform: str) -> Target:
+        """The one image that a reference names; nothing is asked of it yet.
+
+        :param text: the reference as it was written.
+        :param platform: the platform that is asked for, for the commands.
+        :raises UsageError: if it names none, or a cloud assembly; the message says what to write.
+        """
+        if text.startswith(_ASSEMBLY):
+            raise UsageError(f"{text!r} names all images of an assembly: write one of them, as check shows it")
+        if text.startswith(_LAYOUT):
+            return self._layout(text, platform)
+        if text.startswith(tuple(_ARCHIVES)):
+            return self._archive(text, platform)
+        other = next((scheme for scheme in _OTHERS if text.startswith(scheme)), None)
+        if other:
+            raise UsageError(f"{text!r}: {_OTHERS[other]}")
+        if text.startswith((".", "/", "~")) or "\\" in text:
+            raise UsageError(f"{text!r} is not an image reference: write {_LAYOUT}{text} for a folder")
+        try:
+            reference = Reference.parse(text)
+        except ValueError as e:
+            raise UsageError(str(e)) from e
+        ecr = ECR_HOST.fullmatch(reference.registry)
+        return self._in_ecr(text, platform, reference, ecr) if ecr else self._in_registry(text, platform, reference)
+
+    def _layout(self, text: str, platform: str) -> Target:
+        path, tag = text.removeprefix(_LAYOUT), ""
+        if not Path(path).is_dir() and ":" in path:
+            path, _, tag = path.rpartition(":")
+        if not path:
+            raise UsageError(f"{text!r} names no folder: write {_LAYOUT}PATH[:tag]")
+
+        def open_() -> Source:
+            from .oci_layout import Folder, OciLayout
+
+            return OciLayout(Folder(Path(path)), (tag,) if tag else ())
+
+        return Target(text, Names(reference=text, platform=platform), open_)
+
+    def _archive(self, text: str, platform: str) -> Target:
+        scheme, _, path = text.partition(":")
+        name = ""
+        if not Path(path).exists() and ":" in path:
+            path, _, name = path.partition(":")
+        if not path:
+            raise UsageError(f"{text!r} names no file: write {scheme}:PATH[:{_ARCHIVES[scheme + ':']}]")
+        if not Path(path).is_file():
+            raise UsageError(f"{text!r}: there is no file {path}: write the path of an archive")
+
+        def open_() -> Source:
+            from .archive import Archive
+            from .docker_archive import docker_archive
+            from .oci_layout import OciLayout
+
+            files = Archive(Path(path))
+            return OciLayout(files, (name,) if name else ()) if scheme == "oci-archive" else docker_archive(files, name)
+
+        return Target(text, Names(reference=text, platform=platform), open_)
+
+    def published(self, text: str) -> Sequence[Target]:
+        """The images that a cloud assembly publishes, where its stacks deploy them.
+
+        :param text: `cdk.out:PATH`.
+        :raises UsageError: if it is no assembly.
+        :raises Fault: if an image needs an environment, and none is configured.
+        """
+        return [self.of_asset(image) for image in self.assets(Path(text.removeprefix(_ASSEMBLY) or "cdk.out"))]
+
+    def assets(self, folder: Path) -> Sequence[AssetImage]:
+        """The images of a cloud assembly, where its stacks deploy them.
+
+        :param folder: such as `cdk.out`.
+        :raises UsageError: if it is no assembly.
+        :raises Fault: if an image needs an environment, and none is configured.
+        """
+        # Imported here, since most runs have no assembly, and a run is to be as short as it can.
+        from .cloud_assembly import images
+
+        found = images(folder)
+        if any(image.needs_environment for image in found):
+            found = tuple(image.at(self.accounts.environment()) for image in found)
+        return found
+
+    def of_asset(self, image: AssetImage) -> Target:
+        """The image of an asset, which is asked for as whoever publishes it.
+
+        :param image: an image in its environment.
+        """
+        partition = self.accounts.partition(image.region)
+        uri = f"{ecr_host(image.account, image.region, partition)}/{image.repository}"
+        names = Names(
+            reference=f"{uri}:{image.tag}",
+            region=image.region,
+            registry_id=image.account,
+            repository=image.repository,
+            tag=image.tag,
+            local_image=image.local_image,
+            platform=image.platform or "linux/amd64",
+        )
+
+        def open_() -> Source:
+            from image_verifier.sources.ecr_image import EcrImage
+
+            return EcrImage(
+                self.accounts.client("ecr", Endpoint(image.region), self.accounts.publisher(image)),
+                repository_arn=f"arn:{partition}:ecr:{image.region}:{image.account}:repository/{image.repository}",
+                repository_uri=uri,
+                tag=image.tag,
+                digest="",
+                patience=RetryBudget.of(_PATIENCE),
+            )
+
+        return Target(names.reference, names, open_, image.policy)
+
+    def _in_registry(self, text: str, platform: str, reference: Reference) -> Target:
+        names = Names(reference=text, tag=reference.tag, digest=reference.digest, platform=platform)
+
+        def open_() -> Source:
+            from .distribution import Distribution
+            from .registry_image import RegistryImage
+
+            with self._lock:
+                self._distribution = self._distribution or Distribution()
+            return RegistryImage(self._distribution, reference, text, RetryBudget.of(_PATIENCE))
+
+        return Target(text, names, open_)
+
+    def _in_ecr(self, text: str, platform: str, reference: Reference, host: re.Match[str]) -> Target:
+        cdk = _CDK_ASSETS.fullmatch(reference.repository) and reference.tag
+        names = Names(
+            reference=text,
+            region=host["region"],
+            registry_id=host["account"],
+            repository=reference.repository,
+            tag=reference.tag,
+            digest=reference.digest,
+            local_image=f"cdkasset-{reference.tag}" if cdk else "",
+            platform=platform,
+        )
+
+        endpoint = Endpoint(names.region, bool(host["fips"]), bool(host["dual"]))
+
+        def open_() -> Source:
+            from image_verifier.sources.ecr_image import EcrImage
+
+            partition = self.accounts.partition(names.region)
+            return EcrImage(
+                self.accounts.client("ecr", endpoint),
+                repository_arn=f"arn:{partition}:ecr:{names.region}:{names.registry_id}:repository/{names.repository}",
+                repository_uri=f"{reference.registry}/{reference.repository}",
+                tag=reference.tag,
+                digest=reference.digest,
+                patience=RetryBudget.of(_PATIENCE),
+            )
+
+        return Target(text, names, open_)

@@ -1,0 +1,343 @@
+"""SafeDockerImageAsset: a DockerImageAsset that is built not to break."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, CfnOutput, Size, Stack
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk.cx_api import CloudAssembly
+from image_verifier.rules.runtimes import RUNTIMES
+
+from cdk_safe_image import Compression, Gate, ImagePolicy, Pin, RunsOn, SafeDockerImageAsset
+from tests.unit.cdk_safe_image.app import VERIFICATION, new_app, resources, said, stack_in, the_only
+
+OUTPUTS = "type=docker,attestation-inline=false,oci-mediatypes=true"
+SCHEMA_2 = "type=docker,attestation-inline=false,oci-mediatypes=false,compression=gzip,force-compression=true"
+GZIP = f"{OUTPUTS},compression=gzip,force-compression=true"
+ZSTD = f"{OUTPUTS},compression=zstd,force-compression=true"
+
+
+# What the oldest aws-cdk-lib in our range does not have.
+NEWER = {"build_contexts"}
+
+
+def made(folder: str, app: App | None = None, **keywords: Any) -> SafeDockerImageAsset:
+    return SafeDockerImageAsset(stack_in(app or new_app()), "Image", directory=folder, **keywords)
+
+
+def tag(folder: str, **keywords: Any) -> str:
+    return made(folder, **keywords).asset_hash
+
+
+def build(assembly: CloudAssembly) -> dict[str, Any]:
+    """What `docker build` will be told."""
+    manifest = json.loads(Path(assembly.directory, "Demo.assets.json").read_text())
+    (image,) = manifest["dockerImages"].values()
+    source: dict[str, Any] = image["source"]
+    return source
+
+
+def built(folder: str, **keywords: Any) -> dict[str, Any]:
+    app = new_app()
+    made(folder, app, **keywords)
+    return build(app.synth())
+
+
+def test_it_is_a_docker_image_asset(docker_folder: str) -> None:
+    app = new_app()
+    image = made(docker_folder, app)
+    assert isinstance(image, ecr_assets.DockerImageAsset)
+    role = iam.Role(Stack.of(image), "Role", assumed_by=iam.AccountRootPrincipal())
+    image.repository.grant_pull(role)
+    assert [name for name in resources(app.synth(), "AWS::IAM::Policy") if name.startswith("Role")]
+
+
+def test_it_takes_every_keyword_of_docker_image_asset() -> None:
+    theirs = set(inspect.signature(ecr_assets.DockerImageAsset.__init__).parameters)
+    ours = set(inspect.signature(SafeDockerImageAsset.__init__).parameters)
+    policy = set(inspect.signature(ImagePolicy.defaults).parameters) - {"scope", "platform"}
+    assert ours - theirs - NEWER == {*policy, "compression", "source_date_epoch"}
+    assert theirs <= ours
+
+
+def test_every_keyword_reaches_the_build(docker_folder: str) -> None:
+    source = built(
+        docker_folder,
+        asset_name="name",
+        build_args={"A": "1"},
+        build_secrets={"s": "src=file"},
+        build_ssh="default",
+        cache_disabled=True,
+        cache_from=[ecr_assets.DockerCacheOption(type="registry", params={"ref": "x"})],
+        cache_to=ecr_assets.DockerCacheOption(type="inline"),
+        display_name="shown",
+        file="Other.dockerfile",
+        network_mode=ecr_assets.NetworkMode.HOST,
+        platform=ecr_assets.Platform.LINUX_ARM64,
+        target="stage",
+    )
+    directory = source.pop("directory")
+    assert directory.startswith("asset.")
+    assert source == {
+        "dockerBuildArgs": {"A": "1"},
+        "dockerBuildSecrets": {"s": "src=file"},
+        "dockerBuildSsh": "default",
+        "dockerBuildTarget": "stage",
+        "dockerFile": "Other.dockerfile",
+        "networkMode": "host",
+        "platform": "linux/arm64",
+        "dockerOutputs": [OUTPUTS],
+        "cacheFrom": [{"type": "registry", "params": {"ref": "x"}}],
+        "cacheTo": {"type": "inline"},
+        "cacheDisabled": True,
+    }
+
+
+def test_build_contexts_reach_the_build_where_aws_cdk_lib_has_them(docker_folder: str) -> None:
+    contexts = {"base": "docker-image://alpine"}
+    if set(inspect.signature(ecr_assets.DockerImageAsset.__init__).parameters) >= NEWER:
+        assert built(docker_folder, build_contexts=contexts)["dockerBuildContexts"] == contexts
+    else:
+        with pytest.raises(TypeError, match="build_contexts"):
+            built(docker_folder, build_contexts=contexts)
+
+
+def test_the_platform_is_amd64_where_nobody_says(docker_folder: str) -> None:
+    assert built(docker_folder)["platform"] == "linux/amd64"
+
+
+@pytest.mark.parametrize(
+    ("keywords", "outputs"),
+    [
+        ({}, [OUTPUTS]),
+        ({"runs_on": "ecs-ec2"}, [OUTPUTS]),
+        ({"runs_on": RunsOn.LAMBDA}, [GZIP]),
+        ({"runs_on": ["fargate", "lambda"]}, [GZIP]),
+        ({"runs_on": ["sagemaker"]}, [SCHEMA_2]),
+        ({"runs_on": ["sagemaker", "lambda"]}, [SCHEMA_2]),
+        ({"runs_on": ["lambda", "sagemaker"]}, [SCHEMA_2]),
+        ({"outputs": ["type=docker,attestation-inline=false"]}, ["type=docker,attestation-inline=false"]),
+        ({"outputs": []}, None),
+        ({"compression": "gzip"}, [GZIP]),
+        ({"compression": Compression.ZSTD}, [ZSTD]),
+        ({"compression": "zstd", "runs_on": ["fargate", "lambda"]}, [ZSTD]),
+        ({"compression": "as-built"}, [OUTPUTS]),
+        ({"compression": Compression.AS_BUILT, "runs_on": "lambda"}, [OUTPUTS]),
+        ({"compression": "gzip", "runs_on": "sagemaker"}, [SCHEMA_2]),
+    ],
+)
+def test_the_build_attaches_nothing_and_has_the_types_that_the_runtime_knows(
+    docker_folder: str, keywords: dict[str, Any], outputs: list[str] | None
+) -> None:
+    assert built(docker_folder, **keywords).get("dockerOutputs") == outputs
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CDK_DOCKER", "podman"),
+        ("CDK_DOCKER", "/usr/bin/podman"),
+        ("CDK_DOCKER", "podman.exe"),
+        ("DOCKER_BUILDKIT", "0"),
+    ],
+)
+def test_a_builder_without_outputs_is_told_none_and_makes_the_same_tag(
+    docker_folder: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    elsewhere = tag(docker_folder)
+    monkeypatch.setenv(name, value)
+    assert "dockerOutputs" not in built(docker_folder)
+    assert tag(docker_folder) == elsewhere
+    assert built(docker_folder, outputs=["type=tar"])["dockerOutputs"] == ["type=tar"]
+
+
+@pytest.mark.parametrize("docker", ["finch", "/usr/local/bin/finch", "nerdctl", "docker"])
+def test_a_builder_that_hands_outputs_to_buildkit_is_told_them(
+    docker_folder: str, monkeypatch: pytest.MonkeyPatch, docker: str
+) -> None:
+    monkeypatch.setenv("CDK_DOCKER", docker)
+    assert built(docker_folder, compression="zstd")["dockerOutputs"] == [ZSTD]
+
+
+def test_the_time_of_the_build_is_a_build_argument(docker_folder: str) -> None:
+    source = built(docker_folder, source_date_epoch=1704067200, build_args={"A": "1"})
+    assert source["dockerBuildArgs"] == {"A": "1", "SOURCE_DATE_EPOCH": "1704067200"}
+    assert "dockerBuildArgs" not in built(docker_folder)
+
+
+@pytest.mark.parametrize(
+    ("docker", "keywords", "warned"),
+    [
+        ("podman", {"compression": "zstd"}, ["compression-not-passed"]),
+        ("podman", {"compression": "as-built"}, []),
+        ("podman", {}, []),
+        ("docker", {"compression": "zstd", "runs_on": "lambda"}, ["compression-doubted"]),
+        ("docker", {"compression": "gzip", "runs_on": "lambda"}, []),
+        ("docker", {"compression": "zstd"}, []),
+    ],
+)
+def test_a_compression_that_may_not_do_is_warned_of(
+    docker_folder: str, monkeypatch: pytest.MonkeyPatch, docker: str, keywords: dict[str, Any], warned: list[str]
+) -> None:
+    monkeypatch.setenv("CDK_DOCKER", docker)
+    app = new_app()
+    made(docker_folder, app, **keywords)
+    warnings = said(app.synth(), "warning")
+    assert len(warnings) == len(warned)
+    assert all(f"cdk-safe-image:{name}" in text for name, text in zip(warned, warnings, strict=True))
+
+
+def test_the_tag_is_another_than_docker_image_asset_made(docker_folder: str) -> None:
+    """A tag that an earlier build has left on an attestation is never met again."""
+    bare = ecr_assets.DockerImageAsset(
+        stack_in(new_app()),
+        "Image",
+        directory=docker_folder,
+        platform=ecr_assets.Platform.LINUX_AMD64,
+        outputs=[OUTPUTS],
+    )
+    assert tag(docker_folder) != bare.asset_hash
+
+
+def test_the_tag_holds_how_the_image_is_built(docker_folder: str) -> None:
+    tags = [
+        tag(docker_folder),
+        tag(docker_folder, runs_on="lambda"),
+        tag(docker_folder, outputs=[]),
+        tag(docker_folder, outputs=["type=docker"]),
+        tag(docker_folder, extra_hash="mine"),
+        tag(docker_folder, extra_hash="yours"),
+        tag(docker_folder, platform=ecr_assets.Platform.LINUX_ARM64),
+        tag(docker_folder, build_args={"A": "1"}),
+        tag(docker_folder, compression="zstd"),
+        tag(docker_folder, source_date_epoch=0),
+        tag(docker_folder, source_date_epoch=1),
+    ]
+    assert len(set(tags)) == len(tags)
+
+
+def test_the_tag_holds_nothing_that_does_not_change_the_image(docker_folder: str) -> None:
+    asked = {"min_size": Size.mebibytes(1), "pin": Pin.TAG, "gate": Gate.IMAGE, "runs_on": "ecs-ec2"}
+    assert tag(docker_folder, compression="as-built") == tag(docker_folder)
+    assert tag(docker_folder, compression="gzip", runs_on="lambda") == tag(docker_folder, runs_on="lambda")
+    assert tag(docker_folder, **asked) == tag(docker_folder)
+
+
+def test_the_users_invalidation_is_kept(docker_folder: str) -> None:
+    def without(name: str, **keywords: Any) -> str:
+        return tag(docker_folder, invalidation={name: False}, **keywords)
+
+    options = ecr_assets.DockerImageAssetInvalidationOptions(build_args=False)
+    assert tag(docker_folder, invalidation=options, build_args={"A": "1"}) == tag(docker_folder)
+    assert without("extra_hash", extra_hash="mine") == tag(docker_folder)
+    assert without("outputs", outputs=["type=docker"]) == without("outputs", outputs=["type=tar"])
+    assert without("platform") != tag(docker_folder)
+
+
+def test_image_tag_and_image_uri_are_gated_for_constructs_written_in_javascript_too(docker_folder: str) -> None:
+    app = new_app()
+    image = made(docker_folder, app)
+    stack = Stack.of(image)
+    ecs.FargateTaskDefinition(stack, "T").add_container(
+        "app", image=ecs.ContainerImage.from_docker_image_asset(image), environment={"TAG": image.image_tag}
+    )
+    CfnOutput(stack, "Uri", value=image.repository.repository_uri_for_tag(image.image_tag))
+    assembly = app.synth()
+    name, _ = the_only(assembly, VERIFICATION)
+    _, task = the_only(assembly, "AWS::ECS::TaskDefinition")
+    (container,) = task["Properties"]["ContainerDefinitions"]
+    assert container["Image"] == {"Fn::GetAtt": [name, "ImageUri"]}
+    assert container["Environment"] == [{"Name": "TAG", "Value": {"Fn::GetAtt": [name, "ImageTag"]}}]
+    output = assembly.get_stack_by_name("Demo").template["Outputs"]["Uri"]["Value"]
+    assert output["Fn::Join"][1][-1] == {"Fn::GetAtt": [name, "ImageTag"]}
+
+
+def test_outputs_that_let_an_attestation_through_are_warned_of(docker_folder: str) -> None:
+    app = new_app()
+    made(docker_folder, app, outputs=["type=docker,oci-mediatypes=true"])
+    (warning,) = said(app.synth(), "warning")
+    assert warning.startswith("Demo/Image: ")
+    assert "Add attestation-inline=false" in warning
+    assert "cdk-safe-image:outputs-may-attest" in warning
+
+
+@pytest.mark.parametrize("outputs", [None, [], [OUTPUTS], ["type=docker, attestation-inline=false"]])
+def test_outputs_that_let_none_through_are_not(docker_folder: str, outputs: list[str] | None) -> None:
+    app = new_app()
+    made(docker_folder, app, outputs=outputs)
+    assert said(app.synth(), "warning") == []
+
+
+@pytest.mark.parametrize(
+    ("version", "old"), [("2.178.2", True), ("2.99.0 (build 1)", True), ("2.179.0", False), ("2.1148.1", False)]
+)
+def test_a_cli_that_lets_docker_attest_is_warned_of_once_for_a_stack(
+    docker_folder: str, monkeypatch: pytest.MonkeyPatch, version: str, old: bool
+) -> None:
+    monkeypatch.setenv("CDK_CLI_VERSION", version)
+    app = new_app()
+    stack = stack_in(app)
+    for name in ("One", "Two"):
+        SafeDockerImageAsset(stack, name, directory=docker_folder)
+    warnings = said(app.synth(), "warning")
+    assert len(warnings) == old
+    assert all(version in text and "2.179.0" in text and "size 0" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "told"),
+    [
+        ({"directory": "/nowhere"}, "Demo/Image: directory is '/nowhere', which is no folder"),
+        ({"directory": None}, "Demo/Image: directory is None: write the path of a folder as a string"),
+        ({"directory": Path("service")}, "write the path of a folder as a string, such as str(path)"),
+        ({"file": str(Path(__file__).resolve())}, "write directory= of the folder that holds it, or file= of its path"),
+        ({"outputs": "type=docker"}, "outputs is 'type=docker': write a list"),
+        ({"source_date_epoch": 1.5}, "source_date_epoch is 1.5: write whole seconds since 1970"),
+        ({"file": "Missing"}, "holds no Missing: write directory= of the folder that holds it, or file="),
+        ({"runs_on": "mainframe"}, "runs_on names 'mainframe', which is not a runtime: write one of fargate"),
+        ({"runs_on": []}, "runs_on is empty: name at least one of fargate"),
+        (
+            {"platform": ecr_assets.Platform.custom("linux/s390x")},
+            "ECS on Fargate cannot run linux/s390x: write linux/amd64",
+        ),
+        ({"platform": ecr_assets.Platform.custom("amd64")}, "'amd64' is not a platform: write os/architecture"),
+        ({"min_size": Size.bytes(2), "max_size": Size.bytes(1)}, "min_size (2 bytes) is above max_size (1 bytes)"),
+        ({"pin": "hash"}, "pin is 'hash': write 'digest' or 'tag'"),
+        ({"gate": "none"}, "gate is 'none': write 'stack' or 'image'"),
+        ({"compression": "estargz"}, "compression is 'estargz': write 'gzip' or 'zstd' or 'as-built'"),
+        ({"compression": "zstd", "outputs": []}, "has compression and outputs: write the compression into the outputs"),
+        ({"compression": "zstd", "runs_on": "sagemaker"}, "sagemaker takes Docker schema 2 alone, which has no zstd"),
+        ({"source_date_epoch": -1}, "source_date_epoch is -1: write whole seconds since 1970"),
+        (
+            {"source_date_epoch": 1, "build_args": {"SOURCE_DATE_EPOCH": "2"}},
+            "source_date_epoch and build_args both say SOURCE_DATE_EPOCH",
+        ),
+    ],
+)
+def test_bad_input_is_refused_with_the_path_and_what_to_write(
+    docker_folder: str, keywords: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError, match=r"^Demo/Image") as refused:
+        made(keywords.pop("directory", docker_folder), **keywords)
+    assert told in str(refused.value)
+
+
+def test_a_negative_size_is_refused(docker_folder: str) -> None:
+    with pytest.raises((ValueError, RuntimeError), match=r"(?i)min_size|negative"):
+        made(docker_folder, min_size=Size.bytes(-1))
+
+
+def test_a_directory_without_dockerfile_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"Demo/Image: '.*' holds no Dockerfile"):
+        made(str(tmp_path))
+
+
+def test_runs_on_has_a_member_for_every_runtime() -> None:
+    assert {member.value for member in RunsOn} == set(RUNTIMES)

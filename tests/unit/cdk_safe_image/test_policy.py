@@ -1,0 +1,386 @@
+"""What is asked of images: its keywords, their defaults by scope, and what does not go together."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, CfnParameter, NestedStack, Size, Stack, Stage
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk.cx_api import CloudAssembly
+from constructs import Construct
+from image_verifier.custom_resource.properties import Properties
+
+from cdk_safe_image import (
+    FailOn,
+    ImagePolicy,
+    ImageVerification,
+    ImageVerifier,
+    OnFailure,
+    Require,
+    RunsOn,
+    SafeDockerImageAsset,
+)
+from cdk_safe_image.options import Options
+from tests.unit.cdk_safe_image.app import VERIFICATION, new_app, not_empty, resources, serve, stack_in, the_only
+from tests.unit.cdk_safe_image.test_verification import DIGEST, REPOSITORY, actions, synthesized, verified
+
+
+def read(assembly: CloudAssembly, stack: str = "Demo") -> Properties:
+    """What the verifier understands of a stack's only verification."""
+    _, resource = the_only(assembly, VERIFICATION, stack)
+    known = {"RepositoryArn": REPOSITORY, "RepositoryUri": "uri"}
+    return Properties.parse(resource["Properties"] | known)
+
+
+def judged(scope: Any, **keywords: Any) -> Properties:
+    """What the verifier is asked for an image in a stack below a scope."""
+    stack = scope if isinstance(scope, Stack) else Stack(scope, "Demo")
+    verified(stack, **keywords)
+    return read(
+        stack.node.root.synth() if Stage.of(stack) is stack.node.root else Stage.of(stack).synth(), stack.stack_name
+    )
+
+
+def test_every_keyword_reaches_the_verifier() -> None:
+    app = new_app()
+    stack = stack_in(app, region="eu-west-1")
+    read = judged(
+        stack,
+        runs_on=[RunsOn.LAMBDA],
+        platform=ecr_assets.Platform.LINUX_ARM64,
+        min_size=Size.bytes(1),
+        max_size=Size.bytes(2),
+        verify_layers=True,
+        fail_on=FailOn.WARNING,
+        require=[Require.max_layers(50), Require.NON_ROOT_USER, Require.label("team"), Require.NO_LATEST_BASE],
+        acknowledge={"base-not-said": "bazel does not say it"},
+        on_failure=OnFailure.UNTAG,
+        pin="tag",
+    )
+    policy = read.policy
+    assert (policy.runs_on, str(policy.platform)) == (("lambda",), "linux/arm64")
+    assert (policy.min_size, policy.max_size, policy.verify_layers) == (1, 2, True)
+    assert policy.fail_on is FailOn.WARNING
+    assert list(map(str, policy.require)) == ["label:team", "max-layers:50", "no-latest-base", "non-root-user"]
+    assert policy.acknowledge == {"base-not-said": "bazel does not say it"}
+    assert (read.on_failure, read.pin) == (OnFailure.UNTAG, "tag")
+
+
+def test_strings_name_the_same_as_enums() -> None:
+    app = new_app()
+    read = judged(stack_in(app), fail_on="warning", on_failure="untag", require=["non-root-user", "label:team"])
+    assert (read.policy.fail_on, read.on_failure) == (FailOn.WARNING, OnFailure.UNTAG)
+    assert list(map(str, read.policy.require)) == ["label:team", "non-root-user"]
+
+
+def test_what_is_not_asked_for_is_not_written() -> None:
+    _, properties = synthesized()
+    assert not properties.keys() & {"FailOn", "Require", "Acknowledge", "OnFailure", "NotifyTopicArn"}
+
+
+def test_the_logical_id_holds_what_is_asked_whatever_its_order() -> None:
+    asked: list[dict[str, Any]] = [
+        {},
+        {"fail_on": "warning"},
+        {"fail_on": "never"},
+        {"on_failure": "untag"},
+        {"require": [Require.max_layers(1)]},
+        {"require": [Require.max_layers(2)]},
+        {"require": [Require.max_layers(2), Require.NON_ROOT_USER]},
+    ]
+    names = [synthesized(**keywords)[0] for keywords in asked]
+    assert len(set(names)) == len(names)
+    assert synthesized(fail_on="error", on_failure="keep", require=[])[0] == names[0]
+    assert synthesized(require=[Require.NON_ROOT_USER, Require.max_layers(2)])[0] == names[-1]
+
+
+def test_constructs_and_defaults_take_the_same_keywords() -> None:
+    policy = {field.name for field in fields(Options)}
+    own = {"scope", "id", "self", "repository", "tag", "digest", "service_timeout", "local_image"}
+    assert set(inspect.signature(ImagePolicy.defaults).parameters) - {"scope"} == policy
+    assert set(inspect.signature(ImageVerification.__init__).parameters) - own == policy
+
+
+def test_defaults_of_an_app_reach_every_image_below_it(docker_folder: str) -> None:
+    app = new_app()
+    ImagePolicy.defaults(app, runs_on=RunsOn.ECS_EC2, platform=ecr_assets.Platform.LINUX_ARM64, fail_on="warning")
+    SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)
+    verified(stack_in(app, "Other"))
+    assembly = app.synth()
+    for stack in ("Demo", "Other"):
+        policy = read(assembly, stack).policy
+        assert (policy.runs_on, str(policy.platform), policy.fail_on.value) == (("ecs-ec2",), "linux/arm64", "warning")
+
+
+def test_defaults_decide_how_an_asset_is_built(docker_folder: str) -> None:
+    app = new_app()
+    ImagePolicy.defaults(app, runs_on="sagemaker", platform=ecr_assets.Platform.LINUX_ARM64)
+    SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)
+    assets = json.loads((Path(app.synth().directory) / "Demo.assets.json").read_text())
+    (source,) = [image["source"] for image in assets["dockerImages"].values()]
+    assert source["platform"] == "linux/arm64"
+    assert "oci-mediatypes=false" in source["dockerOutputs"][0]
+
+
+def test_the_nearest_scope_wins_keyword_by_keyword() -> None:
+    app = new_app()
+    ImagePolicy.defaults(app, min_size=Size.bytes(1), max_size=Size.bytes(100), fail_on="warning")
+    stage = Stage(app, "Prod")
+    ImagePolicy.defaults(stage, min_size=Size.bytes(2), require=[Require.NON_ROOT_USER])
+    policy = judged(Stack(stage, "Demo"), min_size=Size.bytes(3)).policy
+    assert (policy.min_size, policy.max_size) == (3, 100)
+    assert (policy.fail_on, list(map(str, policy.require))) == (FailOn.WARNING, ["non-root-user"])
+
+
+def test_an_image_takes_back_what_a_default_asks() -> None:
+    app = new_app()
+    ImagePolicy.defaults(
+        app,
+        verify_layers=True,
+        fail_on="never",
+        require=["non-root-user"],
+        acknowledge={"user-is-root": "not yet"},
+        min_size=Size.mebibytes(1),
+        pin="tag",
+    )
+    read = judged(
+        stack_in(app),
+        verify_layers=False,
+        fail_on="error",
+        require=[],
+        acknowledge={},
+        min_size=Size.bytes(0),
+        pin="digest",
+    )
+    policy = read.policy
+    assert (policy.verify_layers, policy.fail_on, policy.require) == (False, FailOn.ERROR, ())
+    assert (policy.acknowledge, policy.min_size, read.pin) == ({}, 0, "digest")
+
+
+def test_a_default_verifier_serves_all_stacks() -> None:
+    app = new_app()
+    ImagePolicy.defaults(app, verifier=ImageVerifier(stack_in(app, "Home"), "Verifier"))
+    verified(stack_in(app))
+    assert resources(app.synth(), "AWS::Lambda::Function") == {}
+
+
+def test_a_default_gate_lets_services_of_other_images_go() -> None:
+    app = new_app()
+    ImagePolicy.defaults(app, gate="image")
+    stack = stack_in(app)
+    verified(stack)
+    serve(stack, "Web", ecs.FargateTaskDefinition(stack, "Task"))
+    _, service = the_only(app.synth(), "AWS::ECS::Service")
+    assert "DependsOn" not in service
+
+
+def test_defaults_of_one_app_do_not_reach_another() -> None:
+    ImagePolicy.defaults(new_app(), fail_on="warning")
+    assert judged(stack_in(new_app())).policy.fail_on is FailOn.ERROR
+
+
+def test_defaults_add_nothing_to_a_template() -> None:
+    app = new_app()
+    stack = not_empty(stack_in(app))
+    ImagePolicy.defaults(app, fail_on="warning")
+    ImagePolicy.defaults(stack, fail_on="error")
+    assert list(app.synth().get_stack_by_name("Demo").template["Resources"]) == ["NotEmpty"]
+
+
+def test_defaults_that_come_too_late_say_which_line_to_move(docker_folder: str) -> None:
+    app = new_app()
+    SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)
+    with pytest.raises(
+        ValueError, match=r"^ImagePolicy.defaults of the app comes after the image Demo/Image was made: move it up"
+    ):
+        ImagePolicy.defaults(app, fail_on="never")
+
+
+def test_a_scope_has_its_defaults_from_one_call() -> None:
+    app = new_app()
+    ImagePolicy.defaults(app, fail_on="never")
+    with pytest.raises(ValueError, match=r"^ImagePolicy.defaults of the app is called twice"):
+        ImagePolicy.defaults(app, pin="tag")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "told"),
+    [
+        ({"fail_on": "errors"}, "fail_on is 'errors': write 'error' or 'warning' or 'never'"),
+        ({"on_failure": "delete"}, "on_failure is 'delete': write 'keep' or 'untag'"),
+        ({"fail_on": "never", "on_failure": "untag"}, "fail_on is 'never', so no image is refused, and on_failure is"),
+        ({"min_size": Size.bytes(2), "max_size": Size.bytes(1)}, "min_size (2 bytes) is above max_size (1 bytes)"),
+        ({"runs_on": "agentcore"}, "Bedrock AgentCore cannot run linux/amd64: write linux/arm64"),
+        ({"runs_on": []}, "runs_on is empty: name at least one of"),
+        ({"require": "non-root-user"}, "require is 'non-root-user': write a list"),
+        ({"require": Require.NON_ROOT_USER}, "write a list, such as [Require.NON_ROOT_USER]"),
+        ({"require": ["root"]}, "'root', which is no requirement: write one of non-root-user, no-latest-base, label:"),
+        ({"require": ["label"]}, "require names 'label': write label:NAME"),
+        ({"require": ["non-root-user:1000"]}, "require names 'non-root-user:1000': write non-root-user"),
+        ({"require": ["max-layers:none"]}, "write a number of layers from 1 on, such as max-layers:50"),
+        (
+            {"require": [Require.max_layers(1), Require.max_layers(2)]},
+            "require names max-layers with 1 and with 2: write one of them",
+        ),
+        ({"acknowledge": {"user-is-root": "old"}}, "'user-is-root', which is found only where non-root-user is"),
+        ({"runs_on": 5}, "runs_on is 5: write a runtime's name or a list of them, such as ['fargate', 'lambda']"),
+        ({"platform": "linux/arm64"}, "platform is 'linux/arm64': write one such as ecr_assets.Platform.LINUX_ARM64"),
+        ({"min_size": "100MB"}, "min_size is '100MB': write a size, such as Size.mebibytes(100)"),
+        ({"max_size": 100}, "max_size is 100: write a size, such as Size.mebibytes(100)"),
+        ({"verify_layers": "false"}, "verify_layers is 'false': write True or False"),
+        ({"require": 5}, "require is 5: write a list, such as [Require.NON_ROOT_USER]"),
+        ({"require": [None]}, "require is [None]: write a list, such as [Require.NON_ROOT_USER]"),
+        ({"acknowledge": ["no-command"]}, "acknowledge is ['no-command']: write each finding's id with the reason why"),
+        ({"acknowledge": {"no-command": None}}, "acknowledge is {'no-command': None}: write each finding's id with"),
+        ({"notify": "arn:aws:sns:eu-west-1:111122223333:T"}, "write a topic, such as sns.Topic.from_topic_arn("),
+        ({"verifier": "Verifier"}, "verifier is 'Verifier': write an ImageVerifier"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_where_it_is_written(keywords: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=r"^Demo/Verified: ") as refused:
+        verified(stack_in(new_app()), **keywords)
+    assert told in str(refused.value)
+    with pytest.raises(ValueError, match=r"^ImagePolicy.defaults of the app: ") as refused:
+        ImagePolicy.defaults(new_app(), **keywords)
+    assert told in str(refused.value)
+
+
+def test_a_default_and_a_keyword_that_do_not_go_together_are_refused_at_the_image() -> None:
+    app = new_app()
+    ImagePolicy.defaults(app, on_failure="untag")
+    with pytest.raises(ValueError, match=r"^Demo/Verified: fail_on is 'never'.*write on_failure='keep'"):
+        verified(stack_in(app), fail_on="never")
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_image_has_fewer_than_one_layer(count: int) -> None:
+    with pytest.raises(ValueError, match="write a number of layers from 1 on"):
+        Require.max_layers(count)
+
+
+def test_a_tag_that_is_to_be_removed_is_known_at_synth() -> None:
+    stack = stack_in(new_app())
+    with pytest.raises(ValueError, match="Demo/Verified: on_failure is 'untag', and the image is given by its digest"):
+        verified(stack, tag=None, digest=DIGEST, on_failure="untag")
+    stack = stack_in(new_app())
+    tag = CfnParameter(stack, "Tag").value_as_string
+    with pytest.raises(ValueError, match="Demo/Verified: on_failure is 'untag', and the tag is only known at deploy"):
+        verified(stack, tag=tag, on_failure="untag")
+
+
+def test_a_bound_is_known_at_synth() -> None:
+    stack = stack_in(new_app())
+    bound = Size.bytes(CfnParameter(stack, "Bound", type="Number").value_as_number)
+    with pytest.raises(ValueError, match="Demo/Verified: min_size is only known at deploy: write a number"):
+        verified(stack, min_size=bound)
+
+
+def test_only_where_tags_are_removed_the_verifier_may_do_so(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    verified(stack, on_failure="untag")
+    SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    assembly = app.synth()
+    policies = resources(assembly, "AWS::IAM::Policy").values()
+    allowed = [
+        statement
+        for policy in policies
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "ecr:BatchDeleteImage"
+    ]
+    assert allowed == [{"Action": "ecr:BatchDeleteImage", "Effect": "Allow", "Resource": REPOSITORY}]
+    assert actions(assembly)["cloudformation:ListStackResources"] == {"Ref": "AWS::StackId"}
+    assert "cloudformation:DescribeStacks" not in actions(assembly)
+
+
+def test_an_asset_of_cdk_may_be_untagged(docker_folder: str) -> None:
+    app = new_app()
+    SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder, on_failure=OnFailure.UNTAG)
+    assert read(app.synth()).on_failure is OnFailure.UNTAG
+
+
+def test_the_verifier_may_publish_to_the_topic_and_use_its_key() -> None:
+    app = new_app()
+    stack = stack_in(app)
+    key = kms.Key(stack, "Key")
+    topic = sns.Topic(stack, "Topic", master_key=key)
+    verified(stack, notify=topic)
+    ImageVerification(stack, "Other", repository=shop_again(stack), tag="v2", notify=topic)
+    assembly = app.synth()
+    topic_ref = {"Ref": the_only(assembly, "AWS::SNS::Topic")[0]}
+    allowed = actions(assembly)
+    assert allowed["sns:Publish"] == topic_ref
+    key_arn = {"Fn::GetAtt": [the_only(assembly, "AWS::KMS::Key")[0], "Arn"]}
+    assert allowed["kms:GenerateDataKey"] == allowed["kms:Decrypt"] == key_arn
+    for resource in resources(assembly, VERIFICATION).values():
+        assert resource["Properties"]["NotifyTopicArn"] == topic_ref
+    # Two images, one repository, one topic: each permission once.
+    (policy,) = resources(assembly, "AWS::IAM::Policy").values()
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert [s["Action"] for s in statements].count("sns:Publish") == 1
+
+
+def shop_again(stack: Stack) -> Any:
+    return stack.node.find_child("Shop")
+
+
+def test_a_topic_whose_arn_is_written_out_changes_nothing_at_deploy() -> None:
+    app = new_app()
+    stack = stack_in(app)
+    topic = sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:eu-west-1:111122223333:alarms")
+    verified(stack, notify=topic)
+    assembly = app.synth()
+    assert actions(assembly)["sns:Publish"] == "arn:aws:sns:eu-west-1:111122223333:alarms"
+    assert "cloudformation:DescribeStacks" not in actions(assembly)
+
+
+def test_a_fifo_topic_is_refused() -> None:
+    stack = stack_in(new_app())
+    with pytest.raises(ValueError, match=r"^Demo/Verified: notify is a FIFO topic"):
+        verified(stack, notify=sns.Topic(stack, "Topic", fifo=True))
+
+
+def test_where_nothing_refuses_an_image_an_output_shows_what_was_found() -> None:
+    app = new_app()
+    stack = stack_in(app)
+    verified(stack, fail_on=FailOn.NEVER)
+    ImageVerification(stack, "Other", repository=shop_again(stack), tag="v1")
+    assembly = app.synth()
+    (name,) = [n for n, it in resources(assembly, VERIFICATION).items() if it["Properties"].get("FailOn")]
+    outputs = assembly.get_stack_by_name("Demo").template["Outputs"]
+    ((output, content),) = outputs.items()
+    assert output.startswith("CdkSafeImageFindingsVerified")
+    assert content["Value"] == {"Fn::GetAtt": [name, "Warnings"]}
+    assert "Export" not in content
+
+
+def test_what_was_found_in_a_nested_stack_is_an_output_of_the_stack_that_is_deployed() -> None:
+    app = new_app()
+    nested = NestedStack(stack_in(app), "Nested")
+    verified(nested, fail_on="never")
+    outputs = app.synth().get_stack_by_name("Demo").template["Outputs"]
+    assert [name for name in outputs if "FindingsNestedVerified" in name]
+
+
+def test_images_whose_paths_differ_by_a_dash_have_an_output_each() -> None:
+    app = new_app()
+    stack = stack_in(app)
+    repository = verified(stack, fail_on="never").repository
+    ImageVerification(Construct(stack, "Web"), "Image", repository=repository, tag="v1", fail_on="never")
+    ImageVerification(stack, "Web-Image", repository=repository, tag="v1", fail_on="never")
+    assert len(app.synth().get_stack_by_name("Demo").template["Outputs"]) == 3
+
+
+def test_verification_that_is_switched_off_shows_no_findings() -> None:
+    app: App = new_app(**{"cdk-safe-image:verify": "off"})
+    stack = not_empty(stack_in(app))
+    verified(stack, fail_on="never")
+    assert "Outputs" not in app.synth().get_stack_by_name("Demo").template

@@ -1,0 +1,1011 @@
+"""SafeImages: one line for every image of an app."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsii
+import pytest
+from aws_cdk import (
+    App,
+    AspectPriority,
+    Aspects,
+    CfnResource,
+    CustomResource,
+    IAspect,
+    IPropertyInjector,
+    NestedStack,
+    PropertyInjectors,
+    Size,
+    Stack,
+    Stage,
+    Tags,
+)
+from aws_cdk import aws_apprunner as apprunner
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_ecs_patterns as ecs_patterns
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sagemaker as sagemaker
+from aws_cdk import aws_sns as sns
+from aws_cdk.cx_api import CloudAssembly
+from constructs import Construct
+
+from cdk_safe_image import ImagePolicy, ImageVerification, ImageVerifier, Require, SafeDockerImageAsset, SafeImages
+from tests.unit.cdk_safe_image.app import VERIFICATION, new_app, not_empty, resources, said, serve, stack_in, the_only
+
+FUNCTION = "AWS::Lambda::Function"
+SERVICE = "AWS::ECS::Service"
+TASK = "AWS::ECS::TaskDefinition"
+OUTPUTS = "type=docker,attestation-inline=false,oci-mediatypes=true"
+ARM64 = ecr_assets.Platform.LINUX_ARM64
+ROLE = "arn:aws:iam::111122223333:role/any"
+
+
+@pytest.fixture
+def other_folder(tmp_path: Path) -> str:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL other=1\n")
+    return str(tmp_path)
+
+
+def protected(**keywords: Any) -> tuple[App, Stack]:
+    app = new_app()
+    SafeImages.protect(app, **keywords)
+    return app, stack_in(app)
+
+
+def run(stack: Construct, name: str, image: ecs.ContainerImage, **more: Any) -> ecs.FargateTaskDefinition:
+    task = ecs.FargateTaskDefinition(stack, name, **more)
+    task.add_container("app", image=image)
+    return task
+
+
+def runtime(architecture: ecs.CpuArchitecture) -> ecs.RuntimePlatform:
+    return ecs.RuntimePlatform(cpu_architecture=architecture, operating_system_family=ecs.OperatingSystemFamily.LINUX)
+
+
+def builds(assembly: CloudAssembly, stack: str = "Demo") -> list[dict[str, Any]]:
+    """What `docker build` will be told."""
+    manifest = json.loads(Path(assembly.directory, f"{stack}.assets.json").read_text())
+    return [image["source"] for image in manifest["dockerImages"].values()]
+
+
+def verified(assembly: CloudAssembly, stack: str = "Demo") -> dict[str, Any]:
+    """The properties of the only verification."""
+    properties: dict[str, Any] = the_only(assembly, VERIFICATION, stack)[1]["Properties"]
+    return properties
+
+
+def waits(resource: Any, assembly: CloudAssembly, stack: str = "Demo") -> bool:
+    """Whether it waits for every verification of the stack, of which there is one at least."""
+    names = set(resources(assembly, VERIFICATION, stack))
+    depends = resource.get("DependsOn", [])
+    return bool(names) and names <= {depends} | set(depends) if isinstance(depends, str) else names <= set(depends)
+
+
+def all_tasks_wait(assembly: CloudAssembly, stack: str = "Demo") -> bool:
+    tasks = resources(assembly, TASK, stack)
+    return bool(tasks) and all(waits(task, assembly, stack) for task in tasks.values())
+
+
+# Every way to make an image
+
+
+def with_from_asset(stack: Stack, folder: str) -> None:
+    run(stack, "Task", ecs.ContainerImage.from_asset(folder))
+
+
+def with_a_pattern(stack: Stack, folder: str) -> None:
+    options = ecs_patterns.ApplicationLoadBalancedTaskImageOptions(image=ecs.ContainerImage.from_asset(folder))
+    ecs_patterns.ApplicationLoadBalancedFargateService(stack, "Web", task_image_options=options)
+
+
+def with_an_asset(stack: Stack, folder: str) -> None:
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=folder)
+    run(stack, "Task", ecs.ContainerImage.from_docker_image_asset(asset))
+
+
+def with_its_repository(stack: Stack, folder: str) -> None:
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=folder)
+    run(stack, "Task", ecs.ContainerImage.from_ecr_repository(asset.repository, asset.image_tag))
+
+
+def with_an_override(stack: Stack, folder: str) -> None:
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=folder)
+    task = run(stack, "Task", ecs.ContainerImage.from_registry("nginx")).node.default_child
+    assert isinstance(task, CfnResource)
+    task.add_property_override("ContainerDefinitions.0.Image", asset.image_uri)
+
+
+def with_a_construct_of_a_third_party(stack: Stack, folder: str) -> None:
+    class Theirs(Construct):
+        def __init__(self) -> None:
+            super().__init__(stack, "Theirs")
+            run(self, "Task", ecs.ContainerImage.from_asset(folder))
+
+    Theirs()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        with_from_asset,
+        with_a_pattern,
+        with_an_asset,
+        with_its_repository,
+        with_an_override,
+        with_a_construct_of_a_third_party,
+    ],
+)
+def test_every_image_is_built_not_to_break_and_verified_before_its_task(docker_folder: str, use: Any) -> None:
+    app, stack = protected()
+    use(stack, docker_folder)
+    assembly = app.synth()
+    (source,) = builds(assembly)
+    assert (source["platform"], source["dockerOutputs"]) == ("linux/amd64", [OUTPUTS])
+    properties = verified(assembly)
+    assert (properties["RunsOn"], properties["Platform"]) == (["fargate"], "linux/amd64")
+    assert properties["LocalImage"] == f"cdkasset-{properties['ImageTag']}"
+    assert all_tasks_wait(assembly)
+    assert all(waits(service, assembly) for service in resources(assembly, SERVICE).values())
+    assert said(assembly, "error") + said(assembly, "warning") == []
+
+
+def on_lambda(stack: Stack, folder: str) -> None:
+    lambda_.DockerImageFunction(stack, "Use", code=lambda_.DockerImageCode.from_image_asset(folder))
+
+
+def on_lambda_from_ecr(stack: Stack, folder: str) -> None:
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=folder)
+    code = lambda_.DockerImageCode.from_ecr(asset.repository, tag_or_digest=asset.image_tag)
+    lambda_.DockerImageFunction(stack, "Use", code=code)
+
+
+def on_ec2(stack: Stack, folder: str) -> None:
+    task = ecs.Ec2TaskDefinition(stack, "Use")
+    task.add_container("app", image=ecs.ContainerImage.from_asset(folder), memory_limit_mib=64)
+
+
+def on_batch(stack: Stack, folder: str) -> None:
+    container = batch.EcsFargateContainerDefinition(
+        stack, "Container", image=ecs.ContainerImage.from_asset(folder), cpu=1, memory=Size.gibibytes(2)
+    )
+    batch.EcsJobDefinition(stack, "Use", container=container)
+
+
+def on_app_runner(stack: Stack, folder: str) -> None:
+    uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder).image_uri
+    source = apprunner.CfnService.ImageRepositoryProperty(image_identifier=uri, image_repository_type="ECR")
+    configuration = apprunner.CfnService.SourceConfigurationProperty(image_repository=source)
+    apprunner.CfnService(stack, "Use", source_configuration=configuration)
+
+
+def on_sagemaker(stack: Stack, folder: str) -> None:
+    uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder).image_uri
+    container = sagemaker.CfnModel.ContainerDefinitionProperty(image=uri)
+    sagemaker.CfnModel(stack, "Use", execution_role_arn=ROLE, primary_container=container)
+
+
+def on_agentcore(stack: Stack, folder: str, platform: ecr_assets.Platform | None = ARM64) -> None:
+    uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder, platform=platform).image_uri
+    # By its type, since the oldest aws-cdk-lib in our range has no class for it.
+    CfnResource(
+        stack,
+        "Use",
+        type="AWS::BedrockAgentCore::Runtime",
+        properties={
+            "AgentRuntimeName": "agent",
+            "RoleArn": ROLE,
+            "AgentRuntimeArtifact": {"ContainerConfiguration": {"ContainerUri": uri}},
+            "NetworkConfiguration": {"NetworkMode": "PUBLIC"},
+        },
+    )
+
+
+def on_kubernetes(stack: Stack, folder: str) -> None:
+    uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder).image_uri
+    # As `eks.Cluster.add_manifest` makes it.
+    manifest = stack.to_json_string([{"kind": "Pod", "spec": {"containers": [{"image": uri}]}}])
+    kind = "Custom::AWSCDK-EKS-KubernetesResource"
+    CustomResource(stack, "Use", resource_type=kind, service_token=f"{ROLE}:x", properties={"Manifest": manifest})
+
+
+def as_custom_resource(stack: Stack, folder: str) -> None:
+    uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder).image_uri
+    CustomResource(stack, "Use", service_token=f"{ROLE}:x", properties={"Deep": [{"Image": f"docker://{uri}"}]})
+
+
+def as_any_resource(stack: Stack, folder: str) -> None:
+    uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder).image_uri
+    CfnResource(stack, "Use", type="Their::Image::Runner", properties={"Image": uri})
+
+
+def as_a_class_of_the_users(stack: Stack, folder: str) -> None:
+    class Runner(CfnResource):
+        def __init__(self, uri: str) -> None:
+            super().__init__(stack, "Use", type="Their::Image::Runner", properties={"Image": uri})
+
+    Runner(ecr_assets.DockerImageAsset(stack, "Image", directory=folder).image_uri)
+
+
+def as_user_data(stack: Stack, folder: str) -> None:
+    uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder).image_uri
+    data = ec2.CfnLaunchTemplate.LaunchTemplateDataProperty(user_data=f"docker run {uri}")
+    ec2.CfnLaunchTemplate(stack, "Use", launch_template_data=data)
+
+
+@pytest.mark.parametrize(
+    ("use", "runs_on"),
+    [
+        (on_lambda, "lambda"),
+        (on_lambda_from_ecr, "lambda"),
+        (on_ec2, "ecs-ec2"),
+        (on_batch, "batch"),
+        (on_app_runner, "app-runner"),
+        (on_agentcore, "agentcore"),
+        (on_kubernetes, "eks"),
+        (as_custom_resource, "fargate"),
+        (as_any_resource, "fargate"),
+        (as_a_class_of_the_users, "fargate"),
+        (as_user_data, "fargate"),
+    ],
+)
+def test_whatever_names_an_image_waits_and_tells_where_it_runs(docker_folder: str, use: Any, runs_on: str) -> None:
+    app, stack = protected()
+    use(stack, docker_folder)
+    assembly = app.synth()
+    template = assembly.get_stack_by_name("Demo").template["Resources"]
+    naming = [it for it in template.values() if verified(assembly)["ImageTag"] in json.dumps(it)]
+    assert {it["Type"] for it in naming} > {VERIFICATION}
+    assert all(waits(it, assembly) for it in naming if it["Type"] != VERIFICATION)
+    assert verified(assembly)["RunsOn"] == [runs_on]
+    assert said(assembly, "error") + said(assembly, "warning") == []
+
+
+def test_an_image_of_a_function_is_built_for_lambda(docker_folder: str) -> None:
+    app, stack = protected()
+    on_lambda(stack, docker_folder)
+    (source,) = builds(app.synth())
+    assert source["dockerOutputs"] == [f"{OUTPUTS},compression=gzip,force-compression=true"]
+
+
+def test_a_model_of_sagemaker_needs_a_build_of_its_own(docker_folder: str) -> None:
+    app, stack = protected()
+    on_sagemaker(stack, docker_folder)
+    (error,) = said(app.synth(), "error")
+    assert "The image Demo/Image is built as an OCI image, which SageMaker refuses" in error
+    assert "SafeDockerImageAsset and runs_on='sagemaker'" in error
+    app, stack = protected(runs_on="sagemaker")
+    on_sagemaker(stack, docker_folder)
+    assembly = app.synth()
+    assert said(assembly, "error") == []
+    assert waits(the_only(assembly, "AWS::SageMaker::Model")[1], assembly)
+
+
+# Platforms
+
+
+def test_the_platform_is_that_of_the_task_around_the_image(docker_folder: str) -> None:
+    app, stack = protected()
+    image = ecs.ContainerImage.from_asset(docker_folder)
+    run(stack, "Task", image, runtime_platform=runtime(ecs.CpuArchitecture.ARM64))
+    assembly = app.synth()
+    assert builds(assembly)[0]["platform"] == verified(assembly)["Platform"] == "linux/arm64"
+    assert said(assembly, "error") == []
+
+
+def test_the_platform_is_that_of_a_task_beside_the_image(docker_folder: str) -> None:
+    app, stack = protected()
+    task = ecs.FargateTaskDefinition(stack, "Task", runtime_platform=runtime(ecs.CpuArchitecture.ARM64))
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    task.add_container("app", image=ecs.ContainerImage.from_docker_image_asset(asset))
+    assembly = app.synth()
+    assert verified(assembly)["Platform"] == "linux/arm64"
+    assert said(assembly, "error") == []
+
+
+def test_the_platform_is_that_of_the_function_around_the_image(docker_folder: str) -> None:
+    app, stack = protected()
+    code = lambda_.DockerImageCode.from_image_asset(docker_folder)
+    lambda_.DockerImageFunction(stack, "Use", code=code, architecture=lambda_.Architecture.ARM_64)
+    assembly = app.synth()
+    assert builds(assembly)[0]["platform"] == verified(assembly)["Platform"] == "linux/arm64"
+
+
+def test_a_platform_that_the_image_says_stays(docker_folder: str) -> None:
+    app, stack = protected()
+    ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder, platform=ARM64)
+    assembly = app.synth()
+    assert builds(assembly)[0]["platform"] == verified(assembly)["Platform"] == "linux/arm64"
+
+
+def test_a_consumer_of_another_platform_is_an_error_that_names_both(docker_folder: str) -> None:
+    app, stack = protected()
+    image = ecs.ContainerImage.from_asset(docker_folder, platform=ARM64)
+    run(stack, "Task", image)
+    (error,) = said(app.synth(), "error")
+    assert "Demo/Task runs on linux/amd64 (the default of a task definition without runtime_platform)" in error
+    assert "the image Demo/Task/app/AssetImage is for linux/arm64" in error
+
+
+def function_of_code(stack: Stack, uri: str) -> None:
+    lambda_.Function(
+        stack,
+        "Use",
+        code=lambda_.Code.from_inline("x"),
+        handler="index.x",
+        runtime=lambda_.Runtime("python3.13", lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
+        environment={"Image": uri},
+    )
+
+
+def task_with_a_variable(stack: Stack, uri: str) -> None:
+    task = ecs.FargateTaskDefinition(stack, "Use")
+    task.add_container("app", image=ecs.ContainerImage.from_registry("nginx"), environment={"RUNS": uri})
+
+
+@pytest.mark.parametrize("use", [function_of_code, task_with_a_variable])
+def test_what_only_names_an_image_waits_and_need_not_run_it(docker_folder: str, use: Any) -> None:
+    app, stack = protected()
+    use(stack, ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder, platform=ARM64).image_uri)
+    assembly = app.synth()
+    found = resources(assembly, FUNCTION) | resources(assembly, TASK)
+    (user,) = [it for name, it in found.items() if name.startswith("Use")]
+    assert waits(user, assembly)
+    assert verified(assembly)["Platform"] == "linux/arm64"
+    assert said(assembly, "error") + said(assembly, "warning") == []
+
+
+def test_a_function_of_another_platform_is_an_error_that_names_both(docker_folder: str) -> None:
+    app, stack = protected()
+    code = lambda_.DockerImageCode.from_image_asset(docker_folder, platform=ARM64)
+    lambda_.DockerImageFunction(stack, "Use", code=code)
+    (error,) = said(app.synth(), "error")
+    assert "Demo/Use runs on linux/amd64" in error
+    assert "the image Demo/Use/AssetImage is for linux/arm64" in error
+
+
+def test_a_job_of_another_platform_is_an_error_that_names_both(docker_folder: str) -> None:
+    app, stack = protected()
+    container = batch.EcsFargateContainerDefinition(
+        stack,
+        "Container",
+        image=ecs.ContainerImage.from_asset(docker_folder),
+        cpu=1,
+        memory=Size.gibibytes(2),
+        fargate_cpu_architecture=ecs.CpuArchitecture.ARM64,
+    )
+    batch.EcsJobDefinition(stack, "Use", container=container)
+    (error,) = said(app.synth(), "error")
+    assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform)" in error
+    assert "Demo/Container/AssetImage is for linux/amd64" in error
+    assert "fargate_cpu_architecture=ecs.CpuArchitecture.X86_64 in the container" in error
+
+
+def test_agentcore_with_an_amd64_image_is_an_error_that_names_both(docker_folder: str) -> None:
+    app, stack = protected()
+    on_agentcore(stack, docker_folder, platform=None)
+    assembly = app.synth()
+    (error,) = said(assembly, "error")
+    assert "Demo/Use runs on linux/arm64 (as all of AgentCore), but the image Demo/Image is for linux/amd64" in error
+    assert error.endswith("Write platform=ecr_assets.Platform.LINUX_ARM64 for the image.")
+    assert said(assembly, "warning") == []
+
+
+# Where images are
+
+
+def test_an_image_in_a_nested_stack_is_verified_there(docker_folder: str) -> None:
+    app, stack = protected()
+    below = NestedStack(stack, "Below")
+    serve(below, "Web", run(below, "Task", ecs.ContainerImage.from_asset(docker_folder)))
+    assembly = app.synth()
+    (path,) = Path(assembly.directory).glob("*Below*.nested.template.json")
+    inside = json.loads(path.read_text())["Resources"]
+    (name,) = [name for name, it in inside.items() if it["Type"] == VERIFICATION]
+    (task,) = [it for it in inside.values() if it["Type"] == TASK]
+    assert task["DependsOn"] == [name]
+    assert FUNCTION not in {it["Type"] for it in inside.values()}
+    assert len(resources(assembly, FUNCTION)) == 1
+
+
+def test_a_nested_stack_waits_for_an_image_above_it(docker_folder: str) -> None:
+    app, stack = protected()
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    run(NestedStack(stack, "Below"), "Task", ecs.ContainerImage.from_docker_image_asset(asset))
+    assembly = app.synth()
+    assert waits(the_only(assembly, "AWS::CloudFormation::Stack")[1], assembly)
+
+
+def test_an_image_in_a_stage_is_verified_there(docker_folder: str) -> None:
+    app = new_app()
+    SafeImages.protect(app)
+    stages = [Stage(app, name) for name in ("One", "Two")]
+    for stage in stages:
+        with_from_asset(Stack(stage, "Demo"), docker_folder)
+    app.synth()
+    for stage in stages:
+        assembly = stage.synth()
+        name = f"{stage.node.id}-Demo"
+        assert all_tasks_wait(assembly, name)
+        assert verified(assembly, name)["ConstructPath"].startswith(f"{stage.node.id}/Demo/Task")
+
+
+def test_a_stage_can_be_protected_by_itself(docker_folder: str) -> None:
+    app = new_app()
+    one, two = Stage(app, "One"), Stage(app, "Two")
+    SafeImages.protect(one)
+    for stage in (one, two):
+        with_from_asset(Stack(stage, "Demo"), docker_folder)
+    app.synth()
+    assert all_tasks_wait(one.synth(), "One-Demo")
+    assert resources(two.synth(), VERIFICATION, "Two-Demo") == {}
+
+
+def test_a_task_of_another_stack_makes_its_stack_wait_without_an_export(docker_folder: str) -> None:
+    app, stack = protected()
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    other = stack_in(app, "Other")
+    run(other, "Task", ecs.ContainerImage.from_docker_image_asset(asset))
+    assembly = app.synth()
+    assert verified(assembly)["RunsOn"] == ["fargate"]
+    assert resources(assembly, VERIFICATION, "Other") == {}
+    manifest = json.loads(Path(assembly.directory, "manifest.json").read_text())
+    assert "Demo" in manifest["artifacts"]["Other"]["dependencies"]
+    assert "Outputs" not in assembly.get_stack_by_name("Demo").template
+    assert said(assembly, "error", "Other") == []
+
+
+def test_the_same_image_in_two_stacks_ties_neither_to_the_other(docker_folder: str) -> None:
+    app = new_app()
+    SafeImages.protect(app)
+    for name in ("One", "Two"):
+        with_from_asset(stack_in(app, name), docker_folder)
+    assembly = app.synth()
+    manifest = json.loads(Path(assembly.directory, "manifest.json").read_text())
+    for name in ("One", "Two"):
+        assert all_tasks_wait(assembly, name)
+        assert {"One", "Two"}.isdisjoint(manifest["artifacts"][name]["dependencies"])
+
+
+def test_the_same_image_twice_in_a_stack_is_verified_once(docker_folder: str) -> None:
+    app, stack = protected()
+    for name in ("One", "Two"):
+        run(stack, name, ecs.ContainerImage.from_asset(docker_folder))
+    assembly = app.synth()
+    assert len(resources(assembly, VERIFICATION)) == 1
+    assert all_tasks_wait(assembly)
+
+
+def test_a_task_waits_for_its_own_image_only(docker_folder: str, other_folder: str) -> None:
+    app, stack = protected()
+    run(stack, "One", ecs.ContainerImage.from_asset(docker_folder))
+    run(stack, "Two", ecs.ContainerImage.from_asset(other_folder))
+    tasks = resources(app.synth(), TASK).values()
+    waited_for = [name.removeprefix("CdkSafeImageImage") for task in tasks for name in task["DependsOn"]]
+    assert sorted(name[:3] for name in waited_for) == ["One", "Two"]
+
+
+@pytest.mark.parametrize(("before", "after"), [("First", "Second"), ("Second", "First")])
+def test_what_runs_an_image_waits_for_it_in_any_order_of_the_users(docker_folder: str, before: str, after: str) -> None:
+    app, stack = protected()
+    parts = {name: Construct(stack, name) for name in ("First", "Second")}
+    for part in parts.values():
+        serve(part, "Web", run(part, "Task", ecs.ContainerImage.from_asset(docker_folder)))  # type: ignore[arg-type]
+    parts[after].node.add_dependency(parts[before])
+    assembly = app.synth()
+    depends_on = the_only(assembly, VERIFICATION)[1]["DependsOn"]
+    assert [name for name in depends_on if not name.startswith("CdkSafeImagePermissions")] == []
+    assert all_tasks_wait(assembly)
+    assert all(waits(service, assembly) for service in resources(assembly, SERVICE).values())
+
+
+def test_an_image_may_be_named_as_a_part_of_ours(docker_folder: str) -> None:
+    app, stack = protected()
+    ecr_assets.DockerImageAsset(stack, "Verifier", directory=docker_folder)
+    the_only(app.synth(), VERIFICATION)
+
+
+def test_an_image_of_an_archive_is_verified_too(tmp_path: Path) -> None:
+    (tmp_path / "image.tar").write_bytes(b"")
+    app, stack = protected()
+    run(stack, "Task", ecs.ContainerImage.from_tarball(str(tmp_path / "image.tar")))
+    assembly = app.synth()
+    assert "LocalImage" not in verified(assembly)
+    assert all_tasks_wait(assembly)
+    assert said(assembly, "warning") == []
+
+
+# What else is in an app
+
+
+def test_an_image_that_is_already_safe_is_left_alone(docker_folder: str) -> None:
+    def template(app: App) -> Any:
+        stack = stack_in(app)
+        image = SafeDockerImageAsset(stack, "Image", directory=docker_folder, min_size=Size.bytes(7))
+        serve(stack, "Web", run(stack, "Task", image.container_image()))
+        assembly = app.synth()
+        return assembly.get_stack_by_name("Demo").template, builds(assembly)
+
+    app = new_app()
+    SafeImages.protect(app)
+    assert template(app) == template(new_app())
+
+
+def test_an_image_that_a_verification_names_is_verified_by_that_alone(docker_folder: str) -> None:
+    app, stack = protected()
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    ImageVerification(stack, "Mine", repository=asset.repository, tag=asset.image_tag)
+    run(stack, "Task", ecs.ContainerImage.from_docker_image_asset(asset))
+    assembly = app.synth()
+    assert the_only(assembly, VERIFICATION)[0].startswith("Mine")
+    assert all_tasks_wait(assembly)
+
+
+def test_a_copy_in_another_repository_is_verified_behind_the_image_that_is_copied(docker_folder: str) -> None:
+    app, stack = protected()
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    properties = {"Src": asset.image_uri, "Dest": shop.repository_uri_for_tag(asset.image_tag)}
+    token = "arn:aws:lambda:eu-west-1:111122223333:function:any"
+    copy = CustomResource(stack, "Copy", service_token=token, properties=properties)
+    image = ImageVerification(stack, "Copied", repository=shop, tag=asset.image_tag)
+    image.node.add_dependency(copy)
+    assembly = app.synth()
+    of_asset, of_copy = sorted(resources(assembly, VERIFICATION))
+    (copied,) = resources(assembly, "AWS::CloudFormation::CustomResource").values()
+    assert copied["DependsOn"] == [of_asset]
+    assert "Copy" in resources(assembly, VERIFICATION)[of_copy]["DependsOn"]
+
+
+def test_what_an_aspect_adds_to_a_task_is_in_the_template_and_waits(docker_folder: str, other_folder: str) -> None:
+    app, stack = protected()
+    sidecar = ecr_assets.DockerImageAsset(stack, "Sidecar", directory=other_folder)
+    run(stack, "Task", ecs.ContainerImage.from_asset(docker_folder))
+
+    @jsii.implements(IAspect)
+    class AddsASidecar:
+        def visit(self, node: Any) -> None:
+            if isinstance(node, ecs.TaskDefinition):
+                node.add_container("sidecar", image=ecs.ContainerImage.from_docker_image_asset(sidecar))
+
+    Aspects.of(stack).add(AddsASidecar())
+    assembly = app.synth()
+    assert len(the_only(assembly, TASK)[1]["Properties"]["ContainerDefinitions"]) == 2
+    assert len(resources(assembly, VERIFICATION)) == 2
+    assert all_tasks_wait(assembly)
+
+
+@pytest.mark.parametrize("stabilized", [True, False])
+def test_an_image_that_an_aspect_makes_is_verified(docker_folder: str, stabilized: bool) -> None:
+    app = new_app(**{"@aws-cdk/core:aspectStabilization": stabilized})
+    SafeImages.protect(app)
+    stack = stack_in(app)
+
+    @jsii.implements(IAspect)
+    class AddsATask:
+        def visit(self, node: Any) -> None:
+            if node is stack:
+                with_from_asset(stack, docker_folder)
+
+    Aspects.of(stack).add(AddsATask(), priority=AspectPriority.MUTATING)
+    assert all_tasks_wait(app.synth())
+
+
+def test_an_image_that_is_made_too_late_fails_the_synth(docker_folder: str) -> None:
+    app, stack = protected()
+    with_from_asset(stack, docker_folder)
+
+    @jsii.implements(IAspect)
+    class AddsATask:
+        def visit(self, node: Any) -> None:
+            if node.node.id == "CdkSafeImageEnding1":
+                ecr_assets.DockerImageAsset(stack, "Late", directory=docker_folder)
+
+    Aspects.of(app).add(AddsATask(), priority=AspectPriority.READONLY)
+    with pytest.raises(RuntimeError, match=r"Demo/Late is made by an aspect, after all others"):
+        app.synth()
+
+
+@pytest.mark.parametrize("stabilized", [True, False])
+def test_the_apps_tags_and_permissions_boundary_reach_the_verifier(docker_folder: str, stabilized: bool) -> None:
+    app = new_app(**{"@aws-cdk/core:aspectStabilization": stabilized})
+    SafeImages.protect(app)
+    stack = stack_in(app)
+    with_from_asset(stack, docker_folder)
+    Tags.of(app).add("team", "shop")
+    iam.PermissionsBoundary.of(app).apply(iam.ManagedPolicy.from_managed_policy_name(stack, "Boundary", "Bound"))
+    assembly = app.synth()
+    assert the_only(assembly, FUNCTION)[1]["Properties"]["Tags"] == [{"Key": "team", "Value": "shop"}]
+    assert all("PermissionsBoundary" in role["Properties"] for role in resources(assembly, "AWS::IAM::Role").values())
+
+
+@jsii.implements(IPropertyInjector)
+class AddsABuildArgument:
+    @property
+    def construct_unique_id(self) -> str:
+        return ecr_assets.DockerImageAsset.PROPERTY_INJECTION_ID
+
+    def inject(self, original_props: Any, *, id: str, scope: Any) -> Any:
+        return {**original_props, "buildArgs": {"MIRROR": "here"}}
+
+
+def test_an_injector_of_the_users_goes_on_working(docker_folder: str) -> None:
+    app = new_app()
+    PropertyInjectors.of(app).add(AddsABuildArgument())
+    SafeImages.protect(app)
+    stack = stack_in(app)
+    SafeImages.protect(stack, min_size=Size.bytes(1))
+    with_from_asset(stack, docker_folder)
+    assembly = app.synth()
+    (source,) = builds(assembly)
+    assert (source["dockerBuildArgs"], source["platform"]) == ({"MIRROR": "here"}, "linux/amd64")
+    assert verified(assembly)["MinSize"] == "1"
+
+
+def test_an_injector_that_is_nearer_hides_the_build_and_not_the_verification(docker_folder: str) -> None:
+    app, stack = protected()
+    PropertyInjectors.of(stack).add(AddsABuildArgument())
+    with_from_asset(stack, docker_folder)
+    assembly = app.synth()
+    assert all_tasks_wait(assembly)
+    (warning,) = said(assembly, "warning")
+    assert "cdk-safe-image:build-not-set" in warning
+    assert "Demo/Task/app/AssetImage is verified, but its platform is not pinned" in warning
+
+
+def test_a_stage_that_another_injector_hides_is_refused_until_it_is_named(docker_folder: str) -> None:
+    def app(name_it: bool) -> tuple[App, Stage]:
+        app = new_app()
+        SafeImages.protect(app)
+        stage = Stage(app, "One")
+        if name_it:
+            SafeImages.protect(stage)
+        stack = Stack(stage, "Demo")
+        PropertyInjectors.of(stack).add(AddsABuildArgument())
+        with_from_asset(stack, docker_folder)
+        return app, stage
+
+    message = r"has not seen the image One/Demo/Task/app/AssetImage.*call SafeImages for that stage"
+    with pytest.raises(RuntimeError, match=message):
+        app(name_it=False)[0].synth()
+    named, stage = app(name_it=True)
+    named.synth()
+    assert all_tasks_wait(stage.synth(), "One-Demo")
+
+
+@pytest.mark.parametrize("attests", [True, False])
+def test_what_the_user_says_of_the_build_stays(docker_folder: str, attests: bool) -> None:
+    app, stack = protected()
+    outputs = ["type=docker" if attests else "type=docker,attestation-inline=false"]
+    ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder, outputs=outputs, extra_hash="mine")
+    assembly = app.synth()
+    (source,) = builds(assembly)
+    assert source["dockerOutputs"] == outputs
+    assert ["cdk-safe-image:outputs-may-attest" in text for text in said(assembly, "warning")] == [True] * attests
+
+
+def test_every_image_gets_a_new_tag_once(docker_folder: str) -> None:
+    _, stack = protected()
+    tag = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder).image_tag
+    plain = ecr_assets.DockerImageAsset(stack_in(new_app()), "Image", directory=docker_folder).image_tag
+    _, stack = protected()
+    again = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder).image_tag
+    assert tag == again != plain
+
+
+def test_no_output_is_passed_to_podman(docker_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made() -> tuple[str, dict[str, Any]]:
+        app, stack = protected()
+        tag = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder).image_tag
+        (source,) = builds(app.synth())
+        return tag, source
+
+    tag, _ = made()
+    monkeypatch.setenv("CDK_DOCKER", "podman")
+    assert (made()[0], "dockerOutputs" in made()[1]) == (tag, False)
+
+
+# The policy
+
+
+def test_the_policy_reaches_every_verification(docker_folder: str) -> None:
+    app, stack = protected(
+        runs_on=["fargate", "ecs-ec2"],
+        min_size=Size.kibibytes(1),
+        max_size=Size.mebibytes(1),
+        verify_layers=True,
+        acknowledge={"no-command": "it has one"},
+        fail_on="warning",
+        require=[Require.NON_ROOT_USER],
+        on_failure="untag",
+        gate="image",
+    )
+    serve(stack, "Web", run(stack, "Task", ecs.ContainerImage.from_asset(docker_folder)))
+    assembly = app.synth()
+    properties = verified(assembly)
+    assert properties["RunsOn"] == ["fargate", "ecs-ec2"]
+    assert (properties["MinSize"], properties["MaxSize"], properties["VerifyLayers"]) == ("1024", "1048576", "true")
+    assert properties["Acknowledge"] == {"no-command": "it has one"}
+    assert (properties["FailOn"], properties["Require"]) == ("warning", ["non-root-user"])
+    assert properties["OnFailure"] == "untag"
+    assert not waits(the_only(assembly, SERVICE)[1], assembly)
+
+
+def test_the_keywords_are_those_of_an_image() -> None:
+    ours = set(inspect.signature(SafeImages.protect).parameters)
+    theirs = set(inspect.signature(ImagePolicy.defaults).parameters)
+    # Of which platform it is, each image says by itself or is told; and its URI is its tag's in any case.
+    assert theirs - ours == {"platform", "pin"}
+    assert ours <= theirs
+
+
+def test_a_topic_is_told_of_every_image(docker_folder: str) -> None:
+    app = new_app()
+    topic = sns.Topic(stack_in(app, "Topics"), "Topic")
+    SafeImages.protect(app, notify=topic)
+    with_from_asset(stack_in(app), docker_folder)
+    assert "NotifyTopicArn" in verified(app.synth())
+
+
+def test_a_policy_of_the_scope_holds_where_the_line_says_nothing(docker_folder: str) -> None:
+    app = new_app()
+    verifier = ImageVerifier(stack_in(app, "Shared"), "Verifier")
+    ImagePolicy.defaults(
+        app, min_size=Size.bytes(1), max_size=Size.bytes(9), runs_on="ecs-ec2", platform=ARM64, verifier=verifier
+    )
+    SafeImages.protect(app, min_size=Size.bytes(2))
+    asset = ecr_assets.DockerImageAsset(stack_in(app), "Image", directory=docker_folder)
+    assembly = app.synth()
+    properties = verified(assembly)
+    assert (properties["MinSize"], properties["MaxSize"]) == ("2", "9")
+    assert (properties["RunsOn"], properties["Platform"]) == (["ecs-ec2"], "linux/arm64")
+    assert builds(assembly)[0]["platform"] == "linux/arm64"
+    assert resources(assembly, FUNCTION) == {}
+    assert asset.image_tag == properties["ImageTag"]
+
+
+def test_the_nearest_decides(docker_folder: str, other_folder: str) -> None:
+    app, stack = protected(min_size=Size.bytes(1))
+    SafeImages.protect(stack, min_size=Size.bytes(2))
+    with_from_asset(stack, docker_folder)
+    with_from_asset(stack_in(app, "Other"), other_folder)
+    assembly = app.synth()
+    assert verified(assembly)["MinSize"] == "2"
+    assert verified(assembly, "Other")["MinSize"] == "1"
+
+
+def test_a_verifier_can_be_shared(docker_folder: str) -> None:
+    app = new_app()
+    verifier = ImageVerifier(stack_in(app, "Shared"), "Verifier")
+    SafeImages.protect(app, verifier=verifier)
+    with_from_asset(stack_in(app), docker_folder)
+    assembly = app.synth()
+    assert resources(assembly, FUNCTION) == {}
+    assert all_tasks_wait(assembly)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"runs_on": "nowhere"}, "the app: runs_on names 'nowhere'"),
+        ({"min_size": Size.bytes(2), "max_size": Size.bytes(1)}, "the app: min_size .* is above max_size"),
+        ({"acknowledge": {"no-command": ""}}, "the app: acknowledge gives no reason for 'no-command'"),
+        ({"gate": "door"}, "the app: gate is 'door': write 'stack' or 'image'"),
+    ],
+)
+def test_what_no_image_can_meet_is_refused_at_once(keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SafeImages.protect(new_app(), **keywords)
+
+
+def test_protecting_twice_is_harmless(docker_folder: str) -> None:
+    app = new_app()
+    keywords: dict[str, Any] = {"min_size": Size.bytes(7)}
+    first = SafeImages.protect(app, **keywords)
+    with_from_asset(stack_in(app), docker_folder)
+    assert SafeImages.protect(app, min_size=Size.bytes(7)) is first
+    assert len(resources(app.synth(), VERIFICATION)) == 1
+
+
+def test_protecting_differently_is_refused() -> None:
+    app = new_app()
+    SafeImages.protect(app)
+    with pytest.raises(ValueError, match="SafeImages of the app is there already, with other settings"):
+        SafeImages.protect(app, verify_layers=True)
+
+
+def test_after_an_image_it_is_an_error_that_says_which_line_to_move_up(docker_folder: str) -> None:
+    app = new_app()
+    with_from_asset(stack_in(app), docker_folder)
+    line = r"\(test_safe_images.py, line \d+\)"
+    with pytest.raises(ValueError, match=rf"{line} comes after the image Demo/Task/app/AssetImage.*move that line up"):
+        SafeImages.protect(app)
+
+
+def test_a_second_synth_changes_nothing(docker_folder: str) -> None:
+    app, stack = protected()
+    with_from_asset(stack, docker_folder)
+    first = app.synth().get_stack_by_name("Demo").template
+    assert app.synth(force=True).get_stack_by_name("Demo").template == first
+
+
+def test_the_same_app_gives_the_same_template(docker_folder: str, other_folder: str) -> None:
+    def template() -> Any:
+        app, stack = protected()
+        with_a_pattern(stack, docker_folder)
+        on_lambda(stack, other_folder)
+        return app.synth().get_stack_by_name("Demo").template
+
+    assert json.dumps(template()) == json.dumps(template())
+
+
+def test_one_line_adds_a_verification_for_each_image_and_a_fixed_few(docker_folder: str, other_folder: str) -> None:
+    def count(protect: bool, folders: list[str]) -> int:
+        app = new_app()
+        if protect:
+            SafeImages.protect(app)
+        stack = stack_in(app)
+        for number, folder in enumerate(folders):
+            run(stack, f"Task{number}", ecs.ContainerImage.from_asset(folder))
+        return len(app.synth().get_stack_by_name("Demo").template["Resources"])
+
+    folders = [docker_folder, other_folder]
+    added = [count(True, folders[:n]) - count(False, folders[:n]) for n in (1, 2)]
+    # The function, its role, its log group, and the role's policy.
+    assert added == [5, 6]
+
+
+def test_the_context_switches_it_off(docker_folder: str) -> None:
+    app = new_app(**{"cdk-safe-image:verify": "off"})
+    SafeImages.protect(app)
+    stack = stack_in(app)
+    with_from_asset(stack, docker_folder)
+    assembly = app.synth()
+    kinds = {it["Type"] for it in assembly.get_stack_by_name("Demo").template["Resources"].values()}
+    assert kinds == {TASK, "AWS::IAM::Role", "AWS::IAM::Policy"}
+    (warning,) = said(assembly, "warning")
+    assert "cdk-safe-image:verification-off" in warning
+    # As with it, so that a deploy with the switch does not build anew.
+    assert builds(assembly)[0]["dockerOutputs"] == [OUTPUTS]
+
+
+# Only reports
+
+
+def reported(unverified: Any = "error") -> tuple[App, Stack]:
+    app = new_app()
+    SafeImages.report(app, unverified=unverified)
+    return app, stack_in(app)
+
+
+def test_a_report_changes_nothing(docker_folder: str) -> None:
+    def template(app: App) -> Any:
+        with_a_pattern(stack_in(app), docker_folder)
+        assembly = app.synth()
+        return assembly.get_stack_by_name("Demo").template, builds(assembly)
+
+    app = new_app()
+    SafeImages.report(app)
+    assert template(app) == template(new_app())
+
+
+@pytest.mark.parametrize("level", ["error", "warning"])
+def test_an_image_that_nothing_verifies_is_reported(docker_folder: str, level: str) -> None:
+    app, stack = reported(level)
+    with_from_asset(stack, docker_folder)
+    SafeDockerImageAsset(stack, "Safe", directory=docker_folder)
+    (told,) = said(app.synth(), level)
+    assert "Nothing verifies the image Demo/Task/app/AssetImage: use SafeDockerImageAsset, SafeImages.protect" in told
+
+
+def test_an_image_that_was_there_before_is_reported_too(docker_folder: str) -> None:
+    app = new_app()
+    with_from_asset(stack_in(app), docker_folder)
+    SafeImages.report(app)
+    assert len(said(app.synth(), "error")) == 1
+
+
+def test_an_image_in_a_stage_is_reported(docker_folder: str) -> None:
+    app = new_app()
+    SafeImages.report(app)
+    stage = Stage(app, "One")
+    with_from_asset(Stack(stage, "Demo"), docker_folder)
+    app.synth()
+    assert len(said(stage.synth(), "error", "One-Demo")) == 1
+
+
+def test_an_image_of_ecr_that_nothing_verifies_is_reported() -> None:
+    app, stack = reported()
+    repository = ecr.Repository(stack, "Shop")
+    run(stack, "Task", ecs.ContainerImage.from_ecr_repository(repository, "v1"))
+    image = ImageVerification(stack, "Verified", repository=repository, tag="v2")
+    run(stack, "Safe", image.container_image())
+    run(stack, "ByDigest", ecs.ContainerImage.from_ecr_repository(repository, image.image_digest))
+    run(stack, "Public", ecs.ContainerImage.from_registry("nginx"))
+    task_with_a_variable(stack, repository.repository_uri_for_tag("v3"))
+    run(stack, "ByHand", ecs.ContainerImage.from_ecr_repository(repository, "v2"))
+    (told,) = said(app.synth(), "error")
+    assert "Nothing verifies the image of ECR that Demo/Task runs" in told
+    assert "ImageVerification for what CDK does not build" in told
+
+
+def test_an_image_of_ecr_beside_a_verified_one_is_reported(docker_folder: str) -> None:
+    app, stack = reported()
+    task = run(stack, "Task", SafeDockerImageAsset(stack, "Image", directory=docker_folder).container_image())
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    task.add_container("sidecar", image=ecs.ContainerImage.from_ecr_repository(shop, "v1"))
+    (told,) = said(app.synth(), "error")
+    assert "Nothing verifies the image of ECR that Demo/Task runs" in told
+
+
+def test_an_image_of_a_repository_by_its_attribute_is_reported() -> None:
+    app, stack = reported()
+    uri = ecr.CfnRepository(stack, "Shop").attr_repository_uri
+    run(stack, "Task", ecs.ContainerImage.from_registry(f"{uri}:v1"))
+    assert len(said(app.synth(), "error")) == 1
+
+
+def test_an_image_that_cdk_does_not_build_is_warned_of_where_all_are_protected() -> None:
+    app, stack = protected()
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    run(stack, "Task", ecs.ContainerImage.from_ecr_repository(shop, "v1"))
+    image = ImageVerification(stack, "Image", repository=shop, tag="v2")
+    run(stack, "Safe", image.container_image())
+    (warning,) = said(app.synth(), "warning")
+    assert "Nothing verifies the image of ECR that Demo/Task runs" in warning
+
+
+def test_what_is_verified_in_another_stack_is_not_reported(docker_folder: str) -> None:
+    app, stack = reported()
+    other = stack_in(app, "Images")
+    run(stack, "Built", SafeDockerImageAsset(other, "Image", directory=docker_folder).container_image())
+    for number, named in enumerate(({"tag": "v1"}, {"digest": f"sha256:{'0' * 64}"})):
+        shop = ecr.Repository.from_repository_name(other, f"Shop{number}", "shop")
+        image = ImageVerification(other, f"Pushed{number}", repository=shop, **named)
+        run(stack, f"Task{number}", image.container_image())
+    assert said(app.synth(), "error") == []
+
+
+def test_a_scope_can_be_protected_in_an_app_that_is_reported(docker_folder: str, other_folder: str) -> None:
+    app, stack = reported()
+    SafeImages.protect(stack)
+    with_from_asset(stack, docker_folder)
+    with_from_asset(stack_in(app, "Other"), other_folder)
+    assembly = app.synth()
+    assert all_tasks_wait(assembly)
+    assert said(assembly, "error") == []
+    assert len(said(assembly, "error", "Other")) == 1
+
+
+def test_an_unknown_level_is_refused() -> None:
+    with pytest.raises(ValueError, match="the app: unverified is 'note': write 'error' or 'warning'"):
+        SafeImages.report(new_app(), unverified="note")  # type: ignore[arg-type]
+
+
+def test_an_app_without_images_stays_as_it_is() -> None:
+    app, stack = protected()
+    not_empty(stack)
+    assert len(app.synth().get_stack_by_name("Demo").template["Resources"]) == 1
+
+
+def test_every_example_of_the_documentation_runs(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "Dockerfile").write_text("FROM scratch\n")
+    text = (Path(__file__).parents[3] / "docs" / "safe-images.md").read_text("utf-8")
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 3
+    # A process of its own, since paths are relative to the folder in which Node.js was started.
+    command = [sys.executable, "-c", "\n".join(examples)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,334 @@
+"""ImageVerification: any image in ECR, and what its resource says to the verifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aws_cdk import CfnOutput, CfnParameter, Duration, Size, Stack, Stage
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_ssm as ssm
+from image_verifier.custom_resource.properties import Properties
+
+from cdk_safe_image import ImageVerification, ImageVerifier, Pin, SafeDockerImageAsset
+from tests.unit.cdk_safe_image.app import (
+    VERIFICATION,
+    new_app,
+    not_empty,
+    resources,
+    run_on_fargate,
+    stack_in,
+    the_only,
+)
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+REPOSITORY = "arn:aws:ecr:eu-west-1:111122223333:repository/shop"
+
+
+def shop(stack: Stack) -> ecr.IRepository:
+    return ecr.Repository.from_repository_arn(stack, "Shop", REPOSITORY)
+
+
+def verified(stack: Stack, **keywords: Any) -> ImageVerification:
+    keywords = {"repository": shop(stack), "tag": "v1"} | keywords
+    return ImageVerification(stack, "Verified", **keywords)
+
+
+def synthesized(**keywords: Any) -> tuple[str, dict[str, Any]]:
+    """The logical ID and the properties of a verification."""
+    app = new_app()
+    verified(stack_in(app, region="eu-west-1"), **keywords)
+    name, resource = the_only(app.synth(), VERIFICATION)
+    return name, resource["Properties"]
+
+
+def actions(assembly: Any, stack: str = "Demo") -> dict[str, Any]:
+    """What the policies of a stack allow, by action."""
+    return {
+        action: statement["Resource"]
+        for policy in resources(assembly, "AWS::IAM::Policy", stack).values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+
+
+def test_the_verifier_understands_what_the_construct_writes() -> None:
+    _, properties = synthesized(
+        runs_on=["lambda", "ecs-ec2"],
+        platform=ecr_assets.Platform.LINUX_ARM64,
+        min_size=Size.kibibytes(1),
+        max_size=Size.mebibytes(1),
+        pin="tag",
+        local_image="cdkasset-1",
+    )
+    assert all(isinstance(value, (str, dict)) for name, value in properties.items() if name != "RunsOn")
+    read = Properties.parse(properties | {"RepositoryUri": "uri"})
+    assert read.repository_arn == REPOSITORY
+    assert (read.tag, read.digest, read.pin) == ("v1", "", "tag")
+    assert read.policy.runs_on == ("lambda", "ecs-ec2")
+    assert str(read.policy.platform) == "linux/arm64"
+    assert (read.policy.min_size, read.policy.max_size) == (1024, 1024 * 1024)
+    assert (read.local_image, read.construct_path) == ("cdkasset-1", "Demo/Verified")
+
+
+def test_a_digest_is_verified_too() -> None:
+    _, properties = synthesized(tag=None, digest=DIGEST)
+    assert properties["ImageDigest"] == DIGEST
+    assert "ImageTag" not in properties
+
+
+def test_an_asset_tells_its_tag_and_the_name_of_the_local_image(docker_folder: str) -> None:
+    app = new_app()
+    image = SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)
+    _, resource = the_only(app.synth(), VERIFICATION)
+    # The literal tag: `cdk gc` keeps the images whose tags it finds in templates.
+    assert resource["Properties"]["ImageTag"] == image.asset_hash
+    assert resource["Properties"]["LocalImage"] == f"cdkasset-{image.asset_hash}"
+
+
+def test_the_logical_id_holds_the_image_and_the_policy() -> None:
+    asked: list[dict[str, Any]] = [
+        {},
+        {"tag": "v2"},
+        {"tag": None, "digest": DIGEST},
+        {"runs_on": "lambda"},
+        {"platform": ecr_assets.Platform.LINUX_ARM64},
+        {"min_size": Size.bytes(1)},
+        {"max_size": Size.bytes(1)},
+        {"pin": Pin.TAG},
+        {"service_timeout": Duration.minutes(9)},
+        {"local_image": "cdkasset-1"},
+    ]
+    names = [synthesized(**keywords)[0] for keywords in asked]
+    assert len(set(names)) == len(names)
+    assert synthesized()[0] == names[0]
+    assert synthesized(gate="image")[0] == names[0]
+
+
+def test_the_logical_id_holds_the_verifiers_identity_and_not_its_settings() -> None:
+    def name(id: str, **keywords: Any) -> str:
+        app = new_app()
+        stack = stack_in(app)
+        verified(stack, verifier=ImageVerifier(stack, id, **keywords))
+        return the_only(app.synth(), VERIFICATION)[0]
+
+    assert name("One") == name("One", memory_size=1024)
+    assert name("One") != name("Two")
+    assert name("One") != synthesized()[0]
+
+
+def test_a_long_path_still_makes_a_logical_id() -> None:
+    app = new_app()
+    stack = stack_in(app)
+    ImageVerification(stack, "V" * 240, repository=shop(stack), tag="v1")
+    name, _ = the_only(app.synth(), VERIFICATION)
+    assert len(name) <= 255
+
+
+def test_a_tag_from_a_parameter_keeps_its_logical_id() -> None:
+    def name(default: str) -> str:
+        app = new_app()
+        stack = stack_in(app)
+        verified(stack, tag=CfnParameter(stack, "Tag", default=default).value_as_string)
+        name, resource = the_only(app.synth(), VERIFICATION)
+        assert resource["Properties"]["ImageTag"] == {"Ref": "Tag"}
+        return name
+
+    assert name("v1") == name("v2")
+
+
+def test_only_the_repository_may_be_read_and_only_these_actions() -> None:
+    app = new_app()
+    verified(stack_in(app))
+    assembly = app.synth()
+    assert actions(assembly) == {
+        "ecr:BatchCheckLayerAvailability": REPOSITORY,
+        "ecr:BatchGetImage": REPOSITORY,
+        "ecr:DescribeImages": REPOSITORY,
+        "ecr:GetDownloadUrlForLayer": REPOSITORY,
+    }
+    _, resource = the_only(assembly, VERIFICATION)
+    assert resource["DependsOn"] == list(resources(assembly, "AWS::IAM::Policy"))
+
+
+def test_images_of_one_repository_share_a_policy(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    for name in ("One", "Two"):
+        SafeDockerImageAsset(stack, name, directory=docker_folder)
+    assert len(resources(app.synth(), "AWS::IAM::Policy")) == 1
+
+
+@pytest.mark.parametrize("source", ["parameter", "repository", "ssm", "dynamic reference"])
+def test_the_status_of_the_own_stack_may_be_asked_where_a_value_changes_at_deploy(source: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    if source == "repository":
+        ImageVerification(stack, "Verified", repository=ecr.Repository(stack, "New"), tag="v1")
+    elif source == "parameter":
+        verified(stack, tag=CfnParameter(stack, "Tag").value_as_string)
+    elif source == "ssm":
+        verified(stack, tag=ssm.StringParameter.value_for_string_parameter(stack, "/tag"))
+    else:
+        verified(stack, tag="{{resolve:ssm:/tag:1}}")
+    assert actions(app.synth())["cloudformation:DescribeStacks"] == {"Ref": "AWS::StackId"}
+
+
+def test_it_may_not_where_everything_is_known_at_synth(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    verified(stack)
+    SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    ImageVerification(stack, "ByName", repository=ecr.Repository.from_repository_name(stack, "N", "n"), tag="v1")
+    assert "cloudformation:DescribeStacks" not in actions(app.synth())
+
+
+def test_an_image_that_cdk_did_not_build_runs_on_ecs_and_lambda() -> None:
+    app = new_app()
+    stack = stack_in(app)
+    image = verified(stack, runs_on=["fargate", "lambda"])
+    run_on_fargate(stack, "Web", image)
+    lambda_.DockerImageFunction(stack, "Function", code=image.docker_image_code())
+    assembly = app.synth()
+    name, _ = the_only(assembly, VERIFICATION)
+    uri = {"Fn::GetAtt": [name, "ImageUri"]}
+    _, task = the_only(assembly, "AWS::ECS::TaskDefinition")
+    assert task["Properties"]["ContainerDefinitions"][0]["Image"] == uri
+    functions = resources(assembly, "AWS::Lambda::Function").values()
+    assert {"ImageUri": uri} in [function["Properties"]["Code"] for function in functions]
+    # The task's role may pull from the repository.
+    (pulls,) = [
+        policy["Properties"]["PolicyDocument"]["Statement"][0]
+        for name, policy in resources(assembly, "AWS::IAM::Policy").items()
+        if name.startswith("WebTask")
+    ]
+    assert pulls["Resource"] == REPOSITORY
+
+
+@pytest.mark.parametrize("named_by", ["tag", "digest"])
+@pytest.mark.parametrize("source", ["parameter", "ssm", "dynamic reference"])
+def test_an_image_that_is_only_known_at_deploy_runs_on_ecs_and_lambda(named_by: str, source: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    value = {
+        "parameter": lambda: CfnParameter(stack, "Value").value_as_string,
+        "ssm": lambda: ssm.StringParameter.value_for_string_parameter(stack, "/shop/image"),
+        "dynamic reference": lambda: "{{resolve:ssm:/shop/image}}",
+    }[source]()
+    image = verified(stack, **{"tag": None, named_by: value}, runs_on=["fargate", "lambda"])
+    run_on_fargate(stack, "Web", image)
+    lambda_.DockerImageFunction(stack, "Function", code=image.docker_image_code())
+    assembly = app.synth()
+    name, resource = the_only(assembly, VERIFICATION)
+    verified_uri = {"Fn::GetAtt": [name, "ImageUri"]}
+    _, task = the_only(assembly, "AWS::ECS::TaskDefinition")
+    assert task["Properties"]["ContainerDefinitions"][0]["Image"] == verified_uri
+    functions = [it["Properties"] for it in resources(assembly, "AWS::Lambda::Function").values()]
+    assert [it["Code"] for it in functions if it.get("PackageType") == "Image"] == [{"ImageUri": verified_uri}]
+    assert resource["Properties"]["ImageTag" if named_by == "tag" else "ImageDigest"] == stack.resolve(value)
+
+
+def test_in_another_stack_a_digest_is_known_without_the_verification() -> None:
+    app = new_app()
+    image = verified(stack_in(app, "Other"), tag=None, digest=DIGEST)
+    stack = not_empty(stack_in(app))
+    CfnOutput(stack, "Digest", value=image.image_digest)
+    CfnOutput(stack, "Uri", value=image.image_uri)
+    template = app.synth().get_stack_by_name("Demo").template
+    assert template["Outputs"]["Digest"]["Value"] == DIGEST
+    assert template["Outputs"]["Uri"]["Value"]["Fn::Join"][1][-1].endswith(f"/shop@{DIGEST}")
+
+
+def test_a_shared_verifier_gets_its_permissions_from_the_stack_that_uses_it() -> None:
+    app = new_app()
+    home, stack = stack_in(app, "Home"), stack_in(app)
+    verified(stack, verifier=ImageVerifier(home, "Verifier"))
+    assembly = app.synth()
+    assert resources(assembly, "AWS::Lambda::Function") == {}
+    assert set(actions(assembly)) >= {"ecr:BatchGetImage"}
+    assert actions(assembly, "Home") == {}
+    assert "Demo" not in [it.id for it in assembly.get_stack_by_name("Home").dependencies]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "told"),
+    [
+        ({"digest": DIGEST}, "Demo/Verified has both a tag and a digest: write exactly one"),
+        ({"tag": None}, "Demo/Verified has neither a tag nor a digest: write exactly one"),
+        ({"tag": None, "digest": "sha256:123"}, "digest is 'sha256:123': write sha256: and 64 digits"),
+        ({"tag": DIGEST}, "which no image can have: write it as digest="),
+        ({"tag": "shop:v1"}, "tag is 'shop:v1', which no image can have"),
+        ({"tag": ""}, "tag is ''"),
+        ({"tag": None, "digest": DIGEST, "pin": "tag"}, "pin is 'tag', and the image is given by its digest"),
+        (
+            {"service_timeout": Duration.minutes(1)},
+            "service_timeout is 60 s: write more than the 300 s that the verifier has for it",
+        ),
+        ({"service_timeout": Duration.hours(2)}, "at most 3600 s"),
+        ({"service_timeout": 600}, "service_timeout is 600: write a duration, such as Duration.minutes(10)"),
+        ({"repository": "shop"}, "repository is 'shop': write one such as ecr.Repository.from_repository_name("),
+        ({"repository": None}, "repository is None: write one such as ecr.Repository.from_repository_name("),
+        ({"tag": 42}, "tag is 42: write a string"),
+        ({"tag": None, "digest": 42}, "digest is 42: write a string"),
+    ],
+)
+def test_bad_input_is_refused_with_the_path_and_what_to_write(keywords: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=r"^Demo/Verified") as refused:
+        verified(stack_in(new_app()), **keywords)
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("home", "told"),
+    [
+        (
+            lambda app: stack_in(app, "Home", "us-east-1"),
+            "in region eu-west-1, and its verifier Home/Verifier in us-east-1",
+        ),
+        (
+            lambda app: stack_in(app, "Home"),
+            "in region eu-west-1, and its verifier Home/Verifier in one that is only known",
+        ),
+        (
+            lambda app: stack_in(Stage(app, "Live"), "Home", "eu-west-1"),
+            "its verifier Live/Home/Verifier are in different",
+        ),
+    ],
+)
+def test_a_verifier_that_cloudformation_could_not_call_is_refused(home: Any, told: str) -> None:
+    app = new_app()
+    verifier = ImageVerifier(home(app), "Verifier")
+    with pytest.raises(
+        ValueError, match=f"Demo/Verified .*{told}.*Make an ImageVerifier|{told}.*make an ImageVerifier"
+    ):
+        verified(stack_in(app, region="eu-west-1"), verifier=verifier)
+
+
+def test_an_image_given_by_its_digest_has_no_tag_to_use() -> None:
+    with pytest.raises(ValueError, match="Demo/Verified was given a digest and has no image_tag: use image_uri"):
+        _ = verified(stack_in(new_app()), tag=None, digest=DIGEST).image_tag
+
+
+def test_container_image_is_for_any_repository_of_any_stack() -> None:
+    app = new_app()
+    image = verified(stack_in(app, "Other"))
+    task = ecs.FargateTaskDefinition(stack_in(app), "Task")
+    task.add_container("app", image=image.container_image())
+    _, resource = the_only(app.synth(), "AWS::ECS::TaskDefinition")
+    uri = resource["Properties"]["ContainerDefinitions"][0]["Image"]
+    assert uri["Fn::Join"][1][-1].endswith("/shop:v1")
+
+
+def test_waivers_and_the_depth_reach_the_verifier() -> None:
+    _, properties = synthesized(verify_layers=True, acknowledge={"no-command": "the task gives it"})
+    policy = Properties.parse(properties | {"RepositoryUri": "uri"}).policy
+    assert policy.verify_layers
+    assert policy.acknowledge == {"no-command": "the task gives it"}
+
+
+def test_an_unknown_waiver_is_an_error_that_names_the_construct_and_the_nearest_id() -> None:
+    with pytest.raises(ValueError, match=r"Demo/Verified: acknowledge names 'no-comand'.*write no-command"):
+        synthesized(acknowledge={"no-comand": "because"})

@@ -1,0 +1,626 @@
+"""CloudFormation's protocol: whatever happens, one answer that CloudFormation takes."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from image_verifier.custom_resource.layout import Reason
+from image_verifier.custom_resource.physical_id import VerifiedImage, physical_id, records_of
+from image_verifier.custom_resource.properties import Properties
+from image_verifier.entrypoints import custom_resource as module
+from image_verifier.entrypoints.custom_resource import Response, handler
+from image_verifier.faults import Fault
+from image_verifier.retry import RetryBudget
+from image_verifier.sources import ecr_image
+from image_verifier.verify import verify
+
+from tests.unit.images import Layout
+from tests.unit.local_server import listening
+
+ARN = "arn:aws:ecr:eu-central-1:123456789012:repository/cdk-hnb659fds-container-assets-123456789012-eu-central-1"
+URI = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/cdk-hnb659fds-container-assets-123456789012-eu-central-1"
+TAG = "c0ffee" * 10 + "c0fe"
+PROPERTIES = {
+    "ServiceToken": "arn:aws:lambda:eu-central-1:123456789012:function:Verifier",
+    "RepositoryArn": ARN,
+    "RepositoryUri": URI,
+    "ImageTag": TAG,
+    "RunsOn": ["fargate"],
+    "Platform": "linux/amd64",
+    "Pin": "digest",
+    "LocalImage": f"cdkasset-{TAG}",
+    "ConstructPath": "Demo/Autotag/Verification",
+}
+
+
+@dataclass
+class Context:
+    milliseconds: int = 60_000
+    log_group_name: str = "/aws/lambda/ImageVerifier"
+    log_stream_name: str = "2026/11/22/[1]abc"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+@dataclass
+class Stack:
+    """Stands for CloudFormation: takes answers, and may refuse the first ones."""
+
+    url: str = ""
+    bodies: list[bytes] = field(default_factory=list)
+    refusals: int = 0
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        assert len(self.bodies) == 1, f"{len(self.bodies)} answers"
+        assert len(self.bodies[0]) < 4096
+        answer: dict[str, Any] = json.loads(self.bodies[0])
+        return answer
+
+    def event(self, request: str = "Create", **more: Any) -> dict[str, Any]:
+        return {
+            "RequestType": request,
+            "ResponseURL": f"{self.url}/answer?X-Amz-Signature=secret",
+            "StackId": "arn:aws:cloudformation:eu-central-1:123456789012:stack/Demo/0000",
+            "RequestId": "11111111-2222-3333-4444-555555555555",
+            "LogicalResourceId": "AutotagVerification0123456789abcdef",
+            "ResourceProperties": PROPERTIES,
+            **({} if request == "Create" else {"PhysicalResourceId": "[]"}),
+            **more,
+        }
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    stack = Stack()
+
+    class Taker(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if stack.refusals:
+                stack.refusals -= 1
+                self.send_response(503)
+            else:
+                stack.bodies.append(body)
+                self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with listening(Taker) as port:
+        stack.url = f"http://127.0.0.1:{port}"
+        yield stack
+
+
+class Endless:
+    """A call that ends when the test says so, and at the latest with the test."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._callers: list[threading.Thread] = []
+
+    def __call__(self, *_: Any) -> Any:
+        self._callers.append(threading.current_thread())
+        self._over.wait()
+
+    def end(self) -> None:
+        """Let it end, and wait until those who called it have done what they do then."""
+        self._over.set()
+        for caller in self._callers:
+            caller.join()
+
+
+@pytest.fixture
+def endless() -> Iterator[Endless]:
+    call = Endless()
+    yield call
+    call.end()
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """The image under the tag: what the test writes into the layout last."""
+    layout = Layout(tmp_path)
+
+    def verify_layout(properties: Any, patience: Any) -> Any:
+        return verify(layout.source(layout.manifests[-1]), properties.policy, properties.names)
+
+    monkeypatch.setattr(module, "_verify", verify_layout)
+    return layout
+
+
+def test_a_good_image_succeeds_with_its_digest_as_the_uri(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event(), Context())
+    digest = image.manifests[-1]["digest"]
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["Data"]["ImageUri"] == f"{URI}@{digest}"
+    assert stack.answer["Data"]["ImageDigest"] == digest
+    assert stack.answer["Data"]["LayerCount"] == "1"
+    assert all(isinstance(value, str) for value in stack.answer["Data"].values())
+
+
+def test_pin_tag_keeps_the_tag(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event(ResourceProperties={**PROPERTIES, "Pin": "tag"}), Context())
+    assert stack.answer["Data"]["ImageUri"] == f"{URI}:{TAG}"
+
+
+def test_the_reason_of_a_refusal_suffices(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.attestation())
+    handler(stack.event(), Context())
+    reason = stack.answer["Reason"]
+    lines = reason.split("\n")
+    assert stack.answer["Status"] == "FAILED"
+    assert " ".join(lines[0].split()).startswith("Image refused: The tag points at a build attestation")
+    assert "Construct: Demo/Autotag/Verification" in reason
+    assert "no processor for media-type" in " ".join(reason.split())
+    commands = " ".join(reason.replace("\\", " ").split())
+    assert "aws ecr batch-delete-image --region eu-central-1 --registry-id 123456789012" in commands
+    assert f"--image-ids imageTag={TAG}" in commands
+    assert f"docker image rm cdkasset-{TAG}" in commands
+
+
+def test_a_reason_comes_out_of_the_cli_s_last_block_as_it_went_in(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image(config={"architecture": "arm64"}))
+    handler(stack.event(), Context())
+    reason = stack.answer["Reason"]
+    shown = wrapped_by_the_cli(f"Received response status [FAILED] from custom resource. Message returned: {reason}")
+    assert [line.rstrip() for line in shown[2:]] == [line.rstrip() for line in reason.split("\n")[1:]]
+
+
+def test_no_name_in_a_headline_is_broken(stack: Stack, image: Layout) -> None:
+    zstd = "application/vnd.docker.image.rootfs.diff.tar.zstd"
+    image.manifests.append(image.image(layer_types=("application/vnd.oci.image.layer.v1.tar+gzip", zstd)))
+    handler(stack.event(), Context())
+    assert zstd in stack.answer["Reason"].split("\n")[0]
+
+
+def test_what_a_runtime_would_have_said_is_left_out_with_three_dots(stack: Stack, image: Layout) -> None:
+    child = image.image()
+    image.manifests.append(image.index({**child, "platform": {"os": "linux", "architecture": "amd64"}}))
+    (image.path / "blobs" / "sha256" / child["digest"].removeprefix("sha256:")).unlink()
+    handler(stack.event(), Context())
+    assert f"content at .../manifests/{child['digest']} not found" in " ".join(stack.answer["Reason"].split())
+
+
+def wrapped_by_the_cli(text: str) -> list[str]:
+    """What aws-cdk 2.1148.1 makes of a message in its last block: lines of at most 120, ended at a space or newline."""
+    lines, start = [], 0
+    while start < len(text):
+        end = start + 120
+        while end > start and end < len(text) and text[end] not in " \n":
+            end -= 1
+        lines.append(text[start:end])
+        start = end + 1
+    return lines
+
+
+def test_an_answer_stays_below_4096_bytes_whatever_is_found(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    types = tuple(f"application/vnd.example.{i}.layer.with.a.very.long.name.v{i}+json" for i in range(90))
+    image.manifests.append(image.image(layer_types=("application/vnd.oci.image.layer.v1.tar+gzip", *types)))
+    handler(stack.event("Update", PhysicalResourceId="x" * 1000), Context())
+    assert stack.answer["Reason"].startswith("Image refused: ")
+    assert "more errors" in stack.answer["Reason"]
+    assert "batch-delete-image" in stack.answer["Reason"]
+
+
+def test_an_answer_is_cut_where_one_byte_less_would_not_be(stack: Stack) -> None:
+    def sent(more: int) -> bytes:
+        event = stack.event("Update", PhysicalResourceId="x" * more)
+        return module._body(
+            event, Response("FAILED", [Reason("Image refused", ["line"] * 28), Reason("Image refused")])
+        )
+
+    sizes = [len(sent(more)) for more in range(400)]
+    assert max(sizes) == 4095
+    assert min(sizes[sizes.index(4095) + 1 :]) < 1000
+
+
+def test_what_is_let_pass_is_told_in_less_than_4096_bytes_too(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image(config={"architecture": "\N{LATIN SMALL LETTER E WITH ACUTE}" * 850}))
+    handler(stack.event(ResourceProperties={**PROPERTIES, "FailOn": "never"}), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["Data"]["Warnings"] == "see the verifier's log"
+
+
+def test_layers_are_read_where_the_properties_say_so(stack: Stack, image: Layout) -> None:
+    wrong = {"rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}}
+    image.manifests.append(image.image(config=wrong))
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    stack.bodies.clear()
+    handler(stack.event(ResourceProperties={**PROPERTIES, "VerifyLayers": "true"}), Context())
+    assert "[diff-id-wrong]" in stack.answer["Reason"]
+
+
+def test_a_fault_is_told_in_other_words_than_a_finding(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_verify", denied)
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert "Image not verified, so nothing is known about it" in " ".join(stack.answer["Reason"].split())
+    assert "refused" not in stack.answer["Reason"]
+
+
+def test_an_unexpected_exception_is_answered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_verify", failing)
+    handler(stack.event(), Context())
+    assert "The verifier itself failed" in stack.answer["Reason"]
+    assert "RuntimeError" in stack.answer["Reason"]
+    assert "X-Amz-Signature" not in stack.answer["Reason"]
+
+
+def test_time_running_out_is_answered_before_the_lambda_ends(
+    stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_verify", endless)
+    began = time.monotonic()
+    handler(stack.event(), Context(milliseconds=10_500))
+    assert time.monotonic() - began < 30
+    assert stack.answer["Status"] == "FAILED"
+    assert "could not be verified in the" in " ".join(stack.answer["Reason"].split())
+
+
+def test_a_log_that_cannot_be_written_does_not_hold_the_answer_back(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdout = io.StringIO()
+    stdout.close()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    image.manifests.append(image.attestation())
+    handler(stack.event(), Context())
+    assert stack.answer["Reason"].startswith("Image refused: ")
+
+
+def test_what_comes_too_late_is_not_told_in_the_log_of_the_next_event(
+    stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Lambda that has answered is frozen, with its threads, and they go on when it is called again."""
+    monkeypatch.setattr(module, "_verify", endless)
+    handler(stack.event(), Context(milliseconds=10_500))
+    assert "could not be verified in the" in capsys.readouterr().out
+    endless.end()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("RunsOn", ["mars"], "'mars', which is not a runtime"),
+        ("Platform", "amd64", "is not a platform"),
+        ("MinSize", "1.5", "write a number of bytes"),
+        ("RepositoryArn", "nothing", "write the ARN of an ECR repository"),
+        ("ImageDigest", "sha256:00", "either ImageTag or ImageDigest"),
+        ("Pin", "none", "write digest or tag"),
+    ],
+)
+def test_a_bad_property_is_answered_with_its_name(stack: Stack, name: str, value: Any, says: str) -> None:
+    handler(stack.event(ResourceProperties={**PROPERTIES, name: value}), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert says in " ".join(stack.answer["Reason"].split())
+
+
+def test_a_delete_always_succeeds(stack: Stack) -> None:
+    handler(stack.event("Delete", ResourceProperties={}, PhysicalResourceId="anything"), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["PhysicalResourceId"] == "anything"
+
+
+def test_an_answer_that_is_not_taken_is_sent_again(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image())
+    stack.refusals = 2
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+
+
+def test_an_answer_that_is_never_taken_fails_the_lambda_before_its_end_so_that_it_is_run_again(
+    stack: Stack, image: Layout
+) -> None:
+    image.manifests.append(image.image())
+    stack.refusals = 1000
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="did not take the answer in time"):
+        handler(stack.event(), Context(milliseconds=3000))
+    # 2 s; the rest is for a machine that has more to do.
+    assert time.monotonic() - began < 15
+    assert stack.refusals < 999
+
+
+def test_what_was_waited_for_to_the_end_is_told_and_not_only_that_time_ran_out(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(_: Any, patience: RetryBudget) -> Any:
+        time.sleep(patience.seconds_left)
+        raise Fault("ecr:DescribeImages was answered with ThrottlingException", "Ask again later.")
+
+    monkeypatch.setattr(module, "_verify", throttled)
+    handler(stack.event(), Context(milliseconds=12_000))
+    assert "ThrottlingException" in stack.answer["Reason"]
+
+
+def test_layers_are_read_no_longer_than_there_is_time(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        while True:
+            time.sleep(0.05)
+            yield bytes(512)
+
+    layout = Layout(tmp_path)
+    source = layout.source(layout.image())
+    monkeypatch.setattr(source, "open", lambda _: nullcontext(chunks()))
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: None)
+    monkeypatch.setattr(ecr_image, "EcrImage", lambda *_, **__: source)
+    handler(stack.event(ResourceProperties={**PROPERTIES, "VerifyLayers": "true"}), Context(milliseconds=12_000))
+    assert "The layers could not all be read in the time" in " ".join(stack.answer["Reason"].split())
+    assert "give the ImageVerifier a longer timeout or more memory" in " ".join(stack.answer["Reason"].split())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RepositoryArn", ARN + "2"),
+        ("ImageTag", "other"),
+        ("RunsOn", ["fargate", "lambda"]),
+        ("Platform", "linux/arm64"),
+        ("MinSize", "1"),
+        ("MaxSize", "1000"),
+        ("VerifyLayers", "true"),
+        ("Acknowledge", {"no-command": "the task gives it"}),
+        ("FailOn", "warning"),
+        ("Require", ["non-root-user"]),
+    ],
+)
+def test_what_was_verified_of_another_image_or_policy_is_not_remembered_for_this_one(name: str, value: Any) -> None:
+    verified = Properties.parse(PROPERTIES)
+    record = VerifiedImage(verified.fingerprint, "sha256:" + "0" * 64, 1, "", 1)
+    assert module._remembered(verified, [record]) == record
+    assert module._remembered(Properties.parse({**PROPERTIES, name: value}), [record]) is None
+
+
+def test_a_physical_id_holds_two_images_in_at_most_a_kilobyte() -> None:
+    names = ["application/vnd.docker.distribution.manifest.list.v2+json"] * 3
+    records = [VerifiedImage(f"{i:016}", f"sha256:{i:064}", 10**12, name, 127) for i, name in enumerate(names)]
+    kept = physical_id(records)
+    assert records_of(kept) == records[:2]
+    assert len(kept) <= 1024
+
+
+def test_an_answer_that_was_answered_with_what_is_no_http_is_sent_again(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.manifests.append(image.image())
+    sent = urllib.request.urlopen
+    answers = [http.client.BadStatusLine("garbage"), http.client.IncompleteRead(b"")]
+
+    def garbled(*arguments: Any, **more: Any) -> Any:
+        if answers:
+            raise answers.pop()
+        return sent(*arguments, **more)
+
+    monkeypatch.setattr(urllib.request, "urlopen", garbled)
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert "secret" not in capsys.readouterr().out
+
+
+def test_a_refused_update_keeps_the_physical_id(stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    image.manifests.append(image.attestation())
+    handler(stack.event("Update", PhysicalResourceId="verified before"), Context())
+    assert stack.answer["PhysicalResourceId"] == "verified before"
+
+
+def test_the_way_back_answers_as_before_without_judging_again(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    image.manifests.append(image.image())
+    handler(stack.event(ResourceProperties={**PROPERTIES, "ImageTag": "a"}), Context())
+    a = stack.answer
+    stack.bodies.clear()
+    image.manifests.append(image.image(config={"config": {"Cmd": ["/other"]}}))
+    event = stack.event(
+        "Update", ResourceProperties={**PROPERTIES, "ImageTag": "b"}, PhysicalResourceId=a["PhysicalResourceId"]
+    )
+    handler(event, Context())
+    b = stack.answer
+    assert b["Data"]["ImageDigest"] != a["Data"]["ImageDigest"]
+    stack.bodies.clear()
+
+    def gone(*_: Any) -> Any:
+        raise AssertionError("judged again")
+
+    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: True)
+    monkeypatch.setattr(module, "_verify", gone)
+    event = stack.event(
+        "Update", ResourceProperties={**PROPERTIES, "ImageTag": "a"}, PhysicalResourceId=b["PhysicalResourceId"]
+    )
+    handler(event, Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["Data"] == a["Data"]
+    assert len(stack.answer["PhysicalResourceId"].encode()) <= 1024
+    remembered = [record.digest for record in records_of(stack.answer["PhysicalResourceId"])]
+    assert remembered == [a["Data"]["ImageDigest"], b["Data"]["ImageDigest"]]
+
+
+def test_the_answer_leaves_before_cloudformation_gives_up_though_the_lambda_has_more_time(
+    stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_verify", endless)
+    began = time.monotonic()
+    handler(stack.event(ResourceProperties={**PROPERTIES, "ServiceTimeout": "40"}), Context(900_000))
+    assert time.monotonic() - began < 60
+    assert "could not be verified in the" in stack.answer["Reason"]
+
+
+@pytest.fixture
+def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers which way the stack goes."""
+
+    def denied(*_: Any) -> bool:
+        raise Fault("cloudformation:DescribeStacks was denied", "Allow cloudformation:DescribeStacks")
+
+    monkeypatch.setattr(module, "_is_rolling_back", denied)
+
+
+@pytest.mark.usefixtures("unasked")
+def test_where_the_stacks_status_cannot_be_asked_a_good_image_is_right_both_ways(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event("Update"), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+
+
+@pytest.mark.usefixtures("unasked")
+def test_where_the_stacks_status_cannot_be_asked_a_new_broken_image_is_refused(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.attestation())
+    handler(stack.event("Update"), Context())
+    assert "[not-an-image]" in stack.answer["Reason"]
+
+
+@pytest.mark.usefixtures("unasked")
+def test_where_the_stacks_status_cannot_be_asked_an_image_that_broke_since_is_a_doubt(
+    stack: Stack, image: Layout
+) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event(), Context())
+    verified = stack.answer["PhysicalResourceId"]
+    stack.bodies.clear()
+    image.manifests.append(image.attestation())
+    handler(stack.event("Update", PhysicalResourceId=verified), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert "Allow cloudformation:DescribeStacks" in stack.answer["Reason"]
+    assert "nothing is known about it" in " ".join(stack.answer["Reason"].split())
+
+
+def test_the_log_has_one_line_of_json_for_machines(
+    stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.manifests.append(image.attestation())
+    handler(stack.event(), Context())
+    (report,) = [line for line in json_lines(capsys.readouterr().out) if "_aws" not in line]
+    assert report["verdict"] == "fail"
+    assert report["findings"][0]["id"] == "not-an-image"
+
+
+def denied(*_: Any) -> Any:
+    raise Fault("ecr:BatchGetImage on the repository was answered with AccessDenied: no", "Allow it")
+
+
+def failing(*_: Any) -> Any:
+    raise RuntimeError("GET https://bucket.example/blob?X-Amz-Signature=abc failed")
+
+
+@pytest.mark.parametrize(
+    ("properties", "verifies", "message"),
+    [
+        ({}, denied, "ecr:BatchGetImage on the repository was answered with AccessDenied: no"),
+        ({}, failing, "The verifier itself failed, so nothing is known about the image: RuntimeError: GET https://"),
+        ({}, None, "The image could not be verified in the "),
+        ({"RunsOn": ["mars"]}, failing, "The properties of this Custom::ImageVerification are wrong: runs_on names"),
+    ],
+    ids=["a fault", "a failure of the verifier", "time running out", "a bad property"],
+)
+def test_the_log_has_one_line_of_json_of_whatever_could_not_be_told(
+    stack: Stack,
+    endless: Endless,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    properties: dict[str, Any],
+    verifies: Any,
+    message: str,
+) -> None:
+    monkeypatch.setattr(module, "_verify", verifies or endless)
+    handler(stack.event(ResourceProperties=PROPERTIES | properties), Context(milliseconds=10_500))
+    log = capsys.readouterr().out
+    (report,) = [line for line in json_lines(log) if "_aws" not in line]
+    assert report["verdict"] == "unknown"
+    assert report["fault"]["message"].startswith(message)
+    assert any(message in line for line in log.splitlines() if not line.startswith("{"))
+    assert "X-Amz-Signature" not in log
+
+
+def test_a_module_that_cannot_be_imported_is_answered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "image_verifier.custom_resource.properties", None)
+    handler(stack.event(), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert "ModuleNotFoundError" in stack.answer["Reason"]
+
+
+# What a config or a manifest may say where a media type or an architecture is asked for.
+HOSTILE = {
+    "a terminal's escapes": "\x1b[2J\x1b[31m\x9b1mred",
+    "a line that looks like a verdict": "a\nImage verified: it can be run on ECS on Fargate.",
+    "a line that looks like the report": 'a\n{"verdict": "pass"}\nb',
+    "a carriage return": "a\rImage verified",
+    "a tab": "a\tb",
+    "a nul": "a\0b",
+    "a change of direction": "\u202egnp.exe",
+    "half a surrogate pair": "\ud800a",
+    "other ends of a line": "a\u2028b\x85c\x0bd",
+    "a long name": "x" * 5000,
+    "a long name of many bytes": "\N{PILE OF POO}" * 1500,
+    "a long name that is longer when it is written out": "\N{LANGUAGE TAG}" * 1500,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(
+    ("finding", "document"),
+    [
+        ("layer-type-unsupported", lambda text: {"layer_types": ("application/vnd.oci.image.layer.v1.tar+gzip", text)}),
+        ("platform-mismatch", lambda text: {"config": {"architecture": text}}),
+        ("diff-id-wrong", lambda text: {"config": {"rootfs": {"type": "layers", "diff_ids": [text]}}}),
+    ],
+)
+def test_what_an_image_says_of_itself_cannot_disguise_its_refusal(
+    stack: Stack,
+    image: Layout,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    finding: str,
+    document: Any,
+    text: str,
+) -> None:
+    image.manifests.append(image.image(**document(text)))
+    handler(stack.event(), Context())
+    reason, log = stack.answer["Reason"], capsysbinary.readouterr().out.decode()
+    assert stack.answer["Reason"].startswith("Image refused: ")
+    lines = [*reason.split("\n"), *log.split("\n")]
+    assert [line for line in lines if not line.isprintable()] == []
+    assert not [line for line in lines if line.startswith("Image verified")]
+    (report,) = [line for line in json_lines(log) if "_aws" not in line]
+    assert finding in [found["id"] for found in report["findings"]]
+
+
+def test_what_is_let_pass_is_told_without_control_characters(
+    stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.manifests.append(image.image(config={"architecture": "\x1b[2Jarm64"}))
+    handler(stack.event(ResourceProperties={**PROPERTIES, "FailOn": "never"}), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert all(line.isprintable() for line in stack.answer["Data"]["Warnings"].split("\n"))
+    assert "\\x1b[2jarm64" in stack.answer["Data"]["Warnings"]
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def json_lines(log: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]

@@ -1,0 +1,550 @@
+"""What the verifier does with an image beyond its answer: lets it pass, removes its tag, tells others."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from image_verifier.custom_resource import metrics, notifications, untag
+from image_verifier.custom_resource.layout import Reason
+from image_verifier.entrypoints import custom_resource as module
+from image_verifier.entrypoints.custom_resource import handler
+from image_verifier.faults import Fault
+from image_verifier.retry import RetryBudget
+
+from tests.unit.image_verifier.entrypoints.test_custom_resource import (
+    ARN,
+    PROPERTIES,
+    TAG,
+    URI,
+    Context,
+    Endless,
+    Stack,
+    endless,
+    image,
+    json_lines,
+    stack,
+)
+from tests.unit.images import GZIP, Layout
+
+__all__ = ["endless", "image", "stack"]  # fixtures
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
+ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+REPOSITORY = ARN.rpartition("/")[2]
+
+
+def asked(stack: Stack, request: str = "Create", **more: Any) -> dict[str, Any]:
+    """The event of an image with these properties besides."""
+    return stack.event(request, ResourceProperties={**PROPERTIES, **more})
+
+
+def told(stack: Stack) -> str:
+    return " ".join(stack.answer["Reason"].replace("\\", " ").split())
+
+
+# fail_on
+
+
+def test_where_nothing_refuses_a_broken_image_succeeds_with_what_was_found(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.attestation())
+    handler(asked(stack, FailOn="never"), Context())
+    answer = stack.answer
+    assert answer["Status"] == "SUCCESS"
+    assert answer["Data"]["ImageUri"] == f"{URI}@{image.manifests[-1]['digest']}"
+    assert answer["Data"]["Warnings"].startswith("Error: The tag points at a build attestation")
+    assert answer["Data"]["Warnings"].endswith("[not-an-image]")
+
+
+def test_where_nothing_refuses_an_image_that_is_not_there_is_named_by_its_tag(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = image.source(image.image())
+    monkeypatch.setattr(nothing, "resolve", lambda: module_resolved())
+    monkeypatch.setattr(module, "_verify", lambda p, _: verified(nothing, p))
+    handler(asked(stack, FailOn="never"), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["Data"]["ImageUri"] == f"{URI}:{TAG}"
+    assert stack.answer["Data"]["ImageDigest"] == "sha256:unknown"
+    assert "[image-missing]" in stack.answer["Data"]["Warnings"]
+
+
+def module_resolved() -> Any:
+    from image_verifier.sources import Resolved
+
+    return Resolved(None)
+
+
+def verified(source: Any, properties: Any) -> Any:
+    from image_verifier.verify import verify
+
+    return verify(source, properties.policy, properties.names)
+
+
+def test_where_nothing_refuses_a_fault_still_fails(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any) -> Any:
+        raise Fault("ecr:BatchGetImage was denied", "Allow it")
+
+    monkeypatch.setattr(module, "_verify", denied)
+    handler(asked(stack, FailOn="never"), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert "Image not verified" in told(stack)
+
+
+def test_a_warning_refuses_where_that_is_asked_for(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image(layer_types=(GZIP, ZSTD)))
+    handler(asked(stack, RunsOn=["lambda"]), Context())
+    assert stack.answer["Data"]["Warnings"].startswith("Warning: ")
+    stack.bodies.clear()
+    handler(asked(stack, RunsOn=["lambda"], FailOn="warning"), Context())
+    assert told(stack).startswith("Image refused: ")
+    assert "[layer-type-doubtful]" in told(stack)
+
+
+def test_a_good_image_has_no_warnings_and_still_an_output_that_cloudformation_takes(
+    stack: Stack, image: Layout
+) -> None:
+    image.manifests.append(image.image())
+    handler(asked(stack), Context())
+    assert stack.answer["Data"]["Warnings"] == "none"
+
+
+def test_more_findings_than_an_output_has_room_for_end_with_their_number(stack: Stack, image: Layout) -> None:
+    types = tuple(f"application/vnd.example.{i}.layer.with.a.long.name.v{i}+json" for i in range(90))
+    image.manifests.append(image.image(layer_types=(GZIP, *types)))
+    handler(asked(stack, FailOn="never"), Context())
+    warnings = stack.answer["Data"]["Warnings"]
+    assert len(warnings) <= 1000
+    assert warnings.splitlines()[-1].endswith("more in the verifier's log")
+    assert all(line.startswith("Error: ") for line in warnings.splitlines()[:-1])
+
+
+def test_findings_that_an_answer_has_no_room_for_are_left_to_the_log(stack: Stack, image: Layout) -> None:
+    # Each of these is twelve bytes of JSON.
+    image.manifests.append(image.image(layer_types=(GZIP, "\N{SPOUTING WHALE}" * 300)))
+    handler(asked(stack, FailOn="never"), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.answer["Data"]["Warnings"] == "see the verifier's log"
+
+
+def test_the_log_of_an_image_that_is_let_pass_says_that_it_would_not_run(
+    stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.manifests.append(image.attestation())
+    handler(asked(stack, FailOn="never"), Context())
+    log = capsys.readouterr().out
+    (line,) = [line for line in json_lines(log) if "_aws" in line]
+    assert (line["Verified"], line["LetPass"]) == (0, 1)
+    assert log.startswith("Image let pass, since fail_on is 'never', though it may not run on ECS on Fargate.")
+    assert "batch-delete-image" in log
+    assert "Image verified" not in log
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("FailOn", "sometimes", "FailOn is 'sometimes': write error or warning or never"),
+        ("OnFailure", "delete", "OnFailure is 'delete': write keep or untag"),
+        ("Require", ["root"], "'root', which is no requirement"),
+        ("Require", "non-root-user", "write a list in RunsOn and in Require"),
+    ],
+)
+def test_a_bad_property_is_answered_with_what_to_write(stack: Stack, name: str, value: Any, says: str) -> None:
+    handler(asked(stack, **{name: value}), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert says in told(stack)
+
+
+# on_failure
+
+
+@pytest.fixture
+def before(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The digests that the stack has verified before."""
+    digests: set[str] = set()
+    monkeypatch.setattr(untag, "_verified_by", lambda *_: digests)
+    return digests
+
+
+@pytest.fixture
+def deleted(monkeypatch: pytest.MonkeyPatch, before: set[str]) -> list[str]:
+    """What was removed, one `tag@digest` each."""
+    removed: list[str] = []
+
+    def remove(client: Any, arn: str, tag: str, digest: str, patience: RetryBudget) -> str:
+        removed.append(f"{tag}@{digest}")
+        return ""
+
+    monkeypatch.setattr(untag, "remove", remove)
+    return removed
+
+
+def test_the_rejected_tag_is_removed_from_the_very_digest_where_that_is_asked_for(
+    stack: Stack, image: Layout, deleted: list[str]
+) -> None:
+    image.manifests.append(image.attestation())
+    handler(asked(stack, OnFailure="untag"), Context())
+    assert deleted == [f"{TAG}@{image.manifests[-1]['digest']}"]
+    assert f"The tag {TAG} was removed from {image.manifests[-1]['digest']}, as on_failure asks." in told(stack)
+    assert "batch-delete-image" not in told(stack)
+    # CDK would push the image that this machine still has.
+    assert f"docker image rm cdkasset-{TAG}" in told(stack)
+
+
+def test_no_tag_is_removed_where_nobody_asked(stack: Stack, image: Layout, deleted: list[str]) -> None:
+    image.manifests.append(image.attestation())
+    handler(asked(stack), Context())
+    assert deleted == []
+    assert "on_failure" not in told(stack)
+
+
+def test_no_tag_is_removed_in_an_update(
+    stack: Stack, image: Layout, deleted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    image.manifests.append(image.attestation())
+    handler(asked(stack, "Update", OnFailure="untag"), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert deleted == []
+
+
+@pytest.mark.parametrize(
+    ("config", "more"),
+    [
+        ({"architecture": "arm64"}, {}),
+        ({"config": {}}, {}),
+        ({}, {"MinSize": "1000000"}),
+        ({}, {"Require": ["non-root-user"]}),
+    ],
+)
+def test_the_tag_of_an_image_that_can_be_pulled_is_kept(
+    stack: Stack, image: Layout, deleted: list[str], config: dict[str, Any], more: dict[str, Any]
+) -> None:
+    image.manifests.append(image.image(config=config))
+    handler(asked(stack, OnFailure="untag", **more), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert deleted == []
+    assert "The tag was not removed, though on_failure is 'untag': the image can be pulled" in told(stack)
+    assert "batch-delete-image" in told(stack)
+
+
+def test_the_tag_of_an_image_that_one_runtime_can_pull_is_kept(stack: Stack, image: Layout, deleted: list[str]) -> None:
+    platform = {"os": "linux", "architecture": "amd64"}
+    image.manifests.append(image.index({**image.image(), "platform": platform}))
+    handler(asked(stack, RunsOn=["fargate", "lambda"], OnFailure="untag"), Context())
+    assert "[index-not-taken]" in told(stack)
+    assert deleted == []
+    stack.bodies.clear()
+    handler(asked(stack, RunsOn=["lambda"], OnFailure="untag"), Context())
+    assert len(deleted) == 1
+
+
+def test_a_warning_removes_no_tag(stack: Stack, image: Layout, deleted: list[str]) -> None:
+    image.manifests.append(image.image(layer_types=(GZIP, ZSTD)))
+    handler(asked(stack, RunsOn=["lambda"], FailOn="warning", OnFailure="untag"), Context())
+    assert stack.answer["Status"] == "FAILED"
+    assert deleted == []
+
+
+def test_what_is_acknowledged_removes_no_tag(stack: Stack, image: Layout, deleted: list[str]) -> None:
+    image.manifests.append(image.attestation())
+    waived = {"not-an-image": "it is one"}
+    handler(asked(stack, OnFailure="untag", Acknowledge=waived, MinSize="1000000", Require=["max-layers:1"]), Context())
+    assert deleted == []
+
+
+def test_the_tag_of_a_digest_that_the_stack_has_verified_before_is_kept(
+    stack: Stack, image: Layout, deleted: list[str], before: set[str]
+) -> None:
+    image.manifests.append(image.attestation())
+    before.add(image.manifests[-1]["digest"])
+    handler(asked(stack, OnFailure="untag"), Context())
+    assert deleted == []
+    assert f"this stack has verified {image.manifests[-1]['digest']} before, and may run it." in told(stack)
+
+
+def test_a_tag_is_kept_where_there_is_no_time_to_remove_it(stack: Stack, image: Layout, deleted: list[str]) -> None:
+    image.manifests.append(image.attestation())
+    handler(asked(stack, OnFailure="untag"), Context(milliseconds=40_000))
+    assert deleted == []
+    assert "the verifier has no time left for it" in told(stack)
+
+
+def test_where_it_cannot_be_told_what_was_verified_before_the_tag_is_kept(
+    stack: Stack, image: Layout, deleted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: Any) -> Any:
+        raise Fault("cloudformation:ListStackResources was denied.", "Allow it.")
+
+    monkeypatch.setattr(untag, "_verified_by", denied)
+    image.manifests.append(image.attestation())
+    handler(asked(stack, OnFailure="untag"), Context())
+    assert deleted == []
+    assert "The tag was not removed" in told(stack)
+    assert "cloudformation:ListStackResources was denied. Allow it." in told(stack)
+    assert "[not-an-image]" in told(stack)
+    assert "batch-delete-image" in told(stack)
+
+
+Clients = Callable[..., Stubber]
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> Clients:
+    """Makes the stub of a service, which the verifier is given instead of a client."""
+    made: dict[str, Any] = {}
+    real = boto3.client
+
+    def stub(service: str) -> Stubber:
+        made[service] = real(service, region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")
+        stubber = Stubber(made[service])
+        stubber.activate()
+        return stubber
+
+    monkeypatch.setattr(boto3, "client", lambda service, **_: made[service])
+    return stub
+
+
+def resource(kind: str, physical_id: str | None = None) -> dict[str, Any]:
+    said = {} if physical_id is None else {"PhysicalResourceId": physical_id}
+    return {
+        "LogicalResourceId": "R",
+        "ResourceType": kind,
+        "ResourceStatus": "CREATE_COMPLETE",
+        "LastUpdatedTimestamp": 0,
+        **said,
+    }
+
+
+def test_what_the_stack_has_verified_is_read_from_all_pages_of_its_resources(clients: Clients) -> None:
+    stack_id = "arn:aws:cloudformation:eu-central-1:123456789012:stack/Demo/0000"
+    mine = "Custom::ImageVerification"
+    pages = [
+        [
+            resource(mine, '[["f","sha256:1",1,"t",1],["g","sha256:2",1,"t",1]]'),
+            resource(mine),
+            resource("A::B::C", "x"),
+        ],
+        [resource(mine, "refused-R"), resource(mine, '[["f","sha256:3",1,"t",1]]')],
+    ]
+    stub = clients("cloudformation")
+    stub.add_response(
+        "list_stack_resources", {"StackResourceSummaries": pages[0], "NextToken": "n"}, {"StackName": stack_id}
+    )
+    stub.add_response(
+        "list_stack_resources", {"StackResourceSummaries": pages[1]}, {"StackName": stack_id, "NextToken": "n"}
+    )
+    assert untag._verified_by(stack_id, RetryBudget.of(5)) == {"sha256:1", "sha256:2", "sha256:3"}
+
+
+def test_ecr_is_asked_for_the_tag_and_the_digest_together(
+    stack: Stack, image: Layout, before: set[str], clients: Clients
+) -> None:
+    image.manifests.append(image.attestation())
+    ids = [{"imageDigest": image.manifests[-1]["digest"], "imageTag": TAG}]
+    failure = {"imageId": ids[0], "failureCode": "ImageTagDoesNotMatchDigest", "failureReason": "moved"}
+    clients("ecr").add_response(
+        "batch_delete_image",
+        {"failures": [failure]},
+        {"registryId": "123456789012", "repositoryName": REPOSITORY, "imageIds": ids},
+    )
+    handler(asked(stack, OnFailure="untag"), Context())
+    assert "ecr:BatchDeleteImage failed with ImageTagDoesNotMatchDigest: moved" in told(stack)
+    assert "batch-delete-image" in told(stack)
+
+
+def test_a_deletion_that_is_denied_leaves_the_refusal_as_it_is(
+    stack: Stack, image: Layout, before: set[str], clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PROPAGATION", 0.0)
+    clients("ecr").add_client_error("batch_delete_image", "AccessDeniedException", "no")
+    image.manifests.append(image.attestation())
+    handler(asked(stack, OnFailure="untag"), Context())
+    assert told(stack).startswith("Image refused: The tag points at a build attestation")
+    assert f"ecr:BatchDeleteImage on {ARN} was answered with AccessDeniedException" in told(stack)
+    assert "aws ecr batch-delete-image" in told(stack)
+
+
+# notify
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> list[dict[str, Any]]:
+    """What was published, and whether CloudFormation had its answer by then."""
+    notes: list[dict[str, Any]] = []
+
+    def publish(topic: str, subject: str, reason: Reason, patience: RetryBudget) -> None:
+        text = "\n".join((reason.headline, *reason.lines))
+        notes.append({"topic": topic, "subject": subject, "text": text, "answered": bool(stack.bodies)})
+
+    monkeypatch.setattr(notifications, "publish", publish)
+    return notes
+
+
+def test_a_refusal_is_published_when_cloudformation_has_its_answer(
+    stack: Stack, image: Layout, published: list[dict[str, Any]]
+) -> None:
+    image.manifests.append(image.attestation())
+    handler(asked(stack, NotifyTopicArn=TOPIC), Context())
+    (note,) = published
+    assert (note["topic"], note["answered"]) == (TOPIC, True)
+    assert note["subject"] == "Image refused: Demo/Autotag/Verification"
+    assert note["text"].startswith("Image refused: The tag points at a build attestation")
+    assert "aws ecr batch-delete-image" in note["text"]
+    assert all(line == line.rstrip() for line in note["text"].splitlines())
+
+
+def test_a_doubt_is_published(stack: Stack, published: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any) -> Any:
+        raise Fault("ecr:BatchGetImage was denied", "Allow it")
+
+    monkeypatch.setattr(module, "_verify", denied)
+    handler(asked(stack, NotifyTopicArn=TOPIC), Context())
+    assert published[0]["subject"] == "Image not verified: Demo/Autotag/Verification"
+    assert "Allow it" in published[0]["text"]
+
+
+def test_time_that_ran_out_is_published(
+    stack: Stack, published: list[dict[str, Any]], endless: Endless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_verify", endless)
+    handler(asked(stack, NotifyTopicArn=TOPIC), Context(milliseconds=10_500))
+    assert "could not be verified in the" in published[0]["text"]
+
+
+@pytest.mark.parametrize("more", [{}, {"NotifyTopicArn": TOPIC}])
+def test_nothing_is_published_of_a_good_image_or_without_a_topic(
+    stack: Stack, image: Layout, published: list[dict[str, Any]], more: dict[str, str]
+) -> None:
+    image.manifests.append(image.image() if more else image.attestation())
+    handler(asked(stack, **more), Context())
+    assert published == []
+
+
+def test_nothing_is_published_of_a_delete(stack: Stack, published: list[dict[str, Any]]) -> None:
+    handler(asked(stack, "Delete", NotifyTopicArn=TOPIC), Context())
+    assert published == []
+
+
+def test_a_publish_that_fails_changes_nothing_and_is_logged(
+    stack: Stack, image: Layout, clients: Clients, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clients("sns").add_client_error("publish", "NotFound", "Topic does not exist")
+    image.manifests.append(image.attestation())
+    handler(asked(stack, NotifyTopicArn=TOPIC), Context())
+    assert told(stack).startswith("Image refused: ")
+    assert f"The notice could not be published: Fault: sns:Publish on {TOPIC} was answered" in capsys.readouterr().out
+
+
+def test_what_is_no_topic_is_logged(stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    image.manifests.append(image.attestation())
+    handler(asked(stack, NotifyTopicArn="alarms"), Context())
+    assert "'alarms' is not the ARN of a topic" in capsys.readouterr().out
+
+
+def test_a_publish_that_does_not_end_keeps_the_lambda_no_longer_than_its_time(
+    stack: Stack,
+    image: Layout,
+    endless: Endless,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(module, "_TELLING", 0.5)
+    monkeypatch.setattr(notifications, "publish", endless)
+    image.manifests.append(image.attestation())
+    began = time.monotonic()
+    handler(asked(stack, NotifyTopicArn=TOPIC), Context())
+    assert time.monotonic() - began < 30
+    assert stack.answer["Status"] == "FAILED"
+    assert "The notice could not be published in 0.5 s" in capsys.readouterr().out
+    endless.end()
+    assert capsys.readouterr().out == "", "what comes later would be read as the next event's"
+
+
+def test_what_is_published_is_what_sns_takes(clients: Clients) -> None:
+    said = {"TopicArn": TOPIC, "Subject": "s", "Message": "Head \\x1b[2J\n\nline \\x07"}
+    stub = clients("sns")
+    stub.add_response("publish", {"MessageId": "1"}, said)
+    notifications.publish(TOPIC, "s", Reason("Head\n\x1b[2J", ["line \x07"]), RetryBudget.of(5))
+    stub.assert_no_pending_responses()
+
+
+def test_a_report_that_is_too_long_for_sns_is_cut(clients: Clients) -> None:
+    stub = clients("sns")
+    said = {"TopicArn": TOPIC, "Subject": "s", "Message": ("Head\n\n" + "ä" * 200_000).encode()[:200_000].decode()}
+    stub.add_response("publish", {"MessageId": "1"}, said)
+    notifications.publish(TOPIC, "s", Reason("Head", ["ä" * 200_000]), RetryBudget.of(5))
+    stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("about", ["Demo/" + "x" * 200, "Demo/Bild\nzwei\x07", "Demo/Größe"])
+def test_a_subject_is_one_line_of_ascii_of_less_than_a_hundred_characters(about: str) -> None:
+    line = notifications.subject("fail", about)
+    assert line.startswith("Image refused: Demo/")
+    assert line.isascii()
+    assert line.isprintable()
+    assert len(line) < 100
+
+
+# Metrics
+
+
+def test_a_line_of_the_log_is_what_cloudwatch_makes_metrics_of(
+    stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.manifests.append(image.attestation())
+    handler(asked(stack), Context())
+    (line,) = [line for line in json_lines(capsys.readouterr().out) if "_aws" in line]
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "CdkSafeImage"
+    assert directive["Dimensions"] == [[], ["Stack"]]
+    assert (line["Stack"], line["Construct"]) == ("Demo", "Demo/Autotag/Verification")
+    assert (line["Verified"], line["Refused"], line["Unverified"]) == (0, 1, 0)
+    assert 0 < line["Duration"] < 60
+    assert line["SizeInBytes"] > 0
+    assert abs(line["_aws"]["Timestamp"] / 1000 - time.time()) < 60
+    # The specification: every metric and every dimension is a member of the root, a number and a text.
+    for metric in directive["Metrics"]:
+        assert isinstance(line[metric["Name"]], int | float)
+        assert metric["Unit"] in ("Count", "Seconds", "Bytes")
+    assert len(directive["Metrics"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("verdict", "name"), [("pass", "Verified"), ("excused", "LetPass"), ("fail", "Refused"), ("unknown", "Unverified")]
+)
+def test_a_verdict_counts_once(verdict: str, name: str) -> None:
+    line = json.loads(metrics.line(verdict, at=1.0, seconds=0.5, size=0, stack="Demo"))
+    counts = {n: line[n] for n in ("Verified", "LetPass", "Refused", "Unverified")}
+    assert counts == {**dict.fromkeys(counts, 0), name: 1}
+    # A size that nobody knows must not lower the average.
+    assert "SizeInBytes" not in line
+    assert "SizeInBytes" not in [metric["Name"] for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+
+
+def test_what_is_not_judged_is_not_measured(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler(stack.event("Delete", ResourceProperties={}), Context())
+    stack.bodies.clear()
+    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: True)
+    handler(asked(stack, "Update"), Context())
+    assert json_lines(capsys.readouterr().out) == []
+
+
+def test_an_answer_is_sent_though_it_cannot_be_measured(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any, **__: Any) -> str:
+        raise RuntimeError("no metrics")
+
+    monkeypatch.setattr(metrics, "line", broken)
+    image.manifests.append(image.image())
+    handler(asked(stack), Context())
+    assert stack.answer["Status"] == "SUCCESS"
+    assert "could not be told to others: RuntimeError: no metrics" in capsys.readouterr().out

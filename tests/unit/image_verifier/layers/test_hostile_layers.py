@@ -1,0 +1,206 @@
+"""Layers that mean harm meet a bound: in bytes, in entries, in memory."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from image_verifier.faults import Fault
+from image_verifier.image.model import Descriptor, sha256
+from image_verifier.layers import reader, tar
+from image_verifier.layers.reader import Limits, read_layers
+from image_verifier.policy import Policy
+from image_verifier.rules.runtimes import CONTAINERD_1_7, DOCKERD
+from image_verifier.verify import load, verify
+
+from tests.unit.blobs import END, PROGRAM, InMemory, file, found, header, image, link, pax, report
+
+MEGA = 1 << 20
+
+
+def _limited(monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
+    monkeypatch.setattr(reader, "Limits", lambda: Limits(**limits))
+
+
+def _bomb(size: int) -> bytes:
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
+    blob = bytearray(compressor.compress(PROGRAM + header("zeros", size=size)))
+    for _ in range(size // MEGA):
+        blob += compressor.compress(bytes(MEGA))
+    return bytes(blob + compressor.compress(END) + compressor.flush())
+
+
+def test_a_layer_that_unpacks_to_too_much_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    _limited(monkeypatch, unpacked=30 * MEGA)
+    blob = _bomb(40 * MEGA)
+    (error,) = report(InMemory([blob], ["sha256:" + "0" * 64])).errors
+    assert error.id == "layer-too-large"
+
+
+def test_a_bomb_is_unpacked_in_small_pieces() -> None:
+    source = InMemory([_bomb(300 * MEGA)], ["sha256:" + "0" * 64])
+    tracemalloc.start()
+    assert found(source) == ["diff-id-wrong"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * MEGA
+
+
+def test_a_sparse_file_counts_with_the_size_that_it_unpacks_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    _limited(monkeypatch, unpacked=30 * MEGA)
+    sparse = pax(GNU__sparse__map="0,1", GNU__sparse__numblocks="1", GNU__sparse__size=str(1 << 60)) + file("f", b"x")
+    assert found(image(PROGRAM + sparse + END)) == ["layer-too-large"]
+
+
+def test_a_layer_with_too_many_entries_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    _limited(monkeypatch, entries=4096 * 2)
+    assert found(image(PROGRAM + file("same") * 4096 * 3 + END)) == ["layer-too-large"]
+
+
+def test_headers_without_an_entry_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    _limited(monkeypatch, unpacked=30 * MEGA)
+    assert found(image(PROGRAM + pax(path="x") * 40_000 + END)) == ["layer-too-large"]
+
+
+def test_more_names_than_fit_into_memory_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    _limited(monkeypatch, nodes=5000)
+    many = b"".join(file(f"{i}") for i in range(20_000))
+    with pytest.raises(Fault, match="more than 5000 files"):
+        report(image(PROGRAM + many + END))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        lambda i: pax(linkpath="x" * 4000) + link(f"{i}", ""),
+        lambda i: file(f"{i}/etc/passwd", b"x" * 4000),
+        lambda i: file(f"{i}", b"#!/" + b"x" * 200 + b"%d" % i + b"\n"),
+    ],
+    ids=["links", "accounts", "scripts"],
+)
+def test_what_is_remembered_of_a_file_counts_like_names_of_that_length(
+    monkeypatch: pytest.MonkeyPatch, entry: Callable[[int], bytes]
+) -> None:
+    _limited(monkeypatch, nodes=9000)
+    with pytest.raises(Fault, match="more than 9000 files"):
+        report(image(PROGRAM + b"".join(map(entry, range(5000))) + END))
+
+
+def test_a_name_of_a_megabyte_is_told_by_its_beginning() -> None:
+    name = "x/../" * 150_000
+    contents = (pax(path="../" + name) + file("f"), pax(linkpath=name + "y", path="f") + header("f", b"1"))
+    for content in contents:
+        for finding in report(image(PROGRAM + content + END), "ecs-ec2").findings:
+            assert len(finding.message + finding.runtime_error) < 4000
+
+
+def test_one_layer_that_is_named_very_often_costs_little() -> None:
+    once = gzip.compress(PROGRAM + END)
+    began = time.process_time()
+    assert found(InMemory([once] * 10_000, [sha256(PROGRAM + END)] * 10_000)) == ["layers-not-mountable"]
+    assert time.process_time() - began < 20
+
+
+def test_a_large_layer_that_is_named_very_often_is_a_fault() -> None:
+    once = gzip.compress(PROGRAM + b"".join(file(f"{i}") for i in range(5000)) + END)
+    began = time.process_time()
+    with pytest.raises(Fault, match="has layers several times, which makes more than 4000000 files of them"):
+        found(InMemory([once] * 10_000, [sha256(gzip.decompress(once))] * 10_000))
+    assert time.process_time() - began < 20
+
+
+def test_layers_of_very_many_types_are_judged_in_little_time() -> None:
+    count = 20_000
+    types = [f"application/vnd.oci.image.layer.v1.odd{i}" for i in range(count)]
+    began = time.process_time()
+    assert found(InMemory([b"x"] * count, [sha256(b"x")] * count, types=types)).count("layer-type-unsupported") == count
+    assert time.process_time() - began < 10
+
+
+def test_a_config_of_more_values_than_fit_into_memory_is_a_fault() -> None:
+    source = image(PROGRAM + END, config={"Labels": {str(i): "" for i in range(300_000)}})
+    with pytest.raises(Fault, match=r"The config sha256:[0-9a-f]+ has more than 250000 values"):
+        found(source)
+
+
+def test_a_blob_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    _limited(monkeypatch, unpacked=30 * MEGA)
+
+    for start in (gzip.compress(PROGRAM + END), PROGRAM + END):
+        blob = [start]
+
+        def chunks(blob: list[bytes] = blob) -> Iterator[bytes]:
+            yield from blob
+            while True:
+                yield bytes(MEGA)
+
+        source = InMemory(blob, ["sha256:" + "0" * 64])
+        source.served = {sha256(start): chunks()}
+        assert "layer-too-large" in found(source)
+
+
+def test_layers_that_are_not_read_in_time_are_a_fault() -> None:
+    source = image(PROGRAM + END)
+    policy = Policy(("fargate",), _platform(), verify_layers=True)
+    with pytest.raises(Fault, match="could not all be read in the time") as late:
+        verify(source, policy, ends_at=time.monotonic() - 1)
+    assert "longer timeout or more memory" in late.value.advice
+    assert verify(source, policy, ends_at=time.monotonic() + 60).errors == ()
+
+
+def test_the_paths_of_a_hostile_tar_cost_little() -> None:
+    deep = pax(path="/".join(["d"] * 2000)) + file("f")
+    links = link("l0", ".") + b"".join(link(f"l{i}", f"l{i - 1}/l{i - 1}") for i in range(1, 60)) + file("l59/f")
+    long_path = pax(path="x" * 900_000) + file("f")
+    folders = pax(path="/" * 900_000 + "x") + file("f")
+    for content in (deep, links, long_path, folders):
+        found(image(PROGRAM + content + END))
+
+
+def test_the_most_special_content_of_headers_is_bounded() -> None:
+    content = header("././@LongLink", b"L", size=1 << 50) + bytes(3 * MEGA)
+    with pytest.raises(tar.TarError):
+        list(tar.entries(tar.Stream([content])))
+
+
+def test_a_fault_of_one_layer_stops_the_others() -> None:
+    stopped = threading.Event()
+    bad, endless = gzip.compress(b"bad"), gzip.compress(b"endless")
+
+    class Broken(InMemory):
+        def open(self, descriptor: Descriptor):  # type: ignore[no-untyped-def]
+            if descriptor.digest == sha256(bad):
+                raise Fault("no network")
+            return super().open(descriptor)
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"\x1f\x8b\x08\0\0\0\0\0\0\x03" if not stopped.is_set() else b""
+        finally:
+            stopped.set()
+
+    source = Broken([endless, bad], ["sha256:" + "0" * 64] * 2)
+    source.served = {sha256(endless): chunks()}
+    policy = Policy(("fargate",), load(source, Policy(("fargate",), _platform())).platform)
+    with pytest.raises(Fault, match="no network"):
+        read_layers(load(source, policy), source, [CONTAINERD_1_7])
+
+
+def _platform():  # type: ignore[no-untyped-def]
+    from image_verifier.image.model import Platform
+
+    return Platform.parse("linux/amd64")
+
+
+def test_each_layer_is_streamed_once_for_all_runtimes() -> None:
+    source = image(PROGRAM + END, PROGRAM + bytes(512) + END)
+    policy = Policy(("fargate", "ecs-ec2"), _platform(), verify_layers=True)
+    contents = read_layers(load(source, policy), source, [CONTAINERD_1_7, DOCKERD])
+    assert sorted(source.opened) == sorted({sha256(blob) for blob in source.layers})
+    assert len(contents.file_systems) == 1

@@ -1,0 +1,202 @@
+"""Each place that runs images is held to what is known of it, and warned about where nothing is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_verifier.image import media_types
+from image_verifier.image.model import Platform
+from image_verifier.policy import Policy
+from image_verifier.report import Report, Severity
+from image_verifier.rules.runtimes import RUNTIMES
+from image_verifier.verify import verify
+
+from tests.unit.images import GZIP, Layout
+
+NAMES = ("fargate", "ecs-ec2", "lambda", "eks", "batch", "app-runner", "sagemaker", "agentcore")
+DOCKER_GZIP = media_types.DOCKER_LAYER_GZIP
+DOCKER_ZSTD = media_types.DOCKER_LAYER_ZSTD
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path)
+
+
+def report(layout: Layout, top: dict[str, Any], *runs_on: str, platform: str = "linux/amd64") -> Report:
+    return verify(layout.source(top), Policy(runs_on, Platform.parse(platform)))
+
+
+def errors(layout: Layout, top: dict[str, Any], *runs_on: str, platform: str = "linux/amd64") -> list[str]:
+    return [f.id for f in report(layout, top, *runs_on, platform=platform).errors]
+
+
+def warnings(layout: Layout, top: dict[str, Any], *runs_on: str, platform: str = "linux/amd64") -> list[str]:
+    findings = report(layout, top, *runs_on, platform=platform).findings
+    return [f.id for f in findings if f.severity is Severity.WARNING]
+
+
+def test_the_runtimes_are_those_of_the_design() -> None:
+    assert tuple(RUNTIMES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_runtime_says_where_its_facts_come_from(name: str) -> None:
+    runtime = RUNTIMES[name]
+    assert runtime.name == name
+    assert runtime.title
+    assert runtime.engines
+    assert runtime.platforms
+    assert all(source.startswith("https://") for source in runtime.sources)
+    assert runtime.sources
+    assert set(runtime.doubtful_platforms) < set(runtime.platforms)
+    assert not set(runtime.refused_layers) & set(runtime.doubtful_layers)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_healthy_schema_2_image_runs_everywhere(layout: Layout, name: str) -> None:
+    platform = RUNTIMES[name].platforms[0]
+    top = layout.image(
+        schema_2=True, layer_types=(DOCKER_GZIP,), config={"architecture": platform.removeprefix("linux/")}
+    )
+    assert errors(layout, top, name, platform=platform) == []
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "sagemaker"])
+def test_a_healthy_oci_image_runs_everywhere_else(layout: Layout, name: str) -> None:
+    platform = RUNTIMES[name].platforms[0]
+    top = layout.image(config={"architecture": platform.removeprefix("linux/")})
+    assert errors(layout, top, name, platform=platform) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_attestation_runs_nowhere(layout: Layout, name: str) -> None:
+    assert "not-an-image" in errors(layout, layout.attestation(), name, platform=RUNTIMES[name].platforms[0])
+
+
+# Docker's zstd type: an error where containerd before 2.0 is known, a warning where nothing is
+
+
+@pytest.mark.parametrize("name", ["fargate", "eks", "batch"])
+def test_dockers_zstd_type_is_refused_where_containerd_may_not_know_it(layout: Layout, name: str) -> None:
+    top = layout.image(schema_2=True, layer_types=(DOCKER_GZIP, DOCKER_ZSTD))
+    assert errors(layout, top, name) == ["layer-type-unsupported"]
+
+
+def test_dockers_zstd_type_runs_where_dockerd_does(layout: Layout) -> None:
+    top = layout.image(schema_2=True, layer_types=(DOCKER_GZIP, DOCKER_ZSTD))
+    assert report(layout, top, "ecs-ec2").findings == ()
+
+
+@pytest.mark.parametrize("name", ["lambda", "app-runner", "sagemaker", "agentcore"])
+def test_dockers_zstd_type_is_a_warning_where_nobody_knows(layout: Layout, name: str) -> None:
+    platform = RUNTIMES[name].platforms[0]
+    top = layout.image(
+        schema_2=True,
+        layer_types=(DOCKER_GZIP, DOCKER_ZSTD),
+        config={"architecture": platform.removeprefix("linux/")},
+    )
+    assert errors(layout, top, name, platform=platform) == []
+    assert warnings(layout, top, name, platform=platform) == ["layer-type-doubtful"]
+
+
+# EKS: containerd 1.7 and 2.1
+
+
+def test_eks_is_held_to_both_releases_of_containerd(layout: Layout) -> None:
+    # 1.7 passes over the zstd layer and counts one, as the config does; 2.1 counts two.
+    top = layout.image(schema_2=True, layer_types=(DOCKER_GZIP, DOCKER_ZSTD))
+    both = layout.image(
+        schema_2=True,
+        layer_types=(DOCKER_GZIP, DOCKER_ZSTD),
+        config={"rootfs": {"type": "layers", "diff_ids": _diff_ids(layout, top)[:1]}},
+    )
+    assert errors(layout, both, "fargate") == []
+    assert errors(layout, both, "eks") == ["diff-ids-count"]
+
+
+def _diff_ids(layout: Layout, top: dict[str, Any]) -> list[str]:
+    config = report(layout, top, "ecs-ec2").image.config
+    assert config
+    return list(config.diff_ids)
+
+
+def test_eks_unpacks_nothing_of_another_kind_of_rootfs(layout: Layout) -> None:
+    plain = layout.image()
+    odd = layout.image(config={"rootfs": {"type": "layer", "diff_ids": _diff_ids(layout, plain)}})
+    assert errors(layout, odd, "eks") == ["rootfs-type-unknown"]
+    assert errors(layout, odd, "fargate", "ecs-ec2") == []
+
+
+def test_eks_needs_the_manifests_of_all_platforms(layout: Layout) -> None:
+    amd64 = {**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}
+    arm64 = {**amd64, "digest": "sha256:" + "b" * 64, "platform": {"os": "linux", "architecture": "arm64"}}
+    top = layout.index(amd64, arm64)
+    assert errors(layout, top, "eks") == ["index-incomplete"]
+    assert errors(layout, top, "fargate", "ecs-ec2") == []
+
+
+def test_eks_takes_an_index_whose_manifests_are_there(layout: Layout) -> None:
+    amd64 = {**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}
+    attestation = {**layout.attestation(), "platform": {"os": "unknown", "architecture": "unknown"}}
+    assert report(layout, layout.index(amd64, attestation), "eks").findings == ()
+
+
+# Batch: Fargate and ECS on EC2
+
+
+def test_batch_is_held_to_dockerd_too(layout: Layout) -> None:
+    found = report(layout, layout.image(layer_types=(GZIP,) * 126), "batch").errors
+    assert [f.id for f in found] == ["too-many-layers"]
+    assert found[0].runtime_error == "CannotPullContainerError: failed to register layer: max depth exceeded"
+
+
+def test_what_several_engines_of_one_runtime_find_is_told_once(layout: Layout) -> None:
+    top = layout.image(config={"rootfs": {"type": "layers", "diff_ids": []}})
+    found = report(layout, top, "batch").errors
+    assert [f.id for f in found] == ["diff-ids-count"]
+    assert "number of layers and diffIDs don't match: 1 != 0" in found[0].runtime_error
+
+
+# App Runner, SageMaker, AgentCore
+
+
+def test_app_runner_warns_of_arm64_and_takes_it(layout: Layout) -> None:
+    top = layout.image(config={"architecture": "arm64"})
+    assert errors(layout, top, "app-runner", platform="linux/arm64") == []
+    assert warnings(layout, top, "app-runner", platform="linux/arm64") == ["platform-doubtful"]
+    assert warnings(layout, layout.image(), "app-runner") == []
+
+
+def test_sagemaker_refuses_an_oci_manifest_in_its_own_words(layout: Layout) -> None:
+    (found,) = report(layout, layout.image(), "sagemaker").errors
+    assert found.id == "manifest-type-refused"
+    assert found.runtime_error.startswith(
+        "Unsupported manifest media type application/vnd.oci.image.manifest.v1+json for image "
+    )
+    assert any("oci-mediatypes=false" in step for step in found.remedy)
+
+
+def test_sagemaker_refuses_an_index_and_what_is_in_it_at_once(layout: Layout) -> None:
+    child = {**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}
+    assert errors(layout, layout.index(child), "sagemaker") == ["index-not-taken", "manifest-type-refused"]
+
+
+def test_agentcore_runs_arm64_only_and_says_which_to_write() -> None:
+    with pytest.raises(ValueError, match=r"Bedrock AgentCore cannot run linux/amd64: write linux/arm64"):
+        Policy(("agentcore",), Platform.parse("linux/amd64"))
+
+
+# The policy
+
+
+def test_a_waiver_of_what_does_not_exist_names_what_does() -> None:
+    with pytest.raises(ValueError, match="layer-foreign"):
+        Policy(("fargate",), Platform.parse("linux/amd64"), acknowledge={"layer-forein": "because"})
+
+
+def test_a_waiver_without_a_reason_is_refused() -> None:
+    with pytest.raises(ValueError, match="write why"):
+        Policy(("fargate",), Platform.parse("linux/amd64"), acknowledge={"layer-foreign": " "})

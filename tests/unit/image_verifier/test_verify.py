@@ -1,0 +1,341 @@
+"""What an image is judged by, one sentence at a time. The corpus holds the same against real engines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_verifier.custom_resource.untag import cannot_be_pulled
+from image_verifier.faults import Fault
+from image_verifier.image import media_types
+from image_verifier.image.model import MAX_INDEX_DEPTH, Descriptor, Platform, sha256
+from image_verifier.policy import Policy
+from image_verifier.report import Report, Severity
+from image_verifier.rules.runtimes import RUNTIMES
+from image_verifier.verify import verify
+
+from safe_image.sources.oci_layout import OciLayout
+from tests.unit.images import GZIP, Layout
+
+AMD64 = {"os": "linux", "architecture": "amd64"}
+ARM64 = {"os": "linux", "architecture": "arm64"}
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path)
+
+
+def judged(layout: Layout, top: dict[str, Any], *runs_on: str, **policy: Any) -> Report:
+    asked = {"platform": Platform.parse("linux/amd64"), **policy}
+    return verify(layout.source(top), Policy(runs_on or ("fargate",), **asked))
+
+
+def ids(report: Report) -> list[str]:
+    return [finding.id for finding in report.errors]
+
+
+@pytest.mark.parametrize("runtime", ["fargate", "ecs-ec2", "lambda"])
+@pytest.mark.parametrize("schema_2", [False, True])
+def test_a_plain_image_passes(layout: Layout, runtime: str, schema_2: bool) -> None:
+    report = judged(layout, layout.image(schema_2=schema_2), runtime)
+    assert report.findings == ()
+
+
+def test_a_tag_on_an_attestation_is_named_as_one(layout: Layout) -> None:
+    report = judged(layout, layout.attestation(), "fargate", "ecs-ec2", "lambda")
+    assert ids(report) == ["not-an-image"] * 3
+    assert all("build attestation" in finding.message for finding in report.errors)
+    assert "no processor for media-type" in report.errors[0].runtime_error
+    assert report.errors[1].runtime_error == "CannotPullContainerError: unsupported media type " + media_types.IN_TOTO
+    assert "UnsupportedImageLayerDetected" in report.errors[2].runtime_error
+
+
+def test_an_attestation_in_its_new_form_is_named_as_one(layout: Layout) -> None:
+    top = layout.image(
+        layer_types=(media_types.IN_TOTO,),
+        manifest={
+            "artifactType": "application/vnd.docker.attestation.manifest.v1+json",
+            "config": layout.descriptor(media_types.OCI_EMPTY, b"{}"),
+        },
+    )
+    (finding,) = judged(layout, top).errors
+    assert "build attestation" in finding.message
+
+
+def test_an_artifact_type_on_a_real_image_does_no_harm(layout: Layout) -> None:
+    top = layout.image(manifest={"artifactType": "application/vnd.docker.attestation.manifest.v1+json"})
+    assert judged(layout, top, "fargate", "ecs-ec2").verdict == "pass"
+
+
+def test_the_layers_of_what_is_no_image_are_not_read(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = layout.descriptor("application/vnd.example.config+json", b"{}")
+    artifact = layout.image(manifest={"config": config})
+
+    def read(_: OciLayout, layer: Descriptor) -> Any:
+        raise AssertionError(f"{layer.digest} is read")
+
+    monkeypatch.setattr(OciLayout, "open", read)
+    assert ids(judged(layout, artifact, verify_layers=True)) == ["not-an-image"]
+    with pytest.raises(AssertionError, match="is read"):
+        judged(layout, layout.image(), verify_layers=True)
+
+
+def test_docker_zstd_layers_fail_on_fargate_with_the_numbers_that_users_saw(layout: Layout) -> None:
+    gzip, zstd = media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD
+    top = layout.image(layer_types=(*[gzip] * 3, *[zstd] * 12), schema_2=True)
+    (finding,) = judged(layout, top).errors
+    assert finding.id == "layer-type-unsupported"
+    assert "number of layers and diffIDs don't match: 3 != 15" in finding.runtime_error
+    assert judged(layout, top, "ecs-ec2").verdict == "pass"
+
+
+def test_an_image_of_docker_zstd_layers_alone_is_told_of_its_layers_and_not_that_it_is_no_image(layout: Layout) -> None:
+    top = layout.image(layer_types=(media_types.DOCKER_LAYER_ZSTD,) * 2, schema_2=True)
+    (finding,) = judged(layout, top).errors
+    assert finding.id == "layer-type-unsupported"
+    assert f"all are {media_types.DOCKER_LAYER_ZSTD}." in finding.message
+    assert "no processor for media-type" in finding.runtime_error
+    assert finding.remedy != judged(layout, layout.attestation()).errors[0].remedy
+
+
+def test_zstd_layers_of_an_oci_image_pass_on_fargate_and_are_a_warning_for_lambda(layout: Layout) -> None:
+    top = layout.image(layer_types=(GZIP, media_types.OCI_LAYER + "+zstd"))
+    assert judged(layout, top).findings == ()
+    (warning,) = judged(layout, top, "lambda").findings
+    assert (warning.id, warning.severity) == ("layer-type-doubtful", Severity.WARNING)
+
+
+def test_an_index_with_an_attestation_beside_the_image_passes_but_not_for_lambda(layout: Layout) -> None:
+    unknown = {"os": "unknown", "architecture": "unknown"}
+    top = layout.index({**layout.image(), "platform": AMD64}, {**layout.attestation(), "platform": unknown})
+    assert judged(layout, top, "fargate", "ecs-ec2").verdict == "pass"
+    assert ids(judged(layout, top, "lambda")) == ["index-not-taken"]
+
+
+def test_an_index_without_the_platform_is_refused_with_what_it_holds(layout: Layout) -> None:
+    top = layout.index({**layout.image(config=ARM64), "platform": ARM64})
+    (finding,) = judged(layout, top).errors
+    assert finding.id == "platform-missing"
+    assert finding.found == "linux/arm64"
+
+
+def test_the_best_child_of_an_index_is_judged_and_not_the_first(layout: Layout) -> None:
+    i386 = {"os": "linux", "architecture": "386"}
+    broken = {**layout.attestation(), "platform": i386}
+    assert judged(layout, layout.index(broken, {**layout.image(), "platform": AMD64})).verdict == "pass"
+
+
+def test_indexes_in_each_other_are_followed_so_deep_and_no_deeper(layout: Layout) -> None:
+    top = layout.image()
+    for _ in range(MAX_INDEX_DEPTH):
+        top = layout.index({**top, "platform": AMD64})
+    assert judged(layout, top).verdict == "pass"
+    with pytest.raises(Fault, match=f"more than {MAX_INDEX_DEPTH} indexes"):
+        judged(layout, layout.index({**top, "platform": AMD64}))
+
+
+def test_an_image_for_another_architecture_is_refused(layout: Layout) -> None:
+    (finding,) = judged(layout, layout.image(config=ARM64)).errors
+    assert finding.id == "platform-mismatch"
+    assert (finding.expected, finding.found) == ("linux/amd64", "linux/arm64")
+    assert judged(layout, layout.image(config=ARM64), platform=Platform.parse("linux/arm64")).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("config", "finding"),
+    [
+        ({"rootfs": {"type": "layers", "diff_ids": []}}, "diff-ids-count"),
+        ({"rootfs": None}, "rootfs-missing"),
+        ({"created": "yesterday"}, "config-unreadable"),
+        ({"config": {"Cmd": "/file0"}}, "config-unreadable"),
+        ({"config": {}}, "no-command"),
+        ({"config": {"Cmd": ["x"], "WorkingDir": "app"}}, "working-dir-relative"),
+        ({"os": "windows"}, "platform-mismatch"),
+    ],
+)
+def test_a_broken_config_is_refused_for_what_is_wrong_in_it(
+    layout: Layout, config: dict[str, Any], finding: str
+) -> None:
+    assert ids(judged(layout, layout.image(config=config))) == [finding]
+
+
+@pytest.mark.parametrize(
+    ("entry", "about"),
+    [
+        ("=x", "has no name before its `=`"),
+        ("=", "has no name before its `=`"),
+        ("A\0B=secret", "has a NUL character in its name"),
+        ("A=secret\0", "has a NUL character in its value"),
+    ],
+)
+def test_an_environment_that_no_engine_can_set_is_refused(layout: Layout, entry: str, about: str) -> None:
+    top = layout.image(config={"config": {"Cmd": ["/file0"], "Env": ["PATH=/bin", entry, "A=b"]}})
+    report = judged(layout, top, "fargate", "ecs-ec2")
+    assert ids(report) == ["env-invalid"] * 2
+    for finding in report.errors:
+        assert f"Entry 2 of the config's Env {about}." in finding.message
+        assert "error during container init: environment variable" in finding.runtime_error
+    assert "secret" not in str(report.findings)
+
+
+def test_a_variable_without_a_value_is_doubtful_to_containerd_and_left_out_by_dockerd(layout: Layout) -> None:
+    top = layout.image(config={"config": {"Cmd": ["/file0"], "Env": ["", "NAME", "A\0B", "ä b=1"]}})
+    report = judged(layout, top, "fargate", "ecs-ec2")
+    (finding,) = report.findings
+    assert (finding.id, finding.severity, finding.runs_on) == ("env-invalid", Severity.WARNING, ("fargate",))
+    assert "Entry 2 of the config's Env has no `=`" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("run", "number"),
+    [
+        ({"Cmd": ["a\0b"]}, 1),
+        ({"Entrypoint": ["/file0", "\0"]}, 2),
+        ({"Entrypoint": ["/file0"], "Cmd": ["", "secret\0"]}, 3),
+    ],
+)
+def test_a_command_with_a_nul_is_refused(layout: Layout, run: dict[str, Any], number: int) -> None:
+    report = judged(layout, layout.image(config={"config": run}), "fargate", "ecs-ec2")
+    (finding,) = report.errors
+    assert (finding.id, finding.runs_on) == ("argument-invalid", ("fargate", "ecs-ec2"))
+    assert f"Word {number} of the image's command" in finding.message
+    assert finding.runtime_error == ("exec /file0: invalid argument" if number > 1 else "")
+    assert "secret" not in str(report.findings)
+
+
+def test_a_command_that_is_a_string_is_taken_by_dockerd(layout: Layout) -> None:
+    assert judged(layout, layout.image(config={"config": {"Cmd": "/file0"}}), "ecs-ec2").verdict == "pass"
+
+
+def test_a_diff_id_that_is_the_digest_of_the_compressed_layer_is_refused(layout: Layout) -> None:
+    manifest = json.loads(_content(layout, layout.image()))
+    wrong = {"rootfs": {"type": "layers", "diff_ids": [manifest["layers"][0]["digest"]]}}
+    assert ids(judged(layout, layout.image(config=wrong), "fargate", "ecs-ec2", "lambda")) == ["diff-id-wrong"] * 3
+
+
+def test_a_plain_tar_under_a_gzip_label_passes(layout: Layout) -> None:
+    tar = b"\0" * 10240
+    config = {"rootfs": {"type": "layers", "diff_ids": [sha256(tar)]}}
+    top = layout.image(config=config, manifest={"layers": [layout.descriptor(GZIP, tar)]})
+    assert judged(layout, top, "fargate", "ecs-ec2").verdict == "pass"
+
+
+def test_one_blob_with_two_diff_ids_is_refused(layout: Layout) -> None:
+    tar = b"\0" * 10240
+    layers = [layout.descriptor(GZIP, tar)] * 2
+    config = {"rootfs": {"type": "layers", "diff_ids": [sha256(tar), sha256(b"other")]}}
+    assert ids(judged(layout, layout.image(config=config, manifest={"layers": layers}))) == ["diff-id-wrong"]
+
+
+def test_a_layer_of_another_size_than_declared_is_refused_where_the_engine_looks(layout: Layout) -> None:
+    top = layout.image(layers={"size": 1})
+    assert ids(judged(layout, top, "fargate")) == ["layer-size-mismatch"]
+    assert judged(layout, top, "ecs-ec2").verdict == "pass"
+
+
+def test_a_layer_that_is_not_there_is_refused(layout: Layout) -> None:
+    digest = json.loads(_content(layout, layout.image()))["layers"][0]["digest"]
+    layout.path.joinpath("blobs", *digest.split(":")).unlink()
+    (top,) = json.loads(layout.path.joinpath("index.json").read_text())["manifests"]
+    assert ids(judged(layout, top, "fargate", "lambda")) == ["layer-missing"] * 2
+
+
+def test_more_than_125_layers_are_too_many_for_dockerd_only(layout: Layout) -> None:
+    top = layout.image(layer_types=(GZIP,) * 126)
+    assert judged(layout, top, "fargate").verdict == "pass"
+    assert ids(judged(layout, top, "ecs-ec2")) == ["too-many-layers"]
+
+
+def test_more_layers_than_the_kernel_stacks_are_pulled_and_never_mounted_by_containerd(layout: Layout) -> None:
+    for count in (500, 501):
+        report = judged(layout, layout.image(layer_types=(GZIP,) * count))
+        (finding,) = report.errors
+        assert (finding.id, finding.expected) == ("layers-not-mountable", "at most 499 layers")
+        assert finding.runtime_error.endswith("failed to mount /tmp/containerd-mount…: invalid argument")
+        assert not cannot_be_pulled(report)
+
+
+def test_layers_that_a_host_with_many_snapshots_cannot_mount_are_doubtful(layout: Layout) -> None:
+    for count, severities in ((390, []), (391, [Severity.WARNING]), (499, [Severity.WARNING])):
+        report = judged(layout, layout.image(layer_types=(GZIP,) * count))
+        assert [finding.severity for finding in report.findings] == severities
+        assert {finding.id for finding in report.findings} <= {"layers-not-mountable"}
+
+
+def test_the_size_must_lie_within_the_policy(layout: Layout) -> None:
+    top = layout.image()
+    assert ids(judged(layout, top, min_size=1_000_000)) == ["image-too-small"]
+    assert ids(judged(layout, top, max_size=10)) == ["image-too-large"]
+    assert judged(layout, top, min_size=10, max_size=1_000_000).verdict == "pass"
+
+
+def test_an_image_of_exactly_a_bound_is_within_it(layout: Layout) -> None:
+    top = layout.image()
+    size = judged(layout, top).image.size
+    assert judged(layout, top, min_size=size, max_size=size).verdict == "pass"
+    assert ids(judged(layout, top, min_size=size + 1)) == ["image-too-small"]
+    assert ids(judged(layout, top, max_size=size - 1)) == ["image-too-large"]
+
+
+def test_an_image_of_exactly_what_a_runtime_takes_has_room_there(layout: Layout) -> None:
+    most = RUNTIMES["lambda"].max_bytes
+    assert most
+
+    def of(layer: int) -> Report:
+        return judged(layout, layout.image(layer_types=(GZIP,), layers={"size": layer}), "lambda")
+
+    room = most - of(0).image.size
+    assert "image-too-large-for-runtime" not in ids(of(room))
+    assert "image-too-large-for-runtime" in ids(of(room + 1))
+
+
+def test_all_findings_are_told_at_once(layout: Layout) -> None:
+    top = layout.image(config={**ARM64, "config": {"WorkingDir": "app"}}, layers={"size": 1})
+    assert sorted(ids(judged(layout, top, max_size=10))) == [
+        "image-too-large",
+        "layer-size-mismatch",
+        "no-command",
+        "platform-mismatch",
+        "working-dir-relative",
+    ]
+
+
+def test_an_equal_finding_names_all_its_runtimes_once(layout: Layout) -> None:
+    (finding,) = judged(layout, layout.image(config={"config": {"Cmd": ["x"], "WorkingDir": "a"}}), "fargate").errors
+    assert finding.runs_on == ("fargate",)
+    report = judged(layout, layout.image(), "fargate", "lambda", min_size=10**6)
+    assert [f.runs_on for f in report.errors] == [("fargate", "lambda")]
+
+
+def test_an_acknowledged_finding_does_not_refuse_and_keeps_its_reason(layout: Layout) -> None:
+    report = judged(layout, layout.image(config={"config": {}}), acknowledge={"no-command": "the task gives it"})
+    assert report.verdict == "pass"
+    assert report.findings[0].acknowledged == "the task gives it"
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ({"runs_on": ()}, "runs_on is empty: name at least one of fargate"),
+        ({"runs_on": ("mars",)}, "runs_on names 'mars', which is not a runtime: write one of fargate"),
+        ({"platform": Platform.parse("windows/amd64")}, "ECS on Fargate cannot run windows/amd64: write linux/amd64"),
+        ({"min_size": 2, "max_size": 1}, r"min_size \(2 bytes\) is above max_size \(1 bytes\)"),
+        ({"min_size": -1}, "write a size of 0 or more"),
+        ({"max_size": 0}, "max_size is 0 bytes: no image fits"),
+        (
+            {"runs_on": ("lambda",), "min_size": 11 * 1024**3},
+            r"min_size .* is above what Lambda takes .*: no image fits",
+        ),
+    ],
+)
+def test_a_policy_that_no_image_can_meet_is_an_error_that_says_what_to_write(policy: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Policy(**{"runs_on": ("fargate",), "platform": Platform.parse("linux/amd64"), **policy})
+
+
+def _content(layout: Layout, descriptor: dict[str, Any]) -> bytes:
+    layout.source(descriptor)
+    return layout.path.joinpath("blobs", *descriptor["digest"].split(":")).read_bytes()

@@ -1,0 +1,192 @@
+"""The html report: complete in itself, the same for the same images, and safe whatever an image says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_verifier.image import media_types
+
+from safe_image.cli import main
+from tests.unit.images import GZIP, Layout
+
+HOSTILE = "application/vnd.oci.image.layer.v1.tar+<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
+
+class Page(HTMLParser):
+    """The elements of a page, its text, and whether every element is closed in its turn."""
+
+    _VOID = frozenset({"meta", "link", "br", "img"})
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.commands: list[str] = []
+        self._open: list[str] = []
+        self.feed(content)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag == "code":
+            self.commands.append("")
+        if tag not in self._VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if "code" in self._open:
+            self.commands[-1] += data
+
+    def having(self, name: str) -> list[dict[str, str | None]]:
+        """The attributes of the elements of a class."""
+        return [attributes for _, attributes in self.elements if name in (attributes.get("class") or "").split()]
+
+
+def _layout(folder: Path, **image: Any) -> str:
+    layout = Layout(folder)
+    layout.path.mkdir()
+    layout.source(layout.image(**image))
+    return f"oci-layout:{folder}"
+
+
+def _page(capsys: pytest.CaptureFixture[str], *arguments: str, command: str = "check") -> Page:
+    main([command, *arguments, "--format", "html"])
+    return Page(capsys.readouterr().out)
+
+
+def test_each_layer_is_drawn_and_the_broken_ones_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    types = (media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD, media_types.DOCKER_LAYER_GZIP)
+    page = _page(capsys, _layout(tmp_path / "image", layer_types=types, schema_2=True))
+    assert len(page.having("layer")) == 3
+    assert len(page.having("is-bad")) == 1
+    assert "number of layers and diffIDs don't match: 2 != 3" in page.text
+
+
+def test_a_name_that_points_at_an_attestation_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layout = Layout(tmp_path / "image")
+    layout.path.mkdir()
+    layout.source(layout.attestation())
+    page = _page(capsys, f"oci-layout:{layout.path}")
+    assert "not-an-image" in page.text
+
+
+def test_an_index_is_a_tree_in_which_the_chosen_image_is_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = Layout(tmp_path / "image")
+    layout.path.mkdir()
+    platform = {"os": "linux", "architecture": "amd64"}
+    children = (
+        {**layout.image(), "platform": platform},
+        {**layout.attestation(), "platform": {"os": "unknown", "architecture": "unknown"}},
+    )
+    layout.source(layout.index(*children))
+    page = _page(capsys, f"oci-layout:{layout.path}")
+    assert len(page.having("node")) == 3
+    assert len(page.having("chosen")) == 2, "the index, and the image in it"
+    assert len(page.having("aside")) == 1
+    assert "attestation" in page.text
+
+
+def test_the_page_asks_for_nothing_and_lets_nothing_run_but_its_own_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = _page(capsys, _layout(tmp_path / "image"))
+    (policy,) = (a["content"] for tag, a in page.elements if tag == "meta" and a.get("http-equiv"))
+    assert policy
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    links = {a["href"] for _, a in page.elements if a.get("href")}
+    assert not [link for link in links if link and not link.startswith(("#", "data:,"))]
+    assert not [a for _, a in page.elements if a.get("src")]
+    assert not [a for _, a in page.elements if "style" in a or any(name.startswith("on") for name in a)]
+
+
+@pytest.mark.parametrize("command", ["check", "diff"])
+def test_what_an_image_says_is_text_and_never_an_element(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    config = {"config": {"Cmd": ["<script>alert(3)</script>"], "User": "\x1b[31m<b>", "Labels": {"<i>": "</main>"}}}
+    hostile = _layout(tmp_path / "hostile", layer_types=(GZIP, HOSTILE), config=config)
+    others = [_layout(tmp_path / "good")] if command == "diff" else []
+    page = _page(capsys, *others, hostile, command=command)
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    assert not {"img", "b", "i"} & {tag for tag, a in page.elements if tag != "b" or "onerror" in a}
+    assert "<script>alert(1)</script>" in page.text
+    assert "\x1b" not in page.text
+
+
+def test_the_same_images_make_the_same_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = _layout(tmp_path / "image", layer_types=(GZIP, GZIP))
+    pages = []
+    for _ in range(2):
+        main(["check", reference, "--format", "html"])
+        pages.append(capsys.readouterr().out)
+    assert pages[0] == pages[1]
+
+
+def test_few_images_are_open_and_many_are_folded_under_what_became_of_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references = [_layout(tmp_path / f"image{number}") for number in range(3)]
+    nowhere = f"oci-layout:{tmp_path}/nowhere"
+    few, many = _page(capsys, *references), _page(capsys, *references, nowhere)
+    for page, is_open in ((few, True), (many, False)):
+        assert {"open" in sheet for sheet in page.having("sheet")} == {is_open}
+    assert "3 passed" in many.text
+    assert "1 unknown" in many.text
+    assert "1 of 4 images could not be told" in many.text
+    assert "nowhere has no index.json" in many.text
+    one, two, three, unknown = (f"#{sheet['id']}" for sheet in many.having("body"))
+    links = [attributes["href"] for tag, attributes in many.elements if tag == "a"]
+    assert links == [unknown, one, two, three], "the gravest first"
+
+
+def test_a_layer_leads_to_its_finding_and_the_finding_names_its_layers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    types = (media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD, media_types.DOCKER_LAYER_ZSTD)
+    page = _page(capsys, _layout(tmp_path / "image", layer_types=types, schema_2=True))
+    (finding,) = page.having("finding")
+    assert [mark["href"] for mark in page.having("mark")] == [f"#{finding['id']}"] * 2
+    assert "layers #2, #3" in page.text
+
+
+def test_of_very_many_layers_the_ends_and_the_broken_ones_are_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    types = [media_types.DOCKER_LAYER_GZIP] * 100
+    types[49] = media_types.DOCKER_LAYER_ZSTD
+    page = _page(capsys, _layout(tmp_path / "image", layer_types=tuple(types), schema_2=True))
+    assert len(page.having("layer")) == 100, "the others are there to be unfolded"
+    assert [text for text in ("42 more layers", "41 more layers") if text in page.text] == [
+        "42 more layers",
+        "41 more layers",
+    ]
+
+
+def test_a_command_in_a_sentence_can_be_copied_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    types = (media_types.DOCKER_LAYER_ZSTD, media_types.DOCKER_LAYER_GZIP)
+    page = _page(capsys, _layout(tmp_path / "image", layer_types=types, schema_2=True))
+    assert page.commands == ["docker build --output=type=docker,attestation-inline=false,oci-mediatypes=true"]
+
+
+def test_without_jinja_the_page_is_refused_before_anything_is_asked() -> None:
+    script = "import sys; sys.modules['jinja2'] = None; from safe_image.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "check", "oci-layout:nowhere", "--format", "html"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "safe-image: --format html needs jinja2: pip install 'cdk-safe-image[cli]'\n"

@@ -1,0 +1,152 @@
+"""What is removed, and what is let be: which findings a build mends, and steps that fail."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_verifier.faults import Fault
+from image_verifier.image.model import Image, Platform
+from image_verifier.report import Finding, Report, Severity
+from image_verifier.rules.remedies import Names
+
+from safe_image.machine.docker import Docker
+from safe_image.machine.fixes import RemoveLocal, Untag, is_agreed, is_mended_by_a_build, local_steps, plan, take
+from safe_image.sources.aws_sessions import AwsSessions
+from tests.unit.aws_server import ACCOUNT, REGION, Refusal, serving_aws
+from tests.unit.programs import calls, docker
+
+DIGEST = "sha256:" + "d" * 64
+NAMES = Names("an image", REGION, ACCOUNT, "assets", "v1")
+
+
+def refusal(*ids: str, severity: Severity = Severity.ERROR, acknowledged: str = "") -> Report:
+    findings = [Finding(id, severity, "bad", ("fargate",), acknowledged=acknowledged) for id in ids]
+    return Report(Image("an image", Platform.parse("linux/amd64")), ("fargate",), tuple(findings))
+
+
+@pytest.mark.parametrize(
+    ("ids", "mended"),
+    [
+        (["not-an-image"], True),
+        (["layer-type-unsupported"], True),
+        (["diff-ids-count"], True),
+        (["layer-missing"], True),
+        (["platform-mismatch"], True),
+        (["platform-missing"], True),
+        (["no-command"], False),
+        (["too-many-layers"], False),
+        (["layers-not-mountable"], False),
+        (["image-too-large-for-runtime"], False),
+        (["image-too-small"], False),
+        (["user-is-root", "label-missing"], False),
+        (["user-is-root", "not-an-image"], True),
+        ([], False),
+    ],
+)
+def test_a_build_mends_what_tools_have_done_and_neither_a_policy_nor_a_dockerfile(ids: list[str], mended: bool) -> None:
+    assert is_mended_by_a_build(refusal(*ids)) is mended
+
+
+def test_what_does_not_refuse_an_image_removes_none() -> None:
+    assert not is_mended_by_a_build(refusal("not-an-image", severity=Severity.WARNING))
+    assert not is_mended_by_a_build(refusal("not-an-image", acknowledged="for a reason"))
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Removes a tag where ECR gives an answer, and gives what ECR was asked."""
+
+    def remove(said: Any) -> dict[str, Any]:
+        with serving_aws() as aws:
+            aws.use(monkeypatch)
+            aws.answers["BatchDeleteImage"] = said
+            Untag(AwsSessions(), NAMES, DIGEST).take()
+            ((_, asked),) = aws.calls
+            return asked
+
+    return remove
+
+
+def test_a_tag_is_removed_from_the_very_digest_that_was_judged(answer: Any) -> None:
+    asked = answer({"imageIds": [{"imageTag": "v1", "imageDigest": DIGEST}], "failures": []})
+    assert asked["imageIds"] == [{"imageDigest": DIGEST, "imageTag": "v1"}]
+    assert (asked["registryId"], asked["repositoryName"]) == (ACCOUNT, "assets")
+    command = Untag(AwsSessions(), NAMES, DIGEST).command
+    assert command == (
+        f"aws ecr batch-delete-image --region {REGION} --registry-id {ACCOUNT} --repository-name assets "
+        f"--image-ids imageTag=v1,imageDigest={DIGEST}"
+    )
+
+
+def test_a_tag_that_is_gone_already_is_as_it_was_asked_for(answer: Any) -> None:
+    answer({"imageIds": [], "failures": [{"failureCode": "ImageNotFound", "failureReason": "it is not there"}]})
+
+
+def test_a_tag_that_was_moved_since_is_let_be_and_told(answer: Any) -> None:
+    moved = {"failureCode": "ImageTagDoesNotMatchDigest", "failureReason": "The tag does not match the digest"}
+    with pytest.raises(Fault, match=r"The tag v1 was not removed: ImageTagDoesNotMatchDigest"):
+        answer({"imageIds": [], "failures": [moved]})
+
+
+def test_a_permission_that_is_missing_is_named(answer: Any) -> None:
+    with pytest.raises(Fault) as e:
+        answer(Refusal("AccessDeniedException", "not authorized"))
+    assert e.value.advice.startswith(
+        f"Allow ecr:BatchDeleteImage on arn:aws:ecr:{REGION}:{ACCOUNT}:repository/assets to the role that asks"
+    )
+
+
+def test_a_step_that_fails_keeps_the_next_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = Docker(str(docker(tmp_path, failures={"image rm -- cdkasset-aa": "conflict: it is in use"})))
+    steps = [RemoveLocal(engine, "cdkasset-aa"), RemoveLocal(engine, "cdkasset-bb")]
+    told = io.StringIO()
+    (fault,) = take(steps, told)
+    assert "conflict: it is in use" in fault.message
+    assert told.getvalue() == f"done: {engine.command} image rm cdkasset-bb\n"
+    assert f"not done: {engine.command} image rm cdkasset-aa" in capsys.readouterr().err
+
+
+def test_only_what_is_here_is_removed_from_here(tmp_path: Path) -> None:
+    engine = Docker(str(docker(tmp_path / "with", images={"cdkasset-aa": ""})))
+    assert local_steps("cdkasset-aa", engine) == [RemoveLocal(engine, "cdkasset-aa")]
+    gone = Docker(str(docker(tmp_path / "without", failures={"image inspect": "No such image: cdkasset-aa"})))
+    assert local_steps("cdkasset-aa", gone) == []
+    dead = Docker(str(docker(tmp_path / "dead", failures={"image inspect": "Cannot connect to the Docker daemon"})))
+    assert local_steps("cdkasset-aa", dead) == []
+    assert local_steps("cdkasset-aa", Docker("docker-that-is-not")) == []
+    assert local_steps("", engine) == []
+    assert calls(tmp_path / "with", "docker") == ["image inspect -- cdkasset-aa"]
+
+
+def test_a_plan_shows_every_command_and_no_control_character(tmp_path: Path) -> None:
+    shown = plan([RemoveLocal(Docker("docker"), "a\x1b[2J"), RemoveLocal(Docker("docker"), "b")])
+    assert shown == "To be done:\n  docker image rm 'a\\x1b[2J'\n  docker image rm b"
+
+
+@pytest.mark.parametrize(
+    ("typed", "agreed"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("\x04", False)]
+)
+def test_a_terminal_is_asked_and_only_yes_is_yes(
+    typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [RemoveLocal(Docker("docker"), "cdkasset-aa")]
+    outer, inner = pty.openpty()
+    with os.fdopen(inner, "r") as terminal:
+        os.write(outer, typed.encode())
+        monkeypatch.setattr("sys.stdin", terminal)
+        assert is_agreed(steps, yes=False) is agreed
+    os.close(outer)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "Do it? [y/N] ")
+
+
+def test_yes_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    steps = [RemoveLocal(Docker("docker"), "cdkasset-aa")]
+    assert is_agreed(steps, yes=True)
+    assert not is_agreed(steps, yes=False)

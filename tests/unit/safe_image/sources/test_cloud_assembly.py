@@ -1,0 +1,213 @@
+"""What is read of a cloud assembly without asking anybody."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_verifier.image.model import Platform
+from image_verifier.policy import Policy
+from image_verifier.report import FailOn
+
+from safe_image.commands.arguments import add_policy, default_on, policy
+from safe_image.errors import UsageError
+from safe_image.sources.cloud_assembly import Environment, images
+
+HASH = "ab" * 32
+HERE = Environment("111122223333", "eu-west-1")
+ROLE = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/cdk-hnb659fds-image-publishing-role"
+UNBOUND = {"repositoryName": "assets-${AWS::AccountId}-${AWS::Region}", "imageTag": HASH, "assumeRoleArn": ROLE}
+BOUND = {
+    "repositoryName": "assets",
+    "imageTag": HASH,
+    "region": "cn-north-1",
+    "assumeRoleArn": "arn:aws-cn:iam::444455556666:role/publishing",
+}
+VERIFICATION = {
+    "Type": "Custom::ImageVerification",
+    "Properties": {"ImageTag": HASH, "RunsOn": ["lambda"], "MinSize": "1024", "RepositoryArn": {"Ref": "Anything"}},
+}
+
+
+def assembly(
+    folder: Path,
+    *destinations: dict[str, Any],
+    environment: str = "aws://unknown-account/unknown-region",
+    source: dict[str, Any] | None = None,
+    resources: dict[str, Any] | None = None,
+) -> Path:
+    """A cloud assembly of one stack with one image."""
+    folder.mkdir(parents=True, exist_ok=True)
+    image = {
+        "displayName": "Shop/Image",
+        "source": source or {"directory": "asset", "platform": "linux/arm64"},
+        "destinations": dict(enumerate(destinations or (UNBOUND,))),
+    }
+    artifacts = {
+        "Shop.assets": {"type": "cdk:asset-manifest", "properties": {"file": "Shop.assets.json"}},
+        "Shop": {
+            "type": "aws:cloudformation:stack",
+            "environment": environment,
+            "properties": {"templateFile": "Shop.template.json"},
+            "dependencies": ["Shop.assets"],
+            "displayName": "Shop",
+        },
+    }
+    write(folder / "manifest.json", {"version": "48.0.0", "artifacts": artifacts})
+    write(folder / "Shop.assets.json", {"version": "48.0.0", "dockerImages": {HASH: image}})
+    write(folder / "Shop.template.json", {"Resources": resources or {}})
+    return folder
+
+
+def write(file: Path, document: Any) -> None:
+    file.write_text(json.dumps(document))
+
+
+def test_an_image_of_a_stack_without_an_environment_goes_where_it_is_deployed_from(tmp_path: Path) -> None:
+    (image,) = images(assembly(tmp_path))
+    assert image.needs_environment
+    here = image.at(HERE)
+    assert (here.account, here.region) == ("111122223333", "eu-west-1")
+    assert here.repository == "assets-111122223333-eu-west-1"
+    assert here.role_arn == "arn:aws:iam::111122223333:role/cdk-hnb659fds-image-publishing-role"
+    assert not here.needs_environment
+
+
+def test_an_image_of_a_stack_with_an_environment_goes_there_whoever_deploys(tmp_path: Path) -> None:
+    (image,) = images(assembly(tmp_path, BOUND, environment="aws://444455556666/cn-north-1"))
+    assert not image.needs_environment
+    assert (image.account, image.region, image.repository) == ("444455556666", "cn-north-1", "assets")
+
+
+def test_an_image_says_its_stack_its_platform_and_its_twin_on_the_builders_machine(tmp_path: Path) -> None:
+    (image,) = images(assembly(tmp_path))
+    assert (image.name, image.stacks, image.platform) == ("Shop/Image", ("Shop",), "linux/arm64")
+    assert image.local_image == f"cdkasset-{HASH}"
+    assert image.is_built
+
+
+def test_an_image_that_another_program_brings_is_not_built_and_has_no_twin(tmp_path: Path) -> None:
+    (image,) = images(assembly(tmp_path, source={"executable": ["sh", "-c", "docker load"]}))
+    assert not image.is_built
+    assert image.local_image == ""
+
+
+def test_what_goes_with_the_role_is_read_too(tmp_path: Path) -> None:
+    tags = {"Tags": [{"Key": "team", "Value": "shop"}]}
+    more = {"assumeRoleExternalId": "for-${AWS::AccountId}", "assumeRoleAdditionalOptions": tags}
+    (image,) = images(assembly(tmp_path, {**UNBOUND, **more}))
+    here = image.at(HERE)
+    assert (here.external_id, here.role_options) == ("for-111122223333", tags)
+
+
+def test_the_policy_is_the_one_of_its_verification(tmp_path: Path) -> None:
+    (image,) = images(assembly(tmp_path, resources={"Verification": VERIFICATION}))
+    assert image.policy
+    assert (image.policy.runs_on, image.policy.min_size) == (("lambda",), 1024)
+
+
+def test_the_policy_is_found_in_a_stack_in_the_stack(tmp_path: Path) -> None:
+    nested = {"Type": "AWS::CloudFormation::Stack", "Metadata": {"aws:asset:path": "Inner.nested.template.json"}}
+    folder = assembly(tmp_path, resources={"Nested": nested})
+    write(folder / "Inner.nested.template.json", {"Resources": {"Verification": VERIFICATION, "Nested": nested}})
+    (image,) = images(folder)
+    assert image.policy
+    assert image.policy.runs_on == ("lambda",)
+
+
+def said(*arguments: str) -> Namespace:
+    parser = ArgumentParser()
+    add_policy(parser)
+    return parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize(("platform", "asked"), [("linux/arm64", "linux/arm64"), ("riscv", "linux/amd64")])
+def test_an_image_of_which_nobody_says_more_is_to_run_on_fargate_as_what_it_is_built_for(
+    platform: str, asked: str
+) -> None:
+    known = default_on(platform)
+    assert (known.runs_on, str(known.platform)) == (("fargate",), asked)
+
+
+def test_what_the_command_line_says_goes_before_what_a_verification_asks_or_comes_to_it() -> None:
+    known = Policy(
+        ("lambda",), Platform.parse("linux/arm64"), min_size=1, max_size=9, acknowledge={"image-needs-storage": "x"}
+    )
+    assert policy(said(), known) == known
+    more = policy(
+        said("--layers", "--max-size", "5B", "--acknowledge", "layer-foreign=y", "--fail-on", "warning"), known
+    )
+    assert (more.runs_on, more.min_size, more.max_size, more.verify_layers) == (("lambda",), 1, 5, True)
+    assert (more.acknowledge, more.fail_on) == ({"image-needs-storage": "x", "layer-foreign": "y"}, FailOn.WARNING)
+    other = policy(said("--runs-on", "eks", "--platform", "linux/amd64"), known)
+    assert (other.runs_on, str(other.platform)) == (("eks",), "linux/amd64")
+    with pytest.raises(UsageError, match="cannot run linux/amd64"):
+        policy(said("--runs-on", "agentcore", "--platform", "linux/amd64"), known)
+
+
+def test_the_images_of_stages_are_found_and_those_in_one_place_are_one(tmp_path: Path) -> None:
+    assembly(tmp_path / "assembly-Test")
+    assembly(tmp_path / "assembly-Live", BOUND, environment="aws://444455556666/cn-north-1")
+    assembly(tmp_path / "assembly-Again", resources={"Verification": VERIFICATION})
+    stages = {
+        name: {"type": "cdk:cloud-assembly", "properties": {"directoryName": f"assembly-{name}"}}
+        for name in ("Test", "Live", "Again")
+    }
+    write(tmp_path / "manifest.json", {"artifacts": stages})
+    found = images(tmp_path)
+    assert len(found) == 2
+    assert [bool(image.policy) for image in found] == [True, False]
+
+
+def test_an_assembly_that_is_its_own_stage_comes_to_an_end(tmp_path: Path) -> None:
+    write(
+        tmp_path / "manifest.json",
+        {"artifacts": {"Loop": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "."}}}},
+    )
+    with pytest.raises(UsageError, match="more than 10 deep"):
+        images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "is no cloud assembly"), ("[]", "is no part of a cloud assembly"), ("{", "cannot be read")],
+)
+def test_what_is_no_assembly_is_one_line_that_says_what_to_write(
+    tmp_path: Path, content: str | None, words: str
+) -> None:
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(UsageError, match=words):
+        images(tmp_path)
+
+
+@pytest.mark.parametrize("strange", [None, [], "text", 7, {"a": None}, {"a": []}, {"a": {"type": []}}])
+def test_parts_of_a_strange_kind_are_passed_by(tmp_path: Path, strange: Any) -> None:
+    write(assembly(tmp_path) / "manifest.json", {"artifacts": strange})
+    assert images(tmp_path) == ()
+    write(assembly(tmp_path) / "Shop.assets.json", {"dockerImages": strange})
+    assert images(tmp_path) == ()
+    write(assembly(tmp_path) / "Shop.template.json", {"Resources": strange})
+    assert len(images(tmp_path)) == 1
+    for part in ("source", "destinations"):
+        folder = assembly(tmp_path)
+        manifest = json.loads((folder / "Shop.assets.json").read_text())
+        manifest["dockerImages"][HASH][part] = strange
+        write(folder / "Shop.assets.json", manifest)
+        images(folder)
+
+
+@pytest.mark.parametrize("value", [{"Ref": "Parameter"}, 7, [7], None])
+def test_a_policy_of_a_strange_kind_is_one_line(tmp_path: Path, value: Any) -> None:
+    strange = {**VERIFICATION, "Properties": {**VERIFICATION["Properties"], "RunsOn": value, "MinSize": value}}
+    with pytest.raises(UsageError, match="what this release does not know"):
+        images(assembly(tmp_path, resources={"Verification": strange}))
+
+
+def test_a_template_of_a_later_release_is_told_and_not_misread(tmp_path: Path) -> None:
+    later = {**VERIFICATION, "Properties": {**VERIFICATION["Properties"], "RunsOn": ["moon-base"]}}
+    with pytest.raises(UsageError, match="moon-base"):
+        images(assembly(tmp_path, resources={"Verification": later}))

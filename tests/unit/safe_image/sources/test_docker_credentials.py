@@ -1,0 +1,105 @@
+"""What Docker knows of a registry is found, and a broken configuration is a fault that says so."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_verifier.faults import Fault
+
+from safe_image.sources.docker_credentials import Credentials, credentials
+
+HOST = "registry.example.com"
+
+
+@pytest.fixture
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def write(config: object) -> None:
+        tmp_path.joinpath("config.json").write_text(config if isinstance(config, str) else json.dumps(config))
+
+    return write
+
+
+def helper(folder: Path, script: str) -> None:
+    program = folder / "docker-credential-test"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def auth(username: str, password: str) -> dict[str, str]:
+    return {"auth": base64.b64encode(f"{username}:{password}".encode()).decode()}
+
+
+@pytest.mark.parametrize("key", [HOST, f"https://{HOST}", f"https://{HOST}/v1/"])
+def test_what_docker_login_wrote_is_found_under_old_keys_too(configure: Any, key: str) -> None:
+    configure({"auths": {key: auth("me", "se:cret")}})
+    assert credentials(HOST) == Credentials("me", "se:cret")
+
+
+def test_docker_hub_has_a_key_of_its_own(configure: Any) -> None:
+    configure({"auths": {"https://index.docker.io/v1/": auth("me", "secret")}})
+    assert credentials("docker.io") == Credentials("me", "secret")
+
+
+def test_an_identity_token_is_found(configure: Any) -> None:
+    configure({"auths": {HOST: {**auth("00000000", ""), "identitytoken": "refresh"}}})
+    assert credentials(HOST) == Credentials("00000000", "", "refresh")
+
+
+def test_there_are_none_without_a_configuration(configure: Any) -> None:
+    assert credentials(HOST) is None
+
+
+def test_another_registrys_are_not_shown(configure: Any) -> None:
+    configure({"auths": {"other.example.com": auth("me", "secret")}})
+    assert credentials(HOST) is None
+
+
+def test_a_registrys_own_helper_goes_before_the_store(configure: Any, tmp_path: Path) -> None:
+    helper(tmp_path, 'read host; echo "{\\"Username\\": \\"$host\\", \\"Secret\\": \\"s\\"}"')
+    configure({"credHelpers": {HOST: "test"}, "credsStore": "nowhere", "auths": {HOST: auth("file", "file")}})
+    assert credentials(HOST) == Credentials(HOST, "s")
+
+
+def test_a_helpers_token_is_an_identity_token(configure: Any, tmp_path: Path) -> None:
+    helper(tmp_path, 'echo \'{"Username": "<token>", "Secret": "refresh"}\'')
+    configure({"credsStore": "test"})
+    assert credentials(HOST) == Credentials(identity_token="refresh")
+
+
+def test_a_helper_that_knows_nothing_is_no_fault(configure: Any, tmp_path: Path) -> None:
+    helper(tmp_path, "echo 'credentials not found in native keychain'; exit 1")
+    configure({"credsStore": "test"})
+    assert credentials(HOST) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "script", "words"),
+    [
+        ({"credsStore": "test"}, "echo 'the keychain is locked' >&2; exit 1", "the keychain is locked"),
+        ({"credsStore": "test"}, "echo no json", "Username and a Secret"),
+        ({"credsStore": "elsewhere"}, "", "docker-credential-elsewhere, which is not on the PATH"),
+        ("{", "", "is not JSON"),
+        ("[]", "", "is not a Docker configuration"),
+        ({"auths": {HOST: {"auth": "%%%"}}}, "", "not base64"),
+    ],
+)
+def test_what_is_broken_is_a_fault_that_says_so(
+    configure: Any, tmp_path: Path, config: object, script: str, words: str
+) -> None:
+    helper(tmp_path, script)
+    configure(config)
+    with pytest.raises(Fault) as fault:
+        credentials(HOST)
+    assert words in fault.value.message
+    assert fault.value.advice
+
+
+def test_a_secret_is_not_in_the_text_of_what_holds_it() -> None:
+    assert "secret" not in f"{Credentials('me', 'secret', 'secret', 'secret')!r}"
