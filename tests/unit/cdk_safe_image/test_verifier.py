@@ -94,7 +94,8 @@ def test_the_staged_handler_can_be_imported_without_the_rest_of_the_project(
     with zipfile.ZipFile(archive, "w") as code:
         for path in folder.rglob("*.py"):
             code.write(path, path.relative_to(folder))
-    program = f"import sys; sys.path.insert(0, {str(archive)!r}); import image_verifier.entrypoints.custom_resource as h; print(h.__file__)"
+    module = "image_verifier.entrypoints.custom_resource"
+    program = f"import sys; sys.path.insert(0, {str(archive)!r}); import {module} as h; print(h.__file__)"
     done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert str(archive) in done.stdout
