@@ -65,7 +65,7 @@ def _check(client: Any, layers: int) -> None:
         repository_arn=f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{_REPOSITORY}",
         repository_uri=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{_REPOSITORY}",
         tag=str(layers),
-        patience=RetryBudget.of(60),
+        retry_budget=RetryBudget.of(60),
     )
     report = verify(source, _POLICY)
     assert report.verdict == "pass", report.findings

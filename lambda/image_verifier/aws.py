@@ -71,7 +71,7 @@ _UNASKED: Final = {
     "FileNotFoundError": "Look at AWS_WEB_IDENTITY_TOKEN_FILE, and at what the profile names in ~/.aws/config.",
 }
 
-# One way of asking again is enough: `Patience`. The time-outs keep one lost packet from costing a minute.
+# `RetryBudget` alone decides about retries. The timeouts keep one lost packet from costing a minute.
 CLIENT_CONFIG: Final = Config(
     connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 1}, max_pool_connections=32
 )
@@ -81,7 +81,7 @@ def call(
     client: Any,
     operation: str,
     on: str,
-    patience: RetryBudget,
+    retry_budget: RetryBudget,
     missing: Collection[str] = (),
     **parameters: Any,
 ) -> Mapping[str, Any]:
@@ -89,7 +89,7 @@ def call(
 
     :param operation: the method's name, such as `describe_images`.
     :param on: the ARN that it is about, for messages.
-    :param patience: for how long it is repeated.
+    :param retry_budget: for how long errors are retried.
     :param missing: error codes that say that there is nothing; they answer with nothing.
     :returns: the answer.
     :raises Fault: for every other error.
@@ -110,7 +110,7 @@ def call(
                 return {}
             denied = code in _DENIED
             status = e.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if (denied or code in _PASSING or status >= 500) and patience.wait_before_retry(attempt, denied=denied):
+            if (denied or code in _PASSING or status >= 500) and retry_budget.wait_before_retry(attempt, denied=denied):
                 continue
             if _is_web_page(e.response):
                 raise _web_page(action, on) from None
@@ -123,7 +123,7 @@ def call(
                 ) from None
             raise Fault(f"{action} on {on} {said}", _advice(code, action, on)) from None
         except (EndpointConnectionError, ConnectTimeoutError, ConnectionClosedError, HTTPClientError) as e:
-            if not patience.wait_before_retry(attempt):
+            if not retry_budget.wait_before_retry(attempt):
                 raise Fault(
                     f"{action} on {on} could not be asked: {e}",
                     "Look at the network. In a VPC without internet access, endpoints are needed for what is called "

@@ -18,7 +18,7 @@ from image_verifier.image import media_types
 from image_verifier.retry import RetryBudget
 from image_verifier.sources.ecr_image import any_status
 
-from .repositories import PATIENCE, Repository
+from .repositories import RETRY_SECONDS, Repository
 
 # The most that BatchGetImage and BatchCheckLayerAvailability take, and that DescribeImages tells.
 BATCH: Final = 100
@@ -111,7 +111,7 @@ class Batches:
             self._client,
             operation,
             self._repository.arn,
-            RetryBudget.of(PATIENCE),
+            RetryBudget.of(RETRY_SECONDS),
             registryId=self._repository.registry_id,
             repositoryName=self._repository.name,
             **parameters,

@@ -15,7 +15,7 @@ from image_verifier.pool import Pool
 from image_verifier.retry import RetryBudget
 
 from ..sources.aws_sessions import AwsSessions
-from .repositories import PATIENCE
+from .repositories import RETRY_SECONDS
 
 # The most that DescribeServices and DescribeTasks take.
 _SERVICES: Final = 10
@@ -46,7 +46,7 @@ class Use:
 
 
 class _Asked:
-    """One AWS service, asked patiently."""
+    """One AWS service, called with retries."""
 
     def __init__(self, accounts: AwsSessions, name: str) -> None:
         place = accounts.environment()
@@ -55,7 +55,7 @@ class _Asked:
 
     def call(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
         """One call. Raises `Fault`."""
-        return aws.call(self._client, operation, self._on, RetryBudget.of(PATIENCE), **parameters)
+        return aws.call(self._client, operation, self._on, RetryBudget.of(RETRY_SECONDS), **parameters)
 
     def items(self, operation: str, what: str, tokens: tuple[str, str], **parameters: Any) -> Iterator[Any]:
         """All items of a call that tells them page by page.

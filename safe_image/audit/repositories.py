@@ -25,7 +25,7 @@ _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
 # thread waits by itself, with jitter and up to 5 s: all together ask as often as AWS takes, and at full speed again as
 # soon as it does. botocore's "adaptive" mode is not used: after twenty calls that were throttled in one moment, 130
 # images took 50 s with it, and 6 s without.
-PATIENCE: Final = 60.0
+RETRY_SECONDS: Final = 60.0
 # The most that DescribeRepositories tells in one call.
 _PAGE: Final = 1000
 
@@ -116,7 +116,7 @@ def all_of(place: Repository, accounts: AwsSessions) -> Iterator[Repository]:
             client,
             "describe_repositories",
             place.arn,
-            RetryBudget.of(PATIENCE),
+            RetryBudget.of(RETRY_SECONDS),
             registryId=place.registry_id,
             maxResults=_PAGE,
             **more,

@@ -32,7 +32,7 @@ from image_verifier.verify import load
 from ..check_runner import Outcome, run_check
 from ..sources.targets import Sources
 from .batches import BATCH, Answer, Batches, Lately, LayerAnswer
-from .repositories import PATIENCE, Repository
+from .repositories import RETRY_SECONDS, Repository
 
 # The bytes of indexes and manifests that wait for a batch to become full.
 _WAITING: Final = 16 * 1024 * 1024
@@ -282,7 +282,7 @@ class Sweep:
             repository_arn=self._repository.arn,
             repository_uri=self._repository.uri,
             tag=_first_tag(one.details),
-            patience=RetryBudget.of(PATIENCE),
+            retry_budget=RetryBudget.of(RETRY_SECONDS),
             http=self._http,
         )
 

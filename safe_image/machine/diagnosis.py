@@ -373,7 +373,7 @@ def _poisoned(accounts: AwsSessions, repository: Mapping[str, Any]) -> Line:
 
     def look(tag: str) -> Step | None:
         names = Names(f"{uri}:{tag}", region, account, name, tag)
-        source = EcrImage(client, repository_arn=arn, repository_uri=uri, tag=tag, patience=RetryBudget.of(30))
+        source = EcrImage(client, repository_arn=arn, repository_uri=uri, tag=tag, retry_budget=RetryBudget.of(30))
         report = verify(source, _ANY, names)
         top = report.image.top
         wrong = top and any(finding.id == "not-an-image" for finding in report.errors)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SESSION_NAME: Final = "safe-image"
 # For how long what may pass by itself is asked again, in seconds.
-_PATIENCE: Final = 10.0
+_RETRY_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class AwsSessions:
 
         # A partition's STS knows only its own credentials, and every region has one.
         client = self.client("sts", Endpoint(region))
-        return aws.call(client, operation, on, RetryBudget.of(_PATIENCE), **parameters)
+        return aws.call(client, operation, on, RetryBudget.of(_RETRY_SECONDS), **parameters)
 
     def _session(self, role: str) -> boto3.Session:
         import boto3

@@ -1,4 +1,4 @@
-"""The OCI distribution protocol's manners: authentication, redirects, patience, and what goes wrong.
+"""The OCI distribution protocol's manners: authentication, redirects, retries, and what goes wrong.
 
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 https://distribution.github.io/distribution/spec/auth/token/
@@ -128,7 +128,7 @@ class Distribution:
         registry: str,
         repository: str,
         path: str,
-        patience: RetryBudget,
+        retry_budget: RetryBudget,
         *,
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
@@ -136,7 +136,7 @@ class Distribution:
         """Ask a registry about a repository's manifest or blob.
 
         :param path: such as `manifests/latest`.
-        :param patience: for how long what may pass by itself is asked again.
+        :param retry_budget: for how long transient errors are retried.
         :param method: `GET`, whose answer's body is the caller's to read and close, or `HEAD`.
         :param headers: what is asked besides.
         :returns: an answer of status 200, 206 or 416; None where there is nothing of that name.
@@ -147,11 +147,11 @@ class Distribution:
         shown = ""
         for _ in range(3):
             shown = self._authorizations.get(key, "")
-            response, answered = self._follow(method, url, {**_HEADERS, **(headers or {})}, shown, patience)
+            response, answered = self._follow(method, url, {**_HEADERS, **(headers or {})}, shown, retry_budget)
             if response.status != 401:
                 break
             challenges = response.headers.getlist("WWW-Authenticate")
-            if not self._authorize(key, shown, challenges, patience):
+            if not self._authorize(key, shown, challenges, retry_budget):
                 break
             _drop(response)
         if response.status in (200, 206, 416):
@@ -164,7 +164,7 @@ class Distribution:
         raise _refusal(response, registry, repository, bool(shown))
 
     def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], authorization: str, patience: RetryBudget
+        self, method: str, url: str, headers: Mapping[str, str], authorization: str, retry_budget: RetryBudget
     ) -> tuple[urllib3.BaseHTTPResponse, str]:
         """The answer at the end of all redirects, and its URL; the authorization goes only where it belongs."""
         first = _place(url)
@@ -172,7 +172,7 @@ class Distribution:
             # As Docker does: to the registry itself, and there to its API alone, not to storage on the same host.
             known = bool(authorization) and _place(url) == first and urlsplit(url).path.startswith("/v2/")
             mine = {"Authorization": authorization} if known else {}
-            response = self._send(method, url, {**headers, **mine}, patience)
+            response = self._send(method, url, {**headers, **mine}, retry_budget)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location:
                 return response, url
@@ -191,7 +191,7 @@ class Distribution:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        patience: RetryBudget,
+        retry_budget: RetryBudget,
         body: bytes | None = None,
     ) -> urllib3.BaseHTTPResponse:
         for attempt in itertools.count(1):
@@ -200,27 +200,27 @@ class Distribution:
                     method, url, body=body, headers=headers, redirect=False, preload_content=method == "HEAD"
                 )
             except (HTTPError, ValueError) as e:
-                if _passes(e) and patience.wait_before_retry(attempt):
+                if _passes(e) and retry_budget.wait_before_retry(attempt):
                     continue
                 raise unreachable(_host(url), e) from None
-            if response.status not in _PASSING or not patience.wait_before_retry(
+            if response.status not in _PASSING or not retry_budget.wait_before_retry(
                 attempt, at_least=_retry_after(response)
             ):
                 return response
             _drop(response)
         raise AssertionError("counting does not end")
 
-    def _authorize(self, key: tuple[str, str], shown: str, challenges: list[str], patience: RetryBudget) -> bool:
+    def _authorize(self, key: tuple[str, str], shown: str, challenges: list[str], retry_budget: RetryBudget) -> bool:
         """Get what a challenge asks for; whether there is something that was not shown yet."""
         with self._locks[key]:
             # Another thread may have renewed it meanwhile.
             if self._authorizations.get(key, "") != shown:
                 return True
-            authorization = self._answer(key, challenges, patience)
+            authorization = self._answer(key, challenges, retry_budget)
             self._authorizations[key] = authorization
             return bool(authorization) and authorization != shown
 
-    def _answer(self, key: tuple[str, str], challenges: list[str], patience: RetryBudget) -> str:
+    def _answer(self, key: tuple[str, str], challenges: list[str], retry_budget: RetryBudget) -> str:
         registry, repository = key
         if registry not in self._credentials:
             # Imported here, since a registry that asks for no credentials needs none of it.
@@ -233,7 +233,7 @@ class Distribution:
         bearer = next((c for c in challenges if c[:7].lower() == "bearer "), None)
         if bearer is not None:
             parameters = {name.lower(): value for name, value in _PARAMETER.findall(bearer)}
-            return f"Bearer {self._token(registry, repository, parameters, known, patience)}"
+            return f"Bearer {self._token(registry, repository, parameters, known, retry_budget)}"
         return _basic(known) if known and known.username else ""
 
     def _token(
@@ -242,7 +242,7 @@ class Distribution:
         repository: str,
         challenge: Mapping[str, str],
         known: Credentials | None,
-        patience: RetryBudget,
+        retry_budget: RetryBudget,
     ) -> str:
         realm = challenge.get("realm", "")
         if _place(realm)[0] not in ("https", _place(origin(registry))[0]):
@@ -256,11 +256,11 @@ class Distribution:
         if known and known.identity_token:
             form = {"grant_type": "refresh_token", "client_id": "safe-image", "refresh_token": known.identity_token}
             headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
-            response = self._send("POST", realm, headers, patience, urlencode({**asked, **form}).encode())
+            response = self._send("POST", realm, headers, retry_budget, urlencode({**asked, **form}).encode())
         else:
             headers = {**_HEADERS, "Authorization": _basic(known)} if known and known.username else _HEADERS
             url = realm + ("&" if "?" in realm else "?") + urlencode(asked)
-            response = self._send("GET", url, headers, patience)
+            response = self._send("GET", url, headers, retry_budget)
         if response.status != 200:
             _drop(response)
             raise _refusal(response, registry, repository, known is not None)

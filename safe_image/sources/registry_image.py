@@ -28,17 +28,17 @@ class RegistryImage:
     :param distribution: the way to the registries.
     :param reference: the image.
     :param text: the image as people wrote it, for messages.
-    :param patience: for how long what may pass by itself is asked again.
+    :param retry_budget: for how long transient errors are retried.
     """
 
     at_once = 8
 
-    def __init__(self, distribution: Distribution, reference: Reference, text: str, patience: RetryBudget) -> None:
+    def __init__(self, distribution: Distribution, reference: Reference, text: str, retry_budget: RetryBudget) -> None:
         self._distribution = distribution
         self._registry, self._repository = reference.registry, reference.repository
         self._tag, self._digest = reference.tag, reference.digest
         self.reference = text
-        self._patience = patience
+        self._retry_budget = retry_budget
 
     def resolve(self) -> Resolved:
         """What the tag or digest points at."""
@@ -67,7 +67,7 @@ class RegistryImage:
                     )
                 content = read(response, MAX_MANIFEST_BYTES + 1)
             except HTTPError as e:
-                if not self._patience.wait_before_retry(attempt):
+                if not self._retry_budget.wait_before_retry(attempt):
                     raise unreachable(self._registry, e) from None
                 continue
             finally:
@@ -94,7 +94,7 @@ class RegistryImage:
                 # A range of nothing is what an empty blob has.
                 return b"" if response.status == 416 else read(response, limit)
             except HTTPError as e:
-                if not self._patience.wait_before_retry(attempt):
+                if not self._retry_budget.wait_before_retry(attempt):
                     raise unreachable(self._registry, e) from None
             finally:
                 response.close()
@@ -134,7 +134,7 @@ class RegistryImage:
                     yield chunk
                 return
             except HTTPError as e:
-                if not self._patience.wait_before_retry(attempt):
+                if not self._retry_budget.wait_before_retry(attempt):
                     raise unreachable(self._registry, e) from None
             finally:
                 response.close()
@@ -146,7 +146,7 @@ class RegistryImage:
 
     def _get(self, path: str, headers: Mapping[str, str], method: str = "GET") -> urllib3.BaseHTTPResponse | None:
         return self._distribution.get(
-            self._registry, self._repository, path, self._patience, method=method, headers=headers
+            self._registry, self._repository, path, self._retry_budget, method=method, headers=headers
         )
 
 

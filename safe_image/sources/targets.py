@@ -29,7 +29,7 @@ REFERENCES: Final = (
     "cloud assembly publishes: cdk.out:PATH"
 )
 # For how long what may pass by itself is asked again, for each image, in seconds.
-_PATIENCE: Final = 30.0
+_RETRY_SECONDS: Final = 30.0
 
 # ECR's hosts with every partition's suffix, FIPS and dual-stack ones included:
 # https://github.com/awslabs/amazon-ecr-credential-helper/blob/main/ecr-login/api/client.go
@@ -213,7 +213,7 @@ class Sources:
                 repository_uri=uri,
                 tag=image.tag,
                 digest="",
-                patience=RetryBudget.of(_PATIENCE),
+                retry_budget=RetryBudget.of(_RETRY_SECONDS),
             )
 
         return Target(names.reference, names, open_, image.policy)
@@ -227,7 +227,7 @@ class Sources:
 
             with self._lock:
                 self._distribution = self._distribution or Distribution()
-            return RegistryImage(self._distribution, reference, text, RetryBudget.of(_PATIENCE))
+            return RegistryImage(self._distribution, reference, text, RetryBudget.of(_RETRY_SECONDS))
 
         return Target(text, names, open_)
 
@@ -256,7 +256,7 @@ class Sources:
                 repository_uri=f"{reference.registry}/{reference.repository}",
                 tag=reference.tag,
                 digest=reference.digest,
-                patience=RetryBudget.of(_PATIENCE),
+                retry_budget=RetryBudget.of(_RETRY_SECONDS),
             )
 
         return Target(text, names, open_)

@@ -34,7 +34,7 @@ def repository(aws: LocalAws) -> Iterator[str]:
     aws.client("ecr").delete_repository(repositoryName="source", force=True)
 
 
-def source(aws: LocalAws, repository: str, tag: str, patience: float = 5) -> EcrImage:
+def source(aws: LocalAws, repository: str, tag: str, seconds: float = 5) -> EcrImage:
     client: Any = aws.client("ecr")
     client = boto3.client(
         "ecr",
@@ -49,7 +49,7 @@ def source(aws: LocalAws, repository: str, tag: str, patience: float = 5) -> Ecr
         repository_arn=f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{repository}",
         repository_uri=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{repository}",
         tag=tag,
-        patience=RetryBudget.of(patience, denied_seconds=patience),
+        retry_budget=RetryBudget.of(seconds, denied_seconds=seconds),
     )
 
 
@@ -120,7 +120,7 @@ def test_a_repository_that_does_not_exist_is_a_fault_that_names_it(aws: LocalAws
 
 
 def test_access_denied_is_a_fault_that_names_call_and_permission(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
-    there = image(lambda layout: layout.image(), patience=1)
+    there = image(lambda layout: layout.image(), seconds=1)
     aws.faults.deny("ecr:BatchGetImage")
     with pytest.raises(Fault, match=r"ecr:BatchGetImage on arn:\S+ was answered with AccessDenied") as fault:
         verify(there, POLICY)
@@ -162,7 +162,7 @@ def test_a_layer_that_is_gone_is_a_finding(aws: LocalAws, image: Callable[..., E
 def test_a_download_that_breaks_off_is_a_fault_without_its_secret(
     aws: LocalAws, image: Callable[..., EcrImage], tmp_path: Path
 ) -> None:
-    there = image(lambda layout: layout.image(), patience=1)
+    there = image(lambda layout: layout.image(), seconds=1)
     (top,) = json.loads(tmp_path.joinpath("index.json").read_text())["manifests"]
     blob = tmp_path.joinpath("blobs", *top["digest"].split(":"))
     aws.faults.content(json.loads(blob.read_bytes())["config"]["digest"], "truncated")

@@ -125,7 +125,7 @@ def test_every_verdict_and_finding_is_that_of_check(aws: LocalAws, client: Any, 
             repository_arn=f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/corpus",
             repository_uri=f"{HOST}/corpus",
             tag=target.names.tag,
-            patience=RetryBudget.of(5),
+            retry_budget=RetryBudget.of(5),
         )
         return Outcome(target.reference, policy, verify(source, policy, target.names))
 

@@ -26,13 +26,13 @@ def subject(verdict: str, about: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in line)[:_SUBJECT]
 
 
-def publish(topic_arn: str, subject: str, reason: Reason, patience: RetryBudget) -> None:
+def publish(topic_arn: str, subject: str, reason: Reason, retry_budget: RetryBudget) -> None:
     """Publish what was told.
 
     :param topic_arn: the topic.
     :param subject: of an email.
     :param reason: what was told.
-    :param patience: for how long it is tried.
+    :param retry_budget: for how long the call is retried.
     :raises ValueError: if that is no topic's ARN.
     :raises Fault: if SNS does not take it.
     """
@@ -49,7 +49,7 @@ def publish(topic_arn: str, subject: str, reason: Reason, patience: RetryBudget)
         boto3.client("sns", region_name=match["region"], config=aws.CLIENT_CONFIG),
         "publish",
         topic_arn,
-        patience,
+        retry_budget,
         TopicArn=topic_arn,
         Subject=subject,
         Message=text,

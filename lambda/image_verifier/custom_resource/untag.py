@@ -38,13 +38,13 @@ class Untagging:
     said: str
 
 
-def untag(report: Report, properties: Properties, stack_id: str, patience: RetryBudget) -> Untagging:
+def untag(report: Report, properties: Properties, stack_id: str, retry_budget: RetryBudget) -> Untagging:
     """Remove the tag of an image that was refused when its resource was made.
 
     :param report: the refusal.
     :param properties: which image it was.
     :param stack_id: the stack that verifies it.
-    :param patience: for how long calls are repeated.
+    :param retry_budget: for how long calls are retried.
     """
     import boto3
 
@@ -53,13 +53,13 @@ def untag(report: Report, properties: Properties, stack_id: str, patience: Retry
         return Untagging(False, f"{_KEPT} there is nothing under it.")
     if not cannot_be_pulled(report):
         return Untagging(False, f"{_KEPT} the image can be pulled, so that something else may run it.")
-    if patience.seconds_left < _NEEDED:
+    if retry_budget.seconds_left < _NEEDED:
         return Untagging(False, f"{_KEPT} the verifier has no time left for it.")
     try:
-        if top.digest in _verified_by(stack_id, patience):
+        if top.digest in _verified_by(stack_id, retry_budget):
             return Untagging(False, f"{_KEPT} this stack has verified {top.digest} before, and may run it.")
         client = boto3.client("ecr", region_name=properties.names.region, config=aws.CLIENT_CONFIG)
-        failure = remove(client, properties.repository_arn, properties.tag, top.digest, patience)
+        failure = remove(client, properties.repository_arn, properties.tag, top.digest, retry_budget)
     except Fault as fault:
         return Untagging(False, f"{_KEPT} {fault.message} {fault.advice}")
     if failure:
@@ -78,30 +78,30 @@ def cannot_be_pulled(report: Report) -> bool:
     return unpullable >= set(report.runs_on)
 
 
-def _verified_by(stack_id: str, patience: RetryBudget) -> set[str]:
+def _verified_by(stack_id: str, retry_budget: RetryBudget) -> set[str]:
     """The digests that the stack's verifications remember; those that an update replaces are still there."""
     return {
         record.digest
-        for resource in _resources(stack_id, patience)
+        for resource in _resources(stack_id, retry_budget)
         if resource["ResourceType"] == "Custom::ImageVerification"
         for record in records_of(resource.get("PhysicalResourceId", ""))
     }
 
 
-def _resources(stack_id: str, patience: RetryBudget) -> Iterator[Any]:
+def _resources(stack_id: str, retry_budget: RetryBudget) -> Iterator[Any]:
     import boto3
 
     client = boto3.client("cloudformation", region_name=stack_id.split(":")[3], config=aws.CLIENT_CONFIG)
     more: dict[str, str] = {}
     while True:
-        page = aws.call(client, "list_stack_resources", stack_id, patience, StackName=stack_id, **more)
+        page = aws.call(client, "list_stack_resources", stack_id, retry_budget, StackName=stack_id, **more)
         yield from page["StackResourceSummaries"]
         if not page.get("NextToken"):
             return
         more = {"NextToken": page["NextToken"]}
 
 
-def remove(client: Any, arn: str, tag: str, digest: str, patience: RetryBudget) -> str:
+def remove(client: Any, arn: str, tag: str, digest: str, retry_budget: RetryBudget) -> str:
     """Remove a tag, if it still is on that digest; why it failed, or nothing.
 
     The image itself goes with its last tag, and with both named ECR removes nothing where they do not belong
@@ -111,14 +111,14 @@ def remove(client: Any, arn: str, tag: str, digest: str, patience: RetryBudget) 
     :param arn: the repository's ARN.
     :param tag: the tag.
     :param digest: what the tag is to point at.
-    :param patience: for how long the call is repeated.
+    :param retry_budget: for how long the call is retried.
     """
     account, name = arn.split(":", 5)[4], arn.partition("/")[2]
     answer = aws.call(
         client,
         "batch_delete_image",
         arn,
-        patience,
+        retry_budget,
         registryId=account,
         repositoryName=name,
         imageIds=[{"imageDigest": digest, "imageTag": tag}],

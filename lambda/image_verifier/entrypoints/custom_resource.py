@@ -103,7 +103,7 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
     :param context: the Lambda's context; its remaining time bounds everything.
     """
     began = time.monotonic()
-    ends_at = began + min(context.get_remaining_time_in_millis() / 1000 - 1, _patience_of_cloudformation(event))
+    ends_at = began + min(context.get_remaining_time_in_millis() / 1000 - 1, _seconds_of_cloudformation(event))
     seconds = max(1.0, ends_at - _SENDING - time.monotonic())
     answers: list[Response] = []
     worker = threading.Thread(target=lambda: answers.append(_safely(event, context, seconds)), daemon=True)
@@ -123,7 +123,7 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
         _log(LogEntry(Reason(f"What became of the image could not be told to others: {type(e).__name__}: {e}")))
 
 
-def _patience_of_cloudformation(event: Mapping[str, Any]) -> float:
+def _seconds_of_cloudformation(event: Mapping[str, Any]) -> float:
     """How long CloudFormation waits for the answer, in seconds: a Lambda that others share may have more time."""
     try:
         return float(event["ResourceProperties"]["ServiceTimeout"]) - _STARTING
@@ -177,17 +177,17 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Respon
     except ValueError as e:
         return _unknown(Reason(f"The properties of this Custom::ImageVerification are wrong: {e}."))
     # A little less, so that what was being waited for can still be told.
-    patience = RetryBudget.of(seconds - 2, denied_seconds=_PROPAGATION)
+    retry_budget = RetryBudget.of(seconds - 2, denied_seconds=_PROPAGATION)
     history = records_of(event.get("PhysicalResourceId", ""))
     try:
         unasked = None
         if event["RequestType"] == "Update":
             try:
-                if _is_rolling_back(event["StackId"], patience.part(_ASKING)):
+                if _is_rolling_back(event["StackId"], retry_budget.part(_ASKING)):
                     return _restored(properties, history)
             except Fault as fault:
                 unasked = fault
-        report = _verify(properties, patience)
+        report = _verify(properties, retry_budget)
         # What was verified before and is bad now is what a rollback goes back to, and could be let pass in one.
         if unasked and report.verdict == "fail" and _remembered(properties, history):
             raise unasked
@@ -196,11 +196,11 @@ def answer(event: Mapping[str, Any], context: Context, seconds: float) -> Respon
         told = {"message": fault.message, "advice": fault.advice}
         return _unknown(doubt, reference=properties.names.reference, fault=told)
     if report.verdict == "fail":
-        return _refused(event, properties, report, patience, _log_place(context))
+        return _refused(event, properties, report, retry_budget, _log_place(context))
     return _accepted(properties, report, history)
 
 
-def _verify(properties: Properties, patience: RetryBudget) -> Report:
+def _verify(properties: Properties, retry_budget: RetryBudget) -> Report:
     import boto3
 
     from .. import aws
@@ -213,14 +213,14 @@ def _verify(properties: Properties, patience: RetryBudget) -> Report:
         repository_uri=properties.repository_uri,
         tag=properties.tag,
         digest=properties.digest,
-        patience=patience,
+        retry_budget=retry_budget,
     )
     # Whoever reads on after the answer does so within the next event, and keeps that one's layers waiting.
-    return verify(source, properties.policy, properties.names, ends_at=patience.ends_at)
+    return verify(source, properties.policy, properties.names, ends_at=retry_budget.ends_at)
 
 
 def _refused(
-    event: Mapping[str, Any], properties: Properties, report: Report, patience: RetryBudget, log_place: str
+    event: Mapping[str, Any], properties: Properties, report: Report, retry_budget: RetryBudget, log_place: str
 ) -> Response:
     from ..custom_resource import reason
     from ..custom_resource.properties import OnFailure
@@ -231,7 +231,7 @@ def _refused(
         from ..custom_resource.untag import untag
         from ..rules.remedies import remedy
 
-        untagging = untag(report, properties, event["StackId"], patience)
+        untagging = untag(report, properties, event["StackId"], retry_budget)
         said, names = untagging.said, replace(properties.names, untagged=untagging.removed)
         findings = tuple(replace(finding, remedy=remedy(finding.id, names)) for finding in report.findings)
         report = replace(report, findings=findings)
@@ -305,14 +305,14 @@ def _remembered(properties: Properties, history: Sequence[VerifiedImage]) -> Ver
     return next((r for r in history if r.fingerprint == properties.fingerprint), None)
 
 
-def _is_rolling_back(stack_id: str, patience: RetryBudget) -> bool:
+def _is_rolling_back(stack_id: str, retry_budget: RetryBudget) -> bool:
     """Whether the stack is on its way back, which the event itself does not tell."""
     import boto3
 
     from .. import aws
 
     client = boto3.client("cloudformation", region_name=stack_id.split(":")[3], config=aws.CLIENT_CONFIG)
-    stacks = aws.call(client, "describe_stacks", stack_id, patience, StackName=stack_id)["Stacks"]
+    stacks = aws.call(client, "describe_stacks", stack_id, retry_budget, StackName=stack_id)["Stacks"]
     return "ROLLBACK" in stacks[0]["StackStatus"]
 
 

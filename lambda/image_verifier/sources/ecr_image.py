@@ -53,7 +53,7 @@ class EcrImage:
     :param repository_uri: `ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, for messages.
     :param tag: the image's tag; exactly one of `tag` and `digest`.
     :param digest: the image's digest.
-    :param patience: for how long calls are repeated.
+    :param retry_budget: for how long calls are retried.
     :param http: what downloads blobs; None makes one. Images that share it share its connections.
     """
 
@@ -67,7 +67,7 @@ class EcrImage:
         repository_uri: str,
         tag: str = "",
         digest: str = "",
-        patience: RetryBudget,
+        retry_budget: RetryBudget,
         http: urllib3.PoolManager | None = None,
     ) -> None:
         self._client = client
@@ -76,7 +76,7 @@ class EcrImage:
         self.repository = name.removeprefix("repository/")
         self._id = {"imageTag": tag} if tag else {"imageDigest": digest}
         self.reference = f"{repository_uri}:{tag}" if tag else f"{repository_uri}@{digest}"
-        self._patience = patience
+        self._retry_budget = retry_budget
         self._http = http or downloads()
 
     def resolve(self) -> Resolved:
@@ -139,7 +139,7 @@ class EcrImage:
                     content += chunk
                 return bytes(content)
             except urllib3.exceptions.HTTPError as e:
-                if not self._patience.wait_before_retry(attempt):
+                if not self._retry_budget.wait_before_retry(attempt):
                     raise self._broken_off(descriptor, e) from None
             finally:
                 response.close()
@@ -167,7 +167,7 @@ class EcrImage:
                     yield chunk
                 return
             except urllib3.exceptions.HTTPError as e:
-                if not self._patience.wait_before_retry(attempt):
+                if not self._retry_budget.wait_before_retry(attempt):
                     raise self._broken_off(descriptor, e) from None
             finally:
                 response.close()
@@ -192,7 +192,7 @@ class EcrImage:
             try:
                 response = self._http.request("GET", url, headers=headers, preload_content=False)
             except urllib3.exceptions.HTTPError as e:
-                if self._patience.wait_before_retry(attempt):
+                if self._retry_budget.wait_before_retry(attempt):
                     continue
                 raise self._broken_off(descriptor, e, urlsplit(url).hostname or "") from None
             if response.status in (200, 206):
@@ -200,7 +200,7 @@ class EcrImage:
             response.close()
             if response.status in (404, 410, 416):
                 return None
-            if response.status == 403 or not self._patience.wait_before_retry(attempt):
+            if response.status == 403 or not self._retry_budget.wait_before_retry(attempt):
                 raise Fault(
                     f"The download of {descriptor.digest} was answered with HTTP {response.status} by "
                     f"{urlsplit(url).hostname}",
@@ -247,7 +247,7 @@ class EcrImage:
             self._client,
             operation,
             self._arn,
-            self._patience,
+            self._retry_budget,
             missing,
             registryId=self.registry_id,
             repositoryName=self.repository,

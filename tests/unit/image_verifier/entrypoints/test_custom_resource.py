@@ -138,7 +138,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """The image under the tag: what the test writes into the layout last."""
     layout = Layout(tmp_path)
 
-    def verify_layout(properties: Any, patience: Any) -> Any:
+    def verify_layout(properties: Any, retry_budget: Any) -> Any:
         return verify(layout.source(layout.manifests[-1]), properties.policy, properties.names)
 
     monkeypatch.setattr(module, "_verify", verify_layout)
@@ -348,8 +348,8 @@ def test_an_answer_that_is_never_taken_fails_the_lambda_before_its_end_so_that_i
 def test_what_was_waited_for_to_the_end_is_told_and_not_only_that_time_ran_out(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def throttled(_: Any, patience: RetryBudget) -> Any:
-        time.sleep(patience.seconds_left)
+    def throttled(_: Any, retry_budget: RetryBudget) -> Any:
+        time.sleep(retry_budget.seconds_left)
         raise Fault("ecr:DescribeImages was answered with ThrottlingException", "Ask again later.")
 
     monkeypatch.setattr(module, "_verify", throttled)

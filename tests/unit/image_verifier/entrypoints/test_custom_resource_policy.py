@@ -176,7 +176,7 @@ def deleted(monkeypatch: pytest.MonkeyPatch, before: set[str]) -> list[str]:
     """What was removed, one `tag@digest` each."""
     removed: list[str] = []
 
-    def remove(client: Any, arn: str, tag: str, digest: str, patience: RetryBudget) -> str:
+    def remove(client: Any, arn: str, tag: str, digest: str, retry_budget: RetryBudget) -> str:
         removed.append(f"{tag}@{digest}")
         return ""
 
@@ -378,7 +378,7 @@ def published(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> list[dict[str, A
     """What was published, and whether CloudFormation had its answer by then."""
     notes: list[dict[str, Any]] = []
 
-    def publish(topic: str, subject: str, reason: Reason, patience: RetryBudget) -> None:
+    def publish(topic: str, subject: str, reason: Reason, retry_budget: RetryBudget) -> None:
         text = "\n".join((reason.headline, *reason.lines))
         notes.append({"topic": topic, "subject": subject, "text": text, "answered": bool(stack.bodies)})
 
