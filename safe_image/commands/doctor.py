@@ -13,9 +13,10 @@ from image_verifier.text import printable
 
 from ..errors import UsageError
 from ..formats.check.text import Page
-from ..machine.diagnosis import Line, Status, diagnose
+from ..machine.diagnosis import Diagnosis, Status
 from ..machine.docker import Docker
 from ..machine.fixes import is_agreed, plan, take
+from ..machine.probes import diagnose
 from ..output import destination
 from ..sources.aws_sessions import AwsSessions
 
@@ -74,13 +75,13 @@ def run(arguments: Namespace) -> int:
     return 2 if take(steps, told) else _code([line for line in lines if not line.steps])
 
 
-def _code(lines: Iterable[Line]) -> int:
+def _code(lines: Iterable[Diagnosis]) -> int:
     """An error outweighs what could not be told: that something is wrong is certain then."""
     codes = {_EXIT[line.status] for line in lines}
     return 1 if 1 in codes else max(codes, default=0)
 
 
-def _text(lines: Sequence[Line], page: Page) -> str:
+def _text(lines: Sequence[Diagnosis], page: Page) -> str:
     text = []
     for line in lines:
         status = page.paint(_COLOURS[line.status], f"{line.status.value:8}")
@@ -103,7 +104,7 @@ def _number(count: int, status: Status) -> str:
     return f"{count} {status.value}{'s' * (count > 1 and status in (Status.WARNING, Status.ERROR))}"
 
 
-def _json(line: Line) -> dict[str, Any]:
+def _json(line: Diagnosis) -> dict[str, Any]:
     return {
         "subject": line.subject,
         "status": line.status.value,

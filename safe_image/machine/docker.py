@@ -32,7 +32,7 @@ _BATCH: Final = 100
 
 
 @dataclass(frozen=True)
-class Engine:
+class DockerEngine:
     """What builds and pushes.
 
     :param version: the server's version, as it says it.
@@ -95,7 +95,7 @@ class Docker:
         """Whether there is such a command."""
         return shutil.which(self.command) is not None
 
-    def engine(self) -> Engine:
+    def engine(self) -> DockerEngine:
         """What answers.
 
         :raises Fault: if nothing does.
@@ -107,7 +107,7 @@ class Docker:
             raise Fault(f"{self.command} has no engine: {why}", "Start it, or look at DOCKER_HOST.")
         # How dockerd tells that its images lie in containerd:
         # https://docs.docker.com/engine/storage/containerd/#enable-containerd-image-store-on-docker-engine
-        return Engine(str(said["ServerVersion"]), "io.containerd.snapshotter" in str(said.get("DriverStatus")))
+        return DockerEngine(str(said["ServerVersion"]), "io.containerd.snapshotter" in str(said.get("DriverStatus")))
 
     def cdk_images(self) -> list[LocalImage]:
         """The images that CDK keeps here, newest first.

@@ -9,7 +9,7 @@ import pytest
 from image_verifier.faults import Fault
 from image_verifier.image import media_types
 
-from safe_image.machine.docker import Docker, Engine, LocalImage, Missing, run
+from safe_image.machine.docker import Docker, DockerEngine, LocalImage, Missing, run
 from tests.unit.programs import calls, docker, program
 
 
@@ -33,8 +33,8 @@ from tests.unit.programs import calls, docker, program
 def test_only_containerds_image_store_before_the_fix_pushes_attestations_to_the_tag(
     version: str, races: bool | None
 ) -> None:
-    assert Engine(version, is_containerd_store=True).races is races
-    assert Engine(version, is_containerd_store=False).races is False
+    assert DockerEngine(version, is_containerd_store=True).races is races
+    assert DockerEngine(version, is_containerd_store=False).races is False
 
 
 def test_the_command_is_the_one_that_cdk_takes(monkeypatch: pytest.MonkeyPatch) -> None:

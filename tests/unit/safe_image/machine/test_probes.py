@@ -11,14 +11,15 @@ import pytest
 from image_verifier.image import media_types
 
 from safe_image.cli import main
-from safe_image.machine.diagnosis import Line, Status, diagnose
+from safe_image.machine.diagnosis import Diagnosis, Status
 from safe_image.machine.docker import Docker
+from safe_image.machine.probes import diagnose
 from safe_image.machine.versions import Version
 from safe_image.sources.aws_sessions import AwsSessions
 from tests.unit.aws_server import ACCOUNT, Aws, serving_aws
 from tests.unit.programs import OLD_DOCKER, calls, docker, program
 
-Diagnose = Callable[..., dict[str, Line]]
+Diagnose = Callable[..., dict[str, Diagnosis]]
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def lines(programs: Path, tmp_path: Path) -> Diagnose:
     """What is known, by its subject; with a docker as `tests.unit.programs.docker` takes it."""
 
-    def look(version: str = "28.5.2", accounts: AwsSessions | None = None, **said: Any) -> dict[str, Line]:
+    def look(version: str = "28.5.2", accounts: AwsSessions | None = None, **said: Any) -> dict[str, Diagnosis]:
         engine = Docker(str(docker(programs, version, **said)))
         return {line.subject: line for line in diagnose(engine, accounts, "hnb659fds", tmp_path)}
 
@@ -69,7 +70,7 @@ def test_an_engine_that_leaves_tags_on_attestations_is_an_error_that_says_which_
 
 def test_the_same_engine_with_the_classic_store_is_fine(lines: Diagnose) -> None:
     found = lines(OLD_DOCKER, store="classic")
-    assert found["engine"] == Line("engine", Status.OK, "Docker 26.1.5 with the classic image store")
+    assert found["engine"] == Diagnosis("engine", Status.OK, "Docker 26.1.5 with the classic image store")
 
 
 def test_an_engine_of_no_known_version_is_unknown(lines: Diagnose) -> None:
@@ -106,7 +107,9 @@ def test_what_another_engine_does_has_not_been_measured(lines: Diagnose) -> None
 def test_docker_build_takes_the_engines_own_builder_whatever_buildx_has_selected(
     lines: Diagnose, programs: Path
 ) -> None:
-    assert lines()["buildx"] == Line("buildx", Status.OK, "docker build builds in the engine itself, by buildx v0.29.1")
+    assert lines()["buildx"] == Diagnosis(
+        "buildx", Status.OK, "docker build builds in the engine itself, by buildx v0.29.1"
+    )
     assert not any(call.startswith("buildx inspect") for call in calls(programs, "docker"))
 
 
@@ -197,7 +200,7 @@ def test_an_attestation_is_an_error_where_it_can_take_the_tag_and_a_warning_else
 
 def test_without_an_attestation_zstd_layers_of_a_base_image_are_the_other_trap(lines: Diagnose, tmp_path: Path) -> None:
     package(tmp_path, "aws-cdk", '{"version": "2.1148.1"}')
-    assert lines(store="classic")["cdk"] == Line("cdk", Status.OK, "2.1148.1 asks for no attestation")
+    assert lines(store="classic")["cdk"] == Diagnosis("cdk", Status.OK, "2.1148.1 asks for no attestation")
     line = lines()["cdk"]
     assert line.status is Status.WARNING
     assert "number of layers and diffIDs don't match" in line.said

@@ -1,0 +1,124 @@
+"""What earlier builds left: images that CDK pushes again without building them, and tags on attestations in ECR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from image_verifier import aws
+from image_verifier.image.model import Platform
+from image_verifier.policy import Policy
+from image_verifier.pool import Pool
+from image_verifier.retry import RetryBudget
+from image_verifier.rules.remedies import Names
+from image_verifier.sources.ecr_image import EcrImage
+from image_verifier.verify import verify
+
+from ..sources.aws_sessions import AwsSessions, Endpoint
+from .build_probes import RACE
+from .diagnosis import Diagnosis, Status
+from .docker import Docker, DockerEngine, LocalImage
+from .fixes import RemoveLocal, Step, Untag
+
+_NEVER_REPAIRED: Final = "https://github.com/aws/aws-cdk/issues/33264"
+# No image of an application is smaller; what is, is looked at. An attestation has some ten KB.
+_SMALL: Final = 1 << 20
+_MOST_LOOKED_AT: Final = 200
+_AT_ONCE: Final = 8
+_LISTED: Final = 5
+_ANY: Final = Policy(("ecs-ec2",), Platform.parse("linux/amd64"))
+
+
+def probe_local_images(docker: Docker, engine: DockerEngine | None) -> Iterator[Diagnosis]:
+    subject = "images that CDK keeps here"
+    if engine is None:
+        return
+    images = docker.cdk_images()
+    doubtful = [i for i in images if i.is_index or (engine.is_containerd_store and not i.media_type)]
+    if not doubtful:
+        yield Diagnosis(subject, Status.OK, f"{len(images)}, none with an attestation")
+        return
+    what = "have an attestation" if all(i.is_index for i in doubtful) else "may have an attestation"
+    yield Diagnosis(
+        subject,
+        Status.WARNING if engine.races is False else Status.ERROR,
+        f"{len(doubtful)} of {len(images)} {what}, and CDK pushes them again without building them: {_some(doubtful)}",
+        _NEVER_REPAIRED,
+        steps=tuple(RemoveLocal(docker, image.name) for image in doubtful),
+    )
+
+
+def _some(images: list[LocalImage]) -> str:
+    names = [f"{image.name[:21]}…" for image in images[:_LISTED]]
+    return ", ".join(names) + (f" and {len(images) - _LISTED} more" if len(images) > _LISTED else "")
+
+
+def probe_repository(accounts: AwsSessions, qualifier: str, engine: DockerEngine | None) -> Iterator[Diagnosis]:
+    here = accounts.environment()
+    name = f"cdk-{qualifier}-container-assets-{here.account}-{here.region}"
+    client = accounts.client("ecr", Endpoint(here.region))
+    missing = ("RepositoryNotFoundException",)
+    answer = aws.call(client, "describe_repositories", name, RetryBudget.of(10), missing, repositoryNames=[name])
+    if not answer:
+        yield Diagnosis("bootstrap repository", Status.OK, f"{name} is not there: cdk bootstrap has not run here")
+        return
+    (repository,) = answer["repositories"]
+    immutable = str(repository.get("imageTagMutability", "")).startswith("IMMUTABLE")
+    if immutable and engine and engine.races:
+        said = f"{name} has immutable tags, and this machine's Docker pushes more than one manifest to a tag"
+        yield Diagnosis("bootstrap repository", Status.ERROR, said, RACE)
+    else:
+        yield Diagnosis("bootstrap repository", Status.OK, f"{name} has {'im' * immutable}mutable tags")
+    yield _poisoned(accounts, repository)
+
+
+def _poisoned(accounts: AwsSessions, repository: Mapping[str, Any]) -> Diagnosis:
+    """Which tags are on what is no image. Only what is too small for one is looked at."""
+    name, arn, uri = repository["repositoryName"], repository["repositoryArn"], repository["repositoryUri"]
+    _, _, _, region, account, _ = arn.split(":", 5)
+    client = accounts.client("ecr", Endpoint(region))
+    small = list(_small_tags(client, name, account))
+
+    def look(tag: str) -> Step | None:
+        names = Names(f"{uri}:{tag}", region, account, name, tag)
+        source = EcrImage(client, repository_arn=arn, repository_uri=uri, tag=tag, retry_budget=RetryBudget.of(30))
+        report = verify(source, _ANY, names)
+        top = report.image.top
+        wrong = top and any(finding.id == "not-an-image" for finding in report.errors)
+        return Untag(accounts, names, top.digest) if top and wrong else None
+
+    with Pool(_AT_ONCE) as pool:
+        steps = tuple(step for step in pool.results(look, small[:_MOST_LOOKED_AT]) if step)
+    more = f" (of {len(small)} small ones, the first {_MOST_LOOKED_AT})" if len(small) > _MOST_LOOKED_AT else ""
+    if not steps:
+        return Diagnosis("tags", Status.OK, f"none of {name} is on an attestation{more}")
+    return Diagnosis(
+        "tags",
+        Status.ERROR,
+        f"{len(steps)} of {name} {'is' if len(steps) == 1 else 'are'} on what is no image, and CDK takes "
+        f"{'it' if len(steps) == 1 else 'them'} for published{more}",
+        _NEVER_REPAIRED,
+        steps=steps,
+    )
+
+
+def _small_tags(client: Any, name: str, account: str) -> Iterator[str]:
+    more: dict[str, str] = {}
+    while True:
+        page = aws.call(
+            client,
+            "describe_images",
+            f"the repository {name}",
+            RetryBudget.of(30),
+            registryId=account,
+            repositoryName=name,
+            maxResults=1000,
+            filter={"tagStatus": "TAGGED"},
+            **more,
+        )
+        for image in page["imageDetails"]:
+            if image.get("imageSizeInBytes", 0) < _SMALL:
+                yield from image.get("imageTags", ())
+        if not page.get("nextToken"):
+            return
+        more = {"nextToken": page["nextToken"]}
