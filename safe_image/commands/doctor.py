@@ -85,7 +85,7 @@ def _text(lines: Sequence[Diagnosis], page: Page) -> str:
     text = []
     for line in lines:
         status = page.paint(_COLOURS[line.status], f"{line.status.value:8}")
-        first, *more = page.wrap(f"{line.subject}: {line.said}", _INDENT)
+        first, *more = page.wrap(f"{line.subject}: {line.message}", _INDENT)
         text += [f"{status} {first.lstrip()}", *more]
         if line.source:
             text.append(page.paint("dim", _INDENT + line.source))
@@ -108,8 +108,8 @@ def _json(line: Diagnosis) -> dict[str, Any]:
     return {
         "subject": line.subject,
         "status": line.status.value,
-        "said": line.said,
+        "message": line.message,
         "source": line.source,
         "commands": list(line.commands),
-        "mends": [step.command for step in line.steps],
+        "fixes": [step.command for step in line.steps],
     }

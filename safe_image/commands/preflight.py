@@ -51,14 +51,14 @@ class Found:
     :param image: the image.
     :param state: `pushed` and fine, `absent` and to be built, `kept` on this machine and fine, `broken` in ECR,
         `stale` on this machine, `refused` for what building it anew does not change, or `unknown`.
-    :param said: that in words.
+    :param message: that in words.
     :param report: what was found in it, where it was looked at.
     :param steps: what mends it.
     """
 
     image: AssetImage
     state: str
-    said: str
+    message: str
     report: Report | None = None
     steps: tuple[Step, ...] = ()
 
@@ -167,13 +167,13 @@ class _Look:
         with self.docker.saved(kept.name) as file:
             report = _judged(lambda: docker_archive(Archive(file), ""), policies, Names(platform=image.platform))
         if report.image.indexes and self.docker.engine().races is not False:
-            said = "is kept here with an attestation, on which this Docker can leave the tag when it pushes"
-            return Found(image, "stale", said, report, steps)
+            message = "is kept here with an attestation, on which this Docker can leave the tag when it pushes"
+            return Found(image, "stale", message, report, steps)
         if report.verdict == "pass":
             return Found(image, "kept", "is not pushed yet; CDK will push what is kept here, which is fine", report)
         if is_mended_by_a_build(report):
-            said = "is kept here and broken, and CDK would push it without building it"
-            return Found(image, "stale", said, report, steps)
+            message = "is kept here and broken, and CDK would push it without building it"
+            return Found(image, "stale", message, report, steps)
         return Found(image, "refused", "is kept here and refused: a build would make the same once more", report)
 
 
@@ -209,7 +209,7 @@ def _text(found: Sequence[Found], page: Page) -> str:
         colour = _COLOURS[_EXIT.get(one.state, 0)]
         stacks = f" ({', '.join(one.image.stacks)})" if one.image.stacks else ""
         name = page.paint("head", printable(one.image.name + stacks))
-        lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.said)}")
+        lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.message)}")
         lines += errors_of(one.report, one.steps, page) if one.report else ()
         lines += [f"    --fix does: {page.paint('command', printable(step.command))}" for step in one.steps]
     wrong = sum(one.state in _EXIT for one in found)
@@ -226,7 +226,7 @@ def _json(found: Sequence[Found]) -> str:
             "tag": one.image.tag,
             "local_image": one.image.local_image,
             "state": one.state,
-            "said": one.said,
+            "message": one.message,
             "findings": one.report.as_json()["findings"] if one.report else [],
             "remedy": [step.command for step in one.steps],
         }

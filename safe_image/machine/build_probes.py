@@ -36,7 +36,7 @@ class _Variable:
     """An environment variable that a build reads.
 
     :param name: its name.
-    :param said: what a value of it comes to, in words.
+    :param message: what a value of it comes to, in words.
     :param status: whether that can make broken images.
     :param source: where that is known from.
     :param commands: what a person can do about it.
@@ -44,7 +44,7 @@ class _Variable:
     """
 
     name: str
-    said: str
+    message: str
     status: Status = Status.OK
     source: str = ""
     commands: tuple[str, ...] = ()
@@ -189,7 +189,7 @@ def probe_environment(environment: Mapping[str, str], engine: DockerEngine | Non
         value = environment.get(variable.name, "")
         if value and variable.matters(value, engine):
             found = True
-            said = variable.said.format(value=value)
+            said = variable.message.format(value=value)
             yield Diagnosis(variable.name, variable.status, said, variable.source, variable.commands)
     if not found:
         yield Diagnosis("environment", Status.OK, "nothing in it changes what is built")

@@ -25,7 +25,7 @@ class Diagnosis:
 
     :param subject: the thing.
     :param status: whether it can make broken images.
-    :param said: why, in words.
+    :param message: why, in words.
     :param source: where that is known from.
     :param commands: what a person can do about it.
     :param steps: what `--fix` does about it.
@@ -33,7 +33,7 @@ class Diagnosis:
 
     subject: str
     status: Status
-    said: str
+    message: str
     source: str = ""
     commands: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()

@@ -218,10 +218,10 @@ def test_doctor_names_the_poisoned_tags_and_removes_them_with_fix(place: Place, 
     place.build("--provenance=true")
     found = {line["subject"]: line for line in _lines(run("doctor", "--format", "json"))}
     assert found["engine"]["status"] == "ok"
-    assert found["engine"]["said"].endswith("containerd's image store")
-    assert found["bootstrap repository"]["said"] == f"{_ASSETS} has immutable tags"
+    assert found["engine"]["message"].endswith("containerd's image store")
+    assert found["bootstrap repository"]["message"] == f"{_ASSETS} has immutable tags"
     assert found["tags"]["status"] == "error"
-    assert any(place.tag in command for command in found["tags"]["mends"])
+    assert any(place.tag in command for command in found["tags"]["fixes"])
     assert found["images that CDK keeps here"]["status"] == "warning"
     fixed = run("doctor", "--fix", "--yes")
     assert fixed.returncode == 0, fixed.stdout + fixed.stderr

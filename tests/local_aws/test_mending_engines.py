@@ -56,7 +56,7 @@ def run(environment: dict[str, str], folder: Path, *arguments: str) -> dict[str,
 
 
 def lines(report: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    return {line["subject"]: (line["status"], line["said"]) for line in report["lines"]}
+    return {line["subject"]: (line["status"], line["message"]) for line in report["lines"]}
 
 
 def kept(engine: DockerEngine, context: Path, *arguments: str) -> None:
@@ -141,7 +141,7 @@ def test_a_repository_that_the_deploy_is_to_make_is_not_in_its_way(aws: LocalAws
         out = assembly(tmp_path / words, {"repositoryName": "engines-to-be", "imageTag": HASH}, source=source)
         report = run({**aws.env(), "CDK_DOCKER": "docker-that-is-not"}, tmp_path, "preflight", str(out))
         assert (report["exit"], report["images"][0]["state"]) == (0, "absent"), report
-        assert report["images"][0]["said"].endswith(words)
+        assert report["images"][0]["message"].endswith(words)
 
 
 def test_a_role_that_may_not_be_assumed_is_no_obstacle_in_the_callers_own_account(
@@ -158,4 +158,4 @@ def test_a_role_that_may_not_be_assumed_is_no_obstacle_in_the_callers_own_accoun
         (image,) = report["images"]
         assert image["state"] == state, image
         assert report["exit"] == (2 if state == "unknown" else 0)
-        assert state == "absent" or role in image["said"]
+        assert state == "absent" or role in image["message"]

@@ -67,7 +67,7 @@ def test_an_engine_that_does_not_answer_leaves_what_is_kept_unknown(
     assert main(["preflight", str(out), "--format", "json"]) == 2
     (image,) = json.loads(capsys.readouterr().out)["images"]
     assert image["state"] == "unknown"
-    assert "Cannot connect to the Docker daemon" in image["said"]
+    assert "Cannot connect to the Docker daemon" in image["message"]
     assert image["repository"] == f"assets-{ACCOUNT}-eu-west-1"
 
 

@@ -63,7 +63,7 @@ def package(folder: Path, name: str, content: str) -> None:
 def test_an_engine_that_leaves_tags_on_attestations_is_an_error_that_says_which_to_take(lines: Diagnose) -> None:
     line = lines(OLD_DOCKER)["engine"]
     assert line.status is Status.ERROR
-    assert line.said.startswith("Docker 26.1.5 with containerd's image store pushes the attestation")
+    assert line.message.startswith("Docker 26.1.5 with containerd's image store pushes the attestation")
     assert line.commands == ("Upgrade to Docker 28.2.0 or later, or to 25.0.16",)
     assert line.source == "https://github.com/moby/moby/pull/49949"
 
@@ -80,14 +80,14 @@ def test_an_engine_of_no_known_version_is_unknown(lines: Diagnose) -> None:
 def test_a_machine_without_docker_builds_nothing_and_the_rest_is_told(programs: Path, tmp_path: Path) -> None:
     found = {line.subject: line for line in diagnose(Docker("docker-that-is-not"), None, "hnb659fds", tmp_path)}
     assert found["engine"].status is Status.OK
-    assert "is not installed, so that nothing is built here" in found["engine"].said
+    assert "is not installed, so that nothing is built here" in found["engine"].message
     assert set(found) == {"engine", "environment", "cdk", "cdk-assets"}
 
 
 def test_an_engine_that_does_not_answer_is_unknown_with_its_words(lines: Diagnose) -> None:
     found = lines(failures={"info": "Cannot connect to the Docker daemon"})
     assert found["engine"].status is Status.UNKNOWN
-    assert "Cannot connect to the Docker daemon" in found["engine"].said
+    assert "Cannot connect to the Docker daemon" in found["engine"].message
 
 
 def test_podman_attaches_no_attestation(lines: Diagnose, programs: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_builder_of_another_driver_leaves_cdk_nothing_to_push(
         (tmp_path / "config" / "config.json").write_text('{"aliases": {"builder": "buildx"}}')
     line = lines(answers={"buildx inspect": "Name: other\nDriver:   docker-container\n"})["buildx"]
     assert line.status is Status.WARNING
-    assert "the driver docker-container" in line.said
+    assert "the driver docker-container" in line.message
     assert line.commands == (("unset BUILDX_BUILDER",) if by == "variable" else ("docker buildx uninstall",))
     asked = "buildx inspect -- other" if by == "variable" else "buildx inspect"
     assert asked in calls(programs, "docker")
@@ -133,7 +133,7 @@ def test_a_builder_of_another_driver_leaves_cdk_nothing_to_push(
 def test_without_buildx_the_legacy_builder_builds(lines: Diagnose) -> None:
     line = lines(failures={"buildx version": "docker: 'buildx' is not a docker command."})["buildx"]
     assert line.status is Status.WARNING
-    assert "legacy builder" in line.said
+    assert "legacy builder" in line.message
 
 
 @pytest.mark.parametrize(
@@ -184,8 +184,8 @@ def test_which_versions_let_docker_attach_an_attestation(
 ) -> None:
     package(tmp_path, name, json.dumps({"version": version}))
     line = lines(store="classic")[name.removeprefix("aws-")]
-    assert ("lets docker attach" in line.said) is attests
-    assert version in line.said
+    assert ("lets docker attach" in line.message) is attests
+    assert version in line.message
     assert line.status is Status.OK, "the classic image store keeps no attestation"
 
 
@@ -203,7 +203,7 @@ def test_without_an_attestation_zstd_layers_of_a_base_image_are_the_other_trap(l
     assert lines(store="classic")["cdk"] == Diagnosis("cdk", Status.OK, "2.1148.1 asks for no attestation")
     line = lines()["cdk"]
     assert line.status is Status.WARNING
-    assert "number of layers and diffIDs don't match" in line.said
+    assert "number of layers and diffIDs don't match" in line.message
     assert "oci-mediatypes=true" in line.commands[0]
 
 
@@ -211,9 +211,9 @@ def test_the_cdk_on_path_is_asked_and_that_of_the_folder_is_only_read(
     lines: Diagnose, programs: Path, tmp_path: Path
 ) -> None:
     program(programs, "cdk", {"--version": "2.178.2 (build 1234567)"})
-    assert lines()["cdk"].said.startswith("2.178.2 lets docker")
+    assert lines()["cdk"].message.startswith("2.178.2 lets docker")
     package(tmp_path, "aws-cdk", '{"version": "2.1148.1"}')
-    assert lines()["cdk"].said.startswith("2.1148.1 asks")
+    assert lines()["cdk"].message.startswith("2.1148.1 asks")
     assert calls(programs, "cdk") == ["--version"]
 
 
@@ -222,14 +222,14 @@ def test_a_damaged_package_is_unknown(lines: Diagnose, tmp_path: Path, content: 
     package(tmp_path, "aws-cdk", content)
     line = lines()["cdk"]
     assert line.status is Status.UNKNOWN
-    assert "package.json cannot be read" in line.said
+    assert "package.json cannot be read" in line.message
 
 
 def test_a_cdk_that_says_nothing_or_fails_is_unknown(lines: Diagnose, programs: Path) -> None:
     program(programs, "cdk", {"--version": ""})
-    assert lines()["cdk"].said == "says of its version only 'nothing'"
+    assert lines()["cdk"].message == "says of its version only 'nothing'"
     program(programs, "cdk", {}, {"--version": "node: not found"})
-    assert "node: not found" in lines()["cdk"].said
+    assert "node: not found" in lines()["cdk"].message
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_images_with_an_attestation_are_told_with_what_removes_each(lines: Diagn
     kept = {"cdkasset-aa": media_types.OCI_INDEX, "cdkasset-bb": media_types.OCI_MANIFEST}
     line = lines(images=kept)["images that CDK keeps here"]
     assert line.status is Status.WARNING
-    assert line.said.startswith("1 of 2 have an attestation")
+    assert line.message.startswith("1 of 2 have an attestation")
     assert [step.command for step in line.steps] == [f"{programs / 'docker'} image rm cdkasset-aa"]
     assert lines("28.1.0", images=kept)["images that CDK keeps here"].status is Status.ERROR
 
@@ -262,7 +262,7 @@ def test_a_docker_that_does_not_say_which_have_an_attestation_is_not_taken_at_it
     kept = {"cdkasset-aa": "", "cdkasset-bb": ""}
     line = lines(OLD_DOCKER, images=kept)["images that CDK keeps here"]
     assert line.status is Status.ERROR
-    assert line.said.startswith("2 of 2 may have an attestation")
+    assert line.message.startswith("2 of 2 may have an attestation")
     assert lines(OLD_DOCKER, store="classic", images=kept)["images that CDK keeps here"].status is Status.OK
 
 
@@ -273,13 +273,13 @@ def test_no_credentials_leave_the_rest_of_the_lines(lines: Diagnose, aws: Aws) -
     aws.answers["GetCallerIdentity"] = aws.refusal("ExpiredToken", "The security token is expired")
     found = lines(accounts=AwsSessions())
     assert found["bootstrap repository"].status is Status.UNKNOWN
-    assert "ExpiredToken" in found["bootstrap repository"].said
+    assert "ExpiredToken" in found["bootstrap repository"].message
     assert found["engine"].status is Status.OK
 
 
 def test_an_account_without_a_bootstrap_is_fine(lines: Diagnose, aws: Aws) -> None:
     aws.answers["DescribeRepositories"] = aws.refusal("RepositoryNotFoundException", "no")
-    assert lines(accounts=AwsSessions())["bootstrap repository"].said == (
+    assert lines(accounts=AwsSessions())["bootstrap repository"].message == (
         f"cdk-hnb659fds-container-assets-{ACCOUNT}-eu-west-1 is not there: cdk bootstrap has not run here"
     )
 
@@ -292,8 +292,8 @@ def test_what_was_told_of_the_repository_stays_where_its_tags_cannot_be_listed(
     told = diagnose(Docker(str(docker(programs))), AwsSessions(), "hnb659fds", tmp_path)
     found = [line for line in told if line.subject == "bootstrap repository"]
     assert [line.status for line in found] == [Status.OK, Status.UNKNOWN]
-    assert "has immutable tags" in found[0].said
-    assert "Allow ecr:DescribeImages" in found[1].said
+    assert "has immutable tags" in found[0].message
+    assert "Allow ecr:DescribeImages" in found[1].message
 
 
 def test_immutable_tags_are_an_error_with_an_engine_that_pushes_more_than_the_image(lines: Diagnose, aws: Aws) -> None:
@@ -302,7 +302,7 @@ def test_immutable_tags_are_an_error_with_an_engine_that_pushes_more_than_the_im
     assert lines(OLD_DOCKER, AwsSessions())["bootstrap repository"].status is Status.ERROR
     aws.answers["DescribeRepositories"] = aws.repository("MUTABLE")
     line = lines(OLD_DOCKER, AwsSessions())["bootstrap repository"]
-    assert (line.status, line.said.endswith("has mutable tags")) == (Status.OK, True)
+    assert (line.status, line.message.endswith("has mutable tags")) == (Status.OK, True)
 
 
 # The command
@@ -354,12 +354,12 @@ def test_fix_shows_everything_before_it_does_it_also_where_the_report_is_json(
     docker(here, OLD_DOCKER, images=kept)
     assert run("--offline", "--format", "json", "--fix", "--yes") == 1, "the engine stays"
     said = capsys.readouterr()
-    (line,) = [line for line in json.loads(said.out)["lines"] if line["mends"]]
-    assert line["mends"] == [f"docker image rm {name}" for name in kept]
+    (line,) = [line for line in json.loads(said.out)["lines"] if line["fixes"]]
+    assert line["fixes"] == [f"docker image rm {name}" for name in kept]
     shown = said.err.splitlines()
     assert shown[0] == "To be done:"
-    assert shown[1:10] == [f"  {command}" for command in line["mends"]]
-    assert shown[10:] == [f"done: {command}" for command in line["mends"]]
+    assert shown[1:10] == [f"  {command}" for command in line["fixes"]]
+    assert shown[10:] == [f"done: {command}" for command in line["fixes"]]
     assert calls(here, "docker")[-9:] == [f"image rm -- {name}" for name in kept]
 
 
