@@ -26,8 +26,8 @@ from image_verifier.layers.file_system import Layer
 
 from benchmarks.image import architecture, layout
 from benchmarks.registry import registry
-from local_aws.toolchain import LOCAL, ROOT
 from local_engines import debian
+from local_engines.checkout import LOCAL, ROOT
 
 RUNS: Final = 5
 _STEP: Final = 1 << 20

@@ -29,9 +29,9 @@ from typing import Any
 
 from local_aws.account import ACCOUNT, REGION
 from local_aws.process import LocalAws, LocalAwsError
-from local_aws.toolchain import LOCAL, ROOT
 from local_engines import base_images
 from local_engines.base_images import BaseImageError
+from local_engines.checkout import LOCAL, ROOT
 from local_engines.containerd import Containerd, PullError, StartError
 from local_engines.debian import DebianError
 from local_engines.dockerd import DockerEngine, EngineError

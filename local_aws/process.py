@@ -21,7 +21,8 @@ from typing import IO, Any
 
 from local_aws.account import ACCOUNT, REGION
 from local_aws.faults import ContentEffect
-from local_aws.toolchain import ROOT, Toolchain, install
+from local_aws.toolchain import Toolchain, install
+from local_engines.checkout import ROOT
 
 _START_SECONDS = 30
 _STOP_SECONDS = 10

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-LOCAL = ROOT / ".local"
+from local_engines.checkout import LOCAL, ROOT
+
 _REQUIREMENTS = ROOT / "requirements" / "local-aws.txt"
 _NODE_PACKAGE = Path(__file__).parent
 

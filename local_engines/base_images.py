@@ -13,8 +13,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local_aws.toolchain import LOCAL
 from local_engines import debian
+from local_engines.checkout import LOCAL
 from local_engines.dockerd import DockerEngine
 
 _SUITE = "trixie"

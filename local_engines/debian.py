@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from local_aws.toolchain import LOCAL
+from local_engines.checkout import LOCAL
 
 # The names under which a mirror of Debian may stand in this machine's sources, where not under its codename.
 _RELEASES = ("stable", "testing", "unstable", "oldstable", "forky", "trixie", "bookworm", "bullseye", "sid")

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from local_aws.toolchain import LOCAL
 from local_engines import debian
+from local_engines.checkout import LOCAL
 from local_engines.supervisor import DaemonSpec, Supervisor
 
 Store = Literal["containerd", "classic"]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from local_aws.toolchain import LOCAL
 from local_engines import debian
+from local_engines.checkout import LOCAL
 
 # The part of Chromium that draws pages without a screen; the whole browser would be another 100 MB.
 _PACKAGE: Final = "chromium-headless-shell"

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from local_aws import LocalAws
-from local_aws.toolchain import ROOT
+from local_engines.checkout import ROOT
 from tests.deploy.conftest import NewImages, NewJourney
 
 _WHERE = (

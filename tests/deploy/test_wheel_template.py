@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from local_aws import LocalAws
-from local_aws.toolchain import ROOT
+from local_engines.checkout import ROOT
 
 _SYNTH = """
 import json, sys

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from local_aws.toolchain import LOCAL, ROOT, uv
+from local_aws.toolchain import uv
+from local_engines.checkout import LOCAL, ROOT
 
 _PINS = ROOT / "requirements" / "dev.txt"
 

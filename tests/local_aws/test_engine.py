@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from local_aws import LocalAws
-from local_aws.toolchain import LOCAL
 from local_engines import debian, dockerd
+from local_engines.checkout import LOCAL
 from local_engines.dockerd import DockerEngine, EngineError
 
 # Starts an engine with a container in it, says so, and waits.

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from local_aws import LocalAws, LocalAwsError
-from local_aws.toolchain import ROOT, install
+from local_aws.toolchain import install
+from local_engines.checkout import ROOT
 
 _STARTED_AND_LEFT = """
 import os, signal, sys

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local_aws.toolchain import LOCAL
+from local_engines.checkout import LOCAL
 from release.pyz import build
 
 _ROOT = Path(__file__).parent.parent.parent

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from local_aws.toolchain import LOCAL, ROOT, uv
+from local_aws.toolchain import uv
 from local_engines import debian
+from local_engines.checkout import LOCAL, ROOT
 
 _PINS: Final = ROOT / "requirements" / "dev.txt"
 _STAGING: Final = "aws-cdk-app-staging-synthesizer-alpha"

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from local_aws.toolchain import LOCAL, uv
+from local_aws.toolchain import uv
 from local_engines import debian
+from local_engines.checkout import LOCAL
 
 VERSIONS: Final = ("3.10", "3.11", "3.12", "3.13", "3.14")
 LAMBDA: Final = "3.14"
