@@ -31,16 +31,16 @@ lint: .local/venv/.stamp  ## ruff and mypy
 	$(BIN)/mypy
 
 integ: .local/venv/.stamp  ## the journey on your own AWS account; costs cents, cleans up after itself
-	$(BIN)/python -m tests.integ
+	$(BIN)/python -m release.integ
 
 engines: .local/venv/.stamp  ## compare verdicts with real containerd and dockerd (root, Debian)
-	$(BIN)/python -m tests.engines
+	$(BIN)/python -m release.engines
 
 incidents: .local/venv/.stamp  ## both incidents with real tools, side by side (root, Debian)
-	$(BIN)/python -m tests.incidents
+	$(BIN)/python -m release.incidents
 
 versions: .local/venv/.stamp  ## the unit tests on every Python of this machine, with the oldest and the newest dependencies
-	$(BIN)/python -m tests.versions
+	$(BIN)/python -m release.versions
 
 bench: .local/venv/.stamp  ## measure, side by side with others' tools
 	$(BIN)/python -m benchmarks

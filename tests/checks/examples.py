@@ -20,7 +20,7 @@ from image_verifier.rules.runtimes import Runtime
 from image_verifier.sources import Resolved
 from image_verifier.verify import verify
 
-from tests.engines.drafts import ABSENT, TYPES, Child, Draft, Json, Layer, Stored, entry, stored, tar_of
+from release.engines.drafts import ABSENT, TYPES, Child, Draft, Json, Layer, Stored, entry, stored, tar_of
 
 _MACHINES: Final = {"amd64": 62, "arm64": 183}
 _OTHER: Final = {"amd64": "arm64", "arm64": "amd64"}

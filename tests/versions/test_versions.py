@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.versions import pythons
-from tests.versions.environments import Environment
+from release.versions import pythons
+from release.versions.environments import Environment
 
 _CONSTRUCTS = "tests/unit/cdk_safe_image"
 # Those that use the most of aws-cdk-lib, of boto3 and of the decoders; the others take long with the old jsii.

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Final
 
 from local_engines.dockerd import EngineError
+from release.engines.compare import DEPTHS, Laboratory, Outcome, Recipe, Subject, in_layout, shape
+from release.engines.generate import recipes
+from release.engines.permissive_registry import PermissiveRegistry
+from release.engines.pullers import BEHIND, start_engines
 from tests.corpus.cases import unpack
 from tests.corpus.differences import VERDICTS
-from tests.engines.compare import DEPTHS, Laboratory, Outcome, Recipe, Subject, in_layout, shape
-from tests.engines.engines import BEHIND, engines
-from tests.engines.generate import recipes
-from tests.engines.registry import Registry
 
 _AT_ONCE: Final = 8
 
@@ -66,14 +66,14 @@ class Tally:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the comparison."""
-    parser = argparse.ArgumentParser(prog="python -m tests.engines", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m release.engines", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="what is generated depends on it")
     parser.add_argument("--images", type=int, default=2000, help="how many to generate at least; default: 2000")
     parser.add_argument("--of-each-kind", type=int, default=100, help="mutations of each kind at least; default: 100")
     parser.add_argument("--recipe", action="append", default=[], help="only this image, as a report names it")
     asked = parser.parse_args(arguments)
     try:
-        with Registry.start() as registry, engines(registry) as pullers, ThreadPoolExecutor() as pool:
+        with PermissiveRegistry.start() as registry, start_engines(registry) as pullers, ThreadPoolExecutor() as pool:
             laboratory = Laboratory(registry, pullers, pool)
             if asked.recipe:
                 return _replay(laboratory, asked.recipe)

@@ -19,10 +19,10 @@ from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG, Stage
 from image_verifier.verify import verify
 
-from tests.engines.drafts import Stored, healthy, stored
-from tests.engines.engines import BEHIND, Puller
-from tests.engines.mutations import BYTES, KINDS
-from tests.engines.registry import Registry
+from release.engines.drafts import Stored, healthy, stored
+from release.engines.mutations import BYTES, KINDS
+from release.engines.permissive_registry import PermissiveRegistry
+from release.engines.pullers import BEHIND, Puller
 
 PLATFORM: Final = Platform.parse("linux/amd64")
 DEPTHS: Final = (False, True)
@@ -172,7 +172,7 @@ def shape(line: str) -> str:
 class Laboratory:
     """A registry, the engines that pull from it, and threads for them."""
 
-    registry: Registry
+    registry: PermissiveRegistry
     engines: Mapping[str, Puller]
     pool: ThreadPoolExecutor
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from tests.versions import pythons
-from tests.versions.environments import Environment
+from release.versions import pythons
+from release.versions.environments import Environment
 
 _TESTS: Final = ("tests/unit", "--ignore=tests/unit/cdk_safe_image/test_nag.py")
 

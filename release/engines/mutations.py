@@ -11,13 +11,13 @@ import io
 import json
 import random
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from image_verifier.image import media_types
 from image_verifier.image.model import sha256
 
-from tests.engines.drafts import ABSENT, TYPES, Child, Draft, Edit, Json, entry, gzipped, tar_of, zstd
+from release.engines.drafts import ABSENT, TYPES, Child, Draft, Edit, Json, entry, gzipped, tar_of, zstd
 
 Mutation = Callable[[random.Random, Draft], None]
 FACTS: Final[dict[str, Mutation]] = {}
@@ -59,7 +59,24 @@ _LAYER_TYPES: Final = (
     "",
 )
 # What a JSON value can be turned into, whatever it was.
-_VALUES: Final = ("x", "", 0, -1, 1.5, 10**20, True, None, [], {}, ["x"], {"x": "y"}, [1], {"x": 1}, "0", "2026")
+_VALUES: Final[Sequence[Any]] = (
+    "x",
+    "",
+    0,
+    -1,
+    1.5,
+    10**20,
+    True,
+    None,
+    [],
+    {},
+    ["x"],
+    {"x": "y"},
+    [1],
+    {"x": 1},
+    "0",
+    "2026",
+)
 
 
 @_kind(FACTS)

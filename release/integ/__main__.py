@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.toolchain import install
+from local_engines.checkout import LOCAL, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 STACK = "CdkSafeImageIntegration"
 
 
@@ -33,8 +32,8 @@ def main() -> int:
 
     def cdk(*arguments: str) -> tuple[int, str]:
         print(f"$ cdk {' '.join(arguments)}", flush=True)
-        app = f"{sys.executable} -m tests.integ.app"
-        command = [str(toolchain.cdk), *arguments, "--app", app, "--output", str(ROOT / ".local" / "integ.out")]
+        app = f"{sys.executable} -m release.integ.app"
+        command = [str(toolchain.cdk), *arguments, "--app", app, "--output", str(LOCAL / "integ.out")]
         environment = {**os.environ, "PATH": f"{toolchain.node_bin}{os.pathsep}{os.environ['PATH']}"}
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

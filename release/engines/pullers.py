@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from local_engines.containerd import Containerd, PullError
 from local_engines.dockerd import DockerEngine
-from tests.engines.registry import Registry
+from release.engines.permissive_registry import PermissiveRegistry
 
 # Which of them must take an image for a runtime to take it.
 BEHIND: Mapping[str, tuple[str, ...]] = {
@@ -85,7 +85,7 @@ class DockerdPuller:
 
 
 @contextlib.contextmanager
-def engines(registry: Registry) -> Iterator[Mapping[str, Puller]]:
+def start_engines(registry: PermissiveRegistry) -> Iterator[Mapping[str, Puller]]:
     """Start the engines from Debian's packages. Raises `EngineError`."""
     registries = {registry.host: f"http://{registry.host}"}
     with contextlib.ExitStack() as stack:

@@ -6,8 +6,8 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from tests.engines.compare import Recipe
-from tests.engines.mutations import KINDS
+from release.engines.compare import Recipe
+from release.engines.mutations import KINDS
 
 
 def recipes(seed: int, images: int, of_each_kind: int) -> Sequence[Recipe]:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
-from tests.engines.drafts import Stored
+from release.engines.drafts import Stored
 
 
-class Registry:
-    """Images by repository, served under the tag `t`. Get one with `Registry.start`."""
+class PermissiveRegistry:
+    """Images by repository, served under the tag `t`. Get one with `PermissiveRegistry.start`."""
 
     def __init__(self, port: int) -> None:
         self.host = f"127.0.0.1:{port}"
@@ -22,7 +22,7 @@ class Registry:
 
     @classmethod
     @contextlib.contextmanager
-    def start(cls) -> Iterator[Registry]:
+    def start(cls) -> Iterator[PermissiveRegistry]:
         """Serve on a free port of the loopback."""
 
         class Handler(_Handler):
@@ -66,7 +66,7 @@ class Registry:
 class _Handler(BaseHTTPRequestHandler):
     """https://github.com/opencontainers/distribution-spec/blob/main/spec.md, as far as a pull needs it."""
 
-    registry: Registry
+    registry: PermissiveRegistry
     protocol_version = "HTTP/1.1"
     # The answer's head and body in one packet each would wait for one another: a pull is slower by 40 ms each.
     disable_nagle_algorithm = True
