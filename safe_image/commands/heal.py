@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from image_verifier import aws
 from image_verifier.custom_resource.properties import Properties
+from image_verifier.custom_resource.schema import RESOURCE_TYPE
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import Report
@@ -37,7 +38,6 @@ EXAMPLES: Final = """\
   safe-image heal cdk.out:cdk.out --yes
   safe-image heal 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.4 --dry-run
 """
-_TYPE: Final = "Custom::ImageVerification"
 _STACK: Final = "AWS::CloudFormation::Stack"
 _MOST_EVENTS: Final = 2000
 _DEPTH: Final = 10
@@ -194,7 +194,7 @@ def _failures(stack: str, accounts: AwsSessions, depth: int) -> Iterator[Mapping
     for event in _events(stack, accounts):
         if event["ResourceStatus"] not in ("CREATE_FAILED", "UPDATE_FAILED"):
             continue
-        if event["ResourceType"] == _TYPE:
+        if event["ResourceType"] == RESOURCE_TYPE:
             yield event
         # A stack's own events bear its own name here.
         elif event["ResourceType"] == _STACK and event.get("PhysicalResourceId") not in ("", None, event["StackId"]):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from image_verifier.custom_resource.properties import policy_of
+from image_verifier.custom_resource.schema import RESOURCE_TYPE, Property
 from image_verifier.policy import Policy
 
 from ..errors import UsageError
@@ -206,9 +207,9 @@ def _policies(folder: Path, template: str, depth: int) -> Mapping[str, Policy]:
             # Where CDK says which file a nested stack's template is.
             path = str(_object(resource.get("Metadata")).get("aws:asset:path") or "")
             found.update(_policies(folder, path, depth + 1))
-        elif resource.get("Type") == "Custom::ImageVerification" and isinstance(properties.get("ImageTag"), str):
+        elif resource.get("Type") == RESOURCE_TYPE and isinstance(properties.get(Property.IMAGE_TAG), str):
             try:
-                found[properties["ImageTag"]] = policy_of(properties)
+                found[properties[Property.IMAGE_TAG]] = policy_of(properties)
             except ValueError as e:
                 raise UsageError(f"{file} asks of an image what this release does not know: {e}") from e
     return found

@@ -1,4 +1,4 @@
-"""The wire contract: what a Custom::ImageVerification resource says, typed once for the construct and the handler."""
+"""The properties of a Custom::ImageVerification as a type: the construct writes them, the handler parses them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from ..policy import Policy
 from ..report import FailOn
 from ..rules.remedies import Names
 from ..rules.requirement_types import Requirement
+from .schema import Property
 
 _ARN: Final = re.compile(r"arn:[a-z-]+:ecr:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):repository/(?P<name>\S+)")
 
 
 class OnFailure(str, Enum):
-    """What becomes of a rejected tag: it is kept, or removed where nobody can pull its image."""
+    """What happens to the tag of a refused image: it is kept, or removed if none of the runtimes can pull the image."""
 
     KEEP = "keep"
     UNTAG = "untag"
@@ -28,18 +29,18 @@ class OnFailure(str, Enum):
 
 @dataclass(frozen=True)
 class Properties:
-    """One image, and what is asked of it.
+    """One image, and the policy that it must meet.
 
-    :param repository_arn: the ECR repository.
-    :param repository_uri: its URI, of which the image's URI is made.
-    :param tag: the image's tag; empty where it is named by its digest.
-    :param digest: the image's digest; empty where it is named by its tag.
-    :param pin: whether `ImageUri` names the verified digest or the tag.
-    :param policy: what is asked of the image.
-    :param on_failure: what becomes of a rejected tag.
-    :param notify: ARN of the SNS topic that is told of refusals and doubts; empty where none is.
-    :param local_image: CDK's name for the built image on the machine that built it; for the commands.
-    :param construct_path: the construct's path in the app; for the message.
+    :param repository_arn: ARN of the ECR repository.
+    :param repository_uri: URI of the repository; the image's URI begins with it.
+    :param tag: the image's tag; empty if the image is given by its digest.
+    :param digest: the image's digest; empty if the image is given by its tag.
+    :param pin: whether `ImageUri` contains the verified digest or the tag.
+    :param policy: the conditions that the image must meet.
+    :param on_failure: what happens to the tag of a refused image.
+    :param notify: ARN of the SNS topic that gets the reports; empty for none.
+    :param local_image: CDK's name for the built image on the machine that built it; the remedies use it.
+    :param construct_path: path of the construct in the app; the messages use it.
     """
 
     repository_arn: str
@@ -55,42 +56,70 @@ class Properties:
 
     @classmethod
     def parse(cls, properties: Mapping[str, Any]) -> Properties:
-        """The properties as CloudFormation sends them: every scalar a string.
+        """Parse the properties as CloudFormation sends them: every scalar is a string.
 
-        :raises ValueError: if they are not what the construct writes; the message names the property.
+        :param properties: of a Custom::ImageVerification.
+        :raises ValueError: if the construct cannot have written them; the message names the property.
         """
-        tag, digest = _text(properties, "ImageTag"), _text(properties, "ImageDigest")
+        tag, digest = _text(properties, Property.IMAGE_TAG), _text(properties, Property.IMAGE_DIGEST)
         if bool(tag) == bool(digest):
-            raise ValueError("write either ImageTag or ImageDigest")
+            raise ValueError("set either ImageTag or ImageDigest")
         if digest and not is_digest(digest):
-            raise ValueError(f"ImageDigest is {digest!r}: write sha256: and 64 hexadecimal digits")
-        pin = _text(properties, "Pin") or "digest"
+            raise ValueError(f"ImageDigest is {digest!r}: use sha256: and 64 hexadecimal digits")
+        pin = _text(properties, Property.PIN) or "digest"
         if pin not in ("digest", "tag"):
-            raise ValueError(f"Pin is {pin!r}: write digest or tag")
+            raise ValueError(f"Pin is {pin!r}: use digest or tag")
         if pin == "tag" and not tag:
-            raise ValueError("Pin is 'tag', and the image is named by its digest: write digest")
-        arn = _text(properties, "RepositoryArn")
+            raise ValueError("Pin is 'tag', but the image is given by its digest: use digest")
+        arn = _text(properties, Property.REPOSITORY_ARN)
         if not _ARN.fullmatch(arn):
-            raise ValueError(f"RepositoryArn is {arn!r}: write the ARN of an ECR repository")
-        on_failure = _choice(properties, "OnFailure", OnFailure, OnFailure.KEEP)
+            raise ValueError(f"RepositoryArn is {arn!r}: use the ARN of an ECR repository")
+        on_failure = _choice(properties, Property.ON_FAILURE, OnFailure, OnFailure.KEEP)
         if on_failure is OnFailure.UNTAG and not tag:
-            raise ValueError("OnFailure is 'untag', and the image is named by its digest: write keep")
+            raise ValueError("OnFailure is 'untag', but the image is given by its digest: use keep")
         return cls(
             repository_arn=arn,
-            repository_uri=_text(properties, "RepositoryUri"),
+            repository_uri=_text(properties, Property.REPOSITORY_URI),
             tag=tag,
             digest=digest,
             pin="tag" if pin == "tag" else "digest",
             policy=policy_of(properties),
             on_failure=on_failure,
-            notify=_text(properties, "NotifyTopicArn"),
-            local_image=_text(properties, "LocalImage"),
-            construct_path=_text(properties, "ConstructPath"),
+            notify=_text(properties, Property.NOTIFY_TOPIC_ARN),
+            local_image=_text(properties, Property.LOCAL_IMAGE),
+            construct_path=_text(properties, Property.CONSTRUCT_PATH),
         )
+
+    def to_template(self) -> dict[str, Any]:
+        """The properties as a template holds them, without those that have their default value.
+
+        Strings may be CDK tokens.
+        """
+        policy = self.policy
+        written: dict[str, Any] = {
+            Property.REPOSITORY_ARN: self.repository_arn,
+            Property.REPOSITORY_URI: self.repository_uri,
+            Property.IMAGE_TAG: self.tag,
+            Property.IMAGE_DIGEST: self.digest,
+            Property.RUNS_ON: list(policy.runs_on),
+            Property.PLATFORM: str(policy.platform),
+            Property.PIN: self.pin,
+            Property.MIN_SIZE: _written(policy.min_size),
+            Property.MAX_SIZE: _written(policy.max_size),
+            Property.VERIFY_LAYERS: "true" if policy.verify_layers else "",
+            Property.FAIL_ON: "" if policy.fail_on is FailOn.ERROR else policy.fail_on.value,
+            Property.REQUIRE: [str(requirement) for requirement in policy.require],
+            Property.ACKNOWLEDGE: dict(policy.acknowledge),
+            Property.ON_FAILURE: "" if self.on_failure is OnFailure.KEEP else self.on_failure.value,
+            Property.NOTIFY_TOPIC_ARN: self.notify,
+            Property.CONSTRUCT_PATH: self.construct_path,
+            Property.LOCAL_IMAGE: self.local_image,
+        }
+        return {name: value for name, value in written.items() if value}
 
     @property
     def names(self) -> Names:
-        """The names with which a finding's commands are filled in."""
+        """The names that fill in the commands of the remedies."""
         match = _ARN.fullmatch(self.repository_arn)
         assert match
         return Names(
@@ -106,9 +135,9 @@ class Properties:
 
     @property
     def fingerprint(self) -> str:
-        """What tells these properties from others of the same resource: the image and the policy."""
+        """A hash of the image and the policy, which tells apart the successive properties of one resource."""
         policy = self.policy
-        said = [
+        identity = [
             self.repository_arn,
             self.tag,
             self.digest,
@@ -121,51 +150,55 @@ class Properties:
             policy.fail_on.value,
             sorted(map(str, policy.require)),
         ]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
 
     def uri(self, digest: str) -> str:
-        """The URI under which the verified image is to be run.
+        """The value of the attribute `ImageUri`: the URI that runtimes pull.
 
-        :param digest: the verified digest; empty where there is none, and only the tag can be named.
+        :param digest: the verified digest; empty if there is none, and the URI can only contain the tag.
         """
         pinned = self.pin == "digest" and digest
         return f"{self.repository_uri}@{digest}" if pinned else f"{self.repository_uri}:{self.tag}"
 
 
 def policy_of(properties: Mapping[str, Any]) -> Policy:
-    """What properties ask of the image, whatever they say of where it is.
+    """Parse the policy alone, whatever the properties say about where the image is.
 
     :param properties: of a Custom::ImageVerification, as CloudFormation sends them or as a template has them.
-    :raises ValueError: if they are not what the construct writes; the message names the property.
+    :raises ValueError: if the construct cannot have written them; the message names the property.
     """
-    runs_on = properties.get("RunsOn") or []
-    acknowledge = properties.get("Acknowledge") or {}
-    require = properties.get("Require") or []
+    runs_on = properties.get(Property.RUNS_ON) or []
+    acknowledge = properties.get(Property.ACKNOWLEDGE) or {}
+    require = properties.get(Property.REQUIRE) or []
     if not isinstance(runs_on, list) or not isinstance(require, list) or not isinstance(acknowledge, dict):
-        raise ValueError("write a list in RunsOn and in Require, and a map in Acknowledge")
+        raise ValueError("use a list for RunsOn and for Require, and a map for Acknowledge")
     return Policy(
         runs_on=tuple(map(str, runs_on)),
-        platform=Platform.parse(_text(properties, "Platform") or "linux/amd64"),
-        min_size=_bytes(properties, "MinSize"),
-        max_size=_bytes(properties, "MaxSize"),
-        verify_layers=_flag(properties, "VerifyLayers"),
+        platform=Platform.parse(_text(properties, Property.PLATFORM) or "linux/amd64"),
+        min_size=_bytes(properties, Property.MIN_SIZE),
+        max_size=_bytes(properties, Property.MAX_SIZE),
+        verify_layers=_flag(properties, Property.VERIFY_LAYERS),
         acknowledge=acknowledge,
-        fail_on=_choice(properties, "FailOn", FailOn, FailOn.ERROR),
+        fail_on=_choice(properties, Property.FAIL_ON, FailOn, FailOn.ERROR),
         require=tuple(Requirement.parse(str(text)) for text in require),
     )
+
+
+def _written(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _text(properties: Mapping[str, Any], name: str) -> str:
     value = properties.get(name, "")
     if not isinstance(value, str):
-        raise ValueError(f"{name} is {value!r}: write a string")
+        raise ValueError(f"{name} is {value!r}: use a string")
     return value
 
 
 def _flag(properties: Mapping[str, Any], name: str) -> bool:
     text = _text(properties, name) or "false"
     if text not in ("true", "false"):
-        raise ValueError(f"{name} is {text!r}: write true or false")
+        raise ValueError(f"{name} is {text!r}: use true or false")
     return text == "true"
 
 
@@ -178,7 +211,7 @@ def _choice(properties: Mapping[str, Any], name: str, kind: type[_Choice], defau
         return kind(text) if text else default
     except ValueError:
         known = " or ".join(member.value for member in kind)
-        raise ValueError(f"{name} is {text!r}: write {known}") from None
+        raise ValueError(f"{name} is {text!r}: use {known}") from None
 
 
 def _bytes(properties: Mapping[str, Any], name: str) -> int | None:
@@ -186,5 +219,5 @@ def _bytes(properties: Mapping[str, Any], name: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdigit():
-        raise ValueError(f"{name} is {text!r}: write a number of bytes")
+        raise ValueError(f"{name} is {text!r}: use a number of bytes")
     return int(text)

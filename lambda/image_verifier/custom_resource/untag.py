@@ -20,6 +20,7 @@ from ..retry import RetryBudget
 from ..rules.catalog import CATALOG, Stage
 from .physical_id import records_of
 from .properties import Properties
+from .schema import RESOURCE_TYPE
 
 # Two calls may each take 20 seconds where nobody answers, and the refusal must not be late for them.
 _NEEDED: Final = 45.0
@@ -83,7 +84,7 @@ def _verified_by(stack_id: str, retry_budget: RetryBudget) -> set[str]:
     return {
         record.digest
         for resource in _resources(stack_id, retry_budget)
-        if resource["ResourceType"] == "Custom::ImageVerification"
+        if resource["ResourceType"] == RESOURCE_TYPE
         for record in records_of(resource.get("PhysicalResourceId", ""))
     }
 

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from ..custom_resource.layout import Reason, page, wrapped
+from ..custom_resource.schema import Attribute, Property
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,7 +127,7 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
 def _seconds_of_cloudformation(event: Mapping[str, Any]) -> float:
     """How long CloudFormation waits for the answer, in seconds: a Lambda that others share may have more time."""
     try:
-        return float(event["ResourceProperties"]["ServiceTimeout"]) - _STARTING
+        return float(event["ResourceProperties"][Property.SERVICE_TIMEOUT]) - _STARTING
     except (KeyError, TypeError, ValueError):
         return math.inf
 
@@ -275,15 +276,15 @@ def _warnings(report: Report) -> str:
 
 def _attributes(properties: Properties, record: VerifiedImage, warnings: str) -> Mapping[str, str]:
     return {
-        "ImageUri": properties.uri(record.digest),
+        Attribute.IMAGE_URI: properties.uri(record.digest),
         # What uses it selects what follows the colon.
-        "ImageDigest": record.digest or "sha256:unknown",
-        "ImageTag": properties.tag,
-        "SizeInBytes": str(record.size),
-        "MediaType": record.media_type,
-        "Platform": str(properties.policy.platform),
-        "LayerCount": str(record.layers),
-        "Warnings": warnings,
+        Attribute.IMAGE_DIGEST: record.digest or "sha256:unknown",
+        Attribute.IMAGE_TAG: properties.tag,
+        Attribute.SIZE_IN_BYTES: str(record.size),
+        Attribute.MEDIA_TYPE: record.media_type,
+        Attribute.PLATFORM: str(properties.policy.platform),
+        Attribute.LAYER_COUNT: str(record.layers),
+        Attribute.WARNINGS: warnings,
     }
 
 
@@ -337,7 +338,9 @@ def _body(event: Mapping[str, Any], answer: Response) -> bytes:
     if answer.status == "SUCCESS":
         full = body("", answer.data)
         return (
-            full if len(full) < _MAX_ANSWER_BYTES else body("", {**answer.data, "Warnings": "see the verifier's log"})
+            full
+            if len(full) < _MAX_ANSWER_BYTES
+            else body("", {**answer.data, Attribute.WARNINGS: "see the verifier's log"})
         )
     for reason in answer.reasons:
         if len(full := body(page(reason), answer.data)) < _MAX_ANSWER_BYTES:
@@ -383,7 +386,7 @@ def _measure(event: Mapping[str, Any], answer: Response, seconds: float) -> None
             seconds=seconds,
             size=answer.size,
             stack=event["StackId"].split("/")[1],
-            Construct=str(properties.get("ConstructPath", "")),
+            Construct=str(properties.get(Property.CONSTRUCT_PATH, "")),
         )
     )
 
@@ -391,7 +394,7 @@ def _measure(event: Mapping[str, Any], answer: Response, seconds: float) -> None
 def _notify(event: Mapping[str, Any], answer: Response, context: Context) -> None:
     """Publish a refusal or a doubt, as long as there is time; CloudFormation has its answer already."""
     properties = event.get("ResourceProperties") or {}
-    topic = properties.get("NotifyTopicArn")
+    topic = properties.get(Property.NOTIFY_TOPIC_ARN)
     seconds = min(_TELLING, context.get_remaining_time_in_millis() / 1000 - 1)
     if not topic or answer.verdict not in ("fail", "unknown"):
         return
@@ -403,7 +406,7 @@ def _notify(event: Mapping[str, Any], answer: Response, context: Context) -> Non
             from ..custom_resource import notifications
             from ..retry import RetryBudget
 
-            about = properties.get("ConstructPath") or event["LogicalResourceId"]
+            about = properties.get(Property.CONSTRUCT_PATH) or event["LogicalResourceId"]
             notice = notifications.subject(answer.verdict, str(about))
             notifications.publish(
                 str(topic), notice, answer.reasons[0], RetryBudget.of(seconds, denied_seconds=seconds)

@@ -307,10 +307,10 @@ def test_what_comes_too_late_is_not_told_in_the_log_of_the_next_event(
     [
         ("RunsOn", ["mars"], "'mars', which is not a runtime"),
         ("Platform", "amd64", "is not a platform"),
-        ("MinSize", "1.5", "write a number of bytes"),
-        ("RepositoryArn", "nothing", "write the ARN of an ECR repository"),
+        ("MinSize", "1.5", "use a number of bytes"),
+        ("RepositoryArn", "nothing", "use the ARN of an ECR repository"),
         ("ImageDigest", "sha256:00", "either ImageTag or ImageDigest"),
-        ("Pin", "none", "write digest or tag"),
+        ("Pin", "none", "use digest or tag"),
     ],
 )
 def test_a_bad_property_is_answered_with_its_name(stack: Stack, name: str, value: Any, says: str) -> None:

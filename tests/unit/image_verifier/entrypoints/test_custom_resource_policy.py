@@ -148,10 +148,10 @@ def test_the_log_of_an_image_that_is_let_pass_says_that_it_would_not_run(
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("FailOn", "sometimes", "FailOn is 'sometimes': write error or warning or never"),
-        ("OnFailure", "delete", "OnFailure is 'delete': write keep or untag"),
+        ("FailOn", "sometimes", "FailOn is 'sometimes': use error or warning or never"),
+        ("OnFailure", "delete", "OnFailure is 'delete': use keep or untag"),
         ("Require", ["root"], "'root', which is no requirement"),
-        ("Require", "non-root-user", "write a list in RunsOn and in Require"),
+        ("Require", "non-root-user", "use a list for RunsOn and for Require"),
     ],
 )
 def test_a_bad_property_is_answered_with_what_to_write(stack: Stack, name: str, value: Any, says: str) -> None:
