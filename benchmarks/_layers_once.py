@@ -18,7 +18,7 @@ from image_verifier.policy import Policy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.verify import load
 
-from safe_image.sources.oci_layout import Folder, OciLayout
+from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 from tests.memory import most_memory
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     """Read them and print."""
     layout, platform, cores = sys.argv[1:]
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
-    source = OciLayout(Folder(Path(layout)))
+    source = OciLayout(LayoutFolder(Path(layout)))
     image = load(source, Policy(("fargate",), Platform.parse(platform)))
     began = time.perf_counter()
     contents = read_layers(image, source, RUNTIMES["fargate"].engines)

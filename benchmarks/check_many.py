@@ -18,7 +18,7 @@ from typing import Final
 from local_aws import ACCOUNT, REGION, LocalAws
 from safe_image.check_runner import run_checks
 from safe_image.commands.arguments import DEFAULT
-from safe_image.sources.targets import Sources
+from safe_image.sources.targets import TargetResolver
 from tests.pushing import push
 from tests.unit.images import GZIP, Layout
 
@@ -86,8 +86,8 @@ def _command(references: Sequence[str], environment: dict[str, str]) -> None:
 
 
 def _in_process(references: Sequence[str]) -> None:
-    sources = Sources()
-    targets = [(sources.target(reference, "linux/amd64"), DEFAULT) for reference in references]
+    resolver = TargetResolver()
+    targets = [(resolver.target(reference, "linux/amd64"), DEFAULT) for reference in references]
     assert {o.verdict for o in run_checks(targets, debug=True, done=lambda: None)} == {"pass"}
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from image_verifier.text import printable
 
-from .state import Row
+from ..formats.audit.audit_row import Row
 
 # Between two lines in a log, in seconds.
 _PAUSE: Final = 30.0

@@ -118,7 +118,7 @@ class Batches:
         )
 
 
-class Lately:
+class LruCache:
     """What was told lately, at most so much of it: what is older than that is asked again."""
 
     def __init__(self, most: int) -> None:
@@ -150,7 +150,7 @@ class Lately:
         with self._lock:
             self._told.pop(key, None)
 
-    def once(self, key: str, ask: Callable[[], Any]) -> Any:
+    def get_or_call(self, key: str, ask: Callable[[], Any]) -> Any:
         """What was told, or what is told now; who wants the same meanwhile waits for it.
 
         :param ask: what to do where nothing was told; what it raises, everybody gets who waits.

@@ -30,7 +30,7 @@ _ARCHITECTURES: Final = {
 
 
 @dataclass(frozen=True)
-class Use:
+class ImageUse:
     """An image that something refers to.
 
     :param image: as it is referred to.
@@ -45,12 +45,12 @@ class Use:
     platform: str = ""
 
 
-class _Asked:
+class _Service:
     """One AWS service, called with retries."""
 
-    def __init__(self, accounts: AwsSessions, name: str) -> None:
-        place = accounts.environment()
-        self._client = accounts.client(name)
+    def __init__(self, sessions: AwsSessions, name: str) -> None:
+        place = sessions.environment()
+        self._client = sessions.client(name)
         self._on = f"arn:{place.partition}:{name}:{place.region}:{place.account}:*"
 
     def call(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
@@ -72,9 +72,9 @@ class _Asked:
             more = {tokens[1]: answer[tokens[0]]}
 
 
-class _Ecs(_Asked):
-    def __init__(self, accounts: AwsSessions) -> None:
-        super().__init__(accounts, "ecs")
+class _Ecs(_Service):
+    def __init__(self, sessions: AwsSessions) -> None:
+        super().__init__(sessions, "ecs")
         self._definitions: dict[str, Mapping[str, Any]] = {}
 
     def arns(self, operation: str, what: str, **parameters: Any) -> list[str]:
@@ -85,7 +85,7 @@ class _Ecs(_Asked):
             self._definitions[arn] = self.call("describe_task_definition", taskDefinition=arn)["taskDefinition"]
         return self._definitions[arn]
 
-    def before(self, arn: str) -> str | None:
+    def previous_revision(self, arn: str) -> str | None:
         """The revision of a task definition to which a service goes back: the active one before it."""
         family, revision = _family_and_revision(arn)
         # The newest first: the one before is among them, or so long ago that nobody goes back to it.
@@ -95,19 +95,19 @@ class _Ecs(_Asked):
         return next((one for one in earlier if _family_and_revision(one)[1] < revision), None)
 
 
-def in_ecs(accounts: AwsSessions) -> list[Use]:
+def in_ecs(sessions: AwsSessions) -> list[ImageUse]:
     """What ECS services and tasks refer to.
 
     :raises Fault: if ECS does not tell.
     """
-    ecs = _Ecs(accounts)
+    ecs = _Ecs(sessions)
     clusters = ecs.arns("list_clusters", "clusterArns")
     with Pool(_AT_ONCE) as pool:
         told = pool.results(lambda cluster: _in_cluster(ecs, cluster), clusters)
         return list(dict.fromkeys(use for uses in told for use in uses))
 
 
-def _in_cluster(ecs: _Ecs, cluster: str) -> list[Use]:
+def _in_cluster(ecs: _Ecs, cluster: str) -> list[ImageUse]:
     name = cluster.rpartition("/")[2]
     tasks = list(_running(ecs, cluster))
     machines: dict[str, str] = {}
@@ -116,7 +116,7 @@ def _in_cluster(ecs: _Ecs, cluster: str) -> list[Use]:
     return [*_services(ecs, cluster, name, machines), *_tasks(tasks, name)]
 
 
-def _services(ecs: _Ecs, cluster: str, name: str, machines: Mapping[str, str]) -> Iterator[Use]:
+def _services(ecs: _Ecs, cluster: str, name: str, machines: Mapping[str, str]) -> Iterator[ImageUse]:
     arns = ecs.arns("list_services", "serviceArns", cluster=cluster, maxResults=100)
     for start in range(0, len(arns), _SERVICES):
         told = ecs.call("describe_services", cluster=cluster, services=arns[start : start + _SERVICES])["services"]
@@ -127,13 +127,13 @@ def _services(ecs: _Ecs, cluster: str, name: str, machines: Mapping[str, str]) -
             current = service.get("taskDefinition")
             for arn in dict.fromkeys(filter(None, (current, *deployed))):
                 yield from _of_definition(ecs, arn, user, runtime, machine)
-            earlier = ecs.before(current) if current else None
+            earlier = ecs.previous_revision(current) if current else None
             if earlier and earlier not in deployed:
                 family, revision = _family_and_revision(earlier)
                 yield from _of_definition(ecs, earlier, f"{user}, rolled back to {family}:{revision}", runtime, machine)
 
 
-def _of_definition(ecs: _Ecs, arn: str, user: str, runtime: str, machine: str) -> Iterator[Use]:
+def _of_definition(ecs: _Ecs, arn: str, user: str, runtime: str, machine: str) -> Iterator[ImageUse]:
     definition = ecs.definition(arn)
     wanted = definition.get("runtimePlatform", {})
     # An image for Windows is for nobody whom we know.
@@ -142,7 +142,7 @@ def _of_definition(ecs: _Ecs, arn: str, user: str, runtime: str, machine: str) -
     platform = _ARCHITECTURES.get(wanted.get("cpuArchitecture", ""), machine)
     for container in definition.get("containerDefinitions", ()):
         if container.get("image"):
-            yield Use(container["image"], user, runtime, platform)
+            yield ImageUse(container["image"], user, runtime, platform)
 
 
 def _running(ecs: _Ecs, cluster: str) -> Iterator[Mapping[str, Any]]:
@@ -151,7 +151,7 @@ def _running(ecs: _Ecs, cluster: str) -> Iterator[Mapping[str, Any]]:
         yield from ecs.call("describe_tasks", cluster=cluster, tasks=arns[start : start + _TASKS])["tasks"]
 
 
-def _tasks(tasks: Iterable[Mapping[str, Any]], cluster: str) -> Iterator[Use]:
+def _tasks(tasks: Iterable[Mapping[str, Any]], cluster: str) -> Iterator[ImageUse]:
     """What runs; a service's image stays the one of its digest, whatever becomes of the tag."""
     for task in tasks:
         kind, _, name = task.get("group", "").partition(":")
@@ -161,7 +161,7 @@ def _tasks(tasks: Iterable[Mapping[str, Any]], cluster: str) -> Iterator[Use]:
             if image := container.get("image"):
                 digest = container.get("imageDigest")
                 pinned = f"{_without_tag(image)}@{digest}" if digest and "@" not in image else image
-                yield Use(pinned, user, _runtime(task), _machine(task))
+                yield ImageUse(pinned, user, _runtime(task), _machine(task))
 
 
 def _runtime(one: Mapping[str, Any]) -> str:
@@ -188,22 +188,22 @@ def _without_tag(image: str) -> str:
     return name if colon and "/" not in tag else image
 
 
-def in_lambda(accounts: AwsSessions) -> list[Use]:
+def in_lambda(sessions: AwsSessions) -> list[ImageUse]:
     """What Lambda's functions refer to.
 
     :raises Fault: if Lambda does not tell.
     """
-    asked = _Asked(accounts, "lambda")
-    functions = asked.items("list_functions", "Functions", ("NextMarker", "Marker"))
+    service = _Service(sessions, "lambda")
+    functions = service.items("list_functions", "Functions", ("NextMarker", "Marker"))
     images = [one for one in functions if one.get("PackageType") == "Image"]
 
-    def use(function: Mapping[str, Any]) -> Use:
+    def use(function: Mapping[str, Any]) -> ImageUse:
         name = function["FunctionName"]
-        code = asked.call("get_function", FunctionName=name)["Code"]
+        code = service.call("get_function", FunctionName=name)["Code"]
         # What it resolved the tag to is what it goes on running.
         image = code.get("ResolvedImageUri") or code.get("ImageUri", "")
         (architecture, *_) = function.get("Architectures") or ["x86_64"]
-        return Use(image, f"Lambda function {name}", "lambda", _ARCHITECTURES.get(architecture, ""))
+        return ImageUse(image, f"Lambda function {name}", "lambda", _ARCHITECTURES.get(architecture, ""))
 
     with Pool(_AT_ONCE) as pool:
         return [use for use in pool.results(use, images) if use.image]

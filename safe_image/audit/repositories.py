@@ -50,7 +50,7 @@ class Repository:
         return f"{ecr_host(self.registry_id, self.region, self.partition)}/{self.name}"
 
 
-def registry(accounts: AwsSessions, registry_id: str | None) -> Repository:
+def whole_registry(sessions: AwsSessions, registry_id: str | None) -> Repository:
     """All repositories of a registry, as one of the name `*`.
 
     :param registry_id: its account as it was written; None for that of the credentials.
@@ -59,11 +59,11 @@ def registry(accounts: AwsSessions, registry_id: str | None) -> Repository:
     """
     if registry_id is not None and not _ACCOUNT.fullmatch(registry_id):
         raise UsageError(f"--registry-id {registry_id!r} is not an account: write its 12 digits")
-    place = accounts.environment()
+    place = sessions.environment()
     return Repository(place.partition, place.region, registry_id or place.account, "*")
 
 
-def named(text: str, accounts: AwsSessions, registry_id: str | None) -> Repository:
+def parse_repository(text: str, sessions: AwsSessions, registry_id: str | None) -> Repository:
     """The repository that a text names.
 
     :param registry_id: the account of what names none.
@@ -86,10 +86,10 @@ def named(text: str, accounts: AwsSessions, registry_id: str | None) -> Reposito
     host = ECR_HOST.fullmatch(reference.registry)
     if host:
         region = host["region"]
-        return Repository(accounts.partition(region), region, host["account"], reference.repository)
+        return Repository(sessions.partition(region), region, host["account"], reference.repository)
     if "." in text.partition("/")[0] or ":" in text:
         raise UsageError(f"{text!r} is not in ECR: write {REPOSITORIES}")
-    return replace(registry(accounts, registry_id), name=_name(text, text))
+    return replace(whole_registry(sessions, registry_id), name=_name(text, text))
 
 
 def _name(text: str, name: str) -> str:
@@ -103,13 +103,13 @@ def _name(text: str, name: str) -> str:
     return name
 
 
-def all_of(place: Repository, accounts: AwsSessions) -> Iterator[Repository]:
+def list_repositories(place: Repository, sessions: AwsSessions) -> Iterator[Repository]:
     """Every repository of a registry, page by page.
 
     :param place: as `registry` gives it.
     :raises Fault: if they are not told.
     """
-    client = accounts.client("ecr", Endpoint(place.region))
+    client = sessions.client("ecr", Endpoint(place.region))
     more: dict[str, str] = {}
     while True:
         answer = aws.call(

@@ -19,16 +19,14 @@ from image_verifier.sources.ecr_image import downloads
 from image_verifier.text import printable
 
 from ..check_runner import Outcome, run_checks
-from ..formats.check.json_report import image
+from ..formats.audit.audit_row import Row, audit_row
 from ..sources.aws_sessions import AwsSessions, Endpoint
-from ..sources.targets import ECR_HOST, Sources
-from .batches import Answer
+from ..sources.targets import ECR_HOST, TargetResolver
 from .in_use import in_ecs, in_lambda
 from .repositories import Repository
-from .state import Row
 from .sweep import Sweep
 
-# Of how many repositories the images are asked for at once, and how many rows wait to be told.
+# Of how many repositories the images are settings for at once, and how many rows wait to be told.
 _REPOSITORIES: Final = 4
 _ROWS: Final = 256
 # Each image is two round trips, one after the other: so many of them wait at a time.
@@ -36,10 +34,10 @@ _THREADS: Final = 32
 
 
 @dataclass(frozen=True)
-class Asked:
+class AuditSettings:
     """What an audit asks.
 
-    :param policy: what is asked of each image.
+    :param policy: what is settings of each image.
     :param own_runtime: whether an image in use is judged for where it is used, and not for the policy's `runs_on`.
     :param own_platform: whether an image is judged for the platform that its users ask for or, in use or not, that it
         is for, and not for the policy's.
@@ -52,66 +50,50 @@ class Asked:
     debug: bool
 
 
-def _row(repository: str, outcome: Outcome, details: Answer | None = None, users: Sequence[str] = ()) -> Row:
-    row = image(outcome)
-    # Of thousands of images, nobody reads the layers here: `check` shows one image's.
-    del row["layers"]
-    details = details or {}
-    pushed = details.get("imagePushedAt")
-    return {
-        **row,
-        "digest": row["digest"] or details.get("imageDigest"),
-        "repository": repository,
-        "tags": sorted(details.get("imageTags", ())),
-        "pushed_at": pushed.isoformat() if pushed else None,
-        "in_use_by": list(users),
-    }
-
-
-def rows(
-    accounts: AwsSessions,
+def audit_rows(
+    sessions: AwsSessions,
     repositories: Sequence[Repository],
-    asked: Asked,
+    settings: AuditSettings,
     *,
     in_use: bool,
     knows: Callable[[str, str], bool],
 ) -> Iterator[Row]:
     """The rows of an audit.
 
-    :param repositories: those whose images are asked for; none for the images in use alone.
+    :param repositories: those whose images are settings for; none for the images in use alone.
     :param in_use: whether to ask who uses what.
     :param knows: whether the image of a digest in a repository (by its URI) has its row already.
     """
     if in_use:
-        yield from _used(accounts, repositories, asked)
-    yield from _swept(repositories, accounts, asked, knows)
+        yield from _rows_in_use(sessions, repositories, settings)
+    yield from _swept_rows(repositories, sessions, settings, knows)
 
 
-def _used(accounts: AwsSessions, repositories: Sequence[Repository], asked: Asked) -> Iterator[Row]:
+def _rows_in_use(sessions: AwsSessions, repositories: Sequence[Repository], settings: AuditSettings) -> Iterator[Row]:
     """The rows of the images in use; of those in no ECR it is only said that they are there."""
     users: dict[tuple[str, str], dict[str, str]] = {}
     elsewhere = set()
     for name, ask in (("ECS", in_ecs), ("Lambda", in_lambda)):
         try:
-            found = ask(accounts)
+            found = ask(sessions)
         except Fault as fault:
-            yield _row("", Outcome(f"what {name} uses", asked.policy, fault=fault))
+            yield audit_row("", Outcome(f"what {name} uses", settings.policy, fault=fault))
             continue
         for use in found:
             place = _in_ecr(use.image)
             if place is None:
                 elsewhere.add(use.image)
             elif not repositories or place in {(r.region, r.registry_id, r.name) for r in repositories}:
-                platform = use.platform if asked.own_platform and use.platform else str(asked.policy.platform)
+                platform = use.platform if settings.own_platform and use.platform else str(settings.policy.platform)
                 users.setdefault((use.image, platform), {})[use.user] = use.runtime
     if elsewhere:
         others = printable(", ".join(sorted(elsewhere)))
         print(f"safe-image: in use and not in ECR, so not told of here: {others}", file=sys.stderr, flush=True)
     judged: dict[tuple[str, str], Row] = {}
-    for (reference, platform), outcome in _outcomes(users, asked):
+    for (reference, platform), outcome in _check_uses(users, settings):
         parsed = Reference.parse(reference)
         who = list(users[reference, platform])
-        row = _row(f"{parsed.registry}/{parsed.repository}", outcome, users=who)
+        row = audit_row(f"{parsed.registry}/{parsed.repository}", outcome, users=who)
         row["tags"] = [parsed.tag] if parsed.tag else []
         # By its tag and by its digest, it is one image.
         known = judged.setdefault((f"{row['repository']}@{row['digest'] or reference}", platform), row)
@@ -119,17 +101,17 @@ def _used(accounts: AwsSessions, repositories: Sequence[Repository], asked: Aske
     yield from judged.values()
 
 
-def _outcomes(
-    users: Mapping[tuple[str, str], Mapping[str, str]], asked: Asked
+def _check_uses(
+    users: Mapping[tuple[str, str], Mapping[str, str]], settings: AuditSettings
 ) -> Iterator[tuple[tuple[str, str], Outcome]]:
     """The outcome of each reference on each platform."""
-    sources = Sources()
+    resolver = TargetResolver()
     targets = []
     for (reference, platform), who in users.items():
-        runs_on = tuple(sorted(set(who.values()))) if asked.own_runtime else asked.policy.runs_on
-        policy = replace(asked.policy, runs_on=runs_on, platform=Platform.parse(platform))
-        targets.append((sources.target(reference, platform), policy))
-    return zip(users, run_checks(targets, asked.debug, lambda: None), strict=True)
+        runs_on = tuple(sorted(set(who.values()))) if settings.own_runtime else settings.policy.runs_on
+        policy = replace(settings.policy, runs_on=runs_on, platform=Platform.parse(platform))
+        targets.append((resolver.target(reference, platform), policy))
+    return zip(users, run_checks(targets, settings.debug, lambda: None), strict=True)
 
 
 def _in_ecr(reference: str) -> tuple[str, str, str] | None:
@@ -141,21 +123,24 @@ def _in_ecr(reference: str) -> tuple[str, str, str] | None:
     return (host["region"], host["account"], parsed.repository) if host else None
 
 
-def _swept(
-    repositories: Iterable[Repository], accounts: AwsSessions, asked: Asked, knows: Callable[[str, str], bool]
+def _swept_rows(
+    repositories: Iterable[Repository],
+    sessions: AwsSessions,
+    settings: AuditSettings,
+    knows: Callable[[str, str], bool],
 ) -> Iterator[Row]:
     """The rows of the repositories' tagged images, as they come."""
     http = downloads()
-    at_once = 1 if asked.policy.verify_layers else _REPOSITORIES
+    at_once = 1 if settings.policy.verify_layers else _REPOSITORIES
     with Pool(_THREADS) as pool:
 
         def swept(repository: Repository) -> Iterator[Row]:
             try:
-                client = accounts.client("ecr", Endpoint(repository.region))
-                sweep = Sweep(client, repository, asked.policy, asked.own_platform, pool, http, asked.debug)
-                yield from sweep.run(partial(knows, repository.uri), partial(_row, repository.uri))
+                client = sessions.client("ecr", Endpoint(repository.region))
+                sweep = Sweep(client, repository, settings.policy, settings.own_platform, pool, http, settings.debug)
+                yield from sweep.run(partial(knows, repository.uri), partial(audit_row, repository.uri))
             except Fault as fault:
-                yield _row(repository.uri, Outcome(repository.uri, asked.policy, fault=fault))
+                yield audit_row(repository.uri, Outcome(repository.uri, settings.policy, fault=fault))
 
         yield from _merged((partial(swept, repository) for repository in repositories), at_once)
 

@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from ..errors import UsageError
-
-Row = dict[str, Any]
-"""An image's object as the JSON report has it."""
+from ..formats.audit.audit_row import Row
 
 _KIND: Final = "safe-image audit"
 
 
-class State:
+class AuditState:
     """The rows of one run.
 
     :param stream: a file that is read and appended to, of which the first line is written.
@@ -73,7 +71,7 @@ class State:
 
 
 @contextmanager
-def state(file: str | None, question: Mapping[str, Any]) -> Iterator[State]:
+def audit_state(file: str | None, question: Mapping[str, Any]) -> Iterator[AuditState]:
     """The state of a run.
 
     :param file: where it is kept, so that a run that ends before its time goes on from it; None keeps it no longer
@@ -84,7 +82,7 @@ def state(file: str | None, question: Mapping[str, Any]) -> Iterator[State]:
     begin = {"kind": _KIND, **question}
     try:
         with _own(begin) if file is None else _kept(Path(file), begin) as stream:
-            yield State(stream)
+            yield AuditState(stream)
     except OSError as e:
         where = f"--resume {file}" if file else tempfile.gettempdir()
         raise UsageError(f"{where}: {e.strerror}: name a file in a folder that can be written to") from e

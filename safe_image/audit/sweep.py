@@ -30,8 +30,8 @@ from image_verifier.sources.ecr_image import EcrImage
 from image_verifier.verify import load
 
 from ..check_runner import Outcome, run_check
-from ..sources.targets import Sources
-from .batches import BATCH, Answer, Batches, Lately, LayerAnswer
+from ..sources.targets import TargetResolver
+from .batches import BATCH, Answer, Batches, LayerAnswer, LruCache
 from .repositories import RETRY_SECONDS, Repository
 
 # The bytes of indexes and manifests that wait for a batch to become full.
@@ -50,7 +50,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-class _Wanted(Exception):
+class _MissingAnswer(Exception):
     """Something is not told yet; what it is has been noted."""
 
 
@@ -81,7 +81,7 @@ class _Candidate:
         return sum(len(image.get("imageManifest", "")) for answer in told for image in answer.get("images", ()))
 
 
-class _Told:
+class _RecordedClient:
     """Stands in for the client of one image: answers from what was told, and notes what was not."""
 
     def __init__(self, client: Any, candidate: _Candidate) -> None:
@@ -98,7 +98,7 @@ class _Told:
         digest = imageIds[0].get("imageDigest", one.digest)
         if digest not in one.documents:
             one.wanted_documents[digest] = None
-            raise _Wanted
+            raise _MissingAnswer
         return _answer(one.documents[digest])
 
     def batch_check_layer_availability(self, *, layerDigests: Sequence[str], **_: Any) -> Answer:  # noqa: N803
@@ -106,7 +106,7 @@ class _Told:
         missing = dict.fromkeys(digest for digest in layerDigests if digest not in one.layers)
         if missing:
             one.wanted_layers |= missing
-            raise _Wanted
+            raise _MissingAnswer
         answers = [_answer(one.layers[digest]).as_answer(digest) for digest in layerDigests]
         return {what: [item for answer in answers for item in answer.get(what, ())] for what in ("layers", "failures")}
 
@@ -117,13 +117,13 @@ def _answer(told: _Item | Fault) -> _Item:
     return told
 
 
-class _OneOfMany(EcrImage):
+class _SweptImage(EcrImage):
     """An image whose config is downloaded once for all images that have it, and not before it is to be judged."""
 
     # All but the config is there, and many images are judged side by side.
     at_once = 1
 
-    def __init__(self, one: _Candidate, configs: Lately | None, *arguments: Any, **more: Any) -> None:
+    def __init__(self, one: _Candidate, configs: LruCache | None, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._one, self._configs = one, configs
 
@@ -131,8 +131,10 @@ class _OneOfMany(EcrImage):
         """A small blob, at most `limit + 1` bytes of it."""
         if self._configs is None:
             self._one.complete = True
-            raise _Wanted
-        content = cast("bytes | None", self._configs.once(descriptor.digest, partial(super().blob, descriptor, limit)))
+            raise _MissingAnswer
+        content = cast(
+            "bytes | None", self._configs.get_or_call(descriptor.digest, partial(super().blob, descriptor, limit))
+        )
         if content and len(content) > _LARGEST_CONFIG:
             self._configs.forget(descriptor.digest)
         return content
@@ -166,8 +168,8 @@ class Sweep:
         others = set.intersection(*takes) - {str(policy.platform)} if own_platform else set()
         self._others = [replace(policy, platform=Platform.parse(other)) for other in sorted(others)]
         self._batches = Batches(client, repository)
-        self._layers, self._configs = Lately(_LAYERS), Lately(_CONFIGS)
-        self._sources = Sources()
+        self._layers, self._configs = LruCache(_LAYERS), LruCache(_CONFIGS)
+        self._resolver = TargetResolver()
 
     def run(self, passed_over: Callable[[str], bool], make: Callable[[Outcome, Answer], _Result]) -> Iterator[_Result]:
         """Judge the images, each as soon as all is told that it needs.
@@ -177,12 +179,12 @@ class Sweep:
         :raises Fault: if the repository's images are not told.
         """
         waiting: list[_Candidate] = []
-        for candidates in self._ahead(self._begin, self._hundreds(passed_over)):
+        for candidates in self._ahead(self._begin, self._batches_of_details(passed_over)):
             waiting += candidates
             yield from self._settle(waiting, make, whole=True)
         yield from self._settle(waiting, make, whole=False)
 
-    def _hundreds(self, passed_over: Callable[[str], bool]) -> Iterator[list[Answer]]:
+    def _batches_of_details(self, passed_over: Callable[[str], bool]) -> Iterator[list[Answer]]:
         wanted = (details for details in self._batches.tagged() if not passed_over(details["imageDigest"]))
         while batch := list(islice(wanted, BATCH)):
             yield batch
@@ -204,16 +206,16 @@ class Sweep:
         """
         ahead = _READ_AHEAD if self._policy.verify_layers else _IMAGES_AHEAD
         while waiting:
-            ready = [one for one in waiting if self._is_told(one)]
+            ready = [one for one in waiting if self._is_ready(one)]
             settled = {id(one) for one in ready}
             waiting[:] = [one for one in waiting if id(one) not in settled]
             yield from self._ahead(lambda one: make(self._judge(one), one.details), iter(ready), ahead)
             if sum(one.weight for one in waiting) > _WAITING:
                 whole = False
-            if not self._ask(waiting, whole):
+            if not self._fetch(waiting, whole):
                 return
 
-    def _is_told(self, one: _Candidate) -> bool:
+    def _is_ready(self, one: _Candidate) -> bool:
         """Whether the verifier would find all it wants but the config."""
         while True:
             for digest in one.wanted_layers:
@@ -226,17 +228,17 @@ class Sweep:
             wanted = len(one.wanted_documents)
             try:
                 image = load(self._source(one, None), one.policy)
-                if other := self._for_another(image, one):
+                if other := self._own_platform_policy(image, one):
                     one.policy = other
                     continue
-            except (_Wanted, Fault):
+            except (_MissingAnswer, Fault):
                 pass
             except Exception:
                 # A bug is told as the image's own outcome, where it happens again.
                 return True
             one.complete = one.complete or wanted == len(one.wanted_documents)
 
-    def _for_another(self, image: Image, one: _Candidate) -> Policy | None:
+    def _own_platform_policy(self, image: Image, one: _Candidate) -> Policy | None:
         """The policy for the platform that the image is for; None where it is for the one that was asked for."""
         if one.policy is not self._policy:
             return None
@@ -246,7 +248,7 @@ class Sweep:
             return next((other for other in self._others if image.config.platform == other.platform), None)
         return None
 
-    def _ask(self, waiting: Sequence[_Candidate], whole: bool) -> bool:
+    def _fetch(self, waiting: Sequence[_Candidate], whole: bool) -> bool:
         """Ask for what is wanted, a hundred in a call; whether anything was asked."""
         documents = dict.fromkeys(d for one in waiting for d in one.wanted_documents if d not in one.documents)
         layers = dict.fromkeys(d for one in waiting for d in one.wanted_layers if d not in one.layers)
@@ -266,19 +268,19 @@ class Sweep:
     def _judge(self, one: _Candidate) -> Outcome:
         # The image as `check` would be asked for it, by the first of its tags.
         reference = f"{self._repository.uri}:{_first_tag(one.details)}"
-        named = self._sources.target(reference, str(one.policy.platform))
+        named = self._resolver.target(reference, str(one.policy.platform))
         target = replace(named, open=lambda: self._source(one, self._configs))
         outcome = run_check(target, one.policy, self._debug)
-        if outcome.report and (other := self._for_another(outcome.report.image, one)):
+        if outcome.report and (other := self._own_platform_policy(outcome.report.image, one)):
             one.policy = other
             return self._judge(one)
         return outcome
 
-    def _source(self, one: _Candidate, configs: Lately | None) -> EcrImage:
-        return _OneOfMany(
+    def _source(self, one: _Candidate, configs: LruCache | None) -> EcrImage:
+        return _SweptImage(
             one,
             configs,
-            cast("Any", _Told(self._client, one)),
+            cast("Any", _RecordedClient(self._client, one)),
             repository_arn=self._repository.arn,
             repository_uri=self._repository.uri,
             tag=_first_tag(one.details),

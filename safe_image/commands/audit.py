@@ -15,7 +15,7 @@ from ..output import destination
 from .arguments import add_policy, policy
 
 if TYPE_CHECKING:
-    from ..audit.state import Row
+    from ..formats.audit.audit_row import Row
 
 DESCRIPTION: Final = (
     "Judge every tagged image of ECR repositories as check judges one, and say which of them would break a service "
@@ -78,20 +78,22 @@ def run(arguments: Namespace) -> int:
     asked_policy = policy(arguments)
 
     from ..audit.audit_progress import progress
-    from ..audit.repositories import all_of, named, registry
-    from ..audit.rows import Asked, rows
-    from ..audit.state import state
+    from ..audit.repositories import list_repositories, parse_repository, whole_registry
+    from ..audit.rows import AuditSettings, audit_rows
+    from ..audit.state import audit_state
     from ..sources.aws_sessions import AwsSessions
 
-    accounts = AwsSessions(arguments.region or "")
-    asked = Asked(asked_policy, not arguments.runs_on, own_platform, arguments.debug)
-    repositories = list(dict.fromkeys(named(text, accounts, arguments.registry_id) for text in arguments.repositories))
+    sessions = AwsSessions(arguments.region or "")
+    asked = AuditSettings(asked_policy, not arguments.runs_on, own_platform, arguments.debug)
+    repositories = list(
+        dict.fromkeys(parse_repository(text, sessions, arguments.registry_id) for text in arguments.repositories)
+    )
     question = {
         "version": __version__,
         **{field.name: str(getattr(asked_policy, field.name)) for field in fields(asked_policy)},
         "in_use": str(arguments.in_use),
         "repositories": " ".join(sorted({repository.uri for repository in repositories}))
-        or (registry(accounts, arguments.registry_id).arn if arguments.registry else ""),
+        or (whole_registry(sessions, arguments.registry_id).arn if arguments.registry else ""),
     }
     worst = 0
 
@@ -101,11 +103,11 @@ def run(arguments: Namespace) -> int:
             worst = max(worst, _EXIT[row["verdict"]])
             yield row
 
-    with destination(arguments.output) as stream, state(arguments.resume, question) as kept:
+    with destination(arguments.output) as stream, audit_state(arguments.resume, question) as kept:
         with progress(kept.count) as tell:
             if arguments.registry:
-                repositories = list(all_of(registry(accounts, arguments.registry_id), accounts))
-            for row in rows(accounts, repositories, asked, in_use=arguments.in_use, knows=kept.knows):
+                repositories = list(list_repositories(whole_registry(sessions, arguments.registry_id), sessions))
+            for row in audit_rows(sessions, repositories, asked, in_use=arguments.in_use, knows=kept.knows):
                 kept.add(row)
                 tell(row)
         from importlib import import_module

@@ -20,7 +20,7 @@ from ..check_runner import Outcome, run_checks
 from ..errors import UsageError
 from ..formats import FORMATS, report_in
 from ..output import destination
-from ..sources.targets import REFERENCES, Sources
+from ..sources.targets import REFERENCES, TargetResolver
 from .arguments import add_growth, add_policy, default_on, growth, policy
 
 DESCRIPTION: Final = "Check images: each passes, is refused with what is wrong and how it is mended, or is unknown."
@@ -56,10 +56,10 @@ def run(arguments: Namespace) -> int:
     """
     asked = policy(arguments)
     reports = _reports(arguments)
-    sources = Sources()
-    named = [t for text in arguments.references for t in sources.targets(text, str(asked.platform))]
+    resolver = TargetResolver()
+    named = [t for text in arguments.references for t in resolver.targets(text, str(asked.platform))]
     policies = [policy(arguments, target.policy or default_on(target.names.platform)) for target in named]
-    beside = _beside(asked, arguments, sources)
+    beside = _beside(asked, arguments, resolver)
     with ExitStack() as files:
         (first, stream), *others = [(report_in(name), files.enter_context(destination(f))) for name, f in reports]
         baseline = beside()
@@ -113,13 +113,13 @@ def _reports(arguments: Namespace) -> list[tuple[str, str | None]]:
     return found
 
 
-def _beside(asked: Policy, arguments: Namespace, sources: Sources) -> Callable[[], Baseline | None]:
+def _beside(asked: Policy, arguments: Namespace, resolver: TargetResolver) -> Callable[[], Baseline | None]:
     """What measures the image beside whose size the others are held; nothing is asked of it yet."""
     if not arguments.against:
         if arguments.max_growth:
             raise UsageError(f"--max-growth {arguments.max_growth}: write --against and the image that it is held to")
         return lambda: None
-    most, other = growth(arguments.max_growth), sources.target(arguments.against, str(asked.platform))
+    most, other = growth(arguments.max_growth), resolver.target(arguments.against, str(asked.platform))
 
     def measured() -> Baseline:
         image = load(other.open(), asked)

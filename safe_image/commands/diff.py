@@ -16,7 +16,7 @@ from image_verifier.verify import verify
 from ..comparison import compare
 from ..formats import COMPARISONS, comparison_in
 from ..output import destination
-from ..sources.targets import Sources, Target
+from ..sources.targets import Target, TargetResolver
 from .arguments import add_policy, policy
 
 DESCRIPTION: Final = (
@@ -50,8 +50,8 @@ def run(arguments: Namespace) -> int:
         everywhere = tuple(name for name, r in RUNTIMES.items() if str(asked.platform) in r.platforms)
         asked = replace(asked, runs_on=everywhere)
     report = comparison_in(arguments.format)
-    sources = Sources()
-    targets = [sources.target(text, str(asked.platform)) for text in (arguments.good, arguments.bad)]
+    resolver = TargetResolver()
+    targets = [resolver.target(text, str(asked.platform)) for text in (arguments.good, arguments.bad)]
     with destination(arguments.output) as stream:
         with Pool(2) as pool:
             comparison = compare(*pool.results(lambda target: _judged(target, asked), targets))

@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..formats.check.text import Page
 from ..machine.diagnosis import Diagnosis, Status
 from ..machine.docker import Docker
-from ..machine.fixes import is_agreed, plan, take
+from ..machine.fixes import apply, is_confirmed, plan
 from ..machine.probes import diagnose
 from ..output import destination
 from ..sources.aws_sessions import AwsSessions
@@ -58,21 +58,21 @@ def run(arguments: Namespace) -> int:
     """
     if arguments.yes and not arguments.fix:
         raise UsageError("--yes does nothing without --fix: write --fix --yes to mend")
-    accounts = None if arguments.offline else AwsSessions()
-    lines = diagnose(Docker(), accounts, arguments.qualifier, Path())
-    steps = [step for line in lines for step in line.steps]
+    sessions = None if arguments.offline else AwsSessions()
+    lines = diagnose(Docker(), sessions, arguments.qualifier, Path())
+    fixes = [fix for line in lines for fix in line.fixes]
     with destination(arguments.output) as stream:
         if arguments.format == "json":
             stream.write(json.dumps({"schema_version": 1, "lines": [_json(line) for line in lines]}, indent=2) + "\n")
         else:
             stream.write(_text(lines, Page.of(stream)))
-    if not arguments.fix or not steps:
+    if not arguments.fix or not fixes:
         return _code(lines)
     told = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
-    print(plan(steps), file=told, flush=True)
-    if not is_agreed(steps, yes=arguments.yes):
+    print(plan(fixes), file=told, flush=True)
+    if not is_confirmed(fixes, yes=arguments.yes):
         return _code(lines)
-    return 2 if take(steps, told) else _code([line for line in lines if not line.steps])
+    return 2 if apply(fixes, told) else _code([line for line in lines if not line.fixes])
 
 
 def _code(lines: Iterable[Diagnosis]) -> int:
@@ -89,13 +89,13 @@ def _text(lines: Sequence[Diagnosis], page: Page) -> str:
         text += [f"{status} {first.lstrip()}", *more]
         if line.source:
             text.append(page.paint("dim", _INDENT + line.source))
-        commands = [*line.commands, *(step.command for step in line.steps)]
+        commands = [*line.commands, *(fix.command for fix in line.fixes)]
         text += [_INDENT + page.paint("command", printable(command)) for command in commands[:_LISTED]]
         if len(commands) > _LISTED:
             text.append(f"{_INDENT}and {len(commands) - _LISTED} more, which --fix shows")
     counts = {status: sum(line.status is status for line in lines) for status in Status}
     tally = ", ".join(_number(count, status) for status, count in counts.items() if count)
-    mendable = sum(bool(line.steps) for line in lines)
+    mendable = sum(bool(line.fixes) for line in lines)
     hint = f" (--fix mends {mendable} of them)" if mendable else ""
     return "\n".join([*text, f"{tally}{hint}"]) + "\n"
 
@@ -111,5 +111,5 @@ def _json(line: Diagnosis) -> dict[str, Any]:
         "message": line.message,
         "source": line.source,
         "commands": list(line.commands),
-        "fixes": [step.command for step in line.steps],
+        "fixes": [fix.command for fix in line.fixes],
     }

@@ -67,12 +67,12 @@ def run(arguments: Namespace) -> int:
     from ..explanations.explanation import Explanation, cause, verified
     from ..explanations.match import causes, recognised
     from ..explanations.normalize import image_in, platform_in, runtime_in, unwrapped
-    from ..sources.targets import Sources
+    from ..sources.targets import TargetResolver
 
     plain = unwrapped(text)
     image = arguments.image or image_in(plain)
     policy = _policy(arguments.platform or platform_in(plain), arguments.runs_on or runtime_in(plain), arguments.layers)
-    target = Sources().target(image, str(policy.platform)) if image else None
+    target = TargetResolver().target(image, str(policy.platform)) if image else None
     names = _named(target.names) if target else Names(platform=str(policy.platform))
     explanation = Explanation(
         image,

@@ -23,9 +23,18 @@ from image_verifier.verify import verify
 from ..errors import UsageError
 from ..formats.check.text import Page
 from ..machine.docker import Docker
-from ..machine.fixes import Step, errors_of, is_agreed, is_mended_by_a_build, local_steps, plan, steps_for, take
+from ..machine.fixes import (
+    Fix,
+    apply,
+    can_be_fixed_by_a_build,
+    fixes_for,
+    is_confirmed,
+    local_fixes,
+    plan,
+    refusal_lines,
+)
 from ..sources.aws_sessions import AwsSessions
-from ..sources.targets import Sources, Target
+from ..sources.targets import Target, TargetResolver
 from .arguments import add_policy, policy
 
 DESCRIPTION: Final = (
@@ -74,13 +83,13 @@ class _Case:
 
     :param target: the image.
     :param report: what was found in it.
-    :param steps: what is to be done.
+    :param fixes: what is to be done.
     :param kept: why nothing is; empty where nothing is wrong, or something is done.
     """
 
     target: Target
     report: Report
-    steps: tuple[Step, ...] = ()
+    fixes: tuple[Fix, ...] = ()
     kept: str = ""
 
 
@@ -94,22 +103,22 @@ def run(arguments: Namespace) -> int:
     is_platform_said = arguments.platform is not None
     arguments.platform = arguments.platform or _PLATFORM
     asked = policy(arguments)
-    sources, docker, page = Sources(), Docker(), Page.of(sys.stdout)
+    resolver, docker, page = TargetResolver(), Docker(), Page.of(sys.stdout)
     cases = []
     # All are looked at before anything is done to one.
-    for target in _targets(arguments, asked, sources):
-        looked_at = _Look(asked, is_platform_said, arguments.any_finding, sources.accounts, docker).at(target)
+    for target in _targets(arguments, asked, resolver):
+        looked_at = _Look(asked, is_platform_said, arguments.any_finding, resolver.sessions, docker).at(target)
         print("\n".join(_shown(looked_at, page)), flush=True)
         cases.append(looked_at)
-    steps = list({step.command: step for case in cases for step in case.steps}.values())
+    fixes = list({fix.command: fix for case in cases for fix in case.fixes}.values())
     stays = any(case.kept for case in cases)
-    if steps:
-        print(plan(steps), flush=True)
-    if arguments.dry_run or not steps:
-        return 1 if stays or steps else 0
-    if not is_agreed(steps, yes=arguments.yes):
+    if fixes:
+        print(plan(fixes), flush=True)
+    if arguments.dry_run or not fixes:
+        return 1 if stays or fixes else 0
+    if not is_confirmed(fixes, yes=arguments.yes):
         return 1
-    if take(steps, sys.stdout):
+    if apply(fixes, sys.stdout):
         return 2
     print("Now deploy again: the image is built and pushed anew.")
     return 1 if stays else 0
@@ -127,7 +136,7 @@ class _Look:
     asked: Policy
     is_platform_said: bool
     any_finding: bool
-    accounts: AwsSessions
+    sessions: AwsSessions
     docker: Docker
 
     def at(self, target: Target) -> _Case:
@@ -137,14 +146,14 @@ class _Look:
             if report.image.status != "ACTIVE":
                 return _Case(target, report, kept="It is archived, and may be fine: restore it.")
             # What is kept here would be pushed again.
-            return _Case(target, report, tuple(local_steps(target.names.local_image, self.docker)))
+            return _Case(target, report, tuple(local_fixes(target.names.local_image, self.docker)))
         if report.verdict == "pass":
             return _Case(target, report)
         if self._is_doubtful(target, report):
             return _Case(target, report, kept=f"Nobody has said that it must be for {report.image.platform}: {_SAY}")
-        if not self.any_finding and not is_mended_by_a_build(report):
+        if not self.any_finding and not can_be_fixed_by_a_build(report):
             return _Case(target, report, kept=_THE_SAME_AGAIN)
-        return _Case(target, report, tuple(steps_for(target.names, report, self.accounts, self.docker)))
+        return _Case(target, report, tuple(fixes_for(target.names, report, self.sessions, self.docker)))
 
     def _policy(self, target: Target) -> Policy:
         if target.policy or self.is_platform_said:
@@ -160,22 +169,22 @@ class _Look:
         return not said and all(finding.id in _OF_THE_PLATFORM for finding in report.errors)
 
 
-def _targets(arguments: Namespace, asked: Policy, sources: Sources) -> Iterator[Target]:
+def _targets(arguments: Namespace, asked: Policy, resolver: TargetResolver) -> Iterator[Target]:
     if bool(arguments.references) == bool(arguments.stack):
         raise UsageError("write either the image (or cdk.out:PATH), or --stack and the name of the stack that failed")
     for text in arguments.references:
-        for target in sources.targets(text, str(asked.platform)):
+        for target in resolver.targets(text, str(asked.platform)):
             if not target.names.repository or not target.names.tag:
                 raise UsageError(f"{text!r} is no tag in ECR: write ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG")
             yield target
     if arguments.stack:
-        yield from _refused(arguments.stack, sources)
+        yield from _refused(arguments.stack, resolver)
 
 
-def _refused(stack: str, sources: Sources) -> Iterator[Target]:
+def _refused(stack: str, resolver: TargetResolver) -> Iterator[Target]:
     """The images that the last deploy of a stack has refused, and the policies by which."""
     found: list[Properties] = []
-    for event in _failures(stack, sources.accounts, 0):
+    for event in _failures(stack, resolver.sessions, 0):
         # What another release has written is not to be misread.
         with suppress(ValueError):
             properties = Properties.parse(_said(event))
@@ -185,13 +194,13 @@ def _refused(stack: str, sources: Sources) -> Iterator[Target]:
         raise UsageError(f"the last deploy of {stack} has refused no image: look at its events, or write the image")
     for properties in found:
         names = properties.names
-        yield replace(sources.target(names.reference, names.platform), names=names, policy=properties.policy)
+        yield replace(resolver.target(names.reference, names.platform), names=names, policy=properties.policy)
 
 
-def _failures(stack: str, accounts: AwsSessions, depth: int) -> Iterator[Mapping[str, Any]]:
+def _failures(stack: str, sessions: AwsSessions, depth: int) -> Iterator[Mapping[str, Any]]:
     """The failures of a stack's verifications in its last deploy, and of those of the stacks in it."""
     nested = []
-    for event in _events(stack, accounts):
+    for event in _events(stack, sessions):
         if event["ResourceStatus"] not in ("CREATE_FAILED", "UPDATE_FAILED"):
             continue
         if event["ResourceType"] == RESOURCE_TYPE:
@@ -201,12 +210,12 @@ def _failures(stack: str, accounts: AwsSessions, depth: int) -> Iterator[Mapping
             nested.append(event["PhysicalResourceId"])
     if depth < _DEPTH:
         for inner in dict.fromkeys(nested):
-            yield from _failures(inner, accounts, depth + 1)
+            yield from _failures(inner, sessions, depth + 1)
 
 
-def _events(stack: str, accounts: AwsSessions) -> Iterator[Mapping[str, Any]]:
+def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:
     """The events of a stack's last deploy, newest first."""
-    client, seen = accounts.client("cloudformation"), 0
+    client, seen = sessions.client("cloudformation"), 0
     more: dict[str, str] = {}
     while seen < _MOST_EVENTS:
         missing = ("ValidationError",)
@@ -235,12 +244,12 @@ def _said(event: Mapping[str, Any]) -> Mapping[str, Any]:
 def _shown(case: _Case, page: Page) -> Iterator[str]:
     name, report = page.paint("head", printable(case.target.reference)), case.report
     if report.image.top is None and not case.kept:
-        yield f"{name}: the tag is not there" + (", but its image is kept on this machine" if case.steps else "")
+        yield f"{name}: the tag is not there" + (", but its image is kept on this machine" if case.fixes else "")
         return
     if report.verdict == "pass":
         yield f"{name}: {page.paint('pass', 'nothing is wrong with it')}, so that nothing is removed"
         return
     yield f"{name}: {page.paint('fail', 'refused')}"
-    yield from errors_of(report, case.steps, page)
+    yield from refusal_lines(report, case.fixes, page)
     if case.kept:
         yield from page.wrap(f"Nothing is removed. {case.kept}", "  ")

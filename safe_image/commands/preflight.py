@@ -24,12 +24,12 @@ from image_verifier.verify import verify
 from ..errors import UsageError
 from ..formats.check.text import Page
 from ..machine.docker import Docker
-from ..machine.fixes import RemoveLocal, Step, errors_of, is_mended_by_a_build, steps_for, take
+from ..machine.fixes import Fix, RemoveLocalImage, apply, can_be_fixed_by_a_build, fixes_for, refusal_lines
 from ..output import destination
 from ..sources.archive import Archive
 from ..sources.cloud_assembly import AssetImage
 from ..sources.docker_archive import docker_archive
-from ..sources.targets import Sources
+from ..sources.targets import TargetResolver
 
 DESCRIPTION: Final = (
     "Before cdk deploy: find tags that CDK takes for published although their image is broken, and images of this "
@@ -53,14 +53,14 @@ class Found:
         `stale` on this machine, `refused` for what building it anew does not change, or `unknown`.
     :param message: that in words.
     :param report: what was found in it, where it was looked at.
-    :param steps: what mends it.
+    :param fixes: what mends it.
     """
 
     image: AssetImage
     state: str
     message: str
     report: Report | None = None
-    steps: tuple[Step, ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
 
 _EXIT: Final = {"broken": 1, "stale": 1, "refused": 1, "unknown": 2}
@@ -91,17 +91,17 @@ def run(arguments: Namespace) -> int:
     path = Path(arguments.assembly.removeprefix("cdk.out:"))
     if not path.is_dir():
         raise UsageError(f"{path} is no folder: write the one that cdk synth makes, cdk.out")
-    look = _Look(Sources(), Docker(), _runs_on(arguments))
-    images = look.sources.assets(path)
+    look = _Look(TargetResolver(), Docker(), _runs_on(arguments))
+    images = look.resolver.assets(path)
     with Pool(_AT_ONCE) as pool:
         found = list(pool.results(look.at, images))
     with destination(arguments.output) as stream:
         stream.write(_json(found) if arguments.format == "json" else _text(found, Page.of(stream)))
-    steps = {step.command: step for one in found for step in one.steps} if arguments.fix else {}
+    fixes = {fix.command: fix for one in found for fix in one.fixes} if arguments.fix else {}
     told = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
-    if take(list(steps.values()), told):
+    if apply(list(fixes.values()), told):
         return 2
-    left = (one.state for one in found if not (arguments.fix and one.steps))
+    left = (one.state for one in found if not (arguments.fix and one.fixes))
     return max((_EXIT.get(state, 0) for state in left), default=0)
 
 
@@ -123,7 +123,7 @@ class _Look:
     :param runs_on: where those run of which nothing else says it.
     """
 
-    sources: Sources
+    resolver: TargetResolver
     docker: Docker
     runs_on: tuple[str, ...]
 
@@ -139,7 +139,7 @@ class _Look:
 
     def _published(self, image: AssetImage, policies: Sequence[Policy]) -> Found | None:
         """What is under the tag, which CDK takes for published whatever it is; None where nothing is."""
-        target = self.sources.of_asset(image)
+        target = self.resolver.asset_target(image)
         try:
             report = _judged(target.open, policies, target.names)
         except Fault as fault:
@@ -151,9 +151,9 @@ class _Look:
             return None
         if report.verdict == "pass":
             return Found(image, "pushed", "is pushed, and can be run", report)
-        if report.image.top and is_mended_by_a_build(report):
-            steps = tuple(steps_for(target.names, report, self.sources.accounts, self.docker))
-            return Found(image, "broken", "is pushed and broken, and CDK takes it for published", report, steps)
+        if report.image.top and can_be_fixed_by_a_build(report):
+            fixes = tuple(fixes_for(target.names, report, self.resolver.sessions, self.docker))
+            return Found(image, "broken", "is pushed and broken, and CDK takes it for published", report, fixes)
         why = "a build would make the same once more" if report.image.top else "it is archived"
         return Found(image, "refused", f"is pushed and refused: {why}", report)
 
@@ -163,17 +163,17 @@ class _Look:
         if kept is None:
             how = "build it" if image.local_image else "run its command"
             return Found(image, "absent", f"is not pushed yet, and CDK will {how}")
-        steps: tuple[Step, ...] = (RemoveLocal(self.docker, kept.name),)
+        fixes: tuple[Fix, ...] = (RemoveLocalImage(self.docker, kept.name),)
         with self.docker.saved(kept.name) as file:
             report = _judged(lambda: docker_archive(Archive(file), ""), policies, Names(platform=image.platform))
         if report.image.indexes and self.docker.engine().races is not False:
             message = "is kept here with an attestation, on which this Docker can leave the tag when it pushes"
-            return Found(image, "stale", message, report, steps)
+            return Found(image, "stale", message, report, fixes)
         if report.verdict == "pass":
             return Found(image, "kept", "is not pushed yet; CDK will push what is kept here, which is fine", report)
-        if is_mended_by_a_build(report):
+        if can_be_fixed_by_a_build(report):
             message = "is kept here and broken, and CDK would push it without building it"
-            return Found(image, "stale", message, report, steps)
+            return Found(image, "stale", message, report, fixes)
         return Found(image, "refused", "is kept here and refused: a build would make the same once more", report)
 
 
@@ -210,8 +210,8 @@ def _text(found: Sequence[Found], page: Page) -> str:
         stacks = f" ({', '.join(one.image.stacks)})" if one.image.stacks else ""
         name = page.paint("head", printable(one.image.name + stacks))
         lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.message)}")
-        lines += errors_of(one.report, one.steps, page) if one.report else ()
-        lines += [f"    --fix does: {page.paint('command', printable(step.command))}" for step in one.steps]
+        lines += refusal_lines(one.report, one.fixes, page) if one.report else ()
+        lines += [f"    --fix does: {page.paint('command', printable(fix.command))}" for fix in one.fixes]
     wrong = sum(one.state in _EXIT for one in found)
     lines.append(f"{len(found)} image{'s' * (len(found) != 1)}, {wrong} of them in the way of a deploy")
     return "\n".join(lines) + "\n"
@@ -228,7 +228,7 @@ def _json(found: Sequence[Found]) -> str:
             "state": one.state,
             "message": one.message,
             "findings": one.report.as_json()["findings"] if one.report else [],
-            "remedy": [step.command for step in one.steps],
+            "remedy": [fix.command for fix in one.fixes],
         }
         for one in found
     ]

@@ -7,7 +7,7 @@ from enum import Enum
 
 from image_verifier.faults import Fault
 
-from .fixes import Step
+from .fixes import Fix
 
 
 class Status(str, Enum):
@@ -28,7 +28,7 @@ class Diagnosis:
     :param message: why, in words.
     :param source: where that is known from.
     :param commands: what a person can do about it.
-    :param steps: what `--fix` does about it.
+    :param fixes: what `--fix` does about it.
     """
 
     subject: str
@@ -36,7 +36,7 @@ class Diagnosis:
     message: str
     source: str = ""
     commands: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
     @classmethod
     def unknown(cls, subject: str, fault: Fault) -> Diagnosis:

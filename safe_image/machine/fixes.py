@@ -27,14 +27,14 @@ _BUILT_OTHERWISE: Final = frozenset({"platform-mismatch", "entrypoint-wrong-mach
 _WRITTEN_IN_THE_DOCKERFILE: Final = frozenset({"image-too-large-for-runtime", "too-many-layers"})
 
 
-class Step(Protocol):
+class Fix(Protocol):
     """One thing to do."""
 
     @property
     def command(self) -> str:
         """The command that does the same, as a person would type it."""
 
-    def take(self) -> None:
+    def apply(self) -> None:
         """Do it. Raises `Fault` if it cannot be done."""
 
 
@@ -46,7 +46,7 @@ class Untag:
     :param digest: what the tag pointed at.
     """
 
-    accounts: AwsSessions
+    sessions: AwsSessions
     names: Names
     digest: str
 
@@ -58,10 +58,10 @@ class Untag:
         image = f"imageTag={names.tag},imageDigest={self.digest}"
         return shlex.join((*words, "--repository-name", names.repository, "--image-ids", image))
 
-    def take(self) -> None:
+    def apply(self) -> None:
         """Do it: with the tag and the digest both named, ECR removes nothing where they no longer belong together."""
-        names, partition = self.names, self.accounts.partition(self.names.region)
-        client = self.accounts.client("ecr", Endpoint(names.region))
+        names, partition = self.names, self.sessions.partition(self.names.region)
+        client = self.sessions.client("ecr", Endpoint(names.region))
         arn = f"arn:{partition}:ecr:{names.region}:{names.registry_id}:repository/{names.repository}"
         failure = remove(client, arn, names.tag, self.digest, RetryBudget.of(30))
         # Somebody else has mended it meanwhile.
@@ -70,7 +70,7 @@ class Untag:
 
 
 @dataclass(frozen=True)
-class RemoveLocal:
+class RemoveLocalImage:
     """Remove what CDK would push again without building it.
 
     :param name: such as `cdkasset-…`.
@@ -84,12 +84,12 @@ class RemoveLocal:
         """The command that does the same."""
         return shlex.join((self.docker.command, "image", "rm", self.name))
 
-    def take(self) -> None:
+    def apply(self) -> None:
         """Do it."""
         self.docker.remove(self.name)
 
 
-def is_mended_by_a_build(report: Report) -> bool:
+def can_be_fixed_by_a_build(report: Report) -> bool:
     """Whether something refuses the image that a build of the same Dockerfile, with other tools, need not have again.
 
     Neither its policy nor its Dockerfile changes by removing it: CDK would build the same once more.
@@ -102,21 +102,21 @@ def is_mended_by_a_build(report: Report) -> bool:
     )
 
 
-def steps_for(names: Names, report: Report, accounts: AwsSessions, docker: Docker) -> list[Step]:
+def fixes_for(names: Names, report: Report, sessions: AwsSessions, docker: Docker) -> list[Fix]:
     """What mends an image in ECR that was refused.
 
     :param names: the image's names.
     :param report: the refusal.
     :param docker: the engine of this machine, whose twin of the image goes, too.
     """
-    steps: list[Step] = []
+    fixes: list[Fix] = []
     top = report.image.top
     if names.repository and names.tag and top:
-        steps.append(Untag(accounts, names, top.digest))
-    return [*steps, *local_steps(names.local_image, docker)]
+        fixes.append(Untag(sessions, names, top.digest))
+    return [*fixes, *local_fixes(names.local_image, docker)]
 
 
-def local_steps(name: str, docker: Docker) -> list[Step]:
+def local_fixes(name: str, docker: Docker) -> list[Fix]:
     """What removes an image from this machine, where it is here at all.
 
     :param name: the image's name; empty for none.
@@ -124,34 +124,34 @@ def local_steps(name: str, docker: Docker) -> list[Step]:
     if not name or not docker.is_installed:
         return []
     try:
-        return [RemoveLocal(docker, name)] if docker.image(name) else []
+        return [RemoveLocalImage(docker, name)] if docker.image(name) else []
     except Fault:
         # Without an engine nothing is pushed from here either.
         return []
 
 
-def errors_of(report: Report, steps: Sequence[Step], page: Page) -> Iterator[str]:
+def refusal_lines(report: Report, fixes: Sequence[Fix], page: Page) -> Iterator[str]:
     """What refuses an image, as people read it.
 
-    :param steps: what mends it; they are shown apart, and only the advice for the next build beside a finding.
+    :param fixes: what mends it; they are shown apart, and only the advice for the next build beside a finding.
     :param page: what it is written on.
     """
     for finding in report.errors:
         advice = tuple(takewhile(lambda line: not line.startswith("$ "), finding.remedy))
-        yield from finding_lines(replace(finding, remedy=advice) if steps else finding, page)
+        yield from finding_lines(replace(finding, remedy=advice) if fixes else finding, page)
 
 
-def plan(steps: Sequence[Step]) -> str:
+def plan(fixes: Sequence[Fix]) -> str:
     """What is to be done, to be shown before it is."""
-    return "\n".join(["To be done:", *(f"  {printable(step.command)}" for step in steps)])
+    return "\n".join(["To be done:", *(f"  {printable(fix.command)}" for fix in fixes)])
 
 
-def is_agreed(steps: Sequence[Step], *, yes: bool) -> bool:
-    """Whether the steps, which have been shown, may be taken.
+def is_confirmed(fixes: Sequence[Fix], *, yes: bool) -> bool:
+    """Whether the fixes, which have been shown, may be taken.
 
     :param yes: whether that was said on the command line.
     """
-    if yes or not steps:
+    if yes or not fixes:
         return True
     if not sys.stdin.isatty():
         print("Nothing was done: there is nobody to ask here. Write --yes to do it.", file=sys.stderr)
@@ -161,18 +161,18 @@ def is_agreed(steps: Sequence[Step], *, yes: bool) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def take(steps: Sequence[Step], stream: TextIO) -> list[Fault]:
-    """Take every step, also after one that fails, and give what failed.
+def apply(fixes: Sequence[Fix], stream: TextIO) -> list[Fault]:
+    """Take every fix, also after one that fails, and give what failed.
 
     :param stream: where what was done is told; what failed is told on standard error.
     """
     faults = []
-    for step in steps:
+    for fix in fixes:
         try:
-            step.take()
+            fix.apply()
         except Fault as fault:
             faults.append(fault)
-            print(f"safe-image: not done: {one_line(step.command, fault)}", file=sys.stderr, flush=True)
+            print(f"safe-image: not done: {one_line(fix.command, fault)}", file=sys.stderr, flush=True)
         else:
-            print(f"done: {printable(step.command)}", file=stream, flush=True)
+            print(f"done: {printable(fix.command)}", file=stream, flush=True)
     return faults

@@ -18,7 +18,7 @@ from ..sources.aws_sessions import AwsSessions, Endpoint
 from .build_probes import RACE
 from .diagnosis import Diagnosis, Status
 from .docker import Docker, DockerEngine, LocalImage
-from .fixes import RemoveLocal, Step, Untag
+from .fixes import Fix, RemoveLocalImage, Untag
 
 _NEVER_REPAIRED: Final = "https://github.com/aws/aws-cdk/issues/33264"
 # No image of an application is smaller; what is, is looked at. An attestation has some ten KB.
@@ -44,7 +44,7 @@ def probe_local_images(docker: Docker, engine: DockerEngine | None) -> Iterator[
         Status.WARNING if engine.races is False else Status.ERROR,
         f"{len(doubtful)} of {len(images)} {what}, and CDK pushes them again without building them: {_some(doubtful)}",
         _NEVER_REPAIRED,
-        steps=tuple(RemoveLocal(docker, image.name) for image in doubtful),
+        fixes=tuple(RemoveLocalImage(docker, image.name) for image in doubtful),
     )
 
 
@@ -53,10 +53,10 @@ def _some(images: list[LocalImage]) -> str:
     return ", ".join(names) + (f" and {len(images) - _LISTED} more" if len(images) > _LISTED else "")
 
 
-def probe_repository(accounts: AwsSessions, qualifier: str, engine: DockerEngine | None) -> Iterator[Diagnosis]:
-    here = accounts.environment()
+def probe_repository(sessions: AwsSessions, qualifier: str, engine: DockerEngine | None) -> Iterator[Diagnosis]:
+    here = sessions.environment()
     name = f"cdk-{qualifier}-container-assets-{here.account}-{here.region}"
-    client = accounts.client("ecr", Endpoint(here.region))
+    client = sessions.client("ecr", Endpoint(here.region))
     missing = ("RepositoryNotFoundException",)
     answer = aws.call(client, "describe_repositories", name, RetryBudget.of(10), missing, repositoryNames=[name])
     if not answer:
@@ -69,36 +69,36 @@ def probe_repository(accounts: AwsSessions, qualifier: str, engine: DockerEngine
         yield Diagnosis("bootstrap repository", Status.ERROR, said, RACE)
     else:
         yield Diagnosis("bootstrap repository", Status.OK, f"{name} has {'im' * immutable}mutable tags")
-    yield _poisoned(accounts, repository)
+    yield _poisoned(sessions, repository)
 
 
-def _poisoned(accounts: AwsSessions, repository: Mapping[str, Any]) -> Diagnosis:
+def _poisoned(sessions: AwsSessions, repository: Mapping[str, Any]) -> Diagnosis:
     """Which tags are on what is no image. Only what is too small for one is looked at."""
     name, arn, uri = repository["repositoryName"], repository["repositoryArn"], repository["repositoryUri"]
     _, _, _, region, account, _ = arn.split(":", 5)
-    client = accounts.client("ecr", Endpoint(region))
+    client = sessions.client("ecr", Endpoint(region))
     small = list(_small_tags(client, name, account))
 
-    def look(tag: str) -> Step | None:
+    def look(tag: str) -> Fix | None:
         names = Names(f"{uri}:{tag}", region, account, name, tag)
         source = EcrImage(client, repository_arn=arn, repository_uri=uri, tag=tag, retry_budget=RetryBudget.of(30))
         report = verify(source, _ANY, names)
         top = report.image.top
         wrong = top and any(finding.id == "not-an-image" for finding in report.errors)
-        return Untag(accounts, names, top.digest) if top and wrong else None
+        return Untag(sessions, names, top.digest) if top and wrong else None
 
     with Pool(_AT_ONCE) as pool:
-        steps = tuple(step for step in pool.results(look, small[:_MOST_LOOKED_AT]) if step)
+        fixes = tuple(fix for fix in pool.results(look, small[:_MOST_LOOKED_AT]) if fix)
     more = f" (of {len(small)} small ones, the first {_MOST_LOOKED_AT})" if len(small) > _MOST_LOOKED_AT else ""
-    if not steps:
+    if not fixes:
         return Diagnosis("tags", Status.OK, f"none of {name} is on an attestation{more}")
     return Diagnosis(
         "tags",
         Status.ERROR,
-        f"{len(steps)} of {name} {'is' if len(steps) == 1 else 'are'} on what is no image, and CDK takes "
-        f"{'it' if len(steps) == 1 else 'them'} for published{more}",
+        f"{len(fixes)} of {name} {'is' if len(fixes) == 1 else 'are'} on what is no image, and CDK takes "
+        f"{'it' if len(fixes) == 1 else 'them'} for published{more}",
         _NEVER_REPAIRED,
-        steps=steps,
+        fixes=fixes,
     )
 
 

@@ -16,11 +16,11 @@ from .docker import Docker
 from .leftover_probes import probe_local_images, probe_repository
 
 
-def diagnose(docker: Docker, accounts: AwsSessions | None, qualifier: str, folder: Path) -> list[Diagnosis]:
+def diagnose(docker: Docker, sessions: AwsSessions | None, qualifier: str, folder: Path) -> list[Diagnosis]:
     """Everything that is known of this machine and this account.
 
     :param docker: the engine that builds.
-    :param accounts: who asks AWS; None asks nothing of it.
+    :param sessions: who asks AWS; None asks nothing of it.
     :param qualifier: of the CDK bootstrap.
     :param folder: the folder of the CDK app, where its CLI may be installed.
     """
@@ -32,8 +32,8 @@ def diagnose(docker: Docker, accounts: AwsSessions | None, qualifier: str, folde
         *((tool.name, probe_tool(tool, folder, engine)) for tool in TOOLS),
         ("images that CDK keeps here", probe_local_images(docker, engine)),
     ]
-    if accounts:
-        probes.append(("bootstrap repository", probe_repository(accounts, qualifier, engine)))
+    if sessions:
+        probes.append(("bootstrap repository", probe_repository(sessions, qualifier, engine)))
     with Pool(len(probes)) as pool:
         for found in pool.results(lambda probe: _safely(*probe), probes):
             lines += found

@@ -20,7 +20,7 @@ _NAMES: Final = ("org.opencontainers.image.ref.name", "io.containerd.image.name"
 _CHUNK: Final = 1 << 20
 
 
-class Files(Protocol):
+class LayoutFiles(Protocol):
     """Where a layout's files are; as text, what a person calls it."""
 
     def size(self, name: str) -> int | None:
@@ -30,7 +30,7 @@ class Files(Protocol):
         """A file; None where there is none of that name."""
 
 
-class Folder:
+class LayoutFolder:
     """The files of a folder.
 
     :param path: the folder.
@@ -67,7 +67,7 @@ class OciLayout:
 
     at_once = 1
 
-    def __init__(self, files: Files, names: Collection[str] = ()) -> None:
+    def __init__(self, files: LayoutFiles, names: Collection[str] = ()) -> None:
         self._files = files
         self.reference = ":".join((str(files), *list(names)[:1]))
         self._top = self._entry(frozenset(names))

@@ -85,11 +85,11 @@ class Target:
     policy: Policy | None = None
 
 
-class Sources:
+class TargetResolver:
     """Everything that images come from in one run of the command."""
 
     def __init__(self) -> None:
-        self.accounts = AwsSessions()
+        self.sessions = AwsSessions()
         self._lock = Lock()
         self._distribution: Distribution | None = None
 
@@ -102,7 +102,7 @@ class Sources:
         :raises UsageError: if it names none; the message says what to write.
         :raises Fault: if an assembly needs an environment, and none is configured.
         """
-        return self.published(text) if text.startswith(_ASSEMBLY) else (self.target(text, platform),)
+        return self.assembly_targets(text) if text.startswith(_ASSEMBLY) else (self.target(text, platform),)
 
     def target(self, text: str, platform: str) -> Target:
         """The one image that a reference names; nothing is asked of it yet.
@@ -137,9 +137,9 @@ class Sources:
             raise UsageError(f"{text!r} names no folder: write {_LAYOUT}PATH[:tag]")
 
         def open_() -> Source:
-            from .oci_layout import Folder, OciLayout
+            from .oci_layout import LayoutFolder, OciLayout
 
-            return OciLayout(Folder(Path(path)), (tag,) if tag else ())
+            return OciLayout(LayoutFolder(Path(path)), (tag,) if tag else ())
 
         return Target(text, Names(reference=text, platform=platform), open_)
 
@@ -163,14 +163,14 @@ class Sources:
 
         return Target(text, Names(reference=text, platform=platform), open_)
 
-    def published(self, text: str) -> Sequence[Target]:
+    def assembly_targets(self, text: str) -> Sequence[Target]:
         """The images that a cloud assembly publishes, where its stacks deploy them.
 
         :param text: `cdk.out:PATH`.
         :raises UsageError: if it is no assembly.
         :raises Fault: if an image needs an environment, and none is configured.
         """
-        return [self.of_asset(image) for image in self.assets(Path(text.removeprefix(_ASSEMBLY) or "cdk.out"))]
+        return [self.asset_target(image) for image in self.assets(Path(text.removeprefix(_ASSEMBLY) or "cdk.out"))]
 
     def assets(self, folder: Path) -> Sequence[AssetImage]:
         """The images of a cloud assembly, where its stacks deploy them.
@@ -184,15 +184,15 @@ class Sources:
 
         found = images(folder)
         if any(image.needs_environment for image in found):
-            found = tuple(image.at(self.accounts.environment()) for image in found)
+            found = tuple(image.at(self.sessions.environment()) for image in found)
         return found
 
-    def of_asset(self, image: AssetImage) -> Target:
+    def asset_target(self, image: AssetImage) -> Target:
         """The image of an asset, which is asked for as whoever publishes it.
 
         :param image: an image in its environment.
         """
-        partition = self.accounts.partition(image.region)
+        partition = self.sessions.partition(image.region)
         uri = f"{ecr_host(image.account, image.region, partition)}/{image.repository}"
         names = Names(
             reference=f"{uri}:{image.tag}",
@@ -208,7 +208,7 @@ class Sources:
             from image_verifier.sources.ecr_image import EcrImage
 
             return EcrImage(
-                self.accounts.client("ecr", Endpoint(image.region), self.accounts.publisher(image)),
+                self.sessions.client("ecr", Endpoint(image.region), self.sessions.publisher(image)),
                 repository_arn=f"arn:{partition}:ecr:{image.region}:{image.account}:repository/{image.repository}",
                 repository_uri=uri,
                 tag=image.tag,
@@ -249,9 +249,9 @@ class Sources:
         def open_() -> Source:
             from image_verifier.sources.ecr_image import EcrImage
 
-            partition = self.accounts.partition(names.region)
+            partition = self.sessions.partition(names.region)
             return EcrImage(
-                self.accounts.client("ecr", endpoint),
+                self.sessions.client("ecr", endpoint),
                 repository_arn=f"arn:{partition}:ecr:{names.region}:{names.registry_id}:repository/{names.repository}",
                 repository_uri=f"{reference.registry}/{reference.repository}",
                 tag=reference.tag,

@@ -24,7 +24,7 @@ from safe_image.check_runner import Outcome
 from safe_image.comparison import compare
 from safe_image.formats.check.html_report import report
 from safe_image.formats.diff import diff_html
-from safe_image.sources.oci_layout import Folder, OciLayout
+from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 from tests.corpus.cases import unpack
 from tests.unit.images import GZIP, Layout, tar_of
 
@@ -61,7 +61,7 @@ def samples(folder: Path) -> dict[str, Path]:
     """
     cases = {case.name: case.folder for case in unpack(folder / "cases")}
     mixed, relabelled, index = (
-        OciLayout(Folder(cases[name])) for name in (_MIXED, _RELABELLED, "b-ctrd-prov-max-sbom")
+        OciLayout(LayoutFolder(cases[name])) for name in (_MIXED, _RELABELLED, "b-ctrd-prov-max-sbom")
     )
     fault = Fault("ecr:BatchGetImage in eu-west-1 was denied (AccessDenied)", "Give the role ecr:BatchGetImage.")
     one_in_eight = list(cases.items())[::8]
@@ -73,7 +73,7 @@ def samples(folder: Path) -> dict[str, Path]:
         "hostile": report([outcome(_hostile(folder / "hostile"), HOSTILE)], io.StringIO()),
         "many": report(
             [
-                *(outcome(OciLayout(Folder(case)), f"fleet/{name}:1.0") for name, case in one_in_eight),
+                *(outcome(OciLayout(LayoutFolder(case)), f"fleet/{name}:1.0") for name, case in one_in_eight),
                 Outcome(f"{HOST}/fleet/orders:2.0", _policy("fargate"), fault=fault),
                 outcome(_healthy(folder / "another"), "fleet/last:1.0"),
             ],

@@ -16,7 +16,7 @@ from image_verifier.policy import Policy
 from image_verifier.report import Report
 from image_verifier.verify import verify
 
-from safe_image.sources.oci_layout import Folder, OciLayout
+from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 
 ARCHIVE: Final = Path(__file__).with_name("corpus.tar.xz")
 PLATFORM: Final = Platform.parse("linux/amd64")
@@ -60,7 +60,7 @@ class Case:
 
 @cache
 def _report(folder: Path, runtime: str, layers: bool) -> Report:
-    return verify(OciLayout(Folder(folder)), Policy((runtime,), PLATFORM, verify_layers=layers))
+    return verify(OciLayout(LayoutFolder(folder)), Policy((runtime,), PLATFORM, verify_layers=layers))
 
 
 def unpack(folder: Path) -> Sequence[Case]:

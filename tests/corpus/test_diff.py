@@ -14,7 +14,7 @@ from image_verifier.verify import verify
 from safe_image.cli import main
 from safe_image.comparison import compare
 from safe_image.formats import COMPARISONS, comparison_in
-from safe_image.sources.oci_layout import Folder, OciLayout
+from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 from tests.corpus.cases import Case
 
 _PAGE = Path(__file__).parents[2] / "docs" / "commands" / "diff.md"
@@ -24,7 +24,7 @@ _EXAMPLE = {"good": "b-classic-derived-zbase-dk-noatt", "bad": "b-ctrd-derived-z
 
 def test_whatever_breaks_an_image_is_found_in_a_difference_from_a_healthy_one(corpus: Sequence[Case]) -> None:
     policy = Policy(("fargate", "ecs-ec2", "lambda"), Platform.parse("linux/amd64"))
-    reports = {case.name: verify(OciLayout(Folder(case.folder)), policy) for case in corpus}
+    reports = {case.name: verify(OciLayout(LayoutFolder(case.folder)), policy) for case in corpus}
     good = reports["h-ok-oci-gzip"]
     assert not good.errors
     unexplained = []

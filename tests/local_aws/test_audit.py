@@ -29,7 +29,7 @@ from safe_image.audit import batches, sweep
 from safe_image.audit.repositories import Repository
 from safe_image.check_runner import Outcome
 from safe_image.formats.check.json_report import image
-from safe_image.sources.targets import Sources
+from safe_image.sources.targets import TargetResolver
 from tests.corpus.cases import unpack
 from tests.pushing import push, push_many
 from tests.unit.images import GZIP, Layout
@@ -119,7 +119,7 @@ def test_every_verdict_and_finding_is_that_of_check(aws: LocalAws, client: Any, 
     outcomes = swept(client, "corpus", policy)
 
     def alone(outcome: Outcome) -> Outcome:
-        target = Sources().target(outcome.reference, str(policy.platform))
+        target = TargetResolver().target(outcome.reference, str(policy.platform))
         source = EcrImage(
             client,
             repository_arn=f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/corpus",

@@ -13,7 +13,7 @@ from typing import Any
 from image_verifier.image import media_types
 from image_verifier.image.model import sha256
 
-from safe_image.sources.oci_layout import Folder, OciLayout
+from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 
 GZIP = media_types.OCI_LAYER + "+gzip"
 
@@ -100,4 +100,4 @@ class Layout:
     def source(self, top: dict[str, Any]) -> OciLayout:
         """The layout with this at its top."""
         self.path.joinpath("index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [top]}))
-        return OciLayout(Folder(self.path))
+        return OciLayout(LayoutFolder(self.path))

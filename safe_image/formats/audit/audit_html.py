@@ -14,7 +14,7 @@ from ..html.html_views import finding_views, titles
 from .audit_totals import Total, Totals, refusing
 
 if TYPE_CHECKING:
-    from ...audit.state import Row
+    from .audit_row import Row
 
 
 def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:

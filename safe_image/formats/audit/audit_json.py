@@ -11,7 +11,7 @@ from image_verifier.report import SCHEMA_VERSION
 from .audit_totals import Totals
 
 if TYPE_CHECKING:
-    from ...audit.state import Row
+    from .audit_row import Row
 
 
 def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:

@@ -12,7 +12,7 @@ from ..check.text import Page
 from .audit_totals import Total, Totals, refusing
 
 if TYPE_CHECKING:
-    from ...audit.state import Row
+    from .audit_row import Row
 
 _HEADS: Final = ("repository", "images", "passed", "refused", "unknown", "refused in use")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ...audit.state import Row
+    from .audit_row import Row
 
 
 @dataclass

@@ -13,13 +13,14 @@ import pytest
 from image_verifier.faults import Fault
 
 from safe_image.audit import audit_progress
-from safe_image.audit.batches import Lately
+from safe_image.audit.batches import LruCache
 from safe_image.audit.in_use import _family_and_revision, _runtime, _without_tag
-from safe_image.audit.repositories import named
-from safe_image.audit.state import Row, state
+from safe_image.audit.repositories import parse_repository
+from safe_image.audit.state import audit_state
 from safe_image.cli import main
 from safe_image.errors import UsageError
 from safe_image.formats.audit import audit_html, audit_json, audit_text
+from safe_image.formats.audit.audit_row import Row
 from safe_image.sources.aws_sessions import AwsSessions
 from safe_image.sources.cloud_assembly import Environment
 from tests.unit.safe_image.formats.test_html import Page
@@ -28,7 +29,7 @@ URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"
 
 
 @pytest.fixture
-def accounts(monkeypatch: pytest.MonkeyPatch) -> AwsSessions:
+def sessions(monkeypatch: pytest.MonkeyPatch) -> AwsSessions:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     return AwsSessions(_environment=Environment("111111111111", "eu-west-1"))
@@ -68,15 +69,15 @@ def row(number: int, verdict: str = "pass", **more: Any) -> Row:
     "text",
     ["shop", "111111111111.dkr.ecr.eu-west-1.amazonaws.com/shop", "arn:aws:ecr:eu-west-1:111111111111:repository/shop"],
 )
-def test_a_repository_is_named_by_its_name_its_uri_or_its_arn(accounts: AwsSessions, text: str) -> None:
-    repository = named(text, accounts, None)
+def test_a_repository_is_named_by_its_name_its_uri_or_its_arn(sessions: AwsSessions, text: str) -> None:
+    repository = parse_repository(text, sessions, None)
     assert repository.arn == "arn:aws:ecr:eu-west-1:111111111111:repository/shop"
     assert repository.uri == "111111111111.dkr.ecr.eu-west-1.amazonaws.com/shop"
 
 
-def test_a_repository_of_another_account_region_and_partition_keeps_them(accounts: AwsSessions) -> None:
-    assert named("team/shop", accounts, "222222222222").registry_id == "222222222222"
-    china = named("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/team/shop", accounts, None)
+def test_a_repository_of_another_account_region_and_partition_keeps_them(sessions: AwsSessions) -> None:
+    assert parse_repository("team/shop", sessions, "222222222222").registry_id == "222222222222"
+    china = parse_repository("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/team/shop", sessions, None)
     assert china.arn == "arn:aws-cn:ecr:cn-north-1:123456789012:repository/team/shop"
     assert china.uri == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/team/shop"
 
@@ -92,15 +93,15 @@ def test_a_repository_of_another_account_region_and_partition_keeps_them(account
         ("Shop!", "Shop!"),
     ],
 )
-def test_what_names_no_repository_is_refused_with_what_to_write(accounts: AwsSessions, text: str, said: str) -> None:
+def test_what_names_no_repository_is_refused_with_what_to_write(sessions: AwsSessions, text: str, said: str) -> None:
     with pytest.raises(UsageError) as error:
-        named(text, accounts, None)
+        parse_repository(text, sessions, None)
     assert said in str(error.value)
 
 
-def test_a_registry_is_named_by_an_account(accounts: AwsSessions) -> None:
+def test_a_registry_is_named_by_an_account(sessions: AwsSessions) -> None:
     with pytest.raises(UsageError, match="write its 12 digits"):
-        named("shop", accounts, "eu-west-1")
+        parse_repository("shop", sessions, "eu-west-1")
 
 
 @pytest.mark.parametrize(
@@ -131,10 +132,10 @@ def test_without_a_region_or_credentials_it_says_so_and_writes_nothing(
 
 def test_a_state_file_gives_back_what_was_judged(tmp_path: Path) -> None:
     file = str(tmp_path / "state")
-    with state(file, {"policy": "a"}) as kept:
+    with audit_state(file, {"policy": "a"}) as kept:
         kept.add(row(1))
         kept.add(row(2, "fail"))
-    with state(file, {"policy": "a"}) as kept:
+    with audit_state(file, {"policy": "a"}) as kept:
         assert kept.count == 2
         assert kept.knows(URI, row(1)["digest"])
         assert not kept.knows(URI, row(3)["digest"])
@@ -145,17 +146,17 @@ def test_a_state_file_gives_back_what_was_judged(tmp_path: Path) -> None:
 
 def test_what_was_cut_off_unknown_or_in_use_is_asked_again(tmp_path: Path) -> None:
     file = tmp_path / "state"
-    with state(str(file), {}) as kept:
+    with audit_state(str(file), {}) as kept:
         for one in (row(1), row(2, "unknown"), row(3, in_use_by=["ECS service a/b"])):
             kept.add(one)
     with file.open("a") as stream:
         stream.write(json.dumps(row(4))[:100])
-    with state(str(file), {}) as kept:
+    with audit_state(str(file), {}) as kept:
         assert [one["tags"] for one in kept.rows()] == [["1"]]
 
 
 def test_rows_of_images_in_use_come_first_and_once(tmp_path: Path) -> None:
-    with state(None, {}) as kept:
+    with audit_state(None, {}) as kept:
         kept.add(row(1))
         kept.add(row(2))
         kept.add(row(2, in_use_by=["ECS service a/b"]))
@@ -166,7 +167,7 @@ def test_rows_of_images_in_use_come_first_and_once(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_refused_and_stays_as_it_is(tmp_path: Path, content: str) -> None:
     file = tmp_path / "notes"
     file.write_text(content)
-    with pytest.raises(UsageError, match="is not a file of safe-image audit"), state(str(file), {}):
+    with pytest.raises(UsageError, match="is not a file of safe-image audit"), audit_state(str(file), {}):
         pass
     assert file.read_text() == content
     assert list(tmp_path.iterdir()) == [file]
@@ -174,30 +175,37 @@ def test_a_file_of_something_else_is_refused_and_stays_as_it_is(tmp_path: Path, 
 
 def test_a_state_of_another_question_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "state"
-    with state(str(file), {"runs_on": "fargate"}) as kept:
+    with audit_state(str(file), {"runs_on": "fargate"}) as kept:
         kept.add(row(1))
     before = file.read_text()
-    with pytest.raises(UsageError, match=r"begun with another runs_on \(fargate\)"), state(str(file), {"runs_on": "x"}):
+    with (
+        pytest.raises(UsageError, match=r"begun with another runs_on \(fargate\)"),
+        audit_state(str(file), {"runs_on": "x"}),
+    ):
         pass
     assert file.read_text() == before
 
 
 def test_two_runs_do_not_write_one_state(tmp_path: Path) -> None:
     file = str(tmp_path / "state")
-    with state(file, {}), pytest.raises(UsageError, match="is being written by another run"), state(file, {}):
+    with (
+        audit_state(file, {}),
+        pytest.raises(UsageError, match="is being written by another run"),
+        audit_state(file, {}),
+    ):
         pass
 
 
 def test_a_state_in_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="name a file in a folder"), state(str(tmp_path / "no" / "state"), {}):
+    with pytest.raises(UsageError, match="name a file in a folder"), audit_state(str(tmp_path / "no" / "state"), {}):
         pass
 
 
 def test_what_was_told_lately_is_bounded_and_asked_once() -> None:
-    lately = Lately(3)
+    cache = LruCache(3)
     for number in range(10):
-        lately.put(str(number), number)
-    assert [key for key in map(str, range(10)) if key in lately] == ["7", "8", "9"]
+        cache.put(str(number), number)
+    assert [key for key in map(str, range(10)) if key in cache] == ["7", "8", "9"]
     asked: Counter[str] = Counter()
     together = Barrier(4)
 
@@ -207,7 +215,7 @@ def test_what_was_told_lately_is_bounded_and_asked_once() -> None:
 
     def want() -> None:
         together.wait()
-        assert lately.once("x", ask) == "told"
+        assert cache.get_or_call("x", ask) == "told"
 
     threads = [Thread(target=want) for _ in range(4)]
     for thread in threads:
@@ -218,14 +226,14 @@ def test_what_was_told_lately_is_bounded_and_asked_once() -> None:
 
 
 def test_what_could_not_be_told_is_told_to_everybody_who_waits() -> None:
-    lately = Lately(3)
+    cache = LruCache(3)
 
     def ask() -> None:
         raise Fault("no")
 
     for _ in range(2):
         with pytest.raises(Fault, match="no"):
-            lately.once("x", ask)
+            cache.get_or_call("x", ask)
 
 
 def test_the_text_tells_what_is_refused_each_repository_and_a_tally() -> None:

@@ -11,7 +11,7 @@ import pytest
 from safe_image.cli import main
 from safe_image.commands.heal import _refused
 from safe_image.errors import UsageError
-from safe_image.sources.targets import Sources
+from safe_image.sources.targets import TargetResolver
 from tests.unit.aws_server import ACCOUNT, REGION, Aws, serving_aws
 
 STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Shop/1"
@@ -56,7 +56,7 @@ def begun(status: str = "UPDATE_IN_PROGRESS", stack: str = STACK) -> dict[str, A
 
 def refused(aws: Aws, *events: dict[str, Any]) -> list[Any]:
     aws.answers["DescribeStackEvents"] = {"StackEvents": list(events)}
-    return list(_refused("Shop", Sources()))
+    return list(_refused("Shop", TargetResolver()))
 
 
 def test_the_image_and_the_policy_are_those_of_the_failed_verification(aws: Aws) -> None:
@@ -88,7 +88,7 @@ def test_the_events_go_on_over_pages(aws: Aws) -> None:
         "more": {"StackEvents": [failed("v1"), begun("CREATE_IN_PROGRESS")], "NextToken": "older"},
     }
     aws.answers["DescribeStackEvents"] = lambda asked: pages[asked.get("NextToken", "")]
-    assert [target.names.tag for target in _refused("Shop", Sources())] == ["v1"]
+    assert [target.names.tag for target in _refused("Shop", TargetResolver())] == ["v1"]
 
 
 def test_what_a_stack_in_the_stack_has_refused_is_found_too(aws: Aws) -> None:
@@ -101,7 +101,7 @@ def test_what_a_stack_in_the_stack_has_refused_is_found_too(aws: Aws) -> None:
         ],
     }
     aws.answers["DescribeStackEvents"] = lambda asked: {"StackEvents": events[asked["StackName"]]}
-    assert [target.names.tag for target in _refused("Shop", Sources())] == ["v1"]
+    assert [target.names.tag for target in _refused("Shop", TargetResolver())] == ["v1"]
 
 
 @pytest.mark.parametrize("properties", ["", "[]", "{", '{"ImageTag": "v1"}', json.dumps({**PROPERTIES, "RunsOn": {}})])

@@ -1,4 +1,4 @@
-"""What is removed, and what is let be: which findings a build mends, and steps that fail."""
+"""What is removed, and what is let be: which findings a build mends, and fixes that fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from image_verifier.report import Finding, Report, Severity
 from image_verifier.rules.remedies import Names
 
 from safe_image.machine.docker import Docker
-from safe_image.machine.fixes import RemoveLocal, Untag, is_agreed, is_mended_by_a_build, local_steps, plan, take
+from safe_image.machine.fixes import (
+    RemoveLocalImage,
+    Untag,
+    apply,
+    can_be_fixed_by_a_build,
+    is_confirmed,
+    local_fixes,
+    plan,
+)
 from safe_image.sources.aws_sessions import AwsSessions
 from tests.unit.aws_server import ACCOUNT, REGION, Refusal, serving_aws
 from tests.unit.programs import calls, docker
@@ -49,12 +57,12 @@ def refusal(*ids: str, severity: Severity = Severity.ERROR, acknowledged: str = 
     ],
 )
 def test_a_build_mends_what_tools_have_done_and_neither_a_policy_nor_a_dockerfile(ids: list[str], mended: bool) -> None:
-    assert is_mended_by_a_build(refusal(*ids)) is mended
+    assert can_be_fixed_by_a_build(refusal(*ids)) is mended
 
 
 def test_what_does_not_refuse_an_image_removes_none() -> None:
-    assert not is_mended_by_a_build(refusal("not-an-image", severity=Severity.WARNING))
-    assert not is_mended_by_a_build(refusal("not-an-image", acknowledged="for a reason"))
+    assert not can_be_fixed_by_a_build(refusal("not-an-image", severity=Severity.WARNING))
+    assert not can_be_fixed_by_a_build(refusal("not-an-image", acknowledged="for a reason"))
 
 
 @pytest.fixture
@@ -65,7 +73,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Any:
         with serving_aws() as aws:
             aws.use(monkeypatch)
             aws.answers["BatchDeleteImage"] = said
-            Untag(AwsSessions(), NAMES, DIGEST).take()
+            Untag(AwsSessions(), NAMES, DIGEST).apply()
             ((_, asked),) = aws.calls
             return asked
 
@@ -103,9 +111,9 @@ def test_a_permission_that_is_missing_is_named(answer: Any) -> None:
 
 def test_a_step_that_fails_keeps_the_next_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     engine = Docker(str(docker(tmp_path, failures={"image rm -- cdkasset-aa": "conflict: it is in use"})))
-    steps = [RemoveLocal(engine, "cdkasset-aa"), RemoveLocal(engine, "cdkasset-bb")]
+    fixes = [RemoveLocalImage(engine, "cdkasset-aa"), RemoveLocalImage(engine, "cdkasset-bb")]
     told = io.StringIO()
-    (fault,) = take(steps, told)
+    (fault,) = apply(fixes, told)
     assert "conflict: it is in use" in fault.message
     assert told.getvalue() == f"done: {engine.command} image rm cdkasset-bb\n"
     assert f"not done: {engine.command} image rm cdkasset-aa" in capsys.readouterr().err
@@ -113,18 +121,18 @@ def test_a_step_that_fails_keeps_the_next_from_nothing(tmp_path: Path, capsys: p
 
 def test_only_what_is_here_is_removed_from_here(tmp_path: Path) -> None:
     engine = Docker(str(docker(tmp_path / "with", images={"cdkasset-aa": ""})))
-    assert local_steps("cdkasset-aa", engine) == [RemoveLocal(engine, "cdkasset-aa")]
+    assert local_fixes("cdkasset-aa", engine) == [RemoveLocalImage(engine, "cdkasset-aa")]
     gone = Docker(str(docker(tmp_path / "without", failures={"image inspect": "No such image: cdkasset-aa"})))
-    assert local_steps("cdkasset-aa", gone) == []
+    assert local_fixes("cdkasset-aa", gone) == []
     dead = Docker(str(docker(tmp_path / "dead", failures={"image inspect": "Cannot connect to the Docker daemon"})))
-    assert local_steps("cdkasset-aa", dead) == []
-    assert local_steps("cdkasset-aa", Docker("docker-that-is-not")) == []
-    assert local_steps("", engine) == []
+    assert local_fixes("cdkasset-aa", dead) == []
+    assert local_fixes("cdkasset-aa", Docker("docker-that-is-not")) == []
+    assert local_fixes("", engine) == []
     assert calls(tmp_path / "with", "docker") == ["image inspect -- cdkasset-aa"]
 
 
 def test_a_plan_shows_every_command_and_no_control_character(tmp_path: Path) -> None:
-    shown = plan([RemoveLocal(Docker("docker"), "a\x1b[2J"), RemoveLocal(Docker("docker"), "b")])
+    shown = plan([RemoveLocalImage(Docker("docker"), "a\x1b[2J"), RemoveLocalImage(Docker("docker"), "b")])
     assert shown == "To be done:\n  docker image rm 'a\\x1b[2J'\n  docker image rm b"
 
 
@@ -134,12 +142,12 @@ def test_a_plan_shows_every_command_and_no_control_character(tmp_path: Path) -> 
 def test_a_terminal_is_asked_and_only_yes_is_yes(
     typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    steps = [RemoveLocal(Docker("docker"), "cdkasset-aa")]
+    fixes = [RemoveLocalImage(Docker("docker"), "cdkasset-aa")]
     outer, inner = pty.openpty()
     with os.fdopen(inner, "r") as terminal:
         os.write(outer, typed.encode())
         monkeypatch.setattr("sys.stdin", terminal)
-        assert is_agreed(steps, yes=False) is agreed
+        assert is_confirmed(fixes, yes=False) is agreed
     os.close(outer)
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "Do it? [y/N] ")
@@ -147,6 +155,6 @@ def test_a_terminal_is_asked_and_only_yes_is_yes(
 
 def test_yes_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    steps = [RemoveLocal(Docker("docker"), "cdkasset-aa")]
-    assert is_agreed(steps, yes=True)
-    assert not is_agreed(steps, yes=False)
+    fixes = [RemoveLocalImage(Docker("docker"), "cdkasset-aa")]
+    assert is_confirmed(fixes, yes=True)
+    assert not is_confirmed(fixes, yes=False)

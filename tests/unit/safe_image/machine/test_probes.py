@@ -36,9 +36,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def lines(programs: Path, tmp_path: Path) -> Diagnose:
     """What is known, by its subject; with a docker as `tests.unit.programs.docker` takes it."""
 
-    def look(version: str = "28.5.2", accounts: AwsSessions | None = None, **said: Any) -> dict[str, Diagnosis]:
+    def look(version: str = "28.5.2", sessions: AwsSessions | None = None, **said: Any) -> dict[str, Diagnosis]:
         engine = Docker(str(docker(programs, version, **said)))
-        return {line.subject: line for line in diagnose(engine, accounts, "hnb659fds", tmp_path)}
+        return {line.subject: line for line in diagnose(engine, sessions, "hnb659fds", tmp_path)}
 
     return look
 
@@ -254,7 +254,7 @@ def test_images_with_an_attestation_are_told_with_what_removes_each(lines: Diagn
     line = lines(images=kept)["images that CDK keeps here"]
     assert line.status is Status.WARNING
     assert line.message.startswith("1 of 2 have an attestation")
-    assert [step.command for step in line.steps] == [f"{programs / 'docker'} image rm cdkasset-aa"]
+    assert [fix.command for fix in line.fixes] == [f"{programs / 'docker'} image rm cdkasset-aa"]
     assert lines("28.1.0", images=kept)["images that CDK keeps here"].status is Status.ERROR
 
 
@@ -271,7 +271,7 @@ def test_a_docker_that_does_not_say_which_have_an_attestation_is_not_taken_at_it
 
 def test_no_credentials_leave_the_rest_of_the_lines(lines: Diagnose, aws: Aws) -> None:
     aws.answers["GetCallerIdentity"] = aws.refusal("ExpiredToken", "The security token is expired")
-    found = lines(accounts=AwsSessions())
+    found = lines(sessions=AwsSessions())
     assert found["bootstrap repository"].status is Status.UNKNOWN
     assert "ExpiredToken" in found["bootstrap repository"].message
     assert found["engine"].status is Status.OK
@@ -279,7 +279,7 @@ def test_no_credentials_leave_the_rest_of_the_lines(lines: Diagnose, aws: Aws) -
 
 def test_an_account_without_a_bootstrap_is_fine(lines: Diagnose, aws: Aws) -> None:
     aws.answers["DescribeRepositories"] = aws.refusal("RepositoryNotFoundException", "no")
-    assert lines(accounts=AwsSessions())["bootstrap repository"].message == (
+    assert lines(sessions=AwsSessions())["bootstrap repository"].message == (
         f"cdk-hnb659fds-container-assets-{ACCOUNT}-eu-west-1 is not there: cdk bootstrap has not run here"
     )
 

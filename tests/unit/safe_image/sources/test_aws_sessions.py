@@ -36,8 +36,8 @@ def image(account: str = ACCOUNT, **more: Any) -> AssetImage:
     return AssetImage("ab", "Image", (), account, "eu-central-1", "assets", "ab", role, **more)
 
 
-def key_of(accounts: AwsSessions, role: str) -> str:
-    client = accounts.client("ecr", Endpoint("eu-central-1"), role)
+def key_of(sessions: AwsSessions, role: str) -> str:
+    client = sessions.client("ecr", Endpoint("eu-central-1"), role)
     return str(client._request_signer._credentials.access_key)
 
 
@@ -47,12 +47,12 @@ def actions(aws: Aws) -> list[str]:
 
 def test_an_image_is_asked_for_as_the_role_that_publishes_it_which_is_assumed_once(aws: Aws) -> None:
     aws.answers["AssumeRole"] = CREDENTIALS
-    accounts, first = (
+    sessions, first = (
         AwsSessions(),
         image(OTHER, external_id="between us", role_options={"Tags": [{"Key": "a", "Value": "b"}]}),
     )
-    assert key_of(accounts, accounts.publisher(first)) == "ASIAROLE"
-    assert key_of(accounts, accounts.publisher(first)) == "ASIAROLE"
+    assert key_of(sessions, sessions.publisher(first)) == "ASIAROLE"
+    assert key_of(sessions, sessions.publisher(first)) == "ASIAROLE"
     ((action, asked),) = aws.calls
     assert (action, asked["RoleArn"]) == ("AssumeRole", f"arn:aws:iam::{OTHER}:role/publishing")
     assert (asked["ExternalId"], asked["Tags.member.1.Key"]) == ("between us", "a")
@@ -60,9 +60,9 @@ def test_an_image_is_asked_for_as_the_role_that_publishes_it_which_is_assumed_on
 
 def test_without_the_role_the_callers_own_credentials_serve_in_the_same_account(aws: Aws) -> None:
     aws.answers["AssumeRole"] = DENIED
-    accounts = AwsSessions()
-    assert key_of(accounts, accounts.publisher(image())) == "AKIDEXAMPLE"
-    accounts.publisher(image())
+    sessions = AwsSessions()
+    assert key_of(sessions, sessions.publisher(image())) == "AKIDEXAMPLE"
+    sessions.publisher(image())
     assert actions(aws) == ["AssumeRole", "GetCallerIdentity"]
 
 
@@ -74,16 +74,16 @@ def test_without_the_role_an_image_of_another_account_is_a_fault_that_names_the_
 
 
 def test_an_image_without_a_role_is_asked_for_as_the_caller(aws: Aws) -> None:
-    accounts = AwsSessions()
+    sessions = AwsSessions()
     own = AssetImage("ab", "Image", (), ACCOUNT, REGION, "assets", "ab")
-    assert key_of(accounts, accounts.publisher(own)) == "AKIDEXAMPLE"
+    assert key_of(sessions, sessions.publisher(own)) == "AKIDEXAMPLE"
     assert aws.calls == []
 
 
 def test_the_environment_is_the_callers_and_asked_once(aws: Aws) -> None:
-    accounts = AwsSessions()
-    assert accounts.environment() == Environment(ACCOUNT, REGION, "aws")
-    assert accounts.environment() == Environment(ACCOUNT, REGION, "aws")
+    sessions = AwsSessions()
+    assert sessions.environment() == Environment(ACCOUNT, REGION, "aws")
+    assert sessions.environment() == Environment(ACCOUNT, REGION, "aws")
     assert actions(aws) == ["GetCallerIdentity"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from image_verifier.rules.remedies import Names
 from image_verifier.sources.ecr_image import EcrImage
 
-from safe_image.sources.targets import Sources
+from safe_image.sources.targets import TargetResolver
 
 ACCOUNT = "123456789012"
 DIGEST = "sha256:" + "a" * 64
@@ -34,7 +34,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_reference_to_ecr_is_asked_for_in_its_own_region_and_partition(
     host: str, region: str, partition: str, endpoint: str
 ) -> None:
-    target = Sources().target(f"{ACCOUNT}.{host}/team/app:v1", "linux/amd64")
+    target = TargetResolver().target(f"{ACCOUNT}.{host}/team/app:v1", "linux/amd64")
     source = target.open()
     assert isinstance(source, EcrImage)
     assert source._arn == f"arn:{partition}:ecr:{region}:{ACCOUNT}:repository/team/app"
@@ -45,13 +45,15 @@ def test_a_reference_to_ecr_is_asked_for_in_its_own_region_and_partition(
 def test_the_commands_for_an_image_of_cdks_remove_its_local_twin_too() -> None:
     tag = "f" * 64
     host = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
-    names = Sources().target(f"{host}/cdk-hnb659fds-container-assets-{ACCOUNT}-eu-west-1:{tag}", "linux/arm64").names
+    names = (
+        TargetResolver().target(f"{host}/cdk-hnb659fds-container-assets-{ACCOUNT}-eu-west-1:{tag}", "linux/arm64").names
+    )
     assert names.local_image == f"cdkasset-{tag}"
     assert names.platform == "linux/arm64"
 
 
 def test_an_image_that_is_named_by_its_digest_has_no_tag_in_its_commands() -> None:
-    names = Sources().target(f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app@{DIGEST}", "linux/amd64").names
+    names = TargetResolver().target(f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app@{DIGEST}", "linux/amd64").names
     assert names == Names(
         reference=f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app@{DIGEST}",
         region="eu-west-1",
