@@ -10,22 +10,30 @@ from image_verifier.faults import Fault
 from image_verifier.policy import Policy
 from image_verifier.pool import Pool
 from image_verifier.report import Report, Verdict
+from image_verifier.rules.remedies import Names
 from image_verifier.verify import verify
 
 from .sources.targets import Target
 
 # How many images are judged at once; each asks for its own parts side by side.
 _AT_ONCE: Final = 32
+_NO_NAMES: Final = Names()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one reference: a report, or the fault for which there is none."""
+    """What became of one reference: a report, or the fault for which there is none.
+
+    :param reference: as it was written.
+    :param policy: what was required of the image.
+    :param names: the image's names, with which the remedies' commands are filled in.
+    """
 
     reference: str
     policy: Policy
     report: Report | None = None
     fault: Fault | None = None
+    names: Names = _NO_NAMES
 
     @property
     def verdict(self) -> Verdict:
@@ -58,7 +66,7 @@ def run_check(target: Target, asked: Policy, debug: bool) -> Outcome:
     :param debug: whether the traceback of what could not be told is printed.
     """
     try:
-        return Outcome(target.reference, asked, report=verify(target.open(), asked, target.names))
+        return Outcome(target.reference, asked, report=verify(target.open(), asked), names=target.names)
     except Exception as e:
         if debug:
             import traceback

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from .image.model import Image
-
-SCHEMA_VERSION: Final = 1
 
 
 class Severity(str, Enum):
@@ -39,7 +36,6 @@ class Finding:
     :param expected: what was expected, where that says more than the message.
     :param found: what was found instead.
     :param runtime_error: what the runtime would have answered, where that is known.
-    :param remedy: commands and advice that mend it, one each, filled in with this image's names.
     :param layer: the digest of the layer that it is about; empty where it is about the whole image.
     :param acknowledged: the reason for which somebody waived it; empty where nobody did.
     """
@@ -51,7 +47,6 @@ class Finding:
     expected: str = ""
     found: str = ""
     runtime_error: str = ""
-    remedy: tuple[str, ...] = ()
     layer: str = ""
     acknowledged: str = ""
 
@@ -94,40 +89,3 @@ class Report:
         """The errors that nobody acknowledged, and that are let pass since nothing refuses the image."""
         errors = (f for f in self.findings if f.severity is Severity.ERROR and not f.acknowledged)
         return tuple(f for f in errors if f not in self.errors)
-
-    def as_json(self) -> dict[str, Any]:
-        """The image's object in the JSON report (`schema_version` 1)."""
-        image = self.image
-        diff_ids: Sequence[str] = image.config.diff_ids if image.config else ()
-        return {
-            "reference": image.reference,
-            "digest": image.top.digest if image.top else None,
-            "verdict": self.verdict,
-            "runs_on": list(self.runs_on),
-            "platform": str(image.platform),
-            "media_type": image.top.media_type if image.top else None,
-            "size_bytes": image.size,
-            "layers": [
-                {
-                    "digest": layer.digest,
-                    "media_type": layer.media_type,
-                    "size_bytes": layer.size,
-                    "diff_id": diff_ids[i] if i < len(diff_ids) else None,
-                }
-                for i, layer in enumerate(image.layers)
-            ],
-            "findings": [
-                {
-                    "id": f.id,
-                    "severity": f.severity.value,
-                    "runs_on": list(f.runs_on),
-                    "message": f.message,
-                    "expected": f.expected,
-                    "found": f.found,
-                    "runtime_error": f.runtime_error,
-                    "remedy": list(f.remedy),
-                    "acknowledged": f.acknowledged,
-                }
-                for f in self.findings
-            ],
-        }

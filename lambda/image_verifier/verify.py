@@ -17,7 +17,6 @@ from .image.schemas import Unreadable
 from .policy import Policy
 from .report import Finding, Report, Severity
 from .rules.catalog import CATALOG
-from .rules.remedies import Names, remedy
 from .rules.runtimes import Runtime
 from .sources import Source, side_by_side
 
@@ -27,12 +26,11 @@ _MOST_VALUES: Final = 250_000
 _GRAVITY: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
-def verify(source: Source, policy: Policy, names: Names | None = None, *, ends_at: float = math.inf) -> Report:
+def verify(source: Source, policy: Policy, *, ends_at: float = math.inf) -> Report:
     """Judge the image that a source holds.
 
     :param source: where the image is.
     :param policy: what is asked of it.
-    :param names: the names with which the findings' commands are filled in.
     :param ends_at: the moment, on `time.monotonic`, after which no layer is read on.
     :returns: the report, with every finding and not only the first.
     :raises Fault: if it could not be told whether the image is good.
@@ -40,8 +38,7 @@ def verify(source: Source, policy: Policy, names: Names | None = None, *, ends_a
     image = load(source, policy)
     if policy.verify_layers and image.manifest:
         image = _read_layers(image, source, policy, ends_at)
-    findings = judge(image, policy, names or Names(reference=source.reference))
-    return Report(image, policy.runs_on, findings, policy.fail_on)
+    return Report(image, policy.runs_on, judge(image, policy), policy.fail_on)
 
 
 def load(source: Source, policy: Policy) -> Image:
@@ -137,7 +134,7 @@ def _read_layers(image: Image, source: Source, policy: Policy, ends_at: float) -
     return replace(image, contents=read_layers(image, source, takers, ends_at=ends_at))
 
 
-def judge(image: Image, policy: Policy, names: Names) -> tuple[Finding, ...]:
+def judge(image: Image, policy: Policy) -> tuple[Finding, ...]:
     """Run every check for every runtime; equal findings become one that names all of its runtimes."""
     runs_on: dict[Finding, list[str]] = {}
     for check in (*CHECKS, *deep_checks()) if image.contents else CHECKS:
@@ -147,16 +144,15 @@ def judge(image: Image, policy: Policy, names: Names) -> tuple[Finding, ...]:
             for finding in check(image, runtime, policy):
                 found.setdefault((finding.id, finding.message), finding)
             for finding in found.values():
-                runs_on.setdefault(_complete(finding, runtime, policy, names), []).append(runtime.name)
-    findings = [replace(finding, runs_on=tuple(names_)) for finding, names_ in runs_on.items()]
+                runs_on.setdefault(_complete(finding, runtime, policy), []).append(runtime.name)
+    findings = [replace(finding, runs_on=tuple(names)) for finding, names in runs_on.items()]
     return tuple(sorted(findings, key=lambda f: _GRAVITY[f.severity]))
 
 
-def _complete(finding: Finding, runtime: Runtime, policy: Policy, names: Names) -> Finding:
+def _complete(finding: Finding, runtime: Runtime, policy: Policy) -> Finding:
     prefix = runtime.error_prefixes.get(CATALOG[finding.id].stage, "")
     return replace(
         finding,
         runtime_error=finding.runtime_error and prefix + finding.runtime_error,
-        remedy=remedy(finding.id, names),
         acknowledged=policy.acknowledge.get(finding.id, ""),
     )

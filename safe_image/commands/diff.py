@@ -51,17 +51,17 @@ def run(arguments: Namespace) -> int:
         asked = replace(asked, runs_on=everywhere)
     report = comparison_in(arguments.format)
     resolver = TargetResolver()
-    targets = [resolver.target(text, str(asked.platform)) for text in (arguments.good, arguments.bad)]
+    first, second = (resolver.target(text, str(asked.platform)) for text in (arguments.good, arguments.bad))
     with destination(arguments.output) as stream:
         with Pool(2) as pool:
-            comparison = compare(*pool.results(lambda target: _judged(target, asked), targets))
-        stream.writelines(report(comparison, (arguments.good, arguments.bad), stream))
+            comparison = compare(*pool.results(lambda target: _judged(target, asked), (first, second)))
+        stream.writelines(report(comparison, (first.names, second.names), stream))
     return 1 if comparison.broken else 0
 
 
 def _judged(target: Target, asked: Policy) -> Report:
     try:
-        return verify(target.open(), asked, target.names)
+        return verify(target.open(), asked)
     except Fault as e:
         # Of the two it could be either.
         raise Fault(f"{target.reference}: {e.message}", e.advice) from e

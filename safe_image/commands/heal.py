@@ -141,7 +141,7 @@ class _Look:
 
     def at(self, target: Target) -> _Case:
         """What there is under a tag, and what is to be done about it. Raises `Fault` if that cannot be told."""
-        report = verify(target.open(), self._policy(target), target.names)
+        report = verify(target.open(), self._policy(target))
         if report.image.top is None:
             if report.image.status != "ACTIVE":
                 return _Case(target, report, kept="It is archived, and may be fine: restore it.")
@@ -250,6 +250,6 @@ def _shown(case: _Case, page: Page) -> Iterator[str]:
         yield f"{name}: {page.paint('pass', 'nothing is wrong with it')}, so that nothing is removed"
         return
     yield f"{name}: {page.paint('fail', 'refused')}"
-    yield from refusal_lines(report, case.fixes, page)
+    yield from refusal_lines(report, case.target.names, case.fixes, page)
     if case.kept:
         yield from page.wrap(f"Nothing is removed. {case.kept}", "  ")

@@ -8,6 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.pool import Pool
 from image_verifier.report import Report
+from image_verifier.report_json import report_as_json
 from image_verifier.rules.remedies import Names
 from image_verifier.sources import Source
 from image_verifier.text import printable
@@ -44,6 +46,9 @@ _AT_ONCE: Final = 8
 _PLATFORMS: Final = ("linux/amd64", "linux/arm64")
 
 
+_NO_NAMES: Final = Names()
+
+
 @dataclass(frozen=True)
 class Found:
     """What there is of an image before it is deployed.
@@ -54,6 +59,7 @@ class Found:
     :param message: that in words.
     :param report: what was found in it, where it was looked at.
     :param fixes: what mends it.
+    :param names: the image's names, with which the remedies' commands are filled in.
     """
 
     image: AssetImage
@@ -61,6 +67,7 @@ class Found:
     message: str
     report: Report | None = None
     fixes: tuple[Fix, ...] = ()
+    names: Names = _NO_NAMES
 
 
 _EXIT: Final = {"broken": 1, "stale": 1, "refused": 1, "unknown": 2}
@@ -140,8 +147,9 @@ class _Look:
     def _published(self, image: AssetImage, policies: Sequence[Policy]) -> Found | None:
         """What is under the tag, which CDK takes for published whatever it is; None where nothing is."""
         target = self.resolver.asset_target(image)
+        found = partial(Found, image, names=target.names)
         try:
-            report = _judged(target.open, policies, target.names)
+            report = _judged(target.open, policies)
         except Fault as fault:
             # A stack of the assembly may be what makes it; where none does, the deploy says so at once.
             if "RepositoryNotFoundException" in fault.message:
@@ -150,12 +158,12 @@ class _Look:
         if report.image.top is None and report.image.status == "ACTIVE":
             return None
         if report.verdict == "pass":
-            return Found(image, "pushed", "is pushed, and can be run", report)
+            return found("pushed", "is pushed, and can be run", report)
         if report.image.top and can_be_fixed_by_a_build(report):
             fixes = tuple(fixes_for(target.names, report, self.resolver.sessions, self.docker))
-            return Found(image, "broken", "is pushed and broken, and CDK takes it for published", report, fixes)
+            return found("broken", "is pushed and broken, and CDK takes it for published", report, fixes)
         why = "a build would make the same once more" if report.image.top else "it is archived"
-        return Found(image, "refused", f"is pushed and refused: {why}", report)
+        return found("refused", f"is pushed and refused: {why}", report)
 
     def _here(self, image: AssetImage, policies: Sequence[Policy]) -> Found:
         """What CDK would push: what this machine keeps of it, or what it is yet to build."""
@@ -163,25 +171,26 @@ class _Look:
         if kept is None:
             how = "build it" if image.local_image else "run its command"
             return Found(image, "absent", f"is not pushed yet, and CDK will {how}")
+        found = partial(Found, image, names=Names(platform=image.platform))
         fixes: tuple[Fix, ...] = (RemoveLocalImage(self.docker, kept.name),)
         with self.docker.saved(kept.name) as file:
-            report = _judged(lambda: docker_archive(Archive(file), ""), policies, Names(platform=image.platform))
+            report = _judged(lambda: docker_archive(Archive(file), ""), policies)
         if report.image.indexes and self.docker.engine().races is not False:
             message = "is kept here with an attestation, on which this Docker can leave the tag when it pushes"
-            return Found(image, "stale", message, report, fixes)
+            return found("stale", message, report, fixes)
         if report.verdict == "pass":
-            return Found(image, "kept", "is not pushed yet; CDK will push what is kept here, which is fine", report)
+            return found("kept", "is not pushed yet; CDK will push what is kept here, which is fine", report)
         if can_be_fixed_by_a_build(report):
             message = "is kept here and broken, and CDK would push it without building it"
-            return Found(image, "stale", message, report, fixes)
-        return Found(image, "refused", "is kept here and refused: a build would make the same once more", report)
+            return found("stale", message, report, fixes)
+        return found("refused", "is kept here and refused: a build would make the same once more", report)
 
 
-def _judged(source: Callable[[], Source], policies: Sequence[Policy], names: Names) -> Report:
+def _judged(source: Callable[[], Source], policies: Sequence[Policy]) -> Report:
     """The report by the first policy that lets the image pass, else by the first of all."""
     reports = []
     for policy in policies:
-        reports.append(verify(source(), policy, names))
+        reports.append(verify(source(), policy))
         if reports[-1].verdict == "pass":
             return reports[-1]
     return reports[0]
@@ -210,7 +219,7 @@ def _text(found: Sequence[Found], page: Page) -> str:
         stacks = f" ({', '.join(one.image.stacks)})" if one.image.stacks else ""
         name = page.paint("head", printable(one.image.name + stacks))
         lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.message)}")
-        lines += refusal_lines(one.report, one.fixes, page) if one.report else ()
+        lines += refusal_lines(one.report, one.names, one.fixes, page) if one.report else ()
         lines += [f"    --fix does: {page.paint('command', printable(fix.command))}" for fix in one.fixes]
     wrong = sum(one.state in _EXIT for one in found)
     lines.append(f"{len(found)} image{'s' * (len(found) != 1)}, {wrong} of them in the way of a deploy")
@@ -227,7 +236,7 @@ def _json(found: Sequence[Found]) -> str:
             "local_image": one.image.local_image,
             "state": one.state,
             "message": one.message,
-            "findings": one.report.as_json()["findings"] if one.report else [],
+            "findings": report_as_json(one.report, one.names)["findings"] if one.report else [],
             "remedy": [fix.command for fix in one.fixes],
         }
         for one in found

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from image_verifier.faults import Fault
 from image_verifier.policy import Policy
-from image_verifier.report import Report
+from image_verifier.report import Finding, Report, Severity
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.remedies import Names, remedy
 
@@ -16,6 +16,7 @@ from ..sources.targets import Target
 from .causes import OUTSIDE
 from .match import Match
 
+_NO_NAMES: Final = Names()
 # What manifest and config do not tell: whether an image has it, is known when its layers are read.
 ONLY_LAYERS_TELL: Final = frozenset(
     {
@@ -87,6 +88,7 @@ class Verification:
         passes.
     :param confirmed: the findings that it has, and that give the text.
     :param with_layers: whether its layers were read.
+    :param names: the image's names, with which the remedies' commands are filled in.
     """
 
     report: Report | None
@@ -94,6 +96,7 @@ class Verification:
     culprit: Culprit | None
     confirmed: tuple[str, ...] = ()
     with_layers: bool = False
+    names: Names = _NO_NAMES
 
 
 def cause(id_: str, names: Names) -> Cause:
@@ -103,9 +106,14 @@ def cause(id_: str, names: Names) -> Cause:
     :param names: the image's names; commands for which they do not suffice are left out.
     """
     if id_ in CATALOG:
-        return Cause(id_, True, CATALOG[id_].meaning, remedy(id_, names), id_ in ONLY_LAYERS_TELL)
+        return Cause(id_, True, CATALOG[id_].meaning, remedy(_found(id_), names), id_ in ONLY_LAYERS_TELL)
     outside = OUTSIDE[id_]
     return Cause(id_, False, outside.meaning, tuple(_filled(outside.remedy, names)), False)
+
+
+def _found(id_: str) -> Finding:
+    """The finding as far as a text alone tells of it."""
+    return Finding(id_, Severity.ERROR, CATALOG[id_].meaning)
 
 
 def _filled(lines: Iterable[str], names: Names) -> Iterable[str]:
@@ -130,16 +138,16 @@ def verified(target: Target, policy: Policy, explanation: Explanation) -> Verifi
 
     suspected = {cause.id for cause in explanation.causes if cause.in_image}
     try:
-        report = verify(target.open(), policy, target.names)
+        report = verify(target.open(), policy)
         confirmed = _confirmed(report, suspected)
         if not confirmed and (suspected & ONLY_LAYERS_TELL or not explanation.causes):
             policy = replace(policy, verify_layers=True)
-            report = verify(target.open(), policy, target.names)
+            report = verify(target.open(), policy)
             confirmed = _confirmed(report, suspected)
     except Fault as e:
         return Verification(None, e, None)
     culprit: Culprit = "yes" if confirmed else "another" if report.errors else "no"
-    return Verification(report, None, culprit, confirmed, policy.verify_layers)
+    return Verification(report, None, culprit, confirmed, policy.verify_layers, target.names)
 
 
 def _confirmed(report: Report, suspected: set[str]) -> tuple[str, ...]:

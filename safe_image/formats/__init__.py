@@ -11,11 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
+    from image_verifier.rules.remedies import Names
+
     from ..check_runner import Outcome
     from ..comparison import Comparison
 
     Format = Callable[[Iterable[Outcome], TextIO], Iterator[str]]
-    ComparisonFormat = Callable[[Comparison, tuple[str, str], TextIO], Iterator[str]]
+    ComparisonFormat = Callable[[Comparison, tuple[Names, Names], TextIO], Iterator[str]]
 
 # The module of each of a check's.
 FORMATS: Final[Mapping[str, str]] = {

@@ -15,7 +15,7 @@ def merge_runtimes(findings: Iterable[Finding]) -> list[Finding]:
     """
     first: dict[tuple[object, ...], Finding] = {}
     for finding in findings:
-        key = (finding.id, finding.severity, finding.layer, finding.expected, finding.found, finding.remedy)
+        key = (finding.id, finding.severity, finding.layer, finding.expected, finding.found)
         known = first.setdefault(key, finding)
         first[key] = replace(known, runs_on=tuple(dict.fromkeys((*known.runs_on, *finding.runs_on))))
     return list(first.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol, TextIO
 
@@ -14,7 +14,7 @@ from image_verifier.faults import Fault
 from image_verifier.report import Report, Severity
 from image_verifier.retry import RetryBudget
 from image_verifier.rules.catalog import CATALOG, Stage
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.remedies import Names, remedy
 from image_verifier.text import printable
 
 from ..formats.check.text import Page, finding_lines, one_line
@@ -130,15 +130,17 @@ def local_fixes(name: str, docker: Docker) -> list[Fix]:
         return []
 
 
-def refusal_lines(report: Report, fixes: Sequence[Fix], page: Page) -> Iterator[str]:
+def refusal_lines(report: Report, names: Names, fixes: Sequence[Fix], page: Page) -> Iterator[str]:
     """What refuses an image, as people read it.
 
+    :param names: the image's names, with which the remedies' commands are filled in.
     :param fixes: what mends it; they are shown apart, and only the advice for the next build beside a finding.
     :param page: what it is written on.
     """
     for finding in report.errors:
-        advice = tuple(takewhile(lambda line: not line.startswith("$ "), finding.remedy))
-        yield from finding_lines(replace(finding, remedy=advice) if fixes else finding, page)
+        lines = remedy(finding, names)
+        advice = tuple(takewhile(lambda line: not line.startswith("$ "), lines))
+        yield from finding_lines(finding, advice if fixes else lines, page)
 
 
 def plan(fixes: Sequence[Fix]) -> str:

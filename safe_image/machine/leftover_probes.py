@@ -82,7 +82,7 @@ def _poisoned(sessions: AwsSessions, repository: Mapping[str, Any]) -> Diagnosis
     def look(tag: str) -> Fix | None:
         names = Names(f"{uri}:{tag}", region, account, name, tag)
         source = EcrImage(client, repository_arn=arn, repository_uri=uri, tag=tag, retry_budget=RetryBudget.of(30))
-        report = verify(source, _ANY, names)
+        report = verify(source, _ANY)
         top = report.image.top
         wrong = top and any(finding.id == "not-an-image" for finding in report.errors)
         return Untag(sessions, names, top.digest) if top and wrong else None

@@ -7,6 +7,7 @@ import io
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,21 +81,21 @@ def samples(folder: Path) -> dict[str, Path]:
             io.StringIO(),
         ),
         "diff": diff_html.report(
-            compare(judged(relabelled, "shop:1.4", "fargate", "eks"), judged(mixed, "shop:1.5", "fargate", "eks")),
-            (f"{HOST}/shop:1.4", f"{HOST}/shop:1.5"),
+            compare(judged(relabelled, "fargate", "eks"), judged(mixed, "fargate", "eks")),
+            (names_of("shop:1.4"), names_of("shop:1.5")),
             io.StringIO(),
         ),
         "diff-rebuilt": diff_html.report(
             compare(
-                judged(_healthy(folder / "before"), "shop:1.4", *RUNTIMES),
-                judged(_rebuilt(folder / "after"), "shop:1.5", *RUNTIMES),
+                judged(_healthy(folder / "before"), *RUNTIMES),
+                judged(_rebuilt(folder / "after"), *RUNTIMES),
             ),
-            (f"{HOST}/shop:1.4", f"{HOST}/shop:1.5"),
+            (names_of("shop:1.4"), names_of("shop:1.5")),
             io.StringIO(),
         ),
         "diff-hostile": diff_html.report(
-            compare(judged(_healthy(folder / "good"), "shop:1.4"), judged(_hostile(folder / "bad"), HOSTILE)),
-            (f"{HOST}/shop:1.4", HOSTILE),
+            compare(judged(_healthy(folder / "good")), judged(_hostile(folder / "bad"))),
+            (names_of("shop:1.4"), replace(names_of(HOSTILE), reference=HOSTILE)),
             io.StringIO(),
         ),
     }
@@ -103,14 +104,18 @@ def samples(folder: Path) -> dict[str, Path]:
 
 def outcome(source: Source, name: str, *runs_on: str) -> Outcome:
     """What became of an image in a repository of that name and tag."""
-    return Outcome(f"{HOST}/{name}", _policy(*runs_on), report=judged(source, name, *runs_on))
+    return Outcome(f"{HOST}/{name}", _policy(*runs_on), report=judged(source, *runs_on), names=names_of(name))
 
 
-def judged(source: Source, name: str, *runs_on: str) -> Report:
-    """The report on an image in a repository of that name and tag."""
+def judged(source: Source, *runs_on: str) -> Report:
+    """The report on an image."""
+    return verify(source, _policy(*runs_on))
+
+
+def names_of(name: str) -> Names:
+    """The names of an image in a repository of that name and tag."""
     repository, _, tag = name.partition(":")
-    names = Names(f"{HOST}/{name}", "eu-west-1", "123456789012", repository, tag)
-    return verify(source, _policy(*runs_on), names)
+    return Names(f"{HOST}/{name}", "eu-west-1", "123456789012", repository, tag)
 
 
 def _policy(*runs_on: str) -> Policy:

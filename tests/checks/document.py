@@ -10,9 +10,10 @@ from typing import Final
 
 from image_verifier.report import Finding
 from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 
-from tests.checks.examples import EXAMPLES
+from tests.checks.examples import EXAMPLES, NAMES
 from tests.corpus.cases import Case
 from tests.corpus.differences import VERDICTS
 
@@ -112,7 +113,7 @@ def _details() -> Iterator[str]:
         for words, names in said.items():
             yield f"What {_listed(names)} would say:\n\n```text\n{words}\n```\n"
         yield "How to mend it:\n"
-        yield from (_step(line) for line in finding.remedy)
+        yield from (_step(line) for line in remedy(finding, NAMES))
         yield ""
 
 

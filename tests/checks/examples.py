@@ -75,7 +75,7 @@ class Example:
         self.change(draft)
         policy = Policy((runtime.name,), Platform.parse(platform), verify_layers=layers, **self.policy)
         image = self.serve(replace(stored(draft), reference=REFERENCE))
-        return verify(image, policy, NAMES).findings
+        return verify(image, policy).findings
 
 
 class _Missing(Stored):

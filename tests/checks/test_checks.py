@@ -10,10 +10,11 @@ import image_verifier
 import pytest
 from image_verifier.report import Severity
 from image_verifier.rules.catalog import CATALOG, Stage
+from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES, Runtime
 
 from tests.checks.document import PATH, found, page, verdicts
-from tests.checks.examples import EXAMPLES, Example
+from tests.checks.examples import EXAMPLES, NAMES, Example
 from tests.corpus.cases import Case
 
 SOURCES = Path(image_verifier.__file__).parent
@@ -50,14 +51,14 @@ def test_the_image_that_the_examples_change_is_healthy(runtime: Runtime) -> None
 @pytest.mark.parametrize("finding_id", CATALOG)
 def test_every_finding_says_how_to_mend_it(finding_id: str) -> None:
     for finding in found(finding_id).values():
-        assert finding.remedy
+        assert remedy(finding, NAMES)
         assert finding.message.endswith(".")
 
 
 @pytest.mark.parametrize("finding_id", [i for i, entry in CATALOG.items() if entry.stage in (Stage.START, Stage.RUN)])
 def test_what_the_image_holds_is_mended_before_it_is_pushed_again(finding_id: str) -> None:
     for finding in found(finding_id).values():
-        assert not finding.remedy[0].startswith(("$ ", "Then "))
+        assert not remedy(finding, NAMES)[0].startswith(("$ ", "Then "))
 
 
 def test_the_page_says_what_the_code_does(corpus: Sequence[Case]) -> None:

@@ -127,7 +127,7 @@ def test_every_verdict_and_finding_is_that_of_check(aws: LocalAws, client: Any, 
             tag=target.names.tag,
             retry_budget=RetryBudget.of(5),
         )
-        return Outcome(target.reference, policy, verify(source, policy, target.names))
+        return Outcome(target.reference, policy, verify(source, policy), names=target.names)
 
     with ThreadPoolExecutor(8) as pool:
         differing = [

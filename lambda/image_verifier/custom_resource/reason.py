@@ -12,6 +12,7 @@ from typing import Final
 
 from ..faults import Fault
 from ..report import Finding, Report, Severity
+from ..rules.remedies import Names, remedy
 from ..rules.runtimes import RUNTIMES
 from ..text import printable
 from .layout import Reason, command, wrapped
@@ -50,12 +51,18 @@ LEVELS: Final = (
 
 
 def refusal(
-    report: Report, properties: Properties, log: str, detail: Detail = LEVELS[0], untagging: str = ""
+    report: Report,
+    properties: Properties,
+    names: Names,
+    log: str,
+    detail: Detail = LEVELS[0],
+    untagging: str = "",
 ) -> Reason:
     """What is told of an image that is refused.
 
     :param report: what was found.
     :param properties: which image it was, and where in the app.
+    :param names: the image's names, with which the remedies' commands are filled in.
     :param log: where the whole report is to be read; empty where it is being written there.
     :param detail: how much of it is told.
     :param untagging: what became of the tag, where it was to be removed.
@@ -74,7 +81,7 @@ def refusal(
         lines += wrapped(told(finding))
     lines += wrapped(untagging)
     if detail.commands:
-        lines += ["To mend it:", *_mending(report.errors[: detail.errors])]
+        lines += ["To mend it:", *_mending(report.errors[: detail.errors], names)]
     lines += _image(report, properties)
     more = [f"{hidden} more errors"] * (hidden > 0) + [f"{len(others)} warnings"] * (len(others) > detail.others)
     if log:
@@ -100,7 +107,7 @@ def summary(report: Report, properties: Properties) -> Reason:
     notes = [line for f in report.findings for line in wrapped(told(f))]
     if report.tolerated_errors:
         headline = f"Image let pass, since fail_on is 'never', though it may not run on {runs_on}."
-        notes += ["To mend it:", *_mending(report.tolerated_errors)]
+        notes += ["To mend it:", *_mending(report.tolerated_errors, properties.names)]
     else:
         headline = f"Image verified: it can be run on {runs_on}."
     return Reason(headline, [*notes, *_image(report, properties)])
@@ -133,9 +140,9 @@ def _said(finding: Finding) -> Iterator[str]:
         yield from wrapped(f"{title} would have said: {finding.runtime_error}", indent="  ")
 
 
-def _mending(findings: Sequence[Finding]) -> Iterator[str]:
+def _mending(findings: Sequence[Finding], names: Names) -> Iterator[str]:
     """Every step once; advice before the commands that all findings share."""
-    steps = list(dict.fromkeys(step for finding in findings for step in finding.remedy))
+    steps = list(dict.fromkeys(step for finding in findings for step in remedy(finding, names)))
     # What is said last by one finding (deploy again) comes after what every finding says first.
     steps.sort(key=lambda step: (step.startswith("Then "), step.startswith("$ ")))
     for step in steps:

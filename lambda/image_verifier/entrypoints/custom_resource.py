@@ -217,7 +217,7 @@ def _verify(properties: Properties, retry_budget: RetryBudget) -> Report:
         retry_budget=retry_budget,
     )
     # Whoever reads on after the answer does so within the next event, and keeps that one's layers waiting.
-    return verify(source, properties.policy, properties.names, ends_at=retry_budget.ends_at)
+    return verify(source, properties.policy, ends_at=retry_budget.ends_at)
 
 
 def _refused(
@@ -225,25 +225,24 @@ def _refused(
 ) -> Response:
     from ..custom_resource import reason
     from ..custom_resource.properties import OnFailure
+    from ..report_json import report_as_json
 
-    said = ""
+    said, names = "", properties.names
     # An Update may go on with, or back to, what the tag names now.
     if properties.on_failure is OnFailure.UNTAG and event["RequestType"] == "Create":
         from ..custom_resource.untag import untag
-        from ..rules.remedies import remedy
 
         untagging = untag(report, properties, event["StackId"], retry_budget)
-        said, names = untagging.said, replace(properties.names, untagged=untagging.removed)
-        findings = tuple(replace(finding, remedy=remedy(finding.id, names)) for finding in report.findings)
-        report = replace(report, findings=findings)
-    entry = LogEntry(reason.refusal(report, properties, "", untagging=said), report.as_json())
-    levels = [reason.refusal(report, properties, log_place, level, said) for level in reason.LEVELS]
+        said, names = untagging.said, replace(names, untagged=untagging.removed)
+    entry = LogEntry(reason.refusal(report, properties, names, "", untagging=said), report_as_json(report, names))
+    levels = [reason.refusal(report, properties, names, log_place, level, said) for level in reason.LEVELS]
     return Response("FAILED", levels, verdict="fail", size=report.image.size, log=[entry])
 
 
 def _accepted(properties: Properties, report: Report, history: Sequence[VerifiedImage]) -> Response:
     from ..custom_resource import reason
     from ..custom_resource.physical_id import VerifiedImage, physical_id
+    from ..report_json import report_as_json
 
     # Where nothing refuses an image, there may be none at all.
     top = report.image.top
@@ -255,7 +254,7 @@ def _accepted(properties: Properties, report: Report, history: Sequence[Verified
         data=_attributes(properties, record, _warnings(report)),
         verdict="excused" if report.tolerated_errors else "pass",
         size=record.size,
-        log=[LogEntry(reason.summary(report, properties), report.as_json())],
+        log=[LogEntry(reason.summary(report, properties), report_as_json(report, properties.names))],
     )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ..report import Finding
+
 
 @dataclass(frozen=True)
 class Names:
@@ -224,11 +226,11 @@ _REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
 }
 
 
-def remedy(finding_id: str, names: Names) -> tuple[str, ...]:
+def remedy(finding: Finding, names: Names) -> tuple[str, ...]:
     """What mends a finding: one line for each step, commands filled in.
 
-    :param finding_id: the finding's id. Where nothing more is known, the image is to be pushed again.
+    :param finding: the finding. Where nothing more is known, the image is to be pushed again.
     :param names: the image's own names.
     """
-    steps = _REMEDIES.get(finding_id, _AGAIN)
+    steps = _REMEDIES.get(finding.id, _AGAIN)
     return tuple(line for step in steps for line in step(names))

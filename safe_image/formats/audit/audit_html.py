@@ -65,7 +65,7 @@ def _image(row: Row, place: str) -> Mapping[str, Any]:
         "digest": row["digest"] or "",
         "users": row["in_use_by"],
         "fault": in_sentences(fault["message"], fault["advice"]) if fault else "",
-        "findings": finding_views([_finding(told) for told in refusing(row)], (), place),
+        "findings": finding_views([(_finding(told), told["remedy"]) for told in refusing(row)], (), place),
     }
 
 
@@ -78,6 +78,5 @@ def _finding(told: Mapping[str, Any]) -> Finding:
         expected=told["expected"],
         found=told["found"],
         runtime_error=told["runtime_error"],
-        remedy=tuple(told["remedy"]),
         acknowledged=told["acknowledged"],
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from image_verifier.report import SCHEMA_VERSION
+from image_verifier.report_json import SCHEMA_VERSION
 
 from .audit_totals import Totals
 

@@ -37,7 +37,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
             refused = outcome.report.errors
             for finding in outcome.report.findings:
                 command = "error" if finding in refused else _weight(finding)
-                yield _command(command, f"{name}: {finding.id}", "\n".join(plain_finding(finding)))
+                yield _command(command, f"{name}: {finding.id}", "\n".join(plain_finding(finding, outcome.names)))
             # A line for the log: an annotation of what is fine would only be in the way.
             yield f"{'Refused' if refused else 'Verified'}: {name}\n"
 

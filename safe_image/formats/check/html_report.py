@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TextIO
 
 from image_verifier.image.model import Config
 from image_verifier.report import Report, Verdict
+from image_verifier.rules.remedies import Names, remedy
 from image_verifier.text import readable_size
 
 from ...layer_rows import layer_rows
@@ -109,7 +110,7 @@ def _entry(outcome: Outcome, place: str) -> Entry:
 
 
 def _image(outcome: Outcome, entry: Entry) -> Markup:
-    shown = _judged(outcome.report, entry.place) if outcome.report else {"image": None}
+    shown = _judged(outcome.report, outcome.names, entry.place) if outcome.report else {"image": None}
     return part(
         "image.html.j2",
         entry=entry,
@@ -120,10 +121,10 @@ def _image(outcome: Outcome, entry: Entry) -> Markup:
     )
 
 
-def _judged(judged: Report, place: str) -> dict[str, Any]:
+def _judged(judged: Report, names: Names, place: str) -> dict[str, Any]:
     image, found = judged.image, merge_runtimes(judged.findings)
     rows = layer_rows(image, found)
-    findings = finding_views(found, rows, f"{place}-finding")
+    findings = finding_views([(f, remedy(f, names)) for f in found], rows, f"{place}-finding")
     layers = stack(rows, findings)
     return {
         "image": image,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from image_verifier.report import SCHEMA_VERSION
+from image_verifier.report_json import SCHEMA_VERSION, report_as_json
 
 if TYPE_CHECKING:
     from ...check_runner import Outcome
@@ -25,7 +25,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
 def image(outcome: Outcome) -> dict[str, Any]:
     """An image's object; one that could not be judged has the same keys, and a `fault` that says why."""
     if outcome.report:
-        return {**outcome.report.as_json(), "reference": outcome.reference, "fault": None}
+        return {**report_as_json(outcome.report, outcome.names), "reference": outcome.reference, "fault": None}
     return {
         "reference": outcome.reference,
         "digest": None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from xml.etree import ElementTree
 
 from image_verifier.report import Finding, Report
+from image_verifier.rules.remedies import Names
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable
 
@@ -44,7 +45,7 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
             suite, "testcase", classname=printable(outcome.reference), name=f"can be run on {RUNTIMES[name].title}"
         )
         if outcome.report:
-            _judge(case, outcome.report, name)
+            _judge(case, outcome.report, outcome.names, name)
         elif outcome.fault:
             error = ElementTree.SubElement(case, "error", message=printable(outcome.fault.message))
             error.text = printable(outcome.fault.advice)
@@ -54,15 +55,15 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
     return suite
 
 
-def _judge(case: ElementTree.Element, judged: Report, runtime: str) -> None:
+def _judge(case: ElementTree.Element, judged: Report, names: Names, runtime: str) -> None:
     errors = [finding for finding in judged.errors if runtime in finding.runs_on]
     others = [f for f in judged.findings if runtime in f.runs_on and f not in errors]
     if errors:
         message = f"{printable(errors[0].message)} [{errors[0].id}]"
-        ElementTree.SubElement(case, "failure", message=message, type=errors[0].id).text = _text(errors)
+        ElementTree.SubElement(case, "failure", message=message, type=errors[0].id).text = _text(errors, names)
     if others:
-        ElementTree.SubElement(case, "system-out").text = _text(others)
+        ElementTree.SubElement(case, "system-out").text = _text(others, names)
 
 
-def _text(findings: Sequence[Finding]) -> str:
-    return "\n\n".join("\n".join(plain_finding(finding)) for finding in findings)
+def _text(findings: Sequence[Finding], names: Names) -> str:
+    return "\n\n".join("\n".join(plain_finding(finding, names)) for finding in findings)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.report import Finding, Report
+from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable, readable_size
 
@@ -32,7 +33,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
         if outcome.fault:
             details.append(f"- {_plain(one_line(outcome.reference, outcome.fault))}\n")
         elif outcome.report and outcome.report.findings:
-            details.append("".join(_image(outcome.reference, outcome.report)))
+            details.append("".join(_image(outcome, outcome.report)))
     yield "".join(f"\n{detail}" for detail in details)
 
 
@@ -48,13 +49,13 @@ def _row(outcome: Outcome) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _image(reference: str, judged: Report) -> Iterator[str]:
-    yield f"#### {_code(reference)}\n\n"
+def _image(outcome: Outcome, judged: Report) -> Iterator[str]:
+    yield f"#### {_code(outcome.reference)}\n\n"
     for finding in judged.findings:
-        yield from _finding(finding)
+        yield from _finding(finding, remedy(finding, outcome.names))
 
 
-def _finding(finding: Finding) -> Iterator[str]:
+def _finding(finding: Finding, steps: Sequence[str]) -> Iterator[str]:
     weight = f"acknowledged: {finding.acknowledged}" if finding.acknowledged else finding.severity.value
     yield f"- **{finding.id}** ({_plain(weight)}): {_plain(finding.message)}\n"
     if finding.acknowledged:
@@ -62,8 +63,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     if finding.runtime_error:
         title = RUNTIMES[finding.runs_on[0]].title
         yield f"  <br>{title} would have said: {_code(finding.runtime_error)}\n"
-    advice = [step for step in finding.remedy if not step.startswith("$ ")]
-    commands = [step[2:] for step in finding.remedy if step.startswith("$ ")]
+    advice = [step for step in steps if not step.startswith("$ ")]
+    commands = [step[2:] for step in steps if step.startswith("$ ")]
     if advice:
         yield f"  <br>{_plain(' '.join(advice))}\n"
     if commands:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from image_verifier import __version__
 from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.remedies import remedy
 from image_verifier.text import printable
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     faults: list[dict[str, Any]] = []
     for outcome in outcomes:
         if outcome.report:
-            results += [_result(outcome.reference, finding) for finding in outcome.report.findings]
+            results += [_result(outcome, finding) for finding in outcome.report.findings]
         elif outcome.fault:
             text = f"{outcome.reference}: {outcome.fault.message}. {outcome.fault.advice}"
             faults.append({"level": "error", "message": {"text": printable(text)}})
@@ -62,18 +63,18 @@ def _rule(id_: str) -> dict[str, Any]:
     }
 
 
-def _result(reference: str, finding: Finding) -> dict[str, Any]:
+def _result(outcome: Outcome, finding: Finding) -> dict[str, Any]:
     said = f" The runtime would have said: {finding.runtime_error}" if finding.runtime_error else ""
-    steps = "".join(f"\n{step.removeprefix('$ ')}" for step in finding.remedy)
+    steps = "".join(f"\n{step.removeprefix('$ ')}" for step in remedy(finding, outcome.names))
     text = printable(finding.message + said) + (f"\nTo mend it:{_lines(steps)}" if steps else "")
-    mark = hashlib.sha256("\0".join((finding.id, _repository(reference), finding.message)).encode()).hexdigest()
+    mark = hashlib.sha256("\0".join((finding.id, _repository(outcome.reference), finding.message)).encode()).hexdigest()
     result: dict[str, Any] = {
         "ruleId": finding.id,
         "level": _LEVELS[finding.severity],
         "message": {"text": text},
         # An image is no file of the repository; what shows results asks for one all the same.
         "locations": [
-            {"physicalLocation": {"artifactLocation": {"uri": quote(reference)}, "region": {"startLine": 1}}}
+            {"physicalLocation": {"artifactLocation": {"uri": quote(outcome.reference)}, "region": {"startLine": 1}}}
         ],
         "partialFingerprints": {"safeImage/v1": mark[:32]},
         "properties": {"runsOn": list(finding.runs_on)},

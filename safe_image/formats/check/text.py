@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from image_verifier.faults import Fault
 from image_verifier.image.model import Image
 from image_verifier.report import Finding, Report, Severity
+from image_verifier.rules.remedies import Names, remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable, readable_size
 
@@ -110,7 +111,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
         verdicts[outcome.verdict] += 1
         if outcome.report:
             severities.update(_weight(f) for f in outcome.report.findings)
-            yield "\n".join(_image(outcome.reference, outcome.report, page)) + "\n\n"
+            yield "\n".join(_image(outcome, outcome.report, page)) + "\n\n"
         elif outcome.fault and not stream.isatty():
             yield f"{'UNKNOWN':9}{one_line(outcome.reference, outcome.fault)}\n\n"
     yield _tally(verdicts, severities, page) + "\n"
@@ -133,9 +134,9 @@ def _weight(finding: Finding) -> str:
     return "acknowledged" if finding.acknowledged else finding.severity.value
 
 
-def _image(reference: str, report: Report, page: Page) -> Iterator[str]:
+def _image(outcome: Outcome, report: Report, page: Page) -> Iterator[str]:
     image, verdict = report.image, report.verdict
-    yield f"{page.paint(verdict, verdict.upper())}  {page.paint('head', printable(reference))}"
+    yield f"{page.paint(verdict, verdict.upper())}  {page.paint('head', printable(outcome.reference))}"
     titles = ", ".join(RUNTIMES[name].title for name in report.runs_on)
     yield f"      {image.platform} on {titles}"
     if image.top:
@@ -147,7 +148,7 @@ def _image(reference: str, report: Report, page: Page) -> Iterator[str]:
         yield from _table(image, report.findings, page)
     for finding in report.findings:
         yield ""
-        yield from finding_lines(finding, page)
+        yield from finding_lines(finding, remedy(finding, outcome.names), page)
 
 
 def _kind(image: Image) -> str:
@@ -195,15 +196,16 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "      " + "  ".join((number, size, *others)).rstrip()
 
 
-def plain_finding(finding: Finding) -> list[str]:
+def plain_finding(finding: Finding, names: Names) -> list[str]:
     """A finding in lines without colours, for formats that carry text."""
-    return [line.strip() for line in finding_lines(finding, Page(colour=False, width=None))]
+    return [line.strip() for line in finding_lines(finding, remedy(finding, names), Page(colour=False, width=None))]
 
 
-def finding_lines(finding: Finding, page: Page) -> Iterator[str]:
+def finding_lines(finding: Finding, steps: Sequence[str], page: Page) -> Iterator[str]:
     """A finding as people read it.
 
     :param finding: the finding.
+    :param steps: its remedy.
     :param page: what it is written on.
     """
     weight = _weight(finding)
@@ -220,8 +222,8 @@ def finding_lines(finding: Finding, page: Page) -> Iterator[str]:
     if finding.runtime_error:
         yield f"    {RUNTIMES[finding.runs_on[0]].title} would have said:"
         yield from page.wrap(finding.runtime_error, "      ")
-    if finding.remedy and finding.severity is not Severity.INFO:
-        yield from remedy_lines(finding.remedy, page, "    ")
+    if steps and finding.severity is not Severity.INFO:
+        yield from remedy_lines(steps, page, "    ")
 
 
 def remedy_lines(steps: Sequence[str], page: Page, indent: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Final, TextIO
 
 from image_verifier.report import Verdict
+from image_verifier.rules.remedies import Names, remedy
 from image_verifier.rules.runtimes import RUNTIMES
 
 from ...comparison import CHANGES, Change, Comparison, Field, LayerPair, Standing
@@ -38,11 +39,11 @@ _MOST_DRAWN: Final = 3
 _MOST_PAIRS: Final = 1000
 
 
-def report(comparison: Comparison, names: tuple[str, str], stream: TextIO) -> Iterator[str]:
+def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:
     """The page.
 
     :param comparison: the images.
-    :param names: what they are called.
+    :param names: the images' names, as which they are shown and with which commands are filled in.
     :param stream: what it is written to.
     """
     pairs = comparison.layers[::-1]
@@ -50,7 +51,11 @@ def report(comparison: Comparison, names: tuple[str, str], stream: TextIO) -> It
     largest = max((row.layer.size for row in rows), default=0)
     second = [pair.second for pair in pairs if pair.second]
     told = {
-        kind: finding_views(merge_runtimes(getattr(comparison, kind)), () if kind == "mended" else second, kind)
+        kind: finding_views(
+            [(f, remedy(f, names[kind != "mended"])) for f in merge_runtimes(getattr(comparison, kind))],
+            () if kind == "mended" else second,
+            kind,
+        )
         for kind in _TOLD
     }
     changes = Counter(pair.change for pair in pairs)
@@ -59,7 +64,7 @@ def report(comparison: Comparison, names: tuple[str, str], stream: TextIO) -> It
         "diff.html.j2",
         title=comparison.in_a_sentence.removesuffix("."),
         verdict="fail" if comparison.second.errors else "pass",
-        names=names,
+        names=[image.reference for image in names],
         runtimes=[(RUNTIMES[name].title, standings) for name, *standings in comparison.runtimes],
         weights=_WEIGHTS,
         told=[(*_TOLD[kind], _ids(findings), findings) for kind, findings in told.items() if findings],

@@ -6,25 +6,28 @@ import json
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from image_verifier.report_json import report_as_json
+from image_verifier.rules.remedies import Names
+
 from ...comparison import Comparison, LayerPair
 from ...layer_rows import LayerRow
 from ..merge_runtimes import merge_runtimes
 
 
-def report(comparison: Comparison, names: tuple[str, str], stream: TextIO) -> Iterator[str]:
+def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:
     """The comparison.
 
     :param comparison: the images side by side.
-    :param names: what the images are called.
+    :param names: the images' names, as which they are shown and with which commands are filled in.
     :param stream: what it is written to.
     """
     yield json.dumps(_comparison(comparison, names), indent=2) + "\n"
 
 
-def _comparison(comparison: Comparison, names: tuple[str, str]) -> dict[str, Any]:
+def _comparison(comparison: Comparison, names: tuple[Names, Names]) -> dict[str, Any]:
     images = [
-        {**report.as_json(), "reference": name}
-        for report, name in zip((comparison.first, comparison.second), names, strict=True)
+        {**report_as_json(report, own_names), "reference": own_names.reference}
+        for report, own_names in zip((comparison.first, comparison.second), names, strict=True)
     ]
     return {
         "schema_version": 1,

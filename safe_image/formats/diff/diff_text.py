@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
 from image_verifier.report import Finding
+from image_verifier.rules.remedies import Names, remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable, readable_size
 
@@ -20,30 +21,33 @@ _DIGEST: Final = 19
 _STEP: Final = 60
 
 
-def report(comparison: Comparison, names: tuple[str, str], stream: TextIO) -> Iterator[str]:
+def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:
     """The comparison.
 
     :param comparison: the images side by side.
-    :param names: what the images are called.
+    :param names: the images' names, as which they are shown and with which commands are filled in.
     :param stream: what it is written to; a terminal gets colours.
     """
     for line in _lines(comparison, names, Page.of(stream)):
         yield line + "\n"
 
 
-def _lines(comparison: Comparison, names: tuple[str, str], page: Page) -> Iterator[str]:
-    yield f"{page.paint('head', '1')}  {printable(names[0])}"
-    yield f"{page.paint('head', '2')}  {printable(names[1])}"
+def _lines(comparison: Comparison, names: tuple[Names, Names], page: Page) -> Iterator[str]:
+    yield f"{page.paint('head', '1')}  {printable(names[0].reference)}"
+    yield f"{page.paint('head', '2')}  {printable(names[1].reference)}"
     yield ""
     yield from page.wrap(comparison.in_a_sentence, "")
     yield ""
     yield from _runtimes(comparison, page)
-    for title, findings in (("only 2 is refused for", comparison.broken), ("only 1 is refused for", comparison.mended)):
+    for title, findings, own_names in (
+        ("only 2 is refused for", comparison.broken, names[1]),
+        ("only 1 is refused for", comparison.mended, names[0]),
+    ):
         if findings:
             yield ""
             yield page.paint("head", title)
             for finding in merge_runtimes(findings):
-                yield from finding_lines(finding, page)
+                yield from finding_lines(finding, remedy(finding, own_names), page)
     for title, findings in (
         ("both are refused for", comparison.common),
         ("only 2 is in doubt for", comparison.doubted),

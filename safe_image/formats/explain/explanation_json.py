@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from image_verifier.report import SCHEMA_VERSION
+from image_verifier.report_json import SCHEMA_VERSION, report_as_json
 
 if TYPE_CHECKING:
     from ...explanations.explanation import Explanation, Verification
@@ -42,7 +42,7 @@ def report(explanation: Explanation, verification: Verification | None, stream: 
         and {
             "culprit": verification.culprit,
             "confirmed": list(verification.confirmed),
-            "image": verification.report and verification.report.as_json(),
+            "image": verification.report and report_as_json(verification.report, verification.names),
             "fault": verification.fault
             and {"message": verification.fault.message, "advice": verification.fault.advice},
         },

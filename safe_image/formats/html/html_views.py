@@ -90,11 +90,13 @@ class Step:
 class FindingView:
     """A finding as it is shown.
 
+    :param remedy: the lines of its remedy.
     :param place: its place in the page.
     :param layers: the numbers of the layers that it is about.
     """
 
     finding: Finding
+    remedy: Sequence[str]
     place: str
     layers: tuple[int, ...] = ()
 
@@ -118,7 +120,7 @@ class FindingView:
         """What mends it; nothing where nothing has to be mended."""
         if self.finding.acknowledged or self.finding.severity is Severity.INFO:
             return ()
-        return tuple(map(Step.of, self.finding.remedy))
+        return tuple(map(Step.of, self.remedy))
 
 
 @dataclass(frozen=True)
@@ -141,16 +143,23 @@ def titles(runs_on: Sequence[str]) -> str:
     return ", ".join(RUNTIMES[name].title for name in runs_on)
 
 
-def finding_views(findings: Sequence[Finding], rows: Sequence[LayerRow], place: str) -> list[FindingView]:
+def finding_views(
+    findings: Iterable[tuple[Finding, Sequence[str]]], rows: Sequence[LayerRow], place: str
+) -> list[FindingView]:
     """Findings as they are shown.
 
-    :param findings: what was found.
+    :param findings: what was found, each with the lines of its remedy.
     :param rows: the image's layers.
     :param place: what the names of their places in the page begin with.
     """
     return [
-        FindingView(f, f"{place}-{number}", tuple(sorted(row.number for row in rows if is_told_by(f, row.findings))))
-        for number, f in enumerate(findings, start=1)
+        FindingView(
+            finding,
+            remedy,
+            f"{place}-{number}",
+            tuple(sorted(row.number for row in rows if is_told_by(finding, row.findings))),
+        )
+        for number, (finding, remedy) in enumerate(findings, start=1)
     ]
 
 

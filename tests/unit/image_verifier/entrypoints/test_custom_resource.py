@@ -139,7 +139,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     layout = Layout(tmp_path)
 
     def verify_layout(properties: Any, retry_budget: Any) -> Any:
-        return verify(layout.source(layout.manifests[-1]), properties.policy, properties.names)
+        return verify(layout.source(layout.manifests[-1]), properties.policy)
 
     monkeypatch.setattr(module, "_verify", verify_layout)
     return layout

@@ -83,7 +83,7 @@ def module_resolved() -> Any:
 def verified(source: Any, properties: Any) -> Any:
     from image_verifier.verify import verify
 
-    return verify(source, properties.policy, properties.names)
+    return verify(source, properties.policy)
 
 
 def test_where_nothing_refuses_a_fault_still_fails(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from image_verifier.image import media_types
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import Report, Severity
+from image_verifier.rules.remedies import Names, remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.verify import verify
 
@@ -176,7 +177,7 @@ def test_sagemaker_refuses_an_oci_manifest_in_its_own_words(layout: Layout) -> N
     assert found.runtime_error.startswith(
         "Unsupported manifest media type application/vnd.oci.image.manifest.v1+json for image "
     )
-    assert any("oci-mediatypes=false" in step for step in found.remedy)
+    assert any("oci-mediatypes=false" in step for step in remedy(found, Names()))
 
 
 def test_sagemaker_refuses_an_index_and_what_is_in_it_at_once(layout: Layout) -> None:
