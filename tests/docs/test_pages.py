@@ -14,8 +14,13 @@ import pytest
 from cdk_safe_image import ImageVerifier, SafeDockerImageAsset
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]
+PAGES: Final = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "examples" / "README.md",
+]
 _LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+_PATH: Final = re.compile(r"`([\w.-]+(?:/[\w.-]+)*)`")
 _HEADING: Final = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
@@ -30,6 +35,19 @@ def broken(page: Path) -> Iterator[str]:
         target = (page.parent / path).resolve() if path else page
         if not target.exists() or (anchor and anchor not in anchors(target)):
             yield f"{path}#{anchor}"
+
+
+def named_paths(page: Path) -> set[str]:
+    """What a page names as code and begins with a file or folder at the top of the repository."""
+    top = {path.name for path in ROOT.iterdir()}
+    return {path for path in _PATH.findall(page.read_text()) if path.split("/")[0] in top}
+
+
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_path_that_a_page_for_contributors_names_exists(name: str) -> None:
+    paths = named_paths(ROOT / name)
+    assert paths
+    assert sorted(path for path in paths if not (ROOT / path).exists()) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
