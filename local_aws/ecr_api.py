@@ -1,6 +1,6 @@
-"""ECR's image actions, answered as ECR answers them; shapes and exceptions are those of botocore's service model.
+"""ECR's image actions, answered as ECR answers them.
 
-Repositories themselves (and who may do what with them) are ministack's.
+Repositories, and who may do what with them, are ministack's.
 """
 
 from __future__ import annotations
@@ -10,54 +10,37 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from local_aws.account import ACCOUNT
-from local_aws.asgi import Response, json_response
+from local_aws.asgi import Response
+from local_aws.ecr_messages import (
+    MAX_IDS,
+    EcrCall,
+    EcrError,
+    ImageId,
+    error_response,
+    image_detail,
+    image_failure,
+    image_ids,
+    json_answer,
+    layer_failure,
+    look_up,
+    manifest_as,
+    page_of,
+    passes_filter,
+    registry_address,
+    status_of,
+    wrong_count,
+)
 from local_aws.faults import Faults
 from local_aws.layer_downloads import LayerDownloads
-from local_aws.store import DIGEST, OCI_MANIFEST, SCHEMA2_MANIFEST, TAG, Image, Refused, Repository, Store, digest_of
+from local_aws.store import Image, Refused, Repository, Store, digest_of
 
-TARGET = "AmazonEC2ContainerRegistry_V20150921."
-
-_MAX_IDS = 100
-_DEFAULT_PAGE = 100
 _LAYER_DIGEST = re.compile(r"[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+\Z")
 _TOKEN_LIFETIME = 12 * 3600
-_TYPES_TO_AND_FRO = {
-    # ECR converts between these two when a tag is asked for and its type is not accepted.
-    OCI_MANIFEST: {
-        OCI_MANIFEST: SCHEMA2_MANIFEST,
-        "application/vnd.oci.image.config.v1+json": "application/vnd.docker.container.image.v1+json",
-        "application/vnd.oci.image.layer.v1.tar": "application/vnd.docker.image.rootfs.diff.tar",
-        "application/vnd.oci.image.layer.v1.tar+gzip": "application/vnd.docker.image.rootfs.diff.tar.gzip",
-    },
-}
-_TYPES_TO_AND_FRO[SCHEMA2_MANIFEST] = {new: old for old, new in _TYPES_TO_AND_FRO[OCI_MANIFEST].items()}
-
-ImageId = Mapping[str, str]
-
-
-class EcrError(Exception):
-    """An exception of the ECR API."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code, self.status = code, status
-
-
-@dataclass(frozen=True)
-class EcrCall:
-    """One request: its parameters, and the address under which its caller reaches us."""
-
-    parameters: Mapping[str, Any]
-    base: str
-
-    @property
-    def repository_name(self) -> str:
-        return str(self.parameters.get("repositoryName", ""))
+"""Seconds."""
 
 
 class EcrApi:
@@ -82,7 +65,7 @@ class EcrApi:
         """Answer one of `actions`."""
         try:
             parameters = json.loads(body or b"{}")
-            return _json(200, await self.actions[action](EcrCall(parameters, base)))
+            return json_answer(200, await self.actions[action](EcrCall(parameters, base)))
         except json.JSONDecodeError:
             return error_response(400, "SerializationException", "the request is not JSON")
         except Refused as refusal:
@@ -105,40 +88,42 @@ class EcrApi:
 
     async def describe_images(self, call: EcrCall) -> dict[str, Any]:
         repository = await self._repository(call)
-        ids = _image_ids(call, required=False)
+        ids = image_ids(call, required=False)
         if ids and ("nextToken" in call.parameters or "maxResults" in call.parameters):
             raise EcrError("InvalidParameterException", "pagination cannot be used together with imageIds")
         if ids:
             images = list(dict.fromkeys(self._existing(repository, wanted) for wanted in ids))
         else:
             images = list(repository.images.values())
-        page, token = _page(call, [image for image in images if _passes(call, repository, image)])
-        return {"imageDetails": [_detail(repository, image) for image in page], **token}
+        page, token = page_of(call, [image for image in images if passes_filter(call, repository, image)])
+        return {"imageDetails": [image_detail(repository, image) for image in page], **token}
 
     async def list_images(self, call: EcrCall) -> dict[str, Any]:
         repository = await self._repository(call)
         ids = [
             {"imageDigest": image.digest, **({"imageTag": tag} if tag else {})}
             for image in repository.images.values()
-            if _passes(call, repository, image)
+            if passes_filter(call, repository, image)
             for tag in repository.tags_of(image.digest) or [""]
         ]
-        page, token = _page(call, ids)
+        page, token = page_of(call, ids)
         return {"imageIds": page, **token}
 
     async def batch_get_image(self, call: EcrCall) -> dict[str, Any]:
         repository = await self._repository(call)
         accepted = call.parameters.get("acceptedMediaTypes") or []
         images, failures = [], []
-        for wanted in _image_ids(call):
-            image, failure = _look_up(repository, wanted)
+        for wanted in image_ids(call):
+            image, failure = look_up(repository, wanted)
             effect = self._faults.of_content(image.digest) if image else None
             if image is None:
                 failures.append(failure)
             elif effect == "kms":
-                failures.append(_failure(wanted, "KmsError", "KMS key used to encrypt the image is not accessible"))
+                failures.append(
+                    image_failure(wanted, "KmsError", "KMS key used to encrypt the image is not accessible")
+                )
             elif effect == "inaccessible" or image.archived:
-                failures.append(_failure(wanted, "ImageInaccessible", "The image is not accessible"))
+                failures.append(image_failure(wanted, "ImageInaccessible", "The image is not accessible"))
             else:
                 images.append(self._with_manifest(repository, image, wanted, accepted))
         return {"images": images, "failures": failures}
@@ -146,8 +131,8 @@ class EcrApi:
     async def batch_delete_image(self, call: EcrCall) -> dict[str, Any]:
         repository = await self._repository(call)
         deleted, failures = [], []
-        for wanted in _image_ids(call):
-            image, failure = _look_up(repository, wanted)
+        for wanted in image_ids(call):
+            image, failure = look_up(repository, wanted)
             tag = wanted.get("imageTag")
             if image is None:
                 failures.append(failure)
@@ -156,7 +141,7 @@ class EcrApi:
                 deleted.append({"imageDigest": image.digest, "imageTag": tag})
             elif repository.parents_of(image.digest):
                 failures.append(
-                    _failure(
+                    image_failure(
                         wanted,
                         "ImageReferencedByManifestList",
                         "Requested image referenced by manifest list",
@@ -188,14 +173,14 @@ class EcrApi:
     async def batch_check_layer_availability(self, call: EcrCall) -> dict[str, Any]:
         repository = await self._repository(call)
         digests = call.parameters.get("layerDigests") or []
-        if not 1 <= len(digests) <= _MAX_IDS:
-            raise _too_many("layerDigests")
+        if not 1 <= len(digests) <= MAX_IDS:
+            raise wrong_count("layerDigests")
         layers, failures = [], []
         for digest in digests:
             if not digest:
-                failures.append(_layer_failure(digest, "MissingLayerDigest", "layer digest is missing"))
+                failures.append(layer_failure(digest, "MissingLayerDigest", "layer digest is missing"))
             elif not _LAYER_DIGEST.match(digest):
-                failures.append(_layer_failure(digest, "InvalidLayerDigest", "layer digest is invalid"))
+                failures.append(layer_failure(digest, "InvalidLayerDigest", "layer digest is invalid"))
             else:
                 layers.append(self._availability(repository, digest))
         return {"layers": layers, "failures": failures}
@@ -233,7 +218,7 @@ class EcrApi:
             "registryId": ACCOUNT,
             "repositoryName": repository.name,
             "imageId": {"imageDigest": image.digest},
-            "imageStatus": _status(image),
+            "imageStatus": status_of(image),
         }
 
     async def _repository(self, call: EcrCall) -> Repository:
@@ -247,7 +232,7 @@ class EcrApi:
         return repository
 
     def _existing(self, repository: Repository, wanted: ImageId) -> Image:
-        image, _ = _look_up(repository, wanted)
+        image, _ = look_up(repository, wanted)
         if image is None:
             digest, tag = (f"'{wanted[key]}'" if wanted.get(key) else "'null'" for key in ("imageDigest", "imageTag"))
             raise EcrError(
@@ -260,11 +245,9 @@ class EcrApi:
     def _with_manifest(
         self, repository: Repository, image: Image, wanted: ImageId, accepted: list[str]
     ) -> dict[str, Any]:
-        manifest, media_type = image.manifest, image.media_type
         tag = wanted.get("imageTag")
-        conversion = _TYPES_TO_AND_FRO.get(media_type)
-        if tag and accepted and media_type not in accepted and conversion and conversion[media_type] in accepted:
-            manifest, media_type = _converted(image, conversion), conversion[media_type]
+        # ECR converts a manifest only where the request has a tag.
+        manifest, media_type = manifest_as(image, accepted if tag else [])
         return {
             "registryId": ACCOUNT,
             "repositoryName": repository.name,
@@ -284,115 +267,3 @@ class EcrApi:
             "layerSize": size,
             "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
         }
-
-
-def registry_address(base: str, scheme: str = "") -> str:
-    """Where engines push to and pull from: `localhost`, which they take over plain http unasked."""
-    return f"{scheme}localhost:{base.rpartition(':')[2]}"
-
-
-def error_response(status: int, code: str, message: str) -> Response:
-    return _json(status, {"__type": code, "message": message}, code)
-
-
-def _json(status: int, value: dict[str, Any], error: str = "") -> Response:
-    headers = {"x-amzn-ErrorType": error} if error else {}
-    return json_response(status, value, "application/x-amz-json-1.1", **headers)
-
-
-def _too_many(parameter: str) -> EcrError:
-    return EcrError(
-        "InvalidParameterException",
-        f"Invalid parameter at '{parameter}' failed to satisfy constraint: 'Member must have length between 1 and "
-        f"{_MAX_IDS}'",
-    )
-
-
-def _image_ids(call: EcrCall, required: bool = True) -> list[ImageId]:
-    ids = call.parameters.get("imageIds")
-    if ids is None and not required:
-        return []
-    if not ids or len(ids) > _MAX_IDS:
-        raise _too_many("imageIds")
-    return list(ids)
-
-
-def _look_up(repository: Repository, wanted: ImageId) -> tuple[Image | None, dict[str, Any]]:
-    """The image of an id, or why there is none, in the words of BatchGetImage's failures."""
-    tag, digest = wanted.get("imageTag"), wanted.get("imageDigest")
-    if not tag and not digest:
-        return None, _failure(
-            wanted,
-            "MissingDigestAndTag",
-            "Invalid request parameters: both tag and digest cannot be null",
-        )
-    if digest and not DIGEST.match(digest):
-        return None, _failure(wanted, "InvalidImageDigest", "Invalid request parameters: image digest is invalid")
-    if tag and not TAG.match(tag):
-        return None, _failure(wanted, "InvalidImageTag", "Invalid request parameters: image tag is invalid")
-    image = repository.find(tag or str(digest))
-    if image and digest and image.digest != digest:
-        return None, _failure(wanted, "ImageTagDoesNotMatchDigest", "Image tag does not match image digest")
-    return image, _failure(wanted, "ImageNotFound", "Requested image not found")
-
-
-def _failure(wanted: ImageId, code: str, reason: str) -> dict[str, Any]:
-    return {"imageId": dict(wanted), "failureCode": code, "failureReason": reason}
-
-
-def _layer_failure(digest: str, code: str, reason: str) -> dict[str, Any]:
-    return {"layerDigest": digest, "failureCode": code, "failureReason": reason}
-
-
-def _status(image: Image) -> str:
-    return "ARCHIVED" if image.archived else "ACTIVE"
-
-
-def _passes(call: EcrCall, repository: Repository, image: Image) -> bool:
-    """Whether the filter lets an image through. Without one, ACTIVE images only."""
-    wanted = call.parameters.get("filter") or {}
-    tag_status = wanted.get("tagStatus", "ANY")
-    tagged = "TAGGED" if repository.tags_of(image.digest) else "UNTAGGED"
-    return tag_status in ("ANY", tagged) and wanted.get("imageStatus", "ACTIVE") in ("ANY", _status(image))
-
-
-def _page(call: EcrCall, items: list[Any]) -> tuple[list[Any], dict[str, str]]:
-    if call.parameters.get("imageIds"):
-        return items, {}
-    start = int(base64.b64decode(call.parameters["nextToken"])) if call.parameters.get("nextToken") else 0
-    end = start + int(call.parameters.get("maxResults", _DEFAULT_PAGE))
-    more = {"nextToken": base64.b64encode(str(end).encode()).decode()} if end < len(items) else {}
-    return items[start:end], more
-
-
-def _detail(repository: Repository, image: Image) -> dict[str, Any]:
-    content = image.content
-    artifact = content.get("artifactType") or (content.get("config") or {}).get("mediaType")
-    optional = {
-        "imageTags": repository.tags_of(image.digest),
-        "artifactMediaType": artifact,
-        "subjectManifestDigest": (content.get("subject") or {}).get("digest"),
-        "lastArchivedAt": image.archived_at,
-    }
-    return {
-        "registryId": ACCOUNT,
-        "repositoryName": repository.name,
-        "imageDigest": image.digest,
-        "imageSizeInBytes": repository.size(image),
-        "imagePushedAt": image.pushed_at,
-        "imageManifestMediaType": image.media_type,
-        "imageStatus": _status(image),
-        **{name: value for name, value in optional.items() if value},
-    }
-
-
-def _converted(image: Image, types: Mapping[str, str]) -> bytes:
-    content = image.content
-    for descriptor in [content, *image.blobs]:
-        descriptor["mediaType"] = types.get(descriptor.get("mediaType", ""), descriptor.get("mediaType", ""))
-    content["mediaType"] = types[image.media_type]
-    content["config"] = {**content["config"], "mediaType": types.get(content["config"]["mediaType"], "")}
-    content["layers"] = [
-        {**layer, "mediaType": types.get(layer["mediaType"], layer["mediaType"])} for layer in content["layers"]
-    ]
-    return json.dumps(content, indent=3).encode()

@@ -28,7 +28,8 @@ from local_aws.asgi import (
 )
 from local_aws.custom_resources import PREFIX as RESPONSE_PREFIX
 from local_aws.custom_resources import CustomResources
-from local_aws.ecr_api import TARGET, EcrApi, error_response, registry_address
+from local_aws.ecr_api import EcrApi
+from local_aws.ecr_messages import TARGET, error_response, registry_address
 from local_aws.faults import Call, CallFault, CallLog, Faults
 from local_aws.layer_downloads import PREFIX as LAYER_PREFIX
 from local_aws.layer_downloads import CutOff, LayerDownloads

@@ -1,15 +1,15 @@
-"""The demo leaves a machine's Docker as it was."""
+"""The demo removes only the images that it built."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from local_aws.demo import forget_images
+from local_aws.demo.session import built_images_removed
 from local_engines.dockerd import DockerEngine
 
 
 class Docker:
-    """Stands for an engine, by the names of its images."""
+    """Stands for an engine, with nothing but the names of its images."""
 
     def __init__(self, *names: str) -> None:
         self.names = set(names)
@@ -20,11 +20,11 @@ class Docker:
         return "\n".join(sorted(self.names))
 
 
-def test_what_the_demo_built_is_removed_and_images_of_other_apps_stay() -> None:
+def test_the_demo_removes_the_images_that_it_built_and_keeps_those_of_other_apps() -> None:
     theirs = {"cdkasset-theirs:latest", "python:3.13-slim"}
     base = "base-of-the-demo:arm64"
     docker = Docker(*theirs)
     engine = cast(DockerEngine, docker)
-    with forget_images(engine, "localhost:4566"):
+    with built_images_removed(engine, "localhost:4566"):
         docker.names |= {"cdkasset-ours:latest", "localhost:4566/repository:tag", base}
     assert docker.names == {*theirs, base}

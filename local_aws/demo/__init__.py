@@ -1,0 +1,1 @@
+"""The demo: real deploys of the example on this machine, with healthy images and with broken ones."""

@@ -1,0 +1,42 @@
+"""What the demo expected, what happened, and the table of both."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_COLUMN = 46
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One row of the table.
+
+    :param deploy: title of the deploy that the row belongs to.
+    :param what: what was looked at.
+    """
+
+    deploy: str
+    what: str
+    expected: str
+    actual: str
+
+    @property
+    def met(self) -> bool:
+        """Whether what happened is what was expected."""
+        return self.expected == self.actual
+
+
+def table(expectations: Sequence[Expectation]) -> str:
+    """The rows of every deploy below its title, and how many are as expected."""
+    lines = []
+    for title in dict.fromkeys(row.deploy for row in expectations):
+        lines += ["", title, f"  {'':<{_COLUMN}}{'expected':<{_COLUMN}}actual"]
+        for row in expectations:
+            if row.deploy == title:
+                mark = "ok" if row.met else "NOT as expected"
+                actual = textwrap.shorten(row.actual, _COLUMN)
+                lines.append(f"  {row.what:<{_COLUMN}}{row.expected:<{_COLUMN}}{actual:<{_COLUMN}}{mark}")
+    met = sum(row.met for row in expectations)
+    return "\n".join([*lines, "", f"{met} of {len(expectations)} as expected"])
