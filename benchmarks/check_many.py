@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from local_aws import ACCOUNT, REGION, LocalAws
-from safe_image.check_runner import run_checks
 from safe_image.commands.arguments import DEFAULT
+from safe_image.results.check_runner import run_checks
 from safe_image.sources.targets import TargetResolver
 from tests.pushing import push
 from tests.unit.images import GZIP, Layout

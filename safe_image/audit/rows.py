@@ -18,8 +18,8 @@ from image_verifier.pool import Pool, taken
 from image_verifier.sources.ecr_image import downloads
 from image_verifier.text import printable
 
-from ..check_runner import Outcome, run_checks
 from ..formats.audit.audit_row import Row, audit_row
+from ..results.check_runner import Outcome, run_checks
 from ..sources.aws_sessions import AwsSessions, Endpoint
 from ..sources.targets import ECR_HOST, TargetResolver
 from .in_use import in_ecs, in_lambda

@@ -29,7 +29,7 @@ from image_verifier.retry import RetryBudget
 from image_verifier.sources.ecr_image import EcrImage
 from image_verifier.verify import load
 
-from ..check_runner import Outcome, run_check
+from ..results.check_runner import Outcome, run_check
 from ..sources.targets import TargetResolver
 from .batches import BATCH, Answer, Batches, LayerAnswer, LruCache
 from .repositories import RETRY_SECONDS, Repository

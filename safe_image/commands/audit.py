@@ -11,8 +11,9 @@ from image_verifier import __version__
 from image_verifier.report import Verdict
 
 from ..errors import UsageError
-from ..output import destination
+from ..formats import AUDIT_FORMATS, audit_report
 from .arguments import add_policy, policy
+from .output import open_output
 
 if TYPE_CHECKING:
     from ..formats.audit.audit_row import Row
@@ -27,7 +28,6 @@ EXAMPLES: Final = """\
   safe-image audit --registry --resume audit.state
   safe-image audit --in-use
 """
-FORMATS: Final = {"text": "audit.audit_text", "json": "audit.audit_json", "html": "audit.audit_html"}
 _DEFAULT_PLATFORM: Final = "linux/amd64"
 _EXIT: Final[dict[Verdict, int]] = {"pass": 0, "fail": 1, "unknown": 2}
 
@@ -57,7 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_policy(parser)
     # Told apart from one that was asked for.
     parser.set_defaults(platform=None)
-    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    parser.add_argument("--format", choices=AUDIT_FORMATS, default="text", help="default: text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
 
 
@@ -103,16 +103,12 @@ def run(arguments: Namespace) -> int:
             worst = max(worst, _EXIT[row["verdict"]])
             yield row
 
-    with destination(arguments.output) as stream, audit_state(arguments.resume, question) as kept:
+    with open_output(arguments.output) as stream, audit_state(arguments.resume, question) as kept:
         with progress(kept.count) as tell:
             if arguments.registry:
                 repositories = list(list_repositories(whole_registry(sessions, arguments.registry_id), sessions))
             for row in audit_rows(sessions, repositories, asked, in_use=arguments.in_use, knows=kept.knows):
                 kept.add(row)
                 tell(row)
-        from importlib import import_module
-
-        report = import_module(f"..formats.{FORMATS[arguments.format]}", __package__).report
-        for part in report(tallied, stream):
-            stream.write(part)
+        stream.writelines(audit_report(arguments.format)(tallied, stream))
     return worst

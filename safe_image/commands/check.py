@@ -15,13 +15,13 @@ from image_verifier.policy import Baseline, Policy
 from image_verifier.report import Verdict
 from image_verifier.verify import load
 
-from ..check_progress import progress
-from ..check_runner import Outcome, run_checks
 from ..errors import UsageError
-from ..formats import FORMATS, report_in
-from ..output import destination
+from ..formats import CHECK_FORMATS, check_report
+from ..results.check_runner import Outcome, run_checks
 from ..sources.targets import REFERENCES, TargetResolver
 from .arguments import add_growth, add_policy, default_on, growth, policy
+from .output import open_output
+from .progress_bar import progress
 
 DESCRIPTION: Final = "Check images: each passes, is refused with what is wrong and how it is mended, or is unknown."
 EXAMPLES: Final = """\
@@ -42,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--format",
         action="append",
         metavar="NAME[=FILE]",
-        help=f"{', '.join(FORMATS)}; may be repeated, each further one with the file that it goes to; default: text",
+        help=f"{', '.join(CHECK_FORMATS)}; repeat it for more, each with its file; default: text",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
 
@@ -61,7 +61,7 @@ def run(arguments: Namespace) -> int:
     policies = [policy(arguments, target.policy or default_on(target.names.platform)) for target in named]
     beside = _beside(asked, arguments, resolver)
     with ExitStack() as files:
-        (first, stream), *others = [(report_in(name), files.enter_context(destination(f))) for name, f in reports]
+        (first, stream), *others = [(check_report(name), files.enter_context(open_output(f))) for name, f in reports]
         baseline = beside()
         targets = [(t, replace(p, baseline=baseline)) for t, p in zip(named, policies, strict=True)]
         known: list[Outcome] = []
@@ -86,9 +86,9 @@ def _reports(arguments: Namespace) -> list[tuple[str, str | None]]:
     found = []
     for text in arguments.format or ["text"]:
         name, equals, file = text.partition("=")
-        if name not in FORMATS or (equals and not file):
+        if name not in CHECK_FORMATS or (equals and not file):
             raise UsageError(
-                f"--format: invalid choice: {text!r}: write NAME or NAME=FILE, NAME of {', '.join(FORMATS)}"
+                f"--format: invalid choice: {text!r}: write NAME or NAME=FILE, NAME of {', '.join(CHECK_FORMATS)}"
             )
         found.append((name, file or None))
     # The one that is shown as it comes is the first.
@@ -134,6 +134,6 @@ def _beside(asked: Policy, arguments: Namespace, resolver: TargetResolver) -> Ca
 
 
 def _complaint(reference: str, fault: Fault) -> str:
-    from ..formats.check.text import one_line
+    from ..formats.text.finding_text import fault_line
 
-    return f"safe-image: {one_line(reference, fault)}\n"
+    return f"safe-image: {fault_line(reference, fault)}\n"

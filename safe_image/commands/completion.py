@@ -11,7 +11,7 @@ from image_verifier.rules.requirement_types import KINDS
 from image_verifier.rules.runtimes import RUNTIMES
 
 from ..errors import UsageError
-from ..formats import FORMATS
+from ..formats import CHECK_FORMATS
 
 DESCRIPTION: Final = "Print what completes the command in a shell. The shell reads it when it starts."
 EXAMPLES: Final = """\
@@ -24,7 +24,7 @@ _SHELLS: Final = ("bash", "zsh", "fish")
 _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "runs_on": tuple(RUNTIMES),
     "platform": tuple(dict.fromkeys(platform for runtime in RUNTIMES.values() for platform in runtime.platforms)),
-    "format": tuple(FORMATS),
+    "format": CHECK_FORMATS,
     "require": tuple(KINDS),
     "acknowledge": tuple(f"{finding}=" for finding in CATALOG),
 }

@@ -13,11 +13,11 @@ from image_verifier.report import Report
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.verify import verify
 
-from ..comparison import compare
-from ..formats import COMPARISONS, comparison_in
-from ..output import destination
+from ..formats import DIFF_FORMATS, diff_report
+from ..results.comparison import compare
 from ..sources.targets import Target, TargetResolver
 from .arguments import add_policy, policy
+from .output import open_output
 
 DESCRIPTION: Final = (
     "Compare two images: media types, platform, layers, config, and which difference breaks which runtime. "
@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("good", metavar="GOOD", help="an image, named as for check")
     parser.add_argument("bad", metavar="BAD", help="the image that is compared with it")
     add_policy(parser, "all that take the platform")
-    parser.add_argument("--format", choices=COMPARISONS, default="text", help="default: text")
+    parser.add_argument("--format", choices=DIFF_FORMATS, default="text", help="default: text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
 
 
@@ -49,10 +49,10 @@ def run(arguments: Namespace) -> int:
         # Every place that runs images of the platform: the question is which of them the difference breaks.
         everywhere = tuple(name for name, r in RUNTIMES.items() if str(asked.platform) in r.platforms)
         asked = replace(asked, runs_on=everywhere)
-    report = comparison_in(arguments.format)
+    report = diff_report(arguments.format)
     resolver = TargetResolver()
     first, second = (resolver.target(text, str(asked.platform)) for text in (arguments.good, arguments.bad))
-    with destination(arguments.output) as stream:
+    with open_output(arguments.output) as stream:
         with Pool(2) as pool:
             comparison = compare(*pool.results(lambda target: _judged(target, asked), (first, second)))
         stream.writelines(report(comparison, (first.names, second.names), stream))

@@ -12,13 +12,13 @@ from typing import Any, Final
 from image_verifier.text import printable
 
 from ..errors import UsageError
-from ..formats.check.text import Page
+from ..formats.text.text_page import TextPage
 from ..machine.diagnosis import Diagnosis, Status
 from ..machine.docker import Docker
 from ..machine.fixes import apply, is_confirmed, plan
 from ..machine.probes import diagnose
-from ..output import destination
 from ..sources.aws_sessions import AwsSessions
+from .output import open_output
 
 DESCRIPTION: Final = (
     "Tell what on this machine and in this account can make broken images: Docker and its image store, buildx, the CDK "
@@ -61,11 +61,11 @@ def run(arguments: Namespace) -> int:
     sessions = None if arguments.offline else AwsSessions()
     lines = diagnose(Docker(), sessions, arguments.qualifier, Path())
     fixes = [fix for line in lines for fix in line.fixes]
-    with destination(arguments.output) as stream:
+    with open_output(arguments.output) as stream:
         if arguments.format == "json":
             stream.write(json.dumps({"schema_version": 1, "lines": [_json(line) for line in lines]}, indent=2) + "\n")
         else:
-            stream.write(_text(lines, Page.of(stream)))
+            stream.write(_text(lines, TextPage.of(stream)))
     if not arguments.fix or not fixes:
         return _code(lines)
     told = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
@@ -81,7 +81,7 @@ def _code(lines: Iterable[Diagnosis]) -> int:
     return 1 if 1 in codes else max(codes, default=0)
 
 
-def _text(lines: Sequence[Diagnosis], page: Page) -> str:
+def _text(lines: Sequence[Diagnosis], page: TextPage) -> str:
     text = []
     for line in lines:
         status = page.paint(_COLOURS[line.status], f"{line.status.value:8}")

@@ -14,7 +14,7 @@ from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 
 from ..errors import UsageError
-from ..output import destination
+from .output import open_output
 
 if TYPE_CHECKING:
     from image_verifier.rules.remedies import Names
@@ -82,7 +82,7 @@ def run(arguments: Namespace) -> int:
         recognised(text),
     )
     verification = verified(target, policy, explanation) if target and arguments.image else None
-    with destination(arguments.output) as stream:
+    with open_output(arguments.output) as stream:
         format_ = import_module(f"safe_image.formats.{_FORMATS[arguments.format]}")
         for part in format_.report(explanation, verification, stream):
             stream.write(part)

@@ -21,7 +21,7 @@ from image_verifier.text import printable
 from image_verifier.verify import verify
 
 from ..errors import UsageError
-from ..formats.check.text import Page
+from ..formats.text.text_page import TextPage
 from ..machine.docker import Docker
 from ..machine.fixes import (
     Fix,
@@ -103,7 +103,7 @@ def run(arguments: Namespace) -> int:
     is_platform_said = arguments.platform is not None
     arguments.platform = arguments.platform or _PLATFORM
     asked = policy(arguments)
-    resolver, docker, page = TargetResolver(), Docker(), Page.of(sys.stdout)
+    resolver, docker, page = TargetResolver(), Docker(), TextPage.of(sys.stdout)
     cases = []
     # All are looked at before anything is done to one.
     for target in _targets(arguments, asked, resolver):
@@ -241,7 +241,7 @@ def _said(event: Mapping[str, Any]) -> Mapping[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _shown(case: _Case, page: Page) -> Iterator[str]:
+def _shown(case: _Case, page: TextPage) -> Iterator[str]:
     name, report = page.paint("head", printable(case.target.reference)), case.report
     if report.image.top is None and not case.kept:
         yield f"{name}: the tag is not there" + (", but its image is kept on this machine" if case.fixes else "")

@@ -24,14 +24,14 @@ from image_verifier.text import printable
 from image_verifier.verify import verify
 
 from ..errors import UsageError
-from ..formats.check.text import Page
+from ..formats.text.text_page import TextPage
 from ..machine.docker import Docker
 from ..machine.fixes import Fix, RemoveLocalImage, apply, can_be_fixed_by_a_build, fixes_for, refusal_lines
-from ..output import destination
 from ..sources.archive import Archive
 from ..sources.cloud_assembly import AssetImage
 from ..sources.docker_archive import docker_archive
 from ..sources.targets import TargetResolver
+from .output import open_output
 
 DESCRIPTION: Final = (
     "Before cdk deploy: find tags that CDK takes for published although their image is broken, and images of this "
@@ -102,8 +102,8 @@ def run(arguments: Namespace) -> int:
     images = look.resolver.assets(path)
     with Pool(_AT_ONCE) as pool:
         found = list(pool.results(look.at, images))
-    with destination(arguments.output) as stream:
-        stream.write(_json(found) if arguments.format == "json" else _text(found, Page.of(stream)))
+    with open_output(arguments.output) as stream:
+        stream.write(_json(found) if arguments.format == "json" else _text(found, TextPage.of(stream)))
     fixes = {fix.command: fix for one in found for fix in one.fixes} if arguments.fix else {}
     told = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
     if apply(list(fixes.values()), told):
@@ -212,7 +212,7 @@ def _policies(runs_on: tuple[str, ...], platforms: Sequence[str]) -> Sequence[Po
     return policies
 
 
-def _text(found: Sequence[Found], page: Page) -> str:
+def _text(found: Sequence[Found], page: TextPage) -> str:
     lines = []
     for one in found:
         colour = _COLOURS[_EXIT.get(one.state, 0)]

@@ -1,57 +1,57 @@
-"""The formats of a check's and of a comparison's report: one module each, imported only where it is asked for.
+"""The formats of reports: a row for each command, and a module `COMMAND/COMMAND_FORMAT.py` for each format.
 
-A format is a row here and a module whose `report` gives the text piece by piece. A check's takes the outcomes as they
-come.
+A format's module is imported only when it is used. Its `report` gives the text piece by piece, so that a long report
+is never in memory as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from image_verifier.rules.remedies import Names
 
-    from ..check_runner import Outcome
-    from ..comparison import Comparison
+    from ..results.check_runner import Outcome
+    from ..results.comparison import Comparison
+    from .audit.audit_row import Row
 
-    Format = Callable[[Iterable[Outcome], TextIO], Iterator[str]]
-    ComparisonFormat = Callable[[Comparison, tuple[Names, Names], TextIO], Iterator[str]]
+    CheckReport = Callable[[Iterable[Outcome], TextIO], Iterator[str]]
+    DiffReport = Callable[[Comparison, tuple[Names, Names], TextIO], Iterator[str]]
+    AuditReport = Callable[[Callable[[], Iterable[Row]], TextIO], Iterator[str]]
 
-# The module of each of a check's.
-FORMATS: Final[Mapping[str, str]] = {
-    "text": "check.text",
-    "json": "check.json_report",
-    "junit": "check.junit",
-    "sarif": "check.sarif",
-    "github": "check.github",
-    "markdown": "check.markdown",
-    "html": "check.html_report",
-}
+CHECK_FORMATS: Final = ("text", "json", "junit", "sarif", "github", "markdown", "html")
+DIFF_FORMATS: Final = ("text", "json", "html")
+AUDIT_FORMATS: Final = ("text", "json", "html")
 
 
-# And of a comparison's.
-COMPARISONS: Final[Mapping[str, str]] = {
-    "text": "diff.diff_text",
-    "json": "diff.diff_json",
-    "html": "diff.diff_html",
-}
+def check_report(format_name: str) -> CheckReport:
+    """The function that writes the report of `check`.
 
-
-def report_in(name: str) -> Format:
-    """What writes a check's report.
-
-    :param name: one of `FORMATS`.
+    :param format_name: one of `CHECK_FORMATS`.
     """
-    report: Format = import_module(f"{__name__}.{FORMATS[name]}").report
+    report: CheckReport = _module("check", format_name).report
     return report
 
 
-def comparison_in(name: str) -> ComparisonFormat:
-    """What writes a comparison's report.
+def diff_report(format_name: str) -> DiffReport:
+    """The function that writes the report of `diff`.
 
-    :param name: one of `COMPARISONS`.
+    :param format_name: one of `DIFF_FORMATS`.
     """
-    report: ComparisonFormat = import_module(f"{__name__}.{COMPARISONS[name]}").report
+    report: DiffReport = _module("diff", format_name).report
     return report
+
+
+def audit_report(format_name: str) -> AuditReport:
+    """The function that writes the report of `audit`.
+
+    :param format_name: one of `AUDIT_FORMATS`.
+    """
+    report: AuditReport = _module("audit", format_name).report
+    return report
+
+
+def _module(command: str, format_name: str) -> Any:
+    return import_module(f"{__name__}.{command}.{command}_{format_name}")

@@ -17,7 +17,8 @@ from image_verifier.rules.catalog import CATALOG, Stage
 from image_verifier.rules.remedies import Names, remedy
 from image_verifier.text import printable
 
-from ..formats.check.text import Page, finding_lines, one_line
+from ..formats.text.finding_text import fault_line, finding_lines
+from ..formats.text.text_page import TextPage
 from ..sources.aws_sessions import AwsSessions, Endpoint
 from .docker import Docker
 
@@ -130,7 +131,7 @@ def local_fixes(name: str, docker: Docker) -> list[Fix]:
         return []
 
 
-def refusal_lines(report: Report, names: Names, fixes: Sequence[Fix], page: Page) -> Iterator[str]:
+def refusal_lines(report: Report, names: Names, fixes: Sequence[Fix], page: TextPage) -> Iterator[str]:
     """What refuses an image, as people read it.
 
     :param names: the image's names, with which the remedies' commands are filled in.
@@ -174,7 +175,7 @@ def apply(fixes: Sequence[Fix], stream: TextIO) -> list[Fault]:
             fix.apply()
         except Fault as fault:
             faults.append(fault)
-            print(f"safe-image: not done: {one_line(fix.command, fault)}", file=sys.stderr, flush=True)
+            print(f"safe-image: not done: {fault_line(fix.command, fault)}", file=sys.stderr, flush=True)
         else:
             print(f"done: {printable(fix.command)}", file=stream, flush=True)
     return faults

@@ -21,10 +21,10 @@ from image_verifier.rules.runtimes import RUNTIMES as _ALL
 from image_verifier.sources import Source
 from image_verifier.verify import verify
 
-from safe_image.check_runner import Outcome
-from safe_image.comparison import compare
-from safe_image.formats.check.html_report import report
+from safe_image.formats.check.check_html import report
 from safe_image.formats.diff import diff_html
+from safe_image.results.check_runner import Outcome
+from safe_image.results.comparison import compare
 from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 from tests.corpus.cases import unpack
 from tests.unit.images import GZIP, Layout, tar_of

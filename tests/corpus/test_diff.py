@@ -12,8 +12,8 @@ from image_verifier.policy import Policy
 from image_verifier.verify import verify
 
 from safe_image.cli import main
-from safe_image.comparison import compare
-from safe_image.formats import COMPARISONS, comparison_in
+from safe_image.formats import DIFF_FORMATS, diff_report
+from safe_image.results.comparison import compare
 from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 from tests.corpus.cases import Case
 
@@ -33,8 +33,8 @@ def test_whatever_breaks_an_image_is_found_in_a_difference_from_a_healthy_one(co
         assert bool(comparison.breaks_on) == bool(report.errors)
         if comparison.breaks_on and not any(one.breaks for one in (*comparison.fields, *comparison.layers)):
             unexplained.append((name, comparison.broken))
-        for form in COMPARISONS:
-            assert "".join(comparison_in(form)(comparison, ("good", name), io.StringIO()))
+        for form in DIFF_FORMATS:
+            assert "".join(diff_report(form)(comparison, ("good", name), io.StringIO()))
     assert unexplained == []
 
 

@@ -27,8 +27,8 @@ from image_verifier.verify import verify
 from local_aws import ACCOUNT, REGION, LocalAws
 from safe_image.audit import batches, sweep
 from safe_image.audit.repositories import Repository
-from safe_image.check_runner import Outcome
-from safe_image.formats.check.json_report import image
+from safe_image.formats.check.check_json import image
+from safe_image.results.check_runner import Outcome
 from safe_image.sources.targets import TargetResolver
 from tests.corpus.cases import unpack
 from tests.pushing import push, push_many

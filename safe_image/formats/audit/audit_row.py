@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...check_runner import Outcome
-from ..check.json_report import image
+from ...results.check_runner import Outcome
+from ..check.check_json import image
 
 Row = dict[str, Any]
 """One image, or one thing that could not be read, as the JSON report has it."""

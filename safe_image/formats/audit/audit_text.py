@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.text import in_sentences, printable
 
-from ..check.text import Page
+from ..text.text_page import TextPage
 from .audit_totals import Total, Totals, refusing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     :param rows: gives the images' rows, those in use first.
     :param stream: what it is written to; a terminal gets colours.
     """
-    page, totals = Page.of(stream), Totals()
+    page, totals = TextPage.of(stream), Totals()
     for row in rows():
         totals.add(row)
         if row["verdict"] != "pass":
@@ -35,7 +35,7 @@ def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     yield f"\n{_tally(totals.whole, page)}\n"
 
 
-def _image(row: Row, page: Page) -> Iterator[str]:
+def _image(row: Row, page: TextPage) -> Iterator[str]:
     verdict = row["verdict"]
     others = len(row["tags"]) - 1
     more = page.paint("dim", f" and {others} more {'tag' if others == 1 else 'tags'}") if others > 0 else ""
@@ -50,7 +50,7 @@ def _image(row: Row, page: Page) -> Iterator[str]:
         yield from page.wrap(finding["message"], "        ")
 
 
-def _table(totals: Totals, page: Page) -> Iterator[str]:
+def _table(totals: Totals, page: TextPage) -> Iterator[str]:
     lines = [(printable(name), *_numbers(total)) for name, total in sorted(totals.repositories.items())]
     widths = [max(len(line[column]) for line in (_HEADS, *lines)) for column in range(len(_HEADS))]
     yield page.paint("dim", _line(_HEADS, widths))
@@ -72,13 +72,13 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join((name, *numbers))
 
 
-def _findings(totals: Totals, page: Page) -> Iterator[str]:
+def _findings(totals: Totals, page: TextPage) -> Iterator[str]:
     for finding, count in totals.findings.most_common():
         images = "1 image" if count == 1 else f"{count:,} images"
         yield from page.wrap(f"{finding} ({images}): {CATALOG[finding].meaning}", "")
 
 
-def _tally(whole: Total, page: Page) -> str:
+def _tally(whole: Total, page: TextPage) -> str:
     parts = [f"{whole.passed:,} passed", f"{whole.refused:,} refused", f"{whole.unknown:,} unknown"]
     painted = [
         page.paint(v, part) for v, part in zip(("pass", "fail", "unknown"), parts, strict=True) if part[:2] != "0 "

@@ -11,10 +11,10 @@ from image_verifier.report import Verdict
 from image_verifier.rules.remedies import Names, remedy
 from image_verifier.rules.runtimes import RUNTIMES
 
-from ...comparison import CHANGES, Change, Comparison, Field, LayerPair, Standing
+from ...results.comparison import CHANGES, Change, Comparison, Field, LayerPair, Standing
+from ...results.merge_runtimes import merge_runtimes
 from ..html.html_page import page
 from ..html.html_views import FindingView, finding_views, is_told_by, layer_view, tree
-from ..merge_runtimes import merge_runtimes
 
 _SIGNS: Final[Mapping[Change, str]] = {
     "same": "=",

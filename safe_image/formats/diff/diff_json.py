@@ -9,9 +9,9 @@ from typing import Any, TextIO
 from image_verifier.report_json import report_as_json
 from image_verifier.rules.remedies import Names
 
-from ...comparison import Comparison, LayerPair
-from ...layer_rows import LayerRow
-from ..merge_runtimes import merge_runtimes
+from ...results.comparison import Comparison, LayerPair
+from ...results.layer_rows import LayerRow
+from ...results.merge_runtimes import merge_runtimes
 
 
 def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:

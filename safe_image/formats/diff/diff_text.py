@@ -10,10 +10,11 @@ from image_verifier.rules.remedies import Names, remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable, readable_size
 
-from ...comparison import CHANGES, Comparison, Field, LayerPair
-from ...layer_rows import LayerRow
-from ..check.text import Page, finding_lines
-from ..merge_runtimes import merge_runtimes
+from ...results.comparison import CHANGES, Comparison, Field, LayerPair
+from ...results.layer_rows import LayerRow
+from ...results.merge_runtimes import merge_runtimes
+from ..text.finding_text import finding_lines
+from ..text.text_page import TextPage
 
 _COLOURS: Final = {"same": "dim", "retyped": "warning", "recompressed": "warning"}
 _STANDINGS: Final = {"runs": "pass", "in doubt": "unknown", "refused": "fail"}
@@ -28,11 +29,11 @@ def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -
     :param names: the images' names, as which they are shown and with which commands are filled in.
     :param stream: what it is written to; a terminal gets colours.
     """
-    for line in _lines(comparison, names, Page.of(stream)):
+    for line in _lines(comparison, names, TextPage.of(stream)):
         yield line + "\n"
 
 
-def _lines(comparison: Comparison, names: tuple[Names, Names], page: Page) -> Iterator[str]:
+def _lines(comparison: Comparison, names: tuple[Names, Names], page: TextPage) -> Iterator[str]:
     yield f"{page.paint('head', '1')}  {printable(names[0].reference)}"
     yield f"{page.paint('head', '2')}  {printable(names[1].reference)}"
     yield ""
@@ -66,13 +67,13 @@ def _lines(comparison: Comparison, names: tuple[Names, Names], page: Page) -> It
     yield from _layers(comparison.layers, page)
 
 
-def _in_short(finding: Finding, page: Page) -> Iterator[str]:
+def _in_short(finding: Finding, page: TextPage) -> Iterator[str]:
     where = page.paint("dim", f"({', '.join(finding.runs_on)})")
     yield f"  {page.paint(finding.severity.value, finding.id)} {where}"
     yield from page.wrap(finding.message, "    ")
 
 
-def _runtimes(comparison: Comparison, page: Page) -> Iterator[str]:
+def _runtimes(comparison: Comparison, page: TextPage) -> Iterator[str]:
     width = max(len(RUNTIMES[name].title) for name, _, _ in comparison.runtimes)
     yield page.paint("dim", f"{'':{width}}  {'1':8} 2")
     for name, first, second in comparison.runtimes:
@@ -80,7 +81,7 @@ def _runtimes(comparison: Comparison, page: Page) -> Iterator[str]:
         yield f"{RUNTIMES[name].title:{width}}  {one}{' ' * (8 - len(first))} {other}"
 
 
-def _field(field: Field, page: Page) -> Iterator[str]:
+def _field(field: Field, page: TextPage) -> Iterator[str]:
     marks = page.paint("error", f"  <- {', '.join(field.breaks)}") if field.breaks else ""
     yield f"  {field.name}{marks}"
     one, other = field.first.splitlines(), field.second.splitlines()
@@ -90,7 +91,7 @@ def _field(field: Field, page: Page) -> Iterator[str]:
                 yield f"    {page.paint(colour, sign)} {printable(line)}"
 
 
-def _layers(pairs: Sequence[LayerPair], page: Page) -> Iterator[str]:
+def _layers(pairs: Sequence[LayerPair], page: TextPage) -> Iterator[str]:
     shared = sum(pair.change == "same" for pair in pairs)
     yield page.paint("head", f"{shared} of {len(pairs)} layers are shared")
     hidden = 0
@@ -108,7 +109,7 @@ def _layers(pairs: Sequence[LayerPair], page: Page) -> Iterator[str]:
         yield page.paint("dim", f"  ... {hidden} shared")
 
 
-def _pair(pair: LayerPair, page: Page) -> Iterator[str]:
+def _pair(pair: LayerPair, page: TextPage) -> Iterator[str]:
     colour = "error" if pair.breaks else _COLOURS.get(pair.change, "head")
     title = CHANGES[pair.change] + (f"  <- {', '.join(pair.breaks)}" if pair.breaks else "")
     yield f"  {page.paint(colour, title)}"
@@ -123,4 +124,4 @@ def _pair(pair: LayerPair, page: Page) -> Iterator[str]:
 def _row(row: LayerRow) -> str:
     step = f"  {row.step[:_STEP]}" if row.step else ""
     size = readable_size(row.layer.size)
-    return printable(f"#{row.number:<3} {size:>10}  {row.kind}  {row.layer.digest[:_DIGEST]}{step}")
+    return printable(f"#{row.number:<3} {size:>10}  {row.short_type}  {row.layer.digest[:_DIGEST]}{step}")

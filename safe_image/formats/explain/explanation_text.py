@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, TextIO
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable
 
-from ..check.text import Page, one_line, remedy_lines
+from ..text.finding_text import fault_line, remedy_lines
+from ..text.text_page import TextPage
 
 if TYPE_CHECKING:
     from ...explanations.explanation import Cause, Explanation, Verification
@@ -24,11 +25,11 @@ def report(explanation: Explanation, verification: Verification | None, stream: 
     :param verification: what looking at the image told; None where nobody asked.
     :param stream: what it is written to; a terminal gets colours.
     """
-    page = Page.of(stream)
+    page = TextPage.of(stream)
     yield "\n".join(_lines(explanation, verification, page)) + "\n"
 
 
-def _lines(explanation: Explanation, verification: Verification | None, page: Page) -> Iterator[str]:
+def _lines(explanation: Explanation, verification: Verification | None, page: TextPage) -> Iterator[str]:
     if verification:
         yield from _verdict(explanation, verification, page)
         yield ""
@@ -49,7 +50,7 @@ def _lines(explanation: Explanation, verification: Verification | None, page: Pa
         yield from _how_to_check(explanation, page)
 
 
-def _cause(cause: Cause, number: int, page: Page) -> Iterator[str]:
+def _cause(cause: Cause, number: int, page: TextPage) -> Iterator[str]:
     head = "It means" if number == 0 else "It can mean"
     kind = "a finding of safe-image check" if cause.in_image else "not the image"
     if cause.only_layers_tell:
@@ -59,14 +60,14 @@ def _cause(cause: Cause, number: int, page: Page) -> Iterator[str]:
     yield from remedy_lines(cause.remedy, page, "  ")
 
 
-def _recognised(explanation: Explanation, page: Page) -> Iterator[str]:
+def _recognised(explanation: Explanation, page: TextPage) -> Iterator[str]:
     match = explanation.matches[0]
     cut = "" if match.whole else " (what there is of it)"
     yield from page.wrap(f"recognised by{cut}: {match.wording.text}", "")
     yield from page.wrap(f"known from: {match.wording.source}", "")
 
 
-def _how_to_check(explanation: Explanation, page: Page) -> Iterator[str]:
+def _how_to_check(explanation: Explanation, page: TextPage) -> Iterator[str]:
     deep = " --layers" if all(cause.only_layers_tell for cause in explanation.causes if cause.in_image) else ""
     runs_on = "" if explanation.runs_on == "fargate" else f" --runs-on {explanation.runs_on}"
     platform = "" if explanation.platform == "linux/amd64" else f" --platform {explanation.platform}"
@@ -75,10 +76,10 @@ def _how_to_check(explanation: Explanation, page: Page) -> Iterator[str]:
     yield "  " + page.paint("command", printable(f"safe-image check {reference}{runs_on}{platform}{deep}"))
 
 
-def _verdict(explanation: Explanation, verification: Verification, page: Page) -> Iterator[str]:
+def _verdict(explanation: Explanation, verification: Verification, page: TextPage) -> Iterator[str]:
     image, title = explanation.image, RUNTIMES[explanation.runs_on].title
     if verification.fault:
-        yield f"{page.paint('unknown', 'UNKNOWN')}  {one_line(image, verification.fault)}"
+        yield f"{page.paint('unknown', 'UNKNOWN')}  {fault_line(image, verification.fault)}"
         return
     assert verification.report
     found = ", ".join(dict.fromkeys(finding.id for finding in verification.report.errors))
@@ -98,7 +99,7 @@ def _verdict(explanation: Explanation, verification: Verification, page: Page) -
         yield from page.wrap(f"{finding.id}: {finding.message}", "  ")
 
 
-def _unknown(page: Page) -> Iterator[str]:
+def _unknown(page: TextPage) -> Iterator[str]:
     from ...explanations.patterns import wordings
 
     yield page.paint("unknown", "NOT RECOGNISED")

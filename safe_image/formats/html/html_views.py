@@ -15,7 +15,7 @@ from image_verifier.report import Finding, Severity
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import readable_size
 
-from ...layer_rows import LayerRow
+from ...results.layer_rows import LayerRow
 
 _DIGEST: Final = len("sha256:") + 12
 # A layer's thickness is one of so many, which the style knows.
@@ -187,7 +187,7 @@ def layer_view(row: LayerRow, largest: int, findings: Sequence[FindingView]) -> 
         size=readable_size(row.layer.size),
         thickness=min(_THICKNESSES - 1, int(share * _THICKNESSES)),
         colour=_colour(row.layer),
-        kind=row.kind,
+        kind=row.short_type,
         digest=row.layer.digest[:_DIGEST],
         step=row.step,
         marks=tuple((view.finding.id, view.place) for view in on_it),

@@ -16,7 +16,7 @@ from image_verifier.image import media_types
 
 from safe_image.cli import main
 from safe_image.commands import COMMANDS
-from safe_image.formats.check.text import Page
+from safe_image.formats.text.text_page import TextPage
 from tests.unit.images import GZIP, Layout
 from tests.unit.registry_server import Answer, serving
 
@@ -92,7 +92,7 @@ def test_a_broken_image_is_refused_with_what_fargate_says_and_commands(
     assert "ECS on Fargate would have said:" in printed
     assert "CannotPullContainerError: number of layers and diffIDs don't match: 1 != 2" in printed
     assert "<- layer-type-unsupported" in printed
-    assert "to mend it:" in printed
+    assert "to fix it:" in printed
     assert printed.endswith("\n1 image: 1 refused (1 error)\n")
 
 
@@ -187,7 +187,7 @@ def test_a_run_that_breaks_leaves_the_last_report_and_nothing_half_written(
     def breaks(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("safe_image.formats.check.text._image", breaks)
+    monkeypatch.setattr("safe_image.formats.check.check_text._image", breaks)
     assert run("check", good, "-o", str(report)) == 2
     assert report.read_text() == "the last one"
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")] == []
@@ -289,7 +289,7 @@ def test_a_bug_is_one_line_and_its_traceback_is_there_for_debug(
     def breaks(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("safe_image.check_runner.verify", breaks)
+    monkeypatch.setattr("safe_image.results.check_runner.verify", breaks)
     assert run("check", good) == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
@@ -311,10 +311,10 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_gets_colours_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    assert Page.of(Terminal()).colour
-    assert not Page.of(io.StringIO()).colour
+    assert TextPage.of(Terminal()).colour
+    assert not TextPage.of(io.StringIO()).colour
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not Page.of(Terminal()).colour
+    assert not TextPage.of(Terminal()).colour
 
 
 def test_an_image_cannot_write_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

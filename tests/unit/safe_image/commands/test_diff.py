@@ -19,7 +19,7 @@ from image_verifier.rules.catalog import CATALOG
 from image_verifier.verify import verify
 
 from safe_image.cli import main
-from safe_image.comparison import _FIELDS, Comparison, compare
+from safe_image.results.comparison import _FIELDS, Comparison, compare
 from tests.unit.images import GZIP, Layout, tar_of
 from tests.unit.registry_server import serving
 

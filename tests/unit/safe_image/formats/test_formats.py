@@ -111,7 +111,7 @@ def test_sarif_says_what_could_not_be_told_and_what_was_acknowledged(
 
 
 def test_a_result_is_the_same_for_the_next_tag_of_a_repository(tmp_path: Path) -> None:
-    from safe_image.formats.check.sarif import _repository
+    from safe_image.formats.check.check_sarif import _repository
 
     assert _repository("registry.example.com:5000/shop:1.4") == "registry.example.com:5000/shop"
     assert _repository("registry.example.com/shop@sha256:00") == "registry.example.com/shop"

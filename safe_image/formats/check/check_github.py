@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final, TextIO
 from image_verifier.report import Finding, Severity
 from image_verifier.text import printable
 
-from .text import plain_finding
+from ..text.finding_text import plain_finding
 
 if TYPE_CHECKING:
-    from ...check_runner import Outcome
+    from ...results.check_runner import Outcome
 
 _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 # https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts

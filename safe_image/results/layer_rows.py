@@ -38,7 +38,7 @@ class LayerRow:
     findings: tuple[Finding, ...]
 
     @property
-    def kind(self) -> str:
+    def short_type(self) -> str:
         """Its media type in short."""
         return self.layer.media_type.removeprefix(_VENDOR) or "(none)"
 

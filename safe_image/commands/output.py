@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from .errors import UsageError
+from ..errors import UsageError
 
 
 @contextmanager
-def destination(file: str | None) -> Iterator[TextIO]:
+def open_output(file: str | None) -> Iterator[TextIO]:
     """The stream to write a report to.
 
     A file is written under a temporary name beside it, and takes its place when it is whole: whoever reads it never

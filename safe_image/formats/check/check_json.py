@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from image_verifier.report_json import SCHEMA_VERSION, report_as_json
 
 if TYPE_CHECKING:
-    from ...check_runner import Outcome
+    from ...results.check_runner import Outcome
 
 
 def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:

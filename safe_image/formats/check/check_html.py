@@ -13,15 +13,15 @@ from image_verifier.report import Report, Verdict
 from image_verifier.rules.remedies import Names, remedy
 from image_verifier.text import readable_size
 
-from ...layer_rows import layer_rows
+from ...results.layer_rows import layer_rows
+from ...results.merge_runtimes import merge_runtimes
 from ..html.html_page import made, page, part
 from ..html.html_views import finding_views, stack, titles, tree
-from ..merge_runtimes import merge_runtimes
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from ...check_runner import Outcome
+    from ...results.check_runner import Outcome
 
 # Gravest first.
 _VERDICTS: Final[Mapping[Verdict, str]] = {"fail": "refused", "unknown": "unknown", "pass": "passed"}

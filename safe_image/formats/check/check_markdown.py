@@ -11,10 +11,10 @@ from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable, readable_size
 
-from .text import one_line
+from ..text.finding_text import fault_line
 
 if TYPE_CHECKING:
-    from ...check_runner import Outcome
+    from ...results.check_runner import Outcome
 
 _MARKS: Final = {"pass": "✅ passed", "fail": "❌ refused", "unknown": "⚠️ unknown"}
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
@@ -31,7 +31,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     for outcome in outcomes:
         yield _row(outcome)
         if outcome.fault:
-            details.append(f"- {_plain(one_line(outcome.reference, outcome.fault))}\n")
+            details.append(f"- {_plain(fault_line(outcome.reference, outcome.fault))}\n")
         elif outcome.report and outcome.report.findings:
             details.append("".join(_image(outcome, outcome.report)))
     yield "".join(f"\n{detail}" for detail in details)

@@ -22,7 +22,7 @@ from image_verifier.rules.remedies import remedy
 from image_verifier.text import printable
 
 if TYPE_CHECKING:
-    from ...check_runner import Outcome
+    from ...results.check_runner import Outcome
 
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -66,7 +66,7 @@ def _rule(id_: str) -> dict[str, Any]:
 def _result(outcome: Outcome, finding: Finding) -> dict[str, Any]:
     said = f" The runtime would have said: {finding.runtime_error}" if finding.runtime_error else ""
     steps = "".join(f"\n{step.removeprefix('$ ')}" for step in remedy(finding, outcome.names))
-    text = printable(finding.message + said) + (f"\nTo mend it:{_lines(steps)}" if steps else "")
+    text = printable(finding.message + said) + (f"\nTo fix it:{_lines(steps)}" if steps else "")
     mark = hashlib.sha256("\0".join((finding.id, _repository(outcome.reference), finding.message)).encode()).hexdigest()
     result: dict[str, Any] = {
         "ruleId": finding.id,

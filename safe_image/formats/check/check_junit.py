@@ -16,10 +16,10 @@ from image_verifier.rules.remedies import Names
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable
 
-from .text import plain_finding
+from ..text.finding_text import plain_finding
 
 if TYPE_CHECKING:
-    from ...check_runner import Outcome
+    from ...results.check_runner import Outcome
 
 
 def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:

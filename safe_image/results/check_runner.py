@@ -13,7 +13,7 @@ from image_verifier.report import Report, Verdict
 from image_verifier.rules.remedies import Names
 from image_verifier.verify import verify
 
-from .sources.targets import Target
+from ..sources.targets import Target
 
 # How many images are judged at once; each asks for its own parts side by side.
 _AT_ONCE: Final = 32

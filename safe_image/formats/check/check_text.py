@@ -1,0 +1,125 @@
+"""The text report of `check`: each image with its layers, its findings and their remedies, and a tally.
+
+Everything that comes from an image or a registry is printed without control characters: a media type must not be
+able to move a terminal's cursor.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, TextIO
+
+from image_verifier.image.model import Image
+from image_verifier.report import Finding, Report
+from image_verifier.rules.remedies import remedy
+from image_verifier.rules.runtimes import RUNTIMES
+from image_verifier.text import printable, readable_size
+
+from ...results.layer_rows import LayerRow, layer_rows
+from ..text.finding_text import fault_line, finding_label, finding_lines
+from ..text.text_page import TextPage
+
+if TYPE_CHECKING:
+    from ...results.check_runner import Outcome
+
+# A longer table shows its ends, and every layer that has a finding.
+_MAX_ROWS: Final = 30
+_END_ROWS: Final = 10
+_DIGEST: Final = len("sha256:") + 12
+_VERDICTS: Final = {"pass": "passed", "fail": "refused", "unknown": "unknown"}
+
+
+def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
+    """The report, image by image, and its tally.
+
+    :param outcomes: the outcomes of the checks.
+    :param stream: what the report is written to. A terminal gets colours, and no faults: standard error shows them
+        there.
+    """
+    page = TextPage.of(stream)
+    verdicts: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    for outcome in outcomes:
+        verdicts[outcome.verdict] += 1
+        if outcome.report:
+            labels.update(map(finding_label, outcome.report.findings))
+            yield "\n".join(_image(outcome, outcome.report, page)) + "\n\n"
+        elif outcome.fault and not stream.isatty():
+            yield f"{'UNKNOWN':9}{fault_line(outcome.reference, outcome.fault)}\n\n"
+    yield _tally(verdicts, labels, page) + "\n"
+
+
+def _tally(verdicts: Counter[str], labels: Counter[str], page: TextPage) -> str:
+    parts = [page.paint(v, f"{verdicts[v]} {word}") for v, word in _VERDICTS.items() if verdicts[v]]
+    found = [_number(labels[label], label) for label in ("error", "warning", "info") if labels[label]]
+    if labels["acknowledged"]:
+        found.append(f"{labels['acknowledged']} acknowledged")
+    images = _number(verdicts.total(), "image")
+    return (f"{images}: {', '.join(parts)}" if parts else images) + (f" ({', '.join(found)})" if found else "")
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 or word == "info" else f"{count} {word}s"
+
+
+def _image(outcome: Outcome, report: Report, page: TextPage) -> Iterator[str]:
+    image, verdict = report.image, report.verdict
+    yield f"{page.paint(verdict, verdict.upper())}  {page.paint('head', printable(outcome.reference))}"
+    titles = ", ".join(RUNTIMES[name].title for name in report.runs_on)
+    yield f"      {image.platform} on {titles}"
+    if image.top:
+        yield f"      {printable(image.top.digest)}  {_type(image)}"
+    if image.layers:
+        layers = _number(len(image.layers), "layer")
+        yield f"      {readable_size(image.size)} compressed, {layers}"
+        yield ""
+        yield from _table(image, report.findings, page)
+    for finding in report.findings:
+        yield ""
+        yield from finding_lines(finding, remedy(finding, outcome.names), page)
+
+
+def _type(image: Image) -> str:
+    top = image.top
+    assert top
+    through = f", through {_number(len(image.indexes), 'index')}" if image.indexes else ""
+    return printable(top.media_type.removeprefix("application/vnd.")) + through
+
+
+def _table(image: Image, findings: Sequence[Finding], page: TextPage) -> Iterator[str]:
+    rows = [_cells(row) for row in layer_rows(image, findings)]
+    heads = ("#", "size", "type", "compression", "digest", "")
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    yield page.paint("dim", _line(heads, widths))
+    hidden = 0
+    for number, row in enumerate(rows):
+        marked = bool(row[-1])
+        if len(rows) > _MAX_ROWS and _END_ROWS <= number < len(rows) - _END_ROWS and not marked:
+            hidden += 1
+            continue
+        if hidden:
+            yield page.paint("dim", f"      ... {_number(hidden, 'layer')}")
+            hidden = 0
+        line = _line(row, widths)
+        yield page.paint("error", line) if marked else line
+
+
+def _cells(row: LayerRow) -> tuple[str, ...]:
+    marks = dict.fromkeys(finding.id for finding in row.findings)
+    return (
+        str(row.number),
+        readable_size(row.layer.size),
+        printable(row.short_type),
+        row.compression,
+        printable(row.layer.digest[:_DIGEST]),
+        f"<- {', '.join(marks)}" if marks else "",
+    )
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    number, size, *others = (
+        cell.rjust(width) if column < 2 else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return "      " + "  ".join((number, size, *others)).rstrip()

@@ -1,0 +1,74 @@
+"""A finding, a remedy and a fault in lines of text, as every text report shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from image_verifier.faults import Fault
+from image_verifier.report import Finding, Severity
+from image_verifier.rules.remedies import Names, remedy
+from image_verifier.rules.runtimes import RUNTIMES
+from image_verifier.text import printable
+
+from .text_page import TextPage
+
+
+def fault_line(reference: str, fault: Fault) -> str:
+    """What could not be checked, why, and what to do, in one line."""
+    return printable(f"{reference}: {fault.text}")
+
+
+def finding_label(finding: Finding) -> str:
+    """The finding's severity, or `acknowledged`."""
+    return "acknowledged" if finding.acknowledged else finding.severity.value
+
+
+def plain_finding(finding: Finding, names: Names) -> list[str]:
+    """A finding in lines without colours, for formats that carry text.
+
+    :param finding: the finding.
+    :param names: the image's names, which fill in the remedy's commands.
+    """
+    page = TextPage(colour=False, width=None)
+    return [line.strip() for line in finding_lines(finding, remedy(finding, names), page)]
+
+
+def finding_lines(finding: Finding, steps: Sequence[str], page: TextPage) -> Iterator[str]:
+    """A finding with what was expected and found, what the runtime would have said, and its remedy.
+
+    :param finding: the finding.
+    :param steps: the remedy's steps.
+    :param page: the page that it is written on.
+    """
+    label = finding_label(finding)
+    where = page.paint("dim", f"({', '.join(finding.runs_on)})")
+    yield f"  {page.paint(label, f'{label} {finding.id}')} {where}"
+    yield from page.wrap(finding.message, "    ")
+    if finding.acknowledged:
+        yield from page.wrap(f"acknowledged: {finding.acknowledged}", "    ")
+        return
+    if finding.expected:
+        yield from page.wrap(f"expected: {finding.expected}", "    ")
+    if finding.found:
+        yield from page.wrap(f"found: {finding.found}", "    ")
+    if finding.runtime_error:
+        yield f"    {RUNTIMES[finding.runs_on[0]].title} would have said:"
+        yield from page.wrap(finding.runtime_error, "      ")
+    if steps and finding.severity is not Severity.INFO:
+        yield from remedy_lines(steps, page, "    ")
+
+
+def remedy_lines(steps: Sequence[str], page: TextPage, indent: str) -> Iterator[str]:
+    """A remedy's steps, each command on a line of its own.
+
+    :param steps: the steps; one that begins with `$ ` is a command.
+    :param page: the page that they are written on.
+    :param indent: the heading's indent.
+    """
+    yield f"{indent}to fix it:"
+    for step in steps:
+        if step.startswith("$ "):
+            # Whole and without a prompt, so that it can be copied.
+            yield f"{indent}  " + page.paint("command", printable(step[2:]))
+        else:
+            yield from page.wrap(f"- {step}", f"{indent}  ")
