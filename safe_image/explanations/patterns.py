@@ -12,6 +12,7 @@ from functools import cache
 from typing import Final
 
 from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.engine_messages import MESSAGES
 from image_verifier.rules.runtimes import RUNTIMES
 
 from .normalize import squashed
@@ -383,7 +384,7 @@ def wordings() -> tuple[Wording, ...]:
 
 def _from_the_catalogue() -> Iterator[Wording]:
     for finding in sorted(CATALOG, key=_rank):
-        for text in CATALOG[finding].messages.values():
+        for text in MESSAGES.get(finding, {}).values():
             yield Wording(_stripped(text), (finding,), _ENGINES)
     for runtime in RUNTIMES.values():
         source = runtime.sources[-1]

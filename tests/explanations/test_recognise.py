@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.engine_messages import MESSAGES
 
 from safe_image.explanations.causes import OUTSIDE
 from safe_image.explanations.explanation import ONLY_LAYERS_TELL
@@ -56,10 +57,10 @@ ERRORS: Final = {
 WHYS: Final = {"layer-descriptor-invalid": {"why": "invalid checksum digest format"}}
 
 
-@pytest.mark.parametrize("finding_id", [i for i, entry in CATALOG.items() if entry.messages])
+@pytest.mark.parametrize("finding_id", MESSAGES)
 def test_whatever_the_catalogue_has_engines_say_is_recognised_as_that_finding(finding_id: str) -> None:
     values = {**VALUES, **WHYS.get(finding_id, {}), "error": ERRORS.get(finding_id, "")}
-    for template in CATALOG[finding_id].messages.values():
+    for template in MESSAGES[finding_id].values():
         text = _HOLE.sub(lambda hole: values.get(hole[0].strip("{}"), "something"), template)
         assert finding_id in causes(text), text
 

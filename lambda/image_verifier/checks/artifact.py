@@ -9,8 +9,9 @@ from ..image import media_types
 from ..image.model import Document, Image
 from ..policy import Policy
 from ..report import Finding, Severity
-from ..rules.catalog import engine_message
-from ..rules.runtimes import Engine, Runtime
+from ..rules.engine_messages import engine_message
+from ..rules.engines import Engine
+from ..rules.runtimes import Runtime
 
 ATTESTATION: Final = "a build attestation (provenance or SBOM)"
 

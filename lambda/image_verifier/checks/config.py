@@ -8,7 +8,7 @@ from typing import Final
 from ..image.model import MAX_CONFIG_BYTES, Image, is_digest, sha256
 from ..policy import Policy
 from ..report import Finding, Severity
-from ..rules.catalog import engine_message
+from ..rules.engine_messages import engine_message
 from ..rules.runtimes import Runtime
 from .artifact import is_refused
 from .manifest import size_error

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from ..image.model import Descriptor, Image
 from ..policy import Policy
 from ..report import Finding, Severity
-from ..rules.catalog import engine_message
-from ..rules.runtimes import Engine, Runtime
+from ..rules.engine_messages import engine_message
+from ..rules.engines import Engine
+from ..rules.runtimes import Runtime
 from ..text import readable_size
 from .artifact import is_refused
 from .layer_descriptors import agree_with_their_diff_ids, counted

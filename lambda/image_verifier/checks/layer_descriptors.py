@@ -11,8 +11,9 @@ from ..image import media_types
 from ..image.model import Descriptor, Image, is_digest
 from ..policy import Policy
 from ..report import Finding, Severity
-from ..rules.catalog import engine_message
-from ..rules.runtimes import Engine, Runtime
+from ..rules.engine_messages import engine_message
+from ..rules.engines import Engine
+from ..rules.runtimes import Runtime
 from .artifact import is_refused
 from .manifest import size_error
 

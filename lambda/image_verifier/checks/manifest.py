@@ -11,7 +11,7 @@ from ..image import media_types
 from ..image.model import MAX_MANIFEST_BYTES, Descriptor, Document, Image, Index, Manifest, sha256
 from ..policy import Policy
 from ..report import Finding, Severity
-from ..rules.catalog import engine_message
+from ..rules.engine_messages import engine_message
 from ..rules.runtimes import Runtime
 
 

@@ -16,8 +16,9 @@ from ..layers.executables import Program
 from ..layers.file_system import File, FileSystem, Folder, Node, text
 from ..policy import Policy
 from ..report import Finding, Severity
-from ..rules.catalog import engine_message
-from ..rules.runtimes import Engine, Runtime
+from ..rules.engine_messages import engine_message
+from ..rules.engines import Engine
+from ..rules.runtimes import Runtime
 from .layer_bytes import engines
 
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

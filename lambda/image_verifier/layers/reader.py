@@ -18,7 +18,7 @@ from typing import Final
 
 from ..faults import Fault
 from ..image.model import Descriptor, Image, is_digest
-from ..rules.runtimes import Engine
+from ..rules.engines import Engine
 from ..sources import Source
 from . import decompression, decompressors, tar
 from .file_system import FileSystem, Folder, Layer, UnpackError, copied

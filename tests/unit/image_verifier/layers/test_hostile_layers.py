@@ -15,7 +15,7 @@ from image_verifier.image.model import Descriptor, sha256
 from image_verifier.layers import reader, tar
 from image_verifier.layers.reader import Limits, read_layers
 from image_verifier.policy import Policy
-from image_verifier.rules.runtimes import CONTAINERD_1_7, DOCKERD
+from image_verifier.rules.engines import CONTAINERD_1_7, DOCKERD
 from image_verifier.verify import load, verify
 
 from tests.unit.blobs import END, PROGRAM, InMemory, file, found, header, image, link, pax, report
