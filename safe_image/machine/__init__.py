@@ -1,1 +1,1 @@
-"""What is installed on this machine: Docker, its images, the tools; and the fixes that are run on it."""
+"""This machine: Docker and its images, the tools that build, their diagnosis, and the fixes that are run on it."""

@@ -1,4 +1,4 @@
-"""What is known of one thing that a build depends on, and whether it can make broken images."""
+"""A diagnosis: whether one thing that a build depends on can make broken images, and why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .fixes import Fix
 
 
 class Status(str, Enum):
-    """What a probe comes to."""
+    """The result of a probe."""
 
     OK = "ok"
     WARNING = "warning"
@@ -21,14 +21,14 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is known of one thing.
+    """The result for one thing that a build depends on.
 
     :param subject: the thing.
     :param status: whether it can make broken images.
-    :param message: why, in words.
-    :param source: where that is known from.
-    :param commands: what a person can do about it.
-    :param fixes: what `--fix` does about it.
+    :param message: the reason, as a clause about the subject.
+    :param source: a link to the evidence.
+    :param commands: the commands that a person can run against it.
+    :param fixes: the fixes that `--fix` applies.
     """
 
     subject: str
@@ -43,6 +43,6 @@ class Diagnosis:
         """The diagnosis of a probe that failed.
 
         :param subject: the thing.
-        :param fault: why nothing is known of it.
+        :param fault: the failure.
         """
         return cls(subject, Status.UNKNOWN, fault.text)

@@ -1,4 +1,4 @@
-"""The container engine of this machine, asked by its own command: what it is, and the images that CDK keeps in it."""
+"""This machine's container engine, through its own command: its version, its image store, and CDK's images in it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from image_verifier.faults import Fault
 from .versions import Version
 
 _SECONDS: Final = 20
-# To write an image of some GB takes its time.
+# An image of some GB is slow to write.
 _SECONDS_TO_SAVE: Final = 600
-# How CDK names what it builds; what is not a name to Docker is none.
+# The names of the images that CDK builds; anything else that Docker lists is left alone.
 _NAME: Final = re.compile(r"cdkasset-[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
-# How docker, podman and nerdctl (finch) say it; the CDK CLI goes by exit codes that say less.
+# The words of docker, podman and nerdctl (finch); the CDK CLI relies on exit codes, which say less.
 _MISSING: Final = re.compile(r"no such (?:image|object)|image not known", re.IGNORECASE)
-# So many images are looked at in one call.
+# The number of images that one call inspects.
 _BATCH: Final = 100
 
 
 @dataclass(frozen=True)
-class DockerEngine:
-    """What builds and pushes.
+class BuildEngine:
+    """The engine that builds and pushes.
 
-    :param version: the server's version, as it says it.
+    :param version: the server's version, as the server reports it.
     :param is_containerd_store: whether images are kept in containerd's image store, or in dockerd's classic one.
     """
 
@@ -44,7 +44,7 @@ class DockerEngine:
 
     @property
     def races(self) -> bool | None:
-        """Whether a push can leave an image's tag on its attestation; None where the version does not tell.
+        """Whether a push can leave an image's tag on its attestation; None where the version is unknown.
 
         With containerd's image store, every manifest of a build was pushed to the tag itself, until
         https://github.com/moby/moby/pull/49949 (28.2.0) and its backport to 25.0.16.
@@ -59,11 +59,11 @@ class DockerEngine:
 
 @dataclass(frozen=True)
 class LocalImage:
-    """An image that CDK has built and keeps here; it pushes it again without building it.
+    """An image that CDK has built on this machine, and pushes again without a build.
 
     :param name: such as `cdkasset-…`.
-    :param media_type: what a push sends; empty where the engine does not say: the classic image store, and Docker
-        before 28.
+    :param media_type: the media type that a push sends; empty where the engine does not report it: the classic image
+        store, and Docker before 28.
     """
 
     name: str
@@ -76,7 +76,7 @@ class LocalImage:
 
 
 class Docker:
-    """The engine behind `docker`, or behind what `CDK_DOCKER` names.
+    """The engine behind `docker`, or behind the command that `CDK_DOCKER` sets.
 
     :param command: the command.
     """
@@ -87,60 +87,64 @@ class Docker:
 
     @property
     def name(self) -> str:
-        """Which engine's command it is: `docker`, `podman`, `finch`, …"""
+        """The command's own name: `docker`, `podman`, `finch`, …"""
         return Path(self.command).stem
 
     @property
     def is_installed(self) -> bool:
-        """Whether there is such a command."""
+        """Whether the command exists on this machine."""
         return shutil.which(self.command) is not None
 
-    def engine(self) -> DockerEngine:
-        """What answers.
+    def engine(self) -> BuildEngine:
+        """The engine that answers.
 
-        :raises Fault: if nothing does.
+        :raises Fault: if no engine answers.
         """
-        said = self._json("info", "--format", "{{json .}}")
-        if not isinstance(said, dict) or not said.get("ServerVersion"):
-            errors = said.get("ServerErrors") if isinstance(said, dict) else None
+        info = self._json("info", "--format", "{{json .}}")
+        if not isinstance(info, dict) or not info.get("ServerVersion"):
+            errors = info.get("ServerErrors") if isinstance(info, dict) else None
             why = "; ".join(map(str, errors or ())) or "no server answers"
-            raise Fault(f"{self.command} has no engine: {why}", "Start it, or look at DOCKER_HOST.")
-        # How dockerd tells that its images lie in containerd:
+            raise Fault(f"{self.command} has no engine: {why}", "Start it, or check DOCKER_HOST.")
+        # The sign of dockerd that its images lie in containerd:
         # https://docs.docker.com/engine/storage/containerd/#enable-containerd-image-store-on-docker-engine
-        return DockerEngine(str(said["ServerVersion"]), "io.containerd.snapshotter" in str(said.get("DriverStatus")))
+        return BuildEngine(str(info["ServerVersion"]), "io.containerd.snapshotter" in str(info.get("DriverStatus")))
 
     def cdk_images(self) -> list[LocalImage]:
-        """The images that CDK keeps here, newest first.
+        """The images that CDK keeps on this machine, newest first.
 
-        :raises Fault: if the engine cannot be asked.
+        :raises Fault: if the engine does not answer.
         """
         lines = self.run("image", "ls", "--format", "{{.Repository}}", "--filter", "reference=cdkasset-*").split()
         names = [name for name in dict.fromkeys(lines) if _NAME.fullmatch(name)]
         batches = (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
-        return [image for batch in batches for image in self._inspected(batch)]
+        return [image for batch in batches for image in self._inspect(batch)]
 
     def image(self, name: str) -> LocalImage | None:
-        """One image that CDK keeps here; None where there is none of that name.
+        """One image that CDK keeps on this machine; None where there is none of that name.
 
-        :raises Fault: if the engine cannot be asked.
+        :raises Fault: if the engine does not answer.
         """
         try:
-            (image,) = self._inspected([name])
+            (image,) = self._inspect([name])
         except Missing:
             return None
         return image
 
-    def _inspected(self, names: Sequence[str]) -> list[LocalImage]:
-        said = self._json("image", "inspect", "--", *names)
-        if not isinstance(said, list) or len(said) != len(names) or not all(isinstance(one, dict) for one in said):
-            raise self._strange("image inspect")
-        return [LocalImage(name, _media_type(one)) for name, one in zip(names, said, strict=True)]
+    def _inspect(self, names: Sequence[str]) -> list[LocalImage]:
+        answers = self._json("image", "inspect", "--", *names)
+        if (
+            not isinstance(answers, list)
+            or len(answers) != len(names)
+            or not all(isinstance(one, dict) for one in answers)
+        ):
+            raise self._unexpected("image inspect")
+        return [LocalImage(name, _media_type(one)) for name, one in zip(names, answers, strict=True)]
 
     @contextmanager
     def saved(self, name: str) -> Iterator[Path]:
-        """An image as `docker save` writes it, in a file that is gone afterwards; one at a time, for the disk's sake.
+        """An image as `docker save` writes it, in a temporary file. One image at a time, to spare the disk.
 
-        :raises Fault: if it cannot be written.
+        :raises Fault: if the image cannot be written.
         """
         with self._saving, tempfile.TemporaryDirectory(prefix="safe-image-") as folder:
             path = Path(folder) / "image.tar"
@@ -148,9 +152,9 @@ class Docker:
             yield path
 
     def remove(self, name: str) -> None:
-        """Remove the image of a name; that it is gone already is fine.
+        """Remove the image of a name; an image that is already gone is fine.
 
-        :raises Fault: if it stays.
+        :raises Fault: if the image stays.
         """
         try:
             self.run("image", "rm", "--", name)
@@ -158,60 +162,61 @@ class Docker:
             return
 
     def run(self, *arguments: str, seconds: int = _SECONDS) -> str:
-        """What a command prints.
+        """Run a command of the engine, and return its output.
 
-        :raises Missing: if it says that there is no such image.
-        :raises Fault: if it cannot be run, fails, or does not end.
+        :param seconds: the timeout.
+        :raises Missing: if the engine has no such image.
+        :raises Fault: if the command cannot be run, fails, or times out.
         """
         return run([self.command, *arguments], seconds)
 
     def _json(self, *arguments: str) -> Any:
-        said = self.run(*arguments)
+        output = self.run(*arguments)
         try:
-            return json.loads(said)
+            return json.loads(output)
         except (ValueError, RecursionError):
-            raise self._strange(arguments[0]) from None
+            raise self._unexpected(arguments[0]) from None
 
-    def _strange(self, words: str) -> Fault:
-        return Fault(f"{self.command} {words} does not answer as docker does", "Look at CDK_DOCKER.")
+    def _unexpected(self, words: str) -> Fault:
+        return Fault(f"{self.command} {words} does not answer as docker does", "Check CDK_DOCKER.")
 
 
-def _media_type(said: Mapping[str, Any]) -> str:
-    descriptor = said.get("Descriptor")
+def _media_type(image: Mapping[str, Any]) -> str:
+    descriptor = image.get("Descriptor")
     return str(descriptor.get("mediaType", "")) if isinstance(descriptor, dict) else ""
 
 
 class Missing(Fault):
-    """There is no image of that name."""
+    """The engine has no image of that name."""
 
 
 def run(command: Sequence[str], seconds: int = _SECONDS) -> str:
-    """What a program of this machine prints.
+    """Run a program of this machine, and return its output.
 
-    :param command: the program and its arguments; no shell reads them.
-    :param seconds: how long it may take.
-    :raises Missing: if it says that there is no such image.
-    :raises Fault: if it cannot be run, fails, or does not end.
+    :param command: the program and its arguments; no shell interprets them.
+    :param seconds: the timeout.
+    :raises Missing: if the program reports that there is no such image.
+    :raises Fault: if the program cannot be run, fails, or times out.
     """
     words = " ".join(command[:3])
     try:
-        code, said, complaint = _communicated(command, seconds)
+        code, output, errors = _run_to_end(command, seconds)
     except FileNotFoundError:
-        raise Fault(f"{command[0]} is not installed", "Install it, or look at PATH.") from None
+        raise Fault(f"{command[0]} is not installed", "Install it, or check PATH.") from None
     except subprocess.TimeoutExpired:
-        raise Fault(f"{words} did not answer in {seconds} s", "Look at what it waits for.") from None
+        raise Fault(f"{words} did not answer in {seconds} s", "Run it by hand to see what it waits for.") from None
     except (OSError, ValueError) as e:
         raise Fault(f"{words} cannot be run: {getattr(e, 'strerror', None) or e}") from e
     if code:
-        lines = (complaint or said).strip().splitlines() or [f"exit code {code}"]
+        lines = (errors or output).strip().splitlines() or [f"exit code {code}"]
         raise (Missing if _MISSING.search(lines[-1]) else Fault)(f"{words} failed: {lines[-1]}")
-    return said
+    return output
 
 
-def _communicated(command: Sequence[str], seconds: int) -> tuple[int, str, str]:
-    """A program's exit code and what it prints; nothing of it is left behind, whatever happens."""
-    # In a session of its own, it asks nobody at the terminal, and goes with all that it has started: docker's plugins
-    # would go on and hold its output open.
+def _run_to_end(command: Sequence[str], seconds: int) -> tuple[int, str, str]:
+    """A program's exit code, output and error output. No process of it survives a timeout or an interrupt."""
+    # In a session of its own it cannot prompt at the terminal, and is killed with all processes that it has started:
+    # docker's plugins would go on and hold its output open.
     with subprocess.Popen(  # noqa: S603 - a list of words, and no shell
         command,
         stdin=subprocess.DEVNULL,
@@ -222,11 +227,11 @@ def _communicated(command: Sequence[str], seconds: int) -> tuple[int, str, str]:
         start_new_session=True,
     ) as process:
         try:
-            said, complaint = process.communicate(timeout=seconds)
+            output, errors = process.communicate(timeout=seconds)
         except BaseException:
             _kill(process)
             raise
-        return process.returncode, said, complaint
+        return process.returncode, output, errors
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

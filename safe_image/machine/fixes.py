@@ -1,4 +1,4 @@
-"""What is done about a broken image, shown before it is done: its tag removed from ECR, its twin from this machine."""
+"""The fixes of a broken image, shown before they are applied: its tag is removed from ECR, its copy from Docker."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ from ..formats.text.text_page import TextPage
 from ..sources.aws_sessions import AwsSessions, Endpoint
 from .docker import Docker
 
-# What a pull does not show, and the platform or the tools of the build have made.
+# Faults that a pull does not show, and that the platform or the tools of the build have caused.
 _BUILT_OTHERWISE: Final = frozenset({"platform-mismatch", "entrypoint-wrong-machine"})
-# What keeps an image from being pulled, and is there again after every build.
+# Faults that stop a pull, and that every build of the same Dockerfile has again.
 _WRITTEN_IN_THE_DOCKERFILE: Final = frozenset({"image-too-large-for-runtime", "too-many-layers"})
 
 
 class Fix(Protocol):
-    """One thing to do."""
+    """One fix."""
 
     @property
     def command(self) -> str:
-        """The command that does the same, as a person would type it."""
+        """The equivalent command, as a person would type it."""
 
     def apply(self) -> None:
-        """Do it. Raises `Fault` if it cannot be done."""
+        """Apply the fix. Raises `Fault` if that fails."""
 
 
 @dataclass(frozen=True)
 class Untag:
-    """Remove a tag from the very digest that was judged.
+    """Remove a tag from the very digest that was verified.
 
+    :param sessions: the AWS sessions.
     :param names: the image's names.
-    :param digest: what the tag pointed at.
+    :param digest: the digest that the tag pointed at.
     """
 
     sessions: AwsSessions
@@ -53,27 +54,28 @@ class Untag:
 
     @property
     def command(self) -> str:
-        """The command that does the same."""
+        """The equivalent command."""
         names = self.names
         words = ("aws", "ecr", "batch-delete-image", "--region", names.region, "--registry-id", names.registry_id)
         image = f"imageTag={names.tag},imageDigest={self.digest}"
         return shlex.join((*words, "--repository-name", names.repository, "--image-ids", image))
 
     def apply(self) -> None:
-        """Do it: with the tag and the digest both named, ECR removes nothing where they no longer belong together."""
+        """Remove the tag. The call has tag and digest, so ECR removes nothing where the tag has moved meanwhile."""
         names, partition = self.names, self.sessions.partition(self.names.region)
         client = self.sessions.client("ecr", Endpoint(names.region))
         arn = f"arn:{partition}:ecr:{names.region}:{names.registry_id}:repository/{names.repository}"
         failure = remove(client, arn, names.tag, self.digest, RetryBudget.of(30))
-        # Somebody else has mended it meanwhile.
+        # Somebody else has removed it meanwhile.
         if failure and not failure.startswith("ImageNotFound"):
             raise Fault(f"The tag {self.names.tag} was not removed: {failure}")
 
 
 @dataclass(frozen=True)
 class RemoveLocalImage:
-    """Remove what CDK would push again without building it.
+    """Remove an image that CDK would push again without a build.
 
+    :param docker: the engine that has it.
     :param name: such as `cdkasset-…`.
     """
 
@@ -82,18 +84,18 @@ class RemoveLocalImage:
 
     @property
     def command(self) -> str:
-        """The command that does the same."""
+        """The equivalent command."""
         return shlex.join((self.docker.command, "image", "rm", self.name))
 
     def apply(self) -> None:
-        """Do it."""
+        """Remove the image."""
         self.docker.remove(self.name)
 
 
 def can_be_fixed_by_a_build(report: Report) -> bool:
-    """Whether something refuses the image that a build of the same Dockerfile, with other tools, need not have again.
+    """Whether the image is refused for a fault that another build of the same Dockerfile can avoid.
 
-    Neither its policy nor its Dockerfile changes by removing it: CDK would build the same once more.
+    A fault of the policy or of the Dockerfile stays: after the image is removed, CDK builds the same image again.
     """
     return any(
         finding.id in _BUILT_OTHERWISE
@@ -104,11 +106,12 @@ def can_be_fixed_by_a_build(report: Report) -> bool:
 
 
 def fixes_for(names: Names, report: Report, sessions: AwsSessions, docker: Docker) -> list[Fix]:
-    """What mends an image in ECR that was refused.
+    """The fixes of a refused image in ECR.
 
     :param names: the image's names.
     :param report: the refusal.
-    :param docker: the engine of this machine, whose twin of the image goes, too.
+    :param sessions: the AWS sessions.
+    :param docker: the engine of this machine, whose copy of the image is removed too.
     """
     fixes: list[Fix] = []
     top = report.image.top
@@ -118,25 +121,27 @@ def fixes_for(names: Names, report: Report, sessions: AwsSessions, docker: Docke
 
 
 def local_fixes(name: str, docker: Docker) -> list[Fix]:
-    """What removes an image from this machine, where it is here at all.
+    """The fix that removes an image from this machine; none where the image is not here.
 
-    :param name: the image's name; empty for none.
+    :param name: the image's name; empty for no image.
+    :param docker: the engine of this machine.
     """
     if not name or not docker.is_installed:
         return []
     try:
         return [RemoveLocalImage(docker, name)] if docker.image(name) else []
     except Fault:
-        # Without an engine nothing is pushed from here either.
+        # Without an engine, no image is pushed from this machine either.
         return []
 
 
 def refusal_lines(report: Report, names: Names, fixes: Sequence[Fix], page: TextPage) -> Iterator[str]:
-    """What refuses an image, as people read it.
+    """The findings that refuse an image, as lines for a person.
 
-    :param names: the image's names, with which the remedies' commands are filled in.
-    :param fixes: what mends it; they are shown apart, and only the advice for the next build beside a finding.
-    :param page: what it is written on.
+    :param report: the refusal.
+    :param names: the image's names, for the commands of the remedies.
+    :param fixes: the image's fixes. With any, a finding shows only its advice: the plan shows the commands.
+    :param page: the page's width and colours.
     """
     for finding in report.errors:
         lines = remedy(finding, names)
@@ -145,29 +150,29 @@ def refusal_lines(report: Report, names: Names, fixes: Sequence[Fix], page: Text
 
 
 def plan(fixes: Sequence[Fix]) -> str:
-    """What is to be done, to be shown before it is."""
+    """The plan that is shown before the fixes are applied."""
     return "\n".join(["To be done:", *(f"  {printable(fix.command)}" for fix in fixes)])
 
 
 def is_confirmed(fixes: Sequence[Fix], *, yes: bool) -> bool:
-    """Whether the fixes, which have been shown, may be taken.
+    """Whether the user confirms the fixes, after the plan was shown.
 
-    :param yes: whether that was said on the command line.
+    :param yes: whether the user passed `--yes`.
     """
     if yes or not fixes:
         return True
     if not sys.stdin.isatty():
-        print("Nothing was done: there is nobody to ask here. Write --yes to do it.", file=sys.stderr)
+        print("Nothing was done: stdin is not a terminal. Pass --yes", file=sys.stderr)
         return False
-    # Not by input(), whose question goes to standard output, where a report may be.
-    print("Do it? [y/N] ", end="", file=sys.stderr, flush=True)
+    # input() would write the prompt to standard output, where the report may be.
+    print("Proceed? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def apply(fixes: Sequence[Fix], stream: TextIO) -> list[Fault]:
-    """Take every fix, also after one that fails, and give what failed.
+    """Apply every fix, also after one that fails, and return the failures.
 
-    :param stream: where what was done is told; what failed is told on standard error.
+    :param stream: where the applied fixes are reported; the failures are reported on standard error.
     """
     faults = []
     for fix in fixes:

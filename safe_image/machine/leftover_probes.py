@@ -1,4 +1,4 @@
-"""What earlier builds left: images that CDK pushes again without building them, and tags on attestations in ECR."""
+"""Probes of the leftovers of earlier builds: images that CDK pushes again unbuilt, and ECR tags on attestations."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from image_verifier.verify import verify
 from ..sources.aws_sessions import AwsSessions, Endpoint
 from .build_probes import RACE
 from .diagnosis import Diagnosis, Status
-from .docker import Docker, DockerEngine, LocalImage
+from .docker import BuildEngine, Docker, LocalImage
 from .fixes import Fix, RemoveLocalImage, Untag
 
 _NEVER_REPAIRED: Final = "https://github.com/aws/aws-cdk/issues/33264"
-# No image of an application is smaller; what is, is looked at. An attestation has some ten KB.
+# Every application's image is larger; smaller ones are verified. An attestation has some ten KB.
 _SMALL: Final = 1 << 20
 _MOST_LOOKED_AT: Final = 200
 _AT_ONCE: Final = 8
@@ -29,7 +29,12 @@ _LISTED: Final = 5
 _ANY: Final = Policy(("ecs-ec2",), Platform.parse("linux/amd64"))
 
 
-def probe_local_images(docker: Docker, engine: DockerEngine | None) -> Iterator[Diagnosis]:
+def probe_local_images(docker: Docker, engine: BuildEngine | None) -> Iterator[Diagnosis]:
+    """The images that CDK keeps on this machine, and whether they have an attestation.
+
+    :param docker: the engine's command.
+    :param engine: the engine; None where no engine answers.
+    """
     subject = "images that CDK keeps here"
     if engine is None:
         return
@@ -42,7 +47,7 @@ def probe_local_images(docker: Docker, engine: DockerEngine | None) -> Iterator[
     yield Diagnosis(
         subject,
         Status.WARNING if engine.races is False else Status.ERROR,
-        f"{len(doubtful)} of {len(images)} {what}, and CDK pushes them again without building them: {_some(doubtful)}",
+        f"{len(doubtful)} of {len(images)} {what}, and CDK pushes them again without a build: {_some(doubtful)}",
         _NEVER_REPAIRED,
         fixes=tuple(RemoveLocalImage(docker, image.name) for image in doubtful),
     )
@@ -53,33 +58,43 @@ def _some(images: list[LocalImage]) -> str:
     return ", ".join(names) + (f" and {len(images) - _LISTED} more" if len(images) > _LISTED else "")
 
 
-def probe_repository(sessions: AwsSessions, qualifier: str, engine: DockerEngine | None) -> Iterator[Diagnosis]:
+def probe_repository(sessions: AwsSessions, qualifier: str, engine: BuildEngine | None) -> Iterator[Diagnosis]:
+    """The bootstrap repository of the account, and its tags that do not point at an image.
+
+    :param sessions: the AWS sessions.
+    :param qualifier: the qualifier of the CDK bootstrap.
+    :param engine: the engine; None where no engine answers.
+    """
     here = sessions.environment()
     name = f"cdk-{qualifier}-container-assets-{here.account}-{here.region}"
     client = sessions.client("ecr", Endpoint(here.region))
     missing = ("RepositoryNotFoundException",)
     answer = aws.call(client, "describe_repositories", name, RetryBudget.of(10), missing, repositoryNames=[name])
     if not answer:
-        yield Diagnosis("bootstrap repository", Status.OK, f"{name} is not there: cdk bootstrap has not run here")
+        yield Diagnosis(
+            "bootstrap repository",
+            Status.OK,
+            f"{name} does not exist: cdk bootstrap has not run in this account and region",
+        )
         return
     (repository,) = answer["repositories"]
     immutable = str(repository.get("imageTagMutability", "")).startswith("IMMUTABLE")
     if immutable and engine and engine.races:
-        said = f"{name} has immutable tags, and this machine's Docker pushes more than one manifest to a tag"
-        yield Diagnosis("bootstrap repository", Status.ERROR, said, RACE)
+        message = f"{name} has immutable tags, and this machine's Docker pushes more than one manifest to a tag"
+        yield Diagnosis("bootstrap repository", Status.ERROR, message, RACE)
     else:
         yield Diagnosis("bootstrap repository", Status.OK, f"{name} has {'im' * immutable}mutable tags")
     yield _poisoned(sessions, repository)
 
 
 def _poisoned(sessions: AwsSessions, repository: Mapping[str, Any]) -> Diagnosis:
-    """Which tags are on what is no image. Only what is too small for one is looked at."""
+    """The tags that do not point at an image. Only images that are too small to be one are verified."""
     name, arn, uri = repository["repositoryName"], repository["repositoryArn"], repository["repositoryUri"]
     _, _, _, region, account, _ = arn.split(":", 5)
     client = sessions.client("ecr", Endpoint(region))
     small = list(_small_tags(client, name, account))
 
-    def look(tag: str) -> Fix | None:
+    def fix_for(tag: str) -> Fix | None:
         names = Names(f"{uri}:{tag}", region, account, name, tag)
         source = EcrImage(client, repository_arn=arn, repository_uri=uri, tag=tag, retry_budget=RetryBudget.of(30))
         report = verify(source, _ANY)
@@ -88,15 +103,17 @@ def _poisoned(sessions: AwsSessions, repository: Mapping[str, Any]) -> Diagnosis
         return Untag(sessions, names, top.digest) if top and wrong else None
 
     with Pool(_AT_ONCE) as pool:
-        fixes = tuple(fix for fix in pool.results(look, small[:_MOST_LOOKED_AT]) if fix)
-    more = f" (of {len(small)} small ones, the first {_MOST_LOOKED_AT})" if len(small) > _MOST_LOOKED_AT else ""
+        fixes = tuple(fix for fix in pool.results(fix_for, small[:_MOST_LOOKED_AT]) if fix)
+    more = (
+        f" (verified: the first {_MOST_LOOKED_AT} of {len(small)} small images)" if len(small) > _MOST_LOOKED_AT else ""
+    )
     if not fixes:
-        return Diagnosis("tags", Status.OK, f"none of {name} is on an attestation{more}")
+        return Diagnosis("tags", Status.OK, f"no tag of {name} points at an attestation{more}")
     return Diagnosis(
         "tags",
         Status.ERROR,
-        f"{len(fixes)} of {name} {'is' if len(fixes) == 1 else 'are'} on what is no image, and CDK takes "
-        f"{'it' if len(fixes) == 1 else 'them'} for published{more}",
+        f"{len(fixes)} of {name} {'does' if len(fixes) == 1 else 'do'} not point at an image, and CDK considers "
+        f"{'it' if len(fixes) == 1 else 'them'} published{more}",
         _NEVER_REPAIRED,
         fixes=fixes,
     )

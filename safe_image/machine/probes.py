@@ -17,12 +17,12 @@ from .leftover_probes import probe_local_images, probe_repository
 
 
 def diagnose(docker: Docker, sessions: AwsSessions | None, qualifier: str, folder: Path) -> list[Diagnosis]:
-    """Everything that is known of this machine and this account.
+    """Probe this machine and this account.
 
     :param docker: the engine that builds.
-    :param sessions: who asks AWS; None asks nothing of it.
-    :param qualifier: of the CDK bootstrap.
-    :param folder: the folder of the CDK app, where its CLI may be installed.
+    :param sessions: the AWS sessions; None calls no AWS API.
+    :param qualifier: the qualifier of the CDK bootstrap.
+    :param folder: the folder of the CDK app, which may have a CDK CLI of its own.
     """
     first, engine = probe_engine(docker)
     lines = [first]
@@ -41,7 +41,7 @@ def diagnose(docker: Docker, sessions: AwsSessions | None, qualifier: str, folde
 
 
 def _safely(subject: str, probe: Iterable[Diagnosis]) -> list[Diagnosis]:
-    """What a probe says; one that cannot tell keeps nobody from theirs, and loses nothing of what it has said."""
+    """A probe's diagnoses. A probe that fails stops no other probe, and keeps the diagnoses that it already has."""
     lines: list[Diagnosis] = []
     try:
         lines.extend(probe)

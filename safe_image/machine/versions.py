@@ -1,4 +1,4 @@
-"""The versions of programs, and which comes first."""
+"""Versions of programs, and their order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _RELEASE: Final = 1 << 30
 
 
 class Version(NamedTuple):
-    """Three numbers, and the number of the release candidate; a release comes behind all of its candidates."""
+    """Three numbers, and the number of the release candidate; a release sorts after all of its candidates."""
 
     major: int
     minor: int

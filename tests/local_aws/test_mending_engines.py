@@ -83,10 +83,10 @@ def test_a_docker_that_leaves_tags_on_attestations_is_an_error_and_its_images_ar
     found = lines(report)
     assert report["exit"] == 1
     assert found["engine"][0] == "error"
-    assert f"Docker {old.version} with containerd's image store pushes the attestation" in found["engine"][1]
+    assert f"Docker {old.version} with containerd's image store pushes a build's attestation" in found["engine"][1]
     assert found["images that CDK keeps here"] == (
         "error",
-        f"1 of 1 may have an attestation, and CDK pushes them again without building them: {TWIN[:21]}…",
+        f"1 of 1 may have an attestation, and CDK pushes them again without a build: {TWIN[:21]}…",
     )
     old.docker("image", "rm", TWIN)
 

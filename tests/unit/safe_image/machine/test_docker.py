@@ -1,4 +1,4 @@
-"""What is asked of a container engine by its command, and what becomes of strange answers."""
+"""The container engine's command: its calls, and the handling of unexpected answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from image_verifier.faults import Fault
 from image_verifier.image import media_types
 
-from safe_image.machine.docker import Docker, DockerEngine, LocalImage, Missing, run
+from safe_image.machine.docker import BuildEngine, Docker, LocalImage, Missing, run
 from tests.unit.programs import calls, docker, program
 
 
@@ -33,17 +33,17 @@ from tests.unit.programs import calls, docker, program
 def test_only_containerds_image_store_before_the_fix_pushes_attestations_to_the_tag(
     version: str, races: bool | None
 ) -> None:
-    assert DockerEngine(version, is_containerd_store=True).races is races
-    assert DockerEngine(version, is_containerd_store=False).races is False
+    assert BuildEngine(version, is_containerd_store=True).races is races
+    assert BuildEngine(version, is_containerd_store=False).races is False
 
 
-def test_the_command_is_the_one_that_cdk_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_is_the_one_that_cdk_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Docker().command == "docker"
     monkeypatch.setenv("CDK_DOCKER", "/opt/podman/bin/podman")
     assert (Docker().command, Docker().name) == ("/opt/podman/bin/podman", "podman")
 
 
-def test_images_are_told_by_what_a_push_of_them_sends(tmp_path: Path) -> None:
+def test_images_are_told_apart_by_the_media_type_that_a_push_sends(tmp_path: Path) -> None:
     kept = {"cdkasset-aa": media_types.OCI_INDEX, "cdkasset-bb": media_types.OCI_MANIFEST, "cdkasset-cc": ""}
     images = Docker(str(docker(tmp_path, images=kept))).cdk_images()
     assert images == [LocalImage(name, media_type) for name, media_type in kept.items()]
@@ -51,7 +51,7 @@ def test_images_are_told_by_what_a_push_of_them_sends(tmp_path: Path) -> None:
     assert calls(tmp_path, "docker")[-1] == "image inspect -- cdkasset-aa cdkasset-bb cdkasset-cc"
 
 
-def test_a_machine_without_images_of_cdks_is_asked_for_none(tmp_path: Path) -> None:
+def test_a_machine_without_images_of_cdk_gets_no_inspect_call(tmp_path: Path) -> None:
     assert Docker(str(docker(tmp_path))).cdk_images() == []
     assert len(calls(tmp_path, "docker")) == 1
 
@@ -72,7 +72,7 @@ def test_a_name_is_never_an_option(tmp_path: Path) -> None:
         "Error: cdkasset-aa: image not known",
     ],
 )
-def test_an_image_that_is_not_there_is_no_fault_in_any_engines_words(tmp_path: Path, words: str) -> None:
+def test_a_missing_image_is_not_a_fault_in_any_engines_words(tmp_path: Path, words: str) -> None:
     engine = Docker(str(docker(tmp_path, failures={"image inspect": words, "image rm": words})))
     assert engine.image("cdkasset-aa") is None
     engine.remove("cdkasset-aa")
@@ -90,7 +90,7 @@ def test_an_engine_that_does_not_run_is_a_fault_with_its_words(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("answer", ["", "<html>", "[]", "[1]", '{"a": 1}', "[" * 100_000, "null"])
-def test_an_answer_that_is_not_dockers_is_a_fault(tmp_path: Path, answer: str) -> None:
+def test_an_answer_that_is_not_of_docker_is_a_fault(tmp_path: Path, answer: str) -> None:
     engine = Docker(str(docker(tmp_path, answers={"info": answer, "image inspect": answer})))
     with pytest.raises(Fault):
         engine.engine()
@@ -109,7 +109,7 @@ def test_a_program_that_hangs_or_is_missing_or_cannot_be_run_is_a_fault(tmp_path
         run(["false"])
 
 
-def test_what_a_program_has_started_goes_with_it(tmp_path: Path) -> None:
+def test_a_timeout_ends_the_processes_that_a_program_has_started(tmp_path: Path) -> None:
     plugin = tmp_path / "docker"
     plugin.write_text('#!/bin/sh\nsleep 60 & echo $! > "$0.pid"\nwait\n')
     plugin.chmod(0o755)
@@ -130,6 +130,6 @@ def _lives(process: str) -> bool:
         return False
 
 
-def test_a_program_is_asked_nothing_through_a_shell(tmp_path: Path) -> None:
+def test_no_shell_interprets_a_programs_arguments(tmp_path: Path) -> None:
     echo = program(tmp_path, "echo", {"$(id) `id` ; id": "as it was written"})
     assert run([str(echo), "$(id)", "`id`", ";", "id"]).strip() == "as it was written"

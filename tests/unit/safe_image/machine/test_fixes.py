@@ -1,4 +1,4 @@
-"""What is removed, and what is let be: which findings a build mends, and fixes that fail."""
+"""The fixes of a broken image: the findings that another build fixes, what is left alone, and fixes that fail."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def refusal(*ids: str, severity: Severity = Severity.ERROR, acknowledged: str = 
 
 
 @pytest.mark.parametrize(
-    ("ids", "mended"),
+    ("ids", "fixed"),
     [
         (["not-an-image"], True),
         (["layer-type-unsupported"], True),
@@ -56,34 +56,34 @@ def refusal(*ids: str, severity: Severity = Severity.ERROR, acknowledged: str = 
         ([], False),
     ],
 )
-def test_a_build_mends_what_tools_have_done_and_neither_a_policy_nor_a_dockerfile(ids: list[str], mended: bool) -> None:
-    assert can_be_fixed_by_a_build(refusal(*ids)) is mended
+def test_a_build_fixes_faults_of_tools_and_neither_a_policy_nor_a_dockerfile(ids: list[str], fixed: bool) -> None:
+    assert can_be_fixed_by_a_build(refusal(*ids)) is fixed
 
 
-def test_what_does_not_refuse_an_image_removes_none() -> None:
+def test_a_finding_that_does_not_refuse_an_image_removes_none() -> None:
     assert not can_be_fixed_by_a_build(refusal("not-an-image", severity=Severity.WARNING))
     assert not can_be_fixed_by_a_build(refusal("not-an-image", acknowledged="for a reason"))
 
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Removes a tag where ECR gives an answer, and gives what ECR was asked."""
+    """Removes a tag with an answer of ECR's, and returns the request."""
 
-    def remove(said: Any) -> dict[str, Any]:
+    def remove(response: Any) -> dict[str, Any]:
         with serving_aws() as aws:
             aws.use(monkeypatch)
-            aws.answers["BatchDeleteImage"] = said
+            aws.answers["BatchDeleteImage"] = response
             Untag(AwsSessions(), NAMES, DIGEST).apply()
-            ((_, asked),) = aws.calls
-            return asked
+            ((_, request),) = aws.calls
+            return request
 
     return remove
 
 
-def test_a_tag_is_removed_from_the_very_digest_that_was_judged(answer: Any) -> None:
-    asked = answer({"imageIds": [{"imageTag": "v1", "imageDigest": DIGEST}], "failures": []})
-    assert asked["imageIds"] == [{"imageDigest": DIGEST, "imageTag": "v1"}]
-    assert (asked["registryId"], asked["repositoryName"]) == (ACCOUNT, "assets")
+def test_a_tag_is_removed_from_the_very_digest_that_was_verified(answer: Any) -> None:
+    request = answer({"imageIds": [{"imageTag": "v1", "imageDigest": DIGEST}], "failures": []})
+    assert request["imageIds"] == [{"imageDigest": DIGEST, "imageTag": "v1"}]
+    assert (request["registryId"], request["repositoryName"]) == (ACCOUNT, "assets")
     command = Untag(AwsSessions(), NAMES, DIGEST).command
     assert command == (
         f"aws ecr batch-delete-image --region {REGION} --registry-id {ACCOUNT} --repository-name assets "
@@ -91,17 +91,17 @@ def test_a_tag_is_removed_from_the_very_digest_that_was_judged(answer: Any) -> N
     )
 
 
-def test_a_tag_that_is_gone_already_is_as_it_was_asked_for(answer: Any) -> None:
+def test_a_tag_that_is_already_gone_is_a_success(answer: Any) -> None:
     answer({"imageIds": [], "failures": [{"failureCode": "ImageNotFound", "failureReason": "it is not there"}]})
 
 
-def test_a_tag_that_was_moved_since_is_let_be_and_told(answer: Any) -> None:
+def test_a_tag_that_has_moved_is_left_alone_and_reported(answer: Any) -> None:
     moved = {"failureCode": "ImageTagDoesNotMatchDigest", "failureReason": "The tag does not match the digest"}
     with pytest.raises(Fault, match=r"The tag v1 was not removed: ImageTagDoesNotMatchDigest"):
         answer({"imageIds": [], "failures": [moved]})
 
 
-def test_a_permission_that_is_missing_is_named(answer: Any) -> None:
+def test_a_missing_permission_is_named(answer: Any) -> None:
     with pytest.raises(Fault) as e:
         answer(Refusal("AccessDeniedException", "not authorized"))
     assert e.value.advice.startswith(
@@ -109,17 +109,17 @@ def test_a_permission_that_is_missing_is_named(answer: Any) -> None:
     )
 
 
-def test_a_step_that_fails_keeps_the_next_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fix_that_fails_does_not_stop_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     engine = Docker(str(docker(tmp_path, failures={"image rm -- cdkasset-aa": "conflict: it is in use"})))
     fixes = [RemoveLocalImage(engine, "cdkasset-aa"), RemoveLocalImage(engine, "cdkasset-bb")]
-    told = io.StringIO()
-    (fault,) = apply(fixes, told)
+    output = io.StringIO()
+    (fault,) = apply(fixes, output)
     assert "conflict: it is in use" in fault.message
-    assert told.getvalue() == f"done: {engine.command} image rm cdkasset-bb\n"
+    assert output.getvalue() == f"done: {engine.command} image rm cdkasset-bb\n"
     assert f"not done: {engine.command} image rm cdkasset-aa" in capsys.readouterr().err
 
 
-def test_only_what_is_here_is_removed_from_here(tmp_path: Path) -> None:
+def test_only_an_image_on_this_machine_is_removed_from_it(tmp_path: Path) -> None:
     engine = Docker(str(docker(tmp_path / "with", images={"cdkasset-aa": ""})))
     assert local_fixes("cdkasset-aa", engine) == [RemoveLocalImage(engine, "cdkasset-aa")]
     gone = Docker(str(docker(tmp_path / "without", failures={"image inspect": "No such image: cdkasset-aa"})))
@@ -137,23 +137,23 @@ def test_a_plan_shows_every_command_and_no_control_character(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("typed", "agreed"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("\x04", False)]
+    ("typed", "confirmed"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("\x04", False)]
 )
-def test_a_terminal_is_asked_and_only_yes_is_yes(
-    typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_terminal_gets_a_prompt_and_only_yes_is_yes(
+    typed: str, confirmed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fixes = [RemoveLocalImage(Docker("docker"), "cdkasset-aa")]
     outer, inner = pty.openpty()
     with os.fdopen(inner, "r") as terminal:
         os.write(outer, typed.encode())
         monkeypatch.setattr("sys.stdin", terminal)
-        assert is_confirmed(fixes, yes=False) is agreed
+        assert is_confirmed(fixes, yes=False) is confirmed
     os.close(outer)
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "Do it? [y/N] ")
+    assert (said.out, said.err) == ("", "Proceed? [y/N] ")
 
 
-def test_yes_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yes_needs_no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     fixes = [RemoveLocalImage(Docker("docker"), "cdkasset-aa")]
     assert is_confirmed(fixes, yes=True)

@@ -1,4 +1,4 @@
-"""`safe-image doctor` on machines that nobody has at hand: each version, variable and builder, and what is missing."""
+"""`safe-image doctor` on simulated machines: each version, variable and builder, and missing programs."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def lines(programs: Path, tmp_path: Path) -> Diagnose:
-    """What is known, by its subject; with a docker as `tests.unit.programs.docker` takes it."""
+    """The diagnoses by subject, with a docker that has the arguments of `tests.unit.programs.docker`."""
 
-    def look(version: str = "28.5.2", sessions: AwsSessions | None = None, **said: Any) -> dict[str, Diagnosis]:
-        engine = Docker(str(docker(programs, version, **said)))
+    def look(version: str = "28.5.2", sessions: AwsSessions | None = None, **behaviour: Any) -> dict[str, Diagnosis]:
+        engine = Docker(str(docker(programs, version, **behaviour)))
         return {line.subject: line for line in diagnose(engine, sessions, "hnb659fds", tmp_path)}
 
     return look
@@ -51,7 +51,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 
 def package(folder: Path, name: str, content: str) -> None:
-    """Install a package of npm in a folder, as far as it is looked at."""
+    """Install the package.json of an npm package in a folder."""
     path = folder / "node_modules" / name
     path.mkdir(parents=True)
     (path / "package.json").write_text(content)
@@ -60,10 +60,10 @@ def package(folder: Path, name: str, content: str) -> None:
 # The engine
 
 
-def test_an_engine_that_leaves_tags_on_attestations_is_an_error_that_says_which_to_take(lines: Diagnose) -> None:
+def test_an_engine_that_leaves_tags_on_attestations_is_an_error_that_names_the_fixed_version(lines: Diagnose) -> None:
     line = lines(OLD_DOCKER)["engine"]
     assert line.status is Status.ERROR
-    assert line.message.startswith("Docker 26.1.5 with containerd's image store pushes the attestation")
+    assert line.message.startswith("Docker 26.1.5 with containerd's image store pushes a build's attestation")
     assert line.commands == ("Upgrade to Docker 28.2.0 or later, or to 25.0.16",)
     assert line.source == "https://github.com/moby/moby/pull/49949"
 
@@ -73,14 +73,14 @@ def test_the_same_engine_with_the_classic_store_is_fine(lines: Diagnose) -> None
     assert found["engine"] == Diagnosis("engine", Status.OK, "Docker 26.1.5 with the classic image store")
 
 
-def test_an_engine_of_no_known_version_is_unknown(lines: Diagnose) -> None:
+def test_an_engine_of_unknown_version_is_unknown(lines: Diagnose) -> None:
     assert lines("dev")["engine"].status is Status.UNKNOWN
 
 
-def test_a_machine_without_docker_builds_nothing_and_the_rest_is_told(programs: Path, tmp_path: Path) -> None:
+def test_a_machine_without_docker_builds_nothing_and_the_other_probes_run(programs: Path, tmp_path: Path) -> None:
     found = {line.subject: line for line in diagnose(Docker("docker-that-is-not"), None, "hnb659fds", tmp_path)}
     assert found["engine"].status is Status.OK
-    assert "is not installed, so that nothing is built here" in found["engine"].message
+    assert "is not installed, so this machine builds no images" in found["engine"].message
     assert set(found) == {"engine", "environment", "cdk", "cdk-assets"}
 
 
@@ -97,18 +97,18 @@ def test_podman_attaches_no_attestation(lines: Diagnose, programs: Path) -> None
     assert calls(programs, "podman") == []
 
 
-def test_what_another_engine_does_has_not_been_measured(lines: Diagnose) -> None:
+def test_another_engine_is_a_warning_because_it_has_not_been_measured(lines: Diagnose) -> None:
     assert lines(name="finch")["engine"].status is Status.WARNING
 
 
-# What builds
+# The builder
 
 
-def test_docker_build_takes_the_engines_own_builder_whatever_buildx_has_selected(
+def test_docker_build_uses_the_engines_own_builder_although_buildx_has_selected_another(
     lines: Diagnose, programs: Path
 ) -> None:
     assert lines()["buildx"] == Diagnosis(
-        "buildx", Status.OK, "docker build builds in the engine itself, by buildx v0.29.1"
+        "buildx", Status.OK, "docker build uses the engine's own builder (buildx v0.29.1)"
     )
     assert not any(call.startswith("buildx inspect") for call in calls(programs, "docker"))
 
@@ -150,7 +150,7 @@ def test_without_buildx_the_legacy_builder_builds(lines: Diagnose) -> None:
         ("BUILDX_BUILDER", "default", "containerd", Status.OK),
     ],
 )
-def test_a_variable_is_told_where_it_changes_what_is_built(
+def test_a_variable_is_reported_where_it_changes_the_images_that_are_built(
     lines: Diagnose, monkeypatch: pytest.MonkeyPatch, name: str, value: str, store: str, status: Status | None
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -159,7 +159,7 @@ def test_a_variable_is_told_where_it_changes_what_is_built(
     assert ("environment" in found) is (status is None)
 
 
-# What builds for CDK
+# CDK's tools
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_which_versions_let_docker_attach_an_attestation(
 ) -> None:
     package(tmp_path, name, json.dumps({"version": version}))
     line = lines(store="classic")[name.removeprefix("aws-")]
-    assert ("lets docker attach" in line.message) is attests
+    assert ("lets Docker attach" in line.message) is attests
     assert version in line.message
     assert line.status is Status.OK, "the classic image store keeps no attestation"
 
@@ -200,20 +200,20 @@ def test_an_attestation_is_an_error_where_it_can_take_the_tag_and_a_warning_else
 
 def test_without_an_attestation_zstd_layers_of_a_base_image_are_the_other_trap(lines: Diagnose, tmp_path: Path) -> None:
     package(tmp_path, "aws-cdk", '{"version": "2.1148.1"}')
-    assert lines(store="classic")["cdk"] == Diagnosis("cdk", Status.OK, "2.1148.1 asks for no attestation")
+    assert lines(store="classic")["cdk"] == Diagnosis("cdk", Status.OK, "2.1148.1 disables attestations")
     line = lines()["cdk"]
     assert line.status is Status.WARNING
     assert "number of layers and diffIDs don't match" in line.message
     assert "oci-mediatypes=true" in line.commands[0]
 
 
-def test_the_cdk_on_path_is_asked_and_that_of_the_folder_is_only_read(
+def test_the_cdk_on_path_is_run_and_that_of_the_folder_is_only_read(
     lines: Diagnose, programs: Path, tmp_path: Path
 ) -> None:
     program(programs, "cdk", {"--version": "2.178.2 (build 1234567)"})
-    assert lines()["cdk"].message.startswith("2.178.2 lets docker")
+    assert lines()["cdk"].message.startswith("2.178.2 lets Docker")
     package(tmp_path, "aws-cdk", '{"version": "2.1148.1"}')
-    assert lines()["cdk"].message.startswith("2.1148.1 asks")
+    assert lines()["cdk"].message.startswith("2.1148.1 disables")
     assert calls(programs, "cdk") == ["--version"]
 
 
@@ -225,9 +225,9 @@ def test_a_damaged_package_is_unknown(lines: Diagnose, tmp_path: Path, content: 
     assert "package.json cannot be read" in line.message
 
 
-def test_a_cdk_that_says_nothing_or_fails_is_unknown(lines: Diagnose, programs: Path) -> None:
+def test_a_cdk_that_prints_nothing_or_fails_is_unknown(lines: Diagnose, programs: Path) -> None:
     program(programs, "cdk", {"--version": ""})
-    assert lines()["cdk"].message == "says of its version only 'nothing'"
+    assert lines()["cdk"].message == "answers 'nothing' to --version"
     program(programs, "cdk", {}, {"--version": "node: not found"})
     assert "node: not found" in lines()["cdk"].message
 
@@ -242,14 +242,14 @@ def test_a_cdk_that_says_nothing_or_fails_is_unknown(lines: Diagnose, programs: 
         ("29.0", None),
     ],
 )
-def test_a_version_is_found_in_what_programs_say(text: str, version: Version | None) -> None:
+def test_a_version_is_found_in_the_output_of_a_program(text: str, version: Version | None) -> None:
     assert Version.parse(text) == version
 
 
-# What CDK keeps
+# The images that CDK keeps
 
 
-def test_images_with_an_attestation_are_told_with_what_removes_each(lines: Diagnose, programs: Path) -> None:
+def test_images_with_an_attestation_are_reported_with_a_fix_for_each(lines: Diagnose, programs: Path) -> None:
     kept = {"cdkasset-aa": media_types.OCI_INDEX, "cdkasset-bb": media_types.OCI_MANIFEST}
     line = lines(images=kept)["images that CDK keeps here"]
     assert line.status is Status.WARNING
@@ -258,7 +258,7 @@ def test_images_with_an_attestation_are_told_with_what_removes_each(lines: Diagn
     assert lines("28.1.0", images=kept)["images that CDK keeps here"].status is Status.ERROR
 
 
-def test_a_docker_that_does_not_say_which_have_an_attestation_is_not_taken_at_its_silence(lines: Diagnose) -> None:
+def test_with_a_docker_that_does_not_report_media_types_every_image_may_have_an_attestation(lines: Diagnose) -> None:
     kept = {"cdkasset-aa": "", "cdkasset-bb": ""}
     line = lines(OLD_DOCKER, images=kept)["images that CDK keeps here"]
     assert line.status is Status.ERROR
@@ -280,17 +280,18 @@ def test_no_credentials_leave_the_rest_of_the_lines(lines: Diagnose, aws: Aws) -
 def test_an_account_without_a_bootstrap_is_fine(lines: Diagnose, aws: Aws) -> None:
     aws.answers["DescribeRepositories"] = aws.refusal("RepositoryNotFoundException", "no")
     assert lines(sessions=AwsSessions())["bootstrap repository"].message == (
-        f"cdk-hnb659fds-container-assets-{ACCOUNT}-eu-west-1 is not there: cdk bootstrap has not run here"
+        f"cdk-hnb659fds-container-assets-{ACCOUNT}-eu-west-1 does not exist: "
+        "cdk bootstrap has not run in this account and region"
     )
 
 
-def test_what_was_told_of_the_repository_stays_where_its_tags_cannot_be_listed(
+def test_the_repositorys_diagnosis_stays_where_its_tags_cannot_be_listed(
     programs: Path, tmp_path: Path, aws: Aws
 ) -> None:
     aws.answers["DescribeRepositories"] = aws.repository("IMMUTABLE_WITH_EXCLUSION")
     aws.answers["DescribeImages"] = aws.refusal("AccessDeniedException", "not authorized")
-    told = diagnose(Docker(str(docker(programs))), AwsSessions(), "hnb659fds", tmp_path)
-    found = [line for line in told if line.subject == "bootstrap repository"]
+    diagnoses = diagnose(Docker(str(docker(programs))), AwsSessions(), "hnb659fds", tmp_path)
+    found = [line for line in diagnoses if line.subject == "bootstrap repository"]
     assert [line.status for line in found] == [Status.OK, Status.UNKNOWN]
     assert "has immutable tags" in found[0].message
     assert "Allow ecr:DescribeImages" in found[1].message
@@ -320,12 +321,12 @@ def here(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return programs
 
 
-def test_yes_without_fix_is_no_silent_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_yes_without_fix_is_a_usage_error(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--offline", "--yes") == 2
     assert capsys.readouterr().err == "safe-image: --yes does nothing without --fix: write --fix --yes to mend\n"
 
 
-def test_the_exit_code_is_1_for_an_error_2_for_a_doubt_and_0_for_warnings(
+def test_the_exit_code_is_1_for_an_error_2_for_unknown_and_0_for_warnings(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     docker(here)
@@ -338,12 +339,12 @@ def test_the_exit_code_is_1_for_an_error_2_for_a_doubt_and_0_for_warnings(
     assert run("--offline") == 1
 
 
-def test_fix_without_a_terminal_does_nothing_and_says_so(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fix_without_a_terminal_does_nothing_and_reports_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     docker(here, images={"cdkasset-aa": media_types.OCI_INDEX})
     assert run("--offline", "--fix") == 0
     said = capsys.readouterr()
     assert "To be done:\n  docker image rm cdkasset-aa\n" in said.out
-    assert said.err == "Nothing was done: there is nobody to ask here. Write --yes to do it.\n"
+    assert said.err == "Nothing was done: stdin is not a terminal. Pass --yes\n"
     assert not any(call.startswith("image rm") for call in calls(here, "docker"))
 
 
@@ -371,17 +372,19 @@ def test_a_report_of_many_images_shows_some_and_says_how_many_more(
     assert "         and 4 more, which --fix shows\n" in capsys.readouterr().out
 
 
-def test_what_cannot_be_mended_is_told_and_the_rest_is_mended(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fix_that_fails_is_reported_and_the_others_are_applied(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = "conflict: unable to remove repository reference: container 1234 is using it"
     kept = {"cdkasset-aa": media_types.OCI_INDEX, "cdkasset-bb": media_types.OCI_INDEX}
     docker(here, images=kept, failures={"image rm -- cdkasset-aa": said})
     assert run("--offline", "--fix", "--yes") == 2
-    told = capsys.readouterr()
-    assert "safe-image: not done: docker image rm cdkasset-aa: docker image rm failed: conflict" in told.err
-    assert "done: docker image rm cdkasset-bb\n" in told.out
+    output = capsys.readouterr()
+    assert "safe-image: not done: docker image rm cdkasset-aa: docker image rm failed: conflict" in output.err
+    assert "done: docker image rm cdkasset-bb\n" in output.out
 
 
-def test_what_programs_say_moves_no_cursor(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_programs_moves_no_cursor(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     docker(here, "28.5.2\x1b[2J")
     assert run("--offline") == 0
     assert "\x1b" not in capsys.readouterr().out
