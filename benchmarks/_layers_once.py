@@ -32,7 +32,7 @@ def main() -> None:
     contents = read_layers(image, source, RUNTIMES["fargate"].engines)
     seconds = time.perf_counter() - began
     readings = [r for facts in contents.layers.values() if facts for r in facts.readings.values()]
-    assert all(reading.whole and not reading.error for reading in readings)
+    assert all(reading.complete and not reading.stream_error for reading in readings)
     print(
         json.dumps(
             {

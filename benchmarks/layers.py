@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import image_verifier
 from image_verifier.layers import decompression, decompressors, tar
-from image_verifier.layers.file_system import Layer
+from image_verifier.layers.unpacking import UnpackedLayer
 
 from benchmarks.image import architecture, layout
 from benchmarks.registry import registry
@@ -143,7 +143,7 @@ def _walk(blobs: Sequence[bytes]) -> float:
 
 
 def _walk_one(pieces: Sequence[bytes]) -> None:
-    stream, layer = tar.Stream(pieces), Layer()
+    stream, layer = tar.Stream(pieces), UnpackedLayer()
     for entry in tar.entries(stream):
         layer.add(entry, stream)
 

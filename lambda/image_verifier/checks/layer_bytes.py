@@ -17,7 +17,7 @@ from .layer_descriptors import agree_with_their_diff_ids, counted
 from .manifest import size_error
 
 if TYPE_CHECKING:
-    from ..layers.reader import LayerFacts, Reading
+    from ..layers.facts import LayerFacts, Reading
 
 _UNEXPECTED_EOF: Final = "unexpected EOF"
 
@@ -110,14 +110,14 @@ def can_be_unpacked(image: Image, runtime: Runtime, policy: Policy) -> Iterator[
     """The engine reads every layer's stream and its tar to the end, and can make every file in it."""
     for engine in engines(image, runtime):
         for i, layer, reading in _read(image, engine):
-            if reading.excess:
+            if reading.limit_exceeded:
                 yield Finding(
                     "layer-too-large",
                     Severity.ERROR,
-                    f"The layer {layer.digest} was not read to its end: {reading.excess}.",
+                    f"The layer {layer.digest} was not read to its end: {reading.limit_exceeded}.",
                     layer=layer.digest,
                 )
-            error = reading.error_for(engine)
+            error = reading.stream_error_for(engine)
             if error:
                 truncated = error == _UNEXPECTED_EOF
                 finding_id = "layer-truncated" if truncated else "layer-corrupt"
@@ -127,15 +127,15 @@ def can_be_unpacked(image: Image, runtime: Runtime, policy: Policy) -> Iterator[
                     Severity.ERROR,
                     f"The layer {layer.digest} {why}.",
                     found=error,
-                    runtime_error=_unpack_error(finding_id, image, engine, i, error, in_tar=not reading.whole),
+                    runtime_error=_unpack_error(finding_id, image, engine, i, error, in_tar=not reading.complete),
                     layer=layer.digest,
                 )
-            for trouble in reading.troubles_for(engine, first=i == 0):
+            for problem in reading.unpack_errors_for(engine, first=i == 0):
                 yield Finding(
-                    trouble.id,
+                    problem.id,
                     Severity.ERROR,
-                    f"The layer {layer.digest} cannot be unpacked. {trouble.about}",
-                    runtime_error=_unpack_error(trouble.id, image, engine, i, trouble.error_of(engine.family)),
+                    f"The layer {layer.digest} cannot be unpacked. {problem.message}",
+                    runtime_error=_unpack_error(problem.id, image, engine, i, problem.engine_message(engine.family)),
                     layer=layer.digest,
                 )
 
@@ -146,7 +146,7 @@ def give_their_diff_ids(image: Image, runtime: Runtime, policy: Policy) -> Itera
     for engine in engines(image, runtime):
         for i, layer, reading in _read(image, engine):
             expected = _diff_id(image, engine, i)
-            unknown = not expected or not reading.diff_id or reading.error_for(engine)
+            unknown = not expected or not reading.diff_id or reading.stream_error_for(engine)
             if not unknown and layer.digest not in explained and reading.diff_id != expected:
                 yield Finding(
                     "diff-id-wrong",

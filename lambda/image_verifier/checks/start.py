@@ -13,7 +13,9 @@ from typing import Final
 from ..image.model import Config, Image
 from ..image.users import MAX_ID, account_id
 from ..layers.executables import Program
-from ..layers.file_system import File, FileSystem, Folder, Node, text
+from ..layers.file_system import FileSystem
+from ..layers.file_tree import File, Folder, Node
+from ..layers.paths import shown
 from ..policy import Policy
 from ..report import Finding, Severity
 from ..rules.engine_messages import engine_message
@@ -102,7 +104,7 @@ class _Start:
         """
         if b"/" in name:
             file, error = self.find(name)
-            return name, file, f"stat {text(name)}: {error}" if error and error != _DENIED else error
+            return name, file, f"stat {shown(name)}: {error}" if error and error != _DENIED else error
         for folder in self.path:
             path = (folder or b".") + b"/" + name
             file, _ = self.find(path)
@@ -153,10 +155,10 @@ def has_its_command(image: Image, runtime: Runtime, policy: Policy) -> Iterator[
 def _command(start: _Start, name: str, policy: Policy) -> Iterator[Finding]:
     path, file, error = start.look_up(name.encode("utf-8", "surrogateescape"))
     if file is None or error:
-        where = f", looked for in {text(b':'.join(start.path))}" if "/" not in name else ""
+        where = f", looked for in {shown(b':'.join(start.path))}" if "/" not in name else ""
         why_not = {
             _DENIED: f"Nobody may execute the image's command {name!r}.",
-            _RELATIVE: f"The image's command {name!r} is {text(path)}, which engines do not execute, since PATH names "
+            _RELATIVE: f"The image's command {name!r} is {shown(path)}, which engines do not execute, since PATH names "
             "its folder relative to the working directory.",
         }.get(error)
         finding_id = "entrypoint-not-executable" if why_not else "entrypoint-missing"
@@ -173,7 +175,7 @@ def _command(start: _Start, name: str, policy: Policy) -> Iterator[Finding]:
 
 def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator[Finding]:
     """Follow the interpreters from what is executed to what the machine runs."""
-    first, name = text(path), text(path)
+    first, name = shown(path), shown(path)
     machines = {platform.architecture for platform in policy.platform.accepts()}
     for _ in range(_MAX_PROGRAMS):
         program = file.program
@@ -224,7 +226,7 @@ def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator
         if missing:
             yield missing
             return
-        path, file, name = program.interpreter, found, text(program.interpreter)
+        path, file, name = program.interpreter, found, shown(program.interpreter)
     yield Finding(
         "interpreter-missing",
         Severity.ERROR,
@@ -236,7 +238,7 @@ def _program(start: _Start, path: bytes, file: File, policy: Policy) -> Iterator
 
 
 def _missing_interpreter(engine: Engine, first: str, name: str, program: Program, error: str) -> Finding:
-    interpreter = text(program.interpreter)
+    interpreter = shown(program.interpreter)
     what = "dynamic loader" if program.kind == "elf" else "interpreter"
     state = "is not in the image" if error != _DENIED else "may not be executed"
     hint = ""
@@ -266,10 +268,10 @@ def _env(start: _Start, program: Program) -> Finding | None:
     return Finding(
         "interpreter-missing",
         Severity.ERROR,
-        f"The image's command begins with #!{text(program.interpreter)} {text(name)}, and {text(name)!r} is not in the "
-        f"image, looked for in {text(b':'.join(start.path))}.",
-        expected=text(name),
-        runtime_error=engine_message("interpreter-missing", "any", "env", name=text(name)),
+        f"The image's command begins with #!{shown(program.interpreter)} {shown(name)}, and {shown(name)!r} is not in "
+        f"the image, looked for in {shown(b':'.join(start.path))}.",
+        expected=shown(name),
+        runtime_error=engine_message("interpreter-missing", "any", "env", name=shown(name)),
     )
 
 
@@ -351,11 +353,11 @@ def has_its_mount_points(image: Image, runtime: Runtime, policy: Policy) -> Iter
                 yield Finding(
                     "mount-point-invalid",
                     Severity.ERROR,
-                    f"{text(path)} is no {what} in the image, and {runtime.title} mounts a {kind} there."
+                    f"{shown(path)} is no {what} in the image, and {runtime.title} mounts a {kind} there."
                     if path != b"/"
                     else f"The image has a volume at /, and {runtime.title} mounts it over the whole image.",
                     expected=f"a {what}, or nothing" if path != b"/" else "a volume below /",
-                    runtime_error=engine_message("mount-point-invalid", engine.family, problem, path=text(path)),
+                    runtime_error=engine_message("mount-point-invalid", engine.family, problem, path=shown(path)),
                 )
 
 
@@ -385,8 +387,8 @@ def _account(files: FileSystem, engine: Engine, user: str) -> tuple[_Account, _P
     for path in (b"/etc/group", b"/etc/passwd")[: 2 if user else 1]:
         unreadable = engine.family == "containerd" and _is_below_a_file(files, path)
         if unreadable or isinstance(_find(files, path), Folder):
-            error = engine_message("user-missing", engine.family, "folder", path=text(path))
-            return _Account(), (f"{text(path)} cannot be read", error, Severity.ERROR)
+            error = engine_message("user-missing", engine.family, "folder", path=shown(path))
+            return _Account(), (f"{shown(path)} cannot be read", error, Severity.ERROR)
     if not user:
         return _Account(), None
     if ":" in group and engine.family == "containerd":

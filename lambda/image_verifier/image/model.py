@@ -15,7 +15,7 @@ from . import schemas
 from .schemas import decode_as
 
 if TYPE_CHECKING:
-    from ..layers.reader import Contents
+    from ..layers.facts import Contents
 
 # containerd refuses larger manifests: core/remotes/docker/resolver.go, MaxManifestSize.
 MAX_MANIFEST_BYTES: Final = 4 * 1048 * 1048

@@ -16,7 +16,13 @@ from .decompression import UNEXPECTED_EOF
 BLOCK: Final = 512
 REGULAR, HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
 GLOBAL_HEADER: Final = b"g"
+# Before POSIX, the type of regular files, and of folders whose name ends with a slash.
+_OLD_REGULAR: Final = b"\0"
 _PAX, _LONG_NAME, _LONG_LINK, _GNU_SPARSE = b"x", b"L", b"K", b"S"
+# These say something about the entry that follows them.
+_EXTENDING: Final = frozenset((_PAX, _LONG_NAME, _LONG_LINK))
+# Of these, the header does not say everything.
+_INCOMPLETE: Final = frozenset((_OLD_REGULAR, _GNU_SPARSE))
 # These have no content, whatever their size field says.
 _WITHOUT_CONTENT: Final = frozenset((HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO))
 # Go's bound for PAX records, long names and sparse maps.
@@ -60,6 +66,24 @@ class TarEntry(NamedTuple):
     is_null_device: bool
     stored: bool
     xattrs: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class _Extension(NamedTuple):
+    """What headers of their own say about the entry that follows them."""
+
+    pax: dict[bytes, bytes]
+    long_name: bytes = b""
+    long_link: bytes = b""
+
+    def extended(self, type: bytes, content: bytes) -> _Extension:
+        """The same with the content of one more such header."""
+        if type == _PAX:
+            return self._replace(pax=_pax_records(content))
+        text = content.split(b"\0", 1)[0]
+        return self._replace(long_name=text) if type == _LONG_NAME else self._replace(long_link=text)
+
+
+_NOT_EXTENDED: Final = _Extension({})
 
 
 class Stream:
@@ -120,41 +144,34 @@ def entries(stream: Stream) -> Iterator[TarEntry]:
 
     :raises TarError: where Go's reader stops.
     """
-    pax: dict[bytes, bytes] = {}
-    long_name = long_link = b""
+    extension = _NOT_EXTENDED
     while block := _header_block(stream):
         entry = _parse(block)
-        content = 0 if entry.type in _WITHOUT_CONTENT else entry.size
-        if content < 0:
-            raise TarError(_INVALID)
+        content = _content_size(entry)
         end = stream.position + content
-        if entry.type in (_PAX, GLOBAL_HEADER):
-            pax = _pax_records(_special(stream, content))
-            if entry.type == GLOBAL_HEADER:
-                yield entry._replace(name=pax.get(b"path") or entry.name)
-                pax, long_name, long_link = {}, b"", b""
-        elif entry.type == _LONG_NAME:
-            long_name = _special(stream, content).split(b"\0", 1)[0]
-        elif entry.type == _LONG_LINK:
-            long_link = _special(stream, content).split(b"\0", 1)[0]
+        if entry.type in _EXTENDING:
+            extension = extension.extended(entry.type, _special(stream, content))
+        elif entry.type == GLOBAL_HEADER:
+            records = _pax_records(_special(stream, content))
+            yield entry._replace(name=records.get(b"path") or entry.name)
+            extension = _NOT_EXTENDED
         else:
-            if pax or long_name or long_link:
-                entry = _merged(entry, pax, long_name, long_link)
-            if entry.type == b"\0":
-                entry = entry._replace(type=FOLDER if entry.name.endswith(b"/") else REGULAR)
-            content = 0 if entry.type in _WITHOUT_CONTENT else entry.size
-            if content < 0:
-                raise TarError(_INVALID)
-            end = stream.position + content
-            if entry.type == _GNU_SPARSE or pax:
-                entry, end = _sparse(stream, block, entry, pax, end)
+            if extension is not _NOT_EXTENDED or entry.type in _INCOMPLETE:
+                entry, content, end = _completed(stream, block, entry, extension)
             yield entry
-            pax, long_name, long_link = {}, b"", b""
+            extension = _NOT_EXTENDED
         left = end - stream.position
         if stream.skip(left) < left:
             raise TarError(UNEXPECTED_EOF)
         # The stream may end within the padding.
         stream.skip(-content % BLOCK)
+
+
+def _content_size(entry: TarEntry) -> int:
+    size = 0 if entry.type in _WITHOUT_CONTENT else entry.size
+    if size < 0:
+        raise TarError(_INVALID)
+    return size
 
 
 def _header_block(stream: Stream) -> bytes:
@@ -295,8 +312,22 @@ def _check_time(text: bytes) -> None:
         raise TarError(_INVALID)
 
 
-def _merged(entry: TarEntry, pax: dict[bytes, bytes], long_name: bytes, long_link: bytes) -> TarEntry:
+def _completed(stream: Stream, block: bytes, entry: TarEntry, extension: _Extension) -> tuple[TarEntry, int, int]:
+    """An entry with everything that its own header does not say, the size of its content, and where that ends."""
+    if extension is not _NOT_EXTENDED:
+        entry = _merged(entry, extension)
+    if entry.type == _OLD_REGULAR:
+        entry = entry._replace(type=FOLDER if entry.name.endswith(b"/") else REGULAR)
+    content = _content_size(entry)
+    end = stream.position + content
+    if entry.type == _GNU_SPARSE or extension.pax:
+        entry, end = _sparse(stream, block, entry, extension.pax, end)
+    return entry, content, end
+
+
+def _merged(entry: TarEntry, extension: _Extension) -> TarEntry:
     name, link, uid, gid, size = entry.name, entry.link, entry.uid, entry.gid, entry.size
+    pax = extension.pax
     for key, value in pax.items():
         if not value:
             continue
@@ -313,7 +344,7 @@ def _merged(entry: TarEntry, pax: dict[bytes, bytes], long_name: bytes, long_lin
         elif key in (b"mtime", b"atime", b"ctime"):
             _check_time(value)
     xattrs = tuple((key[len(_XATTR) :], value) for key, value in pax.items() if key.startswith(_XATTR))
-    name, link = long_name or name, long_link or link
+    name, link = extension.long_name or name, extension.long_link or link
     return entry._replace(name=name, link=link, uid=uid, gid=gid, size=size, xattrs=xattrs)
 
 

@@ -371,7 +371,7 @@ def test_layers_are_read_no_longer_than_there_is_time(
     monkeypatch.setattr(boto3, "client", lambda *_, **__: None)
     monkeypatch.setattr(ecr_image, "EcrImage", lambda *_, **__: source)
     handler(stack.event(ResourceProperties={**PROPERTIES, "VerifyLayers": "true"}), Context(milliseconds=12_000))
-    assert "The layers could not all be read in the time" in " ".join(stack.answer["Reason"].split())
+    assert "The layers could not all be read in the available time" in " ".join(stack.answer["Reason"].split())
     assert "give the ImageVerifier a longer timeout or more memory" in " ".join(stack.answer["Reason"].split())
 
 

@@ -13,7 +13,8 @@ import pytest
 from image_verifier.faults import Fault
 from image_verifier.image.model import Descriptor, sha256
 from image_verifier.layers import reader, tar
-from image_verifier.layers.reader import Limits, read_layers
+from image_verifier.layers.blob_reader import Limits
+from image_verifier.layers.reader import read_layers
 from image_verifier.policy import Policy
 from image_verifier.rules.engines import CONTAINERD_1_7, DOCKERD
 from image_verifier.verify import load, verify
@@ -147,7 +148,7 @@ def test_a_blob_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
 def test_layers_that_are_not_read_in_time_are_a_fault() -> None:
     source = image(PROGRAM + END)
     policy = Policy(("fargate",), _platform(), verify_layers=True)
-    with pytest.raises(Fault, match="could not all be read in the time") as late:
+    with pytest.raises(Fault, match="could not all be read in the available time") as late:
         verify(source, policy, ends_at=time.monotonic() - 1)
     assert "longer timeout or more memory" in late.value.advice
     assert verify(source, policy, ends_at=time.monotonic() + 60).errors == ()

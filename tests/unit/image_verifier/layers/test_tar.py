@@ -7,7 +7,8 @@ import tarfile
 
 import pytest
 from image_verifier.layers import tar
-from image_verifier.layers.file_system import FileSystem, Layer
+from image_verifier.layers.file_system import FileSystem
+from image_verifier.layers.unpacking import UnpackedLayer
 
 from tests.unit.blobs import END, PROGRAM, file, folder, found, header, image, link, padded, pax, report
 
@@ -133,8 +134,8 @@ def test_a_name_is_put_together_from_its_prefix() -> None:
     assert _names(header("name", prefix=b"some/folder")) == [b"some/folder/name"]
 
 
-def _layer(*parts: bytes) -> Layer:
-    layer = Layer()
+def _layer(*parts: bytes) -> UnpackedLayer:
+    layer = UnpackedLayer()
     stream = tar.Stream([b"".join(parts)])
     for entry in tar.entries(stream):
         layer.add(entry, stream)
