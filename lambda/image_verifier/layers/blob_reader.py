@@ -13,7 +13,7 @@ from typing import Final
 
 from ..faults import Fault
 from ..image.model import Descriptor
-from ..rules.runtimes import Engine
+from ..rules.engines import Engine
 from ..sources import Source
 from . import decompression, decompressors, tar, unpack_errors
 from .facts import LayerFacts, Reading, interpretation

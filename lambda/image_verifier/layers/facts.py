@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..image.model import Image
-from ..rules.runtimes import Engine
+from ..rules.engines import Engine
 from .file_system import FileSystem
 from .unpack_errors import UnpackError
 
