@@ -1,7 +1,8 @@
 """Development only: an AWS on this machine, for the demo and the tests.
 
-ministack gives CloudFormation, Lambda, IAM, S3 and the rest; a front of our own gives an ECR that is faithful, a
-registry that real engines push to and pull from, faults on demand, and CloudFormation's rules for custom resources.
+ministack provides CloudFormation, Lambda, IAM, S3 and the rest. A gateway of our own in front of it adds a faithful
+ECR, a registry that real engines push to and pull from, CloudFormation's rules for custom resources, and faults on
+demand.
 
     with LocalAws.start() as aws:
         aws.bootstrap()

@@ -1,4 +1,4 @@
-"""`python -m local_aws VERB`: the local AWS for a person."""
+"""`python -m local_aws COMMAND`: start the local AWS by hand."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ def setup(arguments: argparse.Namespace) -> None:
 
 
 def up(arguments: argparse.Namespace) -> None:
-    """Start it and print the environment to use it with; Ctrl-C ends it."""
+    """Start the local AWS and print the environment for its clients; Ctrl-C stops it."""
     with LocalAws.start(auth=arguments.auth, port=arguments.port) as aws:
         for name, value in aws.env().items():
             if name.startswith(("AWS_", "CDK_", "PATH")):
                 print(f"export {name}='{value}'")
-        print(f"# The local AWS is at {aws.endpoint}, its registry at {aws.registry}. Ctrl-C ends it.", flush=True)
+        print(
+            f"# The local AWS listens at {aws.endpoint}, its registry at {aws.registry}. Ctrl-C stops it.", flush=True
+        )
         signals = {signal.SIGINT, signal.SIGTERM}
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         signal.sigwait(signals)
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], None]] = {"setup": setup, "up": up}
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {"setup": setup, "up": up}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local_aws", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for name, verb in VERBS.items():
-        sub = verbs.add_parser(name, help=verb.__doc__)
-        sub.set_defaults(run=verb)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(name, help=command.__doc__)
+        sub.set_defaults(run=command)
         if name == "up":
             sub.add_argument("--auth", action="store_true", help="enforce IAM")
-            sub.add_argument("--port", type=int, default=4566)
+            sub.add_argument("--port", type=int, default=4566, help="default: 4566")
     arguments = parser.parse_args()
     arguments.run(arguments)
 

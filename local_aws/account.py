@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 ACCOUNT = "000000000000"
-"""Also the access key of the account's root, which is how ministack tells the account of a caller."""
+"""Also the access key of the account's root: ministack reads the caller's account from it."""
 
 REGION = "us-east-1"

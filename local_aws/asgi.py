@@ -1,4 +1,4 @@
-"""The few HTTP shapes that the server side needs over bare ASGI: a request, a response, a call to an inner app."""
+"""HTTP over bare ASGI: a request, a response, and a call to another ASGI app."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 64 * 1024 * 1024
-"""Bytes that an API call may carry. Layers are streamed and have no such limit; CDK's file assets pass through."""
+"""Bytes of an API call's body. Layers and CDK's file assets are streamed, without a limit."""
 
 
 class BodyTooLarge(Exception):
-    """A request body is longer than its reader accepts."""
+    """A request's body is longer than its reader accepts."""
 
 
 class Disconnected(Exception):
-    """The client went away before it had sent the whole body."""
+    """The client disconnected before it had sent the whole body."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """A response; a body that is an iterator is sent as it comes."""
+    """A response. The body is sent as a whole, or chunk by chunk where it is an iterator."""
 
     status: int
     body: bytes | AsyncIterator[bytes] = b""
@@ -37,30 +37,37 @@ class Response:
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request: names of headers in lower case, first value of each query parameter."""
+    """An HTTP request. Header names are in lower case; a repeated query parameter has its first value."""
 
     scope: Scope
     receive: Receive
 
     @property
     def method(self) -> str:
+        """The HTTP method, in upper case."""
         return str(self.scope["method"])
 
     @property
     def path(self) -> str:
+        """The decoded path."""
         return str(self.scope["path"])
 
     @property
     def headers(self) -> dict[str, str]:
+        """The headers by name, in lower case."""
         return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
 
     @property
     def query(self) -> dict[str, str]:
+        """The query parameters."""
         pairs = parse_qsl(self.scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         return dict(reversed(pairs))
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. Raises Disconnected when the client goes away early."""
+        """The body as it arrives.
+
+        :raises Disconnected: when the client disconnects before the end.
+        """
         more = True
         while more:
             message = await self.receive()
@@ -71,7 +78,11 @@ class Request:
             more = message.get("more_body", False)
 
     async def body(self, limit: int = MAX_BODY) -> bytes:
-        """The whole body. Raises BodyTooLarge over `limit` bytes."""
+        """The whole body.
+
+        :param limit: bytes.
+        :raises BodyTooLarge: when the body is longer.
+        """
         parts: list[bytes] = []
         size = 0
         async for chunk in self.chunks():
@@ -83,11 +94,12 @@ class Request:
 
 
 def json_response(status: int, value: Any, content_type: str = "application/json", **headers: str) -> Response:
+    """A response with a JSON body."""
     return Response(status, json.dumps(value).encode(), {"Content-Type": content_type, **headers})
 
 
 async def send_response(send: Send, response: Response) -> None:
-    """Send a response; a body of known length gets its Content-Length."""
+    """Send a response, with its Content-Length where the body's length is known."""
     headers = dict(response.headers)
     if isinstance(response.body, bytes):
         headers.setdefault("Content-Length", str(len(response.body)))
@@ -107,7 +119,7 @@ async def send_response(send: Send, response: Response) -> None:
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives `body` again, and afterwards what the client really sends (its disconnect)."""
+    """A `receive` that returns `body` first, then what the client sends (its disconnect)."""
     pending = True
 
     async def replayed() -> Message:
@@ -121,12 +133,12 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def call(app: App, scope: Scope, body: bytes) -> Response:
-    """Call an app with a whole body and collect its whole response."""
+    """Call an app with a whole body, and collect its whole response."""
     status = 500
     headers: dict[str, str] = {}
     parts: list[bytes] = []
 
-    async def gone() -> Message:
+    async def disconnect() -> Message:
         return {"type": "http.disconnect"}
 
     async def collect(message: Message) -> None:
@@ -139,5 +151,5 @@ async def call(app: App, scope: Scope, body: bytes) -> Response:
         elif message["type"] == "http.response.body":
             parts.append(message.get("body", b""))
 
-    await app(dict(scope), replay(body, gone), collect)
+    await app(dict(scope), replay(body, disconnect), collect)
     return Response(status, b"".join(parts), headers)

@@ -1,9 +1,9 @@
-"""CloudFormation's side of a custom resource: it invokes the Lambda, waits for the answer, and judges it.
+"""CloudFormation's side of a custom resource: invokes the Lambda, waits for its response, and validates it.
 
-ministack takes whatever is put to its ResponseURL. CloudFormation refuses some answers, ignores others, words its
-reasons in its own way, and sends a Delete after a failed Create; this module does what CloudFormation does:
+ministack accepts every response. CloudFormation refuses some responses, ignores others, has its own wording for
+reasons, and sends a Delete after a failed Create. This module does what CloudFormation does:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
-It takes the place of ministack's function of the same signature (see server.py).
+It replaces ministack's function of the same signature (see server.py).
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from local_aws.asgi import Request, Response
 
 PREFIX = "/_local/cloudformation/"
 MAX_RESPONSE = 4096
-"""Bytes, inclusive."""
+"""Bytes of a response; one more is too many."""
 _MAX_PHYSICAL_ID = 1024
 _DEFAULT_TIMEOUT = 3600
+"""Seconds."""
 
 _EVENT = re.compile(
     r"<member><StackId>(?P<stack>[^<]*)</StackId>.*?<LogicalResourceId>(?P<resource>[^<]*)</LogicalResourceId>"
 )
 
-_NO_ANSWER = (
+_NO_RESPONSE = (
     "CloudFormation did not receive a response from your Custom Resource. Please check your logs for requestId "
     "[{request_id}]. If you are using the Python cfn-response module, you may need to update your Lambda function "
     "code so that CloudFormation can attach the updated version."
@@ -42,14 +43,15 @@ _FAILED = "Received response status [FAILED] from custom resource. Message retur
 
 
 class ResourceFailed(Exception):
-    """The resource failed; the text is the event's reason."""
+    """The resource failed; the message is the reason in the stack's event."""
 
 
 @dataclass
 class CustomResourceRequest:
-    """A request that CloudFormation sent, and what came back: the log that tests read.
+    """A request to a custom resource and its responses: an entry of the log that tests read.
 
-    `answers` has every body that was put to the ResponseURL, as text; `ignored` says why one was not taken.
+    :param answers: every body that was put to the ResponseURL, as text.
+    :param ignored: the reason for each response that CloudFormation ignores.
     """
 
     request_type: str
@@ -75,17 +77,21 @@ class _Pending:
 
 
 class CustomResources:
-    """Requests to custom resources, and the answers to them."""
+    """Sends requests to custom resources, and receives their responses."""
 
     def __init__(self, base: str, send: Callable[[str, str, bytes], Response]) -> None:
-        """`base` is our address; `send` invokes a function (ARN, region, event) and is called from worker threads."""
+        """Start with an empty log.
+
+        :param base: our address.
+        :param send: invokes a function, given its ARN, its region and the event; called from worker threads.
+        """
         self._base, self._send = base, send
         self._pending: dict[str, _Pending] = {}
         self._log: list[CustomResourceRequest] = []
         self._properties: dict[tuple[str, str], str] = {}
 
     def with_properties(self, events: Response) -> Response:
-        """An answer to DescribeStackEvents with the properties of custom resources, which ministack leaves out."""
+        """The answer to DescribeStackEvents, with the properties of custom resources, which ministack omits."""
 
         def add(member: re.Match[str]) -> str:
             stack, resource = (unescape(member[name]) for name in ("stack", "resource"))
@@ -110,9 +116,11 @@ class CustomResources:
         physical_id: str | None = None,
         old_props: Mapping[str, Any] | None = None,
     ) -> tuple[str, dict[str, str]]:
-        """Send a request and wait for its answer: the physical ID and the attributes.
+        """Send a request, and wait for the physical ID and the attributes in its response.
 
-        Raises ResourceFailed with CloudFormation's words. Blocks; for worker threads only.
+        Blocks, so call it from a worker thread.
+
+        :raises ResourceFailed: with CloudFormation's wording.
         """
         event = {"ResourceType": resource_type, "ResourceProperties": _as_strings(props)}
         if old_props is not None:
@@ -123,7 +131,7 @@ class CustomResources:
         if not pending.answered.wait(timeout):
             pending.request.status, pending.request.reason = (
                 "FAILED",
-                _NO_ANSWER.format(request_id=pending.request.request_id),
+                _NO_RESPONSE.format(request_id=pending.request.request_id),
             )
         if pending.request.status == "SUCCESS":
             return pending.answer["PhysicalResourceId"], _attributes(pending.answer.get("Data") or {})
@@ -132,7 +140,7 @@ class CustomResources:
         raise ResourceFailed(pending.request.reason)
 
     def answer(self, request: Request, body: bytes) -> Response:
-        """A PUT to a ResponseURL. As S3, it takes any body; CloudFormation's judgement comes after."""
+        """Answer a PUT to a ResponseURL. Like S3, accept any body; CloudFormation validates it afterwards."""
         pending = self._pending.get(request.path.removeprefix(PREFIX))
         if pending is None or request.method != "PUT":
             return Response(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})
@@ -140,15 +148,15 @@ class CustomResources:
             return Response(
                 403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", {"Content-Type": "application/xml"}
             )
-        self._judge(pending, body)
+        self._validate(pending, body)
         return Response(200)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Every request since the start or the last reset, oldest first."""
+        """Every request since the start or the last reset, the oldest first."""
         return [asdict(request) for request in self._log]
 
     def reset(self) -> None:
-        """Start the log anew."""
+        """Clear the log."""
         self._log = []
 
     def _request(
@@ -181,23 +189,23 @@ class CustomResources:
     def _clean_up(
         self, created: _Pending, logical_id: str, stack_name: str, stack_id: str, event: dict[str, Any], timeout: int
     ) -> None:
-        """The Delete that follows a failed Create; its failure is in the log, as ministack has no state for it."""
+        """Send the Delete that follows a failed Create. A failure is only logged: ministack has no state for it."""
         physical_id = (
             created.answer.get("PhysicalResourceId") or f"{stack_name}-{logical_id}-{created.token[:12].upper()}"
         )
         deletion = self._request("Delete", logical_id, stack_id, physical_id, event)
-        # A function that never answered will not answer this either: it is sent, not waited for.
+        # A function that never responded will not respond to the Delete either, so nobody waits for it.
         if created.request.answered_at and not deletion.answered.wait(timeout):
             deletion.request.status, deletion.request.reason = (
                 "FAILED",
-                _NO_ANSWER.format(request_id=deletion.request.request_id),
+                _NO_RESPONSE.format(request_id=deletion.request.request_id),
             )
 
-    def _judge(self, pending: _Pending, body: bytes) -> None:
+    def _validate(self, pending: _Pending, body: bytes) -> None:
         request = pending.request
         request.answers.append(body.decode(errors="replace"))
         if pending.answered.is_set() or request.status:
-            request.ignored.append("a second answer")
+            request.ignored.append("a second response")
             return
         status, reason = "FAILED", ""
         try:
@@ -209,7 +217,7 @@ class CustomResources:
         elif not isinstance(answer, dict):
             reason = "Response is not valid JSON"
         elif wrong := _wrong_names(answer, request):
-            # An answer to some other request: CloudFormation goes on waiting for its own.
+            # The response belongs to another request: CloudFormation goes on waiting.
             request.ignored.append(f"wrong {', '.join(wrong)}")
             return
         elif not _is_physical_id(answer.get("PhysicalResourceId")):
@@ -239,7 +247,7 @@ def _is_physical_id(value: object) -> bool:
 
 
 def _as_strings(value: Any) -> Any:
-    """Properties as CloudFormation sends them: every scalar a string."""
+    """Properties as CloudFormation sends them, with every scalar as a string."""
     if isinstance(value, Mapping):
         return {key: _as_strings(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -248,7 +256,7 @@ def _as_strings(value: Any) -> Any:
 
 
 def _attributes(data: Mapping[str, Any]) -> dict[str, str]:
-    """Attributes as Fn::GetAtt gives them. ministack's outputs break on anything but a string."""
+    """Attributes as Fn::GetAtt returns them. ministack's outputs fail on anything but a string."""
     return {name: _text(value) for name, value in data.items()}
 
 

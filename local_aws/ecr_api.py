@@ -1,6 +1,6 @@
 """ECR's image actions, answered as ECR answers them.
 
-Repositories, and who may do what with them, are ministack's.
+ministack keeps the repositories themselves, and authorizes the callers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from local_aws.ecr_messages import (
     status_of,
     wrong_count,
 )
-from local_aws.faults import Faults
+from local_aws.fault_injection import InjectedFaults
 from local_aws.layer_downloads import LayerDownloads
 from local_aws.store import Image, Refused, Repository, Store, digest_of
 
@@ -44,9 +44,9 @@ _TOKEN_LIFETIME = 12 * 3600
 
 
 class EcrApi:
-    """The actions that the front answers itself: `ecr.actions` names them."""
+    """The actions that the gateway answers itself. `actions` has them by name."""
 
-    def __init__(self, store: Store, layers: LayerDownloads, faults: Faults) -> None:
+    def __init__(self, store: Store, layers: LayerDownloads, faults: InjectedFaults) -> None:
         self._store, self._layers, self._faults = store, layers, faults
         self.password = secrets.token_urlsafe(24)
         self.actions: dict[str, Callable[[EcrCall], Awaitable[dict[str, Any]]]] = {
@@ -74,7 +74,7 @@ class EcrApi:
             return error_response(error.status, error.code, str(error))
 
     async def refuse_deletion(self, body: bytes) -> Response | None:
-        """DeleteRepository without force, of a repository that has images; ministack does not know of ours."""
+        """Refuse DeleteRepository without force for a repository with images, which ministack does not know."""
         parameters = json.loads(body or b"{}")
         repository = await self._store.repository(str(parameters.get("repositoryName", "")))
         if parameters.get("force") or repository is None or not repository.images:

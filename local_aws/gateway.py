@@ -1,4 +1,4 @@
-"""The one address of the local AWS: it answers ECR, /v2 and its own control calls, and hands the rest to ministack."""
+"""The local AWS's one address: answers ECR, `/v2/` and control calls itself, and passes the rest to ministack."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from local_aws.custom_resources import PREFIX as RESPONSE_PREFIX
 from local_aws.custom_resources import CustomResources
 from local_aws.ecr_api import EcrApi
 from local_aws.ecr_messages import TARGET, error_response, registry_address
-from local_aws.faults import Call, CallFault, CallLog, Faults
+from local_aws.fault_injection import Call, CallFault, CallLog, InjectedFaults
 from local_aws.layer_downloads import PREFIX as LAYER_PREFIX
 from local_aws.layer_downloads import CutOff, LayerDownloads
 from local_aws.registry_api import RegistryApi
@@ -42,7 +42,7 @@ _REPOSITORY_URI = re.compile(rb'"repositoryUri": ?"[^"/]+/')
 _QUIET = ("/_ministack/", "/_localstack/", "/health")
 _DENIALS = frozenset(
     {
-        # The names under which ministack refuses a caller before it looks at the request itself.
+        # ministack's errors for a caller that it refuses before it reads the request.
         "AccessDeniedException",
         "ExpiredTokenException",
         "IncompleteSignatureException",
@@ -51,7 +51,7 @@ _DENIALS = frozenset(
         "UnrecognizedClientException",
     }
 )
-_USUAL_WORDS = {
+_DEFAULT_MESSAGES = {
     "AccessDeniedException": f"User: arn:aws:sts::{ACCOUNT}:assumed-role/role/session is not authorized to perform: "
     "{name} because no identity-based policy allows the {name} action",
     "ThrottlingException": "Rate exceeded",
@@ -60,7 +60,7 @@ _USUAL_WORDS = {
 
 @dataclass(frozen=True)
 class Identity:
-    """Who asks for what: `name` is `service:Action`, or `service:METHOD` where the API is REST."""
+    """The caller of a request, and its name: `service:Action`, or `service:METHOD` where the API is REST."""
 
     name: str
     principal: str
@@ -71,31 +71,30 @@ class Identity:
 class Gateway:
     """The ASGI app in front of ministack's.
 
-    Args:
-        inner: ministack's app.
-        auth: whether IAM is enforced; then ministack judges every ECR call before we answer it.
+    :param ministack: ministack's app.
+    :param auth: whether IAM is enforced; then ministack authorizes every ECR call before the gateway answers it.
     """
 
     def __init__(
         self,
-        inner: App,
+        ministack: App,
         ecr: EcrApi,
         registry: RegistryApi,
         layers: LayerDownloads,
         custom_resources: CustomResources,
-        faults: Faults,
+        faults: InjectedFaults,
         log: CallLog,
         auth: bool,
     ) -> None:
-        self._inner, self._ecr, self._registry, self._layers = inner, ecr, registry, layers
+        self._ministack, self._ecr, self._registry, self._layers = ministack, ecr, registry, layers
         self._custom_resources, self._faults, self._log, self._auth = custom_resources, faults, log, auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._auth and scope["type"] == "http":
-            # The policy of CDK's bootstrap bucket denies whatever did not come over TLS; here it is loopback.
+            # The policy of CDK's bootstrap bucket denies every request without TLS, which loopback does not need.
             scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
         if scope["type"] != "http" or scope["path"].startswith(_QUIET):
-            await self._inner(scope, receive, send)
+            await self._ministack(scope, receive, send)
             return
         request = Request(scope, receive)
         try:
@@ -109,25 +108,25 @@ class Gateway:
             return
 
     async def _logged(self, request: Request, send: Send) -> None:
-        """Answer a call, with its faults, and write it down."""
+        """Answer a call, with its faults, and log it."""
         started, status = time.time(), 0
         body = await request.body() if _is_api_call(request) else None
         identity = identify(request, body or b"")
 
-        async def noting(message: Message) -> None:
+        async def send_and_note_status(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         try:
-            struck = self._faults.for_call(identity.name)
-            for fault in struck:
+            faults = self._faults.for_call(identity.name)
+            for fault in faults:
                 await asyncio.sleep(fault.delay)
-            error = next((fault for fault in struck if fault.code), None)
+            error = next((fault for fault in faults if fault.code), None)
             if error is not None:
-                await send_response(noting, fault_response(error, identity))
+                await send_response(send_and_note_status, fault_response(error, identity))
             else:
-                await self._answer(request, body, identity, noting)
+                await self._answer(request, body, identity, send_and_note_status)
         finally:
             self._log.add(Call(identity.name, request.path, started, status, time.time() - started, identity.principal))
 
@@ -142,46 +141,48 @@ class Gateway:
         elif identity.name.startswith("ecr:") and body is not None:
             await send_response(send, await self._answer_ecr(request, body, identity, base))
         elif identity.name == "cloudformation:DescribeStackEvents" and body is not None:
-            events = await call(self._inner, request.scope, body)
+            events = await call(self._ministack, request.scope, body)
             await send_response(send, self._custom_resources.with_properties(events))
         else:
-            await self._inner(request.scope, request.receive if body is None else replay(body, request.receive), send)
+            await self._ministack(
+                request.scope, request.receive if body is None else replay(body, request.receive), send
+            )
 
     async def _answer_ecr(self, request: Request, body: bytes, identity: Identity, base: str) -> Response:
         action = identity.name.partition(":")[2]
-        ours = action in self._ecr.actions
+        answers_itself = action in self._ecr.actions
         if action == "DeleteRepository" and (refusal := await self._ecr.refuse_deletion(body)):
             return refusal
-        if self._auth or not ours:
-            theirs = await call(self._inner, *_naming_the_resource(action, request.scope, body))
-            if not ours:
-                return _with_our_address(theirs, base)
-            if error := _denial(theirs):
+        if self._auth or not answers_itself:
+            response = await call(self._ministack, *_with_repository_name(action, request.scope, body))
+            if not answers_itself:
+                return _with_local_registry(response, base)
+            if error := _denial(response):
                 return _with_resource(error, body, identity.region)
         return await self._ecr.answer(action, body, base)
 
     async def _control(self, request: Request) -> Response:
-        """Our own API: faults, the log of calls, the log of custom resources' requests."""
-        what = request.path.removeprefix(CONTROL_PREFIX)
-        if (request.method, what) == ("POST", "faults"):
+        """The control API: faults, the log of calls, the log of requests to custom resources."""
+        resource = request.path.removeprefix(CONTROL_PREFIX)
+        if (request.method, resource) == ("POST", "faults"):
             self._faults.add(json.loads(await request.body()))
-        elif (request.method, what) == ("DELETE", "faults"):
+        elif (request.method, resource) == ("DELETE", "faults"):
             self._faults.clear()
-        elif (request.method, what) == ("GET", "calls"):
+        elif (request.method, resource) == ("GET", "calls"):
             return json_response(200, self._log.listed())
-        elif (request.method, what) == ("DELETE", "calls"):
+        elif (request.method, resource) == ("DELETE", "calls"):
             self._log.reset()
-        elif (request.method, what) == ("GET", "custom-resources"):
+        elif (request.method, resource) == ("GET", "custom-resources"):
             return json_response(200, self._custom_resources.listed())
-        elif (request.method, what) == ("DELETE", "custom-resources"):
+        elif (request.method, resource) == ("DELETE", "custom-resources"):
             self._custom_resources.reset()
         else:
-            return json_response(404, {"message": f"there is no {request.method} {request.path}"})
+            return json_response(404, {"message": f"the control API has no {request.method} {request.path}"})
         return json_response(200, {})
 
 
 def identify(request: Request, body: bytes) -> Identity:
-    """Tell service and action of a request from its path, headers and body."""
+    """Find the service and the action of a request in its path, headers and body."""
     headers = request.headers
     signed = _CREDENTIAL.search(headers.get("authorization", ""))
     principal, region, service = signed.groups() if signed else ("", REGION, "")
@@ -202,8 +203,8 @@ def identify(request: Request, body: bytes) -> Identity:
 
 
 def fault_response(fault: CallFault, identity: Identity) -> Response:
-    """An error as the service's own protocol words it."""
-    message = fault.message or _USUAL_WORDS.get(fault.code, fault.code).format(name=identity.name)
+    """An error in the service's own protocol."""
+    message = fault.message or _DEFAULT_MESSAGES.get(fault.code, fault.code).format(name=identity.name)
     protocol = identity.protocol
     if protocol == "json":
         return error_response(fault.status, fault.code, message)
@@ -216,24 +217,24 @@ def fault_response(fault: CallFault, identity: Identity) -> Response:
 
 
 def _is_api_call(request: Request) -> bool:
-    """Whether it is a call of the JSON or query protocols, whose bodies are small; all others are streamed."""
+    """Whether a request has the JSON or query protocol, with a small body; all other bodies are streamed."""
     return request.method == "POST" and request.path == "/"
 
 
-def _naming_the_resource(action: str, scope: Scope, body: bytes) -> tuple[Scope, bytes]:
-    """The request with its repository where ministack's IAM looks for it, which is not in a list of one."""
+def _with_repository_name(action: str, scope: Scope, body: bytes) -> tuple[Scope, bytes]:
+    """The request with its repository in the parameter that ministack's IAM reads, rather than in a list of one."""
     parameters = json.loads(body or b"{}")
     names = parameters.get("repositoryNames", [])
     if action != "DescribeRepositories" or len(names) != 1:
         return scope, body
-    # What was signed is the body as it came; some clients say so in this header, and sign that.
+    # The signature covers the original body; some clients sign its hash in this header.
     signed = {b"x-amz-content-sha256": hashlib.sha256(body).hexdigest().encode(), **dict(scope["headers"])}
-    named = json.dumps({**parameters, "repositoryName": names[0]}).encode()
-    return {**scope, "headers": list(signed.items())}, named
+    with_name = json.dumps({**parameters, "repositoryName": names[0]}).encode()
+    return {**scope, "headers": list(signed.items())}, with_name
 
 
 def _denial(response: Response) -> dict[str, str]:
-    """The error by which ministack turned the caller away; empty when it did not."""
+    """ministack's error for a caller that it refuses; empty when it accepts the caller."""
     if response.status < 400:
         return {}
     assert isinstance(response.body, bytes)
@@ -242,15 +243,15 @@ def _denial(response: Response) -> dict[str, str]:
 
 
 def _with_resource(error: dict[str, str], body: bytes, region: str) -> Response:
-    """A denial as ECR words it; ministack's does not name the resource."""
+    """A denial in ECR's words; ministack's message lacks the resource."""
     name = json.loads(body or b"{}").get("repositoryName")
     arn = f"arn:aws:ecr:{region}:{ACCOUNT}:repository/{name}" if name else "*"
     message = error.get("message") or error.get("Message", "")
     return error_response(400, error["__type"], message.replace(" because ", f" on resource: {arn} because "))
 
 
-def _with_our_address(response: Response, base: str) -> Response:
-    """ministack names AWS's registry in every repositoryUri; ours is here."""
+def _with_local_registry(response: Response, base: str) -> Response:
+    """The response with the local registry in every repositoryUri, where ministack puts AWS's."""
     assert isinstance(response.body, bytes)
     body = _REPOSITORY_URI.sub(f'"repositoryUri": "{registry_address(base)}/'.encode(), response.body)
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}

@@ -1,4 +1,4 @@
-"""Download URLs for blobs, as S3 presigns them: signed, short-lived, with ranges, and no second way to authenticate."""
+"""Download URLs for blobs, as S3 presigns them: they expire, support ranges, and refuse an Authorization header."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlencode
 
 from local_aws.asgi import Request, Response
-from local_aws.faults import Faults
+from local_aws.fault_injection import InjectedFaults
 from local_aws.store import Store
 
 PREFIX = "/_local/layers/"
 _LIFETIME = 3600
+"""Seconds."""
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
 
 
 class LayerDownloads:
     """Signs and serves `/_local/layers/<digest>`."""
 
-    def __init__(self, store: Store, faults: Faults) -> None:
+    def __init__(self, store: Store, faults: InjectedFaults) -> None:
         self._store, self._faults = store, faults
         self._key = secrets.token_bytes(32)
 
     def url(self, base: str, digest: str) -> str:
+        """A URL for a blob, valid for an hour.
+
+        :param base: our address as the caller reached it.
+        """
         expires = str(int(time.time()) + _LIFETIME)
         query = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
@@ -37,7 +42,7 @@ class LayerDownloads:
         return f"{base}{PREFIX}{digest}?{urlencode(query)}"
 
     def serve(self, request: Request) -> Response:
-        """GET or HEAD of a URL that `url` made."""
+        """Answer GET or HEAD of a URL that `url` returned."""
         digest = request.path.removeprefix(PREFIX)
         expires = request.query.get("X-Amz-Expires", "0")
         if "authorization" in request.headers:
@@ -68,22 +73,22 @@ class LayerDownloads:
         headers["Content-Length"] = str(length)
         if request.method == "HEAD":
             return Response(status, b"", headers)
-        pieces = self._store.read(digest, start, length // 2 if effect == "truncated" else length)
+        chunks = self._store.read(digest, start, length // 2 if effect == "truncated" else length)
         if effect == "corrupt":
-            pieces = (bytes(byte ^ 0xFF for byte in piece) for piece in pieces)
-        return Response(status, _iterate(pieces, cut=effect == "truncated"), headers)
+            chunks = (bytes(byte ^ 0xFF for byte in chunk) for chunk in chunks)
+        return Response(status, _iterate(chunks, cut=effect == "truncated"), headers)
 
     def _signature(self, digest: str, expires: str) -> str:
         return hmac.new(self._key, f"{digest}\n{expires}".encode(), hashlib.sha256).hexdigest()
 
 
 class CutOff(Exception):
-    """A download was told to end in the middle."""
+    """A fault ends this download in the middle."""
 
 
-async def _iterate(pieces: Iterator[bytes], cut: bool = False) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
+async def _iterate(chunks: Iterator[bytes], cut: bool = False) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
     if cut:
         raise CutOff
 

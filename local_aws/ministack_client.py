@@ -1,4 +1,4 @@
-"""What we ask of ministack as the account's root, over its public HTTP surface."""
+"""Our own calls to ministack, as the account's root, over its public HTTP API."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from urllib.parse import quote
 from local_aws.account import ACCOUNT, REGION
 from local_aws.asgi import App, Response, Scope, call
 
-# A credential whose access key is the account's number is the root of that account; ministack
-# does not check its signature.
+# An access key that is the account's number belongs to the account's root; ministack does not check its signature.
 _AUTHORIZATION = (
     f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/{{region}}/{{service}}/aws4_request, "
     "SignedHeaders=host, Signature=local"
@@ -20,7 +19,7 @@ _AUTHORIZATION = (
 
 @dataclass(frozen=True)
 class RepositoryRecord:
-    """What ministack knows about a repository."""
+    """A repository as ministack describes it."""
 
     name: str
     created_at: float
@@ -29,14 +28,14 @@ class RepositoryRecord:
 
 @dataclass(frozen=True)
 class MinistackClient:
-    """ministack's app, asked as root."""
+    """Calls ministack's app as root."""
 
     app: App
 
     async def post(
         self, service: str, path: str, body: bytes, headers: dict[str, str], region: str = REGION
     ) -> Response:
-        """POST to a service. `region` decides which region's resources it sees."""
+        """POST to a service, which sees the resources of `region`."""
         authorization = _AUTHORIZATION.format(region=region, service=service)
         all_headers = {"host": "localhost", "authorization": authorization, **headers}
         scope: Scope = {
@@ -56,7 +55,7 @@ class MinistackClient:
         return await call(self.app, scope, body)
 
     async def repository(self, name: str, region: str = REGION) -> RepositoryRecord | None:
-        """The repository of that name, or None. CloudFormation makes and deletes them behind the front's back."""
+        """The repository of that name, or None. CloudFormation creates and deletes them without passing the gateway."""
         response = await self.post(
             "ecr",
             "/",

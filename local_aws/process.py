@@ -1,4 +1,4 @@
-"""Start, use and stop the local AWS from a test, the demo or a benchmark."""
+"""Starts, uses and stops the local AWS, for tests, the demo and benchmarks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from local_aws.account import ACCOUNT, REGION
-from local_aws.faults import ContentEffect
+from local_aws.fault_injection import ContentEffect
 from local_aws.toolchain import Toolchain, install
 from local_engines.checkout import ROOT
 
@@ -30,20 +30,20 @@ _KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "PATH", "TERM", "USER", "SSL_CERT_F
 
 
 class LocalAwsError(Exception):
-    """The local AWS could not be started."""
+    """The local AWS or the CDK CLI failed; the message has the end of its log or its output."""
 
 
 @dataclass(frozen=True)
 class FaultControl:
-    """Makes the local AWS misbehave.
+    """Injects faults into the local AWS.
 
     A call's name is `service:Action`, `registry:METHOD` or `layer:METHOD`; `*` and `?` match as in file names.
     """
 
-    _post: _Control
+    _control: _Control
 
     def throttle(self, on: str, times: int | None = None, per_second: float = 0) -> None:
-        """Answer ThrottlingException to the next `times` calls, or to those beyond `per_second`."""
+        """Answer ThrottlingException to the next `times` calls, or to the calls beyond `per_second`."""
         self.error(on, "ThrottlingException", times=times, per_second=per_second)
 
     def error(
@@ -56,8 +56,8 @@ class FaultControl:
         seconds: float | None = None,
         per_second: float = 0,
     ) -> None:
-        """Answer an error, for `times` calls or `seconds`; for ever by default."""
-        self._post.send(
+        """Answer an error for `times` calls or for `seconds`; by default for ever."""
+        self._control.send(
             "POST",
             "faults",
             {
@@ -72,20 +72,20 @@ class FaultControl:
         )
 
     def deny(self, on: str, seconds: float | None = None, times: int | None = None) -> None:
-        """Answer AccessDeniedException, as a fresh role gets until IAM has propagated."""
+        """Answer AccessDeniedException, as AWS does for a new role until IAM has propagated."""
         self.error(on, "AccessDeniedException", seconds=seconds, times=times)
 
     def latency(self, on: str, delay: float, times: int | None = None) -> None:
         """Wait `delay` seconds before answering."""
-        self._post.send("POST", "faults", {"on": on, "delay": delay, "times": times})
+        self._control.send("POST", "faults", {"on": on, "delay": delay, "times": times})
 
     def content(self, digest: str, effect: ContentEffect) -> None:
-        """Spoil an image (`kms`, `inaccessible`) or a blob (`gone`, `truncated`, `corrupt`)."""
-        self._post.send("POST", "faults", {"digest": digest, "effect": effect})
+        """Break an image (`kms`, `inaccessible`) or a blob (`gone`, `truncated`, `corrupt`)."""
+        self._control.send("POST", "faults", {"digest": digest, "effect": effect})
 
     def clear(self) -> None:
-        """All faults off."""
-        self._post.send("DELETE", "faults")
+        """Remove every fault."""
+        self._control.send("DELETE", "faults")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class _Control:
 
 
 class LocalAws:
-    """A running local AWS; `LocalAws.start()` makes one."""
+    """A running local AWS. Get one with `LocalAws.start`."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, folder: Path, toolchain: Toolchain) -> None:
         self._process, self._folder, self._toolchain = process, folder, toolchain
@@ -116,14 +116,12 @@ class LocalAws:
     @classmethod
     @contextmanager
     def start(cls, state_dir: Path | None = None, auth: bool = False, port: int = 0) -> Iterator[LocalAws]:
-        """Start it, and stop it at the end of the `with` block.
+        """Start the local AWS, and stop it at the end of the `with` block.
 
-        Args:
-            state_dir: folder for blobs and the server's log; a temporary one that is removed by default.
-            auth: enforce IAM.
-            port: 0 takes a free one.
-
-        Raises LocalAwsError with the end of the server's log when it does not start.
+        :param state_dir: folder for blobs and the server's log; by default a temporary folder.
+        :param auth: whether IAM is enforced.
+        :param port: 0 for a free port.
+        :raises LocalAwsError: with the end of the server's log, when the server does not start.
         """
         toolchain = install()
         folder = state_dir or Path(tempfile.mkdtemp(prefix="local-aws-state-"))
@@ -150,13 +148,13 @@ class LocalAws:
 
     @property
     def log(self) -> Path:
-        """The server's log, functions' output included."""
+        """The server's log, with the output of Lambda functions."""
         return self._folder / "server.log"
 
     def env(self) -> dict[str, str]:
-        """The environment for anything that talks to it: nothing of the user's own AWS or Docker settings is in it.
+        """The environment for clients of the local AWS, without the user's own AWS and Docker settings.
 
-        On its PATH come first the pinned CDK CLI and Node, and the Python that runs us (an app's `python app.py`).
+        Its PATH begins with the pinned CDK CLI and Node, and with our own Python, for an app's `python app.py`.
         """
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         nowhere = str(self._folder / "no-such-file")
@@ -183,7 +181,7 @@ class LocalAws:
         }
 
     def client(self, service: str) -> Any:
-        """The boto3 client of a service, as the account's root; without retries, so that faults show."""
+        """The boto3 client of a service, as the account's root. It never retries, so that every fault is visible."""
         import boto3
         from botocore.config import Config
 
@@ -201,16 +199,14 @@ class LocalAws:
         stream: IO[str] | None = None,
         timeout: float = 600,
     ) -> subprocess.CompletedProcess[str]:
-        """Run the CDK CLI; its output (both streams, in order) is in `stdout`.
+        """Run the CDK CLI. Its output, both streams in order, is in `stdout`.
 
-        Args:
-            arguments: such as `"deploy", "--all"`.
-            cwd: the app's folder.
-            env: what to add to `env()`.
-            stream: where to show the output as it comes.
-            timeout: seconds.
-
-        Raises LocalAwsError when it takes longer.
+        :param arguments: such as `"deploy", "--all"`.
+        :param cwd: the app's folder.
+        :param env: additions to `env()`.
+        :param stream: also receives the output as it arrives.
+        :param timeout: seconds.
+        :raises LocalAwsError: when the CLI runs longer.
         """
         command: Sequence[str] = [str(self._toolchain.cdk), "--no-notices", "--no-version-reporting", *arguments]
         process = subprocess.Popen(
@@ -225,10 +221,10 @@ class LocalAws:
         )
         assert process.stdout is not None
         lines: list[str] = []
-        too_late = threading.Event()
+        timed_out = threading.Event()
 
         def give_up() -> None:
-            too_late.set()
+            timed_out.set()
             _kill_group(process)
 
         timer = threading.Timer(timeout, give_up)
@@ -244,12 +240,15 @@ class LocalAws:
             timer.cancel()
             _kill_group(process)
         output = "".join(lines)
-        if too_late.is_set():
-            raise LocalAwsError(f"cdk {' '.join(arguments)} took longer than {timeout} s:\n{output}")
+        if timed_out.is_set():
+            raise LocalAwsError(f"cdk {' '.join(arguments)} timed out after {timeout} s:\n{output}")
         return subprocess.CompletedProcess(command, code, output, "")
 
     def bootstrap(self) -> None:
-        """`cdk bootstrap` of the account. Raises LocalAwsError with its output when it fails."""
+        """Run `cdk bootstrap` for the account.
+
+        :raises LocalAwsError: with the CLI's output, when it fails.
+        """
         done = self.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", cwd=self._folder)
         if done.returncode:
             raise LocalAwsError(f"cdk bootstrap failed:\n{done.stdout}")
@@ -260,6 +259,7 @@ class LocalAws:
         return calls
 
     def reset_calls(self) -> None:
+        """Clear the log of calls."""
         self._control.send("DELETE", "calls")
 
     def custom_resources(self) -> list[dict[str, Any]]:
@@ -268,11 +268,12 @@ class LocalAws:
         return requests
 
     def reset_custom_resources(self) -> None:
+        """Clear the log of requests to custom resources."""
         self._control.send("DELETE", "custom-resources")
 
 
 def _server_environment(toolchain: Toolchain, folder: Path) -> dict[str, str]:
-    """What the server, and so every Lambda in it, sees. The host's Docker is none of its business."""
+    """The environment of the server and of its Lambda functions, without access to the host's Docker."""
     nowhere = str(folder / "no-such-file")
     return {
         "PATH": os.pathsep.join([str(toolchain.python.parent), str(toolchain.node_bin), os.environ["PATH"]]),
@@ -290,7 +291,7 @@ def _server_environment(toolchain: Toolchain, folder: Path) -> dict[str, str]:
 
 
 def _ready_port(process: subprocess.Popen[bytes], folder: Path) -> int:
-    """The port that the server printed, once it answers there."""
+    """The port that the server printed, once the server answers there."""
     assert process.stdout is not None
     deadline = time.monotonic() + _START_SECONDS
     readable, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
@@ -318,7 +319,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_group(process: subprocess.Popen[Any]) -> None:
-    """End what a process left behind in its group, and the process itself."""
+    """Kill a process and everything in its process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

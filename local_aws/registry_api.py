@@ -1,4 +1,4 @@
-"""ECR's `/v2/` registry: the OCI distribution protocol that engines push to and pull from.
+"""ECR's `/v2/` registry, which engines push to and pull from with the OCI distribution protocol.
 
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from local_aws.account import ACCOUNT
 from local_aws.asgi import Disconnected, Request, Response, json_response
 from local_aws.ecr_api import EcrApi
-from local_aws.faults import Faults
+from local_aws.fault_injection import InjectedFaults
 from local_aws.layer_downloads import LayerDownloads
 from local_aws.store import DIGEST, MAX_MANIFEST, Refused, Repository, Store, digest_of
 
@@ -31,11 +31,12 @@ class RegistryError(Exception):
 
     @property
     def response(self) -> Response:
+        """The error in the protocol's JSON."""
         return json_response(self.status, {"errors": [{"code": self.code, "message": str(self)}]})
 
 
 @dataclass(frozen=True)
-class _Pull:
+class _RegistryCall:
     """A request within a repository; `reference` is a tag, a digest or an upload's id."""
 
     request: Request
@@ -44,13 +45,13 @@ class _Pull:
     base: str
 
 
-_Handler = Callable[[_Pull], Awaitable[Response]]
+_Handler = Callable[[_RegistryCall], Awaitable[Response]]
 
 
 class RegistryApi:
     """Answers everything below `/v2/`."""
 
-    def __init__(self, store: Store, layers: LayerDownloads, faults: Faults, ecr: EcrApi, auth: bool) -> None:
+    def __init__(self, store: Store, layers: LayerDownloads, faults: InjectedFaults, ecr: EcrApi, auth: bool) -> None:
         self._store, self._layers, self._faults, self._ecr, self._auth = store, layers, faults, ecr, auth
         routes: list[tuple[str, dict[str, _Handler]]] = [
             (r"tags/list()", {"GET": self._tags}),
@@ -78,7 +79,10 @@ class RegistryApi:
         self._routes = [(re.compile(f"/v2/{_NAME}/{path}$"), methods) for path, methods in routes]
 
     async def answer(self, request: Request, base: str) -> Response:
-        """Answer one request; `base` is the address under which the caller reached us."""
+        """Answer one request.
+
+        :param base: our address as the caller reached it.
+        """
         try:
             self._check_password(request, base)
             if request.path.rstrip("/") == "/v2":
@@ -101,27 +105,27 @@ class RegistryApi:
                     what = f"The repository with name '{match['name']}' does not exist"
                     raise RegistryError(404, "NAME_UNKNOWN", f"{what} in the registry with id '{ACCOUNT}'")
                 reference = match.groupdict().get("reference", "")
-                return await methods[request.method](_Pull(request, repository, reference, base))
+                return await methods[request.method](_RegistryCall(request, repository, reference, base))
         raise RegistryError(405, "UNSUPPORTED", "Unsupported operation")
 
     def _check_password(self, request: Request, base: str) -> None:
-        """The token of GetAuthorizationToken, where IAM is enforced."""
+        """Require the token of GetAuthorizationToken where IAM is enforced."""
         expected = "Basic " + base64.b64encode(f"AWS:{self._ecr.password}".encode()).decode()
         given = request.headers.get("authorization", "")
         if self._auth and not hmac.compare_digest(given.encode(), expected.encode()):
             raise RegistryError(401, "UNAUTHORIZED", "Not Authorized" if given else "no basic auth credentials")
 
-    async def _tags(self, pull: _Pull) -> Response:
-        count, last = int(pull.request.query.get("n", _DEFAULT_TAGS)), pull.request.query.get("last", "")
-        tags = [tag for tag in sorted(pull.repository.tags) if tag > last]
-        name = pull.repository.name
+    async def _tags(self, call: _RegistryCall) -> Response:
+        count, last = int(call.request.query.get("n", _DEFAULT_TAGS)), call.request.query.get("last", "")
+        tags = [tag for tag in sorted(call.repository.tags) if tag > last]
+        name = call.repository.name
         more = {}
         if len(tags) > count:
             more["Link"] = f'</v2/{name}/tags/list?n={count}&last={tags[count - 1]}>; rel="next"'
         return json_response(200, {"name": name, "tags": tags[:count]}, **more)
 
-    async def _get_manifest(self, pull: _Pull) -> Response:
-        image = pull.repository.find(pull.reference)
+    async def _get_manifest(self, call: _RegistryCall) -> Response:
+        image = call.repository.find(call.reference)
         if image is None or image.archived:
             raise RegistryError(404, "MANIFEST_UNKNOWN", "Requested image not found")
         if self._faults.of_content(image.digest) in ("kms", "inaccessible"):
@@ -131,100 +135,100 @@ class RegistryApi:
             "Docker-Content-Digest": image.digest,
             "Content-Length": str(len(image.manifest)),
         }
-        return Response(200, b"" if pull.request.method == "HEAD" else image.manifest, headers)
+        return Response(200, b"" if call.request.method == "HEAD" else image.manifest, headers)
 
-    async def _put_manifest(self, pull: _Pull) -> Response:
-        manifest = await pull.request.body(MAX_MANIFEST + 1)
-        tag = None if DIGEST.match(pull.reference) else pull.reference
-        media_type = pull.request.headers.get("content-type", "").partition(";")[0]
-        if tag is None and digest_of(manifest) != pull.reference:
+    async def _put_manifest(self, call: _RegistryCall) -> Response:
+        manifest = await call.request.body(MAX_MANIFEST + 1)
+        tag = None if DIGEST.match(call.reference) else call.reference
+        media_type = call.request.headers.get("content-type", "").partition(";")[0]
+        if tag is None and digest_of(manifest) != call.reference:
             raise RegistryError(400, "DIGEST_INVALID", "the manifest's digest is not the one in the path")
-        image = pull.repository.put(manifest, media_type or None, tag)
-        location = f"/v2/{pull.repository.name}/manifests/{image.digest}"
+        image = call.repository.put(manifest, media_type or None, tag)
+        location = f"/v2/{call.repository.name}/manifests/{image.digest}"
         return Response(201, b"", {"Location": location, "Docker-Content-Digest": image.digest})
 
-    async def _delete_manifest(self, pull: _Pull) -> Response:
-        image = pull.repository.find(pull.reference)
+    async def _delete_manifest(self, call: _RegistryCall) -> Response:
+        image = call.repository.find(call.reference)
         if image is None:
             raise RegistryError(404, "MANIFEST_UNKNOWN", "Requested image not found")
-        if pull.repository.parents_of(image.digest):
+        if call.repository.parents_of(image.digest):
             raise RegistryError(405, "UNSUPPORTED", "Requested image referenced by manifest list")
-        if pull.reference in pull.repository.tags and len(pull.repository.tags_of(image.digest)) > 1:
-            del pull.repository.tags[pull.reference]
+        if call.reference in call.repository.tags and len(call.repository.tags_of(image.digest)) > 1:
+            del call.repository.tags[call.reference]
         else:
-            pull.repository.delete(image.digest)
+            call.repository.delete(image.digest)
         return Response(202)
 
-    async def _begin(self, pull: _Pull) -> Response:
-        query = pull.request.query
+    async def _begin(self, call: _RegistryCall) -> Response:
+        query = call.request.query
         mount, source_name = query.get("mount", ""), query.get("from", "")
         source = await self._store.repository(source_name) if mount and source_name else None
         if source and mount in source.blobs:
-            pull.repository.blobs[mount] = source.blobs[mount]
-            return _created(pull.repository.name, mount)
+            call.repository.blobs[mount] = source.blobs[mount]
+            return _created(call.repository.name, mount)
         upload = self._store.begin()
         if "digest" in query:
-            return await self._finish(_Pull(pull.request, pull.repository, upload, pull.base))
-        return self._accepted(pull.repository.name, upload)
+            return await self._finish(_RegistryCall(call.request, call.repository, upload, call.base))
+        return self._accepted(call.repository.name, upload)
 
-    async def _upload_status(self, pull: _Pull) -> Response:
-        self._known_upload(pull)
-        return self._accepted(pull.repository.name, pull.reference, 204)
+    async def _upload_status(self, call: _RegistryCall) -> Response:
+        self._known_upload(call)
+        return self._accepted(call.repository.name, call.reference, 204)
 
-    async def _patch(self, pull: _Pull) -> Response:
-        self._known_upload(pull)
-        upload = self._store.uploads[pull.reference]
-        start = pull.request.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
+    async def _patch(self, call: _RegistryCall) -> Response:
+        self._known_upload(call)
+        upload = self._store.uploads[call.reference]
+        start = call.request.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
         if start and int(start) != upload.size:
-            return self._accepted(pull.repository.name, pull.reference, 416)
-        await upload.write(pull.request.chunks())
-        return self._accepted(pull.repository.name, pull.reference)
+            return self._accepted(call.repository.name, call.reference, 416)
+        await upload.write(call.request.chunks())
+        return self._accepted(call.repository.name, call.reference)
 
-    async def _finish(self, pull: _Pull) -> Response:
-        self._known_upload(pull)
+    async def _finish(self, call: _RegistryCall) -> Response:
+        self._known_upload(call)
         try:
-            await self._store.uploads[pull.reference].write(pull.request.chunks())
+            await self._store.uploads[call.reference].write(call.request.chunks())
         except Disconnected:
-            self._store.cancel(pull.reference)
+            self._store.cancel(call.reference)
             raise
-        digest = pull.request.query.get("digest", "")
-        if not self._store.finish(pull.reference, digest, pull.repository):
+        digest = call.request.query.get("digest", "")
+        if not self._store.finish(call.reference, digest, call.repository):
             raise RegistryError(400, "DIGEST_INVALID", "the blob's bytes are not those of the digest")
-        return _created(pull.repository.name, digest)
+        return _created(call.repository.name, digest)
 
-    async def _cancel(self, pull: _Pull) -> Response:
-        self._known_upload(pull)
-        self._store.cancel(pull.reference)
+    async def _cancel(self, call: _RegistryCall) -> Response:
+        self._known_upload(call)
+        self._store.cancel(call.reference)
         return Response(204)
 
-    async def _head_blob(self, pull: _Pull) -> Response:
-        size = self._known_blob(pull)
+    async def _head_blob(self, call: _RegistryCall) -> Response:
+        size = self._known_blob(call)
         return Response(
             200,
             b"",
             {
                 "Content-Length": str(size),
-                "Docker-Content-Digest": pull.reference,
+                "Docker-Content-Digest": call.reference,
                 "Content-Type": "application/octet-stream",
             },
         )
 
-    async def _get_blob(self, pull: _Pull) -> Response:
-        """ECR sends its callers to S3: another host, to which clients do not take their credentials."""
-        self._known_blob(pull)
-        scheme, _, address = pull.base.partition("://")
+    async def _get_blob(self, call: _RegistryCall) -> Response:
+        """Redirect to another host, as ECR does to S3: clients then omit their credentials."""
+        self._known_blob(call)
+        scheme, _, address = call.base.partition("://")
         host, _, port = address.rpartition(":")
         other = "127.0.0.1" if host == "localhost" else "localhost"
-        return Response(307, b"", {"Location": self._layers.url(f"{scheme}://{other}:{port}", pull.reference)})
+        return Response(307, b"", {"Location": self._layers.url(f"{scheme}://{other}:{port}", call.reference)})
 
-    def _known_blob(self, pull: _Pull) -> int:
-        size = pull.repository.blobs.get(pull.reference)
-        if size is None or self._faults.of_content(pull.reference) == "gone":
+    def _known_blob(self, call: _RegistryCall) -> int:
+        size = call.repository.blobs.get(call.reference)
+        if size is None or self._faults.of_content(call.reference) == "gone":
             raise RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry")
         return size
 
-    def _known_upload(self, pull: _Pull) -> None:
-        if pull.reference not in self._store.uploads:
+    def _known_upload(self, call: _RegistryCall) -> None:
+        if call.reference not in self._store.uploads:
             raise RegistryError(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
 
     def _accepted(self, name: str, upload: str, status: int = 202) -> Response:

@@ -1,6 +1,6 @@
-"""The server's process: ministack behind our front, on 127.0.0.1 and [::1], until its parent goes away.
+"""The server's process: ministack behind our gateway, on 127.0.0.1 and [::1], until its parent ends.
 
-The only module that imports ministack and hypercorn; it runs in their environment (see toolchain.py).
+This is the only module that imports ministack and hypercorn. It runs in their environment (see toolchain.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from local_aws.asgi import App, Response
 from local_aws.custom_resources import CustomResources
 from local_aws.ecr_api import EcrApi
-from local_aws.faults import CallLog, Faults
+from local_aws.fault_injection import CallLog, InjectedFaults
 from local_aws.gateway import Gateway
 from local_aws.layer_downloads import LayerDownloads
 from local_aws.ministack_client import MinistackClient
@@ -27,15 +27,17 @@ from local_aws.registry_api import RegistryApi
 from local_aws.store import Store
 
 _GRACE = 10
-"""Seconds from the wish to stop to the end of everything that we started."""
+"""Seconds from the request to stop until every process that the server started is killed."""
 
 
 def main() -> None:
-    """Serve until SIGTERM, or until standard input ends: whoever started us holds its other end."""
+    """Serve until SIGTERM, or until standard input ends, whose other end our parent holds."""
     parser = argparse.ArgumentParser(prog="local_aws.server")
-    parser.add_argument("--state", type=Path, required=True, help="folder for blobs and what functions unpack")
-    parser.add_argument("--remove-state", action="store_true", help="remove that folder at the end")
-    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument(
+        "--state", type=Path, required=True, help="folder for blobs and for the code of Lambda functions"
+    )
+    parser.add_argument("--remove-state", action="store_true", help="remove the state folder at the end")
+    parser.add_argument("--port", type=int, default=0, help="default: a free port")
     parser.add_argument("--auth", action="store_true", help="enforce IAM")
     arguments = parser.parse_args()
     sockets = _listen(arguments.port)
@@ -61,7 +63,7 @@ def main() -> None:
 
 
 def _listen(port: int) -> list[socket.socket]:
-    """Sockets on the same port of both loopback addresses (of one, where the machine has no IPv6)."""
+    """Sockets on one port of both loopback addresses, or of 127.0.0.1 alone where the machine has no IPv6."""
     for _ in range(20):
         first = socket.create_server(("127.0.0.1", port), backlog=512)
         number = first.getsockname()[1]
@@ -84,7 +86,7 @@ def _end_with_parent() -> None:
 
 
 def _end(folder: Path) -> None:
-    """Remove what lies on disk, and end the functions' processes with our own: nothing here is worth a wait."""
+    """Remove the state on disk, and kill our process group, the Lambda functions included."""
     shutil.rmtree(folder, ignore_errors=True)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
@@ -97,18 +99,19 @@ async def _serve(state: Path, auth: bool, port: int, sockets: list[socket.socket
 
     base = f"http://127.0.0.1:{port}"
     loop = asyncio.get_running_loop()
-    inner = MinistackClient(ministack)
+    ministack_client = MinistackClient(ministack)
 
     def invoke_function(function: str, region: str, event: bytes) -> Response:
-        return asyncio.run_coroutine_threadsafe(inner.invoke_function(function, event, region), loop).result()
+        invocation = ministack_client.invoke_function(function, event, region)
+        return asyncio.run_coroutine_threadsafe(invocation, loop).result()
 
     custom_resources = CustomResources(base, invoke_function)
-    # A public function of ministack's, with our own of the same signature in its place: requests to custom
-    # resources are made inside the process and never pass an ASGI layer.
+    # ministack calls this public function of its own inside the process, so that the gateway never sees the requests.
+    # Ours has the same signature.
     custom_resource.invoke_custom_resource = custom_resources.invoke
     config = Config()
     config.bind = [f"fd://{listening.fileno()}" for listening in sockets]
-    # A connection that is closed just when it is used again fails a request, and some clients here do not retry.
+    # A server that closes an idle connection can fail a request that was just sent, and some clients do not retry.
     config.keep_alive_timeout = 3600
     config.keep_alive_max_requests = 1_000_000
     config.graceful_timeout = 0.2
@@ -119,16 +122,16 @@ async def _serve(state: Path, auth: bool, port: int, sockets: list[socket.socket
     async def stopped() -> None:
         await stop.wait()
 
-    front = build_front(ministack, inner, state, custom_resources, auth)
+    gateway = build_gateway(ministack, ministack_client, state, custom_resources, auth)
     print(port, flush=True)
-    await serve(front, config, shutdown_trigger=stopped)
+    await serve(gateway, config, shutdown_trigger=stopped)
 
 
-def build_front(
-    ministack: App, inner: MinistackClient, state: Path, custom_resources: CustomResources, auth: bool
+def build_gateway(
+    ministack: App, ministack_client: MinistackClient, state: Path, custom_resources: CustomResources, auth: bool
 ) -> Gateway:
-    """Put the parts together."""
-    faults, log, store = Faults(), CallLog(), Store(state, inner)
+    """Connect the parts of the local AWS."""
+    faults, log, store = InjectedFaults(), CallLog(), Store(state, ministack_client)
     layers = LayerDownloads(store, faults)
     ecr = EcrApi(store, layers, faults)
     registry = RegistryApi(store, layers, faults, ecr, auth)

@@ -1,7 +1,7 @@
-"""Images as ECR keeps them: blobs in files named by their digest, manifests exactly as they were pushed, tags.
+"""Images as ECR stores them: blobs in files named by their digest, manifests exactly as they were pushed, and tags.
 
-Blobs lie on disk (an image may be larger than memory); what is small, and what ministack holds in memory too
-(its repositories), is kept in memory.
+Blobs are on disk, since an image may be larger than memory. Everything else is in memory, as ministack's repositories
+are.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ MANIFEST_TYPES = frozenset({SCHEMA2_MANIFEST, SCHEMA2_LIST, OCI_MANIFEST, OCI_IN
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,299}\Z")
 MAX_MANIFEST = 4 * 1024 * 1024
-"""Bytes; ECR's limit for a manifest."""
+"""Bytes. ECR's limit for a manifest."""
 
 _CHUNK = 1024 * 1024
 
 
 def digest_of(data: bytes) -> str:
+    """The sha256 digest of a blob or a manifest."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 class Refused(Exception):
-    """A push that ECR does not take. `code` is the exception's name in the ECR API, `registry` that on /v2."""
+    """ECR refuses a push. `code` is the error's name in the ECR API, `registry` its name on `/v2/`."""
 
     def __init__(self, code: str, registry: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -57,10 +58,12 @@ class Image:
 
     @property
     def archived(self) -> bool:
+        """Whether the image is in the ARCHIVE storage class."""
         return self.archived_at is not None
 
     @cached_property
     def content(self) -> dict[str, Any]:
+        """The parsed manifest."""
         parsed: dict[str, Any] = json.loads(self.manifest)
         return parsed
 
@@ -79,7 +82,7 @@ class Image:
 
 @dataclass
 class Repository:
-    """The images of one repository. A repository that is made anew under the same name starts empty."""
+    """The images of one repository. A repository that is created again under the same name starts empty."""
 
     name: str
     created_at: float
@@ -93,29 +96,31 @@ class Repository:
         return self.images.get(self.tags.get(reference, reference))
 
     def tags_of(self, digest: str) -> list[str]:
+        """The tags of an image."""
         return [tag for tag, tagged in self.tags.items() if tagged == digest]
 
     def parents_of(self, digest: str) -> list[Image]:
+        """The indexes that reference an image."""
         return [image for image in self.images.values() if digest in image.children]
 
     def archives(self, digest: str) -> bool:
-        """Whether only archived images have this blob."""
-        # Most repositories have no archived image, and thousands of layers are asked for.
+        """Whether every image with this blob is archived."""
+        # This shortcut matters: most repositories have no archived image, and callers check thousands of layers.
         if not any(image.archived for image in self.images.values()):
             return False
         holders = [image for image in self.images.values() if digest in [blob["digest"] for blob in image.blobs]]
         return bool(holders) and all(image.archived for image in holders)
 
     def size(self, image: Image) -> int:
-        """What ECR reports: config and layers of an image, of an index its largest child."""
+        """Bytes, as ECR reports them: an image's config and layers, or an index's largest child."""
         if image.children:
             return max(self.size(self.images[child]) for child in image.children if child in self.images)
         return sum(int(blob["size"]) for blob in image.blobs)
 
     def put(self, manifest: bytes, media_type: str | None, tag: str | None) -> Image:
-        """Take a manifest as ECR does: what it refers to must be there; what that is, nobody looks at.
+        """Store a manifest. As in ECR, every blob and child that it references must exist, whatever its content.
 
-        Raises Refused with ECR's name of the reason.
+        :raises Refused: with ECR's name of the reason.
         """
         image = _parse(manifest, media_type)
         missing = [child for child in image.children if child not in self.images]
@@ -149,6 +154,7 @@ class Repository:
         return image
 
     def archive(self, digest: str, archived: bool) -> Image:
+        """Archive an image, or restore it."""
         image = replace(self.images[digest], archived_at=time.time() if archived else None)
         self.images[digest] = image
         return image
@@ -183,7 +189,7 @@ def _parse(manifest: bytes, media_type: str | None) -> Image:
 
 
 class Upload:
-    """A blob on its way in: bytes go to disk, their digest is computed as they pass."""
+    """A blob while it is uploaded: writes the bytes to disk and computes their digest."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -193,9 +199,11 @@ class Upload:
 
     @property
     def digest(self) -> str:
+        """The digest of the bytes so far."""
         return "sha256:" + self._hash.hexdigest()
 
     async def write(self, chunks: AsyncIterator[bytes]) -> None:
+        """Append chunks as they arrive."""
         with self.path.open("ab") as file:
             async for chunk in chunks:
                 file.write(chunk)
@@ -204,20 +212,20 @@ class Upload:
 
 
 class Store:
-    """All repositories' images, under one folder."""
+    """The images of all repositories, in one folder."""
 
-    def __init__(self, folder: Path, inner: MinistackClient) -> None:
+    def __init__(self, folder: Path, ministack_client: MinistackClient) -> None:
         self._blobs = folder / "blobs" / "sha256"
         self._uploads_folder = folder / "uploads"
         for path in (self._blobs, self._uploads_folder):
             path.mkdir(parents=True, exist_ok=True)
-        self._inner = inner
+        self._ministack_client = ministack_client
         self._repositories: dict[str, Repository] = {}
         self.uploads: dict[str, Upload] = {}
 
     async def repository(self, name: str) -> Repository | None:
-        """The images of a repository that exists; one that was deleted meanwhile has lost them."""
-        record = await self._inner.repository(name)
+        """The images of a repository, or None where ministack has none of that name."""
+        record = await self._ministack_client.repository(name)
         if record is None:
             self._repositories.pop(name, None)
             return None
@@ -228,13 +236,13 @@ class Store:
         return known
 
     def begin(self) -> str:
-        """Start an upload and return its id."""
+        """Start an upload, and return its id."""
         name = str(uuid.uuid4())
         self.uploads[name] = Upload(self._uploads_folder / name)
         return name
 
     def finish(self, name: str, digest: str, repository: Repository) -> bool:
-        """File an upload under its digest. False, and the upload is gone, when its bytes are not that digest's."""
+        """Store an upload as the blob `digest`. Returns False, and discards the upload, when its digest is another."""
         upload = self.uploads.pop(name)
         if upload.digest != digest:
             upload.path.unlink()
@@ -244,15 +252,16 @@ class Store:
         return True
 
     def cancel(self, name: str) -> None:
+        """Discard an upload."""
         self.uploads.pop(name).path.unlink()
 
     def blob_size(self, digest: str) -> int | None:
-        """The size of a blob in any repository, in bytes."""
+        """Bytes of a blob in any repository, or None where no repository has it."""
         path = self._path(digest)
         return path.stat().st_size if path.exists() else None
 
     def read(self, digest: str, start: int, length: int) -> Iterator[bytes]:
-        """`length` bytes of a blob from `start`, in pieces."""
+        """`length` bytes of a blob from `start`, in chunks."""
         with self._path(digest).open("rb") as file:
             file.seek(start)
             while length > 0 and (chunk := file.read(min(_CHUNK, length))):

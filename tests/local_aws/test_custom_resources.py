@@ -69,7 +69,7 @@ def test_a_second_answer_is_written_down_and_changes_nothing(aws: LocalAws, depl
     deployed = deploy(aws, {"Times": "2"})
     assert deployed.status == "CREATE_COMPLETE"
     assert len(deployed.requests[0]["answers"]) == 2
-    assert deployed.requests[0]["ignored"] == ["a second answer"]
+    assert deployed.requests[0]["ignored"] == ["a second response"]
 
 
 def test_a_function_that_never_answers_is_bounded_by_the_service_timeout(aws: LocalAws, deploy: Any) -> None:

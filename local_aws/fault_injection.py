@@ -1,4 +1,4 @@
-"""What the local AWS was told to do wrong, and what it was asked: faults on demand and the log of calls."""
+"""Faults on demand, and the log of every call that the local AWS received."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ ContentEffect = Literal["kms", "inaccessible", "gone", "truncated", "corrupt"]
 
 @dataclass
 class CallFault:
-    """Calls that match `on` are slowed down or answered with an error.
+    """Calls that match `on` are delayed or answered with an error.
 
-    Args:
-        on: pattern over the call's name, such as `ecr:BatchGetImage`, `ecr:*`, `layer:GET`, `registry:PUT`.
-        code: the exception's name; empty to answer as usual (after `delay`).
-        message: its message.
-        status: its HTTP status.
-        times: how many calls it strikes; None for all.
-        seconds: how long it lasts from now on; None for ever.
-        per_second: calls a second that pass unharmed (throttling); 0 for none.
-        delay: seconds before anything is answered.
+    :param on: pattern of the call's name, such as `ecr:BatchGetImage`, `ecr:*`, `layer:GET`, `registry:PUT`.
+    :param code: the exception's name; empty for the usual answer (after `delay`).
+    :param message: the exception's message.
+    :param status: HTTP status of the error.
+    :param times: how many calls fail; None for all.
+    :param seconds: how long the fault lasts from now on; None for ever.
+    :param per_second: calls per second that succeed (throttling); 0 for none.
+    :param delay: seconds before the answer.
     """
 
     on: str
@@ -37,8 +36,8 @@ class CallFault:
     _since: float = field(default_factory=time.monotonic, repr=False)
     _passed: list[float] = field(default_factory=list, repr=False)
 
-    def strikes(self, name: str) -> bool:
-        """Whether this call is hit; counts it when it is."""
+    def applies(self, name: str) -> bool:
+        """Whether the fault applies to this call, which then counts as one of `times`."""
         now = time.monotonic()
         over = self.seconds is not None and now - self._since > self.seconds
         if over or self.times == 0 or not fnmatchcase(name, self.on):
@@ -55,7 +54,7 @@ class CallFault:
 
 @dataclass(frozen=True)
 class Call:
-    """One request that the local AWS got."""
+    """One request that the local AWS received."""
 
     name: str
     path: str
@@ -65,17 +64,18 @@ class Call:
     principal: str
 
 
-class Faults:
-    """Faults that are set, by call and by digest."""
+class InjectedFaults:
+    """The faults that are set, by call and by digest."""
 
     def __init__(self) -> None:
         self._calls: list[CallFault] = []
         self._content: dict[str, ContentEffect] = {}
 
     def add(self, fault: Mapping[str, Any]) -> None:
-        """Set a fault: `{"digest": …, "effect": …}` for content, else the arguments of CallFault.
+        """Set a fault.
 
-        Raises TypeError for arguments that neither has.
+        :param fault: `{"digest": …, "effect": …}` for content, otherwise the arguments of `CallFault`.
+        :raises TypeError: for an argument that `CallFault` does not have.
         """
         if "digest" in fault:
             self._content[str(fault["digest"])] = fault["effect"]
@@ -83,14 +83,16 @@ class Faults:
             self._calls.append(CallFault(**fault))
 
     def clear(self) -> None:
+        """Remove every fault."""
         self._calls.clear()
         self._content.clear()
 
     def for_call(self, name: str) -> list[CallFault]:
-        return [fault for fault in self._calls if fault.strikes(name)]
+        """The faults that apply to a call; each counts it as one of its `times`."""
+        return [fault for fault in self._calls if fault.applies(name)]
 
     def of_content(self, digest: str) -> ContentEffect | None:
-        """What is wrong with the image or blob of that digest."""
+        """The fault of an image or a blob."""
         return self._content.get(digest)
 
 
@@ -101,10 +103,13 @@ class CallLog:
         self._calls: list[Call] = []
 
     def add(self, call: Call) -> None:
+        """Add a call."""
         self._calls.append(call)
 
     def reset(self) -> None:
+        """Clear the log."""
         self._calls.clear()
 
     def listed(self) -> list[dict[str, Any]]:
+        """Every call, the oldest first, as JSON values."""
         return [asdict(call) for call in self._calls]
