@@ -1,4 +1,4 @@
-"""One call to AWS, patiently: what passes by itself is asked again, everything else is a fault that says what to do."""
+"""One call to AWS: transient errors are retried, and every other error is a fault that says what to do."""
 
 from __future__ import annotations
 
@@ -20,8 +20,19 @@ from botocore.exceptions import (
 from .faults import Fault
 from .retry import RetryBudget
 
+# `RetryBudget` alone decides about retries. The timeouts keep one lost packet from costing a minute.
+CLIENT_CONFIG: Final = Config(
+    connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 1}, max_pool_connections=32
+)
+
+KMS_ADVICE: Final = (
+    "The repository's key must be enabled, and its policy must allow kms:Decrypt to ECR and to the role that makes the "
+    "call."
+)
+UNKNOWN_ADVICE: Final = "Try again. If the error persists, send this message to AWS support."
+
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException"})
-_PASSING: Final = frozenset(
+_TRANSIENT: Final = frozenset(
     {
         "InternalError",
         "InternalFailure",
@@ -37,8 +48,7 @@ _PASSING: Final = frozenset(
         "TooManyRequestsException",
     }
 )
-
-_RENEWED: Final = frozenset(
+_CREDENTIALS: Final = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
@@ -51,30 +61,26 @@ _RENEWED: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
-# What to do where AWS could not even be asked, by the names of botocore's errors, which older ones lack some of:
-# https://github.com/boto/botocore/blob/develop/botocore/exceptions.py
-_UNASKED: Final = {
+_CONNECTION_ERRORS: Final = (EndpointConnectionError, ConnectTimeoutError, ConnectionClosedError, HTTPClientError)
+# What to do where the call did not get as far as AWS, by the names of botocore's errors, some of which older versions
+# do not have: https://github.com/boto/botocore/blob/develop/botocore/exceptions.py
+_SETUP_ADVICE: Final = {
     "NoCredentialsError": "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run aws sso login.",
-    "PartialCredentialsError": "Set all of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or none of them.",
-    "CredentialRetrievalError": "Run the command by hand that the profile has as credential_process.",
+    "PartialCredentialsError": "Set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither.",
+    "CredentialRetrievalError": "Run the profile's credential_process by hand to see its error.",
     "SSOError": "Sign in again: aws sso login.",
     "TokenRetrievalError": "Sign in again: aws sso login.",
     "LoginError": "Sign in again: aws login.",
-    "ProfileNotFound": "Set AWS_PROFILE to one of those that aws configure list-profiles shows.",
+    "ProfileNotFound": "Set AWS_PROFILE to a profile that aws configure list-profiles shows.",
     "ConfigParseError": "Repair this file, or set AWS_CONFIG_FILE to another.",
     "NoRegionError": "Set AWS_REGION, or the region of the profile.",
-    "UnknownRegionError": "Look for a mistake in the region's name.",
-    "InvalidRegionError": "Look for a mistake in the region's name.",
-    "InvalidProxiesConfigError": "Look at HTTPS_PROXY and NO_PROXY.",
-    "ProxyConnectionError": "Look at HTTPS_PROXY and NO_PROXY.",
-    "SSLError": "Set AWS_CA_BUNDLE to the file of the authority that signed the certificate, if you trust it.",
-    "FileNotFoundError": "Look at AWS_WEB_IDENTITY_TOKEN_FILE, and at what the profile names in ~/.aws/config.",
+    "UnknownRegionError": "Check the spelling of the region.",
+    "InvalidRegionError": "Check the spelling of the region.",
+    "InvalidProxiesConfigError": "Check HTTPS_PROXY and NO_PROXY.",
+    "ProxyConnectionError": "Check HTTPS_PROXY and NO_PROXY.",
+    "SSLError": "If you trust the certificate, set AWS_CA_BUNDLE to the file of the authority that signed it.",
+    "FileNotFoundError": "Check AWS_WEB_IDENTITY_TOKEN_FILE, and the files that the profile in ~/.aws/config names.",
 }
-
-# `RetryBudget` alone decides about retries. The timeouts keep one lost packet from costing a minute.
-CLIENT_CONFIG: Final = Config(
-    connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 1}, max_pool_connections=32
-)
 
 
 def call(
@@ -88,95 +94,112 @@ def call(
     """Call an operation of a boto3 client that was made with `CLIENT_CONFIG`.
 
     :param operation: the method's name, such as `describe_images`.
-    :param on: the ARN that it is about, for messages.
-    :param retry_budget: for how long errors are retried.
-    :param missing: error codes that say that there is nothing; they answer with nothing.
-    :returns: the answer.
+    :param on: the ARN that the call is about, for messages.
+    :param retry_budget: for how long transient errors are retried.
+    :param missing: error codes that mean that there is nothing; the response is then empty.
+    :returns: the response.
     :raises Fault: for every other error.
     """
     api = client.meta.method_to_api_mapping[operation]
-    action = f"{client.meta.service_model.signing_name}:{api}"
+    action = f"{client.meta.service_model.signing_name}:{api} on {on}"
     for attempt in itertools.count(1):
         try:
-            answer: Mapping[str, Any] = getattr(client, operation)(**parameters)
-            # botocore makes an empty answer of what is no JSON, and nothing would seem to be there.
-            if _is_web_page(answer):
-                raise _web_page(action, on)
-            return answer
-        except ClientError as e:
-            error = e.response.get("Error", {})
-            code = error.get("Code", "")
-            if code in missing:
+            response: Mapping[str, Any] = getattr(client, operation)(**parameters)
+        except (BotoCoreError, ClientError, OSError) as e:
+            if _code(e) in missing:
                 return {}
-            denied = code in _DENIED
-            status = e.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if (denied or code in _PASSING or status >= 500) and retry_budget.wait_before_retry(attempt, denied=denied):
+            if _is_retried(e) and retry_budget.wait_before_retry(attempt, denied=_code(e) in _DENIED):
                 continue
-            if _is_web_page(e.response):
-                raise _web_page(action, on) from None
-            said = f"was answered with {code}: {error.get('Message', '')}"
-            if e.operation_name != api:
-                # The credentials are asked for first, where a profile names a role.
-                raise Fault(
-                    f"{action} on {on} could not be asked: {e.operation_name} {said}",
-                    "Look at the role that AWS_PROFILE or AWS_ROLE_ARN names, and at who may assume it.",
-                ) from None
-            raise Fault(f"{action} on {on} {said}", _advice(code, action, on)) from None
-        except (EndpointConnectionError, ConnectTimeoutError, ConnectionClosedError, HTTPClientError) as e:
-            if not retry_budget.wait_before_retry(attempt):
-                raise Fault(
-                    f"{action} on {on} could not be asked: {e}",
-                    "Look at the network. In a VPC without internet access, endpoints are needed for what is called "
-                    "(ecr.api, S3, CloudFormation).",
-                ) from None
-        except ParamValidationError as e:
-            raise Fault(
-                f"{action} on {on} could not be asked: {' '.join(str(e).split())}",
-                "Write the names as AWS takes them.",
-            ) from None
-        except (BotoCoreError, OSError) as e:
-            raise unasked(f"{action} on {on}", e) from None
+            raise _fault(e, action, api) from None
+        # botocore makes an empty response of a body that is not JSON, and nothing would seem to be there.
+        if _is_web_page(response):
+            raise _web_page(action)
+        return response
     raise AssertionError("counting does not end")
 
 
-def unasked(what: str, error: Exception) -> Fault:
-    """The fault for a call for which there were no credentials, no region or no way to AWS.
+def setup_fault(what: str, error: Exception) -> Fault:
+    """The fault for a call that could not be made: there are no credentials, no region or no way to AWS.
 
     :param what: the call, or the service.
-    :param error: what botocore raised, or the system where botocore reads credentials.
+    :param error: the error of botocore, or of the system where botocore reads credentials.
     """
-    kinds = [kind.__name__ for kind in type(error).__mro__]
-    advice = next((_UNASKED[kind] for kind in kinds if kind in _UNASKED), "")
+    names = [kind.__name__ for kind in type(error).__mro__]
+    advice = next((_SETUP_ADVICE[name] for name in names if name in _SETUP_ADVICE), "")
     return Fault(
-        f"{what} could not be asked: {error}", advice or "Look at AWS_PROFILE, AWS_REGION and what ~/.aws/config says."
+        f"{what} could not be called: {error}",
+        advice or "Check AWS_PROFILE, AWS_REGION and ~/.aws/config.",
     )
 
 
-def _is_web_page(answer: Mapping[str, Any]) -> bool:
+def _code(error: Exception) -> str:
+    """The code with which AWS answered; empty where AWS did not answer."""
+    return error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+
+
+def _is_retried(error: Exception) -> bool:
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return _code(error) in _DENIED | _TRANSIENT or status >= 500
+    return isinstance(error, _CONNECTION_ERRORS)
+
+
+def _fault(error: Exception, action: str, api: str) -> Fault:
+    """The fault for an error that is not retried any longer.
+
+    :param action: the call and the ARN that it is about.
+    :param api: the name of the call's operation.
+    """
+    if isinstance(error, ClientError):
+        return _web_page(action) if _is_web_page(error.response) else _refusal(error, action, api)
+    if isinstance(error, _CONNECTION_ERRORS):
+        return Fault(
+            f"{action} could not be called: {error}",
+            "Check the network. A VPC without internet access needs endpoints for the services that are called "
+            "(ecr.api, S3, CloudFormation).",
+        )
+    if isinstance(error, ParamValidationError):
+        return Fault(f"{action} could not be called: {' '.join(str(error).split())}", "Correct the invalid value.")
+    return setup_fault(action, error)
+
+
+def _refusal(error: ClientError, action: str, api: str) -> Fault:
+    code = _code(error)
+    failure = f"failed with {code}: {error.response.get('Error', {}).get('Message', '')}"
+    if error.operation_name != api:
+        # Where a profile names a role, botocore calls STS for its credentials first.
+        return Fault(
+            f"{action} could not be called: {error.operation_name} {failure}",
+            "Check the role in AWS_PROFILE or AWS_ROLE_ARN, and whether these credentials may assume it.",
+        )
+    return Fault(f"{action} {failure}", _advice(code, action))
+
+
+def _is_web_page(response: Mapping[str, Any]) -> bool:
     """Whether a proxy or a login form has answered in the place of AWS, which sends JSON or XML."""
-    kind = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", "").lower()
+    kind = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", "").lower()
     return "html" in kind or (kind.startswith("text/") and "xml" not in kind)
 
 
-def _web_page(action: str, on: str) -> Fault:
+def _web_page(action: str) -> Fault:
     return Fault(
-        f"{action} on {on} was answered with a web page, not as AWS answers",
-        "Look at HTTPS_PROXY and at this network: a proxy or a login form may be in the way.",
+        f"{action} was answered with a web page, which AWS does not send",
+        "Check HTTPS_PROXY and the network: a proxy or a login form may have answered.",
     )
 
 
-def _advice(code: str, action: str, on: str) -> str:
-    if code in _RENEWED:
-        return "Renew the credentials, look whether this machine's clock is right, and ask again."
+def _advice(code: str, action: str) -> str:
+    if code in _CREDENTIALS:
+        return "Renew the credentials, check that the clock of this machine is right, and try again."
     if code in _DENIED:
         return (
-            f"Allow {action} on {on} to the role that asks; where it belongs to another account, that account's "
-            "policy must allow it too."
+            f"Allow {action} to the role that makes the call. If the resource belongs to another account, that "
+            "account's policy must allow it too."
         )
     if code == "RepositoryNotFoundException":
-        return "Name a repository that exists in this account and region, or create it."
+        return "Use a repository that exists in this account and region, or create it."
     if code.lower().startswith("kms"):
-        return "The repository's key must be enabled, and the role and ECR must be allowed kms:Decrypt with it."
-    if code in _PASSING:
-        return "Ask again later; where that was many calls, ask for fewer images at once."
-    return "Ask again; if it stays, this text is what AWS support needs."
+        return KMS_ADVICE
+    if code in _TRANSIENT:
+        return "Try again later; if there were many calls, check fewer images at once."
+    return UNKNOWN_ADVICE

@@ -156,9 +156,9 @@ class AwsSessions:
 def _asking(what: str) -> Iterator[None]:
     """Make a fault of what is wrong with the configuration and the credentials, whoever of boto3 says it how."""
     from botocore.exceptions import BotoCoreError
-    from image_verifier.aws import unasked
+    from image_verifier.aws import setup_fault
 
     try:
         yield
     except (BotoCoreError, OSError, ValueError) as e:
-        raise unasked(what, e) from e
+        raise setup_fault(what, e) from e

@@ -114,7 +114,7 @@ def test_a_tag_that_does_not_exist_is_a_finding(aws: LocalAws, repository: str) 
 
 
 def test_a_repository_that_does_not_exist_is_a_fault_that_names_it(aws: LocalAws) -> None:
-    with pytest.raises(Fault, match=r"repository/nowhere was answered with RepositoryNotFoundException") as fault:
+    with pytest.raises(Fault, match=r"repository/nowhere failed with RepositoryNotFoundException") as fault:
         verify(source(aws, "nowhere", "x"), POLICY)
     assert "Name a repository that exists" in fault.value.advice
 
@@ -122,7 +122,7 @@ def test_a_repository_that_does_not_exist_is_a_fault_that_names_it(aws: LocalAws
 def test_access_denied_is_a_fault_that_names_call_and_permission(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
     there = image(lambda layout: layout.image(), seconds=1)
     aws.faults.deny("ecr:BatchGetImage")
-    with pytest.raises(Fault, match=r"ecr:BatchGetImage on arn:\S+ was answered with AccessDenied") as fault:
+    with pytest.raises(Fault, match=r"ecr:BatchGetImage on arn:\S+ failed with AccessDenied") as fault:
         verify(there, POLICY)
     assert "Allow ecr:BatchGetImage on arn:" in fault.value.advice
 

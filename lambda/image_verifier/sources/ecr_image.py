@@ -26,19 +26,19 @@ from . import Resolved, side_by_side
 if TYPE_CHECKING:
     from mypy_boto3_ecr.client import ECRClient
 
-# The most that BatchCheckLayerAvailability takes in one call.
-_BATCH: Final = 100
+# The most that BatchCheckLayerAvailability accepts in one call.
+_BATCH_SIZE: Final = 100
 _CHUNK: Final = 1 << 18
 _GONE: Final = frozenset({"ImageNotFound", "InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest"})
 
 
 def downloads() -> urllib3.PoolManager:
-    """What downloads blobs; where many images are read, all of them may share one."""
+    """The connections that download blobs; images that are read together may share them."""
     return urllib3.PoolManager(num_pools=4, maxsize=32, timeout=urllib3.Timeout(connect=5, read=15), retries=False)
 
 
 def any_status(client: ECRClient) -> dict[str, str]:
-    """The part of DescribeImages' filter by which archived images are told too; older clients do not know it."""
+    """The part of DescribeImages' filter that includes archived images; older clients do not know it."""
     shape = client.meta.service_model.operation_model("DescribeImages").input_shape
     wanted = shape.members.get("filter") if isinstance(shape, StructureShape) else None
     known = isinstance(wanted, StructureShape) and "imageStatus" in wanted.members
@@ -51,10 +51,10 @@ class EcrImage:
     :param client: a boto3 ECR client for the repository's region, made with `aws.CLIENT_CONFIG`.
     :param repository_arn: `arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME`.
     :param repository_uri: `ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, for messages.
-    :param tag: the image's tag; exactly one of `tag` and `digest`.
+    :param tag: the image's tag; pass exactly one of `tag` and `digest`.
     :param digest: the image's digest.
-    :param retry_budget: for how long calls are retried.
-    :param http: what downloads blobs; None makes one. Images that share it share its connections.
+    :param retry_budget: for how long transient errors are retried.
+    :param http: the connections that download blobs; None opens new ones.
     """
 
     at_once = 8
@@ -80,7 +80,7 @@ class EcrImage:
         self._http = http or downloads()
 
     def resolve(self) -> Resolved:
-        """What the tag or digest points at, and whether ECR has archived it."""
+        """Resolve the tag or digest, and look up whether ECR has archived the image."""
         with side_by_side(self.at_once) as pool:
             status = pool.submit(self._status)
             try:
@@ -100,7 +100,7 @@ class EcrImage:
         return str(details[0].get("imageStatus", "ACTIVE"))
 
     def manifest(self, descriptor: Descriptor) -> Document | None:
-        """The document that an index's child names."""
+        """Read the document that an index's child references."""
         return self._document({"imageDigest": descriptor.digest}) if is_digest(descriptor.digest) else None
 
     def _document(self, image_id: Mapping[str, str]) -> Document | None:
@@ -121,11 +121,11 @@ class EcrImage:
         return None
 
     def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
-        """A small blob, at most `limit + 1` bytes of it."""
+        """Read a small blob, at most `limit + 1` bytes of it."""
         return self._download(descriptor, limit + 1)
 
     def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
-        """A blob's first bytes, by a Range request."""
+        """Read a blob's first bytes, by a Range request."""
         return self._download(descriptor, count, {"Range": f"bytes=0-{count - 1}"})
 
     def _download(self, descriptor: Descriptor, limit: int, headers: Mapping[str, str] | None = None) -> bytes | None:
@@ -140,14 +140,14 @@ class EcrImage:
                 return bytes(content)
             except urllib3.exceptions.HTTPError as e:
                 if not self._retry_budget.wait_before_retry(attempt):
-                    raise self._broken_off(descriptor, e) from None
+                    raise self._download_failed(descriptor, e) from None
             finally:
                 response.close()
         raise AssertionError("counting does not end")
 
     @contextmanager
     def open(self, descriptor: Descriptor) -> Iterator[Iterator[bytes] | None]:
-        """A layer's bytes as a stream of chunks; a download that breaks off goes on where it stopped."""
+        """Stream a layer's bytes in chunks; an interrupted download is resumed where it stopped."""
         first = self._get(descriptor, {})
         if first is None:
             yield None
@@ -168,16 +168,16 @@ class EcrImage:
                 return
             except urllib3.exceptions.HTTPError as e:
                 if not self._retry_budget.wait_before_retry(attempt):
-                    raise self._broken_off(descriptor, e) from None
+                    raise self._download_failed(descriptor, e) from None
             finally:
                 response.close()
             again = self._get(descriptor, {"Range": f"bytes={offset}-"})
             if again is None or again.status != 206:
-                raise Fault(f"The download of {descriptor.digest} broke off after {offset} bytes")
+                raise Fault(f"The download of {descriptor.digest} was interrupted after {offset} bytes", "Try again.")
             response = again
 
     def _get(self, descriptor: Descriptor, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse | None:
-        """Ask for a blob; the URL is asked for just in time, since it ends, and never told to anybody."""
+        """Request a blob. Its URL is requested just before, since it expires, and never shown, since it is a secret."""
         if not is_digest(descriptor.digest):
             return None
         for attempt in itertools.count(1):
@@ -194,7 +194,7 @@ class EcrImage:
             except urllib3.exceptions.HTTPError as e:
                 if self._retry_budget.wait_before_retry(attempt):
                     continue
-                raise self._broken_off(descriptor, e, urlsplit(url).hostname or "") from None
+                raise self._download_failed(descriptor, e, urlsplit(url).hostname or "") from None
             if response.status in (200, 206):
                 return response
             response.close()
@@ -202,26 +202,26 @@ class EcrImage:
                 return None
             if response.status == 403 or not self._retry_budget.wait_before_retry(attempt):
                 raise Fault(
-                    f"The download of {descriptor.digest} was answered with HTTP {response.status} by "
-                    f"{urlsplit(url).hostname}",
-                    "Behind a VPC endpoint, its policy must allow s3:GetObject on ECR's layer bucket; with a key of "
-                    "your own, the key's policy must allow ECR to decrypt.",
+                    f"The download of {descriptor.digest} from {urlsplit(url).hostname} failed with HTTP "
+                    f"{response.status}",
+                    "The policy of a VPC endpoint must allow s3:GetObject on ECR's layer bucket; the policy of a "
+                    "customer managed key must allow ECR to decrypt.",
                 )
         raise AssertionError("counting does not end")
 
     @staticmethod
-    def _broken_off(descriptor: Descriptor, error: Exception, host: str = "") -> Fault:
-        # The error's own text holds the presigned URL, which is a secret while it lives.
+    def _download_failed(descriptor: Descriptor, error: Exception, host: str = "") -> Fault:
+        # The error's own text contains the presigned URL, which is a secret until it expires.
         where = f" from {host}" if host else ""
         return Fault(
             f"The download of {descriptor.digest}{where} failed: {type(error).__name__}",
-            "In a VPC without internet access, the verifier needs an endpoint for S3 as well as for ECR.",
+            "In a VPC without internet access, the verifier needs endpoints for both S3 and ECR.",
         )
 
     def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
-        """What ECR says of the layers, 100 in a call, all calls at once."""
+        """Look up the layers' availability, 100 in a call, all calls at once."""
         digests = list(dict.fromkeys(layer.digest for layer in layers if is_digest(layer.digest)))
-        batches = [digests[i : i + _BATCH] for i in range(0, len(digests), _BATCH)]
+        batches = [digests[i : i + _BATCH_SIZE] for i in range(0, len(digests), _BATCH_SIZE)]
         if not batches:
             return {}
         with side_by_side(min(self.at_once, len(batches))) as pool:
@@ -257,7 +257,7 @@ class EcrImage:
 
 def _advice(code: str) -> str:
     if code.lower().startswith("kms"):
-        return "The repository's key must be enabled, and the role and ECR must be allowed kms:Decrypt with it."
+        return aws.KMS_ADVICE
     if code.startswith("Upstream"):
-        return "The repository is a pull through cache; its upstream registry, or the secret for it, is at fault."
-    return "Ask again; if it stays, this text is what AWS support needs."
+        return "The repository is a pull through cache: check its upstream registry, and the secret for it."
+    return aws.UNKNOWN_ADVICE

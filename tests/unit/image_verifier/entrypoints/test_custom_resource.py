@@ -350,7 +350,7 @@ def test_what_was_waited_for_to_the_end_is_told_and_not_only_that_time_ran_out(
 ) -> None:
     def throttled(_: Any, retry_budget: RetryBudget) -> Any:
         time.sleep(retry_budget.seconds_left)
-        raise Fault("ecr:DescribeImages was answered with ThrottlingException", "Ask again later.")
+        raise Fault("ecr:DescribeImages failed with ThrottlingException", "Try again later.")
 
     monkeypatch.setattr(module, "_verify", throttled)
     handler(stack.event(), Context(milliseconds=12_000))
@@ -523,7 +523,7 @@ def test_the_log_has_one_line_of_json_for_machines(
 
 
 def denied(*_: Any) -> Any:
-    raise Fault("ecr:BatchGetImage on the repository was answered with AccessDenied: no", "Allow it")
+    raise Fault("ecr:BatchGetImage on the repository failed with AccessDenied: no", "Allow it")
 
 
 def failing(*_: Any) -> Any:
@@ -533,7 +533,7 @@ def failing(*_: Any) -> Any:
 @pytest.mark.parametrize(
     ("properties", "verifies", "message"),
     [
-        ({}, denied, "ecr:BatchGetImage on the repository was answered with AccessDenied: no"),
+        ({}, denied, "ecr:BatchGetImage on the repository failed with AccessDenied: no"),
         ({}, failing, "The verifier itself failed, so nothing is known about the image: RuntimeError: GET https://"),
         ({}, None, "The image could not be verified in the "),
         ({"RunsOn": ["mars"]}, failing, "The properties of this Custom::ImageVerification are wrong: runs_on names"),

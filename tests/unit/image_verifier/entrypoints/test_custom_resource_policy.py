@@ -366,7 +366,7 @@ def test_a_deletion_that_is_denied_leaves_the_refusal_as_it_is(
     image.manifests.append(image.attestation())
     handler(asked(stack, OnFailure="untag"), Context())
     assert told(stack).startswith("Image refused: The tag points at a build attestation")
-    assert f"ecr:BatchDeleteImage on {ARN} was answered with AccessDeniedException" in told(stack)
+    assert f"ecr:BatchDeleteImage on {ARN} failed with AccessDeniedException" in told(stack)
     assert "aws ecr batch-delete-image" in told(stack)
 
 

@@ -57,7 +57,7 @@ def set_all(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> 
         ({"AWS_PROFILE": "nobody"}, "", ("nobody", "aws configure list-profiles")),
         ({}, "[default\nx", ("Unable to parse config file", "Repair this file")),
         ({}, "[default]\ncredential_process = /bin/false", ("custom-process", "credential_process")),
-        ({}, "[default]\ncredential_process = /bin/echo no", ("could not be asked", "~/.aws/config")),
+        ({}, "[default]\ncredential_process = /bin/echo no", ("could not be called", "~/.aws/config")),
         (
             {},
             "[default]\nsso_session = x\nsso_account_id = 123456789012\nsso_role_name = r\nregion = eu-west-1\n"
@@ -108,7 +108,7 @@ def refused(code: str, message: str) -> Answer:
         (refused("UnrecognizedClientException", "The token is invalid"), "Renew the credentials"),
         (refused("InvalidSignatureException", "Signature expired"), "this machine's clock"),
         (refused("AccessDeniedException", "not authorized"), "Allow ecr:"),
-        (refused("ThrottlingException", "Rate exceeded"), "Ask again later"),
+        (refused("ThrottlingException", "Rate exceeded"), "Try again later"),
         *((Answer(status, b"<html>sign in</html>", HTML), "a web page") for status in (200, 403, 404, 503)),
         (Answer(200, b"welcome", {"Content-Type": "text/plain"}), "a web page"),
     ],
