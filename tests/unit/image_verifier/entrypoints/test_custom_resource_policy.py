@@ -438,7 +438,7 @@ def test_a_publish_that_fails_changes_nothing_and_is_logged(
     image.manifests.append(image.attestation())
     handler(asked(stack, NotifyTopicArn=TOPIC), Context())
     assert told(stack).startswith("Image refused: ")
-    assert f"The notice could not be published: Fault: sns:Publish on {TOPIC} was answered" in capsys.readouterr().out
+    assert f"The notice could not be published: Fault: sns:Publish on {TOPIC} failed" in capsys.readouterr().out
 
 
 def test_what_is_no_topic_is_logged(stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]) -> None:

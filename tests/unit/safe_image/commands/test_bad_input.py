@@ -53,7 +53,7 @@ def set_all(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> 
     ("environment", "config", "words"),
     [
         ({}, "", ("Unable to locate credentials", "aws sso login")),
-        ({"AWS_ACCESS_KEY_ID": "AKID"}, "", ("missing: AWS_SECRET_ACCESS_KEY", "or none of them")),
+        ({"AWS_ACCESS_KEY_ID": "AKID"}, "", ("missing: AWS_SECRET_ACCESS_KEY", "or neither")),
         ({"AWS_PROFILE": "nobody"}, "", ("nobody", "aws configure list-profiles")),
         ({}, "[default\nx", ("Unable to parse config file", "Repair this file")),
         ({}, "[default]\ncredential_process = /bin/false", ("custom-process", "credential_process")),
@@ -94,7 +94,7 @@ def test_a_region_that_nobody_knows_is_a_mistake_in_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     set_all(monkeypatch, KEYS)
-    assert "mistake in the region's name" in line(capsys, tmp_path, ECR.replace("eu-west-1", "mars-1"))
+    assert "Check the spelling of the region" in line(capsys, tmp_path, ECR.replace("eu-west-1", "mars-1"))
 
 
 def refused(code: str, message: str) -> Answer:
@@ -106,7 +106,7 @@ def refused(code: str, message: str) -> Answer:
     [
         (refused("ExpiredTokenException", "The token is expired"), "Renew the credentials"),
         (refused("UnrecognizedClientException", "The token is invalid"), "Renew the credentials"),
-        (refused("InvalidSignatureException", "Signature expired"), "this machine's clock"),
+        (refused("InvalidSignatureException", "Signature expired"), "clock of this machine"),
         (refused("AccessDeniedException", "not authorized"), "Allow ecr:"),
         (refused("ThrottlingException", "Rate exceeded"), "Try again later"),
         *((Answer(status, b"<html>sign in</html>", HTML), "a web page") for status in (200, 403, 404, 503)),
@@ -130,7 +130,7 @@ def test_ecr_behind_a_certificate_that_does_not_verify_names_the_variable(
 ) -> None:
     with serving(https=True) as server:
         set_all(monkeypatch, KEYS | {"AWS_ENDPOINT_URL_ECR": f"https://{server.host}"})
-        assert "Set AWS_CA_BUNDLE" in line(capsys, tmp_path, ECR)
+        assert "set AWS_CA_BUNDLE" in line(capsys, tmp_path, ECR)
 
 
 @pytest.mark.parametrize("proxy", ["http://user:secret@127.0.0.1:1", "gopher://127.0.0.1:1", "http://"])
