@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from local_aws import ACCOUNT, REGION, LocalAws
-from safe_image.commands.arguments import DEFAULT
+from safe_image.commands.arguments import DEFAULT_POLICY
 from safe_image.results.check_runner import run_checks
 from safe_image.sources.targets import TargetResolver
 from tests.pushing import push
@@ -87,7 +87,7 @@ def _command(references: Sequence[str], environment: dict[str, str]) -> None:
 
 def _in_process(references: Sequence[str]) -> None:
     resolver = TargetResolver()
-    targets = [(resolver.target(reference, "linux/amd64"), DEFAULT) for reference in references]
+    targets = [(resolver.target(reference, "linux/amd64"), DEFAULT_POLICY) for reference in references]
     assert {o.verdict for o in run_checks(targets, debug=True, done=lambda: None)} == {"pass"}
 
 

@@ -1,5 +1,5 @@
-"""What a command refuses to do as it was written."""
+"""The error of a command that is called wrongly."""
 
 
 class UsageError(Exception):
-    """The command cannot be carried out; the message is one line that says why, and what to write instead."""
+    """The command cannot be run as it was called; the message is one line that says why, and what to use instead."""

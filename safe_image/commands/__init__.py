@@ -1,7 +1,7 @@
-"""The commands: one module each, which is imported only where its command is run or its help is asked for.
+"""The commands: one module each, imported only where its command is run or its help is shown.
 
 A command is a row here and a module that has `DESCRIPTION` and `EXAMPLES` for its help, `add_arguments(parser)`, and
-`run(arguments)`, which gives the exit code.
+`run(arguments)`, which returns the exit code.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from typing import Final, Protocol, cast
 
 
 class Command(Protocol):
-    """What a command's module has."""
+    """The contents of a command's module."""
 
     DESCRIPTION: str
     EXAMPLES: str
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Tell the parser what the command takes."""
+        """Add the command's arguments to its parser."""
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Carry it out, and give the exit code. Raises `UsageError` or `Fault` for what cannot be done."""
+        """Run the command, and return the exit code. Raises `UsageError` for wrong arguments, else `Fault`."""
 
 
-# What each is for, in one line.
+# Each command's purpose, in one line.
 COMMANDS: Final[Mapping[str, str]] = {
-    "check": "tell whether images can be pulled and started",
-    "audit": "judge every image of ECR repositories, those in use first",
-    "diff": "compare two images, and tell which difference breaks which runtime",
-    "preflight": "before cdk deploy: find broken tags and stale images that it would go on with",
-    "heal": "after a failed deploy: remove the rejected tag and the image that made it",
-    "doctor": "tell what on this machine and in this account can make broken images",
-    "explain": "tell what an error of ECS, Lambda, containerd or docker means, and what mends it",
-    "completion": "print what completes the command in a shell",
+    "check": "check whether images can be pulled and started",
+    "audit": "check every image of ECR repositories, and find the bad ones that are in use",
+    "diff": "compare two images, and find the difference that breaks a runtime",
+    "preflight": "before cdk deploy: find broken tags and stale images that it would reuse",
+    "heal": "after a failed deploy: remove the rejected tag and the local image behind it",
+    "doctor": "find what on this machine and in this account can make broken images",
+    "explain": "explain an error of ECS, Lambda, containerd or docker, and how to fix it",
+    "completion": "print a shell's completion script for this command",
 }
 
 

@@ -1,4 +1,4 @@
-"""What the arguments that commands share are, and what they mean: sizes, platforms, waivers, a policy."""
+"""The arguments that commands share: the policy that images are checked by, sizes, growth, waivers."""
 
 from __future__ import annotations
 
@@ -24,41 +24,46 @@ _UNITS: Final = {
 }
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", re.ASCII)
 _SHARE: Final = re.compile(r"(\d+(?:\.\d+)?) ?%", re.ASCII)
-# The policy's own words for what the command's options say.
+# The policy's names of the command's options, for messages.
 _FIELDS: Final = re.compile(r"\b(runs_on|min_size|max_size|require|acknowledge)\b")
 
-# What is asked of an image where nobody says otherwise.
-DEFAULT: Final = Policy(("fargate",), Platform("linux", "amd64"))
+DEFAULT_POLICY: Final = Policy(("fargate",), Platform("linux", "amd64"))
 
 
-def add_policy(parser: ArgumentParser, default: str = "fargate") -> None:
-    """Tell a parser what says what is asked of an image.
+def add_policy_options(parser: ArgumentParser, default: str = "fargate") -> None:
+    """Add the options that say what an image must meet.
 
-    :param parser: the one of a command that judges images.
-    :param default: where an image must run if nothing is said, in words.
+    :param parser: the parser of a command that checks images.
+    :param default: the default of `--runs-on`, in words.
     """
     parser.add_argument(
         "--runs-on",
         action="append",
         metavar="NAME",
-        help="where it must run, may be repeated: fargate, ecs-ec2, lambda, eks, batch, app-runner, sagemaker, "
-        f"agentcore; default: {default}",
+        help="a runtime that must run the image, may be repeated: fargate, ecs-ec2, lambda, eks, batch, app-runner, "
+        f"sagemaker, agentcore; default: {default}",
     )
-    parser.add_argument("--platform", metavar="OS/ARCH", help=f"default: {DEFAULT.platform}")
-    parser.add_argument("--layers", action="store_true", help="read every layer's bytes too")
-    parser.add_argument("--min-size", metavar="SIZE", help="refuse a smaller image, compressed; such as 50MiB")
-    parser.add_argument("--max-size", metavar="SIZE", help="refuse a larger image, compressed; such as 2GiB")
+    parser.add_argument(
+        "--platform", metavar="OS/ARCH", help=f"the image's platform; default: {DEFAULT_POLICY.platform}"
+    )
+    parser.add_argument("--layers", action="store_true", help="also download and read every layer")
+    parser.add_argument(
+        "--min-size", metavar="SIZE", help="refuse an image whose compressed size is smaller; such as 50MiB"
+    )
+    parser.add_argument(
+        "--max-size", metavar="SIZE", help="refuse an image whose compressed size is larger; such as 2GiB"
+    )
     parser.add_argument(
         "--fail-on",
         choices=[severity.value for severity in FailOn],
-        help="refuse an image for its errors, for its warnings too, or never; default: error",
+        help="refuse an image for errors, for warnings too, or never; default: error",
     )
     parser.add_argument(
         "--require",
         action="append",
         default=[],
         metavar="CONDITION",
-        help="refuse an image that does not meet it, may be repeated: non-root-user, no-latest-base, label:NAME, "
+        help="refuse an image that does not meet this, may be repeated: non-root-user, no-latest-base, label:NAME, "
         "max-layers:NUMBER",
     )
     parser.add_argument(
@@ -66,16 +71,16 @@ def add_policy(parser: ArgumentParser, default: str = "fargate") -> None:
         action="append",
         default=[],
         metavar="ID=REASON",
-        help="let a finding pass, with the reason that the report then shows; may be repeated",
+        help="accept a finding, for a reason that the report shows; may be repeated",
     )
 
 
-def add_growth(parser: ArgumentParser) -> None:
-    """Tell a parser what says how much an image may grow.
+def add_growth_options(parser: ArgumentParser) -> None:
+    """Add the options that say how much an image may grow.
 
-    :param parser: the one of a command that judges images.
+    :param parser: the parser of a command that checks images.
     """
-    parser.add_argument("--against", metavar="REFERENCE", help="compare the size with this image's")
+    parser.add_argument("--against", metavar="REFERENCE", help="an image to compare the compressed size with")
     parser.add_argument(
         "--max-growth",
         metavar="GROWTH",
@@ -83,84 +88,84 @@ def add_growth(parser: ArgumentParser) -> None:
     )
 
 
-def growth(text: str | None) -> Callable[[int], int]:
-    """What makes of a size in bytes the largest one that may come after it.
+def parse_growth(text: str | None) -> Callable[[int], int]:
+    """The function that gives the largest size in bytes that is accepted after another size.
 
-    :param text: such as `20%` or `50MiB`; None lets nothing grow.
-    :raises UsageError: if it is not of that form.
+    :param text: such as `20%` or `50MiB`; None accepts no growth.
+    :raises UsageError: if the text has another form.
     """
     share = _SHARE.fullmatch(text or "0%")
     if share:
         return lambda size: int(size * (100 + float(share[1])) / 100)
     try:
-        more = size("--max-growth", text) or 0
+        more = parse_size("--max-growth", text) or 0
     except UsageError:
-        raise UsageError(f"--max-growth {text!r} is no growth: write such as 20% or 50MiB") from None
+        raise UsageError(f"--max-growth {text!r} is not a valid growth: use 20% or 50MiB") from None
     return lambda size: size + more
 
 
-def size(option: str, text: str | None) -> int | None:
+def parse_size(option: str, text: str | None) -> int | None:
     """A number of bytes.
 
     :param option: the option's name, for the message.
     :param text: such as `50MiB`, `1.5GB` or `52428800`; None stays None.
-    :raises UsageError: if it is not of that form.
+    :raises UsageError: if the text has another form.
     """
     if text is None:
         return None
     match = _SIZE.fullmatch(text)
     if not match or match[2] not in _UNITS:
-        raise UsageError(f"{option} {text!r} is not a size: write a number and a unit, such as 50MiB, 2GiB or 500MB")
+        raise UsageError(f"{option} {text!r} is not a size: use a number and a unit, such as 50MiB, 2GiB or 500MB")
     return int(float(match[1]) * _UNITS[match[2]])
 
 
-def acknowledged(texts: Iterable[str]) -> dict[str, str]:
-    """The reasons by finding's id.
+def parse_acknowledgements(texts: Iterable[str]) -> dict[str, str]:
+    """The reasons for accepting findings, by the finding's id.
 
     :param texts: such as `layer-foreign=the licence forbids to push it`.
-    :raises UsageError: if one has no reason.
+    :raises UsageError: if a reason is missing.
     """
     reasons = {}
     for text in texts:
         finding, _, reason = text.partition("=")
         if not finding.strip() or not reason.strip():
-            raise UsageError(f"--acknowledge {text!r}: write a finding's id, = and the reason for which it may pass")
+            raise UsageError(f"--acknowledge {text!r}: use ID=REASON, a finding's id and the reason to accept it")
         reasons[finding.strip()] = reason.strip()
     return reasons
 
 
-def default_on(platform: str) -> Policy:
-    """What is asked of an image where nobody says more than what it is for.
+def default_policy(platform: str) -> Policy:
+    """The default policy for an image of a platform.
 
-    :param platform: such as `linux/arm64`; one that is none, or that Fargate does not have, is passed by.
+    :param platform: such as `linux/arm64`; where it is not a platform of Fargate, the default one is used.
     """
     try:
-        return replace(DEFAULT, platform=Platform.parse(platform))
+        return replace(DEFAULT_POLICY, platform=Platform.parse(platform))
     except ValueError:
-        return DEFAULT
+        return DEFAULT_POLICY
 
 
-def policy(arguments: Namespace, known: Policy = DEFAULT) -> Policy:
-    """What is asked of an image.
+def parse_policy(arguments: Namespace, base: Policy = DEFAULT_POLICY) -> Policy:
+    """The policy that an image is checked by.
 
-    :param arguments: what was said on the command line, which goes before the rest or comes to it.
-    :param known: what is asked already, such as by the image's own verification in a cloud assembly.
-    :raises UsageError: for what no image can meet, or what nobody knows.
+    :param arguments: the command line's options. They override the base policy's, or add to its lists.
+    :param base: the policy to start from, such as that of the image's verification in a cloud assembly.
+    :raises UsageError: if an option is invalid, or no image can meet them all.
     """
     try:
-        said: dict[str, Any] = {
+        options: dict[str, Any] = {
             "runs_on": arguments.runs_on and tuple(arguments.runs_on),
             "platform": arguments.platform and Platform.parse(arguments.platform),
-            "min_size": size("--min-size", arguments.min_size),
-            "max_size": size("--max-size", arguments.max_size),
+            "min_size": parse_size("--min-size", arguments.min_size),
+            "max_size": parse_size("--max-size", arguments.max_size),
             "fail_on": arguments.fail_on and FailOn(arguments.fail_on),
         }
         return replace(
-            known,
-            **{name: value for name, value in said.items() if value is not None},
-            verify_layers=known.verify_layers or arguments.layers,
-            acknowledge={**known.acknowledge, **acknowledged(arguments.acknowledge)},
-            require=(*known.require, *map(Requirement.parse, arguments.require)),
+            base,
+            **{name: value for name, value in options.items() if value is not None},
+            verify_layers=base.verify_layers or arguments.layers,
+            acknowledge={**base.acknowledge, **parse_acknowledgements(arguments.acknowledge)},
+            require=(*base.require, *map(Requirement.parse, arguments.require)),
         )
     except ValueError as e:
         raise UsageError(_FIELDS.sub(lambda m: "--" + m[0].replace("_", "-"), str(e))) from e

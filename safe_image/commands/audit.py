@@ -1,4 +1,4 @@
-"""`safe-image audit`: judge every tagged image of ECR repositories, and say which of the bad ones are in use."""
+"""`safe-image audit`: check every tagged image of ECR repositories, and find the bad ones that are in use."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 from image_verifier import __version__
-from image_verifier.report import Verdict
 
 from ..errors import UsageError
 from ..formats import AUDIT_FORMATS, audit_report
-from .arguments import add_policy, policy
+from .arguments import DEFAULT_POLICY, add_policy_options, parse_policy
+from .exit_codes import EXIT_CODES
 from .output import open_output
 
 if TYPE_CHECKING:
     from ..formats.audit.audit_row import Row
 
 DESCRIPTION: Final = (
-    "Judge every tagged image of ECR repositories as check judges one, and say which of them would break a service "
-    "that scales up or rolls back now."
+    "Check every tagged image of ECR repositories, as check does for one, and find the bad ones that are in use: "
+    "a service that scales up or rolls back now would fail on them."
 )
 EXAMPLES: Final = """\
   safe-image audit shop shop-worker --region eu-west-1
@@ -28,37 +28,39 @@ EXAMPLES: Final = """\
   safe-image audit --registry --resume audit.state
   safe-image audit --in-use
 """
-_DEFAULT_PLATFORM: Final = "linux/amd64"
-_EXIT: Final[dict[Verdict, int]] = {"pass": 0, "fail": 1, "unknown": 2}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments to its parser."""
     parser.add_argument(
         "repositories",
         nargs="*",
         metavar="REPOSITORY",
         help="a repository's name, its URI (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME) or its ARN",
     )
-    parser.add_argument("--registry", action="store_true", help="every repository of the registry")
-    parser.add_argument("--registry-id", metavar="ACCOUNT", help="whose registry; default: that of the credentials")
-    parser.add_argument("--region", help="of what names none; default: that of the environment or the profile")
+    parser.add_argument("--registry", action="store_true", help="audit every repository of the registry")
+    parser.add_argument(
+        "--registry-id", metavar="ACCOUNT", help="the registry's account; default: the credentials' account"
+    )
+    parser.add_argument(
+        "--region", help="the region where a REPOSITORY names none; default: the environment's or the profile's region"
+    )
     parser.add_argument(
         "--in-use",
         action="store_true",
-        help="ask ECS and Lambda which images they refer to, and tell those first, each judged for where it is used "
-        "unless --runs-on or --platform says otherwise; without a repository, tell only those",
+        help="find the images that ECS and Lambda reference, and report those first, each checked for the runtime and "
+        "the platform that use it unless --runs-on or --platform is passed; without a REPOSITORY, report only those",
     )
     parser.add_argument(
         "--resume",
         metavar="FILE",
-        help="keep in this file what was judged; if it is there, go on from it",
+        help="record the checked images in this file; if it exists, continue from it",
     )
-    add_policy(parser)
-    # Told apart from one that was asked for.
+    add_policy_options(parser)
+    # Without --platform, each image in use is checked for its own.
     parser.set_defaults(platform=None)
     parser.add_argument("--format", choices=AUDIT_FORMATS, default="text", help="default: text")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file, not to standard output")
 
 
 def run(arguments: Namespace) -> int:
@@ -66,16 +68,16 @@ def run(arguments: Namespace) -> int:
 
     :param arguments: as `safe-image audit` parses them.
     :returns: the exit code: the highest of the images'.
-    :raises UsageError: before anything is asked, if one argument is wrong.
-    :raises Fault: if nothing can be asked.
+    :raises UsageError: if an argument is wrong; nothing is requested before that is known.
+    :raises Fault: if AWS cannot be called at all.
     """
     if arguments.registry and arguments.repositories:
-        raise UsageError("--registry means every repository: leave out the names, or leave out --registry")
+        raise UsageError("--registry means every repository: leave out either --registry or the repositories")
     if not (arguments.registry or arguments.repositories or arguments.in_use):
-        raise UsageError("nothing to audit: name a repository, or write --registry or --in-use")
+        raise UsageError("nothing to audit: pass a REPOSITORY, --registry or --in-use")
     own_platform = arguments.platform is None
-    arguments.platform = arguments.platform or _DEFAULT_PLATFORM
-    asked_policy = policy(arguments)
+    arguments.platform = arguments.platform or str(DEFAULT_POLICY.platform)
+    policy = parse_policy(arguments)
 
     from ..audit.audit_progress import progress
     from ..audit.repositories import list_repositories, parse_repository, whole_registry
@@ -84,31 +86,31 @@ def run(arguments: Namespace) -> int:
     from ..sources.aws_sessions import AwsSessions
 
     sessions = AwsSessions(arguments.region or "")
-    asked = AuditSettings(asked_policy, not arguments.runs_on, own_platform, arguments.debug)
+    settings = AuditSettings(policy, not arguments.runs_on, own_platform, arguments.debug)
     repositories = list(
         dict.fromkeys(parse_repository(text, sessions, arguments.registry_id) for text in arguments.repositories)
     )
     question = {
         "version": __version__,
-        **{field.name: str(getattr(asked_policy, field.name)) for field in fields(asked_policy)},
+        **{field.name: str(getattr(policy, field.name)) for field in fields(policy)},
         "in_use": str(arguments.in_use),
         "repositories": " ".join(sorted({repository.uri for repository in repositories}))
         or (whole_registry(sessions, arguments.registry_id).arn if arguments.registry else ""),
     }
-    worst = 0
+    exit_code = 0
 
-    def tallied() -> Iterator[Row]:
-        nonlocal worst
+    def kept_rows() -> Iterator[Row]:
+        nonlocal exit_code
         for row in kept.rows():
-            worst = max(worst, _EXIT[row["verdict"]])
+            exit_code = max(exit_code, EXIT_CODES[row["verdict"]])
             yield row
 
     with open_output(arguments.output) as stream, audit_state(arguments.resume, question) as kept:
         with progress(kept.count) as tell:
             if arguments.registry:
                 repositories = list(list_repositories(whole_registry(sessions, arguments.registry_id), sessions))
-            for row in audit_rows(sessions, repositories, asked, in_use=arguments.in_use, knows=kept.knows):
+            for row in audit_rows(sessions, repositories, settings, in_use=arguments.in_use, knows=kept.knows):
                 kept.add(row)
                 tell(row)
-        stream.writelines(audit_report(arguments.format)(tallied, stream))
-    return worst
+        stream.writelines(audit_report(arguments.format)(kept_rows, stream))
+    return exit_code

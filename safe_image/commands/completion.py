@@ -1,4 +1,4 @@
-"""`safe-image completion`: what a shell reads to complete the command, made of the command's own parser."""
+"""`safe-image completion`: print a shell's completion script, made from the command's own parser."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from image_verifier.rules.runtimes import RUNTIMES
 
 from ..errors import UsageError
 from ..formats import CHECK_FORMATS
+from . import COMMANDS
+from .command_parser import command_parser
 
-DESCRIPTION: Final = "Print what completes the command in a shell. The shell reads it when it starts."
+DESCRIPTION: Final = "Print a completion script for a shell, which reads it when it starts."
 EXAMPLES: Final = """\
   safe-image completion bash > ~/.local/share/bash-completion/completions/safe-image
   safe-image completion zsh > ~/.zfunc/_safe-image
   safe-image completion fish > ~/.config/fish/completions/safe-image.fish
 """
 _SHELLS: Final = ("bash", "zsh", "fish")
-# What is completed beyond what the parser itself holds an argument to.
+# Words for arguments that the parser itself does not restrict to choices.
 _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "runs_on": tuple(RUNTIMES),
     "platform": tuple(dict.fromkeys(platform for runtime in RUNTIMES.values() for platform in runtime.platforms)),
@@ -32,7 +34,7 @@ _FILES: Final = frozenset({"output", "assembly", "file"})
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the command's arguments to its parser."""
     parser.add_argument("shell", choices=_SHELLS, metavar="SHELL", help=", ".join(_SHELLS))
 
 
@@ -41,31 +43,29 @@ def run(arguments: Namespace) -> int:
 
     :param arguments: as `safe-image completion` parses them.
     :returns: the exit code.
+    :raises UsageError: if shtab is not installed.
     """
     try:
         import shtab
     except ImportError:
         raise UsageError("completion needs shtab: pip install 'cdk-safe-image[cli]'") from None
-    from ..cli import parser
-    from . import COMMANDS
-
-    whole = parser(tuple(COMMANDS))
-    for action in _actions(whole):
+    parser = command_parser(tuple(COMMANDS))
+    for action in _actions(parser):
         if action.choices is None and action.dest in _WORDS:
             action.choices = _WORDS[action.dest]
         elif action.dest in _FILES:
-            # shtab's own way to say that files are completed.
-            setattr(action, "complete", shtab.FILE)  # noqa: B010 - an attribute that argparse's type does not have
-    print(shtab.complete(whole, shell=arguments.shell))
+            # shtab reads this attribute, which argparse's type does not have.
+            setattr(action, "complete", shtab.FILE)  # noqa: B010
+    print(shtab.complete(parser, shell=arguments.shell))
     return 0
 
 
 def _actions(parser: ArgumentParser) -> Iterator[Action]:
-    """What the command and each of its commands take."""
-    # argparse has no public way to ask for them.
+    """The arguments of a parser and of its commands."""
+    # argparse has no public attribute for them.
     for action in parser._actions:
         if isinstance(action, _SubParsersAction):
-            for one in action.choices.values():
-                yield from _actions(one)
+            for subparser in action.choices.values():
+                yield from _actions(subparser)
         else:
             yield action

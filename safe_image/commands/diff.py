@@ -1,4 +1,4 @@
-"""`safe-image diff`: two images side by side, and which difference breaks which runtime."""
+"""`safe-image diff`: compare two images, and find the difference that breaks a runtime."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from image_verifier.verify import verify
 from ..formats import DIFF_FORMATS, diff_report
 from ..results.comparison import compare
 from ..sources.targets import Target, TargetResolver
-from .arguments import add_policy, policy
+from .arguments import add_policy_options, parse_policy
 from .output import open_output
 
 DESCRIPTION: Final = (
-    "Compare two images: media types, platform, layers, config, and which difference breaks which runtime. "
-    "GOOD is the image that runs, BAD the one that does not; exit code 1 says that something refuses only BAD."
+    "Compare two images by media types, platform, layers and config, and find the difference that breaks a runtime. "
+    "The exit code is 1 if something refuses only BAD."
 )
 EXAMPLES: Final = """\
   safe-image diff registry.example.com/shop:1.3 registry.example.com/shop:1.4
@@ -30,38 +30,40 @@ EXAMPLES: Final = """\
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("good", metavar="GOOD", help="an image, named as for check")
-    parser.add_argument("bad", metavar="BAD", help="the image that is compared with it")
-    add_policy(parser, "all that take the platform")
+    """Add the command's arguments to its parser."""
+    parser.add_argument("good", metavar="GOOD", help="the image that runs, referenced as for check")
+    parser.add_argument("bad", metavar="BAD", help="the image that does not")
+    add_policy_options(parser, "every runtime that has the platform")
     parser.add_argument("--format", choices=DIFF_FORMATS, default="text", help="default: text")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file, not to standard output")
 
 
 def run(arguments: Namespace) -> int:
     """Run the command.
 
     :param arguments: as `safe-image diff` parses them.
-    :returns: the exit code: 1 where something refuses the second image and not the first.
+    :returns: the exit code: 1 if something refuses the second image and not the first.
+    :raises UsageError: if an argument is wrong.
+    :raises Fault: if an image could not be checked.
     """
-    asked = policy(arguments)
+    policy = parse_policy(arguments)
     if not arguments.runs_on:
-        # Every place that runs images of the platform: the question is which of them the difference breaks.
-        everywhere = tuple(name for name, r in RUNTIMES.items() if str(asked.platform) in r.platforms)
-        asked = replace(asked, runs_on=everywhere)
+        # The question is which runtimes the difference breaks, so that every runtime of the platform is checked.
+        every = tuple(name for name, runtime in RUNTIMES.items() if str(policy.platform) in runtime.platforms)
+        policy = replace(policy, runs_on=every)
     report = diff_report(arguments.format)
     resolver = TargetResolver()
-    first, second = (resolver.target(text, str(asked.platform)) for text in (arguments.good, arguments.bad))
+    first, second = (resolver.target(text, str(policy.platform)) for text in (arguments.good, arguments.bad))
     with open_output(arguments.output) as stream:
         with Pool(2) as pool:
-            comparison = compare(*pool.results(lambda target: _judged(target, asked), (first, second)))
+            comparison = compare(*pool.results(lambda target: _check(target, policy), (first, second)))
         stream.writelines(report(comparison, (first.names, second.names), stream))
     return 1 if comparison.broken else 0
 
 
-def _judged(target: Target, asked: Policy) -> Report:
+def _check(target: Target, policy: Policy) -> Report:
     try:
-        return verify(target.open(), asked)
+        return verify(target.open(), policy)
     except Fault as e:
-        # Of the two it could be either.
+        # The message must say which of the two it is about.
         raise Fault(f"{target.reference}: {e.message}", e.advice) from e

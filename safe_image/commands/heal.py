@@ -35,7 +35,7 @@ from ..machine.fixes import (
 )
 from ..sources.aws_sessions import AwsSessions
 from ..sources.targets import Target, TargetResolver
-from .arguments import add_policy, policy
+from .arguments import add_policy_options, parse_policy
 
 DESCRIPTION: Final = (
     "Mend a failed deploy: remove the rejected tag from ECR, and from this machine the image that CDK would push again "
@@ -65,7 +65,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "references", nargs="*", metavar="REFERENCE", help="an image in ECR by its tag, or cdk.out:PATH"
     )
     parser.add_argument("--stack", metavar="NAME", help="the images that the last deploy of this stack has refused")
-    add_policy(parser)
+    add_policy_options(parser)
     # Whether it was said at all decides over an image that is fine on another platform.
     parser.set_defaults(platform=None)
     parser.add_argument(
@@ -102,7 +102,7 @@ def run(arguments: Namespace) -> int:
     """
     is_platform_said = arguments.platform is not None
     arguments.platform = arguments.platform or _PLATFORM
-    asked = policy(arguments)
+    asked = parse_policy(arguments)
     resolver, docker, page = TargetResolver(), Docker(), TextPage.of(sys.stdout)
     cases = []
     # All are looked at before anything is done to one.

@@ -1,4 +1,4 @@
-"""Where a report is written to: standard output, or a file that is either whole or not there."""
+"""The stream that a report is written to: standard output, or a file that is never half written."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from ..errors import UsageError
 
 @contextmanager
 def open_output(file: str | None) -> Iterator[TextIO]:
-    """The stream to write a report to.
+    """The stream that a report is written to.
 
-    A file is written under a temporary name beside it, and takes its place when it is whole: whoever reads it never
-    sees half a report, and a run that fails leaves the last one as it was.
+    A file is written under a temporary name beside it, and renamed when it is complete: a reader never sees half a
+    report, and a run that fails leaves the previous report as it was.
 
     :param file: the file's path; None for standard output.
-    :raises UsageError: if nothing can be written there.
+    :raises UsageError: if the file cannot be written.
     """
     if file is None:
         yield sys.stdout
         sys.stdout.flush()
         return
     path = Path(os.path.realpath(file))
-    # A device or a pipe (/dev/null, /dev/stderr) cannot be replaced, and must not be.
-    replaced = path.is_file() or not path.exists()
-    name = path.with_name(f".{path.name}.{os.getpid()}.tmp") if replaced else path
+    # A device or a pipe (/dev/null, /dev/stderr) is written in place: it must not be replaced by a file.
+    is_replaced = path.is_file() or not path.exists()
+    written = path.with_name(f".{path.name}.{os.getpid()}.tmp") if is_replaced else path
     try:
-        stream = name.open("w", encoding="utf-8")
+        stream = written.open("w", encoding="utf-8")
     except OSError as e:
-        raise UsageError(f"--output {file}: {e.strerror}: name a file in a folder that can be written to") from e
+        raise UsageError(f"--output {file}: {e.strerror}: use a file in a folder that you can write to") from e
     try:
         with stream:
             yield stream
-        if replaced:
-            name.replace(path)
+        if is_replaced:
+            written.replace(path)
     finally:
-        if replaced:
-            name.unlink(missing_ok=True)
+        if is_replaced:
+            written.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How far a command is: a bar on a terminal, and nothing where a log is written."""
+"""The progress bar of a command: on a terminal only, so that logs stay free of it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """What tells how far a command is.
+class ProgressBar:
+    """A progress bar, or its stand-in where none is shown.
 
-    :param advance: tells that one more is done; from any thread.
-    :param say: writes a text to a stream, which may be the bar's own terminal.
+    :param advance: counts one more as done; may be called from any thread.
+    :param write: writes a text to a stream, which may be the bar's own terminal.
     """
 
     advance: Callable[[], None]
-    say: Callable[[str, TextIO], None]
+    write: Callable[[str, TextIO], None]
 
 
 @contextmanager
-def progress(total: int, what: str, stream: TextIO) -> Iterator[Bar]:
-    """A bar on standard error, where that is a terminal, there is more than one to do, and `rich` is installed.
+def progress_bar(total: int, done: str) -> Iterator[ProgressBar]:
+    """A bar on standard error, if that is a terminal, `rich` is installed, and more than one thing is to be done.
 
-    :param total: how many there are to do.
-    :param what: what becomes of them, such as `checked`.
-    :param stream: what the command's own output goes to.
+    :param total: how many things are to be done.
+    :param done: what is done to each, such as `checked`.
     """
-    columns = _columns(what) if total > 1 and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else None
+    columns = _columns(done) if total > 1 and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else None
     if columns is None:
-        yield Bar(lambda: None, lambda text, to: _write(text, to))
+        yield ProgressBar(lambda: None, _write)
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -44,30 +43,30 @@ def progress(total: int, what: str, stream: TextIO) -> Iterator[Bar]:
         *columns,
         console=Console(stderr=True),
         transient=True,
-        # It would break long lines where the terminal ends, and references could not be copied.
+        # Redirected, rich would wrap long lines at the terminal's width, and references could not be copied.
         redirect_stdout=False,
         redirect_stderr=False,
     ) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(done, total=total)
 
-        def say(text: str, to: TextIO) -> None:
-            if not to.isatty():
-                to.write(text)
+        def write(text: str, stream: TextIO) -> None:
+            if not stream.isatty():
+                stream.write(text)
                 return
-            # Out of the way, since both are on one terminal.
+            # The bar and the text share one terminal.
             bar.stop()
-            _write(text, to)
+            _write(text, stream)
             bar.start()
 
-        yield Bar(lambda: bar.advance(task), say)
+        yield ProgressBar(lambda: bar.advance(task), write)
 
 
-def _columns(what: str) -> tuple[ProgressColumn, ...] | None:
+def _columns(done: str) -> tuple[ProgressColumn, ...] | None:
     try:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     except ImportError:
         return None
-    return (MofNCompleteColumn(), TextColumn(what), BarColumn(), TimeElapsedColumn())
+    return (MofNCompleteColumn(), TextColumn(done), BarColumn(), TimeElapsedColumn())
 
 
 def _write(text: str, stream: TextIO) -> None:

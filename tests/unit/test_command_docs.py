@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from safe_image.cli import parser
 from safe_image.commands import COMMANDS, load
+from safe_image.commands.command_parser import command_parser
 
 PAGES = Path(__file__).parents[2] / "docs" / "commands"
 _OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
@@ -17,7 +17,7 @@ _OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 def options_of(command: str) -> set[str]:
     """Every option that the parser takes, but for --help."""
-    (parsers,) = (a for a in parser((command,))._actions if isinstance(a, argparse._SubParsersAction))
+    (parsers,) = (a for a in command_parser((command,))._actions if isinstance(a, argparse._SubParsersAction))
     taken = {option for action in parsers.choices[command]._actions for option in action.option_strings}
     return taken - {"-h", "--help"}
 
@@ -61,12 +61,12 @@ def test_the_examples_of_a_commands_help_are_what_its_parser_takes(command: str)
     calls = [part.split("  #")[0].split()[1:] for part in parts if part.startswith(f"safe-image {command}")]
     assert calls
     for call in calls:
-        parser(call).parse_args(call)
+        command_parser(call).parse_args(call)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_commands_help_fits_in_100_columns_and_breaks_no_word(command: str) -> None:
-    (parsers,) = (a for a in parser((command,))._actions if isinstance(a, argparse._SubParsersAction))
+    (parsers,) = (a for a in command_parser((command,))._actions if isinstance(a, argparse._SubParsersAction))
     lines = parsers.choices[command].format_help().splitlines()
     assert [line for line in lines if len(line) > 100] == []
     assert [line for line in lines if line.endswith("-")] == []

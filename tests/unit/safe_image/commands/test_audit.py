@@ -107,7 +107,7 @@ def test_a_registry_is_named_by_an_account(sessions: AwsSessions) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "nothing to audit: name a repository, or write --registry or --in-use"),
+        ([], "nothing to audit: pass a REPOSITORY, --registry or --in-use"),
         (["shop", "--registry"], "--registry means every repository"),
         (["shop", "--runs-on", "nowhere"], "--runs-on names 'nowhere'"),
     ],

@@ -187,7 +187,7 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_asked(
 def test_a_full_disk_is_told_as_such(how: str, tmp_path: Path) -> None:
     done = _in_a_shell(f"{_CHECK} {how}", tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "safe-image: No space left on device: look at the disk, and at where the output goes\n"
+    assert done.stderr == "safe-image: No space left on device: check the disk that the output is written to\n"
 
 
 @pytest.mark.parametrize("how", [">&-", "<&-", "2>&-"])

@@ -214,19 +214,22 @@ def test_a_device_is_written_to_and_not_replaced(good: str) -> None:
         (["--runs-on", "fargat"], "--runs-on names 'fargat', which is not a runtime: write one of fargate,"),
         (["--platform", "amd64"], "'amd64' is not a platform: write os/architecture, such as linux/amd64"),
         (["--runs-on", "agentcore"], "Bedrock AgentCore cannot run linux/amd64: write linux/arm64"),
-        (["--min-size", "50 lots"], "--min-size '50 lots' is not a size: write a number and a unit, such as 50MiB"),
+        (["--min-size", "50 lots"], "--min-size '50 lots' is not a size: use a number and a unit, such as 50MiB"),
         (["--max-size", "-1"], "--max-size '-1' is not a size"),
         (
             ["--min-size", "2GiB", "--max-size", "1GiB"],
             "--min-size (2.0 GiB) is above --max-size (1.0 GiB)",
         ),
-        (["--acknowledge", "layer-foreign"], "write a finding's id, = and the reason"),
+        (["--acknowledge", "layer-foreign"], "use ID=REASON, a finding's id and the reason"),
         (["--acknowledge", "layer-forein=x"], "no finding's id: write layer-foreign"),
         (["--format", "xml"], "invalid choice: 'xml'"),
-        (["--frobnicate"], "unrecognized arguments: --frobnicate (safe-image check --help shows"),
-        (["--formt", "json"], "unrecognized arguments: --formt json: did you mean --format? (safe-image check --help"),
+        (["--frobnicate"], "unrecognized arguments: --frobnicate (see safe-image check --help)"),
+        (
+            ["--formt", "json"],
+            "unrecognized arguments: --formt json: did you mean --format? (see safe-image check --help)",
+        ),
         (["--max-sice=1GiB"], "--max-sice=1GiB: did you mean --max-size?"),
-        (["--fail-on", "warnin"], "write one of error, warning, never: did you mean warning?"),
+        (["--fail-on", "warnin"], "use one of error, warning, never: did you mean warning?"),
     ],
 )
 def test_a_wrong_argument_is_one_line_that_says_what_to_write(
@@ -241,7 +244,7 @@ def test_a_wrong_argument_is_one_line_that_says_what_to_write(
 
 def test_a_mistyped_command_is_told_which_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("chekc", "registry.example.com/shop:1") == 2
-    assert ": did you mean check? (safe-image --help" in capsys.readouterr().err
+    assert ": did you mean check? (see safe-image --help)" in capsys.readouterr().err
     # Nothing that removes images is offered to whoever looks for help.
     assert run("help") == 2
     assert "did you mean" not in capsys.readouterr().err

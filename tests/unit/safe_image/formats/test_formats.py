@@ -168,14 +168,17 @@ def test_one_run_can_report_in_several_formats(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--format", "text", "--format", "json"], "write a file for all but one"),
+        (["--format", "text", "--format", "json"], "only one can go to standard output: use json=FILE"),
         (["--format", "yaml=report"], "invalid choice: 'yaml=report'"),
-        (["--format", "json="], "write NAME or NAME=FILE"),
-        (["--format", "json=a.json", "--format", "html=./a.json"], "--format json and --format html both write"),
-        (["--format", "json=a.json", "--format", "html", "-o", "a.json"], "both write to a.json: give each a file"),
+        (["--format", "json="], "use NAME or NAME=FILE"),
+        (
+            ["--format", "json=a.json", "--format", "html=./a.json"],
+            "--format json and --format html have the same file",
+        ),
+        (["--format", "json=a.json", "--format", "html", "-o", "a.json"], "have the same file a.json: use two files"),
         (["-o", ""], "--output : Is a directory"),
-        (["--format", "json=a.json", "-o", "b.json"], "every format has a file already"),
-        (["--max-growth", "20%"], "write --against"),
+        (["--format", "json=a.json", "-o", "b.json"], "every --format has a file already"),
+        (["--max-growth", "20%"], "needs --against"),
         (["--against", "Shop", "--max-growth", "20%"], "is not a repository's name"),
         (["--against", "cdk.out:x"], "write one of them"),
     ],
@@ -209,4 +212,4 @@ def test_growth_that_is_no_growth_says_what_to_write(
     images: Mapping[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", images["good"], "--against", images["good"], "--max-growth", "much"]) == 2
-    assert "write such as 20% or 50MiB" in capsys.readouterr().err
+    assert "is not a valid growth: use 20% or 50MiB" in capsys.readouterr().err

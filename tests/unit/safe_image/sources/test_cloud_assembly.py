@@ -12,7 +12,7 @@ from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import FailOn
 
-from safe_image.commands.arguments import add_policy, default_on, policy
+from safe_image.commands.arguments import add_policy_options, default_policy, parse_policy
 from safe_image.errors import UsageError
 from safe_image.sources.cloud_assembly import Environment, images
 
@@ -120,7 +120,7 @@ def test_the_policy_is_found_in_a_stack_in_the_stack(tmp_path: Path) -> None:
 
 def said(*arguments: str) -> Namespace:
     parser = ArgumentParser()
-    add_policy(parser)
+    add_policy_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -128,7 +128,7 @@ def said(*arguments: str) -> Namespace:
 def test_an_image_of_which_nobody_says_more_is_to_run_on_fargate_as_what_it_is_built_for(
     platform: str, asked: str
 ) -> None:
-    known = default_on(platform)
+    known = default_policy(platform)
     assert (known.runs_on, str(known.platform)) == (("fargate",), asked)
 
 
@@ -136,16 +136,16 @@ def test_what_the_command_line_says_goes_before_what_a_verification_asks_or_come
     known = Policy(
         ("lambda",), Platform.parse("linux/arm64"), min_size=1, max_size=9, acknowledge={"image-needs-storage": "x"}
     )
-    assert policy(said(), known) == known
-    more = policy(
+    assert parse_policy(said(), known) == known
+    more = parse_policy(
         said("--layers", "--max-size", "5B", "--acknowledge", "layer-foreign=y", "--fail-on", "warning"), known
     )
     assert (more.runs_on, more.min_size, more.max_size, more.verify_layers) == (("lambda",), 1, 5, True)
     assert (more.acknowledge, more.fail_on) == ({"image-needs-storage": "x", "layer-foreign": "y"}, FailOn.WARNING)
-    other = policy(said("--runs-on", "eks", "--platform", "linux/amd64"), known)
+    other = parse_policy(said("--runs-on", "eks", "--platform", "linux/amd64"), known)
     assert (other.runs_on, str(other.platform)) == (("eks",), "linux/amd64")
     with pytest.raises(UsageError, match="cannot run linux/amd64"):
-        policy(said("--runs-on", "agentcore", "--platform", "linux/amd64"), known)
+        parse_policy(said("--runs-on", "agentcore", "--platform", "linux/amd64"), known)
 
 
 def test_the_images_of_stages_are_found_and_those_in_one_place_are_one(tmp_path: Path) -> None:
