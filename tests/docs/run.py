@@ -1,7 +1,7 @@
-"""Runs programs one after the other in this process, and prints what became of each as a line of JSON.
+"""Runs programs one after the other in this process, and prints the result of each as a line of JSON.
 
-Each in a folder with `service/Dockerfile` and `function/Dockerfile`, as a reader of the docs would have them. What a
-program calls `app` is synthesized; the line says which types of resources its templates have, and how many.
+The working directory has `service/Dockerfile` and `function/Dockerfile`, as the docs assume. The variable `app` of a
+program is synthesized; the line has the number of resources of each type.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pages' links lead somewhere, and the reference names every keyword."""
+"""Every link and path on a page exists, and the reference names every keyword."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def broken(page: Path) -> Iterator[str]:
 
 
 def named_paths(page: Path) -> set[str]:
-    """What a page names as code and begins with a file or folder at the top of the repository."""
+    """The paths in a page's code spans: those that begin with a file or folder at the top of the repository."""
     top = {path.name for path in ROOT.iterdir()}
     return {path for path in _PATH.findall(page.read_text()) if path.split("/")[0] in top}
 

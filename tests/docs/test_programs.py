@@ -20,7 +20,7 @@ _EXAMPLES: Final = sorted((ROOT / "examples").glob("*.py"))
 
 
 def _programs() -> dict[str, tuple[str, str]]:
-    """The file's name and the source of each, by what the test is called."""
+    """The file's name and the source of each program, by the name of its test."""
     found = {path.name: (str(path), path.read_text()) for path in _EXAMPLES}
     for page in _PAGES:
         text = page.read_text()
@@ -37,7 +37,7 @@ PROGRAMS: Final = _programs()
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What became of each program."""
+    """The result of each program."""
     folder = tmp_path_factory.mktemp("reader")
     for name in ("service", "function"):
         (folder / name).mkdir()
@@ -75,10 +75,10 @@ def test_an_example_verifies_its_images(results: dict[str, Any], name: str, imag
     resources = results[name]["resources"]
     assert resources["Custom::ImageVerification"] == images
     own_functions = 1 if name in ("lambda_function.py", "whole_app.py") else 0
-    # What an image's consumer needs is there too: the security group's own custom resource is none of ours.
+    # The custom resource of the consumer's security group has a function that is not ours.
     assert resources["AWS::Lambda::Function"] - own_functions == verifiers
 
 
-def test_each_example_is_told_of() -> None:
-    told = (ROOT / "examples" / "README.md").read_text()
-    assert [path.name for path in _EXAMPLES if path.name not in told] == []
+def test_the_examples_page_names_each_example() -> None:
+    page = (ROOT / "examples" / "README.md").read_text()
+    assert [path.name for path in _EXAMPLES if path.name not in page] == []

@@ -1,4 +1,4 @@
-"""The workflows, forms and hooks parse, and run what a contributor runs: the Makefile's commands, the pinned ruff."""
+"""Workflows, forms and hooks parse, and run a contributor's commands: the Makefile's, and the pinned ruff."""
 
 from __future__ import annotations
 
