@@ -20,7 +20,7 @@ unit: .local/venv/.stamp  ## the pure tests only, and those that hold the docs a
 	$(BIN)/python -m pytest tests/unit tests/corpus tests/checks tests/explanations tests/docs
 
 deploy: .local/venv/.stamp  ## the real deploys only
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy tests/local_aws
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy tests/local_aws tests/local_engines
 
 browser: .local/venv/.stamp  ## the html pages in a real browser, Debian's Chromium
 	$(BIN)/python -m pytest tests/browser

@@ -1,1 +1,1 @@
-"""Docker, containerd and base images from Debian's packages, unpacked in a folder and run without installing them."""
+"""Docker, containerd and base images from Debian's packages, which are unpacked and run without installation."""

@@ -1,7 +1,7 @@
-"""Base images where no registry can be reached: Debian's packages, unpacked, as one zstd layer.
+"""Base images without a registry: Debian's packages, unpacked, as one zstd layer.
 
-They stand in for the images that the example's Dockerfiles name. No maintainer script runs, so what such a script
-would have left behind, and the programs need, is written here.
+They replace the images that the example's Dockerfiles reference. No maintainer script runs, so this module creates the
+files that the programs need from such scripts.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _COMMON = (
 )  # fmt: skip
 _LIBRARIES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _MERGED = ("bin", "lib", "lib64", "sbin")
-# What slim images leave out too.
-_LEFT_OUT = ("./usr/share/doc/*", "./usr/share/man/*", "./usr/share/locale/*", "./usr/share/info/*")
+# Slim images omit these too.
+_OMITTED = ("./usr/share/doc/*", "./usr/share/man/*", "./usr/share/locale/*", "./usr/share/info/*")
 
 
 class BaseImageError(RuntimeError):
-    """A base image cannot be made; the message says which step failed."""
+    """A base image cannot be built; the message says which step failed."""
 
 
 @dataclass(frozen=True)
 class BaseImage:
-    """What is in a base image.
+    """The content of a base image.
 
-    `links` are symbolic links as {path: target}, such as a package's own script would make; `{libraries}` in a
-    path is the architecture's folder of libraries.
+    :param links: symbolic links, as {path: target}, that a package's own script would create; `{libraries}` in a path
+        is the architecture's folder of libraries.
     """
 
     name: str
@@ -48,8 +48,8 @@ class BaseImage:
 
     @property
     def reference(self) -> str:
-        """The image's name in the engine. It changes with the content, so that a stale one is never used."""
-        recipe = repr((_SUITE, _COMMON, _LEFT_OUT, self))
+        """The image's name in the engine. It changes with the content, so that a stale image is never used."""
+        recipe = repr((_SUITE, _COMMON, _OMITTED, self))
         return f"{_REPOSITORY}:{self.name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
@@ -59,7 +59,7 @@ PYTHON = BaseImage(
     command="python3",
     links={
         "usr/local/bin/python": "/usr/bin/python3",
-        # update-alternatives makes these two.
+        # update-alternatives creates these two.
         "usr/lib/{libraries}/libblas.so.3": "blas/libblas.so.3",
         "usr/lib/{libraries}/liblapack.so.3": "lapack/liblapack.so.3",
     },
@@ -71,13 +71,12 @@ NODE = BaseImage(name="node", packages=("nodejs", "tesseract-ocr", "tesseract-oc
 
 
 def provide(engine: DockerEngine, base: BaseImage, architecture: str = "amd64") -> str:
-    """Make `base` an image of `engine`, and return its name there.
+    """Import `base` into `engine`, and return its name there. The layer is built once and cached under `.local/`.
 
-    Parameters
-        architecture: amd64 or arm64; no program of it is run, so that no emulation is needed.
-
-    The layer is fetched and packed once and kept under `.local/`. Raises `BaseImageError`, `DebianError` or
-    `EngineError`.
+    :param architecture: amd64 or arm64; the build runs no program of it, so that it needs no emulation.
+    :raises BaseImageError: when a step of the build fails.
+    :raises DebianError: when the packages cannot be fetched.
+    :raises EngineError: when the import fails.
     """
     reference = f"{base.reference}-{architecture}"
     if reference not in engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split():
@@ -92,7 +91,7 @@ def provide(engine: DockerEngine, base: BaseImage, architecture: str = "amd64") 
 
 
 def _layer(base: BaseImage, architecture: str) -> Path:
-    """The base's file system as a tar with zstd: the compression that Docker then keeps as it is."""
+    """The base image's file system as a tar with zstd, the compression that Docker keeps."""
     packed = LOCAL / "base-images" / f"{base.reference.rpartition(':')[2]}-{architecture}.tar.zst"
     with debian.locked(packed.with_suffix(".lock")):
         if not packed.exists():
@@ -110,13 +109,13 @@ def _layer(base: BaseImage, architecture: str) -> Path:
 
 
 def _unpack(debs: list[Path], tree: Path) -> None:
-    for folder in _MERGED:  # Debian's packages count on these links, which no package's files bring
+    for folder in _MERGED:  # Debian's packages need these links, which no package's files create
         (tree / "usr" / folder).mkdir(parents=True)
         (tree / folder).symlink_to(f"usr/{folder}")
-    exclude = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
+    exclude = [f"--exclude={pattern}" for pattern in _OMITTED]
     for deb in debs:
-        # --keep-directory-symlink: /bin stays a link where a package brings it as a folder
-        _piped(
+        # --keep-directory-symlink: /bin stays a link where a package has it as a folder
+        _pipe(
             ["dpkg-deb", "--fsys-tarfile", str(deb)],
             ["tar", "--extract", "--keep-directory-symlink", f"--directory={tree}", *exclude],
         )
@@ -133,19 +132,19 @@ def _configure(tree: Path, base: BaseImage, architecture: str) -> None:
 
 def _pack(tree: Path, layer: Path) -> None:
     zstd = debian.unpacked(_SUITE, ("zstd",)) / "usr/bin/zstd"
-    _piped(
+    _pipe(
         ["tar", "--create", "--sort=name", "--mtime=@0", "--numeric-owner", f"--directory={tree}", "."],
         [str(zstd), "-q", "-1", "-T0", "-o", str(layer)],
     )
 
 
-def _piped(source: list[str], sink: list[str]) -> None:
+def _pipe(source: list[str], sink: list[str]) -> None:
     with subprocess.Popen(source, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
         second = subprocess.run(sink, stdin=first.stdout, capture_output=True)
         assert first.stdout is not None
         assert first.stderr is not None
         first.stdout.close()
-        said = first.stderr.read()
-    for argv, code, error in ((source, first.returncode, said), (sink, second.returncode, second.stderr)):
+        errors = first.stderr.read()
+    for argv, code, error in ((source, first.returncode, errors), (sink, second.returncode, second.stderr)):
         if code != 0:
-            raise BaseImageError(f"{argv[0]} ended with {code}: {error.decode(errors='replace').strip()}")
+            raise BaseImageError(f"{argv[0]} failed with exit code {code}: {error.decode(errors='replace').strip()}")

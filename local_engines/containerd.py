@@ -1,7 +1,7 @@
-"""Real containerd, of the releases that runtimes on AWS use, to pull and start an image as they would.
+"""Real containerd, in the releases that runtimes on AWS use, which pulls and starts an image as they do.
 
-Images are pulled through the Kubernetes runtime interface (CRI), since that takes the path that ECS's messages show
-(fetch and unpack in one), which `ctr image pull` does not. They are started with `ctr run`.
+It pulls through the Kubernetes runtime interface (CRI), since that fetches and unpacks in one step, as ECS's messages
+show; `ctr image pull` does not. It starts images with `ctr run`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from typing import Literal
 import grpc
 
 from local_engines import debian
-from local_engines.dockerd import RUNC, EngineError, own_data_root, require_root, run_folder, started, with_programs
+from local_engines.dockerd import (
+    RUNC,
+    EngineError,
+    exclusive_data_root,
+    path_with_programs,
+    require_root,
+    run_folder,
+    wait_until_ready,
+)
 from local_engines.supervisor import DaemonSpec, Supervisor
 
 Release = Literal["1.6", "1.7"]
@@ -52,18 +60,18 @@ disabled_plugins = [
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "{folder}/hosts"
 """
-# Both, since these releases read no hosts.toml without a [host], and ask the real host where there is no server.
+# Both: without a [host] these releases ignore hosts.toml, and without a server they use the real host.
 _HOSTS = """server = "{url}"
 [host."{url}"]
 """
 
 
 class PullError(Exception):
-    """containerd did not pull the image; the message is containerd's own."""
+    """containerd failed to pull the image; the message is containerd's own."""
 
 
 class StartError(Exception):
-    """containerd did not start the image; the message is containerd's and runc's own."""
+    """containerd failed to start the image; the message is containerd's and runc's own."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class Containerd:
     """A running containerd with an empty content store. Get one with `Containerd.start`."""
 
     version: str
-    """what it says of itself, such as "1.7.24~ds1\""""
+    """as the server reports it, such as "1.7.24~ds1\""""
     _address: Path
     _ctr: Path
 
@@ -80,19 +88,17 @@ class Containerd:
     def start(cls, release: Release, registries: Mapping[str, str] | None = None) -> Iterator[Containerd]:
         """Start containerd of `release` from Debian's packages.
 
-        Parameters
-            registries: where a host of references is reached instead, as {host: URL}.
-
-        Raises `EngineError`.
+        :param registries: the URL that replaces a registry's host, as {host: URL}.
+        :raises EngineError: when containerd cannot run on this machine.
         """
-        require_root(f"containerd {release}")
+        require_root(f"To run containerd {release}")
         try:
             programs = debian.unpacked(_SUITES[release], _PACKAGES)
             runc = debian.unpacked(*RUNC)
         except debian.DebianError as error:
             raise EngineError(str(error)) from None
-        with run_folder() as folder, own_data_root(f"containerd-{release}") as (data, lock):
-            shutil.rmtree(data)  # what lies there from another run would not be fetched and checked again
+        with run_folder() as folder, exclusive_data_root(f"containerd-{release}") as (data, lock):
+            shutil.rmtree(data)  # containerd would not fetch and check the content of an earlier run again
             config = folder / "config.toml"
             config.write_text(_CONFIG.format(data=data, folder=folder))
             for host, url in (registries or {}).items():
@@ -100,48 +106,57 @@ class Containerd:
                 hosts.parent.mkdir(parents=True)
                 hosts.write_text(_HOSTS.format(url=url))
             log = data.with_name(f"{data.name}.log")
-            order = DaemonSpec(
+            spec = DaemonSpec(
                 argv=[str(programs / "usr/bin/containerd"), f"--config={config}", "--log-level=warn"],
-                env={**os.environ, "PATH": with_programs(programs, runc)},
+                env={**os.environ, "PATH": path_with_programs(programs, runc)},
                 log=str(log),
                 folder=str(folder),
                 covered=["/run/containerd", "/run/runc"],
                 cgroup=folder.name,
             )
-            keeper = Supervisor(order, hold=lock)
+            supervisor = Supervisor(spec, hold=lock)
             try:
                 address, ctr = folder / "containerd.sock", programs / "usr/bin/ctr"
-                yield cls(started(keeper, log, lambda: _version(ctr, address)), address, ctr)
+                yield cls(wait_until_ready(supervisor, log, lambda: _version(ctr, address)), address, ctr)
             finally:
-                keeper.close()
+                supervisor.close()
                 shutil.rmtree(data, ignore_errors=True)
 
     def pull(self, reference: str, user: str = "", password: str = "") -> None:
-        """Pull and unpack `reference`, over http where its host is localhost. Raises `PullError`."""
+        """Pull and unpack `reference`, over HTTP where its host is localhost.
+
+        :raises PullError: with containerd's message.
+        """
         credentials = _field(2, _field(1, user.encode()) + _field(2, password.encode())) if user else b""
         try:
-            self._ask("PullImage", _field(1, _field(1, reference.encode())) + credentials)
+            self._call("PullImage", _field(1, _field(1, reference.encode())) + credentials)
         except grpc.RpcError as error:
             raise PullError(error.details()) from None
 
     def remove(self, reference: str) -> None:
-        """Remove an image, and what it alone needs of the content store; nothing where it was never pulled."""
-        self._ask("RemoveImage", _field(1, _field(1, reference.encode())))
+        """Remove an image and the content that only this image uses; does nothing where it was never pulled."""
+        self._call("RemoveImage", _field(1, _field(1, reference.encode())))
 
-    def _ask(self, method: str, request: bytes) -> None:
-        # The authority that grpc derives from a socket's path is one that containerd refuses.
+    def _call(self, method: str, request: bytes) -> None:
+        # containerd refuses the authority that grpc derives from a socket's path.
         options = [("grpc.default_authority", "localhost")]
         with grpc.insecure_channel(f"unix://{self._address}", options=options) as channel:
-            call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/runtime.v1.ImageService/{method}")
-            call(request, timeout=_SECONDS_TO_PULL)
+            method_call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+                f"/runtime.v1.ImageService/{method}"
+            )
+            method_call(request, timeout=_SECONDS_TO_PULL)
 
     @contextlib.contextmanager
     def run(self, reference: str, env: Mapping[str, str] | None = None) -> Iterator[Container]:
-        """Run a pulled image in the host's network, with `env` added to its own. Raises `StartError`."""
-        name = secrets.token_hex(8)  # a temporary folder's name can have a "_" at its end, which containerd refuses
+        """Run a pulled image in the host's network.
+
+        :param env: additions to the image's environment.
+        :raises StartError: with containerd's message.
+        """
+        name = secrets.token_hex(8)  # not a temporary file's name: that can end in "_", which containerd refuses
         settings = [f"--env={key}={value}" for key, value in (env or {}).items()]
         cgroup = f"--cgroup=/{self._address.parent.name}/{name}"
-        # Not through ctr's fifos, which would lie in /run/containerd on the other side of the mount namespace.
+        # A file, since ctr's fifos would be in /run/containerd, outside the daemon's mount namespace.
         log = self._address.parent / f"{name}.log"
         self._run("run", "--detach", "--net-host", cgroup, f"--log-uri=file://{log}", *settings, reference, name)
         try:
@@ -150,8 +165,8 @@ class Containerd:
             self._run("task", "delete", "--force", name)
             self._run("container", "delete", name)
 
-    def runs(self, name: str) -> bool:
-        """Whether the task of that name runs, rather than having ended."""
+    def is_running(self, name: str) -> bool:
+        """Whether the task of that name is running."""
         tasks = [line.split() for line in self._run("task", "list").splitlines()]
         return any(task[0] == name and task[-1] == "RUNNING" for task in tasks)
 
@@ -168,28 +183,28 @@ class Containerd:
 
 @dataclass(frozen=True)
 class Container:
-    """An image that was started. Get one with `Containerd.run`."""
+    """A started image. Get one with `Containerd.run`."""
 
     _containerd: Containerd
     _name: str
     _log: Path
 
-    def ended(self, seconds: float) -> bool:
-        """Wait up to `seconds` for it to end, and say whether it did."""
+    def ends_within(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the container to end, and return whether it ended."""
         deadline = time.monotonic() + seconds
-        while self._containerd.runs(self._name):
+        while self._containerd.is_running(self._name):
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.1)
         return True
 
     def output(self) -> str:
-        """What it has written so far, both streams in order. An `exec` that fails says so here."""
+        """The container's output so far, both streams in order, with the error of an `exec` that fails."""
         return self._log.read_text(errors="replace").strip() if self._log.exists() else ""
 
 
 def _version(ctr: Path, address: Path) -> str | None:
-    """The server's version, or None where it does not answer yet."""
+    """The server's version, or None where the server does not answer yet."""
     if not address.exists():
         return None
     done = subprocess.run([str(ctr), f"--address={address}", "version"], capture_output=True, text=True)

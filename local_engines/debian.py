@@ -1,7 +1,7 @@
-"""Debian packages without installing them: fetched with the machine's own apt, unpacked under `.local/`.
+"""Debian packages without installation: fetched with the machine's own apt, unpacked under `.local/`.
 
-The mirror, its credentials and any proxy are the ones that this machine's apt is configured with. The
-machine's own package lists, cache and database are neither read nor written.
+The mirror, its credentials and any proxy come from the configuration of the machine's apt. The machine's package lists,
+cache and database are neither read nor written.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pathlib import Path
 
 from local_engines.checkout import LOCAL
 
-# The names under which a mirror of Debian may stand in this machine's sources, where not under its codename.
+# Suites under which the machine's sources may list a mirror of Debian, other than the machine's codename.
 _RELEASES = ("stable", "testing", "unstable", "oldstable", "forky", "trixie", "bookworm", "bullseye", "sid")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 class DebianError(RuntimeError):
-    """Packages cannot be fetched on this machine; the message says what is missing."""
+    """Packages cannot be fetched on this machine; the message says why."""
 
 
 def unpacked(suite: str, packages: Sequence[str]) -> Path:
-    """The folder into which `packages` of `suite` are unpacked, without their dependencies.
+    """The folder with `packages` of `suite` unpacked, without their dependencies. They are fetched once.
 
-    Fetched once: a second call returns at once. Raises `DebianError`.
+    :raises DebianError: when the packages cannot be fetched.
     """
     folder = LOCAL / "debian" / f"{suite}-{_digest(packages)}"
     with locked(folder.with_suffix(".lock")):
@@ -48,9 +48,11 @@ def unpacked(suite: str, packages: Sequence[str]) -> Path:
 
 
 def downloaded_with_dependencies(suite: str, packages: Sequence[str], into: Path, architecture: str) -> list[Path]:
-    """Fetch `packages` and everything that they depend on, as for an empty machine, into the folder `into`.
+    """Fetch `packages` and all of their dependencies, as for an empty machine.
 
-    Returns the packages' files, sorted. Raises `DebianError`.
+    :param into: the folder for the packages' files.
+    :return: the files, sorted.
+    :raises DebianError: when the packages cannot be fetched.
     """
     (into / "partial").mkdir(parents=True, exist_ok=True)
     _Apt(suite, architecture).run(
@@ -61,13 +63,16 @@ def downloaded_with_dependencies(suite: str, packages: Sequence[str], into: Path
 
 
 def architecture() -> str:
-    """This machine's architecture, as Debian and container images name it. Raises `DebianError`."""
+    """This machine's architecture, in the words of Debian and container images.
+
+    :raises DebianError: when this machine has no dpkg.
+    """
     return run(["dpkg", "--print-architecture"]).strip()
 
 
 @contextlib.contextmanager
 def locked(lock: Path) -> Iterator[None]:
-    """Hold `lock`, so that of two runs at once one does the work and the other finds it done."""
+    """Hold `lock`, so that the second of two concurrent runs waits, and finds the work done."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -75,7 +80,10 @@ def locked(lock: Path) -> Iterator[None]:
 
 
 def run(argv: Sequence[str], *, cwd: Path | None = None) -> str:
-    """Run a command of the machine's packaging tools and return what it printed. Raises `DebianError`."""
+    """Run a command of the machine's packaging tools, and return its output.
+
+    :raises DebianError: when the command fails or does not exist.
+    """
     try:
         done = subprocess.run(
             argv,
@@ -87,10 +95,10 @@ def run(argv: Sequence[str], *, cwd: Path | None = None) -> str:
         )
     except FileNotFoundError:
         raise DebianError(
-            f"{argv[0]} is not on this machine: the Debian way needs Debian's own apt and dpkg."
+            f"This machine has no {argv[0]}. Engines from packages need Debian, with apt and dpkg."
         ) from None
     if done.returncode != 0:
-        raise DebianError(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stderr.strip()}")
+        raise DebianError(f"{' '.join(argv)} failed with exit code {done.returncode}:\n{done.stderr.strip()}")
     return done.stdout
 
 
@@ -99,9 +107,9 @@ def _digest(packages: Sequence[str]) -> str:
 
 
 def _sites() -> dict[str, str]:
-    """Where this machine's apt gets each suite from, as {suite: site}.
+    """The site from which this machine's apt fetches each suite, as {suite: site}.
 
-    `--print-uris` tells without any list having been fetched before, which `apt-get indextargets` does not.
+    Unlike `apt-get indextargets`, `--print-uris` needs no package list from an earlier update.
     """
     printed = run(["apt-get", "update", "--print-uris"])
     sites: dict[str, str] = {}
@@ -114,16 +122,19 @@ def _sites() -> dict[str, str]:
 
 
 def codename() -> str:
-    """The name of this machine's release of Debian. Raises `DebianError`."""
+    """The codename of this machine's Debian release.
+
+    :raises DebianError: when this machine does not run Debian.
+    """
     release = Path("/etc/os-release")
     values = dict(line.split("=", 1) for line in release.read_text().splitlines() if "=" in line)
     if values.get("ID") != "debian":
-        raise DebianError(f"This machine runs {values.get('PRETTY_NAME', 'no known Linux')}, not Debian.")
+        raise DebianError(f"This machine runs {values.get('PRETTY_NAME', 'an unknown Linux')}, not Debian.")
     return values.get("VERSION_CODENAME", "sid").strip('"')
 
 
 class _Apt:
-    """apt-get with state of the project's own, for one suite of this machine's mirror and one architecture."""
+    """apt-get with its own state under `.local/`, for one suite of this machine's mirror and one architecture."""
 
     def __init__(self, suite: str, architecture: str) -> None:
         sites = _sites()
@@ -131,11 +142,11 @@ class _Apt:
         own = next((name for name in (release, *_RELEASES) if name in sites), None)
         if own is None:
             raise DebianError(
-                f"This machine's apt has no source for {release} or any other release of Debian: "
-                "add Debian's mirror to /etc/apt/sources.list.d."
+                f"This machine's apt has no source for {release} or any other Debian release. "
+                "Add a Debian mirror to /etc/apt/sources.list.d."
             )
         if not _KEYRING.exists():
-            raise DebianError(f"{_KEYRING} is missing: apt-get install debian-archive-keyring")
+            raise DebianError(f"{_KEYRING} is missing. To fix it: apt-get install debian-archive-keyring")
         self._state = LOCAL / "debian" / "apt" / f"{suite}-{architecture}"
         for folder in ("lists/partial", "cache/archives/partial"):
             (self._state / folder).mkdir(parents=True, exist_ok=True)
@@ -145,8 +156,8 @@ class _Apt:
             sources.append(f"deb [signed-by={_KEYRING}] {security} {suite}-security main")
         (self._state / "sources.list").write_text("\n".join(sources) + "\n")
         (self._state / "status").write_text("")
-        # A file, for #clear is not possible with -o: what the machine hooks on to its own updates stays out.
-        # With /bin/false for dpkg, no slip of an option can ever install anything on this machine.
+        # A file, since -o cannot #clear: the machine's own hooks must not run after our updates.
+        # With /bin/false as dpkg, no mistake in an option can install anything on this machine.
         (self._state / "apt.conf").write_text(
             f'''#clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;

@@ -1,10 +1,9 @@
-"""Runs one daemon and leaves nothing of it behind, whatever happens to the process that asked for it.
+"""Runs one daemon and leaves nothing of it behind, whatever happens to the process that started it.
 
-`Keeper` runs this file as a script of its own, with the order as one JSON line on standard input. The script
-keeps the daemon until that input is closed, by `Keeper.close` or because the asking process died, and then
-ends it and removes the bridge, the cgroups and the folder that belong to it. The daemon is the first process
-of a PID namespace and lives in a mount namespace, so that the kernel itself ends every shim, container and
-mount when the daemon is gone, also where the script is killed:
+`Supervisor` runs this file as a script, with the `DaemonSpec` as one JSON line on standard input. The script runs the
+daemon until that input is closed, by `Supervisor.close` or because the parent died. Then it ends the daemon and removes
+its bridge, cgroups and folder. The daemon is the first process of a PID namespace and has a mount namespace, so that
+the kernel itself ends every shim, container and mount with the daemon, even where the script is killed:
 https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
 """
 
@@ -35,19 +34,20 @@ _SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCSIFFLAGS, _SIOCGIFFLAGS = 0x8916, 0x891C, 0x
 _SIOCBRADDBR, _SIOCBRDELBR = 0x89A0, 0x89A1
 _IFF_UP = 0x1
 
-# Then the kernel ends what is left: a container that does not listen to SIGTERM holds dockerd for 10 s.
+# Then the kernel ends the rest: dockerd would wait 10 s for a container that ignores SIGTERM.
 _SECONDS_TO_STOP = 5
-# The end is told by closing the input, and by nothing else.
+# Only the end of standard input ends the supervisor.
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
 class DaemonSpec:
-    """What to run and what belongs to it.
+    """How to run a daemon, and what to remove at its end.
 
-    `folder` is removed at the end. `covered` are folders that the daemon writes to by a fixed name: it gets
-    an empty one of its own there. `bridge` is (interface, address, netmask). `cgroup` names the cgroups to
-    remove.
+    :param folder: removed at the end.
+    :param covered: folders with fixed names that the daemon writes to; it sees an empty one of its own there.
+    :param bridge: (interface, address, netmask).
+    :param cgroup: name of the cgroups to remove.
     """
 
     argv: list[str]
@@ -60,10 +60,13 @@ class DaemonSpec:
 
 
 class Supervisor:
-    """A daemon that runs until `close`, or until this process ends in whatever way."""
+    """A daemon that runs until `close`, or until this process ends for whatever reason."""
 
-    def __init__(self, order: DaemonSpec, *, hold: int | None = None) -> None:
-        """Start the daemon; `hold` is a descriptor (a lock) that stays open until all is cleaned up."""
+    def __init__(self, spec: DaemonSpec, *, hold: int | None = None) -> None:
+        """Start the daemon.
+
+        :param hold: a descriptor, such as a lock's, that stays open until the cleanup is complete.
+        """
         self._process = subprocess.Popen(
             [sys.executable, "-I", __file__],
             stdin=subprocess.PIPE,
@@ -73,22 +76,22 @@ class Supervisor:
             pass_fds=[] if hold is None else [hold],
         )
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
+        self._process.stdin.write(json.dumps(asdict(spec)).encode() + b"\n")
         self._process.stdin.flush()
 
     def running(self) -> bool:
-        """Whether the daemon still runs."""
+        """Whether the daemon is running."""
         return self._process.poll() is None
 
     def close(self) -> str:
-        """End the daemon, wait until nothing of it is left, and return what went wrong, or nothing."""
+        """End the daemon, wait for the cleanup, and return the error message, which is empty if there was no error."""
         with contextlib.suppress(BrokenPipeError):
             assert self._process.stdin is not None
             self._process.stdin.close()
         assert self._process.stderr is not None
-        said = self._process.stderr.read().decode(errors="replace")
+        errors = self._process.stderr.read().decode(errors="replace")
         self._process.wait()
-        return said.strip()
+        return errors.strip()
 
 
 def _libc() -> ctypes.CDLL:
@@ -102,7 +105,7 @@ def _fail_on(result: int, what: str) -> None:
 
 
 def _as_first_process(covered: list[str]) -> None:
-    """In the daemon before it is executed: mounts of its own, and its end if the keeper dies."""
+    """Run in the daemon's process before exec: give it mounts of its own, and end it with the supervisor."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_DFL)
     libc = _libc()
@@ -116,7 +119,7 @@ def _as_first_process(covered: list[str]) -> None:
 
 @contextlib.contextmanager
 def _bridge(bridge: tuple[str, str, str] | None) -> Iterator[None]:
-    """A bridge with an address, made with ioctl: `ip` is not on every Debian machine."""
+    """A bridge with an address. It uses ioctl, since not every Debian machine has `ip`."""
     if bridge is None:
         yield
         return
@@ -143,13 +146,13 @@ def _bridge(bridge: tuple[str, str, str] | None) -> Iterator[None]:
                 fcntl.ioctl(control, _SIOCBRDELBR, interface + b"\0")
 
 
-def _remove(order: DaemonSpec) -> None:
-    shutil.rmtree(order.folder, ignore_errors=True)
-    for folder in order.covered:
+def _remove(spec: DaemonSpec) -> None:
+    shutil.rmtree(spec.folder, ignore_errors=True)
+    for folder in spec.covered:
         with contextlib.suppress(OSError):
-            Path(folder).rmdir()  # only where it is empty, that is, where it was ours
-    if order.cgroup:
-        tops = [top for pattern in ("", "*/") for top in Path("/sys/fs/cgroup").glob(pattern + order.cgroup)]
+            Path(folder).rmdir()  # rmdir fails unless the folder is empty, and then it is ours
+    if spec.cgroup:
+        tops = [top for pattern in ("", "*/") for top in Path("/sys/fs/cgroup").glob(pattern + spec.cgroup)]
         for top in tops:
             for group, _, _ in os.walk(top, topdown=False):
                 with contextlib.suppress(OSError):
@@ -157,7 +160,7 @@ def _remove(order: DaemonSpec) -> None:
 
 
 def _wait(daemon: subprocess.Popen[bytes]) -> None:
-    """Until the daemon ends, or standard input is closed; then end it."""
+    """Wait until the daemon ends or standard input is closed, and end the daemon."""
     while daemon.poll() is None:
         ready, _, _ = select.select([sys.stdin], [], [], 0.5)
         if ready and not os.read(sys.stdin.fileno(), 1):
@@ -173,21 +176,21 @@ def _wait(daemon: subprocess.Popen[bytes]) -> None:
 def _main() -> int:
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    order = DaemonSpec(**json.loads(sys.stdin.buffer.readline()))
+    spec = DaemonSpec(**json.loads(sys.stdin.buffer.readline()))
     try:
-        with _bridge(order.bridge), Path(order.log).open("wb") as log:
-            for folder in order.covered:
+        with _bridge(spec.bridge), Path(spec.log).open("wb") as log:
+            for folder in spec.covered:
                 Path(folder).mkdir(parents=True, exist_ok=True)
             _fail_on(_libc().unshare(_CLONE_NEWPID), "unshare the PID namespace")
             daemon = subprocess.Popen(
-                order.argv,
-                env=order.env,
+                spec.argv,
+                env=spec.env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 restore_signals=True,
-                preexec_fn=functools.partial(_as_first_process, order.covered),
+                preexec_fn=functools.partial(_as_first_process, spec.covered),
             )
             _wait(daemon)
             return daemon.returncode
@@ -195,7 +198,7 @@ def _main() -> int:
         print(error, file=sys.stderr)
         return 1
     finally:
-        _remove(order)
+        _remove(spec)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def _containerd_message(demo: Demo, reference: str) -> str:
         try:
             containerd.pull(reference, *demo.credentials())
             with containerd.run(reference) as container:
-                return container.output() if container.ended(_SECONDS_TO_FAIL) else "no error: the container runs"
+                return container.output() if container.ends_within(_SECONDS_TO_FAIL) else "no error: the container runs"
         except (PullError, StartError) as error:
             return str(error)
 

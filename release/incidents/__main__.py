@@ -154,7 +154,7 @@ def _runs(containerd: Containerd, aws: LocalAws, reference: str) -> str:
     try:
         containerd.pull(reference, user, password)
         with containerd.run(reference) as container:
-            ended = container.ended(seconds=20)
+            ended = container.ends_within(seconds=20)
             output = container.output()
     except (PullError, StartError) as error:
         return str(error)

@@ -114,7 +114,7 @@ def test_containerd_runs_what_the_task_definition_names(told: Told, aws: LocalAw
     with Containerd.start("1.7", {_HOST: aws.endpoint}) as containerd:
         containerd.pull(told.built.images["Web"], user, password)
         with containerd.run(told.built.images["Web"]) as container:
-            assert container.ended(60)
+            assert container.ends_within(60)
             assert container.output() == "I am running"
 
 

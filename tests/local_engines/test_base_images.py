@@ -1,4 +1,4 @@
-"""The base images: what is in them runs, and the second time they are there at once."""
+"""The programs of the base images run, and an image is built only once."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def test_python_and_its_packages_run_for_any_user(engine: DockerEngine) -> None:
     assert engine.docker("run", "--rm", "--user=10001:10001", base, "python", "-c", program).strip() == "10001"
 
 
-def test_the_second_time_takes_a_moment(engine: DockerEngine) -> None:
+def test_a_base_image_is_built_only_once(engine: DockerEngine) -> None:
     started = time.monotonic()
     base_images.provide(engine, base_images.PYTHON)
     assert time.monotonic() - started < 20
 
 
-def test_the_layer_stays_zstd_so_that_incident_2_can_be_met(engine: DockerEngine, tmp_path: Path) -> None:
+def test_the_layer_stays_zstd_so_that_incident_2_can_be_reproduced(engine: DockerEngine, tmp_path: Path) -> None:
     archive = tmp_path / "image.tar"
     engine.docker("save", f"--output={archive}", base_images.provide(engine, base_images.PYTHON))
     with tarfile.open(archive) as saved:
@@ -44,7 +44,7 @@ def test_the_layer_stays_zstd_so_that_incident_2_can_be_met(engine: DockerEngine
         assert layer.read(4) == b"\x28\xb5\x2f\xfd"
 
 
-def test_an_arm64_base_is_really_one(engine: DockerEngine) -> None:
+def test_an_arm64_base_image_has_arm64_programs(engine: DockerEngine) -> None:
     base = base_images.provide(engine, base_images.PYTHON, "arm64")
     assert engine.docker("image", "inspect", "--format", "{{.Architecture}}", base).strip() == "arm64"
     with pytest.raises(EngineError, match="exec format error"):

@@ -1,4 +1,4 @@
-"""The container engine: it builds, pushes, pulls and runs, and nothing is left of it, however its user ends."""
+"""The Docker engine builds, pushes, pulls and runs images, and leaves nothing behind, however its user ends."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from local_engines import debian, dockerd
 from local_engines.checkout import LOCAL
 from local_engines.dockerd import DockerEngine, EngineError
 
-# Starts an engine with a container in it, says so, and waits.
+# Starts an engine and a container in it, prints the engine's address, and waits.
 _HOLDER = """
 import sys, time
-from local_aws.engine import Engine
-with Engine.start(own=True) as engine:
+from local_engines.dockerd import DockerEngine
+with DockerEngine.start(own=True) as engine:
     engine.docker("build", "--quiet", "--tag", "held", sys.argv[1])
     engine.docker("run", "--detach", "--rm", "held")
     print(engine.host, flush=True)
@@ -40,7 +40,7 @@ def docker() -> Iterator[DockerEngine]:
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build context whose Dockerfile has a RUN, and serves what that wrote."""
+    """A build context with a RUN step, whose container serves the file that the step wrote."""
     folder = tmp_path_factory.mktemp("context")
     shutil.copy(debian.unpacked("trixie", ("busybox-static",)) / "usr/bin/busybox", folder)
     (folder / "Dockerfile").write_text(
@@ -54,12 +54,12 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _traces(name: str) -> list[str]:
-    """What there is of the engine whose folder has that name: processes, mounts, interfaces, folders, cgroups."""
+    """The processes, mounts, interfaces, folders and cgroups of the engine whose folder has that name."""
     commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             commands.append((process / "cmdline").read_text())
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has just ended
             continue
     return [
         *(command for command in commands if name in command),
@@ -71,7 +71,7 @@ def _traces(name: str) -> list[str]:
 
 
 def _fetched(url: str) -> bytes:
-    """What a server answers, once it is there."""
+    """The answer of a server that may still be starting."""
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -116,26 +116,26 @@ def test_docker_pushes_and_pulls_an_image_unchanged(secured: LocalAws, docker: D
         docker.docker("image", "rm", "--force", reference)
 
 
-def test_a_failed_command_says_what_docker_said(docker: DockerEngine) -> None:
-    with pytest.raises(EngineError, match=r"docker image inspect none-such ended with 1:\n.*[Nn]o such image"):
+def test_the_error_of_a_failed_command_has_dockers_output(docker: DockerEngine) -> None:
+    with pytest.raises(EngineError, match=r"docker image inspect none-such failed.*:\n.*[Nn]o such image"):
         docker.docker("image", "inspect", "none-such")
 
 
 @pytest.mark.parametrize("store", ["containerd", "classic"])
-def test_the_engine_has_the_store_that_was_asked_for(store: dockerd.Store) -> None:
+def test_the_engine_has_the_requested_image_store(store: dockerd.Store) -> None:
     with DockerEngine.start(store=store, own=True) as running:
         status = running.docker("info", "--format", "{{.Driver}} {{.DriverStatus}}")
     assert ("io.containerd.snapshotter" in status) == (store == "containerd")
 
 
-def test_nothing_is_left_at_the_end() -> None:
+def test_an_engine_leaves_nothing_behind() -> None:
     with DockerEngine.start(own=True) as running:
         name = running.config.parent.name
         assert _traces(name)
     assert _traces(name) == []
 
 
-def test_nothing_is_left_of_a_process_that_was_killed(context: Path) -> None:
+def test_an_engine_leaves_nothing_behind_when_its_process_is_killed(context: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", _HOLDER, str(context)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     name = Path(holder.stdout.readline().removeprefix("unix://")).parent.name
@@ -149,13 +149,13 @@ def test_nothing_is_left_of_a_process_that_was_killed(context: Path) -> None:
     assert _traces(name) == []
 
 
-def test_two_engines_at_once_do_not_meet() -> None:
+def test_two_engines_at_once_have_separate_data_roots() -> None:
     with DockerEngine.start(own=True) as one, DockerEngine.start(own=True) as other:
         roots = {running.docker("info", "--format", "{{.DockerRootDir}}") for running in (one, other)}
     assert len(roots) == 2
 
 
-def test_the_docker_of_this_machine_is_used_where_one_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machines_own_docker_is_used_if_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     with DockerEngine.start(own=True) as machine:
         monkeypatch.setenv("DOCKER_HOST", machine.host)
         monkeypatch.setenv("PATH", f"{machine.client.parent}:{os.environ['PATH']}")
@@ -165,7 +165,7 @@ def test_the_docker_of_this_machine_is_used_where_one_runs(monkeypatch: pytest.M
             assert found.docker("version", "--format", "{{.Server.Version}}").strip() == machine.version
 
 
-def test_an_older_suite_is_taken_where_the_newest_does_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_older_suite_is_used_where_the_newest_does_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "usr/sbin/dockerd"
     broken.parent.mkdir(parents=True)
     broken.write_text("#!/bin/sh\necho GLIBC_9.9 not found >&2; exit 1\n")
@@ -178,20 +178,20 @@ def test_an_older_suite_is_taken_where_the_newest_does_not_run(monkeypatch: pyte
         DockerEngine.start(own=True, suites=("sid",)).__enter__()
 
 
-def test_without_root_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_root_says_how_to_fix_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(EngineError, match="takes Linux and root"), DockerEngine.start(own=True):
+    with pytest.raises(EngineError, match="run this command as root on Debian"), DockerEngine.start(own=True):
         pass
 
 
-def test_without_apt_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_error_without_apt_says_how_to_fix_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("local_engines.debian.LOCAL", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EngineError, match="needs Debian's own apt and dpkg"), DockerEngine.start(own=True):
+    with pytest.raises(EngineError, match="need Debian, with apt and dpkg"), DockerEngine.start(own=True):
         pass
 
 
-def test_apt_is_never_able_to_install_on_this_machine() -> None:
+def test_apt_can_never_install_on_this_machine() -> None:
     debian.unpacked("trixie", ("busybox-static",))
     settings = [path.read_text() for path in (LOCAL / "debian/apt").glob("*/apt.conf")]
     assert settings

@@ -1,4 +1,4 @@
-"""containerd 1.6 and 1.7: they pull what is whole, start it, and say in their own words why not."""
+"""containerd 1.6 and 1.7 pull and start healthy images, and refuse others in their own words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def credentials(aws: LocalAws) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def attestation(aws: LocalAws, credentials: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Push an image, tagged `image`, with its attestation, and return the digest of that."""
+    """Push an image with its attestation, tagged `image`, and return the attestation's digest."""
     ecr = aws.client("ecr")
     ecr.create_repository(repositoryName=REPOSITORY)
     folder = tmp_path_factory.mktemp("context")
@@ -58,27 +58,27 @@ def containerd(request: pytest.FixtureRequest, aws: LocalAws) -> Iterator[Contai
 
 
 @pytest.mark.usefixtures("attestation")
-def test_an_image_is_pulled_and_started_by_the_name_that_ecs_uses(
+def test_an_image_is_pulled_and_started_by_the_reference_that_ecs_uses(
     containerd: Containerd, credentials: tuple[str, str]
 ) -> None:
     reference = f"{ECR}/{REPOSITORY}:image"
     containerd.pull(reference, *credentials)
     with containerd.run(reference, {"GREETING": "hello"}) as container:
-        assert container.ended(seconds=20)
+        assert container.ends_within(seconds=20)
         assert container.output() == "hello"
 
 
 def test_an_attestation_is_refused_in_the_words_of_incident_1(
     containerd: Containerd, credentials: tuple[str, str], attestation: str
 ) -> None:
-    said = {
+    message = {
         "1.6": "no processor for media-type: unknown",
         "1.7": "mismatched image rootfs and manifest layers",
     }[containerd.version[:3]]
-    with pytest.raises(PullError, match=said):
+    with pytest.raises(PullError, match=message):
         containerd.pull(f"{ECR}/{REPOSITORY}@{attestation}", *credentials)
 
 
-def test_a_tag_that_is_not_there_is_refused(containerd: Containerd, credentials: tuple[str, str]) -> None:
+def test_a_tag_that_does_not_exist_is_refused(containerd: Containerd, credentials: tuple[str, str]) -> None:
     with pytest.raises(PullError, match="not found"):
         containerd.pull(f"{ECR}/{REPOSITORY}:none", *credentials)
