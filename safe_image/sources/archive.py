@@ -1,6 +1,6 @@
-"""The files of a tar archive, by their names: what `docker save` and others write, plain or compressed with gzip.
+"""The files of a tar archive by name, from `docker save` and other tools, plain or compressed with gzip.
 
-Only regular files are read, and links to them within the archive; nothing is written to a path that an archive names.
+Only regular files are read, and links to them within the archive; no path of the archive is ever written to.
 """
 
 from __future__ import annotations
@@ -18,54 +18,54 @@ from typing import IO, Final
 
 from image_verifier.faults import Fault
 
-# More than any image has; an archive that never ends must not be read for ever.
-_MOST_MEMBERS: Final = 100_000
-_MOST_UNPACKED: Final = 64 * 1024**3
-_MOST_LINKS: Final = 16
-# Of all entries' headers together, which are kept: an extended one may say that it has gigabytes.
-_MOST_HEADER_BYTES: Final = 128 * 1024**2
-# What is left free on the disk that an archive is unpacked on.
-_SPARED: Final = 1024**3
+# More than any image has; an endless archive must not be read for ever.
+_MAX_ENTRIES: Final = 100_000
+_MAX_UNPACKED_BYTES: Final = 64 * 1024**3
+_MAX_LINKS: Final = 16
+# The headers of all entries are kept in memory, and an extended header may claim to have gigabytes.
+_MAX_HEADER_BYTES: Final = 128 * 1024**2
+# The space that stays free on the disk of the temporary folder.
+_MIN_FREE_BYTES: Final = 1024**3
 _CHUNK: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
-_SAVE: Final = "Write the archive again: docker save -o FILE IMAGE"
+_SAVE: Final = "Create the archive again: docker save -o FILE IMAGE"
 
 
 class Archive:
-    """A tar archive whose files are read where they lie.
+    """A tar archive whose files are read in place.
 
-    :param path: the archive. One that is compressed with gzip is unpacked into a temporary file first.
-    :raises Fault: if it is no archive, or cannot be read.
+    :param path: the archive. One that is compressed with gzip is decompressed into a temporary file first.
+    :raises Fault: if it is not a valid archive, or cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = _opened(path)
-            self._members = _members(self._file, path)
+            self._file = _open_plain(path)
+            self._members = _entries(self._file, path)
         except OSError as e:
-            raise Fault(f"{path}: {e.strerror or e}", "Name a file that docker save or another tool wrote.") from e
+            raise Fault(f"{path}: {e.strerror or e}", "Use a file that docker save or another tool has written.") from e
         except (tarfile.TarError, EOFError, zlib.error) as e:
-            raise Fault(f"{path} is no tar archive, or a broken one: {e}", _SAVE) from e
+            raise Fault(f"{path} is not a valid tar archive: {e}", _SAVE) from e
 
     def __str__(self) -> str:
         return str(self.path)
 
     def size(self, name: str) -> int | None:
-        """A file's size in bytes; None where there is none of that name."""
+        """A file's size in bytes; None where there is no such file."""
         member = self._member(name)
         return member.size if member else None
 
     def open(self, name: str) -> IO[bytes] | None:
-        """A file, which may be read beside others; None where there is none of that name."""
+        """A file, which can be read while others are; None where there is no such file."""
         member = self._member(name)
         if member is None:
             return None
-        part: io.RawIOBase = _Part(self._file, member.offset_data, member.size)
+        part: io.RawIOBase = _FileSlice(self._file, member.offset_data, member.size)
         return io.BufferedReader(part, _CHUNK)
 
     def _member(self, name: str) -> tarfile.TarInfo | None:
-        for _ in range(_MOST_LINKS):
+        for _ in range(_MAX_LINKS):
             member = self._members.get(posixpath.normpath(name))
             if member is None or member.isreg():
                 return member
@@ -75,8 +75,8 @@ class Archive:
         return None
 
 
-class _Part(io.RawIOBase):
-    """A part of a file, read by its offset, so that many can be read at once."""
+class _FileSlice(io.RawIOBase):
+    """A slice of a file, read by its offset, so that several can be read at once."""
 
     def __init__(self, file: IO[bytes], offset: int, size: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class _Part(io.RawIOBase):
         return len(content)
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _open_plain(path: Path) -> IO[bytes]:
     file = path.open("rb")
     if file.read(2) != _GZIP:
         return file
@@ -100,27 +100,27 @@ def _opened(path: Path) -> IO[bytes]:
     plain = tempfile.TemporaryFile()  # noqa: SIM115 - it is read as long as the archive
     with file, gzip.open(file) as unpacked:
         while chunk := unpacked.read(_CHUNK):
-            if plain.tell() + len(chunk) > _MOST_UNPACKED:
-                raise Fault(f"{path} unpacks to more than {_MOST_UNPACKED} bytes", _SAVE)
-            if shutil.disk_usage(tempfile.gettempdir()).free < _SPARED + len(chunk):
+            if plain.tell() + len(chunk) > _MAX_UNPACKED_BYTES:
+                raise Fault(f"{path} unpacks to more than {_MAX_UNPACKED_BYTES} bytes", _SAVE)
+            if shutil.disk_usage(tempfile.gettempdir()).free < _MIN_FREE_BYTES + len(chunk):
                 raise Fault(
-                    f"{path} does not fit into {tempfile.gettempdir()} unpacked",
-                    "Set TMPDIR to a folder on a larger disk, or unpack it with gunzip.",
+                    f"{path} does not fit into {tempfile.gettempdir()} when it is decompressed",
+                    "Set TMPDIR to a folder on a larger disk, or decompress the file with gunzip.",
                 )
             plain.write(chunk)
     plain.flush()
     return plain
 
 
-class _Headers:
-    """A tar of which only so much is read; what is passed over does not count.
+class _HeaderReader:
+    """A tar file that gives at most `_MAX_HEADER_BYTES` to its reader; bytes that are skipped do not count.
 
     :param file: the tar.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._left = _MOST_HEADER_BYTES
+        self._left = _MAX_HEADER_BYTES
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int) -> bytes:
@@ -130,13 +130,13 @@ class _Headers:
         return self._file.read(size)
 
 
-def _members(file: IO[bytes], path: Path) -> dict[str, tarfile.TarInfo]:
+def _entries(file: IO[bytes], path: Path) -> dict[str, tarfile.TarInfo]:
     file.seek(0)
     found: dict[str, tarfile.TarInfo] = {}
-    with tarfile.TarFile(fileobj=_Headers(file)) as archive:  # type: ignore[arg-type] # all of a file that it uses
+    with tarfile.TarFile(fileobj=_HeaderReader(file)) as archive:  # type: ignore[arg-type] # TarFile uses these three methods alone
         for number, member in enumerate(archive):
-            if number >= _MOST_MEMBERS:
-                raise Fault(f"{path} has more than {_MOST_MEMBERS} entries, as no image's archive has", _SAVE)
+            if number >= _MAX_ENTRIES:
+                raise Fault(f"{path} has more than {_MAX_ENTRIES} entries, more than any image's archive", _SAVE)
             if member.isreg() or member.issym() or member.islnk():
                 found[posixpath.normpath(member.name)] = member
     return found

@@ -1,4 +1,4 @@
-"""Who asks AWS: sessions, the environment that they deploy to, the roles of a cloud assembly, and their clients."""
+"""AWS sessions and their clients: the caller's own, and those of the roles of a cloud assembly."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from .cloud_assembly import AssetImage, Environment
 
 _SESSION_NAME: Final = "safe-image"
-# For how long what may pass by itself is asked again, in seconds.
+# For how long transient errors are retried, in seconds.
 _RETRY_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Which of a service's endpoints is asked.
+    """One of a service's endpoints.
 
     :param region: the region; empty for the session's own.
     :param fips: whether it is the FIPS endpoint.
-    :param dual_stack: whether it is the endpoint that has IPv6, too.
+    :param dual_stack: whether it is the endpoint with IPv4 and IPv6.
     """
 
     region: str = ""
@@ -37,9 +37,9 @@ class Endpoint:
 
 @dataclass
 class AwsSessions:
-    """The clients of one run of the command, each made once and when it is first needed.
+    """The sessions and clients of one run of the command, each created once, at its first use.
 
-    :param region: where to ask what names no region; empty for that of the environment and the profile.
+    :param region: the default region; empty for that of the environment or the profile.
     """
 
     region: str = ""
@@ -52,83 +52,83 @@ class AwsSessions:
         """A boto3 client.
 
         :param service: such as `ecr`.
-        :param endpoint: where it is asked.
-        :param role: the name of a session that `publisher` has made; empty for the caller's own.
+        :param endpoint: the service's endpoint.
+        :param role: a session that `publisher` has returned; empty for the caller's own.
         :raises Fault: if there are no credentials or no region for it.
         """
-        # Making a client is not thread-safe; using one is.
+        # Creating a client is not thread-safe; using one is.
         with self._lock:
             key = (service, endpoint, role)
             if key not in self._clients:
-                self._clients[key] = self._made(service, endpoint, role)
+                self._clients[key] = self._new_client(service, endpoint, role)
             return self._clients[key]
 
     def partition(self, region: str) -> str:
         """The partition of a region, such as `aws` or `aws-cn`.
 
-        :raises Fault: if nobody knows the region.
+        :raises Fault: if boto3 does not know the region.
         """
-        with self._lock, _asking(f"ecr in {region}"):
+        with self._lock, _configuration_faults(f"ecr in {region}"):
             return str(self._session("").get_partition_for_region(region))
 
     def environment(self) -> Environment:
-        """The account and region that the caller's credentials and configuration name.
+        """The account and region of the caller's credentials and configuration.
 
-        :raises Fault: if they name none.
+        :raises Fault: if there are no credentials, or no region.
         """
         with self._lock:
             if self._environment is None:
                 region = self._session("").region_name
                 if not region:
-                    raise Fault("No region is configured", "Set AWS_REGION, or the region of the profile.")
+                    raise Fault("No region is configured", "Set AWS_REGION, or the profile's region.")
                 from .cloud_assembly import Environment
 
                 self._environment = Environment(self._account(region), region, self.partition(region))
             return self._environment
 
     def publisher(self, image: AssetImage) -> str:
-        """Whoever CDK publishes an image as: the name of a session for `client`.
+        """The session with which CDK publishes an image, for `client`.
 
-        As the CDK CLI does, the caller's own credentials serve where the role cannot be had and they are of the
+        As in the CDK CLI, the caller's own credentials serve where the role cannot be assumed and they belong to the
         repository's account.
 
         :param image: an image in its environment.
-        :raises Fault: if the role cannot be had, and the image is in another account.
+        :raises Fault: if the role cannot be assumed, and the image is in another account.
         """
         if not image.role_arn:
             return ""
         with self._lock:
             if image.role_arn not in self._sessions:
                 try:
-                    self._sessions[image.role_arn] = self._assumed(image)
+                    self._sessions[image.role_arn] = self._assume_role(image)
                 except Fault:
                     if self._account(image.region) != image.account:
                         raise
                     self._sessions[image.role_arn] = self._session("")
             return image.role_arn
 
-    def _assumed(self, image: AssetImage) -> boto3.Session:
+    def _assume_role(self, image: AssetImage) -> boto3.Session:
         import boto3
 
-        more = {"ExternalId": image.external_id} if image.external_id else {}
-        parameters = {"RoleSessionName": _SESSION_NAME, **image.role_options, "RoleArn": image.role_arn, **more}
-        answer = self._call("assume_role", image.role_arn, image.region, **parameters)["Credentials"]
+        external_id = {"ExternalId": image.external_id} if image.external_id else {}
+        parameters = {"RoleSessionName": _SESSION_NAME, **image.role_options, "RoleArn": image.role_arn, **external_id}
+        keys = self._call("assume_role", image.role_arn, image.region, **parameters)["Credentials"]
         return boto3.Session(
-            aws_access_key_id=answer["AccessKeyId"],
-            aws_secret_access_key=answer["SecretAccessKey"],
-            aws_session_token=answer["SessionToken"],
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["SessionToken"],
             region_name=image.region,
         )
 
     def _account(self, region: str) -> str:
-        """The account of the caller's own credentials, asked in a region."""
+        """The account of the caller's own credentials, from a region's STS."""
         return str(self._call("get_caller_identity", "the caller's own account", region)["Account"])
 
     def _call(self, operation: str, on: str, region: str, **parameters: Any) -> Any:
         from image_verifier import aws
         from image_verifier.retry import RetryBudget
 
-        # A partition's STS knows only its own credentials, and every region has one.
+        # An STS knows only the credentials of its own partition, and every region has one.
         client = self.client("sts", Endpoint(region))
         return aws.call(client, operation, on, RetryBudget.of(_RETRY_SECONDS), **parameters)
 
@@ -136,25 +136,25 @@ class AwsSessions:
         import boto3
 
         if role not in self._sessions:
-            with _asking("AWS"):
-                # boto3 reads AWS_DEFAULT_REGION only, the CDK CLI this one first.
+            with _configuration_faults("AWS"):
+                # boto3 reads only AWS_DEFAULT_REGION; the CDK CLI reads this one first.
                 region = self.region or os.environ.get("AWS_REGION") or None
                 self._sessions[role] = boto3.Session(region_name=region)
         return self._sessions[role]
 
-    def _made(self, service: str, endpoint: Endpoint, role: str) -> Any:
+    def _new_client(self, service: str, endpoint: Endpoint, role: str) -> Any:
         from botocore.config import Config
         from image_verifier.aws import CLIENT_CONFIG
 
         config = Config(use_fips_endpoint=endpoint.fips, use_dualstack_endpoint=endpoint.dual_stack)
         session: Any = self._session(role)
-        with _asking(f"{service} in {endpoint.region}" if endpoint.region else service):
+        with _configuration_faults(f"{service} in {endpoint.region}" if endpoint.region else service):
             return session.client(service, region_name=endpoint.region or None, config=CLIENT_CONFIG.merge(config))
 
 
 @contextmanager
-def _asking(what: str) -> Iterator[None]:
-    """Make a fault of what is wrong with the configuration and the credentials, whoever of boto3 says it how."""
+def _configuration_faults(what: str) -> Iterator[None]:
+    """Turn boto3's errors about configuration and credentials, which have many types, into a `Fault`."""
     from botocore.exceptions import BotoCoreError
     from image_verifier.aws import setup_fault
 

@@ -1,4 +1,4 @@
-"""A cloud assembly, as `cdk synth` writes it to cdk.out: which images it publishes, and where. Nothing is asked of AWS.
+"""The images of a cloud assembly, which `cdk synth` writes to cdk.out, and where each is published. AWS is not called.
 
 https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cloud-assembly-schema
 """
@@ -18,25 +18,25 @@ from image_verifier.policy import Policy
 
 from ..errors import UsageError
 
-# What stands for the environment of a stack that is not bound to one.
+# The placeholders for the environment of a stack that is not bound to one.
 # https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/cx-api/lib/placeholders.ts
 _PLACEHOLDER: Final = re.compile(r"\$\{AWS::(AccountId|Region|Partition)\}")
-# A destination tells the account of its repository by its role alone.
+# A destination names the account of its repository only in its role.
 _ROLE_ACCOUNT: Final = re.compile(r":iam::(\d{12}):")
-_DEPTH: Final = 10
-_LARGEST: Final = 512 * 1024 * 1024
+_MAX_DEPTH: Final = 10
+_MAX_DOCUMENT_BYTES: Final = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The account and region that a stack without an own environment is deployed to."""
+    """The account and region that a stack without an environment of its own is deployed to."""
 
     account: str
     region: str
     partition: str = "aws"
 
     def fill(self, text: str) -> str:
-        """The text with what CDK's placeholders stand for."""
+        """The text with CDK's placeholders replaced."""
         values = {"AccountId": self.account, "Region": self.region, "Partition": self.partition}
         return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
 
@@ -45,19 +45,19 @@ class Environment:
 class AssetImage:
     """One image that an assembly publishes to one place.
 
-    :param hash: the asset's hash, by which CDK knows it.
-    :param name: its name for people: the construct's path.
+    :param hash: the asset's hash, CDK's name for it.
+    :param name: its display name: the construct's path.
     :param stacks: the stacks that publish it.
-    :param account: the account of its repository; empty where it is that of whoever deploys.
-    :param region: the region of its repository; empty where it is that of whoever deploys.
+    :param account: the account of its repository; empty for the account of the deploy.
+    :param region: the region of its repository; empty for the region of the deploy.
     :param repository: its repository's name.
     :param tag: its tag.
     :param role_arn: the role with which CDK publishes it; empty for none.
-    :param external_id: the external ID that goes with the role; empty for none.
-    :param role_options: more parameters of sts:AssumeRole that go with the role, such as its session tags.
+    :param external_id: the external ID for the role; empty for none.
+    :param role_options: further parameters of sts:AssumeRole for the role, such as session tags.
     :param platform: the platform that it is built for; empty where the build decides.
-    :param is_built: whether CDK builds it from a Dockerfile; another program brings it otherwise.
-    :param policy: what its `Custom::ImageVerification` asks of it; None where it has none.
+    :param is_built: whether CDK builds it from a Dockerfile, or another program provides it.
+    :param policy: the policy of its `Custom::ImageVerification`; None where it has no verification.
     """
 
     hash: str
@@ -76,9 +76,9 @@ class AssetImage:
 
     @property
     def local_image(self) -> str:
-        """The name under which CDK keeps the built image, and pushes it again without building it.
+        """The name under which CDK keeps the built image, and pushes it again without a build.
 
-        Empty for what another program brings, which CDK asks each time.
+        Empty for an image that another program provides, which CDK runs each time.
 
         https://github.com/aws/aws-cdk-cli/blob/main/packages/%40aws-cdk/cdk-assets-lib/lib/private/handlers/container-images.ts
         """
@@ -86,12 +86,12 @@ class AssetImage:
 
     @property
     def needs_environment(self) -> bool:
-        """Whether it is only known by who deploys where it goes."""
+        """Whether its place is only known with the environment of the deploy."""
         places = (self.account, self.region)
         return not all(places) or any(_PLACEHOLDER.search(text) for text in (*places, self.repository, self.role_arn))
 
     def at(self, environment: Environment) -> AssetImage:
-        """The image where this environment deploys it."""
+        """The image, at its place in an environment."""
         fill = environment.fill
         return replace(
             self,
@@ -104,11 +104,11 @@ class AssetImage:
         )
 
 
-def images(folder: Path) -> tuple[AssetImage, ...]:
-    """Every image of an assembly and of the assemblies nested in it (stages), each once for each place.
+def assembly_images(folder: Path) -> tuple[AssetImage, ...]:
+    """Every image of an assembly and of its nested assemblies (stages), once for each place.
 
     :param folder: such as `cdk.out`.
-    :raises UsageError: if it is no cloud assembly.
+    :raises UsageError: if it is not a cloud assembly.
     """
     found: dict[tuple[str, ...], AssetImage] = {}
     for image in _images(folder, 0):
@@ -130,7 +130,7 @@ def _images(folder: Path, depth: int) -> Iterator[AssetImage]:
             stacks = [s for s in _stacks(artifacts) if name in s.assets]
             account, region = next((s.environment for s in stacks if any(s.environment)), ("", ""))
             policies = {k: v for stack in stacks for k, v in _policies(folder, stack.template, 0).items()}
-            for image in _of_manifest(_document(folder / str(properties.get("file")), folder)):
+            for image in _manifest_images(_document(folder / str(properties.get("file")), folder)):
                 yield replace(
                     image,
                     account=image.account or account,
@@ -139,8 +139,8 @@ def _images(folder: Path, depth: int) -> Iterator[AssetImage]:
                     policy=policies.get(image.tag),
                 )
         elif kind == "cdk:cloud-assembly":
-            if depth >= _DEPTH:
-                raise UsageError(f"{folder} has assemblies in each other more than {_DEPTH} deep")
+            if depth >= _MAX_DEPTH:
+                raise UsageError(f"{folder} has assemblies nested more than {_MAX_DEPTH} deep: run cdk synth again")
             yield from _images(folder / str(properties.get("directoryName")), depth + 1)
 
 
@@ -165,12 +165,12 @@ def _stacks(artifacts: Mapping[str, Any]) -> Iterator[_Stack]:
 
 
 def _environment(text: str) -> tuple[str, str]:
-    """Account and region of such as `aws://123456789012/eu-west-1`; empty where they are unknown."""
+    """Account and region of a text such as `aws://123456789012/eu-west-1`; empty where they are unknown."""
     account, _, region = text.removeprefix("aws://").partition("/")
     return ("" if account == "unknown-account" else account, "" if region == "unknown-region" else region)
 
 
-def _of_manifest(document: Mapping[str, Any]) -> Iterator[AssetImage]:
+def _manifest_images(document: Mapping[str, Any]) -> Iterator[AssetImage]:
     for asset, entry in sorted(_objects(document.get("dockerImages")).items()):
         source = _object(entry.get("source"))
         for destination in _objects(entry.get("destinations")).values():
@@ -196,22 +196,22 @@ def _account(role_arn: str) -> str:
 
 
 def _policies(folder: Path, template: str, depth: int) -> Mapping[str, Policy]:
-    """What the verifications of a stack and of the stacks in it ask, by the image's tag."""
+    """The policies of the verifications in a stack and its nested stacks, by the image's tag."""
     file = folder / template
-    if depth > _DEPTH or not file.is_file():
+    if depth > _MAX_DEPTH or not file.is_file():
         return {}
     found: dict[str, Policy] = {}
     for resource in _objects(_document(file, folder).get("Resources")).values():
         properties = _object(resource.get("Properties"))
         if resource.get("Type") == "AWS::CloudFormation::Stack":
-            # Where CDK says which file a nested stack's template is.
+            # CDK writes the file of a nested stack's template here.
             path = str(_object(resource.get("Metadata")).get("aws:asset:path") or "")
             found.update(_policies(folder, path, depth + 1))
         elif resource.get("Type") == RESOURCE_TYPE and isinstance(properties.get(Property.IMAGE_TAG), str):
             try:
                 found[properties[Property.IMAGE_TAG]] = policy_of(properties)
             except ValueError as e:
-                raise UsageError(f"{file} asks of an image what this release does not know: {e}") from e
+                raise UsageError(f"{file} has a verification that this release of safe-image does not know: {e}") from e
     return found
 
 
@@ -229,15 +229,15 @@ def _objects(value: Any) -> Mapping[str, Mapping[str, Any]]:
 
 def _document(file: Path, folder: Path) -> dict[str, Any]:
     try:
-        if file.stat().st_size > _LARGEST:
-            raise UsageError(f"{file} is larger than any manifest of a cloud assembly")
+        if file.stat().st_size > _MAX_DOCUMENT_BYTES:
+            raise UsageError(f"{file} is larger than any manifest of a cloud assembly: run cdk synth again")
         document = json.loads(file.read_bytes())
     except FileNotFoundError:
         raise UsageError(
-            f"{folder} is no cloud assembly (it has no {file.name}): write the folder that cdk synth makes, cdk.out"
+            f"{folder} is not a cloud assembly (it has no {file.name}): use the folder that cdk synth writes, cdk.out"
         ) from None
     except (OSError, ValueError, RecursionError) as e:
         raise UsageError(f"{file} cannot be read: {getattr(e, 'strerror', None) or e}: run cdk synth again") from e
     if not isinstance(document, dict):
-        raise UsageError(f"{file} is no part of a cloud assembly: run cdk synth again")
+        raise UsageError(f"{file} is not a document of a cloud assembly: run cdk synth again")
     return document

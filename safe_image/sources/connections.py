@@ -1,4 +1,4 @@
-"""Connections to registries: limits of time that hold for whole answers, and not between two bytes alone."""
+"""Connections to registries, with timeouts for whole responses and not only between two bytes."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from urllib3.exceptions import TimeoutError
 if TYPE_CHECKING:
     from urllib3.response import HTTPResponse
 
-# How many requests are under way at once, over all registries.
+# The number of requests at the same time, over all registries.
 AT_ONCE: Final = 32
-# From the request to the answer's body, in seconds: a server that sends a byte now and then, or "100 Continue" without
-# end, is never silent for as long as `read` allows. https://github.com/python/cpython/blob/v3.14.0/Lib/http/client.py
-SECONDS_TO_ANSWER: Final = 60
+# The time from the request to the response's body, in seconds: a server that sends a byte now and then, or endless
+# "100 Continue" lines, never pauses for as long as the timeout of `read`. https://github.com/python/cpython/blob/v3.14.0/Lib/http/client.py
+RESPONSE_TIMEOUT: Final = 60
 
 
 @contextmanager
-def _ending(connection: socket.socket | None) -> Iterator[None]:
-    over = Event()
+def _closing_after_timeout(connection: socket.socket | None) -> Iterator[None]:
+    timed_out = Event()
 
-    def end() -> None:
-        over.set()
+    def close() -> None:
+        timed_out.set()
         if connection:
-            with suppress(OSError):  # closed meanwhile
-                # Past TLS, which another thread is using.
+            with suppress(OSError):  # already closed
+                # Not through TLS, which another thread is using.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
-    timer = Timer(SECONDS_TO_ANSWER, end)
+    timer = Timer(RESPONSE_TIMEOUT, close)
     timer.daemon = True
     timer.start()
     try:
         yield
     except Exception:
-        if over.is_set():
+        if timed_out.is_set():
             raise TimeoutError from None
         raise
     finally:
@@ -50,13 +50,13 @@ def _ending(connection: socket.socket | None) -> Iterator[None]:
 
 class _Connection(HTTPConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        with _ending(self.sock):
+        with _closing_after_timeout(self.sock):
             return super().getresponse()
 
 
 class _TlsConnection(HTTPSConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        with _ending(self.sock):
+        with _closing_after_timeout(self.sock):
             return super().getresponse()
 
 
@@ -69,10 +69,10 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 
 
 def connections(context: ssl.SSLContext | None = None, proxy: str = "") -> urllib3.PoolManager:
-    """Connections that are kept for the next request, to whatever host.
+    """A pool of connections, which are kept for the next request to the same host.
 
-    :param context: for hosts that are reached by TLS; loading the machine's certificates costs more than a request.
-    :param proxy: the URL of the proxy on the way to all of them.
+    :param context: the TLS context; loading the machine's certificates costs more than a request.
+    :param proxy: the URL of the proxy for all hosts.
     """
     kind = partial(urllib3.ProxyManager, proxy) if proxy else urllib3.PoolManager
     manager = kind(

@@ -1,8 +1,8 @@
-"""An image that `docker save` wrote: judged as `docker push` would push it.
+"""An image that `docker save` has written, as `docker push` would push it.
 
-What lies in such an archive depends on Docker's image store. containerd's writes the image itself, as it is pushed. The
-classic store writes unpacked layers, which a push compresses with gzip and names in a schema 2 manifest; that is made
-here too, one layer after another, so that sizes and digests are those of a real image.
+The content of such an archive depends on Docker's image store. containerd's store writes the image itself, as it is
+pushed. The classic store writes uncompressed layers; a push compresses them with gzip and lists them in a schema 2
+manifest. This module does the same, so that sizes and digests are those of a real image.
 https://github.com/moby/docker-image-spec/blob/main/spec.md and
 https://github.com/moby/moby/blob/master/daemon/internal/distribution/push_v2.go
 """
@@ -32,7 +32,7 @@ _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _LEVEL: Final = 6
 _GZIP_WINDOW: Final = 31
-_SAVE: Final = "Write the archive again: docker save -o FILE IMAGE"
+_SAVE: Final = "Create the archive again: docker save -o FILE IMAGE"
 
 
 def docker_archive(files: Archive, name: str) -> Source:
@@ -40,24 +40,24 @@ def docker_archive(files: Archive, name: str) -> Source:
 
     :param files: the archive.
     :param name: the image's name; empty where the archive holds one image.
-    :raises Fault: if it is no such archive, or does not hold the one image that was asked for.
+    :raises Fault: if `docker save` has not written it, or it does not hold exactly one image of that name.
     """
     entries = _entries(files)
-    entry = _chosen(files, entries, name)
+    entry = _entry_named(files, entries, name)
     layers = [str(layer) for layer in entry.get("Layers") or ()]
     if files.size("index.json") is not None:
         several = sum(len(_tags(each)) or 1 for each in entries) > 1
         image = OciLayout(files, [_full(tag) for tag in ([name] if name else _tags(entry))] if several else ())
-        # Since Docker 25 the classic store writes a layout, too: as OCI, and with nothing compressed.
+        # Since Docker 25 the classic store also writes a layout: with OCI media types, and uncompressed layers.
         plain = not any(map(_is_compressed, (files.open(layer) for layer in layers)))
         top = image.resolve().document
         if not (plain and top and top.media_type == media_types.OCI_MANIFEST):
             return image
-    return _Pushed(files, entry, layers)
+    return _PushedImage(files, entry, layers)
 
 
-class _Pushed:
-    """What `docker push` makes of an image of the classic store."""
+class _PushedImage:
+    """An image of the classic store, as `docker push` would push it."""
 
     at_once = 1
 
@@ -66,12 +66,12 @@ class _Pushed:
         self.reference = next(iter(entry.get("RepoTags") or ()), str(files))
         config = files.open(str(entry.get("Config")))
         if config is None:
-            raise Fault(f"{files} does not hold the config that its manifest.json names", _SAVE)
+            raise Fault(f"{files} lacks the config that its manifest.json references", _SAVE)
         with config:
             self._config = config.read(MAX_CONFIG_BYTES + 1)
         missing = [name for name in layers if files.size(name) is None]
         if missing:
-            raise Fault(f"{files} does not hold the layer {missing[0]} that its manifest.json names", _SAVE)
+            raise Fault(f"{files} lacks the layer {missing[0]} that its manifest.json references", _SAVE)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             pushed = list(pool.map(self._pushed, layers))
         self._names = {descriptor["digest"]: name for descriptor, name in zip(pushed, layers, strict=True)}
@@ -113,11 +113,11 @@ class _Pushed:
         yield compressor.flush()
 
     def resolve(self) -> Resolved:
-        """The manifest that is pushed."""
+        """The manifest that a push sends."""
         return Resolved(Document(media_types.DOCKER_MANIFEST, sha256(self._manifest), self._manifest))
 
     def manifest(self, descriptor: Descriptor) -> Document | None:
-        """None: what is pushed has no index."""
+        """None: a pushed image of the classic store has no index."""
         return None
 
     def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
@@ -125,7 +125,7 @@ class _Pushed:
         return self._config[: limit + 1]
 
     def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
-        """All layers are there, with the sizes that they have when they are pushed."""
+        """All layers are available, with their compressed sizes."""
         return {layer.digest: Blob(True, self._sizes[layer.digest], "AVAILABLE") for layer in layers}
 
     def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
@@ -134,16 +134,16 @@ class _Pushed:
             return b"".join(islice(stream or (), 1))[:count]
 
     def open(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes] | None]:
-        """A layer's bytes as a stream of chunks, compressed as they are pushed."""
+        """A layer's bytes as a stream of chunks, compressed as a push compresses them."""
         name = self._names.get(descriptor.digest)
         return closing(self._compressed(name)) if name else nullcontext()
 
 
 def _entries(files: Archive) -> Sequence[Mapping[str, Any]]:
-    """What `manifest.json` tells of each image."""
+    """The entries of `manifest.json`, one for each image."""
     file = files.open("manifest.json")
     if file is None:
-        also = "; write oci-archive: before its path" if files.size("index.json") is not None else ""
+        also = "; or use oci-archive: instead of docker-archive:" if files.size("index.json") is not None else ""
         raise Fault(f"{files} has no manifest.json and was not written by docker save", f"{_SAVE}{also}")
     with file:
         content = file.read(MAX_MANIFEST_BYTES)
@@ -152,7 +152,7 @@ def _entries(files: Archive) -> Sequence[Mapping[str, Any]]:
         for entry in entries:
             _tags(entry)
     except (ValueError, TypeError, AttributeError, RecursionError) as e:
-        raise Fault(f"{files} has a manifest.json that is not docker save's", _SAVE) from e
+        raise Fault(f"{files} has a manifest.json that docker save has not written", _SAVE) from e
     return entries
 
 
@@ -160,8 +160,8 @@ def _tags(entry: Mapping[str, Any]) -> Sequence[str]:
     return [str(tag) for tag in entry.get("RepoTags") or ()]
 
 
-def _chosen(files: Archive, entries: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    """The one of the images that was asked for."""
+def _entry_named(files: Archive, entries: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """The entry of the image with a name."""
     named = {_full(tag): entry for entry in entries for tag in _tags(entry)}
     if not name and len(entries) == 1:
         return entries[0]
@@ -169,13 +169,13 @@ def _chosen(files: Archive, entries: Sequence[Mapping[str, Any]], name: str) -> 
         return entry
     held = ", ".join(sorted(tag for entry in entries for tag in _tags(entry)))
     raise Fault(
-        f"{files} holds no image {name}" if name else f"{files} holds {len(entries)} images",
-        f"Write one of these names behind the path and a colon: {held}." if held else f"{_SAVE}, by its name",
+        f"{files} does not hold the image {name}" if name else f"{files} holds {len(entries)} images",
+        f"Append a colon and one of these names to the path: {held}." if held else f"{_SAVE}, with the image's name",
     )
 
 
 def _full(name: str) -> str:
-    """A name as Docker completes it, so that `app` is `docker.io/library/app:latest`."""
+    """A name as Docker completes it: `app` becomes `docker.io/library/app:latest`."""
     try:
         reference = Reference.parse(name)
     except ValueError:

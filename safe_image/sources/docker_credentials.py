@@ -1,4 +1,4 @@
-"""Docker's own credentials: what `docker login` and the credential helpers know of a registry.
+"""Docker's credentials for a registry, from `docker login` and the credential helpers.
 
 https://github.com/docker/cli/blob/master/cli/config/configfile/file.go
 https://github.com/docker/docker-credential-helpers
@@ -20,9 +20,9 @@ from typing import Any, Final
 from image_verifier.faults import Fault
 from image_verifier.image.references import DOCKER_HUB
 
-# The name under which Docker keeps what belongs to Docker Hub.
+# The name under which Docker keeps the credentials of Docker Hub.
 _HUB_KEY: Final = "https://index.docker.io/v1/"
-# With this name a helper says that its secret is an identity token.
+# A helper uses this username where its secret is an identity token.
 _TOKEN_NAME: Final = "<token>"  # noqa: S105 - a marker, not a secret
 _NOT_FOUND: Final = "credentials not found"
 _HELPER_SECONDS: Final = 30
@@ -30,12 +30,12 @@ _HELPER_SECONDS: Final = 30
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a registry is shown. Its text shows nothing of it.
+    """Credentials for a registry. Their `repr` shows none of them.
 
-    :param username: for Basic authentication; empty where there is none.
-    :param password: the password or access token that belongs to it.
-    :param identity_token: a refresh token, which a token service changes for an access token.
-    :param registry_token: an access token that is shown as it is.
+    :param username: for Basic authentication; empty for none.
+    :param password: the password or access token of the username.
+    :param identity_token: a refresh token, which a token service exchanges for an access token.
+    :param registry_token: an access token, sent as it is.
     """
 
     username: str = ""
@@ -48,17 +48,17 @@ class Credentials:
 
 
 def credentials(registry: str) -> Credentials | None:
-    """What Docker on this machine would show a registry.
+    """The credentials that Docker on this machine would send to a registry.
 
     :param registry: the registry's host, with its port where it has one.
-    :returns: None where there is nothing to show.
+    :returns: None where Docker has no credentials for it.
     :raises Fault: if the configuration cannot be read, or a credential helper fails.
     """
     config = _config()
     key = _HUB_KEY if registry == DOCKER_HUB else registry
     helpers = _mapping(config, "credHelpers")
     helper = helpers.get(registry) or helpers.get(key) or config.get("credsStore")
-    return _ask(str(helper), key) if helper else _from_file(_mapping(config, "auths"), key, registry)
+    return _from_helper(str(helper), key) if helper else _from_file(_mapping(config, "auths"), key, registry)
 
 
 def _path() -> Path:
@@ -73,11 +73,11 @@ def _config() -> Mapping[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as e:
-        raise Fault(f"{path} cannot be read: {e.strerror}", "Allow it to be read, or set DOCKER_CONFIG.") from e
+        raise Fault(f"{path} cannot be read: {e.strerror}", "Make it readable, or set DOCKER_CONFIG.") from e
     except ValueError as e:
-        raise Fault(f"{path} is not JSON: {e}", "Repair it, or log in again with docker login.") from e
+        raise Fault(f"{path} is not JSON: {e}", "Fix the file, or run docker login again.") from e
     if not isinstance(config, dict):
-        raise Fault(f"{path} is not a Docker configuration", "Repair it, or log in again with docker login.")
+        raise Fault(f"{path} is not a Docker configuration", "Fix the file, or run docker login again.")
     return config
 
 
@@ -87,7 +87,7 @@ def _mapping(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _from_file(auths: Mapping[str, Any], key: str, registry: str) -> Credentials | None:
-    # Old configurations have the registry's address for a key: https://registry.example.com/v1/
+    # Old configurations use the registry's URL as the key: https://registry.example.com/v1/
     entry = auths.get(key) or next((auths[k] for k in auths if _host(k) == registry), None)
     if not isinstance(entry, dict):
         return None
@@ -109,30 +109,30 @@ def _host(key: str) -> str:
     return key.removeprefix("https://").removeprefix("http://").partition("/")[0]
 
 
-def _ask(helper: str, key: str) -> Credentials | None:
-    """Ask a helper: the registry on its standard input, JSON on its standard output."""
+def _from_helper(helper: str, key: str) -> Credentials | None:
+    """Run a helper: it reads the registry from standard input, and prints JSON."""
     name = f"docker-credential-{helper}"
     program = shutil.which(name)
     if program is None:
         raise Fault(
-            f"{_path()} names the credential helper {name}, which is not on the PATH",
-            "Install it, or remove it from that file and run docker login.",
+            f"{_path()} sets the credential helper {name}, which is not on PATH",
+            "Install it, or remove it from the file and run docker login.",
         )
     try:
         answer = subprocess.run(  # noqa: S603 - the program that the user's own configuration names
             [program, "get"], input=key.encode(), capture_output=True, timeout=_HELPER_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as e:
-        raise Fault(f"{name} could not be asked for {key}: {type(e).__name__}", "Run it by hand.") from None
+        raise Fault(f"{name} could not be run for {key}: {type(e).__name__}", "Run it by hand.") from None
     if answer.returncode != 0:
-        # Helpers say what is wrong on either stream, and a secret only when they end well.
-        said = (answer.stdout or answer.stderr).decode(errors="replace").strip()
-        if _NOT_FOUND in said.lower():
+        # Helpers report errors on either stream, and print a secret only when they succeed.
+        error = (answer.stdout or answer.stderr).decode(errors="replace").strip()
+        if _NOT_FOUND in error.lower():
             return None
-        raise Fault(f"{name} failed for {key}: {said[:300]}", "Log in again, or repair the helper.")
+        raise Fault(f"{name} failed for {key}: {error[:300]}", "Run docker login again, or fix the helper.")
     try:
         found = json.loads(answer.stdout)
         username, secret = str(found["Username"]), str(found["Secret"])
     except (ValueError, KeyError, TypeError):
-        raise Fault(f"{name} did not answer for {key} with a Username and a Secret", "Repair the helper.") from None
+        raise Fault(f"{name} returned no Username and Secret for {key}", "Fix the helper.") from None
     return Credentials(identity_token=secret) if username == _TOKEN_NAME else Credentials(username, secret)

@@ -15,19 +15,19 @@ from image_verifier.faults import Fault
 from image_verifier.image.model import MAX_MANIFEST_BYTES, Blob, Descriptor, Document, is_digest
 from image_verifier.sources import Resolved
 
-# The name that the specification has, which often is a tag alone, and the whole one that containerd writes beside it.
+# The specification's annotation, which often is only a tag, and containerd's, which is the whole name.
 _NAMES: Final = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _CHUNK: Final = 1 << 20
 
 
 class LayoutFiles(Protocol):
-    """Where a layout's files are; as text, what a person calls it."""
+    """The files of a layout. Its `str` is its name in messages."""
 
     def size(self, name: str) -> int | None:
-        """A file's size in bytes; None where there is none of that name."""
+        """A file's size in bytes; None where there is no such file."""
 
     def open(self, name: str) -> IO[bytes] | None:
-        """A file; None where there is none of that name."""
+        """A file; None where there is no such file."""
 
 
 class LayoutFolder:
@@ -43,14 +43,14 @@ class LayoutFolder:
         return str(self._path)
 
     def size(self, name: str) -> int | None:
-        """A file's size in bytes; None where there is none of that name."""
+        """A file's size in bytes; None where there is no such file."""
         try:
             return self._path.joinpath(name).stat().st_size
         except FileNotFoundError:
             return None
 
     def open(self, name: str) -> IO[bytes] | None:
-        """A file; None where there is none of that name."""
+        """A file; None where there is no such file."""
         try:
             return self._path.joinpath(name).open("rb")
         except FileNotFoundError:
@@ -60,9 +60,9 @@ class LayoutFolder:
 class OciLayout:
     """One image of an OCI image layout.
 
-    :param files: where `index.json` and `blobs` are.
-    :param names: names of the image, of which its `index.json` has one; empty where the layout has only one image.
-    :raises Fault: if it is not a layout, or does not hold the one image that was asked for.
+    :param files: the files that have `index.json` and `blobs`.
+    :param names: possible names of the image; `index.json` must have one of them. Empty where the layout has one image.
+    :raises Fault: if it is not a layout, or does not hold exactly one image of these names.
     """
 
     at_once = 1
@@ -75,23 +75,23 @@ class OciLayout:
     def _entry(self, names: frozenset[str]) -> Mapping[str, Any]:
         content = self._read("index.json", MAX_MANIFEST_BYTES)
         if content is None:
-            raise Fault(f"{self._files} has no index.json", "Name what holds an OCI image layout.")
+            raise Fault(f"{self._files} has no index.json", "Use the path of an OCI image layout.")
         try:
             entries = [e for e in json.loads(content)["manifests"] if is_digest(e["digest"])]
             held = [_names(e) for e in entries]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
             raise Fault(
                 f"{self._files} has an index.json that is not the index of an OCI image layout",
-                "Make the layout again.",
+                "Create the layout again.",
             ) from e
-        # Several names may be of one image.
+        # One image may have several names.
         fitting = {e["digest"]: e for e, known in zip(entries, held, strict=True) if not names or names & set(known)}
         if len(fitting) != 1:
-            of = f" of the name {' or '.join(sorted(names))}" if names else ""
-            all_of_them = ", ".join(sorted({known[-1] for known in held if known})) or "no named image"
+            with_name = f" with the name {' or '.join(sorted(names))}" if names else ""
+            held_names = ", ".join(sorted({known[-1] for known in held if known})) or "no named image"
             raise Fault(
-                f"{self._files} holds {len(fitting)} images{of}; it holds {all_of_them}",
-                "Write one of these names behind the path and a colon.",
+                f"{self._files} holds {len(fitting)} images{with_name}; it holds {held_names}",
+                "Append a colon and one of these names to the path.",
             )
         entry: Mapping[str, Any] = next(iter(fitting.values()))
         return entry
@@ -107,14 +107,14 @@ class OciLayout:
             raise Fault(f"{self._files}/{name}: {e.strerror or e}") from e
 
     def resolve(self) -> Resolved:
-        """The document that `index.json` names."""
+        """The document that `index.json` references."""
         digest = self._top["digest"]
         content = self._read(_blob(digest), MAX_MANIFEST_BYTES + 1)
         media_type = str(self._top.get("mediaType", ""))
         return Resolved(None if content is None else Document(media_type, digest, content))
 
     def manifest(self, descriptor: Descriptor) -> Document | None:
-        """The document that an index's child names."""
+        """The document of an index's child."""
         content = self._read(_blob(descriptor.digest), MAX_MANIFEST_BYTES + 1)
         return None if content is None else Document(descriptor.media_type, descriptor.digest, content)
 
@@ -123,7 +123,7 @@ class OciLayout:
         return self._read(_blob(descriptor.digest), limit + 1)
 
     def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
-        """Which blobs are files here, and how large they are."""
+        """The blobs that exist as files, and their sizes."""
         return {layer.digest: self._availability(layer.digest) for layer in layers}
 
     def _availability(self, digest: str) -> Blob:
@@ -141,7 +141,7 @@ class OciLayout:
 
 
 def chunks(file: IO[bytes]) -> Generator[bytes, None, None]:
-    """A file's bytes, piece by piece; it is closed at the end.
+    """A file's bytes, chunk by chunk. The file is closed at the end.
 
     :param file: the file, open for reading.
     """

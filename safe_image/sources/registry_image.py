@@ -27,7 +27,7 @@ class RegistryImage:
 
     :param distribution: the way to the registries.
     :param reference: the image.
-    :param text: the image as people wrote it, for messages.
+    :param text: the reference as it was written, for messages.
     :param retry_budget: for how long transient errors are retried.
     """
 
@@ -41,11 +41,11 @@ class RegistryImage:
         self._retry_budget = retry_budget
 
     def resolve(self) -> Resolved:
-        """What the tag or digest points at."""
+        """The document that the tag or digest points at."""
         return Resolved(self._document(f"manifests/{self._digest or self._tag}", self._digest))
 
     def manifest(self, descriptor: Descriptor) -> Document | None:
-        """The document that an index's child names; what is no manifest lies among the blobs."""
+        """The document of an index's child. One that is not a manifest is a blob."""
         if not is_digest(descriptor.digest):
             return None
         known = media_types.is_manifest(descriptor.media_type) or media_types.is_index(descriptor.media_type)
@@ -63,7 +63,7 @@ class RegistryImage:
                 if is_html(response):
                     raise Fault(
                         f"{self._registry} answered with a web page, not with a manifest",
-                        "Look at the registry's name; a proxy or a login form may be in the way.",
+                        "Check the registry's name; a proxy or a login form may be in the way.",
                     )
                 content = read(response, MAX_MANIFEST_BYTES + 1)
             except HTTPError as e:
@@ -73,7 +73,9 @@ class RegistryImage:
             finally:
                 response.close()
             served = response.headers.get("Docker-Content-Digest", "")
-            return Document(_type(response), digest or (served if is_digest(served) else sha256(content)), content)
+            return Document(
+                _media_type(response), digest or (served if is_digest(served) else sha256(content)), content
+            )
         raise AssertionError("counting does not end")
 
     def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
@@ -91,7 +93,7 @@ class RegistryImage:
             if response is None:
                 return None
             try:
-                # A range of nothing is what an empty blob has.
+                # An empty blob has no byte in any range.
                 return b"" if response.status == 416 else read(response, limit)
             except HTTPError as e:
                 if not self._retry_budget.wait_before_retry(attempt):
@@ -101,7 +103,7 @@ class RegistryImage:
         raise AssertionError("counting does not end")
 
     def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
-        """Whether the registry has the layers, and how large they are: one HEAD for each, side by side."""
+        """Whether the registry has the layers, and their sizes: one HEAD request for each, in parallel."""
         digests = list(dict.fromkeys(layer.digest for layer in layers if is_digest(layer.digest)))
         return dict(zip(digests, self._distribution.pool.map(self._availability, digests), strict=True))
 
@@ -114,7 +116,7 @@ class RegistryImage:
 
     @contextmanager
     def open(self, descriptor: Descriptor) -> Iterator[Iterator[bytes] | None]:
-        """A layer's bytes as a stream of chunks; a download that breaks off goes on where it stopped."""
+        """A layer's bytes as a stream of chunks. A download that breaks off resumes at its offset."""
         first = self._get(f"blobs/{descriptor.digest}", {}) if is_digest(descriptor.digest) else None
         if first is None:
             yield None
@@ -140,7 +142,7 @@ class RegistryImage:
                 response.close()
             again = self._get(f"blobs/{descriptor.digest}", _range(offset))
             if again is None or again.status != 206:
-                raise Fault(f"the download of {descriptor.digest} broke off after {offset} bytes", "Ask again.")
+                raise Fault(f"the download of {descriptor.digest} broke off after {offset} bytes", "Retry.")
             response = again
         raise AssertionError("counting does not end")
 
@@ -154,10 +156,10 @@ def _range(first: int, last: int | None = None) -> Mapping[str, str]:
     return {"Range": f"bytes={first}-{'' if last is None else last}"}
 
 
-def _type(response: urllib3.BaseHTTPResponse) -> str:
-    """What the registry says that a document is, read as containerd reads it.
+def _media_type(response: urllib3.BaseHTTPResponse) -> str:
+    """The media type that a registry gives a document, read as containerd reads it.
 
     https://github.com/containerd/containerd/blob/main/core/remotes/docker/resolver.go, getManifestMediaType
     """
-    said = response.headers.get("Content-Type", "").partition(";")[0]
-    return media_types.DOCKER_MANIFEST_1 if said == "text/plain" else said
+    media_type = response.headers.get("Content-Type", "").partition(";")[0]
+    return media_types.DOCKER_MANIFEST_1 if media_type == "text/plain" else media_type

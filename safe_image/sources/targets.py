@@ -1,4 +1,4 @@
-"""What the references on the command line point at, and the clients that reach it, made when they are needed."""
+"""References of the command line, and the targets that they stand for. Clients are created at their first use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REFERENCES: Final = (
     "oci-layout:PATH[:tag], or in a file: docker-archive:PATH[:name], oci-archive:PATH[:tag]; or every image that a "
     "cloud assembly publishes: cdk.out:PATH"
 )
-# For how long what may pass by itself is asked again, for each image, in seconds.
+# For how long transient errors are retried, for each image, in seconds.
 _RETRY_SECONDS: Final = 30.0
 
 # ECR's hosts with every partition's suffix, FIPS and dual-stack ones included:
@@ -38,13 +38,13 @@ ECR_HOST: Final = re.compile(
     r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|(?P<dual>on\.aws|on\.amazonwebservices\.com\.cn)"
     r"|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
 )
-# CDK's bootstrap repository, whose images have a twin on the machine that built them.
+# CDK's bootstrap repository, whose images have a copy on the machine that built them.
 _CDK_ASSETS: Final = re.compile(r"cdk-[a-z0-9]+-container-assets-.+")
 _LAYOUT: Final = "oci-layout:"
 _ASSEMBLY: Final = "cdk.out:"
-# And by what an image in one is named.
+# Each with the name of its suffix, for messages.
 _ARCHIVES: Final = {"docker-archive:": "name", "oci-archive:": "tag"}
-# Where it is another than amazonaws.com.
+# The partitions whose suffix is not amazonaws.com.
 _SUFFIXES: Final = {
     "aws-cn": "amazonaws.com.cn",
     "aws-iso": "c2s.ic.gov",
@@ -53,12 +53,12 @@ _SUFFIXES: Final = {
     "aws-iso-f": "csp.hci.ic.gov",
     "aws-eusc": "amazonaws.eu",
 }
-# What other tools write, and what to write here.
+# Prefixes of other tools, and what to do with them.
 _OTHERS: Final = {
-    "https://": "write the name without https://",
-    "http://": "write the name without http://",
-    "docker://": "write the name without docker://",
-    "oci:": f"write {_LAYOUT}PATH[:tag] for a folder",
+    "https://": "remove https://",
+    "http://": "remove http://",
+    "docker://": "remove docker://",
+    "oci:": f"use {_LAYOUT}PATH[:tag] for a folder",
     "docker-daemon:": "push the image to a registry first",
     "containers-storage:": "push the image to a registry first",
 }
@@ -71,12 +71,12 @@ def ecr_host(account: str, region: str, partition: str) -> str:
 
 @dataclass(frozen=True)
 class Target:
-    """One image that was asked for.
+    """One image of the command line.
 
-    :param reference: as it was written.
-    :param names: with what a finding's commands are filled in.
-    :param open: makes its source; raises `Fault` if there is no way to it.
-    :param policy: what a cloud assembly asks of it; None where nothing does.
+    :param reference: the reference as it was written.
+    :param names: the image's names, for the commands of remedies.
+    :param open: opens its source; raises `Fault` if it cannot be reached.
+    :param policy: the policy of its verification in a cloud assembly; None where it has none.
     """
 
     reference: str
@@ -86,7 +86,7 @@ class Target:
 
 
 class TargetResolver:
-    """Everything that images come from in one run of the command."""
+    """Resolves the references of one run of the command, which share sessions and connections."""
 
     def __init__(self) -> None:
         self.sessions = AwsSessions()
@@ -94,25 +94,27 @@ class TargetResolver:
         self._distribution: Distribution | None = None
 
     def targets(self, text: str, platform: str) -> Sequence[Target]:
-        """The images that a reference names; nothing is asked of them yet.
+        """The targets of a reference. No image is read yet.
 
-        :param text: the reference as it was written. A cloud assembly names all that it publishes, every other
-            reference names one.
-        :param platform: the platform that is asked for, for the commands.
-        :raises UsageError: if it names none; the message says what to write.
+        :param text: the reference as it was written. A cloud assembly stands for all images that it publishes, every
+            other reference for one image.
+        :param platform: the requested platform, for the commands of remedies.
+        :raises UsageError: if it is not a reference; the message says what to use instead.
         :raises Fault: if an assembly needs an environment, and none is configured.
         """
         return self.assembly_targets(text) if text.startswith(_ASSEMBLY) else (self.target(text, platform),)
 
     def target(self, text: str, platform: str) -> Target:
-        """The one image that a reference names; nothing is asked of it yet.
+        """The target of a reference to one image. The image is not read yet.
 
         :param text: the reference as it was written.
-        :param platform: the platform that is asked for, for the commands.
-        :raises UsageError: if it names none, or a cloud assembly; the message says what to write.
+        :param platform: the requested platform, for the commands of remedies.
+        :raises UsageError: if it is not a reference, or a cloud assembly; the message says what to use instead.
         """
         if text.startswith(_ASSEMBLY):
-            raise UsageError(f"{text!r} names all images of an assembly: write one of them, as check shows it")
+            raise UsageError(
+                f"{text!r} stands for all images of an assembly: use one of the references that check prints"
+            )
         if text.startswith(_LAYOUT):
             return self._layout(text, platform)
         if text.startswith(tuple(_ARCHIVES)):
@@ -121,7 +123,7 @@ class TargetResolver:
         if other:
             raise UsageError(f"{text!r}: {_OTHERS[other]}")
         if text.startswith((".", "/", "~")) or "\\" in text:
-            raise UsageError(f"{text!r} is not an image reference: write {_LAYOUT}{text} for a folder")
+            raise UsageError(f"{text!r} is not an image reference: use {_LAYOUT}{text} for a folder")
         try:
             reference = Reference.parse(text)
         except ValueError as e:
@@ -134,7 +136,7 @@ class TargetResolver:
         if not Path(path).is_dir() and ":" in path:
             path, _, tag = path.rpartition(":")
         if not path:
-            raise UsageError(f"{text!r} names no folder: write {_LAYOUT}PATH[:tag]")
+            raise UsageError(f"{text!r} has no path: use {_LAYOUT}PATH[:tag]")
 
         def open_() -> Source:
             from .oci_layout import LayoutFolder, OciLayout
@@ -149,9 +151,9 @@ class TargetResolver:
         if not Path(path).exists() and ":" in path:
             path, _, name = path.partition(":")
         if not path:
-            raise UsageError(f"{text!r} names no file: write {scheme}:PATH[:{_ARCHIVES[scheme + ':']}]")
+            raise UsageError(f"{text!r} has no path: use {scheme}:PATH[:{_ARCHIVES[scheme + ':']}]")
         if not Path(path).is_file():
-            raise UsageError(f"{text!r}: there is no file {path}: write the path of an archive")
+            raise UsageError(f"{text!r}: the file {path} does not exist: use the path of an archive")
 
         def open_() -> Source:
             from .archive import Archive
@@ -164,31 +166,31 @@ class TargetResolver:
         return Target(text, Names(reference=text, platform=platform), open_)
 
     def assembly_targets(self, text: str) -> Sequence[Target]:
-        """The images that a cloud assembly publishes, where its stacks deploy them.
+        """The targets of the images that a cloud assembly publishes.
 
         :param text: `cdk.out:PATH`.
-        :raises UsageError: if it is no assembly.
+        :raises UsageError: if it is not an assembly.
         :raises Fault: if an image needs an environment, and none is configured.
         """
         return [self.asset_target(image) for image in self.assets(Path(text.removeprefix(_ASSEMBLY) or "cdk.out"))]
 
     def assets(self, folder: Path) -> Sequence[AssetImage]:
-        """The images of a cloud assembly, where its stacks deploy them.
+        """The images of a cloud assembly, each at its place in its stacks' environments.
 
         :param folder: such as `cdk.out`.
-        :raises UsageError: if it is no assembly.
+        :raises UsageError: if it is not an assembly.
         :raises Fault: if an image needs an environment, and none is configured.
         """
-        # Imported here, since most runs have no assembly, and a run is to be as short as it can.
-        from .cloud_assembly import images
+        # Imported here: most runs have no assembly, and must start fast.
+        from .cloud_assembly import assembly_images
 
-        found = images(folder)
+        found = assembly_images(folder)
         if any(image.needs_environment for image in found):
             found = tuple(image.at(self.sessions.environment()) for image in found)
         return found
 
     def asset_target(self, image: AssetImage) -> Target:
-        """The image of an asset, which is asked for as whoever publishes it.
+        """The target of an asset, whose image is read with the role that publishes it.
 
         :param image: an image in its environment.
         """

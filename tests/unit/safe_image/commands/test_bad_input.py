@@ -139,7 +139,7 @@ def test_a_proxy_that_cannot_be_used_is_told_as_such_and_without_its_password(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     printed = line(capsys, tmp_path, "registry.example.com/shop:1")
-    assert "Look at HTTPS_PROXY and NO_PROXY" in printed
+    assert "Check HTTPS_PROXY and NO_PROXY" in printed
     assert "secret" not in printed
 
 
@@ -147,7 +147,7 @@ def test_a_proxy_that_cannot_be_used_is_told_as_such_and_without_its_password(
     ("answer", "words"),
     [
         (Answer(200, b"<html>", HTML), "answered with a web page"),
-        (Answer(429, b"{}", {"Retry-After": "600"}), "limits how often it may be asked (HTTP 429). Ask again in 600 s"),
+        (Answer(429, b"{}", {"Retry-After": "600"}), "is reached (HTTP 429). Retry in 600 s"),
         (Answer(401, b"{}", {"WWW-Authenticate": "Basic"}), "Run docker login"),
         (Answer(500, b"{}"), "HTTP 500"),
     ],

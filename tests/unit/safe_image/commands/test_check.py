@@ -261,12 +261,12 @@ def test_the_help_has_each_command_on_one_line(capsys: pytest.CaptureFixture[str
     ("reference", "words"),
     [
         ("Shop:1.4", "is not a repository's name"),
-        ("https://registry.example.com/shop", "without https://"),
-        ("./shop", "write oci-layout:./shop"),
-        ("docker-archive:shop.tar", "there is no file shop.tar"),
-        ("docker-archive:", "names no file"),
-        ("cdk.out:cdk.out", "cdk.out is no cloud assembly"),
-        ("oci-layout:", "names no folder"),
+        ("https://registry.example.com/shop", "remove https://"),
+        ("./shop", "use oci-layout:./shop"),
+        ("docker-archive:shop.tar", "the file shop.tar does not exist"),
+        ("docker-archive:", "has no path"),
+        ("cdk.out:cdk.out", "cdk.out is not a cloud assembly"),
+        ("oci-layout:", "has no path"),
         ("shop@sha256:12", "64 hexadecimal digits"),
     ],
 )

@@ -155,7 +155,7 @@ def test_somebody_at_a_terminal_is_told_what_is_waited_for(
         (("text", "-f", "file"), "not both"),
         ((PLATFORM, "--runs-on", "nomad"), "--runs-on names 'nomad'"),
         ((PLATFORM, "--platform", "amd64"), "'amd64' is not a platform"),
-        ((PLATFORM, "--image", "oci-layout:"), "names no folder"),
+        ((PLATFORM, "--image", "oci-layout:"), "has no path"),
         ((PLATFORM, "--image", "NO:SUCH:IMAGE"), "NO:SUCH"),
         ((PLATFORM, "-o", "no-such-folder/file"), "no-such-folder/file"),
     ],

@@ -124,7 +124,7 @@ def test_a_stack_that_is_not_there_is_one_line(aws: Aws, capsys: pytest.CaptureF
         (["registry.example.com/shop:1"], "is no tag in ECR"),
         ([f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop@sha256:{'a' * 64}"], "is no tag in ECR"),
         (["oci-layout:somewhere"], "is no tag in ECR"),
-        (["cdk.out:/nowhere"], "is no cloud assembly"),
+        (["cdk.out:/nowhere"], "is not a cloud assembly"),
         (["a:b", "--platform", "amd64"], "amd64"),
     ],
 )

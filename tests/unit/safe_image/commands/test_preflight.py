@@ -26,7 +26,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     ("arguments", "words"),
     [
         (["nowhere"], "is no folder: write the one that cdk synth makes"),
-        (["."], "is no cloud assembly"),
+        (["."], "is not a cloud assembly"),
         (["out", "--runs-on", "moon"], "safe-image: --runs-on names 'moon', which is not a runtime: write one of"),
         (["out", "-o", "/nowhere/report"], "--output /nowhere/report"),
     ],

@@ -180,7 +180,7 @@ def test_one_run_can_report_in_several_formats(
         (["--format", "json=a.json", "-o", "b.json"], "every --format has a file already"),
         (["--max-growth", "20%"], "needs --against"),
         (["--against", "Shop", "--max-growth", "20%"], "is not a repository's name"),
-        (["--against", "cdk.out:x"], "write one of them"),
+        (["--against", "cdk.out:x"], "use one of the references"),
     ],
 )
 def test_formats_and_growth_that_cannot_be_are_one_line(

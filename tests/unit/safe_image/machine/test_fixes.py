@@ -105,7 +105,7 @@ def test_a_missing_permission_is_named(answer: Any) -> None:
     with pytest.raises(Fault) as e:
         answer(Refusal("AccessDeniedException", "not authorized"))
     assert e.value.advice.startswith(
-        f"Allow ecr:BatchDeleteImage on arn:aws:ecr:{REGION}:{ACCOUNT}:repository/assets to the role that asks"
+        f"Allow ecr:BatchDeleteImage on arn:aws:ecr:{REGION}:{ACCOUNT}:repository/assets to the role that makes"
     )
 
 

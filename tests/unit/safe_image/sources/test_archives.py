@@ -130,7 +130,7 @@ def test_images_of_one_config_in_an_archive_of_the_containerd_store_are_told_apa
         document = _judged(path, name, layers=False).image.top
         assert document
         assert (document.digest, document.media_type) == (top["digest"], top["mediaType"])
-    with pytest.raises(Fault, match="holds 2 images of the name") as fault:
+    with pytest.raises(Fault, match="holds 2 images with the name") as fault:
         _judged(path)
     assert "docker.io/library/other:1, docker.io/library/shop:1" in str(fault.value)
 
@@ -178,10 +178,10 @@ def test_one_of_several_images_is_chosen_by_a_name_as_docker_reads_it(tmp_path: 
     ("files", "words"),
     [
         ({}, "has no manifest.json"),
-        ({"manifest.json": b"<html>"}, "not docker save's"),
-        ({"manifest.json": b"[1]"}, "not docker save's"),
-        ({"manifest.json": b'[{"Config": "c.json", "Layers": []}]'}, "does not hold the config"),
-        ({"manifest.json": b'[{"Config": "c", "Layers": ["../etc/passwd"]}]', "c": b"{}"}, "does not hold the layer"),
+        ({"manifest.json": b"<html>"}, "docker save has not written"),
+        ({"manifest.json": b"[1]"}, "docker save has not written"),
+        ({"manifest.json": b'[{"Config": "c.json", "Layers": []}]'}, "lacks the config"),
+        ({"manifest.json": b'[{"Config": "c", "Layers": ["../etc/passwd"]}]', "c": b"{}"}, "lacks the layer"),
     ],
 )
 def test_what_is_no_archive_of_an_image_is_one_line_with_exit_code_2(
@@ -207,7 +207,7 @@ def test_a_file_that_is_no_tar_is_one_line_with_exit_code_2(
     assert main(["check", f"oci-archive:{path}"]) == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
-    assert "is no tar archive" in printed or "has no index.json" in printed
+    assert "is not a valid tar archive" in printed or "has no index.json" in printed
 
 
 def test_a_link_out_of_the_archive_or_to_itself_leads_nowhere(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_headers_that_say_that_they_have_gigabytes_are_not_read(tmp_path: Path, 
 def test_an_archive_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "bomb.tar.gz"
     path.write_bytes(gzip.compress(bytes(1 << 20)))
-    monkeypatch.setattr("safe_image.sources.archive._SPARED", 1 << 60)
+    monkeypatch.setattr("safe_image.sources.archive._MIN_FREE_BYTES", 1 << 60)
     with pytest.raises(Fault, match="does not fit") as fault:
         Archive(path)
     assert "Set TMPDIR" in fault.value.advice

@@ -1,4 +1,4 @@
-"""What is read of a cloud assembly without asking anybody."""
+"""A cloud assembly is read without a call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from image_verifier.report import FailOn
 
 from safe_image.commands.arguments import add_policy_options, default_policy, parse_policy
 from safe_image.errors import UsageError
-from safe_image.sources.cloud_assembly import Environment, images
+from safe_image.sources.cloud_assembly import Environment, assembly_images
 
 HASH = "ab" * 32
 HERE = Environment("111122223333", "eu-west-1")
@@ -67,7 +67,7 @@ def write(file: Path, document: Any) -> None:
 
 
 def test_an_image_of_a_stack_without_an_environment_goes_where_it_is_deployed_from(tmp_path: Path) -> None:
-    (image,) = images(assembly(tmp_path))
+    (image,) = assembly_images(assembly(tmp_path))
     assert image.needs_environment
     here = image.at(HERE)
     assert (here.account, here.region) == ("111122223333", "eu-west-1")
@@ -77,20 +77,20 @@ def test_an_image_of_a_stack_without_an_environment_goes_where_it_is_deployed_fr
 
 
 def test_an_image_of_a_stack_with_an_environment_goes_there_whoever_deploys(tmp_path: Path) -> None:
-    (image,) = images(assembly(tmp_path, BOUND, environment="aws://444455556666/cn-north-1"))
+    (image,) = assembly_images(assembly(tmp_path, BOUND, environment="aws://444455556666/cn-north-1"))
     assert not image.needs_environment
     assert (image.account, image.region, image.repository) == ("444455556666", "cn-north-1", "assets")
 
 
 def test_an_image_says_its_stack_its_platform_and_its_twin_on_the_builders_machine(tmp_path: Path) -> None:
-    (image,) = images(assembly(tmp_path))
+    (image,) = assembly_images(assembly(tmp_path))
     assert (image.name, image.stacks, image.platform) == ("Shop/Image", ("Shop",), "linux/arm64")
     assert image.local_image == f"cdkasset-{HASH}"
     assert image.is_built
 
 
 def test_an_image_that_another_program_brings_is_not_built_and_has_no_twin(tmp_path: Path) -> None:
-    (image,) = images(assembly(tmp_path, source={"executable": ["sh", "-c", "docker load"]}))
+    (image,) = assembly_images(assembly(tmp_path, source={"executable": ["sh", "-c", "docker load"]}))
     assert not image.is_built
     assert image.local_image == ""
 
@@ -98,13 +98,13 @@ def test_an_image_that_another_program_brings_is_not_built_and_has_no_twin(tmp_p
 def test_what_goes_with_the_role_is_read_too(tmp_path: Path) -> None:
     tags = {"Tags": [{"Key": "team", "Value": "shop"}]}
     more = {"assumeRoleExternalId": "for-${AWS::AccountId}", "assumeRoleAdditionalOptions": tags}
-    (image,) = images(assembly(tmp_path, {**UNBOUND, **more}))
+    (image,) = assembly_images(assembly(tmp_path, {**UNBOUND, **more}))
     here = image.at(HERE)
     assert (here.external_id, here.role_options) == ("for-111122223333", tags)
 
 
 def test_the_policy_is_the_one_of_its_verification(tmp_path: Path) -> None:
-    (image,) = images(assembly(tmp_path, resources={"Verification": VERIFICATION}))
+    (image,) = assembly_images(assembly(tmp_path, resources={"Verification": VERIFICATION}))
     assert image.policy
     assert (image.policy.runs_on, image.policy.min_size) == (("lambda",), 1024)
 
@@ -113,12 +113,12 @@ def test_the_policy_is_found_in_a_stack_in_the_stack(tmp_path: Path) -> None:
     nested = {"Type": "AWS::CloudFormation::Stack", "Metadata": {"aws:asset:path": "Inner.nested.template.json"}}
     folder = assembly(tmp_path, resources={"Nested": nested})
     write(folder / "Inner.nested.template.json", {"Resources": {"Verification": VERIFICATION, "Nested": nested}})
-    (image,) = images(folder)
+    (image,) = assembly_images(folder)
     assert image.policy
     assert image.policy.runs_on == ("lambda",)
 
 
-def said(*arguments: str) -> Namespace:
+def options(*arguments: str) -> Namespace:
     parser = ArgumentParser()
     add_policy_options(parser)
     return parser.parse_args(arguments)
@@ -136,16 +136,16 @@ def test_what_the_command_line_says_goes_before_what_a_verification_asks_or_come
     known = Policy(
         ("lambda",), Platform.parse("linux/arm64"), min_size=1, max_size=9, acknowledge={"image-needs-storage": "x"}
     )
-    assert parse_policy(said(), known) == known
+    assert parse_policy(options(), known) == known
     more = parse_policy(
-        said("--layers", "--max-size", "5B", "--acknowledge", "layer-foreign=y", "--fail-on", "warning"), known
+        options("--layers", "--max-size", "5B", "--acknowledge", "layer-foreign=y", "--fail-on", "warning"), known
     )
     assert (more.runs_on, more.min_size, more.max_size, more.verify_layers) == (("lambda",), 1, 5, True)
     assert (more.acknowledge, more.fail_on) == ({"image-needs-storage": "x", "layer-foreign": "y"}, FailOn.WARNING)
-    other = parse_policy(said("--runs-on", "eks", "--platform", "linux/amd64"), known)
+    other = parse_policy(options("--runs-on", "eks", "--platform", "linux/amd64"), known)
     assert (other.runs_on, str(other.platform)) == (("eks",), "linux/amd64")
     with pytest.raises(UsageError, match="cannot run linux/amd64"):
-        parse_policy(said("--runs-on", "agentcore", "--platform", "linux/amd64"), known)
+        parse_policy(options("--runs-on", "agentcore", "--platform", "linux/amd64"), known)
 
 
 def test_the_images_of_stages_are_found_and_those_in_one_place_are_one(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_the_images_of_stages_are_found_and_those_in_one_place_are_one(tmp_path:
         for name in ("Test", "Live", "Again")
     }
     write(tmp_path / "manifest.json", {"artifacts": stages})
-    found = images(tmp_path)
+    found = assembly_images(tmp_path)
     assert len(found) == 2
     assert [bool(image.policy) for image in found] == [True, False]
 
@@ -168,12 +168,12 @@ def test_an_assembly_that_is_its_own_stage_comes_to_an_end(tmp_path: Path) -> No
         {"artifacts": {"Loop": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "."}}}},
     )
     with pytest.raises(UsageError, match="more than 10 deep"):
-        images(tmp_path)
+        assembly_images(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "is no cloud assembly"), ("[]", "is no part of a cloud assembly"), ("{", "cannot be read")],
+    [(None, "is not a cloud assembly"), ("[]", "is not a document of a cloud assembly"), ("{", "cannot be read")],
 )
 def test_what_is_no_assembly_is_one_line_that_says_what_to_write(
     tmp_path: Path, content: str | None, words: str
@@ -181,33 +181,33 @@ def test_what_is_no_assembly_is_one_line_that_says_what_to_write(
     if content is not None:
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(UsageError, match=words):
-        images(tmp_path)
+        assembly_images(tmp_path)
 
 
 @pytest.mark.parametrize("strange", [None, [], "text", 7, {"a": None}, {"a": []}, {"a": {"type": []}}])
 def test_parts_of_a_strange_kind_are_passed_by(tmp_path: Path, strange: Any) -> None:
     write(assembly(tmp_path) / "manifest.json", {"artifacts": strange})
-    assert images(tmp_path) == ()
+    assert assembly_images(tmp_path) == ()
     write(assembly(tmp_path) / "Shop.assets.json", {"dockerImages": strange})
-    assert images(tmp_path) == ()
+    assert assembly_images(tmp_path) == ()
     write(assembly(tmp_path) / "Shop.template.json", {"Resources": strange})
-    assert len(images(tmp_path)) == 1
+    assert len(assembly_images(tmp_path)) == 1
     for part in ("source", "destinations"):
         folder = assembly(tmp_path)
         manifest = json.loads((folder / "Shop.assets.json").read_text())
         manifest["dockerImages"][HASH][part] = strange
         write(folder / "Shop.assets.json", manifest)
-        images(folder)
+        assembly_images(folder)
 
 
 @pytest.mark.parametrize("value", [{"Ref": "Parameter"}, 7, [7], None])
 def test_a_policy_of_a_strange_kind_is_one_line(tmp_path: Path, value: Any) -> None:
     strange = {**VERIFICATION, "Properties": {**VERIFICATION["Properties"], "RunsOn": value, "MinSize": value}}
-    with pytest.raises(UsageError, match="what this release does not know"):
-        images(assembly(tmp_path, resources={"Verification": strange}))
+    with pytest.raises(UsageError, match="that this release of safe-image does not know"):
+        assembly_images(assembly(tmp_path, resources={"Verification": strange}))
 
 
 def test_a_template_of_a_later_release_is_told_and_not_misread(tmp_path: Path) -> None:
     later = {**VERIFICATION, "Properties": {**VERIFICATION["Properties"], "RunsOn": ["moon-base"]}}
     with pytest.raises(UsageError, match="moon-base"):
-        images(assembly(tmp_path, resources={"Verification": later}))
+        assembly_images(assembly(tmp_path, resources={"Verification": later}))

@@ -29,7 +29,7 @@ def _url(scheme: str, server: Registry) -> str:
 def test_an_answer_that_trickles_in_before_its_body_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, scheme: str, endless: bytes
 ) -> None:
-    monkeypatch.setattr("safe_image.sources.connections.SECONDS_TO_ANSWER", 0.2)
+    monkeypatch.setattr("safe_image.sources.connections.RESPONSE_TIMEOUT", 0.2)
     began = time.monotonic()
     with serving(https=scheme == "https") as server, _trusting() as pools:
         server.gate = lambda asked: Answer(endless=endless, pace=0.01)

@@ -83,8 +83,8 @@ def test_a_helper_that_knows_nothing_is_no_fault(configure: Any, tmp_path: Path)
     ("config", "script", "words"),
     [
         ({"credsStore": "test"}, "echo 'the keychain is locked' >&2; exit 1", "the keychain is locked"),
-        ({"credsStore": "test"}, "echo no json", "Username and a Secret"),
-        ({"credsStore": "elsewhere"}, "", "docker-credential-elsewhere, which is not on the PATH"),
+        ({"credsStore": "test"}, "echo no json", "no Username and Secret"),
+        ({"credsStore": "elsewhere"}, "", "docker-credential-elsewhere, which is not on PATH"),
         ("{", "", "is not JSON"),
         ("[]", "", "is not a Docker configuration"),
         ({"auths": {HOST: {"auth": "%%%"}}}, "", "not base64"),
