@@ -1,6 +1,6 @@
 """A way to a server that brings its answers later, as a network with that round trip would: `_far.py HOST SECONDS`.
 
-A process of its own, so that what it costs is not counted for what is measured. It prints the port it listens on.
+A separate process, so that its cost is not part of the measurement. It prints the port that it listens on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """An audit of a repository on the local AWS with 20 ms for each request, beside crane for each of its tags.
 
 crane is Debian's, 16 at a time by `xargs`, as people do it; it validates without reading layers, as the audit does.
-Each image has 8 layers, of which 7 are a base that it shares with 19 others. What the server costs is in both: it
-runs on the same cores. `python -m benchmarks.audit IMAGES...` takes other numbers; crane is measured with the first.
+Each image has 8 layers; 7 of them are a base that it shares with 19 others. Both results include the cost of the
+server, which runs on the same cores. `python -m benchmarks.audit IMAGES...` accepts other numbers; crane is measured
+with the first.
 """
 
 from __future__ import annotations

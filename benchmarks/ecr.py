@@ -1,6 +1,6 @@
 """A check at default depth against the local ECR with 20 ms for each request: images of few layers and of many.
 
-A round trip is one that had to wait for another's answer: the longest row of requests of which none overlaps.
+A round trip is a request that had to wait for another's response: the longest chain of requests without overlap.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the Lambda's handler costs on the local AWS: cold, warm, memory, calls, and the size of its zip.
+"""The cost of the Lambda's handler on the local AWS: cold, warm, memory, calls, and the size of its zip.
 
-Beside it a bare boto3 client, made in the same way in the same run: what no verifier that asks ECR can do without.
+The baseline is a bare boto3 client, made in the same way in the same run: every verifier that calls ECR needs one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Reading every layer: beside the floor of what it must do, and beside `crane validate --remote`.
+"""Reading every layer, compared with the least possible work and with `crane validate --remote`.
 
-The floor is the same bytes through the fastest inflate that is installed and SHA-256, of the blobs and of what they
-unpack to, on all cores and from memory. The walk of the tars is measured by itself, too. The last table is the
-Lambda's own configuration: Python 3.14 with its standard library alone.
+The least possible work is to inflate the same bytes with the fastest installed decoder and to hash the compressed and
+the unpacked bytes with SHA-256, on all cores and from memory. The walk of the tars is also measured separately. The
+last table is the Lambda's own configuration: Python 3.14 with its standard library alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the command costs to start, against a bare `python -c pass`: its version, and a check of a local layout."""
+"""The start-up time of the command beside a bare `python -c pass`: its version, and a check of a local layout."""
 
 from __future__ import annotations
 

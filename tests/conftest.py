@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _threads_end_with_their_test() -> Iterator[None]:
-    """What a thread prints later would be read as the output of whichever test runs then."""
+    """A thread that outlives its test would print into the output of a later test."""
     before = set(threading.enumerate())
     yield
     for thread in set(threading.enumerate()) - before:

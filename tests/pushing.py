@@ -21,7 +21,7 @@ def push(aws: LocalAws, layout: Path, repository: str, tag: str) -> str:
     :param layout: the folder of the OCI layout.
     :param repository: an existing repository of the local ECR.
     :param tag: the tag that it gets.
-    :returns: the digest of what the tag points at.
+    :returns: the digest that the tag points at.
     """
     http = urllib3.PoolManager()
     base = f"http://{aws.registry}/v2/{repository}"
@@ -67,7 +67,7 @@ def push(aws: LocalAws, layout: Path, repository: str, tag: str) -> str:
 def push_many(aws: LocalAws, repository: str, number: int, *, indexes: int = 0) -> int:
     """Make a repository, and push healthy images to it, under the tags `0`, `1` and so on.
 
-    Each has 8 layers, of which 7 are a base that it shares with 19 others, and a config of its own.
+    Each has 8 layers and a config of its own; 7 of the layers are a base that it shares with 19 others.
 
     :param number: how many images.
     :param indexes: how many of them, the first, are tagged by an index.

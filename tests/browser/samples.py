@@ -103,7 +103,7 @@ def samples(folder: Path) -> dict[str, Path]:
 
 
 def outcome(source: Source, name: str, *runs_on: str) -> Outcome:
-    """What became of an image in a repository of that name and tag."""
+    """The outcome for an image in a repository of that name and tag."""
     return Outcome(f"{HOST}/{name}", _policy(*runs_on), report=judged(source, *runs_on), names=names_of(name))
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.checks`: write docs/checks.md."""
+"""`python -m tests.checks`: generate docs/checks.md."""
 
 from __future__ import annotations
 

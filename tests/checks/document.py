@@ -68,7 +68,7 @@ def page(corpus: Sequence[Case]) -> str:
 
 @cache
 def found(finding_id: str) -> Mapping[str, Finding]:
-    """What the example of a finding comes to, by runtime: the finding itself, where it occurs there."""
+    """The findings of this ID in its example, by runtime."""
     occurrences: dict[str, Finding] = {}
     for runtime in RUNTIMES.values():
         for platform in runtime.platforms:

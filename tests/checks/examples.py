@@ -70,7 +70,7 @@ class Example:
     serve: Callable[[Stored], Stored] = lambda image: image
 
     def findings(self, runtime: Runtime, platform: str, *, layers: bool = True) -> tuple[Finding, ...]:
-        """What is found in it for a runtime and one of its platforms."""
+        """The findings for a runtime and one of its platforms."""
         draft = healthy(runtime, platform)
         self.change(draft)
         policy = Policy((runtime.name,), Platform.parse(platform), verify_layers=layers, **self.policy)

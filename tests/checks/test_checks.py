@@ -1,4 +1,4 @@
-"""Every finding is in the catalogue, can occur, and is told in docs/checks.md as the code has it."""
+"""Every finding is in the catalogue, can occur, and is documented in docs/checks.md as the code has it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOURCES = Path(image_verifier.__file__).parent
 
 
 def _ids_in_the_code() -> Iterator[str]:
-    """Every string that is the first argument of a finding, or of what becomes one."""
+    """Every string that is the first argument of a finding, or of an error that becomes one."""
     for path in [*SOURCES.joinpath("checks").glob("*.py"), SOURCES / "layers/unpack_errors.py"]:
         calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call) and node.args)
         for call in calls:

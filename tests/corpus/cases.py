@@ -48,7 +48,7 @@ class Case:
         return all(outcome["pulls"] and outcome.get("starts", True) for outcome in outcomes)
 
     def errors(self, runtime: str) -> list[str]:
-        """What the engines behind the runtime said, normalized."""
+        """The error texts of the engines behind the runtime, normalized."""
         outcomes = [self.facts["engines"][engine] for engine in ENGINES[runtime]]
         said = [outcome.get("error") or outcome.get("start_error") for outcome in outcomes]
         return [normalized(error) for error in said if error is not None]

@@ -1,4 +1,4 @@
-"""Where our verdict or our words differ from the engines' on purpose, and what only the layers' bytes can tell."""
+"""Intended differences between our verdicts or words and the engines', and faults that only the layers' bytes show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Diff on the corpus: it explains whatever is broken, and prints what its page shows."""
+"""Diff on the corpus: it explains every broken image, and prints the text that its page shows."""
 
 from __future__ import annotations
 

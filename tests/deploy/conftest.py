@@ -32,7 +32,7 @@ def _no_faults_left(aws: LocalAws) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _every_request_is_answered_exactly_once(aws: LocalAws) -> Iterator[None]:
-    """Whatever happens to a verification, unless its Lambda is dead on purpose."""
+    """Every verification is answered exactly once, unless its Lambda is dead on purpose."""
     aws.reset_custom_resources()
     yield
     for request in aws.custom_resources():

@@ -47,7 +47,7 @@ class Step:
 
     @property
     def reason(self) -> str:
-        """What the verifier said when it refused: the one reason that there is."""
+        """The reason of the only refusal."""
         (answer,) = [json.loads(r["answers"][0]) for r in self.requests if r["status"] == "FAILED"]
         return str(answer["Reason"])
 

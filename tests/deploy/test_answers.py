@@ -1,4 +1,4 @@
-"""What the terminal says of a fault is not what it says of a finding; and what passes by itself is not said at all."""
+"""The terminal shows faults and findings in different words, and does not show transient errors at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the build settings make of an image: built by a real docker with what CDK passes, pushed, and looked at."""
+"""The effect of the build settings: an image is built by a real docker with CDK's arguments, pushed, and read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`SafeImages.protect`: plain images of every kind of consumer, none of which moves before its image is verified.
+"""`SafeImages.protect`: plain images of every kind of consumer; no consumer changes before its image is verified.
 
 The local AWS has no Batch, App Runner, SageMaker or AgentCore in CloudFormation. That their resources wait is proved
 at synth (tests/unit/cdk_safe_image/test_safe_images.py), by the same `DependsOn` that is deployed here.

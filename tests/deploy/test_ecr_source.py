@@ -1,4 +1,4 @@
-"""The ECR source against the local ECR: what it costs, what it makes of faults, and that nothing secret is told."""
+"""The ECR source against the local ECR: its requests, its faults, and that it prints no secret."""
 
 from __future__ import annotations
 

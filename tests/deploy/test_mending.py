@@ -1,4 +1,4 @@
-"""`preflight`, `heal` and `doctor`: what a broken image leaves behind, found and mended with real CDK and Docker."""
+"""`preflight`, `heal` and `doctor` find and fix the remains of a broken image, with real CDK and Docker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image that is let pass, one that is refused, a topic that is told, and a tag that is removed: one journey."""
+"""An accepted image, a refused image, a topic that is notified, and a tag that is removed: one journey."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Told:
     :param let_pass: the first, where nothing refuses an image.
     :param kept: the first again, where an image is refused and its tag may be removed.
     :param removed: the other one in the same way.
-    :param notices: what the topic was told.
+    :param notices: the messages that the topic received.
     """
 
     images: Images
@@ -39,7 +39,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def queue(aws: LocalAws) -> Iterator[tuple[str, str]]:
-    """A topic, and a queue that gets what is published to it: the topic's ARN and the queue's URL."""
+    """A topic and a queue that receives its messages: the topic's ARN and the queue's URL."""
     sns, sqs = aws.client("sns"), aws.client("sqs")
     topic = sns.create_topic(Name="refusals")["TopicArn"]
     url = sqs.create_queue(QueueName="refusals")["QueueUrl"]

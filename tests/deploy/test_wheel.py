@@ -1,4 +1,4 @@
-"""What the apps of these tests run on: the built wheel, and nothing of the checkout."""
+"""The apps of these tests run on the built wheel, and use nothing of the checkout."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_two_synths_of_an_app_are_equal_byte_for_byte(new_images: NewImages, new
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """What a deploy uses of a cloud assembly; beside it lie CDK's reports of how it was made, and how fast."""
+    """The files of a cloud assembly that a deploy uses. CDK's reports about the synthesis lie beside them."""
     patterns = ("*.template.json", "*.assets.json", "asset.*/**/*")
     found = {pattern: [path for path in folder.glob(pattern) if path.is_file()] for pattern in patterns}
     assert all(found.values())

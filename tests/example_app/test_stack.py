@@ -1,4 +1,4 @@
-"""The example's template: both services run what is verified."""
+"""The example's template: both services run verified images."""
 
 from __future__ import annotations
 

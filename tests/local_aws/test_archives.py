@@ -1,4 +1,4 @@
-"""What the real `docker save` writes is judged as what the real `docker push` makes of the same images."""
+"""An archive of the real `docker save` gets the same verdict as the same image after the real `docker push`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`safe-image audit` against the local ECR, ECS and Lambda: what it costs, what it tells, and what it survives."""
+"""`safe-image audit` against the local ECR, ECS and Lambda: requests, report, and interruptions."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(aws: LocalAws, many: tup
 
 @pytest.fixture
 def in_use(aws: LocalAws, tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """A repository `used` of four images of which two are broken, a service that could go back, and a function."""
+    """A repository `used` with two healthy and two broken images, a service that could roll back, and a function."""
     client = aws.client("ecr")
     client.create_repository(repositoryName="used")
     made: dict[str, Callable[[Layout], dict[str, Any]]] = {

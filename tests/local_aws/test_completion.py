@@ -14,7 +14,7 @@ from local_engines import debian
 
 @pytest.fixture
 def script(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """What `safe-image completion SHELL` prints, in a file."""
+    """A file with the output of `safe-image completion SHELL`."""
     command = [sys.executable, "-m", "safe_image", "completion", request.param]
     file = tmp_path / "safe-image"
     file.write_text(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

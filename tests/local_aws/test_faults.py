@@ -1,4 +1,4 @@
-"""The local AWS misbehaves when it is told to, and says what it was asked."""
+"""The local AWS injects faults on demand, and reports the calls that it received."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _EXPRESSION = re.compile(r"\$\{\{ *([a-z_.-]+) *\}\}")
 
 @dataclass(frozen=True)
 class Ran:
-    """What a step came to."""
+    """The outcome of a step."""
 
     code: int
     log: str

@@ -102,7 +102,7 @@ PROGRAM = file("program", elf())
 
 @dataclass
 class InMemory:
-    """An image in memory, of which every blob can be something else than its digest says."""
+    """An image in memory. Each blob can differ from its digest."""
 
     layers: Sequence[bytes]
     diff_ids: Sequence[str]
@@ -171,10 +171,10 @@ def image(*tars: bytes, **more: Any) -> InMemory:
 
 
 def report(source: InMemory, runtime: str = "fargate", platform: str = "linux/amd64") -> Report:
-    """What is said of it with its layers read."""
+    """The report on it with its layers read."""
     return verify(source, Policy((runtime,), Platform.parse(platform), verify_layers=True))
 
 
 def found(source: InMemory, runtime: str = "fargate", **more: Any) -> list[str]:
-    """The ids of what is said against it."""
+    """The IDs of the findings that refuse it."""
     return [finding.id for finding in report(source, runtime, **more).errors]

@@ -81,7 +81,7 @@ class Layout:
         return self.descriptor(document["mediaType"] or media_types.OCI_MANIFEST, json.dumps(document).encode())
 
     def attestation(self) -> dict[str, Any]:
-        """What BuildKit attaches to an image: a manifest whose layer is an in-toto statement."""
+        """An attestation as BuildKit attaches it to an image: a manifest whose layer is an in-toto statement."""
         statement = b'{"_type": "https://in-toto.io/Statement/v0.1"}'
         config = {"architecture": "unknown", "os": "unknown", "config": {}, "rootfs": {"type": "layers"}}
         config["rootfs"] = {"type": "layers", "diff_ids": [sha256(statement)]}

@@ -17,8 +17,8 @@ def program(folder: Path, name: str, answers: Mapping[str, str], failures: Mappi
     :param folder: where; it is made where it is missing.
     :param name: its name.
     :param answers: what it prints, by how its arguments begin.
-    :param failures: what it complains of before it ends with 1, by how its arguments begin; looked at first. Of the
-        rest it says that it does not know it.
+    :param failures: its error text before it ends with 1, by the beginning of its arguments; looked at first.
+        Other arguments are reported as unknown.
     """
     folder.mkdir(exist_ok=True)
     lines = ["#!/bin/sh", f'echo "$*" >> {shlex.quote(str(folder / name))}.calls', 'case "$*" in']
@@ -34,7 +34,7 @@ def program(folder: Path, name: str, answers: Mapping[str, str], failures: Mappi
 
 
 def calls(folder: Path, name: str) -> list[str]:
-    """What a program was called with."""
+    """The arguments of a program's calls."""
     file = folder / f"{name}.calls"
     return file.read_text().splitlines() if file.exists() else []
 

@@ -32,7 +32,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered.
+    """A response.
 
     :param cut: how many bytes of the body are announced and never sent.
     :param pace: the seconds between two bytes.
@@ -92,7 +92,7 @@ class Registry:
         return {"mediaType": media_type, "digest": digest, "size": len(content)}
 
     def answer(self, asked: Asked) -> Answer:
-        """What a request is answered with."""
+        """The response to a request."""
         missing = Answer(404, b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}', {"Content-Type": JSON})
         return self.gate(asked) or self.answers.get(asked.path.partition("?")[0], missing)
 

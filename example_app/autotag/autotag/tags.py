@@ -1,4 +1,4 @@
-"""What a text, a page or an image is about, as a few tags."""
+"""Reduces a text, a page or an image to a few tags for its subject."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class UnreadableError(ValueError):
 
 
 def suggest(content_type: str, body: bytes) -> list[str]:
-    """The tags of a body, the most telling first. Raises `UnreadableError`."""
+    """The tags of a body, the most significant first. Raises `UnreadableError`."""
     if content_type.startswith("image/"):
         return of_image(body)
     if content_type == "text/html":

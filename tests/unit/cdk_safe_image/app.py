@@ -20,7 +20,7 @@ RULES = {"@aws-cdk/core:validateAgainstDefaultRules": True}
 
 
 def new_app(**context: Any) -> App:
-    """An app of which nothing depends on this machine."""
+    """An app that does not depend on this machine."""
     return App(analytics_reporting=False, context=RULES | context)
 
 
@@ -65,7 +65,7 @@ def the_only(assembly: CloudAssembly, kind: str, stack: str = "Demo") -> tuple[s
 
 
 def said(assembly: CloudAssembly, level: str, stack: str = "Demo") -> list[str]:
-    """What the constructs of ours told the user about a stack.
+    """The warnings and errors of our constructs for a stack.
 
     Read from the assembly's files: aws-cdk-lib and aws-cdk-cloud-assembly-schema install the same Python module, and
     which one wins depends on the installer, so that jsii may not know the type of a message.

@@ -37,7 +37,7 @@ def tag(folder: str, **keywords: Any) -> str:
 
 
 def build(assembly: CloudAssembly) -> dict[str, Any]:
-    """What `docker build` will be told."""
+    """The arguments for `docker build`."""
     manifest = json.loads(Path(assembly.directory, "Demo.assets.json").read_text())
     (image,) = manifest["dockerImages"].values()
     source: dict[str, Any] = image["source"]

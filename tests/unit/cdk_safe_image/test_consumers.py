@@ -1,4 +1,4 @@
-"""A consumer that cannot run the image is told so at synth."""
+"""A consumer that cannot run its image is an error at synth."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ ACCOUNT, OTHER = "111122223333", "444455556666"
 
 
 def repository_of(assembly: CloudAssembly, stack: str = "Demo") -> str:
-    """The repository's name as the verification is told it, and as CDK will push to."""
+    """The verification has the tag that CDK pushes; returns the repository's name on both sides."""
     _, verification = the_only(assembly, VERIFICATION, stack)
     artifact = assembly.get_stack_by_name(stack)
     (image,) = json.loads(Path(assembly.directory, f"{artifact.id}.assets.json").read_text())["dockerImages"].values()

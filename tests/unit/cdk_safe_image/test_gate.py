@@ -1,4 +1,4 @@
-"""Who waits for a verification, and who gets what of the image."""
+"""The resources that wait for a verification, and the attribute of the image that each gets."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ PACKS = {
 
 
 def findings(app: App, *packs: str) -> str:
-    """What the packs find; nothing where the synth goes through."""
+    """The findings of the packs; empty if the synth succeeds."""
     Validations.of(app).add_plugins(*(PACKS[pack](app, verbose=True) for pack in packs))
     try:
         app.synth(force=True)

@@ -1,4 +1,4 @@
-"""What is asked of images: its keywords, their defaults by scope, and what does not go together."""
+"""The policy of images: its keywords, their defaults by scope, and contradictions."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from tests.unit.cdk_safe_image.test_verification import DIGEST, REPOSITORY, acti
 
 
 def read(assembly: CloudAssembly, stack: str = "Demo") -> Properties:
-    """What the verifier understands of a stack's only verification."""
+    """The properties of a stack's only verification, as the verifier parses them."""
     _, resource = the_only(assembly, VERIFICATION, stack)
     known = {"RepositoryArn": REPOSITORY, "RepositoryUri": "uri"}
     return Properties.parse(resource["Properties"] | known)
 
 
 def judged(scope: Any, **keywords: Any) -> Properties:
-    """What the verifier is asked for an image in a stack below a scope."""
+    """The verification's properties for an image in a stack below a scope."""
     stack = scope if isinstance(scope, Stack) else Stack(scope, "Demo")
     verified(stack, **keywords)
     return read(

@@ -75,7 +75,7 @@ def runtime(architecture: ecs.CpuArchitecture) -> ecs.RuntimePlatform:
 
 
 def builds(assembly: CloudAssembly, stack: str = "Demo") -> list[dict[str, Any]]:
-    """What `docker build` will be told."""
+    """The arguments for `docker build`, by image."""
     manifest = json.loads(Path(assembly.directory, f"{stack}.assets.json").read_text())
     return [image["source"] for image in manifest["dockerImages"].values()]
 
@@ -87,7 +87,7 @@ def verified(assembly: CloudAssembly, stack: str = "Demo") -> dict[str, Any]:
 
 
 def waits(resource: Any, assembly: CloudAssembly, stack: str = "Demo") -> bool:
-    """Whether it waits for every verification of the stack, of which there is one at least."""
+    """Whether it waits for every verification of the stack, and there is at least one."""
     names = set(resources(assembly, VERIFICATION, stack))
     depends = resource.get("DependsOn", [])
     return bool(names) and names <= {depends} | set(depends) if isinstance(depends, str) else names <= set(depends)

@@ -46,7 +46,7 @@ def synthesized(**keywords: Any) -> tuple[str, dict[str, Any]]:
 
 
 def actions(assembly: Any, stack: str = "Demo") -> dict[str, Any]:
-    """What the policies of a stack allow, by action."""
+    """The resources that the policies of a stack allow, by action."""
     return {
         action: statement["Resource"]
         for policy in resources(assembly, "AWS::IAM::Policy", stack).values()

@@ -39,7 +39,7 @@ def code_folder(assembly: CloudAssembly) -> Path:
 
 
 def test_logical_ids_are_an_interface(assembly: CloudAssembly) -> None:
-    """A changed one is a breaking change, told in the CHANGELOG. The verification's own ends in a hash."""
+    """A changed one is a breaking change for the CHANGELOG. The verification's own ends in a hash."""
     names = set(assembly.get_stack_by_name("Demo").template["Resources"])
     assert {name for name in names if not name.startswith("ImageVerification")} == {
         "CdkSafeImageVerifierFunction4E7D03B0",

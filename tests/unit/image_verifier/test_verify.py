@@ -1,4 +1,4 @@
-"""What an image is judged by, one sentence at a time. The corpus holds the same against real engines."""
+"""The rules that an image is judged by, one test each. The corpus compares the same with real engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a policy can require beyond what runtimes ask for, and from which severity on a finding refuses."""
+"""The requirements of a policy, and the severity from which a finding refuses an image."""
 
 from __future__ import annotations
 

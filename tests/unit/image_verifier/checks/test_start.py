@@ -1,4 +1,4 @@
-"""Whether an image starts, as far as its files tell: the command, its interpreters, the user, the working directory."""
+"""Whether an image starts, judged by its files: the command, its interpreters, the user, the working directory."""
 
 from __future__ import annotations
 

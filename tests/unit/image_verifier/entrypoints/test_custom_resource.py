@@ -201,7 +201,7 @@ def test_what_a_runtime_would_have_said_is_left_out_with_three_dots(stack: Stack
 
 
 def wrapped_by_the_cli(text: str) -> list[str]:
-    """What aws-cdk 2.1148.1 makes of a message in its last block: lines of at most 120, ended at a space or newline."""
+    """A message as aws-cdk 2.1148.1 wraps it in its last block: lines of at most 120, ended at a space or newline."""
     lines, start = [], 0
     while start < len(text):
         end = start + 120

@@ -1,4 +1,4 @@
-"""What the verifier does with an image beyond its answer: lets it pass, removes its tag, tells others."""
+"""The verifier's actions besides its response: it accepts an image with errors, removes its tag, notifies a topic."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def before(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 @pytest.fixture
 def deleted(monkeypatch: pytest.MonkeyPatch, before: set[str]) -> list[str]:
-    """What was removed, one `tag@digest` each."""
+    """The removed tags, one `tag@digest` each."""
     removed: list[str] = []
 
     def remove(client: Any, arn: str, tag: str, digest: str, retry_budget: RetryBudget) -> str:
@@ -375,7 +375,7 @@ def test_a_deletion_that_is_denied_leaves_the_refusal_as_it_is(
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> list[dict[str, Any]]:
-    """What was published, and whether CloudFormation had its answer by then."""
+    """The published notices, and whether CloudFormation had its response by then."""
     notes: list[dict[str, Any]] = []
 
     def publish(topic: str, subject: str, reason: Reason, retry_budget: RetryBudget) -> None:

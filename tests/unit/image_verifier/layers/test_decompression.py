@@ -1,4 +1,4 @@
-"""The layers' compressed streams: what each engine takes of what comes before, in and after them."""
+"""The layers' compressed streams: the bytes before, in and after them that each engine accepts."""
 
 from __future__ import annotations
 

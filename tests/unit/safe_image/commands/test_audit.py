@@ -1,4 +1,4 @@
-"""What `safe-image audit` takes and refuses, what it keeps on disk, and how it tells what it found; no AWS is asked."""
+"""`safe-image audit` without AWS: its arguments, its state on disk, and its report."""
 
 from __future__ import annotations
 

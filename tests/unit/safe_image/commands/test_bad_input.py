@@ -1,4 +1,4 @@
-"""What keeps AWS or a registry from telling is one line that says what and what to do, exit code 2, nothing written."""
+"""A fault of AWS or a registry is one line that names the cause and the fix, exit code 2, and no report."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def line(capsys: pytest.CaptureFixture[str], folder: Path, *references: str) -> str:
-    """What the command says instead of a report."""
+    """The command's error message; there is no report."""
     report = folder / "report.json"
     report.write_text("the last one")
     assert main(["check", *references, "--format", "json", "-o", str(report)]) == 2

@@ -1,4 +1,4 @@
-"""`safe-image check`: its exit codes, its reports, and its answers to whatever is wrong."""
+"""`safe-image check`: its exit codes, its reports, and its error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`safe-image completion`: a shell that has read it completes commands and options, all of which the parser knows."""
+"""`safe-image completion`: a shell that has read it completes commands and options, all known to the parser."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 
 def completed(script: Path, *words: str) -> list[str]:
-    """What bash offers for the last word."""
+    """The completions that bash offers for the last word."""
     command = ["bash", "-c", _COMPLETE, "bash", str(script), *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 

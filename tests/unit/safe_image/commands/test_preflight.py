@@ -1,4 +1,4 @@
-"""`safe-image preflight` where it is called wrongly, or cannot tell."""
+"""`safe-image preflight` with a usage error, or an unknown result."""
 
 from __future__ import annotations
 

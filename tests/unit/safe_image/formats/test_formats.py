@@ -22,7 +22,7 @@ HOSTILE = "application/vnd.docker.image.rootfs.diff.tar.<b>%0A::set-output|`x`\x
 
 @pytest.fixture
 def images(tmp_path: Path) -> Mapping[str, str]:
-    """References by what is the matter with them."""
+    """References by the fault that their image has."""
     made = {}
     types = {
         "good": (GZIP, GZIP),

@@ -28,10 +28,10 @@ COUNT = 12
 
 @dataclass(frozen=True)
 class Shown:
-    """What a run came to.
+    """The outcome of a run.
 
     :param terminal: everything that was written to the terminal.
-    :param output: what standard output got, where that is no terminal.
+    :param output: the standard output, if that is not a terminal.
     """
 
     code: int
@@ -67,7 +67,7 @@ def shown(references: list[str], *, whole: bool = True, **more: str) -> Shown:
 
 
 def _all_of(terminal: int) -> str:
-    """What is written until nobody has the terminal open any more."""
+    """Everything that is written until the terminal is closed."""
     said = b""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and select.select([terminal], [], [], 30)[0]:

@@ -1,4 +1,4 @@
-"""What Docker knows of a registry is found, and a broken configuration is a fault that says so."""
+"""Docker's credentials for a registry are found, and a broken configuration is a fault that names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A registry's image is read whole, and whatever goes wrong on the way is a fault that says what to do."""
+"""A registry's image is read whole, and every error on the way is a fault that names the fix."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def registry() -> Iterator[Registry]:
 
 @pytest.fixture(autouse=True)
 def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Docker's configuration: there is none, whatever this machine has."""
+    """The path of Docker's configuration, which does not exist, regardless of this machine's."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     return tmp_path / "config.json"
 
