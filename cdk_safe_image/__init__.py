@@ -1,4 +1,4 @@
-"""Constructs with which a `cdk deploy` refuses a container image that ECS, Fargate or Lambda cannot pull and start."""
+"""Constructs that make `cdk deploy` refuse a container image that ECS, Fargate or Lambda cannot pull and start."""
 
 from image_verifier.custom_resource.properties import OnFailure
 from image_verifier.report import FailOn

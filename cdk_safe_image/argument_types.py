@@ -1,4 +1,4 @@
-"""Which kinds of values the keywords take, where jsii and Python would not say it, or from deep inside of CDK."""
+"""The types of keyword arguments, for those that jsii and Python do not check or that would fail deep inside CDK."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from image_verifier.rules.requirement_types import Requirement
 
 @dataclass(frozen=True)
 class ArgumentType:
-    """What a value must be.
+    """The type of an argument.
 
-    :param takes: whether a value is of the kind.
-    :param write: what to write instead of one that is not.
-    :param needed: whether None is no value, and not the default.
+    :param accepts: whether a value has the type.
+    :param use: what to use instead of a value that does not.
+    :param is_required: whether None is refused too.
     """
 
-    takes: Callable[[Any], bool]
-    write: str
-    needed: bool = False
+    accepts: Callable[[Any], bool]
+    use: str
+    is_required: bool = False
 
 
 def check_types(where: str, **values: Any) -> None:
-    """Look whether keywords have values of their kinds.
+    """Check the types of keyword arguments.
 
     :param where: construct path, for the message.
-    :param values: by keyword.
-    :raises ValueError: for one that has not; the message says what to write instead.
+    :param values: the arguments by name.
+    :raises ValueError: if one has another type; the message says what to use instead.
     """
     for name, value in values.items():
-        kind = _KINDS.get(name)
-        if kind and (value is not None or kind.needed) and not kind.takes(value):
-            raise ValueError(f"{where}: {name} is {value!r}: write {kind.write}")
+        expected = _TYPES.get(name)
+        if expected and (value is not None or expected.is_required) and not expected.accepts(value):
+            raise ValueError(f"{where}: {name} is {value!r}: use {expected.use}")
 
 
 def _is_a(*types: type) -> Callable[[Any], bool]:
@@ -43,7 +43,7 @@ def _is_a(*types: type) -> Callable[[Any], bool]:
 
 
 def _has(attribute: str) -> Callable[[Any], bool]:
-    """Of CDK's interfaces Python cannot be asked who has them."""
+    """Python cannot check whether an object implements an interface of CDK, so its attributes are checked instead."""
     return lambda value: hasattr(type(value), attribute)
 
 
@@ -56,23 +56,23 @@ def _is_list_of(*types: type) -> Callable[[Any], bool]:
 _SIZE: Final = ArgumentType(_is_a(Size), "a size, such as Size.mebibytes(100)")
 _DURATION: Final = ArgumentType(_is_a(Duration), "a duration, such as Duration.minutes(10)")
 _TEXT: Final = ArgumentType(_is_a(str), "a string")
-_KINDS: Final[Mapping[str, ArgumentType]] = {
+_TYPES: Final[Mapping[str, ArgumentType]] = {
     "acknowledge": ArgumentType(
         lambda value: isinstance(value, Mapping) and all(isinstance(reason, str) for reason in value.values()),
-        "each finding's id with the reason why it may pass, such as {'no-command': 'the task gives it'}",
+        "each finding's id with the reason to waive it, such as {'no-command': 'the task definition sets it'}",
     ),
     "digest": _TEXT,
-    "directory": ArgumentType(_is_a(str), "the path of a folder as a string, such as str(path)", needed=True),
+    "directory": ArgumentType(_is_a(str), "the path of a folder as a string, such as str(path)", is_required=True),
     "max_size": _SIZE,
     "memory_size": ArgumentType(_is_a(int, float), "a number of MiB, such as 512"),
     "min_size": _SIZE,
     "notify": ArgumentType(_has("topic_arn"), "a topic, such as sns.Topic.from_topic_arn(self, 'Topic', 'arn:…')"),
     "outputs": ArgumentType(_is_list_of(str), "a list, such as ['type=docker,attestation-inline=false']"),
-    "platform": ArgumentType(_is_a(ecr_assets.Platform), "one such as ecr_assets.Platform.LINUX_ARM64"),
+    "platform": ArgumentType(_is_a(ecr_assets.Platform), "a platform, such as ecr_assets.Platform.LINUX_ARM64"),
     "repository": ArgumentType(
         _has("repository_uri"),
-        "one such as ecr.Repository.from_repository_name(self, 'Repository', 'shop')",
-        needed=True,
+        "a repository, such as ecr.Repository.from_repository_name(self, 'Repository', 'shop')",
+        is_required=True,
     ),
     "require": ArgumentType(_is_list_of(str, Requirement), "a list, such as [Require.NON_ROOT_USER]"),
     "runs_on": ArgumentType(_is_a(Collection), "a runtime's name or a list of them, such as ['fargate', 'lambda']"),

@@ -1,4 +1,4 @@
-"""`SafeDockerImageAsset`: a drop-in for `DockerImageAsset` whose image is built not to break, and verified."""
+"""`SafeDockerImageAsset`: a drop-in replacement for `DockerImageAsset` that pins its build and verifies its image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from aws_cdk import Annotations, IgnoreMode, Size, Stack, SymlinkFollowMode
@@ -32,6 +31,7 @@ from .options import (
     enum_member,
     with_defaults,
 )
+from .validation import check_dockerfile
 from .verification import ImageVerification
 from .verifier import ImageVerifier
 
@@ -40,11 +40,11 @@ _CLI_WITHOUT_ATTESTATIONS: Final = (2, 179, 0)
 
 
 class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
-    """A `DockerImageAsset` that ECS, Fargate or Lambda can pull and start, or that fails its own deploy.
+    """A `DockerImageAsset` whose deploy fails if ECS, Fargate or Lambda could not pull and start the image.
 
-    Its platform is pinned, it is built without attestation and with layer types that every runtime knows, and an
-    `ImageVerification` looks at what was pushed before anything refers to it. `asset_hash` alone is known at synth
-    and waits for nothing.
+    The platform is pinned. The image is built without attestation and with layer types that every runtime knows. An
+    `ImageVerification` verifies the pushed image before any resource references it. Only `asset_hash` does not wait
+    for the verification, because it is known at synth.
     """
 
     def __init__(
@@ -90,50 +90,53 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         """
         :param scope: the parent construct.
         :param id: the construct's id.
-        :param directory: the folder that holds the Dockerfile, and the build's context.
+        :param directory: the build's context: the folder that contains the Dockerfile.
         :param runs_on: the runtimes that must be able to pull and start the image. Default: Fargate
-        :param min_size: least compressed size of the image. Default: no bound
-        :param max_size: largest compressed size of the image. Default: no bound
-        :param verify_layers: read every layer's bytes as the runtime would, and look for what the image starts. The
-            verifier gets the memory and the time for it, by max_size. Default: False
-        :param fail_on: from which severity on a finding refuses the image: an error, a warning too, or never, which
-            shows what was found in the stack's outputs and deploys. A fault always fails. Default: an error
-        :param require: conditions beyond what the runtimes ask for, such as `Require.NON_ROOT_USER`. Default: none
-        :param acknowledge: reasons for which findings are waived, by the finding's id (docs/checks.md). Default: none
-        :param on_failure: whether the verifier may remove the tag of an image that it refuses and that none of the
-            runtimes can pull, so that the next deploy pushes again (docs/policy.md). Default: the tag is kept
-        :param notify: the topic that gets the report of a refusal or of a doubt. Default: none
-        :param pin: whether `image_uri` names the verified digest or the tag. Default: the digest
-        :param gate: whether every ECS service of the stack, nested ones included, waits for the verification, or
-            only what uses the image. Default: the services of the stack
-        :param verifier: the Lambda that verifies. Default: the one of the stack
-        :param compression: of every layer, those of the base image included; needs BuildKit, and a store of images
-            that is containerd's (docs/constructs.md). Default: as built; gzip for Lambda and SageMaker
-        :param source_date_epoch: seconds since 1970 (UTC), as the build argument SOURCE_DATE_EPOCH: BuildKit writes
-            it into the image as the time at which it was made. Default: the time of the build
+        :param min_size: the smallest compressed size that is accepted. Default: no limit
+        :param max_size: the largest compressed size that is accepted. Default: no limit
+        :param verify_layers: read every layer's bytes as the runtime would, and check that the image's entrypoint
+            exists and is executable. The verifier gets the memory and the time for that, based on max_size.
+            Default: False
+        :param fail_on: the lowest severity of a finding that fails the deploy: an error, or a warning too. With never
+            no finding fails the deploy, and the stack's outputs show the findings. A fault always fails the deploy.
+            Default: an error
+        :param require: conditions beyond those of the runtimes, such as `Require.NON_ROOT_USER`. Default: none
+        :param acknowledge: the findings to waive: each finding's id with the reason (docs/checks.md). Default: none
+        :param on_failure: whether the verifier may remove the tag of a refused image that none of the runtimes can
+            pull, so that the next deploy pushes the image again (docs/policy.md). Default: the tag is kept
+        :param notify: the SNS topic that gets a report of every refusal and every fault. Default: none
+        :param pin: whether `image_uri` contains the verified digest or the tag. Default: the digest
+        :param gate: whether every ECS service of the stack, nested stacks included, waits for the verification, or
+            only the resources that use the image. Default: the services of the stack
+        :param verifier: the Lambda that verifies the image. Default: the verifier of the stack
+        :param compression: compression of all layers, those of the base image included. It requires BuildKit, and
+            docker's containerd image store (docs/constructs.md). Default: as built; gzip for Lambda and SageMaker
+        :param source_date_epoch: seconds since 1970 (UTC), passed as the build argument SOURCE_DATE_EPOCH: BuildKit
+            writes it into the image as its creation time. Default: the time of the build
         :param asset_name: identifies the image for the AppStagingSynthesizer. Default: none
         :param build_args: build arguments. Default: none
-        :param build_contexts: further build contexts, by name. Default: none
+        :param build_contexts: additional build contexts, by name. Default: none
         :param build_secrets: build secrets. Default: none
         :param build_ssh: SSH agent socket or keys for the build. Default: none
         :param cache_disabled: build without cache. Default: False
-        :param cache_from: where the build takes its cache from. Default: the builder's own
-        :param cache_to: where the build puts its cache. Default: the builder's own
+        :param cache_from: the caches that the build reads. Default: the builder's own
+        :param cache_to: the cache that the build writes. Default: the builder's own
         :param display_name: the image's name in the CLI's progress. Default: the construct path in the stack
         :param file: path of the Dockerfile in the directory. Default: Dockerfile
-        :param invalidation: which of these the asset's hash holds. Default: all, and of the outputs those that
-            are written here
+        :param invalidation: the build options that the asset's hash includes. Default: all, but only those outputs
+            that you set here
         :param network_mode: network of the build's RUN commands. Default: the builder's
-        :param outputs: the build's outputs; an empty list passes none. Default: one image without attestation,
-            with OCI media types, or what the runtimes need instead, and the compression; none where CDK_DOCKER is
-            podman, or where DOCKER_BUILDKIT is 0
+        :param outputs: the build's outputs; an empty list passes none. Default: one image with OCI media types and
+            without attestation, adapted to the runtimes and the compression; none if CDK_DOCKER is podman or
+            DOCKER_BUILDKIT is 0
         :param platform: the platform that the image is built for. Default: linux/amd64
-        :param target: the Dockerfile's stage to build. Default: the last
-        :param extra_hash: what the asset's hash should hold beside the sources. Default: nothing
+        :param target: the stage of the Dockerfile to build. Default: the last
+        :param extra_hash: a value that the asset's hash includes in addition to the sources. Default: none
         :param exclude: patterns of files that are not part of the context. Default: none
         :param follow_symlinks: how the context treats symlinks. Default: they are not followed
-        :param ignore_mode: how `exclude` is read. Default: as .dockerignore
-        :raises ValueError: for what cannot be built or met; the message says what to write instead.
+        :param ignore_mode: the syntax of `exclude`. Default: that of .dockerignore
+        :raises ValueError: if the image cannot be built, or no image can meet the policy; the message says what to use
+            instead.
         """
         path = f"{scope.node.path}/{id}".lstrip("/")
         options = with_defaults(
@@ -154,19 +157,19 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
                 verifier=verifier,
             ),
         )
-        asked = options.settled(path).policy
+        runs_on_names = options.resolve(path).policy.runs_on
         check_types(path, directory=directory, outputs=outputs)
-        _check_dockerfile(path, directory, file)
+        check_dockerfile(path, directory, file)
         chosen = None if compression is None else enum_member(path, "compression", Compression, compression).value
         if chosen is not None and outputs is not None:
-            raise ValueError(f"{path} has compression and outputs: write the compression into the outputs")
+            raise ValueError(f"{path} has both compression and outputs: set the compression in the outputs")
         try:
-            defaults = build.default_outputs(asked.runs_on, chosen)
+            defaults = build.default_outputs(runs_on_names, chosen)
             args = build.build_args(build_args, source_date_epoch)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        hashed = _Hashed.of(invalidation, defaults if outputs is None else list(outputs), extra_hash)
-        # The one keyword that the oldest aws-cdk-lib in our range does not have.
+        hashed = _HashedOptions.of(invalidation, defaults if outputs is None else list(outputs), extra_hash)
+        # The only argument that the oldest supported aws-cdk-lib does not have.
         newer: dict[str, Any] = {} if build_contexts is None else {"build_contexts": build_contexts}
         passed = build.passed_outputs(defaults) if outputs is None else outputs
         super().__init__(
@@ -193,14 +196,14 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             ignore_mode=ignore_mode,
             **newer,
         )
-        self._warn(outputs, asked.runs_on, chosen)
+        self._warn(outputs, runs_on_names, chosen)
         self._verification = ImageVerification(
             self,
             "Verification",
             repository=self.repository,
             tag=super().image_tag,
             **options.keywords,
-            # The name that the CLI gives to what it builds, and by which it finds it again.
+            # The name that the CLI gives to the image that it builds.
             # https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cdk-assets-lib
             local_image=f"cdkasset-{self.asset_hash}",
         )
@@ -213,14 +216,15 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
 
     @property
     def image_tag(self) -> str:
-        """The image's tag. Whatever uses it waits for the verification."""
+        """The image's tag. Every resource that uses it waits for the verification."""
         return self._verification.image_tag
 
     @property
     def image_digest(self) -> str:
-        """The verified digest, `sha256:…`, in the stack of the asset. Whatever uses it waits for the verification.
+        """The verified digest, `sha256:…`. Every resource that uses it waits for the verification.
 
-        It works as `tag_or_digest` too. Where verification is switched off it is the tag.
+        It also works as `tag_or_digest`, but only in the stack of the asset. If verification is switched off, it is the
+        tag.
         """
         return self._verification.image_digest
 
@@ -237,55 +241,56 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
     ) -> lambda_.DockerImageCode:
         """The image for a `lambda_.DockerImageFunction`.
 
-        :param cmd: instead of the image's CMD. Default: the image's
-        :param entrypoint: instead of the image's ENTRYPOINT. Default: the image's
-        :param working_directory: instead of the image's WORKDIR. Default: the image's
+        :param cmd: replaces the image's CMD. Default: the image's
+        :param entrypoint: replaces the image's ENTRYPOINT. Default: the image's
+        :param working_directory: replaces the image's WORKDIR. Default: the image's
         """
         return self._verification.docker_image_code(cmd=cmd, entrypoint=entrypoint, working_directory=working_directory)
 
     def _warn(self, outputs: Sequence[str] | None, runs_on: Sequence[str], compression: str | None) -> None:
         warn_of_attestation(self, outputs or ())
-        if doubted := build.doubts(runs_on, compression):
+        if unconfirmed := build.unconfirmed_runtimes(runs_on, compression):
             Annotations.of(self).add_warning_v2(
                 "cdk-safe-image:compression-doubted",
-                f"compression is {compression!r}, and no source says whether {doubted[0]} unpacks it. Write "
+                f"compression is {compression!r}, but no source says whether {unconfirmed[0]} unpacks it. Use "
                 "compression='gzip', or leave it out.",
             )
-        if compression in ("gzip", "zstd") and not build.takes_outputs():
+        if compression in ("gzip", "zstd") and not build.builder_accepts_outputs():
             Annotations.of(self).add_warning_v2(
                 "cdk-safe-image:compression-not-passed",
-                f"compression is {compression!r}, which this builder cannot be told: podman and Docker's legacy "
-                "builder know no such output. The image's layers are as the builder makes them.",
+                f"compression is {compression!r}, but this builder has no option for it: podman and Docker's legacy "
+                "builder do not accept such an output. The layers keep the builder's compression.",
             )
         version = os.environ.get("CDK_CLI_VERSION", "")
         numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
         if numbers and tuple(map(int, numbers.groups())) < _CLI_WITHOUT_ATTESTATIONS:
             Annotations.of(Stack.of(self)).add_warning_v2(
                 "cdk-safe-image:old-cdk-cli",
-                f"CDK CLI {version} lets docker push a provenance attestation beside each image, which can take the "
-                "image's tag in a repository with immutable tags and leaves an image of size 0 that cannot be "
-                "pulled. Images of SafeDockerImageAsset are built without one where the builder is BuildKit. "
+                f"With CDK CLI {version}, docker pushes a provenance attestation with each image. In a repository with "
+                "immutable tags the attestation can get the image's tag, which leaves an image of size 0 that cannot "
+                "be pulled. With BuildKit, SafeDockerImageAsset builds its images without attestation. "
                 "Upgrade to aws-cdk 2.179.0 or later.",
             )
 
 
 def warn_of_attestation(image: Construct, outputs: Sequence[str]) -> None:
-    """Warn where an image's build may push an attestation.
+    """Add a warning if the build of an image may push an attestation.
 
     :param image: the asset.
-    :param outputs: of its build, as the user wrote them.
+    :param outputs: the outputs of its build, as the user set them.
     """
     if build.may_attest(outputs):
         Annotations.of(image).add_warning_v2(
             "cdk-safe-image:outputs-may-attest",
-            f"The outputs {list(outputs)} let the build push a provenance attestation beside the image, which "
-            "can take the image's tag in a repository with immutable tags. Add attestation-inline=false to each.",
+            f"With the outputs {list(outputs)} the build can push a provenance attestation with the image. In a "
+            "repository with immutable tags the attestation can get the image's tag. Add attestation-inline=false to "
+            "each output.",
         )
 
 
 @dataclass(frozen=True)
-class _Hashed:
-    """What the asset's hash holds of the build options: `extra_hash` stands for the outputs too."""
+class _HashedOptions:
+    """The build options that the asset's hash includes. `extra_hash` contains the outputs too."""
 
     invalidation: ecr_assets.DockerImageAssetInvalidationOptions
     extra_hash: str
@@ -293,29 +298,17 @@ class _Hashed:
     @classmethod
     def of(
         cls,
-        asked: ecr_assets.DockerImageAssetInvalidationOptions | dict[str, Any] | None,
+        user: ecr_assets.DockerImageAssetInvalidationOptions | dict[str, Any] | None,
         outputs: list[str],
         extra_hash: str | None,
-    ) -> _Hashed:
-        options = ecr_assets.DockerImageAssetInvalidationOptions(**asked) if isinstance(asked, dict) else asked
+    ) -> _HashedOptions:
+        options = ecr_assets.DockerImageAssetInvalidationOptions(**user) if isinstance(user, dict) else user
         names = list(inspect.signature(ecr_assets.DockerImageAssetInvalidationOptions.__init__).parameters)[1:]
-        chosen = {name: getattr(options, name, None) for name in names}
+        included = {name: getattr(options, name, None) for name in names}
         return cls(
-            ecr_assets.DockerImageAssetInvalidationOptions(**{**chosen, "outputs": False, "extra_hash": True}),
+            ecr_assets.DockerImageAssetInvalidationOptions(**{**included, "outputs": False, "extra_hash": True}),
             build.extra_hash(
-                None if chosen["outputs"] is False else outputs,
-                None if chosen["extra_hash"] is False else extra_hash,
+                None if included["outputs"] is False else outputs,
+                None if included["extra_hash"] is False else extra_hash,
             ),
-        )
-
-
-def _check_dockerfile(path: str, directory: str, file: str | None) -> None:
-    folder = Path(directory)
-    if not folder.is_dir():
-        raise ValueError(f"{path}: directory is {directory!r}, which is no folder: write the one of the Dockerfile")
-    # CDK looks for a path that begins with a slash in the directory too.
-    if not (folder / (file or "Dockerfile").lstrip("/")).is_file():
-        raise ValueError(
-            f"{path}: {directory!r} holds no {file or 'Dockerfile'}: write directory= of the folder that holds it, "
-            "or file= of its path in there"
         )

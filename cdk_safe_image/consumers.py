@@ -1,4 +1,4 @@
-"""What the resource that uses an image says about where it will run."""
+"""Consumers: the resources that run an image, and what they say about where it runs."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from .synthesis.snapshot import as_json
 class Consumer:
     """A resource that runs an image.
 
-    :param path: construct path of what the user wrote.
+    :param path: path of the construct that the user made.
     :param runs_on: names of the runtimes on which it may run.
-    :param platform: such as `linux/amd64`; None where it does not say.
-    :param said_by: what says so, for messages.
-    :param remedies: how to write a platform there.
-    :param own_region: whether it runs images of its own region only.
+    :param platform: such as `linux/amd64`; None if it is unknown.
+    :param stated_by: the property or default from which the platform follows, for messages.
+    :param remedies: the argument that sets each platform there.
+    :param own_region: whether it only runs images of its own region.
     """
 
     path: str
     runs_on: tuple[str, ...]
     platform: str | None
-    said_by: str
+    stated_by: str
     remedies: Mapping[str, str]
     own_region: bool = False
 
 
 def consumer_at(scope: IConstruct) -> Consumer | None:
-    """The consumer that a token is being resolved for, where it is a resource that runs images.
+    """The consumer that a construct is; None if it is not a resource that runs images.
 
-    :param scope: the resolving scope.
+    :param scope: the construct, such as the one that a token is resolved for.
     """
     if not isinstance(scope, CfnResource):
         return None
@@ -44,35 +44,40 @@ def consumer_at(scope: IConstruct) -> Consumer | None:
 
 
 def images_of(resource: Any) -> Iterator[str]:
-    """The images that a resource runs, as JSON: not every one that it names, in its environment, say.
+    """The images that a resource runs, as JSON, without those that it only references, such as in its environment.
 
-    :param resource: of one of these types, as the template has it.
+    :param resource: a resource of one of `TYPES`, as its template contains it.
     """
     if isinstance(resource, list):
-        for inner in resource:
-            yield from images_of(inner)
+        for value in resource:
+            yield from images_of(value)
     elif isinstance(resource, dict):
-        for name, inner in resource.items():
-            if name in _IMAGES:
-                yield as_json(inner)
+        for name, value in resource.items():
+            if name in _IMAGE_PROPERTIES:
+                yield as_json(value)
             else:
-                yield from images_of(inner)
+                yield from images_of(value)
+
+
+def user_path(resource: IConstruct) -> str:
+    """The path of the construct that the user made, for a resource in it."""
+    return resource.node.path.removesuffix("/Resource")
 
 
 def _task_definition(resource: CfnResource) -> Consumer:
     compatibilities = _resolved(resource, "requires_compatibilities") or []
-    said = _resolved(resource, "runtime_platform") or {}
-    architecture = said.get("cpuArchitecture")
-    family = str(said.get("operatingSystemFamily", "LINUX"))
-    said_by = "its runtime_platform"
+    runtime_platform = _resolved(resource, "runtime_platform") or {}
+    architecture = runtime_platform.get("cpuArchitecture")
+    family = str(runtime_platform.get("operatingSystemFamily", "LINUX"))
+    stated_by = "its runtime_platform"
     if architecture is None and "FARGATE" in compatibilities:
         # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
-        architecture, said_by = "X86_64", "the default of a task definition without runtime_platform"
+        architecture, stated_by = "X86_64", "the default of a task definition without runtime_platform"
     return Consumer(
-        path=_path(resource),
+        path=user_path(resource),
         runs_on=tuple(_COMPATIBILITIES[name] for name in compatibilities if name in _COMPATIBILITIES),
         platform=_platform("linux" if family == "LINUX" else "windows", architecture),
-        said_by=said_by,
+        stated_by=stated_by,
         remedies=_RUNTIME_PLATFORM,
     )
 
@@ -82,10 +87,10 @@ def _function(resource: CfnResource) -> Consumer | None:
         return None
     architectures = _resolved(resource, "architectures")
     return Consumer(
-        path=_path(resource),
+        path=user_path(resource),
         runs_on=("lambda",),
         platform=_platform("linux", architectures[0] if architectures else "x86_64"),
-        said_by="its architecture" if architectures else "the default of a function without architecture",
+        stated_by="its architecture" if architectures else "the default of a function without architecture",
         remedies=_FUNCTION_ARCHITECTURE,
         # https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
         own_region=True,
@@ -93,46 +98,46 @@ def _function(resource: CfnResource) -> Consumer | None:
 
 
 def _job_definition(resource: CfnResource) -> Consumer:
-    # A job of several containers is one task, which says it for all of them.
+    # A job with several containers is one task, whose runtimePlatform applies to all of them.
     # https://docs.aws.amazon.com/batch/latest/APIReference/API_EcsProperties.html
     tasks = (_resolved(resource, "ecs_properties") or {}).get("taskProperties")
     container = _resolved(resource, "container_properties") or (tasks[0] if tasks else {})
-    said = container.get("runtimePlatform") or {}
-    architecture, said_by = said.get("cpuArchitecture"), "its container's runtimePlatform"
+    runtime_platform = container.get("runtimePlatform") or {}
+    architecture, stated_by = runtime_platform.get("cpuArchitecture"), "its container's runtimePlatform"
     if architecture is None and "FARGATE" in (_resolved(resource, "platform_capabilities") or []):
         # https://docs.aws.amazon.com/batch/latest/APIReference/API_RuntimePlatform.html
-        architecture, said_by = "X86_64", "the default of a Fargate job without runtimePlatform"
-    family = str(said.get("operatingSystemFamily", "LINUX"))
+        architecture, stated_by = "X86_64", "the default of a Fargate job without runtimePlatform"
+    family = str(runtime_platform.get("operatingSystemFamily", "LINUX"))
     return Consumer(
-        path=_path(resource),
+        path=user_path(resource),
         runs_on=("batch",),
         platform=_platform("linux" if family == "LINUX" else "windows", architecture),
-        said_by=said_by,
+        stated_by=stated_by,
         remedies=_CONTAINER_ARCHITECTURE,
     )
 
 
-def _of_one_platform(name: str, platform: str | None, said_by: str = "") -> Callable[[CfnResource], Consumer]:
-    """A consumer that is of one runtime, and says no platform of its own."""
-    return lambda resource: Consumer(_path(resource), (name,), platform, said_by, {})
+def _on_one_runtime(name: str, platform: str | None, stated_by: str = "") -> Callable[[CfnResource], Consumer]:
+    """Read a consumer that belongs to one runtime, and has no property for its platform."""
+    return lambda resource: Consumer(user_path(resource), (name,), platform, stated_by, {})
 
 
 _CONSUMERS: Final[Mapping[str, Callable[[CfnResource], Consumer | None]]] = {
     "AWS::ECS::TaskDefinition": _task_definition,
     "AWS::Lambda::Function": _function,
     "AWS::Batch::JobDefinition": _job_definition,
-    # No source says on which architectures it runs; the verification warns of arm64.
-    "AWS::AppRunner::Service": _of_one_platform("app-runner", None),
+    # No source says on which architectures it runs; the verification itself warns about arm64.
+    "AWS::AppRunner::Service": _on_one_runtime("app-runner", None),
     # https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/runtime-service-contract.html
-    "AWS::BedrockAgentCore::Runtime": _of_one_platform("agentcore", "linux/arm64", "as all of AgentCore"),
-    # Its instances are of both architectures, and the model does not say on which it runs.
-    "AWS::SageMaker::Model": _of_one_platform("sagemaker", None),
-    # What CDK applies to a cluster; the nodes are of both architectures.
-    "Custom::AWSCDK-EKS-KubernetesResource": _of_one_platform("eks", None),
-    "Custom::AWSCDK-EKS-HelmChart": _of_one_platform("eks", None),
+    "AWS::BedrockAgentCore::Runtime": _on_one_runtime("agentcore", "linux/arm64", "like all of AgentCore"),
+    # Instances of both architectures exist, and the model does not say on which it runs.
+    "AWS::SageMaker::Model": _on_one_runtime("sagemaker", None),
+    # CDK applies these to a cluster, whose nodes may have either architecture.
+    "Custom::AWSCDK-EKS-KubernetesResource": _on_one_runtime("eks", None),
+    "Custom::AWSCDK-EKS-HelmChart": _on_one_runtime("eks", None),
 }
-# Where a resource of these types has its images: a manifest of Kubernetes is one text, and a chart's values too.
-_IMAGES: Final = frozenset({"ContainerUri", "Image", "ImageIdentifier", "ImageUri", "Manifest", "Values"})
+# The properties that contain images in these types. A Kubernetes manifest is one string, and so are a chart's values.
+_IMAGE_PROPERTIES: Final = frozenset({"ContainerUri", "Image", "ImageIdentifier", "ImageUri", "Manifest", "Values"})
 TYPES: Final = frozenset(_CONSUMERS)
 _COMPATIBILITIES: Final = {"FARGATE": "fargate", "EC2": "ecs-ec2"}
 _ARCHITECTURES: Final = {"X86_64": "amd64", "ARM64": "arm64"}
@@ -152,14 +157,10 @@ _FUNCTION_ARCHITECTURE: Final = {
 
 
 def _platform(os: str, architecture: Any) -> str | None:
-    # What is only known at deploy resolves to an intrinsic, a mapping.
+    # A value that is only known at deploy resolves to an intrinsic function, which is a mapping.
     known = _ARCHITECTURES.get(architecture.upper()) if isinstance(architecture, str) else None
     return f"{os}/{known}" if known else None
 
 
 def _resolved(resource: CfnResource, name: str) -> Any:
     return Stack.of(resource).resolve(getattr(resource, name, None))
-
-
-def _path(resource: CfnResource) -> str:
-    return resource.node.path.removesuffix("/Resource")

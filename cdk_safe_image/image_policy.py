@@ -1,4 +1,4 @@
-"""`ImagePolicy`: what is asked of every image of an app, a stage or any other scope that says nothing itself."""
+"""`ImagePolicy`: default options for every image of an app, a stage, a stack or any other scope."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .verifier import ImageVerifier
 
 
 class ImagePolicy:
-    """What is asked of images, for a whole app, a stage, a stack or any other scope."""
+    """Default options for the images of an app, a stage, a stack or any other scope."""
 
     @staticmethod
     def defaults(
@@ -45,28 +45,27 @@ class ImagePolicy:
         gate: GateValue | None = None,
         verifier: ImageVerifier | None = None,
     ) -> None:
-        """Set what is asked of every image that is made below a scope, where it says nothing itself.
+        """Set default options for every image below a scope. An image's own options override them.
 
-        Of several scopes above an image, the nearest that says something counts, keyword by keyword; a list or a map
-        takes the place of the farther one's as a whole. `ImageVerification` documents each keyword. One that is left
-        out here is not set.
+        If several scopes above an image set the same option, the nearest scope counts. A list or a map replaces that of
+        the farther scope as a whole. `ImageVerification` documents each option. An option that is left out is not set.
 
         :param scope: an app, a stage, a stack or any construct, before there are images below it.
         :param runs_on: the runtimes that must be able to pull and start the images.
-        :param platform: the platform that the images are for.
-        :param min_size: least compressed size of an image.
-        :param max_size: largest compressed size of an image.
+        :param platform: the platform that the images must be for.
+        :param min_size: the smallest compressed size that is accepted.
+        :param max_size: the largest compressed size that is accepted.
         :param verify_layers: read every layer's bytes.
-        :param fail_on: from which severity on a finding refuses an image.
-        :param require: conditions beyond what the runtimes ask for.
-        :param acknowledge: reasons for which findings are waived, by the finding's id.
-        :param on_failure: what becomes of a rejected tag.
-        :param notify: the topic that is told of refusals and doubts.
-        :param pin: whether `image_uri` names the verified digest or the tag.
-        :param gate: what waits for the verifications.
-        :param verifier: the Lambda that verifies.
-        :raises ValueError: if the scope has defaults already, or images that they would come too late for, or for
-            what cannot be met; the message says what to write instead.
+        :param fail_on: the lowest severity of a finding that fails the deploy.
+        :param require: conditions beyond those of the runtimes.
+        :param acknowledge: the findings to waive: each finding's id with the reason.
+        :param on_failure: whether the tag of a refused image is kept or removed.
+        :param notify: the SNS topic that gets a report of every refusal and every fault.
+        :param pin: whether `image_uri` contains the verified digest or the tag.
+        :param gate: whether all ECS services of the stack wait for the verifications, or only users of the images.
+        :param verifier: the Lambda that verifies the images.
+        :raises ValueError: if the scope already has defaults, or already contains images, or if no image can meet the
+            policy; the message says what to do instead.
         """
         options = Options(
             runs_on=runs_on,
@@ -85,9 +84,9 @@ class ImagePolicy:
         )
         where = f"ImagePolicy.defaults of {scope.node.path or 'the app'}"
         if Defaults.of(scope):
-            raise ValueError(f"{where} is called twice: write all keywords into one call")
+            raise ValueError(f"{where} is called twice: pass all options in one call")
         late = next((found for found in scope.node.find_all() if isinstance(found, ImageVerification)), None)
         if late is not None:
-            raise ValueError(f"{where} comes after the image {late.user_path} was made: move it up, before that line")
-        with_defaults(scope, options).settled(where)
+            raise ValueError(f"{where} is called after the image {late.user_path} was made: move the call up")
+        with_defaults(scope, options).resolve(where)
         Defaults(scope, options)

@@ -1,4 +1,4 @@
-"""What can be asked of an image: the enums of the public API, their defaults by scope, and how they become a policy."""
+"""The options of an image: the enums of the public API, the defaults of a scope, and how options become a policy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast
+from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 
 from aws_cdk import Size, Token
 from aws_cdk import aws_ecr_assets as ecr_assets
@@ -19,13 +19,11 @@ from image_verifier.report import FailOn
 from image_verifier.rules.requirement_types import LABEL, MAX_LAYERS, NO_LATEST_BASE, NON_ROOT_USER, Requirement
 
 from .argument_types import check_types
-
-if TYPE_CHECKING:
-    from .verifier import ImageVerifier
+from .verifier import ImageVerifier
 
 
 class RunsOn(str, Enum):
-    """A place that runs images. Each has its own idea of which images it can pull and start."""
+    """A runtime of images. Each has its own rules about the images that it can pull and start."""
 
     FARGATE = "fargate"
     ECS_EC2 = "ecs-ec2"
@@ -38,21 +36,21 @@ class RunsOn(str, Enum):
 
 
 class Pin(str, Enum):
-    """What `image_uri` names: the bytes that were verified, or the tag under which they were found."""
+    """The reference in `image_uri`: the digest that was verified, or the tag that pointed at it."""
 
     DIGEST = "digest"
     TAG = "tag"
 
 
 class Gate(str, Enum):
-    """What waits for a verification: every ECS service of the stack, or only what uses the image."""
+    """The resources that wait for a verification: every ECS service of the stack, or only the users of the image."""
 
     STACK = "stack"
     IMAGE = "image"
 
 
 class Compression(str, Enum):
-    """How an image's layers are compressed: those of its base image too, or as the builder and the base have them."""
+    """How all layers are compressed, those of the base image included; `as-built` leaves the compression unchanged."""
 
     GZIP = "gzip"
     ZSTD = "zstd"
@@ -60,30 +58,29 @@ class Compression(str, Enum):
 
 
 class Require:
-    """Conditions beyond what the runtimes ask for, each off until it is named in `require=`."""
+    """Conditions beyond those of the runtimes. Each applies only if `require=` contains it."""
 
     NON_ROOT_USER: Final = Requirement(NON_ROOT_USER)
-    """The image runs as another user than root. A user that is named, and not by its number, is looked up in the
-    image only with `verify_layers`; without, every name but `root` counts as another."""
+    """The image does not run as root. A user name is looked up in the image only with `verify_layers`; without, only
+    the name `root` counts as root."""
     NO_LATEST_BASE: Final = Requirement(NO_LATEST_BASE)
-    """The image says in `org.opencontainers.image.base.name`, as an annotation or a label, on which base it is built,
-    and the base's tag is not `latest`."""
+    """The annotation or label `org.opencontainers.image.base.name` names the base image, whose tag is not `latest`."""
 
     @staticmethod
     def label(name: str) -> Requirement:
-        """The image has this label, and something in it.
+        """The image has this label, with a value that is not empty.
 
         :param name: the label's name, such as `org.opencontainers.image.source`.
-        :raises ValueError: if it is empty.
+        :raises ValueError: if the name is empty.
         """
         return Requirement.parse(f"{LABEL}:{name}")
 
     @staticmethod
     def max_layers(count: int) -> Requirement:
-        """The image has at most so many layers.
+        """The image has at most this number of layers.
 
-        :param count: from 1 on.
-        :raises ValueError: if it is less.
+        :param count: the number, at least 1.
+        :raises ValueError: if the number is less than 1.
         """
         return Requirement.parse(f"{MAX_LAYERS}:{count}")
 
@@ -102,7 +99,7 @@ _Option = TypeVar("_Option", bound=Enum)
 
 @dataclass(frozen=True)
 class Options:
-    """The keywords that say what is asked of an image, as they were written; None where nothing was.
+    """The keyword arguments that set an image's options, as they were passed; None for those that were not.
 
     `ImageVerification` documents each of them.
     """
@@ -121,43 +118,47 @@ class Options:
     gate: GateValue | None = None
     verifier: ImageVerifier | None = None
 
-    def over(self, other: Options) -> Options:
-        """These, and the other ones' where nothing was written."""
+    def override(self, other: Options) -> Options:
+        """The other options, replaced by these where these are set.
+
+        :param other: the options with less priority.
+        """
         return replace(other, **{name: value for name, value in self.keywords.items() if value is not None})
 
     @property
     def keywords(self) -> dict[str, Any]:
-        """The keywords, by name, for a constructor that takes them all."""
+        """The arguments by name, for a constructor that accepts all of them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def settled(self, where: str) -> Settled:
-        """What they come to.
+    def resolve(self, where: str) -> ResolvedOptions:
+        """The options with their defaults, parsed.
 
         :param where: construct path, for the messages.
-        :raises ValueError: for what cannot be met, or does not go together; the message says what to write instead.
+        :raises ValueError: if an option is not valid, no image can meet it, or it contradicts another; the message
+            says what to use instead.
         """
         check_types(where, **self.keywords)
-        asked = self.over(_unwritten())
-        fail_on = enum_member(where, "fail_on", FailOn, asked.fail_on)
-        on_failure = enum_member(where, "on_failure", OnFailure, asked.on_failure)
+        options = self.override(_default_options())
+        fail_on = enum_member(where, "fail_on", FailOn, options.fail_on)
+        on_failure = enum_member(where, "on_failure", OnFailure, options.on_failure)
         if fail_on is FailOn.NEVER and on_failure is OnFailure.UNTAG:
             raise ValueError(
-                f"{where}: fail_on is 'never', so no image is refused, and on_failure is 'untag', which is for those "
-                "that are: write on_failure='keep', or another fail_on"
+                f"{where}: fail_on is 'never', so that no image is refused, but on_failure is 'untag', which is for "
+                "refused images: use on_failure='keep', or another fail_on"
             )
-        if asked.notify is not None and asked.notify.fifo:
-            raise ValueError(f"{where}: notify is a FIFO topic, which takes no email: write a standard topic")
-        return Settled(
-            policy=_policy(where, asked, fail_on),
+        if options.notify is not None and options.notify.fifo:
+            raise ValueError(f"{where}: notify is a FIFO topic, which cannot send email: use a standard topic")
+        return ResolvedOptions(
+            policy=_policy(where, options, fail_on),
             on_failure=on_failure,
-            pin=enum_member(where, "pin", Pin, asked.pin),
-            gate=enum_member(where, "gate", Gate, asked.gate),
+            pin=enum_member(where, "pin", Pin, options.pin),
+            gate=enum_member(where, "gate", Gate, options.gate),
         )
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What the keywords come to, defaults included."""
+class ResolvedOptions:
+    """The options with their defaults, parsed."""
 
     policy: Policy
     on_failure: OnFailure
@@ -165,8 +166,8 @@ class Settled:
     gate: Gate
 
 
-def _unwritten() -> Options:
-    """What is asked where nobody has written anything."""
+def _default_options() -> Options:
+    """The default options."""
     return Options(
         runs_on=RunsOn.FARGATE,
         platform=ecr_assets.Platform.LINUX_AMD64,
@@ -181,15 +182,15 @@ def _unwritten() -> Options:
 
 
 class Defaults(Construct):
-    """Options for every image below a scope; `ImagePolicy` makes it."""
+    """The default options of every image below a scope. `ImagePolicy` makes it."""
 
     _ID: Final = "CdkSafeImagePolicy"
-    # To look for one above each image costs more than most apps have to ask, which have none.
+    # To look for defaults above each image is slow, and most apps have none.
     exist: ClassVar = False
 
     def __init__(self, scope: Construct, options: Options) -> None:
         """
-        :param scope: of which images.
+        :param scope: the scope whose images have these defaults.
         :param options: the defaults.
         """
         super().__init__(scope, self._ID)
@@ -198,58 +199,59 @@ class Defaults(Construct):
 
     @classmethod
     def of(cls, scope: IConstruct) -> Defaults | None:
-        """Those of this very scope."""
+        """The defaults of exactly this scope; None if it has none."""
         return cast("Defaults | None", scope.node.try_find_child(cls._ID))
 
 
 def with_defaults(scope: IConstruct, options: Options) -> Options:
-    """The keywords, and for what they do not say the defaults of the nearest scope that says it.
+    """The options, completed by the defaults of the scopes above an image. The nearest scope that sets one counts.
 
-    :param scope: where the image is made.
+    :param scope: the scope in which the image is made.
+    :param options: the image's own options.
     """
     if not Defaults.exist:
         return options
     above = filter(None, map(Defaults.of, reversed(scope.node.scopes)))
-    return reduce(lambda nearer, defaults: nearer.over(defaults.options), above, options)
+    return reduce(lambda nearer, defaults: nearer.override(defaults.options), above, options)
 
 
-def enum_member(where: str, name: str, kind: type[_Option], value: Any) -> _Option:
-    """The member of an enum that a keyword names.
+def enum_member(where: str, name: str, enum: type[_Option], value: Any) -> _Option:
+    """The member of an enum for an argument.
 
     :param where: construct path, for the message.
-    :param name: the keyword.
-    :param kind: the enum.
-    :param value: a member or its value.
-    :raises ValueError: if there is no such member.
+    :param name: the argument's name.
+    :param enum: the enum.
+    :param value: a member, or the value of one.
+    :raises ValueError: if it is neither; the message lists the values.
     """
     try:
-        return kind(value)
+        return enum(value)
     except ValueError:
-        known = " or ".join(repr(member.value) for member in kind)
-        raise ValueError(f"{where}: {name} is {value!r}: write {known}") from None
+        known = " or ".join(repr(member.value) for member in enum)
+        raise ValueError(f"{where}: {name} is {value!r}: use {known}") from None
 
 
 def runtime_names(runs_on: RunsOnValue | Sequence[RunsOnValue] | None) -> tuple[str, ...]:
     """The names of runtimes, each once.
 
-    :param runs_on: one or several; None is none.
+    :param runs_on: one runtime or several; None for no runtime.
     """
-    several = (runs_on,) if isinstance(runs_on, str) else runs_on or ()
-    return tuple(dict.fromkeys(str(getattr(name, "value", name)) for name in several))
+    runtimes = (runs_on,) if isinstance(runs_on, str) else runs_on or ()
+    return tuple(dict.fromkeys(str(getattr(name, "value", name)) for name in runtimes))
 
 
-def _policy(where: str, asked: Options, fail_on: FailOn) -> Policy:
-    assert asked.platform
+def _policy(where: str, options: Options, fail_on: FailOn) -> Policy:
+    assert options.platform
     try:
         return Policy(
-            runs_on=runtime_names(asked.runs_on),
-            platform=Platform.parse(asked.platform.platform),
-            min_size=_bytes("min_size", asked.min_size),
-            max_size=_bytes("max_size", asked.max_size),
-            verify_layers=asked.verify_layers or False,
-            acknowledge=asked.acknowledge or {},
+            runs_on=runtime_names(options.runs_on),
+            platform=Platform.parse(options.platform.platform),
+            min_size=_bytes("min_size", options.min_size),
+            max_size=_bytes("max_size", options.max_size),
+            verify_layers=options.verify_layers or False,
+            acknowledge=options.acknowledge or {},
             fail_on=fail_on,
-            require=_requirements(asked.require or ()),
+            require=_requirements(options.require or ()),
         )
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
@@ -257,13 +259,12 @@ def _policy(where: str, asked: Options, fail_on: FailOn) -> Policy:
 
 def _bytes(name: str, size: Size | None) -> int | None:
     if size is not None and size.is_unresolved():
-        raise ValueError(f"{name} is only known at deploy: write a number")
+        raise ValueError(f"{name} is only known at deploy: use a number")
     return None if size is None else int(size.to_bytes())
 
 
-def _requirements(asked: Sequence[RequireValue]) -> tuple[Requirement, ...]:
-    unknown = next((text for text in asked if isinstance(text, str) and Token.is_unresolved(text)), None)
-    if unknown is not None:
-        raise ValueError("require names something that is only known at deploy: write its name")
-    parsed = (r if isinstance(r, Requirement) else Requirement.parse(r) for r in asked)
+def _requirements(values: Sequence[RequireValue]) -> tuple[Requirement, ...]:
+    if any(isinstance(value, str) and Token.is_unresolved(value) for value in values):
+        raise ValueError("require contains a value that is only known at deploy: use a literal string")
+    parsed = (value if isinstance(value, Requirement) else Requirement.parse(value) for value in values)
     return tuple(sorted(dict.fromkeys(parsed), key=str))

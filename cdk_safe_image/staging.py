@@ -1,4 +1,4 @@
-"""Stages the Lambda's code: the `image_verifier` package as it is installed, without Docker and without network."""
+"""Stages the Lambda's code: the installed `image_verifier` package, without Docker and without network."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from constructs import Construct
 
 @contextmanager
 def verifier_code(scope: Construct) -> Iterator[str]:
-    """A folder that holds `image_verifier/**/*.py` and nothing else, for as long as CDK needs it.
+    """A folder that contains `image_verifier/**/*.py` and nothing else, for as long as CDK needs it.
 
-    Only sources, so that the asset's hash is the same from a checkout and from a wheel, before and after an
-    import has written its `__pycache__`.
+    It contains only sources, so that the asset's hash is the same from a checkout and from a wheel, before and after
+    Python writes `__pycache__`.
 
-    :param scope: the construct whose asset it is.
+    :param scope: the construct that the asset belongs to.
     """
     if scope.node.try_get_context("aws:cdk:disable-asset-staging"):
-        # `cdk synth --no-staging`: nothing is copied, and whoever reads the assembly finds the code here.
-        outdir = Stage.of(scope).asset_outdir  # type: ignore[union-attr] # every asset lies in an app
+        # `cdk synth --no-staging`: CDK copies nothing, and tools that read the assembly expect the code here.
+        outdir = Stage.of(scope).asset_outdir  # type: ignore[union-attr] # every asset belongs to an app
         yield _copy(Path(outdir, "cdk-safe-image"))
         return
     with TemporaryDirectory(prefix="cdk-safe-image-") as folder:

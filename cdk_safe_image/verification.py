@@ -1,43 +1,25 @@
-"""`ImageVerification`: an image in ECR that nothing refers to before it is known to be pulled and started."""
+"""`ImageVerification`: the deploy verifies an image in ECR before any resource that references it changes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import jsii
-from aws_cdk import (
-    Annotations,
-    Aws,
-    CfnResource,
-    CustomResource,
-    Duration,
-    Fn,
-    IResolveContext,
-    IStringProducer,
-    Lazy,
-    Reference,
-    Size,
-    Stack,
-    Stage,
-    Token,
-    Tokenization,
-)
+from aws_cdk import CfnResource, CustomResource, Duration, Size, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from constructs import Construct, IConstruct
-from image_verifier.custom_resource.properties import OnFailure
+from image_verifier.custom_resource.properties import OnFailure, Properties
+from image_verifier.custom_resource.schema import RESOURCE_TYPE, Attribute
 from image_verifier.report import FailOn
-from image_verifier.rules.runtimes import RUNTIMES
 
 from .argument_types import check_types
-from .consumers import Consumer, consumer_at
+from .consumer_checks import ConsumedImage
 from .options import (
     FailOnValue,
     Gate,
@@ -47,35 +29,32 @@ from .options import (
     Pin,
     PinValue,
     RequireValue,
+    ResolvedOptions,
     RunsOnValue,
-    Settled,
     with_defaults,
 )
-from .stack_resources import StackResources, VerificationHolder, top_level
+from .references import GivenImage, ImageReferences
+from .stack_resources import StackResources, VerificationHolder
+from .switch import SWITCH, is_verification_on
+from .tokens import changes_at_deploy, referenced_constructs, region_of
+from .validation import check_environment, check_reference, check_tag_options, service_timeout_for
 from .verified_repository import VerifiedRepository
 from .verifier import ImageVerifier
 
 ASSETS: Final = (ecr_assets.DockerImageAsset, ecr_assets.TarballImageAsset)
-RESOURCE_TYPE: Final = "Custom::ImageVerification"
-_SWITCH: Final = "cdk-safe-image:verify"
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-# A tag as the distribution specification has it.
-# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
-_TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
-_DYNAMIC: Final = "{{resolve:"
-# The Lambda answers before its own end; this is for its start, and for the answer's way back.
-_SERVICE_TIMEOUT_MARGIN: Final = 60
-_MAX_SERVICE_TIMEOUT: Final = 3600
+# CDK's own limit for a logical ID is 255.
+_MAX_LOGICAL_ID: Final = 245
+_HASH_LENGTH: Final = 10
 
 
 class ImageVerification(Construct):
-    """Verifies an image at deploy, before anything that uses this construct's attributes is touched.
+    """Verifies an image during the deploy, before any resource that uses this construct's attributes changes.
 
-    Use it for an image that CDK did not build; `SafeDockerImageAsset` brings its own. The deploy fails where the
-    image could not be pulled and started, with everything that was found in CloudFormation's reason.
+    Use it for an image that CDK does not build; `SafeDockerImageAsset` contains one. If a runtime could not pull or
+    start the image, the deploy fails, and CloudFormation's reason lists every finding.
 
-    A new image or a new policy is a new resource, so that a rollback only deletes it and never verifies again.
+    A new image or a new policy is a new resource in the template, so that a rollback only deletes it and verifies
+    nothing again.
     """
 
     def __init__(
@@ -105,31 +84,34 @@ class ImageVerification(Construct):
         """
         :param scope: the parent construct.
         :param id: the construct's id.
-        :param repository: the repository that holds the image.
-        :param tag: the image's tag. Exactly one of tag and digest; either may be a token
+        :param repository: the repository that contains the image.
+        :param tag: the image's tag. Pass exactly one of tag and digest; either may be a token
         :param digest: the image's digest, `sha256:…`
         :param runs_on: the runtimes that must be able to pull and start the image. Default: Fargate
         :param platform: the platform that the image must be for. Default: linux/amd64
-        :param min_size: least compressed size of the image. Default: no bound
-        :param max_size: largest compressed size of the image. Default: no bound
-        :param verify_layers: read every layer's bytes as the runtime would, and look for what the image starts. The
-            verifier gets the memory and the time for it, by max_size. Default: False
-        :param fail_on: from which severity on a finding refuses the image: an error, a warning too, or never, which
-            shows what was found in the stack's outputs and deploys. A fault always fails. Default: an error
-        :param require: conditions beyond what the runtimes ask for, such as `Require.NON_ROOT_USER`. Default: none
-        :param acknowledge: reasons for which findings are waived, by the finding's id (docs/checks.md). Default: none
-        :param on_failure: whether the verifier may remove the tag of an image that it refuses and that none of the
-            runtimes can pull, so that the next deploy pushes again (docs/policy.md). Default: the tag is kept
-        :param notify: the topic that gets the report of a refusal or of a doubt. Default: none
-        :param pin: whether `image_uri` names the verified digest or the tag. Default: the digest
-        :param gate: whether every ECS service of the stack, nested ones included, waits for this verification,
-            or only what uses the image. Default: the services of the stack
-        :param verifier: the Lambda that verifies. Default: the one of the stack
-        :param service_timeout: how long CloudFormation waits for an answer, at most one hour.
-            Default: what the verifier has for this image, and a minute
-        :param local_image: name of the image in the builder's own store, for the commands that mend it.
-            Default: no such commands
-        :raises ValueError: for what cannot be met or is not an image; the message says what to write instead.
+        :param min_size: the smallest compressed size that is accepted. Default: no limit
+        :param max_size: the largest compressed size that is accepted. Default: no limit
+        :param verify_layers: read every layer's bytes as the runtime would, and check that the image's entrypoint
+            exists and is executable. The verifier gets the memory and the time for that, based on max_size.
+            Default: False
+        :param fail_on: the lowest severity of a finding that fails the deploy: an error, or a warning too. With never
+            no finding fails the deploy, and the stack's outputs show the findings. A fault always fails the deploy.
+            Default: an error
+        :param require: conditions beyond those of the runtimes, such as `Require.NON_ROOT_USER`. Default: none
+        :param acknowledge: the findings to waive: each finding's id with the reason (docs/checks.md). Default: none
+        :param on_failure: whether the verifier may remove the tag of a refused image that none of the runtimes can
+            pull, so that the next deploy pushes the image again (docs/policy.md). Default: the tag is kept
+        :param notify: the SNS topic that gets a report of every refusal and every fault. Default: none
+        :param pin: whether `image_uri` contains the verified digest or the tag. Default: the digest
+        :param gate: whether every ECS service of the stack, nested stacks included, waits for the verification, or
+            only the resources that use the image. Default: the services of the stack
+        :param verifier: the Lambda that verifies the image. Default: the verifier of the stack
+        :param service_timeout: how long CloudFormation waits for the response, at most one hour.
+            Default: the time that the verification of this image may take, plus one minute
+        :param local_image: name of the image in the local store of its builder, for the commands of remedies.
+            Default: none; remedies that need it are left out
+        :raises ValueError: if the policy cannot be met, or the reference is not valid; the message says what to use
+            instead.
         """
         super().__init__(scope, id)
         path = self.node.path
@@ -152,59 +134,59 @@ class ImageVerification(Construct):
             ),
         )
         check_types(path, repository=repository, tag=tag, digest=digest, service_timeout=service_timeout)
-        self._settled = options.settled(path)
-        self._policy = self._settled.policy
-        self._tag, self._digest = _tag_or_digest(path, tag, digest)
-        _check_tag(path, self._tag, self._settled)
+        resolved = options.resolve(path)
+        check_reference(path, tag, digest)
+        check_tag_options(path, tag, resolved)
         self.repository = repository
-        self._repository_uri = repository.repository_uri
-        self._told: set[str] = set()
+        self._image = GivenImage(repository, repository.repository_uri, tag, digest)
         self._verified: CustomResource | None = None
-        self._needs: list[IConstruct] = []
+        self._prerequisites: list[IConstruct] = []
         StackResources.of(Stack.of(self)).verifications.append(self)
-        if is_switched_on(self):
-            self._verify(options, service_timeout, {"LocalImage": local_image})
+        if is_verification_on(self):
+            self._verify(resolved, options.verifier, options.notify, service_timeout, local_image or "")
+        consumed = ConsumedImage(self.user_path, region_of(repository.repository_arn), resolved.policy)
+        self._references = ImageReferences(self, self._image, consumed, self._verified)
 
     @property
     def image_uri(self) -> str:
-        """The image's URI. Whatever uses it waits for the verification.
+        """The image's URI. Every resource that uses it waits for the verification.
 
-        In the stack of the verification it is pinned to the verified digest, as long as `pin` does not say
-        otherwise. In another stack it names the tag, and that stack depends on this one: an export of a value
-        that changes with each image could never be changed while it is imported.
+        In the stack of the verification it contains the verified digest, unless `pin` says otherwise. In another
+        stack it contains the tag, and that stack depends on this one: the export of a value that changes with each
+        image could not be changed while another stack imports it.
         """
-        return self._lazy("ImageUri")
+        return self._references.lazy(Attribute.IMAGE_URI)
 
     @property
-    def plain_uri(self) -> str:
-        """The image's URI as it was given, by its tag or its digest. What uses it does not wait."""
-        return self._unverified("ImageUri")
+    def unverified_uri(self) -> str:
+        """The image's URI as it was given, with its tag or its digest. Resources that use it do not wait."""
+        return self._image.unverified(Attribute.IMAGE_URI)
 
     @property
     def image_tag(self) -> str:
-        """The image's tag. Whatever uses it waits for the verification.
+        """The image's tag. Every resource that uses it waits for the verification.
 
         :raises ValueError: if the image was given by its digest.
         """
-        if self._tag is None:
+        if self._image.tag is None:
             raise ValueError(f"{self.node.path} was given a digest and has no image_tag: use image_uri")
-        return self._lazy("ImageTag")
+        return self._references.lazy(Attribute.IMAGE_TAG)
 
     @property
     def image_digest(self) -> str:
-        """The verified digest, `sha256:…`. Whatever uses it waits for the verification.
+        """The verified digest, `sha256:…`. Every resource that uses it waits for the verification.
 
-        It works as `tag_or_digest` too, and in the stack of the verification only. Where verification is
-        switched off it is the tag.
+        It also works as `tag_or_digest`, but only in the stack of the verification. If verification is switched off,
+        it is the tag.
         """
-        if self._verified is None and self._digest is None:
-            return self._lazy("ImageTag")
-        # CDK tells a digest from a tag by how the text begins, so that no token may stand there.
-        return f"sha256:{self._lazy('ImageDigest')}"
+        if self._verified is None and self._image.digest is None:
+            return self._references.lazy(Attribute.IMAGE_TAG)
+        # CDK tells a digest from a tag by the first characters, so that these may not be a token.
+        return f"sha256:{self._references.lazy(Attribute.IMAGE_DIGEST)}"
 
     def container_image(self) -> ecs.ContainerImage:
         """The image for an ECS container, with the permission to pull it."""
-        return ecs.ContainerImage.from_ecr_repository(self._verified_repository(), self._tag or self._digest)
+        return ecs.ContainerImage.from_ecr_repository(self._verified_repository(), self._image.tag_or_digest)
 
     def docker_image_code(
         self,
@@ -215,13 +197,13 @@ class ImageVerification(Construct):
     ) -> lambda_.DockerImageCode:
         """The image for a `lambda_.DockerImageFunction`.
 
-        :param cmd: instead of the image's CMD. Default: the image's
-        :param entrypoint: instead of the image's ENTRYPOINT. Default: the image's
-        :param working_directory: instead of the image's WORKDIR. Default: the image's
+        :param cmd: replaces the image's CMD. Default: the image's
+        :param entrypoint: replaces the image's ENTRYPOINT. Default: the image's
+        :param working_directory: replaces the image's WORKDIR. Default: the image's
         """
         return lambda_.DockerImageCode.from_ecr(
             self._verified_repository(),
-            tag_or_digest=self._tag or self._digest,
+            tag_or_digest=self._image.tag_or_digest,
             cmd=None if cmd is None else list(cmd),
             entrypoint=None if entrypoint is None else list(entrypoint),
             working_directory=working_directory,
@@ -229,88 +211,69 @@ class ImageVerification(Construct):
 
     @property
     def resource(self) -> CfnResource:
-        """The custom resource in the template, for those who depend on it by hand.
+        """The custom resource in the template, for dependencies that you add yourself.
 
         :raises ValueError: if verification is switched off.
         """
         if self._verified is None:
-            raise ValueError(f"{self.node.path} has no resource: context {_SWITCH} is off")
+            raise ValueError(f"{self.node.path} has no resource: context {SWITCH} is off")
         resource = self._verified.node.default_child
         assert isinstance(resource, CfnResource)
         return resource
 
-    def wait(self, resource: CfnResource, *, runs: bool) -> None:
-        """Let a resource wait that names the image by itself, and tell where it cannot run the image.
+    def add_dependent(self, resource: CfnResource, *, runs: bool) -> None:
+        """Make a resource wait that references the image by a plain string, and check that it can run the image.
 
         :param resource: a resource of any stack of the app.
-        :param runs: whether it runs the image, and does not only name it.
+        :param runs: whether it runs the image, instead of only containing its name.
         """
-        if self._verified is None:
-            return
-        if runs and (consumer := consumer_at(resource)):
-            self._check_consumer(resource, consumer)
-        stack, own = top_level(Stack.of(resource)), top_level(Stack.of(self))
-        if stack is own:
-            resource.node.add_dependency(self.resource)
-        else:
-            self._depend(resource, stack, own)
+        self._references.add_dependent(resource, runs=runs)
 
-    def is_of(self, repository: ecr.IRepository, tag: str) -> bool:
-        """Whether it verifies this image: a copy in another repository is another image, also under the same tag.
+    def verifies(self, repository: ecr.IRepository, tag: str) -> bool:
+        """Whether this verifies an image. A copy in another repository is another image, even with the same tag.
 
-        :param repository: the image's.
-        :param tag: the image's.
+        :param repository: the image's repository.
+        :param tag: the image's tag.
         """
-        if self._tag != tag:
+        if self._image.tag != tag:
             return False
         ours, theirs = Stack.of(self).resolve([self.repository.repository_arn, repository.repository_arn])
         return bool(ours == theirs)
 
     @property
-    def needs(self) -> list[IConstruct]:
-        """What must be there before the verification, dependencies by hand aside."""
-        return self._needs
+    def prerequisites(self) -> list[IConstruct]:
+        """The constructs that must exist before the verification, except for dependencies that users add."""
+        return self._prerequisites
+
+    @property
+    def user_path(self) -> str:
+        """The path of the construct that the user made: the asset, if the verification belongs to one."""
+        parent = self.node.scope
+        if isinstance(parent, VerificationHolder):
+            return parent.image.node.path
+        return parent.node.path if isinstance(parent, ASSETS) else self.node.path
 
     def _verify(
         self,
-        options: Options,
+        options: ResolvedOptions,
+        own_verifier: ImageVerifier | None,
+        topic: sns.ITopic | None,
         service_timeout: Duration | None,
-        more: Mapping[str, str | None],
+        local_image: str,
     ) -> None:
-        stack = Stack.of(self)
-        parts = StackResources.of(stack)
-        settled, topic = self._settled, options.notify
-        verifier = options.verifier or parts.verifier()
-        verifier_name = parts.verifier_name(verifier)
-        path = self.node.path
-        _check_same_environment(path, stack, verifier)
-        timeout = _service_timeout(path, service_timeout, verifier.allow(self._policy))
-        properties: dict[str, Any] = {
-            "RepositoryArn": self.repository.repository_arn,
-            "RepositoryUri": self._repository_uri,
-            "ImageTag": self._tag,
-            "ImageDigest": self._digest,
-            "RunsOn": list(self._policy.runs_on),
-            "Platform": str(self._policy.platform),
-            "Pin": settled.pin.value,
-            "MinSize": _text(self._policy.min_size),
-            "MaxSize": _text(self._policy.max_size),
-            "VerifyLayers": "true" if self._policy.verify_layers else None,
-            "FailOn": None if settled.policy.fail_on is FailOn.ERROR else settled.policy.fail_on.value,
-            "Require": list(map(str, self._policy.require)) or None,
-            "Acknowledge": dict(self._policy.acknowledge) or None,
-            "OnFailure": None if settled.on_failure is OnFailure.KEEP else settled.on_failure.value,
-            "NotifyTopicArn": topic and topic.topic_arn,
-            "ConstructPath": self.user_path,
-            **more,
-        }
-        properties = {name: value for name, value in properties.items() if value is not None}
-
-        permissions = parts.permissions(verifier_name, verifier, properties["RepositoryArn"])
+        stack, path = Stack.of(self), self.node.path
+        stack_resources = StackResources.of(stack)
+        verifier = own_verifier or stack_resources.verifier()
+        verifier_name = stack_resources.verifier_name(verifier)
+        check_environment(path, stack, verifier)
+        timeout = service_timeout_for(path, service_timeout, verifier.allow(options.policy))
+        properties = self._properties(options, topic, local_image).to_template()
         resolved = stack.resolve(properties)
-        if _changes_at_deploy(resolved):
+
+        permissions = stack_resources.permissions(verifier_name, verifier, self.repository.repository_arn)
+        if changes_at_deploy(resolved):
             permissions.allow_own_stack_status()
-        if settled.on_failure is OnFailure.UNTAG:
+        if options.on_failure is OnFailure.UNTAG:
             permissions.allow_untagging()
         if topic is not None:
             permissions.allow_publishing(topic)
@@ -323,108 +286,32 @@ class ImageVerification(Construct):
             service_timeout=timeout,
             properties=properties,
         )
-        identity = [resolved, timeout.to_seconds(), verifier_name]
-        _append_to_logical_id(self.resource, hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest())
-        # The role's permissions must be there when the Lambda is called.
+        _append_to_logical_id(self.resource, [resolved, timeout.to_seconds(), verifier_name])
+        # The role must have its permissions when CloudFormation calls the Lambda.
         self._verified.node.add_dependency(permissions.policy)
-        self._needs = [
+        self._prerequisites = [
             verifier,
             *filter(None, [topic]),
-            *_targets(self.repository.repository_arn, self._tag, self._digest),
+            *referenced_constructs(self.repository.repository_arn, self._image.tag, self._image.digest),
         ]
-        if settled.gate is Gate.STACK:
-            parts.gate(self)
-        if settled.policy.fail_on is FailOn.NEVER:
-            parts.show_findings(self)
+        if options.gate is Gate.STACK:
+            stack_resources.gate(self)
+        if options.policy.fail_on is FailOn.NEVER:
+            stack_resources.show_findings(self)
 
-    def _lazy(self, attribute: str) -> str:
-        return Lazy.uncached_string(_Reference(self, attribute), display_hint=attribute)
-
-    def _refer(self, scope: IConstruct, attribute: str) -> str:
-        """What an attribute is where it is used, and what is wrong with using it there."""
-        if self._verified is None:
-            return self._unverified(attribute)
-        consumer = consumer_at(scope)
-        if consumer is not None:
-            self._check_consumer(scope, consumer)
-        stack, own = top_level(Stack.of(scope)), top_level(Stack.of(self))
-        if stack is own:
-            # In another nested stack CDK makes it that stack's parameter, which is no export.
-            value = self._verified.get_att_string(attribute)
-            return Fn.select(1, Fn.split(":", value)) if attribute == "ImageDigest" else value
-        if attribute == "ImageDigest" and self._digest is None:
-            self._tell_error(
-                scope,
-                f"{_user_path(scope)} uses image_digest of {self.user_path}, which is in another stack: the digest "
-                "is only known there, at deploy. Use image_uri, container_image() or docker_image_code().",
-            )
-        self._depend(scope, stack, own)
-        return self._unverified(attribute)
-
-    def _unverified(self, attribute: str) -> str:
-        if attribute == "ImageUri":
-            return f"{self._repository_uri}:{self._tag}" if self._tag else f"{self._repository_uri}@{self._digest}"
-        if attribute == "ImageDigest" and self._digest:
-            return self._digest.removeprefix("sha256:")
-        return self._tag or ""
-
-    def _depend(self, scope: IConstruct, stack: Stack, own: Stack) -> None:
-        # aws-cdk-lib deprecates `add_dependency` in favour of the other, which its older versions have not.
-        add = getattr(stack, "add_stack_dependency", stack.add_dependency)
-        try:
-            add(own, f"{_user_path(scope)} uses the image {self.user_path}")
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            self._tell_error(
-                scope,
-                f"{_user_path(scope)} uses the image {self.user_path} of another stack, and cannot wait for its "
-                f"verification: {reason}. Make the image in the stack that uses it.",
-            )
-
-    def _check_consumer(self, scope: IConstruct, consumer: Consumer) -> None:
-        if consumer.own_region:
-            here, there = Stack.of(scope).region, _region(self.repository.repository_arn)
-            if here != there and not Token.is_unresolved(here) and not Token.is_unresolved(there):
-                self._tell_error(
-                    scope,
-                    f"{consumer.path} is in {here}, but the image {self.user_path} is in {there}, and Lambda runs "
-                    f"images of its own region only. Make the image in a stack of {here}, or verify a replica there.",
-                )
-                return
-        platform = str(self._policy.platform)
-        if consumer.platform is not None and consumer.platform != platform:
-            remedies = [f"{consumer.remedies[platform]} for {consumer.path}"] if platform in consumer.remedies else []
-            if consumer.platform in _CDK_PLATFORMS:
-                remedies.insert(0, f"platform={_CDK_PLATFORMS[consumer.platform]} for the image")
-            self._tell_error(
-                scope,
-                f"{consumer.path} runs on {consumer.platform} ({consumer.said_by}), but the image {self.user_path} "
-                f"is for {platform} and cannot start there. Write {', or '.join(remedies)}.",
-            )
-            return
-        missing = [name for name in consumer.runs_on if name not in self._policy.runs_on]
-        if missing:
-            titles = " and ".join(RUNTIMES[name].title for name in missing)
-            names = ", ".join(repr(name) for name in dict.fromkeys((*self._policy.runs_on, *missing)))
-            Annotations.of(scope).add_warning_v2(
-                "cdk-safe-image:not-verified-for-runtime",
-                f"{consumer.path} runs the image {self.user_path} on {titles}, for which it is not verified. "
-                f"Write runs_on=[{names}] for the image.",
-            )
-
-    def _tell_error(self, scope: IConstruct, message: str) -> None:
-        # A template is resolved once for each of its elements, to find references, and once as a whole.
-        if not isinstance(scope, Stack) and message not in self._told:
-            self._told.add(message)
-            Annotations.of(scope).add_error(message)
-
-    @property
-    def user_path(self) -> str:
-        """The path of what the user wrote: the asset where there is one above."""
-        parent = self.node.scope
-        if isinstance(parent, VerificationHolder):
-            return parent.image.node.path
-        return parent.node.path if isinstance(parent, ASSETS) else self.node.path
+    def _properties(self, options: ResolvedOptions, topic: sns.ITopic | None, local_image: str) -> Properties:
+        return Properties(
+            repository_arn=self.repository.repository_arn,
+            repository_uri=self._image.repository_uri,
+            tag=self._image.tag or "",
+            digest=self._image.digest or "",
+            pin="tag" if options.pin is Pin.TAG else "digest",
+            policy=options.policy,
+            on_failure=options.on_failure,
+            notify=topic.topic_arn if topic else "",
+            local_image=local_image,
+            construct_path=self.user_path,
+        )
 
     def _verified_repository(self) -> ecr.IRepository:
         child = self.node.try_find_child("Repository")
@@ -433,147 +320,8 @@ class ImageVerification(Construct):
         return VerifiedRepository(self, "Repository", repository=self.repository, image_uri=self.image_uri)
 
 
-@jsii.implements(IStringProducer)
-class _Reference:
-    """An attribute of a verified image, which depends on who asks for it."""
-
-    def __init__(self, verification: ImageVerification, attribute: str) -> None:
-        self._verification = verification
-        self._attribute = attribute
-
-    def produce(self, context: IResolveContext) -> str:
-        return self._verification._refer(context.scope, self._attribute)
-
-
-def is_switched_on(scope: Construct) -> bool:
-    """Whether images are verified at all, which the context can switch off for watch, hotswap and emergencies.
-
-    :param scope: where the context is looked up; its stack is warned where it is off.
-    :raises ValueError: if the context says neither on nor off.
-    """
-    value = scope.node.try_get_context(_SWITCH)
-    if value in (None, "on", True):
-        return True
-    if value not in ("off", False):
-        raise ValueError(f"{scope.node.path}: context {_SWITCH} is {value!r}: write 'on' or 'off'")
-    Annotations.of(Stack.of(scope)).add_warning_v2(
-        "cdk-safe-image:verification-off",
-        f"Images are deployed without verification, and under their tags, since the context {_SWITCH} is off. "
-        "The next deploy without it verifies them.",
-    )
-    return False
-
-
-def _tag_or_digest(path: str, tag: str | None, digest: str | None) -> tuple[str | None, str | None]:
-    if (tag is None) == (digest is None):
-        both = "neither a tag nor a digest" if tag is None else "both a tag and a digest"
-        raise ValueError(f"{path} has {both}: write exactly one of tag= and digest=")
-    if digest is not None and _is_known_at_synth(digest) and not _DIGEST.fullmatch(digest):
-        raise ValueError(f"{path}: digest is {digest!r}: write sha256: and 64 digits of 0-9 and a-f")
-    if tag is not None and _is_known_at_synth(tag) and not _TAG.fullmatch(tag):
-        hint = "write it as digest=" if tag.startswith("sha256:") else "write the part after the colon of the image"
-        raise ValueError(f"{path}: tag is {tag!r}, which no image can have: {hint}")
-    return tag, digest
-
-
-def _check_tag(path: str, tag: str | None, settled: Settled) -> None:
-    """What needs a tag has one."""
-    if settled.pin is Pin.TAG and tag is None:
-        raise ValueError(f"{path}: pin is 'tag', and the image is given by its digest: write pin='digest'")
-    if settled.on_failure is OnFailure.UNTAG and tag is None:
-        raise ValueError(
-            f"{path}: on_failure is 'untag', and the image is given by its digest: there is no tag to remove. Write "
-            "on_failure='keep', or the image's tag="
-        )
-    if settled.on_failure is OnFailure.UNTAG and tag and not _is_known_at_synth(tag):
-        raise ValueError(
-            f"{path}: on_failure is 'untag', and the tag is only known at deploy: a new value is an update, in which "
-            "no tag is ever removed. Write on_failure='keep', or a tag that is known at synth"
-        )
-
-
-def _is_known_at_synth(text: str) -> bool:
-    return not Token.is_unresolved(text) and _DYNAMIC not in text
-
-
-def _check_same_environment(path: str, stack: Stack, verifier: ImageVerifier) -> None:
-    other = Stack.of(verifier)
-    if other is stack:
-        return
-    if Stage.of(other) is not Stage.of(stack):
-        raise ValueError(
-            f"{path} and its verifier {verifier.node.path} are in different stages, between which CDK lets nothing "
-            "refer: make an ImageVerifier in each, or leave verifier= out."
-        )
-    for name in ("region", "account"):
-        here, there = (_named(getattr(scope, name)) for scope in (stack, other))
-        if here != there:
-            raise ValueError(
-                f"{path} is in {name} {here}, and its verifier {verifier.node.path} in {there}: CloudFormation calls a "
-                f"Lambda of its own {name} only. Make an ImageVerifier in each, or leave verifier= out."
-            )
-
-
-def _named(account_or_region: str) -> str:
-    return "one that is only known at deploy" if Token.is_unresolved(account_or_region) else account_or_region
-
-
-def _service_timeout(path: str, asked: Duration | None, time: Duration) -> Duration:
-    if asked is None:
-        return time.plus(Duration.seconds(_SERVICE_TIMEOUT_MARGIN))
-    seconds = int(asked.to_seconds())
-    if not time.to_seconds() < seconds <= _MAX_SERVICE_TIMEOUT:
-        raise ValueError(
-            f"{path}: service_timeout is {seconds} s: write more than the {time.to_seconds()} s that the verifier has "
-            f"for it, and at most {_MAX_SERVICE_TIMEOUT} s"
-        )
-    return asked
-
-
-def _changes_at_deploy(value: Any) -> bool:
-    """Whether a resolved value may be another at the next deploy of the same template."""
-    if isinstance(value, str):
-        return _DYNAMIC in value
-    if isinstance(value, list):
-        return any(map(_changes_at_deploy, value))
-    if not isinstance(value, dict):
-        return False
-    if "Ref" in value:
-        return not str(value["Ref"]).startswith("AWS::")
-    if "Fn::Sub" in value:
-        text = value["Fn::Sub"]
-        return not isinstance(text, str) or bool(re.search(r"\$\{(?!AWS::|!)", text))
-    if value.keys() & {"Fn::GetAtt", "Fn::ImportValue", "Fn::GetStackOutput", "Fn::Transform"}:
-        return True
-    return any(map(_changes_at_deploy, value.values()))
-
-
-def _targets(*texts: str | None) -> list[IConstruct]:
-    """The constructs that texts refer to."""
-    tokens: list[Any] = [token for text in texts if text for token in Tokenization.reverse_string(text).tokens]
-    return [token.target for token in tokens if Reference.is_reference(token)]
-
-
-def _append_to_logical_id(resource: CfnResource, digest: str) -> None:
-    # 255 is CDK's own limit for a logical ID.
-    resource.override_logical_id(f"{Stack.of(resource).get_logical_id(resource)[:245]}{digest[:10]}")
-
-
-def _text(number: int | None) -> str | None:
-    return None if number is None else str(number)
-
-
-def _region(arn: str) -> str:
-    """The region of an ARN; where that is not to be read from it, what is only known at deploy."""
-    parts = arn.split(":")
-    return parts[3] if len(parts) > 3 else Aws.REGION
-
-
-def _user_path(scope: IConstruct) -> str:
-    return scope.node.path.removesuffix("/Resource")
-
-
-_CDK_PLATFORMS: Final = {
-    "linux/amd64": "ecr_assets.Platform.LINUX_AMD64",
-    "linux/arm64": "ecr_assets.Platform.LINUX_ARM64",
-}
+def _append_to_logical_id(resource: CfnResource, identity: Any) -> None:
+    """Make another identity another resource of the template."""
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    logical_id = Stack.of(resource).get_logical_id(resource)
+    resource.override_logical_id(f"{logical_id[:_MAX_LOGICAL_ID]}{digest[:_HASH_LENGTH]}")

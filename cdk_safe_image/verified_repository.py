@@ -1,4 +1,4 @@
-"""A repository whose every image is the verified one: what CDK's classes for images in ECR are handed."""
+"""A repository that returns the verified image for every tag, to be passed to CDK's classes for images in ECR."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from constructs import Construct
 
 
 class VerifiedRepository(ecr.RepositoryBase):
-    """Stands before a repository and names the verified image whatever tag it is asked for.
+    """Wraps a repository, and returns the URI of the verified image for every tag.
 
-    `ContainerImage.from_ecr_repository` and `DockerImageCode.from_ecr` make the URI themselves, of a tag or of a
-    digest, before it is known in which stack they are used.
+    `ContainerImage.from_ecr_repository` and `DockerImageCode.from_ecr` make the URI themselves from a tag or a digest,
+    before it is known which stack uses it.
     """
 
     def __init__(self, scope: Construct, id: str, *, repository: ecr.IRepository, image_uri: str) -> None:
         """
         :param scope: the parent construct.
         :param id: the construct's id.
-        :param repository: the repository that holds the image.
+        :param repository: the repository that contains the image.
         :param image_uri: the image's URI.
         """
         super().__init__(scope, id)
@@ -38,7 +38,7 @@ class VerifiedRepository(ecr.RepositoryBase):
     def repository_uri_for_tag_or_digest(self, tag_or_digest: str | None = None) -> str:
         """The verified image's URI.
 
-        :param tag_or_digest: not looked at.
+        :param tag_or_digest: not used.
         """
         return self._image_uri
 
@@ -52,6 +52,6 @@ class VerifiedRepository(ecr.RepositoryBase):
     def grant_pull(self, grantee: iam.IGrantable) -> iam.Grant:
         """Grant the permission to pull from the repository.
 
-        :param grantee: who may pull.
+        :param grantee: the principal that may pull.
         """
         return self._repository.grant_pull(grantee)

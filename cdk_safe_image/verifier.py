@@ -1,4 +1,4 @@
-"""The Lambda that verifies images, with a role of its own that may read nothing until a verification grants it."""
+"""The Lambda that verifies images. Its role may read no repository until a verification allows it."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from image_verifier.policy import Policy
 from .argument_types import check_types
 from .staging import verifier_code
 
-# The first runtime with zstd in its standard library. Older aws-cdk-lib has no constant for it.
+# The first runtime whose standard library contains zstd. Older versions of aws-cdk-lib have no constant for it.
 _RUNTIME: Final = "python3.14"
 _MEMORY_MIB: Final = 512
 _TIMEOUT: Final = Duration.minutes(5)
-# To read layers is work for the processor, and a Lambda has one whole processor at this memory.
+# Reading layers is bound by the processor, and with this memory a Lambda has one whole processor.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _MEMORY_TO_READ_MIB: Final = 1769
-# A third of what one core read of compressed layers per second with Python 3.14's own decoders: `make bench`, layers.
+# A third of the compressed bytes that one core reads per second with the decoders of Python 3.14: `make bench`, layers.
 _BYTES_A_SECOND: Final = 20_000_000
-# Of its time the handler keeps nine seconds for its answer (`image_verifier.handler`), and some for the start: with
-# less, the Lambda ends before it has answered, and the deploy hangs.
+# The handler reserves nine seconds for its response (`image_verifier.entrypoints.custom_resource`), and some for its
+# start. With less, the Lambda ends before it has responded, and the deploy hangs.
 _SHORTEST: Final = Duration.seconds(15)
 _LONGEST: Final = Duration.minutes(15)
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _MEMORY_BOUNDS_MIB: Final = (128, 10240)
 _OLDEST_PYTHON: Final = (3, 10)
-# What Lambda needs of the role to put the function into a VPC. EC2 takes no narrower resource for most of them.
+# The permissions that Lambda needs to put the function into a VPC. For most of them EC2 accepts no narrower resource.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
 _NETWORK_ACTIONS: Final = (
     "ec2:AssignPrivateIpAddresses",
@@ -49,11 +49,11 @@ _NETWORK_ACTIONS: Final = (
 
 
 class ImageVerifier(Construct):
-    """The Lambda behind `ImageVerification`, without layers, provider framework or idle cost.
+    """The Lambda behind `ImageVerification`. It needs no layers and no provider framework, and costs nothing when idle.
 
     Each stack that verifies images gets one by default. Make one yourself to change its settings, or to share it
-    between stacks of one region, and hand it to `SafeDockerImageAsset` or `ImageVerification` as `verifier=`.
-    Changed settings update it in place; no image is verified again for them.
+    between stacks of one region, and pass it to `SafeDockerImageAsset` or `ImageVerification` as `verifier=`.
+    Changed settings update the Lambda in place, and no image is verified again.
     """
 
     def __init__(
@@ -80,34 +80,35 @@ class ImageVerifier(Construct):
         """
         :param scope: the parent construct.
         :param id: the construct's id.
-        :param architecture: of the Lambda itself; it verifies images of every platform. Default: x86_64
-        :param dead_letter_queue: gets CloudFormation's request where the Lambda died of it. The request holds the
-            address to which the answer goes, which is valid for two hours: whoever may read the queue can answer.
-            Default: none
-        :param encryption_key: encrypts the Lambda's environment, and its own log group. A key that was imported must
-            let CloudWatch Logs use it (docs/constructs.md). Default: AWS's own keys
-        :param log_group: where it logs. Default: a log group that is deleted with the stack
+        :param architecture: architecture of the Lambda itself, which verifies images of every platform. Default: x86_64
+        :param dead_letter_queue: the queue that gets CloudFormation's request if the Lambda crashes. The request
+            contains the URL for the response, which is valid for two hours: everyone who can read the queue can
+            respond. Default: none
+        :param encryption_key: the key that encrypts the Lambda's environment, and its own log group. The policy of an
+            imported key must allow CloudWatch Logs to use it (docs/constructs.md). Default: AWS's own keys
+        :param log_group: the log group of the Lambda. Default: a log group that is deleted with the stack
         :param log_retention: how long its own log group keeps events. Default: one month
-        :param managed_policies: write what its role may do into managed policies instead of inline ones, of which a
-            role can have ten unless its quota was raised: one for the Lambda, one for each stack's repository.
-            Default: False
-        :param memory_size: memory in MiB, 128 to 10240. Default: 512; 1769 (one processor) once an image's layers are
-            read
-        :param permissions_boundary: of its own role. Default: none
-        :param reserved_concurrent_executions: how many verifications may run at once, at least 1; CloudFormation asks
-            for all of a stack's at once, and those beyond wait and may run into their service timeout. Default: no
-            bound but the account's
-        :param role: what it runs as. It must trust lambda.amazonaws.com. The permissions are added by policies, unless
-            it is imported with `mutable=False` (docs/constructs.md says which it needs then). Default: a role of its
-            own
+        :param managed_policies: whether the permissions of the role are managed policies instead of inline policies.
+            The default quota of a role is ten managed policies: the Lambda needs one, and the repository of each stack
+            another. Default: False
+        :param memory_size: memory in MiB, 128 to 10240. Default: 512; 1769 (one processor) if a verification reads
+            layers
+        :param permissions_boundary: permissions boundary of its own role. Default: none
+        :param reserved_concurrent_executions: how many verifications may run at once, at least 1. CloudFormation
+            requests all verifications of a stack at once; the others wait, and may exceed their service timeout.
+            Default: only the limit of the account
+        :param role: the role of the Lambda. It must trust lambda.amazonaws.com. Policies add the permissions, unless
+            the role is imported with `mutable=False` (docs/constructs.md lists the permissions that it needs then).
+            Default: its own role
         :param runtime: a Python runtime, 3.10 or later. Default: python3.14
-        :param security_groups: in the VPC. Default: one of its own that lets everything out
-        :param timeout: how long one verification may take, 15 seconds to 15 minutes. Default: 5 minutes; once an
-            image's layers are read, as long as the largest of them may take, by its max_size: 5 minutes and one second
-            for each 20 MB, and 15 minutes without max_size
-        :param vpc: the VPC from which it must reach ECR's API and S3 (docs/constructs.md). Default: none
-        :param vpc_subnets: which subnets of the VPC. Default: the private ones with a way out, else the isolated ones
-        :raises ValueError: if settings contradict each other, or no Lambda can have them.
+        :param security_groups: security groups in the VPC. Default: its own, which allows all outbound traffic
+        :param timeout: how long one verification may take, 15 seconds to 15 minutes. Default: 5 minutes. If a
+            verification reads layers: 5 minutes and one second for each 20 MB of the largest max_size, or 15 minutes
+            without max_size
+        :param vpc: the VPC of the Lambda, from which it must reach ECR's API and S3 (docs/constructs.md). Default: none
+        :param vpc_subnets: the subnets of the VPC. Default: the private subnets with egress, or else the isolated
+            subnets
+        :raises ValueError: if a setting is not valid, or contradicts another; the message says what to use instead.
         """
         super().__init__(scope, id)
         path = self.node.path
@@ -117,9 +118,9 @@ class ImageVerifier(Construct):
         _check_runtime(path, runtime)
         _check_bounds(path, memory_size, reserved_concurrent_executions, timeout)
         if log_group is not None and log_retention is not None:
-            raise ValueError(f"{path}: log_retention is for its own log group: write it where log_group is made")
+            raise ValueError(f"{path}: log_retention is for its own log group: set the retention of log_group instead")
         if role is not None and permissions_boundary is not None:
-            raise ValueError(f"{path}: permissions_boundary is for its own role: write it where role is made")
+            raise ValueError(f"{path}: permissions_boundary is for its own role: set the boundary of role instead")
         _check_role_account(self, role)
         self.timeout = timeout or _TIMEOUT
         self._timeout_is_given, self._memory_is_given = timeout is not None, memory_size is not None
@@ -138,7 +139,7 @@ class ImageVerifier(Construct):
             self.function = lambda_.Function(
                 self,
                 "Function",
-                description="Verifies container images before anything in the stack refers to them",
+                description="Verifies container images before any resource of the stack references them",
                 code=lambda_.Code.from_asset(code),
                 handler="image_verifier.entrypoints.custom_resource.handler",
                 runtime=runtime or lambda_.Runtime(_RUNTIME, lambda_.RuntimeFamily.PYTHON),
@@ -152,10 +153,10 @@ class ImageVerifier(Construct):
                 **network.keywords(),
             )
         if role is not None:
-            # Lambda tries the role's permissions when it is made, and when it logs for the first time.
+            # Lambda uses the permissions when the function is made, and when it logs for the first time.
             self.function.node.add_dependency(self.policy(self, "Policy", statements))
         if dead_letter_queue is not None:
-            # Function's own keyword would add a second, inline policy to the role.
+            # The argument of `Function` would add another inline policy to the role.
             self._resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(
                 target_arn=dead_letter_queue.queue_arn
             )
@@ -163,25 +164,25 @@ class ImageVerifier(Construct):
     def policy(
         self, scope: Construct, id: str, statements: Sequence[iam.PolicyStatement]
     ) -> iam.Policy | iam.ManagedPolicy:
-        """A policy of the Lambda's role, in the stack of the scope.
+        """Add a policy to the Lambda's role, in the stack of the scope.
 
         :param scope: the parent construct of the policy.
         :param id: the policy's id.
-        :param statements: what it allows.
+        :param statements: the statements of the policy.
         """
         if self._managed_policies:
-            # Another ID, since CloudFormation does not change a resource's type.
+            # The ID differs, because CloudFormation cannot change the type of a resource.
             return iam.ManagedPolicy(scope, f"{id}Managed", roles=[self.role], statements=statements)
         policy = iam.Policy(scope, id, statements=statements)
-        # Does nothing for a role that may not be changed, where `roles=` would. CDK then leaves out the policy.
+        # Unlike `roles=`, this does nothing for an immutable role, and then CDK leaves the policy out.
         self.role.attach_inline_policy(policy)
         return policy
 
     def allow(self, policy: Policy) -> Duration:
-        """Let the Lambda have what a verification needs, where its settings do not say otherwise.
+        """Give the Lambda the memory and the time that a verification needs, unless its settings fix them.
 
-        :param policy: what is asked of the image.
-        :returns: how long that verification may take.
+        :param policy: the policy of the image.
+        :returns: how long the verification may take.
         """
         needed = _time_for(policy)
         if policy.verify_layers and not self._memory_is_given:
@@ -202,7 +203,7 @@ class ImageVerifier(Construct):
     def _own_role(
         self, statements: Sequence[iam.PolicyStatement], permissions_boundary: iam.IManagedPolicy | None
     ) -> iam.Role:
-        # In the role itself, or before it, so that no Lambda is made with a role that cannot do this yet.
+        # Inside the role, or before it, so that the role has the permissions when the Lambda is made.
         if self._managed_policies:
             own: dict[str, Any] = {
                 "managed_policies": [iam.ManagedPolicy(self, "PolicyManaged", statements=statements)]
@@ -213,7 +214,7 @@ class ImageVerifier(Construct):
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description="Verifies container images: reads the repositories that its policies name, and logs",
+            description="Verifies container images: reads the repositories in its policies, and logs",
             permissions_boundary=permissions_boundary,
             **own,
         )
@@ -221,7 +222,7 @@ class ImageVerifier(Construct):
 
 @dataclass(frozen=True)
 class _Network:
-    """The VPC's part of the settings."""
+    """The settings of the VPC."""
 
     vpc: ec2.IVpc | None
     subnets: ec2.SubnetSelection | dict[str, Any] | None
@@ -230,18 +231,18 @@ class _Network:
     def check(self, path: str) -> None:
         for name, value in (("vpc_subnets", self.subnets), ("security_groups", self.security_groups)):
             if self.vpc is None and value is not None:
-                raise ValueError(f"{path}: {name} is of a VPC: write vpc= too")
+                raise ValueError(f"{path}: {name} requires a VPC: pass vpc= too")
         if self.security_groups == ():
-            raise ValueError(f"{path}: security_groups is empty: name one, or leave it out for one of its own")
+            raise ValueError(f"{path}: security_groups is empty: pass at least one, or leave it out")
         if self.vpc is not None and self._selected().has_public:
             raise ValueError(
-                f"{path}: vpc_subnets selects public subnets, from which a Lambda reaches nothing outside the VPC: "
-                "write vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS), or "
+                f"{path}: vpc_subnets selects public subnets, where a Lambda cannot reach anything outside the VPC: "
+                "use vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS), or "
                 "PRIVATE_ISOLATED with endpoints for ECR's API and S3"
             )
 
     def keywords(self) -> dict[str, Any]:
-        """As `lambda_.Function` takes them."""
+        """The arguments of `lambda_.Function`."""
         groups = None if self.security_groups is None else list(self.security_groups)
         return {"vpc": self.vpc, "vpc_subnets": self.subnets, "security_groups": groups}
 
@@ -251,8 +252,8 @@ class _Network:
         return [iam.PolicyStatement(actions=list(_NETWORK_ACTIONS), resources=["*"])]
 
     def _selected(self) -> ec2.SelectedSubnets:
-        asked = self.subnets if self.subnets is not None else {}
-        selection = asked if isinstance(asked, ec2.SubnetSelection) else ec2.SubnetSelection(**asked)
+        subnets = self.subnets if self.subnets is not None else {}
+        selection = subnets if isinstance(subnets, ec2.SubnetSelection) else ec2.SubnetSelection(**subnets)
         names = ("availability_zones", "one_per_az", "subnet_filters", "subnet_group_name", "subnets", "subnet_type")
         assert self.vpc is not None
         return self.vpc.select_subnets(**{name: getattr(selection, name) for name in names})
@@ -267,7 +268,7 @@ def _own_log_group(scope: Construct, retention: logs.RetentionDays | None, key: 
         removal_policy=RemovalPolicy.DESTROY,
     )
     if key is not None:
-        # The group's name is only known once it is made, and it cannot be made before the key lets it.
+        # The key policy must exist before the group, whose name is only known afterwards.
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
         stack = Stack.of(scope)
         arn = stack.format_arn(service="logs", resource="*")
@@ -297,24 +298,22 @@ def _check_runtime(path: str, runtime: lambda_.Runtime | None) -> None:
         return
     numbers = re.fullmatch(r"python(\d+)\.(\d+)", runtime.name)
     if numbers is None:
-        raise ValueError(f"{path}: runtime is {runtime.name}: write a Python runtime, such as {_RUNTIME}")
+        raise ValueError(f"{path}: runtime is {runtime.name}: use a Python runtime, such as {_RUNTIME}")
     if tuple(map(int, numbers.groups())) < _OLDEST_PYTHON:
-        raise ValueError(f"{path}: runtime is {runtime.name}, too old for the verifier: write {_RUNTIME}")
+        raise ValueError(f"{path}: runtime is {runtime.name}, which is too old for the verifier: use {_RUNTIME}")
 
 
 def _check_bounds(path: str, memory_size: int | None, reserved: int | None, timeout: Duration | None) -> None:
     least, most = _MEMORY_BOUNDS_MIB
     if memory_size is not None and not Token.is_unresolved(memory_size) and not least <= memory_size <= most:
-        raise ValueError(f"{path}: memory_size is {memory_size}: write {least} to {most} (MiB)")
+        raise ValueError(f"{path}: memory_size is {memory_size}: use {least} to {most} (MiB)")
     if reserved is not None and not Token.is_unresolved(reserved) and reserved < 1:
-        raise ValueError(
-            f"{path}: reserved_concurrent_executions is {reserved}, with which it never runs: write 1 or more"
-        )
+        raise ValueError(f"{path}: reserved_concurrent_executions is {reserved}, so that it never runs: use 1 or more")
     if timeout is None or timeout.is_unresolved():
         return
     if not _SHORTEST.to_seconds() <= timeout.to_seconds() <= _LONGEST.to_seconds():
         raise ValueError(
-            f"{path}: timeout is {timeout.to_human_string()}: write {_SHORTEST.to_human_string()} to "
+            f"{path}: timeout is {timeout.to_human_string()}: use {_SHORTEST.to_human_string()} to "
             f"{_LONGEST.to_human_string()}"
         )
 
@@ -325,8 +324,8 @@ def _check_role_account(verifier: Construct, role: iam.IRole | None) -> None:
     here, there = Stack.of(verifier).account, role.env.account
     if not Token.is_unresolved(here) and not Token.is_unresolved(there) and here != there:
         raise ValueError(
-            f"{verifier.node.path} is in account {here}, and its role in {there}: a Lambda runs as a role of its own "
-            "account. Write a role of that account, or leave role= out."
+            f"{verifier.node.path} is in account {here}, but its role is in {there}, and a Lambda needs a role of its "
+            "own account. Use a role of that account, or leave out role="
         )
 
 

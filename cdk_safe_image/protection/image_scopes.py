@@ -1,4 +1,4 @@
-"""The images that do not verify themselves: each gets its verification at the end, and what names it waits."""
+"""The images below a scope: each gets a verification when the stage is complete, and its dependents wait for it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from typing import Any, Final
 from aws_cdk import Annotations, CfnResource, Stack, Stage
 from aws_cdk import aws_ecr_assets as ecr_assets
 from constructs import Construct, IConstruct
+from image_verifier.custom_resource.schema import RESOURCE_TYPE
 from image_verifier.image import media_types
 from image_verifier.rules.runtimes import RUNTIMES
 
 from .. import build
 from ..asset import SafeDockerImageAsset, warn_of_attestation
+from ..build import BuildRecord
 from ..consumers import TYPES, Consumer, consumer_at, images_of
 from ..options import Options, runtime_names, with_defaults
-from ..stack_resources import StackResources, VerificationHolder, top_level
+from ..stack_resources import StackResources, StackVerification, VerificationHolder, top_level
 from ..synthesis.snapshot import StageSnapshot, TemplateResource, as_json
-from ..verification import RESOURCE_TYPE, ImageVerification
+from ..verification import ImageVerification
 
 _Asset = ecr_assets.DockerImageAsset | ecr_assets.TarballImageAsset
 _ID: Final = "SafeImages"
@@ -28,12 +30,12 @@ _PLATFORMS: Final = {
     "linux/amd64": ecr_assets.Platform.LINUX_AMD64,
     "linux/arm64": ecr_assets.Platform.LINUX_ARM64,
 }
-# What a URI of ECR has, in every partition; and that of a repository that the app makes, as its attribute.
-_ECR: Final = (".dkr.ecr.", '"RepositoryUri"')
+# Marks of an ECR URI, in every partition: the host name, and the attribute of a repository that the app makes.
+_ECR_MARKS: Final = (".dkr.ecr.", '"RepositoryUri"')
 
 
 class Unverified(str, Enum):
-    """What is said of an image that nothing verifies."""
+    """How an unverified image is reported at synth: as an error or as a warning."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -41,93 +43,80 @@ class Unverified(str, Enum):
 
 @dataclass(frozen=True)
 class ScopeSettings:
-    """What is asked of the images below a scope.
+    """The settings for the images below a scope.
 
-    :param options: as they were written, without a platform, which is each image's own.
-    :param meaning: what they come to, by which two of the same are recognised.
-    :param reports: None where images are protected, and not only reported.
+    :param options: the user's options, without a platform, since each image has its own.
+    :param identity: what the options resolve to. Settings with the same identity are equal.
+    :param report: how unverified images are reported; None if the images are protected instead.
     """
 
     options: Options = field(default=Options(), compare=False)
-    meaning: tuple[Any, ...] = ()
-    reports: Unverified | None = None
+    identity: tuple[Any, ...] = ()
+    report: Unverified | None = None
 
 
 class ImageScope(Construct):
-    """What is asked of all images below its scope; of several above an image, the nearest decides."""
+    """Applies settings to all images below its scope. For each image, the nearest scope above it counts."""
 
-    def __init__(self, scope: Construct, *, coverage: ScopeSettings) -> None:
+    def __init__(self, scope: Construct, *, settings: ScopeSettings) -> None:
         """
-        :param scope: for whose images it is.
-        :param coverage: what is asked of them.
+        :param scope: the scope.
+        :param settings: the settings for its images.
         """
         super().__init__(scope, _ID)
-        self.coverage = coverage
+        self.settings = settings
 
     @staticmethod
     def at(scope: IConstruct) -> ImageScope | None:
-        """The one of this very scope."""
-        there = scope.node.try_find_child(_ID)
-        return there if isinstance(there, ImageScope) else None
+        """The image scope of exactly this construct; None if it has none."""
+        existing = scope.node.try_find_child(_ID)
+        return existing if isinstance(existing, ImageScope) else None
 
     @classmethod
     def above(cls, construct: IConstruct) -> ImageScope | None:
-        """The nearest above a construct."""
-        return next((cover for scope in reversed(construct.node.scopes) if (cover := cls.at(scope))), None)
-
-
-@dataclass(frozen=True)
-class Build:
-    """How an image is built by ours.
-
-    :param platform: such as `linux/amd64`.
-    :param outputs: as they are meant.
-    :param has_own_outputs: whether the user wrote them.
-    """
-
-    platform: str
-    outputs: tuple[str, ...]
-    has_own_outputs: bool
+        """The nearest image scope above a construct; None if there is none."""
+        return next((found for scope in reversed(construct.node.scopes) if (found := cls.at(scope))), None)
 
 
 def default_platform(options: Options, consumers: Iterable[Consumer] = ()) -> ecr_assets.Platform:
-    """The platform of an image that says none.
+    """The platform of an image that does not set one.
 
-    It is what its consumers agree on, or else the default of its scope, or else the first that its runtimes take.
+    It is the platform of the image's consumers if these agree, or else the default of the image's scope, or else the
+    first platform that all its runtimes accept.
 
-    :param options: of its scope; runtimes that there are not are told elsewhere.
-    :param consumers: what will run the image.
+    :param options: the options of the image's scope. Unknown runtimes are reported elsewhere.
+    :param consumers: the resources that will run the image.
     """
-    said = {consumer.platform for consumer in consumers if consumer.platform in _PLATFORMS}
-    if len(said) == 1:
-        return _PLATFORMS[said.pop() or ""]
-    takes = [RUNTIMES[name].platforms for name in runtime_names(options.runs_on) if name in RUNTIMES]
-    names = [name for name in _PLATFORMS if all(name in platforms for platforms in takes)]
+    platforms = {consumer.platform for consumer in consumers if consumer.platform in _PLATFORMS}
+    if len(platforms) == 1:
+        return _PLATFORMS[platforms.pop() or ""]
+    accepted = [RUNTIMES[name].platforms for name in runtime_names(options.runs_on) if name in RUNTIMES]
+    names = [name for name in _PLATFORMS if all(name in platforms for platforms in accepted)]
     return options.platform or _PLATFORMS[names[0] if names else "linux/amd64"]
 
 
-def finish(made: StageSnapshot) -> None:
-    """Verify or report each image of a stage that nothing verifies.
+def verify_or_report(snapshot: StageSnapshot) -> None:
+    """Verify or report each unverified image of a stage.
 
-    :param made: all of the stage.
+    :param snapshot: the complete stage.
     """
-    images = list(_images(made))
-    _check_stages_within(made)
-    protected = [image for image in images if not image.coverage.reports]
-    uses = _uses(made, protected)
+    images = list(_images(snapshot))
+    _check_nested_stages(snapshot)
+    protected = [image for image in images if not image.settings.report]
+    dependents = _dependents(snapshot, protected)
     for image in protected:
-        image.verify(uses[image])
+        image.verify(dependents[image])
     for image in images:
-        if image.coverage.reports and image.verified is None:
-            _tell(image.coverage.reports, image.asset, f"Nothing verifies the image {image.asset.node.path}")
-    _tell_of_others(made, images)
+        if image.settings.report and image.verification is None:
+            _report(image.settings.report, image.asset, f"The image {image.asset.node.path} is not verified")
+    _report_other_images(snapshot, images)
 
 
 @dataclass(frozen=True)
-class _Use:
-    """A resource that names an image.
+class _Dependent:
+    """A resource that references an image.
 
-    :param runs: whether it runs the image, too.
+    :param runs: whether it also runs the image.
     """
 
     resource: CfnResource
@@ -136,32 +125,33 @@ class _Use:
 
 @dataclass(frozen=True, eq=False)
 class _Image:
-    """An image that does not verify itself.
+    """An image that is not a `SafeDockerImageAsset`.
 
-    :param verified: what verifies it all the same.
+    :param verification: a verification that the user made for it.
+    :param build: how its build was set; None if it was not.
     """
 
     asset: _Asset
     stack: Stack
     tag: str
-    coverage: ScopeSettings
-    verified: ImageVerification | None
-    build: Build | None
+    settings: ScopeSettings
+    verification: StackVerification | None
+    build: BuildRecord | None
 
-    def verify(self, uses: Sequence[_Use]) -> None:
-        """Let it be verified before what names it."""
-        consumers = [consumer for use in uses if use.runs and (consumer := consumer_at(use.resource))]
-        verification = self.verified or self._verification(consumers)
-        for use in uses:
-            verification.wait(use.resource, runs=use.runs)
+    def verify(self, dependents: Sequence[_Dependent]) -> None:
+        """Add a verification for which the dependents wait."""
+        consumers = [consumer for it in dependents if it.runs and (consumer := consumer_at(it.resource))]
+        verification = self.verification or self._new_verification(consumers)
+        for dependent in dependents:
+            verification.add_dependent(dependent.resource, runs=dependent.runs)
 
-    def _verification(self, consumers: Sequence[Consumer]) -> ImageVerification:
-        options = with_defaults(self.asset, self.coverage.options)
+    def _new_verification(self, consumers: Sequence[Consumer]) -> ImageVerification:
+        options = with_defaults(self.asset, self.settings.options)
         names = runtime_names(options.runs_on) or tuple(dict.fromkeys(name for c in consumers for name in c.runs_on))
         platform = default_platform(options, consumers)
         if self.build:
             platform = ecr_assets.Platform.custom(self.build.platform)
-        # What cannot run an image of this platform at all is told where it uses the image.
+        # A consumer that cannot run this platform at all is reported by its own check.
         runs_on: Any = [name for name in names if platform.platform in RUNTIMES[name].platforms]
         self._check_build(runs_on)
         is_built = isinstance(self.asset, ecr_assets.DockerImageAsset)
@@ -170,7 +160,7 @@ class _Image:
             "Verification",
             repository=self.asset.repository,
             tag=self.tag,
-            # As of SafeDockerImageAsset; what is loaded from an archive has a name of its own.
+            # The same name as in SafeDockerImageAsset. An image from an archive keeps its own name.
             local_image=f"cdkasset-{self.asset.asset_hash}" if is_built else None,
             **replace(options, runs_on=runs_on or None, platform=platform).keywords,
         )
@@ -181,84 +171,86 @@ class _Image:
             if isinstance(self.asset, ecr_assets.DockerImageAsset):
                 Annotations.of(self.asset).add_warning_v2(
                     "cdk-safe-image:build-not-set",
-                    f"The image {path} is verified, but its platform is not pinned: another property injector for "
-                    "DockerImageAsset is nearer to it than that of SafeImages. Add that one before SafeImages, to the "
-                    "same scope or above.",
+                    f"The image {path} is verified, but its platform is not pinned, because another property injector "
+                    "for DockerImageAsset is nearer to it than the injector of SafeImages. Add the other one before "
+                    "SafeImages, to the same scope or above.",
                 )
             return
         if self.build.has_own_outputs:
             warn_of_attestation(self.asset, self.build.outputs)
             return
         for name in runs_on:
-            # What our build makes, and another would not.
+            # Our default outputs make an OCI image.
             refused = media_types.OCI_MANIFEST in RUNTIMES[name].refused_manifests
             if refused and list(self.build.outputs) != build.default_outputs([name]):
                 title = RUNTIMES[name].title
                 Annotations.of(self.asset).add_error(
-                    f"The image {path} is built as an OCI image, which {title} refuses: make it with "
-                    f"SafeDockerImageAsset and runs_on={name!r}, or protect its own scope with that runs_on."
+                    f"The image {path} is built as an OCI image, which {title} refuses: use SafeDockerImageAsset with "
+                    f"runs_on={name!r}, or protect its own scope with that runs_on."
                 )
 
 
-def _assets(made: StageSnapshot) -> list[_Asset]:
-    """The images that do not verify themselves, those of stages within this one included."""
-    found: list[_Asset] = [*made.of(ecr_assets.DockerImageAsset), *made.of(ecr_assets.TarballImageAsset)]
+def _assets(snapshot: StageSnapshot) -> list[_Asset]:
+    """The assets that do not verify themselves, those of nested stages included."""
+    found: list[_Asset] = [*snapshot.of(ecr_assets.DockerImageAsset), *snapshot.of(ecr_assets.TarballImageAsset)]
     return [asset for asset in found if not isinstance(asset, SafeDockerImageAsset)]
 
 
-def _check_stages_within(made: StageSnapshot) -> None:
-    """Refuse what has been synthesized before, and of which nobody knew.
+def _check_nested_stages(snapshot: StageSnapshot) -> None:
+    """Refuse images of nested stages, which CDK synthesized already, if the injector of `SafeImages` missed them.
 
-    An injector makes each stage with images known, as long as no other is nearer to all of them.
+    The injector registers each stage with images, unless another injector is nearer to all of them.
     """
-    known = {parts.node.scope for parts in made.of(StackResources)}
-    for asset in _assets(made):
+    known = {stack_resources.node.scope for stack_resources in snapshot.of(StackResources)}
+    for asset in _assets(snapshot):
         stack = Stack.of(asset)
-        if stack not in known and stack not in made.stacks and ImageScope.above(asset):
+        if stack not in known and stack not in snapshot.stacks and ImageScope.above(asset):
             stage = Stage.of(stack)
             assert stage
             raise ValueError(
-                f"SafeImages has not seen the image {asset.node.path}, since no property injector of ours is called "
-                f"for one in {stage.node.path}: call SafeImages for that stage, right behind the line that makes it"
+                f"SafeImages missed the image {asset.node.path}, because another property injector is nearer to the "
+                f"images of {stage.node.path}: call SafeImages for that stage, right after the line that makes it"
             )
 
 
-def _images(made: StageSnapshot) -> Iterable[_Image]:
-    """The images that do not verify themselves and of which something is asked, each once in a stack."""
+def _images(snapshot: StageSnapshot) -> Iterable[_Image]:
+    """The images that do not verify themselves and that are below an image scope, each once per stack."""
     seen = set()
-    for asset in _assets(made):
+    for asset in _assets(snapshot):
         stack = Stack.of(asset)
-        if stack not in made.stacks or (cover := ImageScope.above(asset)) is None:
+        if stack not in snapshot.stacks or (scope := ImageScope.above(asset)) is None:
             continue
         tag = asset.image_tag
-        if (stack, tag, cover) not in seen:
-            parts = StackResources.of(stack)
-            built = parts.builds.get(asset.node.path)
-            verified = next((there for there in parts.verifications if there.is_of(asset.repository, tag)), None)
-            yield _Image(asset, stack, tag, cover.coverage, verified, built)
-        seen.add((stack, tag, cover))
+        if (stack, tag, scope) not in seen:
+            stack_resources = StackResources.of(stack)
+            record = stack_resources.builds.get(asset.node.path)
+            verifications = stack_resources.verifications
+            verification = next((it for it in verifications if it.verifies(asset.repository, tag)), None)
+            yield _Image(asset, stack, tag, scope.settings, verification, record)
+        seen.add((stack, tag, scope))
 
 
-def _uses(made: StageSnapshot, images: Sequence[_Image]) -> dict[_Image, list[_Use]]:
-    """What names each image."""
-    uses: dict[_Image, list[_Use]] = {image: [] for image in images}
+def _dependents(snapshot: StageSnapshot, images: Sequence[_Image]) -> dict[_Image, list[_Dependent]]:
+    """The resources that reference each image."""
+    dependents: dict[_Image, list[_Dependent]] = {image: [] for image in images}
     if not images:
-        return uses
+        return dependents
     tags = {image.tag for image in images}
-    said = {
-        mention: [tag for tag in tags if tag in mention.text]
-        for mention in made.mentions
-        if mention.type != RESOURCE_TYPE
+    tags_in = {
+        resource: [tag for tag in tags if tag in resource.text]
+        for resource in snapshot.template_resources
+        if resource.type != RESOURCE_TYPE
     }
-    for mention, resource in made.behind([mention for mention, names in said.items() if names]).items():
+    referencing = [resource for resource, found in tags_in.items() if found]
+    for resource, construct in snapshot.constructs_of(referencing).items():
         for image in images:
-            if image.tag in said[mention] and image in _nearest(image.tag, images, mention.stack):
-                uses[image].append(_Use(resource, _runs(mention, image.tag)))
-    return uses
+            if image.tag in tags_in[resource] and image in _nearest(image.tag, images, resource.stack):
+                dependents[image].append(_Dependent(construct, _runs(resource, image.tag)))
+    return dependents
 
 
 def _nearest(tag: str, images: Sequence[_Image], stack: Stack) -> list[_Image]:
-    """The images of a tag whose verification a resource waits for: those of its own stack, where there are any."""
+    """The images with a tag whose verification a resource waits for: those of its own stack, if there are any."""
     same = [image for image in images if image.tag == tag]
     root = top_level(stack)
     return (
@@ -268,35 +260,41 @@ def _nearest(tag: str, images: Sequence[_Image], stack: Stack) -> list[_Image]:
     )
 
 
-def _tell_of_others(made: StageSnapshot, images: Sequence[_Image]) -> None:
-    """Tell of resources that run an image of ECR which CDK does not build and nothing verifies."""
-    verifications = [verification for parts in made.of(StackResources) for verification in parts.verifications]
+def _report_other_images(snapshot: StageSnapshot, images: Sequence[_Image]) -> None:
+    """Report the resources that run an unverified image of ECR which CDK does not build."""
+    resources = snapshot.template_resources
     known = {image.tag for image in images}
-    # What refers to a verification, and what names its image by itself, as other stacks do.
-    known |= {mention.logical_id for mention in made.mentions if mention.type == RESOURCE_TYPE}
-    known |= {as_json(Stack.of(verification).resolve(verification.plain_uri)) for verification in verifications}
-    unknown = [mention for mention in made.mentions if mention.type in TYPES and _runs_unknown(mention, known)]
-    for resource in made.behind(unknown).values():
-        cover, consumer = ImageScope.above(resource), consumer_at(resource)
-        if cover and consumer:
-            what = f"Nothing verifies the image of ECR that {consumer.path} runs"
-            _tell(cover.coverage.reports or Unverified.WARNING, resource, what)
+    # References to a verification, and the plain URIs that other stacks contain.
+    known |= {resource.logical_id for resource in resources if resource.type == RESOURCE_TYPE}
+    known |= {
+        as_json(Stack.of(verification).resolve(verification.unverified_uri))
+        for stack_resources in snapshot.of(StackResources)
+        for verification in stack_resources.verifications
+    }
+    unverified = [resource for resource in resources if resource.type in TYPES and _runs_unknown(resource, known)]
+    for construct in snapshot.constructs_of(unverified).values():
+        scope, consumer = ImageScope.above(construct), consumer_at(construct)
+        if scope and consumer:
+            level = scope.settings.report or Unverified.WARNING
+            _report(level, construct, f"The ECR image that {consumer.path} runs is not verified")
 
 
-def _runs(mention: TemplateResource, tag: str) -> bool:
-    return any(tag in image for image in images_of(json.loads(mention.text)))
+def _runs(resource: TemplateResource, tag: str) -> bool:
+    return any(tag in image for image in images_of(json.loads(resource.text)))
 
 
-def _runs_unknown(mention: TemplateResource, known: Collection[str]) -> bool:
-    """Whether a resource runs an image of ECR that no known name is in."""
-    return any(mark in mention.text for mark in _ECR) and any(
-        any(mark in image for mark in _ECR) and not any(name in image for name in known)
-        for image in images_of(json.loads(mention.text))
+def _runs_unknown(resource: TemplateResource, known: Collection[str]) -> bool:
+    """Whether a resource runs an image of ECR whose URI contains no known name."""
+    return any(mark in resource.text for mark in _ECR_MARKS) and any(
+        any(mark in image for mark in _ECR_MARKS) and not any(name in image for name in known)
+        for image in images_of(json.loads(resource.text))
     )
 
 
-def _tell(level: Unverified, construct: IConstruct, what: str) -> None:
-    message = f"{what}: use SafeDockerImageAsset, SafeImages.protect, or ImageVerification for what CDK does not build."
+def _report(level: Unverified, construct: IConstruct, problem: str) -> None:
+    message = (
+        f"{problem}: use SafeDockerImageAsset or SafeImages.protect, or ImageVerification if CDK does not build it."
+    )
     if level is Unverified.ERROR:
         Annotations.of(construct).add_error(message)
     else:

@@ -1,8 +1,8 @@
-"""`SafeImages`: one line that builds and verifies every image of an app, a stage, a stack or any other scope.
+"""`SafeImages`: one line that pins the build of every image of an app or any other scope, and verifies the images.
 
-CDK calls a property injector for each `DockerImageAsset`, whoever makes it, right before it is made. There its build
-is set; at the end, when all of the app is there, each image gets its verification, and each resource that names it
-waits. https://docs.aws.amazon.com/cdk/v2/guide/blueprints.html
+CDK calls a property injector for each `DockerImageAsset` right before it is made, and the injector sets the build. When
+the stage is complete, each image gets its verification, and each resource that references the image waits for it.
+https://docs.aws.amazon.com/cdk/v2/guide/blueprints.html
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from constructs import Construct, IConstruct
 
 from .. import build
 from ..asset import SafeDockerImageAsset
+from ..build import BuildRecord
 from ..consumers import Consumer, consumer_at
 from ..options import (
     FailOnValue,
@@ -36,20 +37,19 @@ from ..options import (
     with_defaults,
 )
 from ..stack_resources import StackResources
+from ..switch import is_verification_on
 from ..synthesis.finalizer import StageFinalizer
-from ..verification import is_switched_on
 from ..verifier import ImageVerifier
-from .image_scopes import Build, ImageScope, ScopeSettings, Unverified, default_platform, finish
+from .image_scopes import ImageScope, ScopeSettings, Unverified, default_platform, verify_or_report
 
 _TYPE: Final = ecr_assets.DockerImageAsset.PROPERTY_INJECTION_ID
-_TASKS: Final = (ecs.TaskDefinition, ecs.CfnTaskDefinition)
+_TASK_DEFINITIONS: Final = (ecs.TaskDefinition, ecs.CfnTaskDefinition)
 
 
 class SafeImages(ImageScope):
-    """Every image that is made below a scope is built so that it does not break, and verified before it is used.
+    """Pins the build of every image below a scope, and verifies each image before a resource uses it.
 
-    Make one with `SafeImages.protect` or `SafeImages.report`. The one that is nearest above an image decides; so
-    another further down overrides it.
+    Make one with `SafeImages.protect` or `SafeImages.report`. For each image, the nearest one above it counts.
     """
 
     @classmethod
@@ -69,32 +69,32 @@ class SafeImages(ImageScope):
         gate: GateValue | None = None,
         verifier: ImageVerifier | None = None,
     ) -> SafeImages:
-        """Build and verify every image below a scope, and let every resource that names one wait.
+        """Pin the build of every image below a scope, and verify each image before a resource that references it.
 
-        The platform is the one that the image's consumer says (a task definition's `runtime_platform`, a function's
-        architecture), and linux/amd64 where nothing does. Images that say their own platform or outputs keep them. A
-        `SafeDockerImageAsset`, and an image that an `ImageVerification` of its stack names, are left alone.
+        The platform is that of the resource that runs the image (a task definition's `runtime_platform`, a function's
+        architecture), or else linux/amd64. An image with its own platform or outputs keeps them. A
+        `SafeDockerImageAsset`, and an image that an `ImageVerification` of its stack verifies, are left alone.
 
-        Call it before the images are made: CDK's property injectors do not reach what is there already. The first
-        deploy afterwards builds and pushes every image once more, under a new tag.
+        Call it before the images are made, because CDK's property injectors do not reach existing ones. The next
+        deploy builds and pushes every image again, with a new tag.
 
-        :param scope: an app, a stage, a stack, or any other construct in which no image is made yet.
-        :param runs_on: the runtimes that must be able to run the images. Default: those of the resources that name the
-            image; Fargate where none does
-        :param min_size: least compressed size of an image. Default: no bound
-        :param max_size: largest compressed size of an image. Default: no bound
+        :param scope: an app, a stage, a stack, or any other construct that does not contain an image yet.
+        :param runs_on: the runtimes that must be able to pull and start the images. Default: the runtimes of the
+            resources that reference the image; Fargate if there are none
+        :param min_size: the smallest compressed size that is accepted. Default: no limit
+        :param max_size: the largest compressed size that is accepted. Default: no limit
         :param verify_layers: read every layer's bytes too. Default: False
-        :param fail_on: from which severity on a finding refuses an image, or never. Default: an error
-        :param require: conditions beyond what the runtimes ask for. Default: none
-        :param acknowledge: reasons for which findings are waived, by the finding's id. Default: none
-        :param on_failure: whether the verifier may remove the tag of an image that it refuses and that none of the
-            runtimes can pull (docs/policy.md). Default: the tag is kept
-        :param notify: the topic that gets the report of a refusal or of a doubt. Default: none
-        :param gate: whether every ECS service of an image's stack waits for it, or only what uses it.
-            Default: the services of the stack
-        :param verifier: the Lambda that verifies. Default: one for each stack
-        :returns: the construct, which is the same where the scope is protected in the same way already.
-        :raises ValueError: if an image is made already, or for a policy that no image can meet.
+        :param fail_on: the lowest severity of a finding that fails the deploy, or never. Default: an error
+        :param require: conditions beyond those of the runtimes. Default: none
+        :param acknowledge: the findings to waive: each finding's id with the reason. Default: none
+        :param on_failure: whether the verifier may remove the tag of a refused image that none of the runtimes can
+            pull (docs/policy.md). Default: the tag is kept
+        :param notify: the SNS topic that gets a report of every refusal and every fault. Default: none
+        :param gate: whether every ECS service of an image's stack waits for its verification, or only the resources
+            that use the image. Default: the services of the stack
+        :param verifier: the Lambda that verifies the images. Default: one for each stack
+        :returns: the construct; the existing one if the scope is already protected with the same settings.
+        :raises ValueError: if the scope already contains an image, or no image can meet the policy.
         """
         options = Options(
             runs_on=runs_on,
@@ -110,61 +110,64 @@ class SafeImages(ImageScope):
             verifier=verifier,
         )
         path = _name(scope)
-        # Tells what no image can meet; of which platform an image is, is known when there is one.
-        asked = with_defaults(scope, options)
-        settled = replace(asked, platform=default_platform(asked)).settled(path)
-        coverage = ScopeSettings(options=options, meaning=(settled, runtime_names(runs_on), notify, verifier))
-        if (there := cls._same(scope, coverage)) is not None:
-            return there
-        early = [found.node.path for found in scope.node.find_all() if _is_out_of_reach(found)]
+        # Fails if no image can meet the options. The platform is only known when there is an image.
+        completed = with_defaults(scope, options)
+        resolved = replace(completed, platform=default_platform(completed)).resolve(path)
+        settings = ScopeSettings(options=options, identity=(resolved, runtime_names(runs_on), notify, verifier))
+        if (existing := cls._existing(scope, settings)) is not None:
+            return existing
+        early = [found.node.path for found in scope.node.find_all() if _is_too_early(found)]
         if early:
             names = ", ".join(early[:3]) + (f" and {len(early) - 3} more" if len(early) > 3 else "")
             raise ValueError(
-                f"SafeImages.protect{_caller()} comes after the image {names}, which it cannot reach any more: move "
-                f"that line up, to right behind the one that makes {path}"
+                f"SafeImages.protect{_caller()} is called after the image {names} was made, which it cannot change "
+                f"any more: move that line up, right after the line that makes {path}"
             )
-        return cls(scope, coverage=coverage)
+        return cls(scope, settings=settings)
 
     @classmethod
     def report(
         cls, scope: Construct, *, unverified: Unverified | Literal["error", "warning"] = Unverified.ERROR
     ) -> SafeImages:
-        """Only tell of images below a scope that nothing verifies, and change none.
+        """Only report the unverified images below a scope, without changing any.
 
-        Those are assets, and images of ECR that CDK does not build and a resource of a known kind runs.
+        It reports assets, and images of ECR that CDK does not build if a resource of a known type runs them.
 
         :param scope: an app, a stage, a stack, or any other construct.
-        :param unverified: whether the synth fails for them, or warns. Default: it fails
+        :param unverified: whether an unverified image is an error, which fails the synth, or a warning.
+            Default: an error
+        :returns: the construct; the existing one if the scope already has the same settings.
+        :raises ValueError: if the scope has other settings.
         """
-        coverage = ScopeSettings(reports=enum_member(_name(scope), "unverified", Unverified, unverified))
-        return cls._same(scope, coverage) or cls(scope, coverage=coverage)
+        settings = ScopeSettings(report=enum_member(_name(scope), "unverified", Unverified, unverified))
+        return cls._existing(scope, settings) or cls(scope, settings=settings)
 
-    def __init__(self, scope: Construct, *, coverage: ScopeSettings) -> None:
-        """Use `protect` or `report`."""
-        super().__init__(scope, coverage=coverage)
-        PropertyInjectors.of(scope).add(_Injector(coverage, _injector_above(scope)))
-        StageFinalizer.of(scope).call(finish, self.node.path)
+    def __init__(self, scope: Construct, *, settings: ScopeSettings) -> None:
+        """Use `protect` or `report` instead."""
+        super().__init__(scope, settings=settings)
+        PropertyInjectors.of(scope).add(_Injector(settings, _injector_above(scope)))
+        StageFinalizer.of(scope).on_finalize(verify_or_report, self.node.path)
 
     @classmethod
-    def _same(cls, scope: Construct, coverage: ScopeSettings) -> SafeImages | None:
-        there = ImageScope.at(scope)
-        if there is None:
+    def _existing(cls, scope: Construct, settings: ScopeSettings) -> SafeImages | None:
+        existing = ImageScope.at(scope)
+        if existing is None:
             return None
-        if isinstance(there, SafeImages) and there.coverage == coverage:
-            return there
-        raise ValueError(f"SafeImages of {_name(scope)} is there already, with other settings: write one of the two")
+        if isinstance(existing, SafeImages) and existing.settings == settings:
+            return existing
+        raise ValueError(f"{_name(scope)} already has SafeImages with other settings: keep one of the two")
 
 
 @jsii.implements(IPropertyInjector)
 class _Injector:
-    """Sets how an image is built, and takes note of it."""
+    """Sets the build of each image, and records it for the end of the synth."""
 
-    def __init__(self, coverage: ScopeSettings, above: Any) -> None:
+    def __init__(self, settings: ScopeSettings, above: Any) -> None:
         """
-        :param coverage: what is asked of the image.
-        :param above: the injector that this one hides; None where there is none.
+        :param settings: the settings of the scope.
+        :param above: the user's injector that this one hides, and therefore calls; None if there is none.
         """
-        self._coverage = coverage
+        self._settings = settings
         self.above = above
 
     @property
@@ -175,23 +178,27 @@ class _Injector:
         props = self.above.inject(original_props, id=id, scope=scope) if self.above else original_props
         if build.is_ours(props.get("extraHash")):
             return props
-        parts, path = StackResources.of(Stack.of(scope)), f"{scope.node.path}/{id}"
-        StageFinalizer.of(scope).call(finish, path)
-        if self._coverage.reports:
+        stack_resources, path = StackResources.of(Stack.of(scope)), f"{scope.node.path}/{id}"
+        StageFinalizer.of(scope).on_finalize(verify_or_report, path)
+        if self._settings.report:
             return props
-        consumer, options = _consumer_around(scope), with_defaults(scope, self._coverage.options)
-        platform = props.get("platform") or default_platform(options, [consumer] if consumer else _beside(scope))
+        consumer, options = _consumer_around(scope), with_defaults(scope, self._settings.options)
+        platform = props.get("platform") or default_platform(
+            options, [consumer] if consumer else _task_definitions_in(scope)
+        )
         defaults = build.default_outputs(runtime_names(options.runs_on) or (consumer.runs_on if consumer else ()))
         own = props.get("outputs")
-        parts.builds[path] = Build(platform.platform, tuple(defaults if own is None else own), own is not None)
-        if is_switched_on(scope) and options.verifier is None:
-            # Now, and not at the end, so that the app's aspects reach it: tags, permissions boundaries.
-            parts.verifier()
-        return _built(props, platform, defaults)
+        outputs = tuple(defaults if own is None else own)
+        stack_resources.builds[path] = BuildRecord(platform.platform, outputs, own is not None)
+        if is_verification_on(scope) and options.verifier is None:
+            # Make the verifier now instead of at the end, so that the app's aspects reach it: tags, permissions
+            # boundaries.
+            stack_resources.verifier()
+        return _pinned(props, platform, defaults)
 
 
-def _built(props: Mapping[str, Any], platform: ecr_assets.Platform, defaults: list[str]) -> Mapping[str, Any]:
-    """The properties of an asset with a build that does not break; what they say already stays."""
+def _pinned(props: Mapping[str, Any], platform: ecr_assets.Platform, defaults: list[str]) -> Mapping[str, Any]:
+    """The properties of an asset with a pinned build. Platform and outputs that the user set are kept."""
     outputs = props.get("outputs")
     invalidation = dict(props.get("invalidation") or {})
     hashed = build.extra_hash(
@@ -209,21 +216,21 @@ def _built(props: Mapping[str, Any], platform: ecr_assets.Platform, defaults: li
 
 
 def _consumer_around(scope: Construct) -> Consumer | None:
-    """What will run an image that is made in this scope, where it is made by that or within it."""
+    """The consumer that an image belongs to, if the consumer contains the scope in which the image is made."""
     for above in reversed(scope.node.scopes):
         if isinstance(above, Stack):
             return None
         if isinstance(above, lambda_.Function):
-            # It is being made, and has no resource yet; CDK itself takes the platform from its architecture.
+            # The function has no resource yet. CDK itself derives the platform from its architecture.
             return Consumer(above.node.path, ("lambda",), None, "", {})
         if consumer := _consumer_of(above):
             return consumer
     return None
 
 
-def _beside(scope: Construct) -> list[Consumer]:
-    """The task definitions that are in the scope already, each of which runs an image."""
-    found = (_consumer_of(child) for child in scope.node.children if isinstance(child, _TASKS))
+def _task_definitions_in(scope: Construct) -> list[Consumer]:
+    """The consumers of the task definitions that the scope already contains."""
+    found = (_consumer_of(child) for child in scope.node.children if isinstance(child, _TASK_DEFINITIONS))
     return [consumer for consumer in found if consumer]
 
 
@@ -233,7 +240,7 @@ def _consumer_of(construct: IConstruct) -> Consumer | None:
 
 
 def _injector_above(scope: Construct) -> Any:
-    """The user's own injector that CDK would call for an image in this scope, and now calls ours instead."""
+    """The user's own injector that CDK would call for an image in this scope if ours did not hide it."""
     for above in reversed(scope.node.scopes):
         if PropertyInjectors.has_property_injectors(above):
             injector = PropertyInjectors.of(above).for_(_TYPE)
@@ -242,7 +249,7 @@ def _injector_above(scope: Construct) -> Any:
     return None
 
 
-def _is_out_of_reach(construct: IConstruct) -> bool:
+def _is_too_early(construct: IConstruct) -> bool:
     return isinstance(construct, ecr_assets.DockerImageAsset) and not isinstance(construct, SafeDockerImageAsset)
 
 
@@ -251,7 +258,7 @@ def _name(scope: Construct) -> str:
 
 
 def _caller() -> str:
-    """Where the user's code called, for a message."""
+    """The file and line of the user's call, for a message."""
     here = Path(__file__).parent
     for frame in reversed(traceback.extract_stack(limit=10)):
         if Path(frame.filename).parent != here:

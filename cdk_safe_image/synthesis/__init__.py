@@ -1,1 +1,1 @@
-"""A stage as it is synthesized: its snapshot, and what runs when it is complete."""
+"""A stage during the synth: its snapshot, and the functions that run when it is complete."""

@@ -1,8 +1,8 @@
-"""The moment when all of a stage is made and every aspect has had its turn: what must see everything is called then.
+"""Calls functions when a stage is complete: all constructs exist, and every aspect has run.
 
-Before that moment nothing may be resolved, since CDK keeps what a `Lazy` said when it was first asked: a container
-that an aspect adds to a task definition afterwards would be lost. After it, CDK resolves by itself, and it is too late
-to make constructs. https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/core/lib/lazy.ts
+Before that moment nothing may be resolved, because CDK keeps the first value of a `Lazy`: a container that an aspect
+adds to a task definition later would be lost. After that moment CDK itself resolves, and no construct can be added.
+https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/core/lib/lazy.ts
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from constructs import Construct, IConstruct, IValidation
 
 from .snapshot import StageSnapshot
 
-_ID: Final = "CdkSafeImageEnding"
-Called = Callable[[StageSnapshot], None]
+_ID: Final = "CdkSafeImageFinalizer"
+FinalizeFunction = Callable[[StageSnapshot], None]
 
 
 class StageFinalizer(Construct):
-    """The one construct of ours in an app or stage, each of which CDK synthesizes by itself."""
+    """Our one construct in an app or a stage. CDK synthesizes each stage separately."""
 
     def __init__(self, stage: Stage) -> None:
         """
@@ -29,65 +29,66 @@ class StageFinalizer(Construct):
         """
         super().__init__(stage, _ID)
         self._stage = stage
-        self._waiting: dict[Called, list[str]] = {}
-        self._ends = 0
-        self._has_begun = False
-        self.begin_at(self)
-        self.node.add_validation(_NothingIsLate(self))
+        self._pending: dict[FinalizeFunction, list[str]] = {}
+        self._runs = 0
+        self._has_started = False
+        self.start_at(self)
+        self.node.add_validation(_NothingIsMissed(self))
 
     @classmethod
     def of(cls, scope: IConstruct) -> StageFinalizer:
-        """The one of the stage that the scope is, or is in."""
-        # CDK's own answer for a stage is the stage around it.
+        """The finalizer of the stage that contains a scope, or that the scope is; made on first use."""
+        # For a stage, `Stage.of` returns the stage around it.
         stage = scope if isinstance(scope, Stage) else Stage.of(scope)
         assert isinstance(stage, Stage)
-        there = stage.node.try_find_child(_ID)
-        return there if isinstance(there, StageFinalizer) else cls(stage)
+        existing = stage.node.try_find_child(_ID)
+        return existing if isinstance(existing, StageFinalizer) else cls(stage)
 
-    def call(self, function: Called, path: str) -> None:
-        """Have a function called at the end, once for all who ask for it.
+    def on_finalize(self, function: FinalizeFunction, path: str) -> None:
+        """Call a function when the stage is complete, once for all constructs that request it.
 
-        :param function: what to call with all that is made.
-        :param path: construct path of who asks, for the message where it is too late.
+        :param function: called with the snapshot of the stage.
+        :param path: path of the construct that requests it, for the message if it is too late.
         """
-        self._waiting.setdefault(function, []).append(path)
+        self._pending.setdefault(function, []).append(path)
 
-    def begin_at(self, construct: Construct) -> None:
-        """Let the first of such constructs that CDK's aspects come to find the place that they come to last.
+    def start_at(self, construct: Construct) -> None:
+        """Add a construct at which the finalizer may start. It starts at the first one that CDK's aspects visit.
 
-        CDK visits depth first. Without `@aws-cdk/core:aspectStabilization` it lists a construct's children when it
-        gets to it, and does not visit what is made behind its back: so the end must be made on the way.
+        There it adds a construct at the end of the tree, whose visit is the last one. CDK visits depth first. Without
+        `@aws-cdk/core:aspectStabilization` it lists the children of a construct when it visits that construct, and
+        never visits children that are added later: so the last construct must be added during the visits.
         https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/core/lib/private/synthesis.ts
         """
-        Aspects.of(construct).add(_At(construct, self._begin))
+        Aspects.of(construct).add(_VisitOf(construct, self._start))
 
     @property
-    def late(self) -> list[str]:
-        """Paths of those who asked to be called when the end was over."""
-        return [path for paths in self._waiting.values() for path in paths]
+    def missed(self) -> list[str]:
+        """The paths of the constructs that requested a call too late."""
+        return [path for paths in self._pending.values() for path in paths]
 
-    def _begin(self) -> None:
-        if self._has_begun:
+    def _start(self) -> None:
+        if self._has_started:
             return
-        self._has_begun = True
-        self._ends += 1
+        self._has_started = True
+        self._runs += 1
         last = [child for child in self._stage.node.children if not isinstance(child, Stage)][-1]
-        end = Construct(cast(Construct, last), f"{_ID}{self._ends}")
-        Aspects.of(end).add(_At(end, self._end))
+        end = Construct(cast(Construct, last), f"{_ID}{self._runs}")
+        Aspects.of(end).add(_VisitOf(end, self._finalize))
 
-    def _end(self) -> None:
-        # CDK may synthesize once more, when there is more.
-        self._has_begun = False
-        made = StageSnapshot(self._stage)
-        while self._waiting:
-            function = next(iter(self._waiting))
-            del self._waiting[function]
-            function(made)
+    def _finalize(self) -> None:
+        # CDK may synthesize the stage again, with more constructs.
+        self._has_started = False
+        snapshot = StageSnapshot(self._stage)
+        while self._pending:
+            function = next(iter(self._pending))
+            del self._pending[function]
+            function(snapshot)
 
 
 @jsii.implements(IAspect)
-class _At:
-    """Calls a function when CDK visits one construct; an aspect is called for every construct below, too."""
+class _VisitOf:
+    """Calls a function when CDK visits one construct. CDK calls the aspect for every construct below it, too."""
 
     def __init__(self, construct: Construct, function: Callable[[], None]) -> None:
         self._construct, self._function = construct, function
@@ -98,15 +99,15 @@ class _At:
 
 
 @jsii.implements(IValidation)
-class _NothingIsLate:
-    """Fails the synth where something would stay unverified or ungated."""
+class _NothingIsMissed:
+    """Fails the synth if an image would stay unverified, or a service would not wait."""
 
-    def __init__(self, ending: StageFinalizer) -> None:
-        self._ending = ending
+    def __init__(self, finalizer: StageFinalizer) -> None:
+        self._finalizer = finalizer
 
     def validate(self) -> list[str]:
         return [
-            f"{path} is made by an aspect, after all others have had their turn: make it before the synth, or in an "
-            "aspect of the stack's own"
-            for path in self._ending.late
+            f"{path} was made by an aspect, after all other aspects ran: make it before the synth, or in an aspect of "
+            "the stack itself"
+            for path in self._finalizer.missed
         ]

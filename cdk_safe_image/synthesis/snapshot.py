@@ -1,4 +1,4 @@
-"""All that is made in a stage, walked once, and what its templates will say."""
+"""Snapshot of a stage's construct tree and of its templates."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from aws_cdk import CfnResource, ISynthesisSession, NestedStackSynthesizer, Stac
 from aws_cdk.cx_api import CloudAssemblyBuilder
 from constructs import IConstruct
 
-_Kind = TypeVar("_Kind", bound=IConstruct)
-_OF_CDK: Final = "aws_cdk.aws_"
+_Construct = TypeVar("_Construct", bound=IConstruct)
+_CDK_MODULES: Final = "aws_cdk.aws_"
 _REFERENCES: Final = frozenset({"DependsOn", "Fn::GetAtt", "Fn::Sub", "Ref"})
 _WORDS: Final = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
 class TemplateResource:
-    """A resource, as its stack's template will have it.
+    """A resource as its stack's template will contain it.
 
     :param stack: the stack, which may be a nested one.
-    :param logical_id: its name there.
-    :param type: such as `AWS::ECS::TaskDefinition`.
-    :param text: all that it says, as JSON.
+    :param logical_id: its logical ID.
+    :param type: its type, such as `AWS::ECS::TaskDefinition`.
+    :param text: the whole resource as JSON.
     """
 
     stack: Stack
@@ -39,9 +39,9 @@ class TemplateResource:
 
 
 class StageSnapshot:
-    """All constructs of a stage.
+    """All constructs of a stage, and what their templates will contain.
 
-    It asks Python's classes wherever they can tell, since every question to a construct itself crosses to Node.js.
+    It reads Python's classes where these suffice, because every call to a construct crosses to Node.js.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -50,106 +50,107 @@ class StageSnapshot:
         """
         self._stage = stage
         self._constructs = stage.node.find_all()
-        self._waited_for: dict[CfnResource, list[IConstruct]] = {}
+        self._dependencies: dict[CfnResource, list[IConstruct]] = {}
 
     @cached_property
     def stacks(self) -> list[Stack]:
-        """The stacks, nested ones included, and without those of stages within this one."""
+        """The stacks, nested ones included, without the stacks of nested stages."""
         return [found for found in self.of(Stack) if Stage.of(found) is self._stage]
 
-    def of(self, kind: type[_Kind]) -> list[_Kind]:
+    def of(self, construct_class: type[_Construct]) -> list[_Construct]:
         """The constructs of a class."""
-        return [found for found in self._constructs if isinstance(found, kind)]
+        return [found for found in self._constructs if isinstance(found, construct_class)]
 
     def resources(self, types: Collection[str]) -> list[CfnResource]:
-        """The resources of these types of the template."""
+        """The resources of some types, such as `AWS::ECS::Service`."""
         return [found for found in self.of(CfnResource) if _type(found) in types]
 
     @cached_property
     def services(self) -> list[tuple[CfnResource, list[Stack]]]:
-        """The ECS services, each with the stacks in which it is, from the inside out."""
+        """The ECS services, each with the stacks that contain it, the innermost first."""
         return [(found, list(_outwards(Stack.of(found)))) for found in self.resources({"AWS::ECS::Service"})]
 
     @cached_property
-    def mentions(self) -> list[TemplateResource]:
-        """What all resources say: overrides, and resources of any type included."""
+    def template_resources(self) -> list[TemplateResource]:
+        """All resources of the templates, of any type, with their overrides."""
         return [
             TemplateResource(stack, logical_id, str(resource.get("Type")), as_json(resource))
             for stack in self.stacks
             for logical_id, resource in _template(stack).get("Resources", {}).items()
         ]
 
-    def needed(self, constructs: Iterable[IConstruct]) -> set[CfnResource]:
-        """The resources of some constructs, and all that those wait for, in whatever stack it is.
+    def dependency_closure(self, constructs: Iterable[IConstruct]) -> set[CfnResource]:
+        """The resources of some constructs and all their direct and indirect dependencies, in any stack.
 
-        :param constructs: with all that is below them.
+        :param constructs: the constructs, each with everything below it.
         """
         found: set[CfnResource] = set()
-        waiting = list(constructs)
-        while waiting:
-            path = waiting.pop().node.path
+        pending = list(constructs)
+        while pending:
+            path = pending.pop().node.path
             for resource, its_path in self._paths.items():
                 if resource not in found and f"{its_path}/".startswith(f"{path}/"):
                     found.add(resource)
-                    waiting += self._waits_for(resource)
+                    pending += self._dependencies_of(resource)
         return found
 
-    def _waits_for(self, resource: CfnResource) -> list[IConstruct]:
-        if resource not in self._waited_for:
-            by_hand = [other for scope in resource.node.scopes for other in scope.node.dependencies]
-            self._waited_for[resource] = [*by_hand, *self._refers_to.get(resource, ())]
-        return self._waited_for[resource]
+    def _dependencies_of(self, resource: CfnResource) -> list[IConstruct]:
+        if resource not in self._dependencies:
+            explicit = [other for scope in resource.node.scopes for other in scope.node.dependencies]
+            self._dependencies[resource] = [*explicit, *self._references.get(resource, ())]
+        return self._dependencies[resource]
 
     @cached_property
     def _paths(self) -> dict[CfnResource, str]:
         return {resource: resource.node.path for resource in self.of(CfnResource)}
 
     @cached_property
-    def _refers_to(self) -> dict[CfnResource, list[CfnResource]]:
-        # What is in another stack has its logical ID there: CDK makes parameters and exports of it afterwards.
-        resources = self.behind(self.mentions)
-        named: dict[str, list[CfnResource]] = {}
-        for mention, resource in resources.items():
-            named.setdefault(mention.logical_id, []).append(resource)
+    def _references(self) -> dict[CfnResource, list[CfnResource]]:
+        # A reference to another stack is still a logical ID of that stack: CDK replaces it by a parameter or an import
+        # later.
+        resources = self.constructs_of(self.template_resources)
+        by_logical_id: dict[str, list[CfnResource]] = {}
+        for template_resource, construct in resources.items():
+            by_logical_id.setdefault(template_resource.logical_id, []).append(construct)
         return {
-            resource: [other for name in _references(json.loads(mention.text)) for other in named.get(name, ())]
-            for mention, resource in resources.items()
+            construct: [
+                other
+                for logical_id in _referenced_ids(json.loads(template_resource.text))
+                for other in by_logical_id.get(logical_id, ())
+            ]
+            for template_resource, construct in resources.items()
         }
 
-    def behind(self, mentions: Collection[TemplateResource]) -> dict[TemplateResource, CfnResource]:
-        """The constructs of resources.
+    def constructs_of(self, resources: Collection[TemplateResource]) -> dict[TemplateResource, CfnResource]:
+        """The constructs of some resources; a resource without one, such as an included template's, is left out.
 
-        :param mentions: some of `mentions`.
+        :param resources: some of `template_resources`.
         """
-        asked = {(mention.stack, mention.logical_id): mention for mention in mentions}
-        candidates = self.resources({mention.type for mention in mentions})
+        wanted = {(resource.stack, resource.logical_id): resource for resource in resources}
+        candidates = self.resources({resource.type for resource in resources})
         if not candidates:
             return {}
-        # In one go: a logical ID is a token, and to resolve one is a question to Node.js.
-        logical_ids = self._stage_resolve([candidate.logical_id for candidate in candidates])
+        # All at once: a logical ID is a token, and to resolve a token is a call to Node.js.
+        logical_ids: list[str] = self.stacks[0].resolve([candidate.logical_id for candidate in candidates])
         found = {(candidate.stack, name): candidate for candidate, name in zip(candidates, logical_ids, strict=True)}
-        return {mention: found[key] for key, mention in asked.items() if key in found}
-
-    def _stage_resolve(self, values: list[str]) -> list[str]:
-        resolved: list[str] = self.stacks[0].resolve(values)
-        return resolved
+        return {resource: found[key] for key, resource in wanted.items() if key in found}
 
 
 def as_json(value: Any) -> str:
-    """What is resolved, as a mention's text holds it."""
+    """A resolved value as JSON, written as in the text of a `TemplateResource`."""
     return json.dumps(value, ensure_ascii=False)
 
 
-def _references(value: Any) -> Iterator[str]:
-    """The logical IDs that a part of a template refers to."""
+def _referenced_ids(value: Any) -> Iterator[str]:
+    """The logical IDs that a part of a template references."""
     if isinstance(value, list):
-        for inner in value:
-            yield from _references(inner)
+        for element in value:
+            yield from _referenced_ids(element)
     elif isinstance(value, dict):
-        for name, inner in value.items():
+        for name, element in value.items():
             if name in _REFERENCES:
-                yield from _WORDS.findall(as_json(inner))
-            yield from _references(inner)
+                yield from _WORDS.findall(as_json(element))
+            yield from _referenced_ids(element)
 
 
 def _type(resource: CfnResource) -> str:
@@ -157,34 +158,38 @@ def _type(resource: CfnResource) -> str:
 
 
 @cache
-def _type_of_class(kind: type[CfnResource]) -> str:
-    """The type that all resources of a class are of; empty where each resource says it by itself."""
-    return str(getattr(kind, "CFN_RESOURCE_TYPE_NAME", "")) if kind.__module__.startswith(_OF_CDK) else ""
+def _type_of_class(resource_class: type[CfnResource]) -> str:
+    """The type of all resources of a class; empty if each resource sets its own."""
+    return (
+        str(getattr(resource_class, "CFN_RESOURCE_TYPE_NAME", ""))
+        if resource_class.__module__.startswith(_CDK_MODULES)
+        else ""
+    )
 
 
 def _outwards(stack: Stack) -> Iterator[Stack]:
-    within: Stack | None = stack
-    while within is not None:
-        yield within
-        within = within.nested_stack_parent
+    current: Stack | None = stack
+    while current is not None:
+        yield current
+        current = current.nested_stack_parent
 
 
 def _template(stack: Stack) -> Mapping[str, Any]:
-    """What CDK would write for a stack by now.
+    """The template that CDK would write for a stack now.
 
-    Of the ways to have it, the synthesizer of nested stacks is the one that writes a template and does nothing else.
+    The synthesizer of nested stacks serves every stack here, because it only writes the template.
     """
     with TemporaryDirectory() as folder:
         writer = NestedStackSynthesizer(stack.synthesizer)
         writer.bind(stack)
-        writer.synthesize(cast(ISynthesisSession, _Aside(folder)))
+        writer.synthesize(cast(ISynthesisSession, _TemporarySession(folder)))
         template: Mapping[str, Any] = json.loads(Path(folder, stack.template_file).read_text("utf-8"))
     return template
 
 
 @jsii.implements(ISynthesisSession)
-class _Aside:
-    """A synth into a folder that nobody looks at."""
+class _TemporarySession:
+    """A synthesis session that writes into a temporary folder."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder

@@ -21,7 +21,7 @@ _ARN: Final = re.compile(r"arn:[a-z-]+:ecr:(?P<region>[a-z0-9-]+):(?P<account>\d
 
 
 class OnFailure(str, Enum):
-    """What happens to the tag of a refused image: it is kept, or removed if none of the runtimes can pull the image."""
+    """The handling of a refused image's tag: it is kept, or removed if none of the runtimes can pull the image."""
 
     KEEP = "keep"
     UNTAG = "untag"
@@ -37,7 +37,7 @@ class Properties:
     :param digest: the image's digest; empty if the image is given by its tag.
     :param pin: whether `ImageUri` contains the verified digest or the tag.
     :param policy: the conditions that the image must meet.
-    :param on_failure: what happens to the tag of a refused image.
+    :param on_failure: whether the tag of a refused image is kept or removed.
     :param notify: ARN of the SNS topic that gets the reports; empty for none.
     :param local_image: CDK's name for the built image on the machine that built it; the remedies use it.
     :param construct_path: path of the construct in the app; the messages use it.
@@ -135,7 +135,7 @@ class Properties:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the image and the policy, which tells apart the successive properties of one resource."""
+        """A hash of the image and the policy, which differs between successive properties of one resource."""
         policy = self.policy
         identity = [
             self.repository_arn,

@@ -294,27 +294,33 @@ def test_a_cli_that_lets_docker_attest_is_warned_of_once_for_a_stack(
 @pytest.mark.parametrize(
     ("keywords", "told"),
     [
-        ({"directory": "/nowhere"}, "Demo/Image: directory is '/nowhere', which is no folder"),
-        ({"directory": None}, "Demo/Image: directory is None: write the path of a folder as a string"),
-        ({"directory": Path("service")}, "write the path of a folder as a string, such as str(path)"),
-        ({"file": str(Path(__file__).resolve())}, "write directory= of the folder that holds it, or file= of its path"),
-        ({"outputs": "type=docker"}, "outputs is 'type=docker': write a list"),
-        ({"source_date_epoch": 1.5}, "source_date_epoch is 1.5: write whole seconds since 1970"),
-        ({"file": "Missing"}, "holds no Missing: write directory= of the folder that holds it, or file="),
-        ({"runs_on": "mainframe"}, "runs_on names 'mainframe', which is not a runtime: write one of fargate"),
+        ({"directory": "/nowhere"}, "Demo/Image: directory is '/nowhere', which is not a folder"),
+        ({"directory": None}, "Demo/Image: directory is None: use the path of a folder as a string"),
+        ({"directory": Path("service")}, "use the path of a folder as a string, such as str(path)"),
+        (
+            {"file": str(Path(__file__).resolve())},
+            "set directory= to the folder that contains it, or file= to its path",
+        ),
+        ({"outputs": "type=docker"}, "outputs is 'type=docker': use a list"),
+        ({"source_date_epoch": 1.5}, "source_date_epoch is 1.5: use whole seconds since 1970"),
+        ({"file": "Missing"}, "does not contain Missing: set directory= to the folder that contains it, or file="),
+        ({"runs_on": "mainframe"}, "runs_on names 'mainframe', which is not a runtime"),
         ({"runs_on": []}, "runs_on is empty: name at least one of fargate"),
         (
             {"platform": ecr_assets.Platform.custom("linux/s390x")},
-            "ECS on Fargate cannot run linux/s390x: write linux/amd64",
+            "ECS on Fargate cannot run linux/s390x",
         ),
-        ({"platform": ecr_assets.Platform.custom("amd64")}, "'amd64' is not a platform: write os/architecture"),
+        ({"platform": ecr_assets.Platform.custom("amd64")}, "'amd64' is not a platform"),
         ({"min_size": Size.bytes(2), "max_size": Size.bytes(1)}, "min_size (2 bytes) is above max_size (1 bytes)"),
-        ({"pin": "hash"}, "pin is 'hash': write 'digest' or 'tag'"),
-        ({"gate": "none"}, "gate is 'none': write 'stack' or 'image'"),
-        ({"compression": "estargz"}, "compression is 'estargz': write 'gzip' or 'zstd' or 'as-built'"),
-        ({"compression": "zstd", "outputs": []}, "has compression and outputs: write the compression into the outputs"),
+        ({"pin": "hash"}, "pin is 'hash': use 'digest' or 'tag'"),
+        ({"gate": "none"}, "gate is 'none': use 'stack' or 'image'"),
+        ({"compression": "estargz"}, "compression is 'estargz': use 'gzip' or 'zstd' or 'as-built'"),
+        (
+            {"compression": "zstd", "outputs": []},
+            "has both compression and outputs: set the compression in the outputs",
+        ),
         ({"compression": "zstd", "runs_on": "sagemaker"}, "sagemaker takes Docker schema 2 alone, which has no zstd"),
-        ({"source_date_epoch": -1}, "source_date_epoch is -1: write whole seconds since 1970"),
+        ({"source_date_epoch": -1}, "source_date_epoch is -1: use whole seconds since 1970"),
         (
             {"source_date_epoch": 1, "build_args": {"SOURCE_DATE_EPOCH": "2"}},
             "source_date_epoch and build_args both say SOURCE_DATE_EPOCH",
@@ -335,7 +341,7 @@ def test_a_negative_size_is_refused(docker_folder: str) -> None:
 
 
 def test_a_directory_without_dockerfile_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"Demo/Image: '.*' holds no Dockerfile"):
+    with pytest.raises(ValueError, match=r"Demo/Image: '.*' does not contain Dockerfile"):
         made(str(tmp_path))
 
 

@@ -36,8 +36,7 @@ def test_a_task_definition_for_arm64_cannot_run_an_amd64_image(docker_folder: st
     (error,) = told(docker_folder, lambda stack, image: fargate(stack, image, ecs.CpuArchitecture.ARM64))
     assert "Demo/Task runs on linux/arm64 (its runtime_platform), but the image Demo/Image is for linux/amd64" in error
     assert (
-        "Write platform=ecr_assets.Platform.LINUX_ARM64 for the image, or runtime_platform=ecs.RuntimePlatform("
-        in error
+        "Set platform=ecr_assets.Platform.LINUX_ARM64 for the image, or runtime_platform=ecs.RuntimePlatform(" in error
     )
     assert "cpu_architecture=ecs.CpuArchitecture.X86_64" in error
 
@@ -161,7 +160,7 @@ def test_a_consumer_that_fits_or_does_not_say_is_fine(docker_folder: str, use: A
 def test_a_runtime_for_which_the_image_is_not_verified_is_warned_of(docker_folder: str) -> None:
     (warning,) = told(docker_folder, task_on_ec2, "warning")
     assert "Demo/Task runs the image Demo/Image on ECS on EC2, for which it is not verified" in warning
-    assert "Write runs_on=['fargate', 'ecs-ec2'] for the image." in warning
+    assert "Set runs_on=['fargate', 'ecs-ec2'] for the image." in warning
 
 
 def job(stack: Stack, image: SafeDockerImageAsset, architecture: ecs.CpuArchitecture | None = None) -> None:

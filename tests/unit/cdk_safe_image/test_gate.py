@@ -348,5 +348,5 @@ def test_the_context_can_say_that_it_is_on(docker_folder: str, value: str | bool
 
 def test_a_context_that_says_neither_is_refused(docker_folder: str) -> None:
     app = new_app(**{"cdk-safe-image:verify": "no"})
-    with pytest.raises(ValueError, match=r"Demo/Image.*cdk-safe-image:verify is 'no': write 'on' or 'off'"):
+    with pytest.raises(ValueError, match=r"Demo/Image.*cdk-safe-image:verify is 'no': use 'on' or 'off'"):
         SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)

@@ -199,7 +199,8 @@ def test_defaults_that_come_too_late_say_which_line_to_move(docker_folder: str) 
     app = new_app()
     SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)
     with pytest.raises(
-        ValueError, match=r"^ImagePolicy.defaults of the app comes after the image Demo/Image was made: move it up"
+        ValueError,
+        match=r"^ImagePolicy.defaults of the app is called after the image Demo/Image was made: move the call up",
     ):
         ImagePolicy.defaults(app, fail_on="never")
 
@@ -214,34 +215,40 @@ def test_a_scope_has_its_defaults_from_one_call() -> None:
 @pytest.mark.parametrize(
     ("keywords", "told"),
     [
-        ({"fail_on": "errors"}, "fail_on is 'errors': write 'error' or 'warning' or 'never'"),
-        ({"on_failure": "delete"}, "on_failure is 'delete': write 'keep' or 'untag'"),
-        ({"fail_on": "never", "on_failure": "untag"}, "fail_on is 'never', so no image is refused, and on_failure is"),
+        ({"fail_on": "errors"}, "fail_on is 'errors': use 'error' or 'warning' or 'never'"),
+        ({"on_failure": "delete"}, "on_failure is 'delete': use 'keep' or 'untag'"),
+        (
+            {"fail_on": "never", "on_failure": "untag"},
+            "fail_on is 'never', so that no image is refused, but on_failure",
+        ),
         ({"min_size": Size.bytes(2), "max_size": Size.bytes(1)}, "min_size (2 bytes) is above max_size (1 bytes)"),
-        ({"runs_on": "agentcore"}, "Bedrock AgentCore cannot run linux/amd64: write linux/arm64"),
+        ({"runs_on": "agentcore"}, "Bedrock AgentCore cannot run linux/amd64"),
         ({"runs_on": []}, "runs_on is empty: name at least one of"),
-        ({"require": "non-root-user"}, "require is 'non-root-user': write a list"),
-        ({"require": Require.NON_ROOT_USER}, "write a list, such as [Require.NON_ROOT_USER]"),
-        ({"require": ["root"]}, "'root', which is no requirement: write one of non-root-user, no-latest-base, label:"),
-        ({"require": ["label"]}, "require names 'label': write label:NAME"),
-        ({"require": ["non-root-user:1000"]}, "require names 'non-root-user:1000': write non-root-user"),
-        ({"require": ["max-layers:none"]}, "write a number of layers from 1 on, such as max-layers:50"),
+        ({"require": "non-root-user"}, "require is 'non-root-user': use a list"),
+        ({"require": Require.NON_ROOT_USER}, "use a list, such as [Require.NON_ROOT_USER]"),
+        ({"require": ["root"]}, "'root', which is no"),
+        ({"require": ["label"]}, "require names 'label'"),
+        ({"require": ["non-root-user:1000"]}, "require names 'non-root-user:1000'"),
+        ({"require": ["max-layers:none"]}, "max-layers:50"),
         (
             {"require": [Require.max_layers(1), Require.max_layers(2)]},
-            "require names max-layers with 1 and with 2: write one of them",
+            "require names max-layers with 1 and with 2",
         ),
         ({"acknowledge": {"user-is-root": "old"}}, "'user-is-root', which is found only where non-root-user is"),
-        ({"runs_on": 5}, "runs_on is 5: write a runtime's name or a list of them, such as ['fargate', 'lambda']"),
-        ({"platform": "linux/arm64"}, "platform is 'linux/arm64': write one such as ecr_assets.Platform.LINUX_ARM64"),
-        ({"min_size": "100MB"}, "min_size is '100MB': write a size, such as Size.mebibytes(100)"),
-        ({"max_size": 100}, "max_size is 100: write a size, such as Size.mebibytes(100)"),
-        ({"verify_layers": "false"}, "verify_layers is 'false': write True or False"),
-        ({"require": 5}, "require is 5: write a list, such as [Require.NON_ROOT_USER]"),
-        ({"require": [None]}, "require is [None]: write a list, such as [Require.NON_ROOT_USER]"),
-        ({"acknowledge": ["no-command"]}, "acknowledge is ['no-command']: write each finding's id with the reason why"),
-        ({"acknowledge": {"no-command": None}}, "acknowledge is {'no-command': None}: write each finding's id with"),
-        ({"notify": "arn:aws:sns:eu-west-1:111122223333:T"}, "write a topic, such as sns.Topic.from_topic_arn("),
-        ({"verifier": "Verifier"}, "verifier is 'Verifier': write an ImageVerifier"),
+        ({"runs_on": 5}, "runs_on is 5: use a runtime's name or a list of them, such as ['fargate', 'lambda']"),
+        (
+            {"platform": "linux/arm64"},
+            "platform is 'linux/arm64': use a platform, such as ecr_assets.Platform.LINUX_ARM64",
+        ),
+        ({"min_size": "100MB"}, "min_size is '100MB': use a size, such as Size.mebibytes(100)"),
+        ({"max_size": 100}, "max_size is 100: use a size, such as Size.mebibytes(100)"),
+        ({"verify_layers": "false"}, "verify_layers is 'false': use True or False"),
+        ({"require": 5}, "require is 5: use a list, such as [Require.NON_ROOT_USER]"),
+        ({"require": [None]}, "require is [None]: use a list, such as [Require.NON_ROOT_USER]"),
+        ({"acknowledge": ["no-command"]}, "acknowledge is ['no-command']: use each finding's id with the reason to"),
+        ({"acknowledge": {"no-command": None}}, "acknowledge is {'no-command': None}: use each finding's id with"),
+        ({"notify": "arn:aws:sns:eu-west-1:111122223333:T"}, "use a topic, such as sns.Topic.from_topic_arn("),
+        ({"verifier": "Verifier"}, "verifier is 'Verifier': use an ImageVerifier"),
     ],
 )
 def test_what_does_not_go_together_is_refused_where_it_is_written(keywords: dict[str, Any], told: str) -> None:
@@ -256,13 +263,13 @@ def test_what_does_not_go_together_is_refused_where_it_is_written(keywords: dict
 def test_a_default_and_a_keyword_that_do_not_go_together_are_refused_at_the_image() -> None:
     app = new_app()
     ImagePolicy.defaults(app, on_failure="untag")
-    with pytest.raises(ValueError, match=r"^Demo/Verified: fail_on is 'never'.*write on_failure='keep'"):
+    with pytest.raises(ValueError, match=r"^Demo/Verified: fail_on is 'never'.*use on_failure='keep'"):
         verified(stack_in(app), fail_on="never")
 
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_no_image_has_fewer_than_one_layer(count: int) -> None:
-    with pytest.raises(ValueError, match="write a number of layers from 1 on"):
+    with pytest.raises(ValueError, match="max-layers"):
         Require.max_layers(count)
 
 
@@ -279,7 +286,7 @@ def test_a_tag_that_is_to_be_removed_is_known_at_synth() -> None:
 def test_a_bound_is_known_at_synth() -> None:
     stack = stack_in(new_app())
     bound = Size.bytes(CfnParameter(stack, "Bound", type="Number").value_as_number)
-    with pytest.raises(ValueError, match="Demo/Verified: min_size is only known at deploy: write a number"):
+    with pytest.raises(ValueError, match="Demo/Verified: min_size is only known at deploy: use a number"):
         verified(stack, min_size=bound)
 
 

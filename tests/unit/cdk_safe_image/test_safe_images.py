@@ -398,7 +398,7 @@ def test_agentcore_with_an_amd64_image_is_an_error_that_names_both(docker_folder
     assembly = app.synth()
     (error,) = said(assembly, "error")
     assert "Demo/Use runs on linux/arm64 (as all of AgentCore), but the image Demo/Image is for linux/amd64" in error
-    assert error.endswith("Write platform=ecr_assets.Platform.LINUX_ARM64 for the image.")
+    assert error.endswith("Set platform=ecr_assets.Platform.LINUX_ARM64 for the image.")
     assert said(assembly, "warning") == []
 
 
@@ -609,11 +609,11 @@ def test_an_image_that_is_made_too_late_fails_the_synth(docker_folder: str) -> N
     @jsii.implements(IAspect)
     class AddsATask:
         def visit(self, node: Any) -> None:
-            if node.node.id == "CdkSafeImageEnding1":
+            if node.node.id == "CdkSafeImageFinalizer1":
                 ecr_assets.DockerImageAsset(stack, "Late", directory=docker_folder)
 
     Aspects.of(app).add(AddsATask(), priority=AspectPriority.READONLY)
-    with pytest.raises(RuntimeError, match=r"Demo/Late is made by an aspect, after all others"):
+    with pytest.raises(RuntimeError, match=r"Demo/Late was made by an aspect, after all other aspects"):
         app.synth()
 
 
@@ -676,7 +676,7 @@ def test_a_stage_that_another_injector_hides_is_refused_until_it_is_named(docker
         with_from_asset(stack, docker_folder)
         return app, stage
 
-    message = r"has not seen the image One/Demo/Task/app/AssetImage.*call SafeImages for that stage"
+    message = r"SafeImages missed the image One/Demo/Task/app/AssetImage.*call SafeImages for that stage"
     with pytest.raises(RuntimeError, match=message):
         app(name_it=False)[0].synth()
     named, stage = app(name_it=True)
@@ -801,7 +801,7 @@ def test_a_verifier_can_be_shared(docker_folder: str) -> None:
         ({"runs_on": "nowhere"}, "the app: runs_on names 'nowhere'"),
         ({"min_size": Size.bytes(2), "max_size": Size.bytes(1)}, "the app: min_size .* is above max_size"),
         ({"acknowledge": {"no-command": ""}}, "the app: acknowledge gives no reason for 'no-command'"),
-        ({"gate": "door"}, "the app: gate is 'door': write 'stack' or 'image'"),
+        ({"gate": "door"}, "the app: gate is 'door': use 'stack' or 'image'"),
     ],
 )
 def test_what_no_image_can_meet_is_refused_at_once(keywords: dict[str, Any], message: str) -> None:
@@ -821,7 +821,7 @@ def test_protecting_twice_is_harmless(docker_folder: str) -> None:
 def test_protecting_differently_is_refused() -> None:
     app = new_app()
     SafeImages.protect(app)
-    with pytest.raises(ValueError, match="SafeImages of the app is there already, with other settings"):
+    with pytest.raises(ValueError, match="the app already has SafeImages with other settings"):
         SafeImages.protect(app, verify_layers=True)
 
 
@@ -829,7 +829,9 @@ def test_after_an_image_it_is_an_error_that_says_which_line_to_move_up(docker_fo
     app = new_app()
     with_from_asset(stack_in(app), docker_folder)
     line = r"\(test_safe_images.py, line \d+\)"
-    with pytest.raises(ValueError, match=rf"{line} comes after the image Demo/Task/app/AssetImage.*move that line up"):
+    with pytest.raises(
+        ValueError, match=rf"{line} is called after the image Demo/Task/app/AssetImage.*move that line up"
+    ):
         SafeImages.protect(app)
 
 
@@ -906,7 +908,7 @@ def test_an_image_that_nothing_verifies_is_reported(docker_folder: str, level: s
     with_from_asset(stack, docker_folder)
     SafeDockerImageAsset(stack, "Safe", directory=docker_folder)
     (told,) = said(app.synth(), level)
-    assert "Nothing verifies the image Demo/Task/app/AssetImage: use SafeDockerImageAsset, SafeImages.protect" in told
+    assert "The image Demo/Task/app/AssetImage is not verified: use SafeDockerImageAsset or SafeImages.protect" in told
 
 
 def test_an_image_that_was_there_before_is_reported_too(docker_folder: str) -> None:
@@ -936,7 +938,7 @@ def test_an_image_of_ecr_that_nothing_verifies_is_reported() -> None:
     task_with_a_variable(stack, repository.repository_uri_for_tag("v3"))
     run(stack, "ByHand", ecs.ContainerImage.from_ecr_repository(repository, "v2"))
     (told,) = said(app.synth(), "error")
-    assert "Nothing verifies the image of ECR that Demo/Task runs" in told
+    assert "The ECR image that Demo/Task runs is not verified" in told
     assert "ImageVerification for what CDK does not build" in told
 
 
@@ -946,7 +948,7 @@ def test_an_image_of_ecr_beside_a_verified_one_is_reported(docker_folder: str) -
     shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
     task.add_container("sidecar", image=ecs.ContainerImage.from_ecr_repository(shop, "v1"))
     (told,) = said(app.synth(), "error")
-    assert "Nothing verifies the image of ECR that Demo/Task runs" in told
+    assert "The ECR image that Demo/Task runs is not verified" in told
 
 
 def test_an_image_of_a_repository_by_its_attribute_is_reported() -> None:
@@ -963,7 +965,7 @@ def test_an_image_that_cdk_does_not_build_is_warned_of_where_all_are_protected()
     image = ImageVerification(stack, "Image", repository=shop, tag="v2")
     run(stack, "Safe", image.container_image())
     (warning,) = said(app.synth(), "warning")
-    assert "Nothing verifies the image of ECR that Demo/Task runs" in warning
+    assert "The ECR image that Demo/Task runs is not verified" in warning
 
 
 def test_what_is_verified_in_another_stack_is_not_reported(docker_folder: str) -> None:
@@ -989,7 +991,7 @@ def test_a_scope_can_be_protected_in_an_app_that_is_reported(docker_folder: str,
 
 
 def test_an_unknown_level_is_refused() -> None:
-    with pytest.raises(ValueError, match="the app: unverified is 'note': write 'error' or 'warning'"):
+    with pytest.raises(ValueError, match="the app: unverified is 'note': use 'error' or 'warning'"):
         SafeImages.report(new_app(), unverified="note")  # type: ignore[arg-type]
 
 

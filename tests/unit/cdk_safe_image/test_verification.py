@@ -256,23 +256,26 @@ def test_a_shared_verifier_gets_its_permissions_from_the_stack_that_uses_it() ->
 @pytest.mark.parametrize(
     ("keywords", "told"),
     [
-        ({"digest": DIGEST}, "Demo/Verified has both a tag and a digest: write exactly one"),
-        ({"tag": None}, "Demo/Verified has neither a tag nor a digest: write exactly one"),
-        ({"tag": None, "digest": "sha256:123"}, "digest is 'sha256:123': write sha256: and 64 digits"),
-        ({"tag": DIGEST}, "which no image can have: write it as digest="),
+        ({"digest": DIGEST}, "Demo/Verified has both a tag and a digest: pass exactly one"),
+        ({"tag": None}, "Demo/Verified has neither a tag nor a digest: pass exactly one"),
+        ({"tag": None, "digest": "sha256:123"}, "digest is 'sha256:123': use sha256: and 64 digits"),
+        ({"tag": DIGEST}, "which is not a valid tag: pass it as digest="),
         ({"tag": "shop:v1"}, "tag is 'shop:v1', which no image can have"),
         ({"tag": ""}, "tag is ''"),
         ({"tag": None, "digest": DIGEST, "pin": "tag"}, "pin is 'tag', and the image is given by its digest"),
         (
             {"service_timeout": Duration.minutes(1)},
-            "service_timeout is 60 s: write more than the 300 s that the verifier has for it",
+            "service_timeout is 60 s: use more than the 300 s that the verification may take",
         ),
         ({"service_timeout": Duration.hours(2)}, "at most 3600 s"),
-        ({"service_timeout": 600}, "service_timeout is 600: write a duration, such as Duration.minutes(10)"),
-        ({"repository": "shop"}, "repository is 'shop': write one such as ecr.Repository.from_repository_name("),
-        ({"repository": None}, "repository is None: write one such as ecr.Repository.from_repository_name("),
-        ({"tag": 42}, "tag is 42: write a string"),
-        ({"tag": None, "digest": 42}, "digest is 42: write a string"),
+        ({"service_timeout": 600}, "service_timeout is 600: use a duration, such as Duration.minutes(10)"),
+        (
+            {"repository": "shop"},
+            "repository is 'shop': use a repository, such as ecr.Repository.from_repository_name(",
+        ),
+        ({"repository": None}, "repository is None: use a repository, such as ecr.Repository.from_repository_name("),
+        ({"tag": 42}, "tag is 42: use a string"),
+        ({"tag": None, "digest": 42}, "digest is 42: use a string"),
     ],
 )
 def test_bad_input_is_refused_with_the_path_and_what_to_write(keywords: dict[str, Any], told: str) -> None:
@@ -330,5 +333,5 @@ def test_waivers_and_the_depth_reach_the_verifier() -> None:
 
 
 def test_an_unknown_waiver_is_an_error_that_names_the_construct_and_the_nearest_id() -> None:
-    with pytest.raises(ValueError, match=r"Demo/Verified: acknowledge names 'no-comand'.*write no-command"):
+    with pytest.raises(ValueError, match=r"Demo/Verified: acknowledge names 'no-comand'.*no-command"):
         synthesized(acknowledge={"no-comand": "because"})

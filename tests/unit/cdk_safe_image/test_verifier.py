@@ -239,11 +239,11 @@ def test_settings_of_the_users_own_are_left_as_they_are(docker_folder: str) -> N
 @pytest.mark.parametrize(
     ("keywords", "told"),
     [
-        ({"runtime": lambda_.Runtime.NODEJS_22_X}, "runtime is nodejs22.x: write a Python runtime, such as python3.14"),
-        ({"timeout": Duration.minutes(16)}, "timeout is 16 minutes: write 15 seconds to 15 minutes"),
-        ({"timeout": Duration.seconds(10)}, "timeout is 10 seconds: write 15 seconds to 15 minutes"),
-        ({"timeout": 300}, "timeout is 300: write a duration, such as Duration.minutes(10)"),
-        ({"memory_size": "512"}, "memory_size is '512': write a number of MiB, such as 512"),
+        ({"runtime": lambda_.Runtime.NODEJS_22_X}, "runtime is nodejs22.x: use a Python runtime, such as python3.14"),
+        ({"timeout": Duration.minutes(16)}, "timeout is 16 minutes: use 15 seconds to 15 minutes"),
+        ({"timeout": Duration.seconds(10)}, "timeout is 10 seconds: use 15 seconds to 15 minutes"),
+        ({"timeout": 300}, "timeout is 300: use a duration, such as Duration.minutes(10)"),
+        ({"memory_size": "512"}, "memory_size is '512': use a number of MiB, such as 512"),
     ],
 )
 def test_settings_that_no_lambda_can_have_are_refused(keywords: dict[str, Any], told: str) -> None:

@@ -235,15 +235,15 @@ def contradicting(stack: Stack) -> dict[str, tuple[dict[str, Any], str]]:
     role = iam.Role.from_role_arn(stack, "There", "arn:aws:iam::999999999999:role/there")
     boundary = iam.ManagedPolicy.from_aws_managed_policy_name("ReadOnlyAccess")
     return {
-        "groups without vpc": ({"security_groups": [group]}, "security_groups is of a VPC: write vpc= too"),
-        "subnets without vpc": ({"vpc_subnets": ec2.SubnetSelection(one_per_az=True)}, "vpc_subnets is of a VPC"),
+        "groups without vpc": ({"security_groups": [group]}, "security_groups requires a VPC: pass vpc= too"),
+        "subnets without vpc": ({"vpc_subnets": ec2.SubnetSelection(one_per_az=True)}, "vpc_subnets requires a VPC"),
         "no group": ({"vpc": public, "security_groups": []}, "security_groups is empty"),
         "public": ({"vpc": public}, "vpc_subnets selects public subnets"),
         "role elsewhere": ({"role": role}, "is in account 111122223333, and its role in 999999999999"),
-        "boundary of another": ({"role": role, "permissions_boundary": boundary}, "write it where role is made"),
-        "memory": ({"memory_size": 64}, "write 128 to 10240"),
-        "never": ({"reserved_concurrent_executions": 0}, "write 1 or more"),
-        "old": ({"runtime": lambda_.Runtime.PYTHON_3_9}, "too old for the verifier: write python3.14"),
+        "boundary of another": ({"role": role, "permissions_boundary": boundary}, "set the boundary of role instead"),
+        "memory": ({"memory_size": 64}, "use 128 to 10240"),
+        "never": ({"reserved_concurrent_executions": 0}, "use 1 or more"),
+        "old": ({"runtime": lambda_.Runtime.PYTHON_3_9}, "too old for the verifier: use python3.14"),
     }
 
 

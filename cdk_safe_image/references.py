@@ -1,0 +1,158 @@
+"""References to the attributes of a verified image, which resolve differently in each stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jsii
+from aws_cdk import Annotations, CfnResource, CustomResource, Fn, IResolveContext, IStringProducer, Lazy, Stack
+from aws_cdk import aws_ecr as ecr
+from constructs import IConstruct
+from image_verifier.custom_resource.schema import Attribute
+
+from .consumer_checks import ConsumedImage, find_mismatch
+from .consumers import Consumer, consumer_at, user_path
+from .stack_resources import top_level
+
+
+@dataclass(frozen=True)
+class GivenImage:
+    """An image as the user gave it: exactly one of tag and digest is set, and either may be a token.
+
+    :param repository: the repository that contains the image.
+    :param repository_uri: its URI.
+    :param tag: the image's tag.
+    :param digest: the image's digest, `sha256:…`.
+    """
+
+    repository: ecr.IRepository
+    repository_uri: str
+    tag: str | None
+    digest: str | None
+
+    @property
+    def tag_or_digest(self) -> str | None:
+        """The tag or the digest, whichever is set."""
+        return self.tag or self.digest
+
+    def unverified(self, attribute: str) -> str:
+        """The value of an attribute that does not wait for the verification.
+
+        :param attribute: one of `Attribute`. `ImageDigest` yields the part after the colon.
+        """
+        if attribute == Attribute.IMAGE_URI:
+            separator = ":" if self.tag else "@"
+            return f"{self.repository_uri}{separator}{self.tag_or_digest}"
+        if attribute == Attribute.IMAGE_DIGEST and self.digest:
+            return self.digest.removeprefix("sha256:")
+        return self.tag or ""
+
+
+class ImageReferences:
+    """The resources that reference one image: each waits for the verification, and each is checked."""
+
+    def __init__(
+        self, verification: IConstruct, given: GivenImage, consumed: ConsumedImage, resource: CustomResource | None
+    ) -> None:
+        """
+        :param verification: the construct that verifies the image.
+        :param given: the image as the user gave it.
+        :param consumed: what the checks of consumers need to know about it.
+        :param resource: the custom resource; None if verification is switched off.
+        """
+        self._verification = verification
+        self._given = given
+        self._consumed = consumed
+        self._resource = resource
+        self._reported: set[str] = set()
+
+    def lazy(self, attribute: str) -> str:
+        """A token that resolves to an attribute, as the resource that uses it needs it.
+
+        :param attribute: one of `Attribute`.
+        """
+        return Lazy.uncached_string(_AttributeProducer(self, attribute), display_hint=attribute)
+
+    def add_dependent(self, resource: CfnResource, *, runs: bool) -> None:
+        """Make a resource wait that references the image by a plain string, and check that it can run the image.
+
+        :param resource: a resource of any stack of the app.
+        :param runs: whether it runs the image, instead of only containing its name.
+        """
+        if self._resource is None:
+            return
+        if runs and (consumer := consumer_at(resource)):
+            self._check(resource, consumer)
+        stack, own = top_level(Stack.of(resource)), top_level(Stack.of(self._verification))
+        if stack is own:
+            dependency = self._resource.node.default_child
+            assert dependency
+            resource.node.add_dependency(dependency)
+        else:
+            self._add_stack_dependency(resource, stack, own)
+
+    def resolve(self, scope: IConstruct, attribute: str) -> str:
+        """The value of an attribute for one resource. An error is reported if the resource cannot use it.
+
+        :param scope: the resource that is being resolved.
+        :param attribute: one of `Attribute`.
+        """
+        if self._resource is None:
+            return self._given.unverified(attribute)
+        consumer = consumer_at(scope)
+        if consumer is not None:
+            self._check(scope, consumer)
+        stack, own = top_level(Stack.of(scope)), top_level(Stack.of(self._verification))
+        if stack is own:
+            # In another nested stack CDK makes this a parameter of that stack, which is not an export.
+            value = self._resource.get_att_string(attribute)
+            return Fn.select(1, Fn.split(":", value)) if attribute == Attribute.IMAGE_DIGEST else value
+        if attribute == Attribute.IMAGE_DIGEST and self._given.digest is None:
+            self._report(
+                scope,
+                f"{user_path(scope)} uses image_digest of {self._consumed.path}, which is in another stack: the digest "
+                "is only known there, at deploy. Use image_uri, container_image() or docker_image_code().",
+            )
+        self._add_stack_dependency(scope, stack, own)
+        return self._given.unverified(attribute)
+
+    def _add_stack_dependency(self, scope: IConstruct, stack: Stack, own: Stack) -> None:
+        # aws-cdk-lib deprecates `add_dependency` in favor of a method that its older versions do not have.
+        add: Any = getattr(stack, "add_stack_dependency", stack.add_dependency)
+        try:
+            add(own, f"{user_path(scope)} uses the image {self._consumed.path}")
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            self._report(
+                scope,
+                f"{user_path(scope)} uses the image {self._consumed.path} of another stack, and cannot wait for its "
+                f"verification: {reason}. Make the image in the stack that uses it.",
+            )
+
+    def _check(self, scope: IConstruct, consumer: Consumer) -> None:
+        mismatch = find_mismatch(scope, consumer, self._consumed)
+        if mismatch is None:
+            return
+        if mismatch.warning_id:
+            Annotations.of(scope).add_warning_v2(mismatch.warning_id, mismatch.message)
+        else:
+            self._report(scope, mismatch.message)
+
+    def _report(self, scope: IConstruct, message: str) -> None:
+        # CDK resolves a template several times: each element to find references, and then the whole.
+        if not isinstance(scope, Stack) and message not in self._reported:
+            self._reported.add(message)
+            Annotations.of(scope).add_error(message)
+
+
+@jsii.implements(IStringProducer)
+class _AttributeProducer:
+    """Resolves one attribute for the resource that CDK is resolving."""
+
+    def __init__(self, references: ImageReferences, attribute: str) -> None:
+        self._references = references
+        self._attribute = attribute
+
+    def produce(self, context: IResolveContext) -> str:
+        return self._references.resolve(context.scope, self._attribute)

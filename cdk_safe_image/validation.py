@@ -1,0 +1,131 @@
+"""The arguments of an image's constructs: each check raises a ValueError that says what to use instead."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from aws_cdk import Duration, Stack, Stage, Token
+from image_verifier.custom_resource.properties import OnFailure
+
+from .options import Pin, ResolvedOptions
+from .tokens import is_known_at_synth
+from .verifier import ImageVerifier
+
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+# The distribution specification's syntax of a tag.
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+_TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+# The Lambda responds before its own timeout. This is for its start, and for the response's way back.
+_SERVICE_TIMEOUT_MARGIN: Final = 60
+_MAX_SERVICE_TIMEOUT: Final = 3600
+
+
+def check_reference(path: str, tag: str | None, digest: str | None) -> None:
+    """Check that an image is given by exactly one of tag and digest, and that it is a valid one.
+
+    :param path: construct path, for the message.
+    :param tag: the image's tag.
+    :param digest: the image's digest.
+    :raises ValueError: if not.
+    """
+    if (tag is None) == (digest is None):
+        both = "neither a tag nor a digest" if tag is None else "both a tag and a digest"
+        raise ValueError(f"{path} has {both}: pass exactly one of tag= and digest=")
+    if digest is not None and is_known_at_synth(digest) and not _DIGEST.fullmatch(digest):
+        raise ValueError(f"{path}: digest is {digest!r}: use sha256: and 64 digits of 0-9 and a-f")
+    if tag is not None and is_known_at_synth(tag) and not _TAG.fullmatch(tag):
+        hint = "pass it as digest=" if tag.startswith("sha256:") else "use the part after the colon of the image"
+        raise ValueError(f"{path}: tag is {tag!r}, which is not a valid tag: {hint}")
+
+
+def check_tag_options(path: str, tag: str | None, options: ResolvedOptions) -> None:
+    """Check that an image has a tag if its options need one.
+
+    :param path: construct path, for the message.
+    :param tag: the image's tag; None if it is given by its digest.
+    :param options: the image's options.
+    :raises ValueError: if not.
+    """
+    if options.pin is Pin.TAG and tag is None:
+        raise ValueError(f"{path}: pin is 'tag', but the image is given by its digest: use pin='digest'")
+    if options.on_failure is not OnFailure.UNTAG:
+        return
+    if tag is None:
+        raise ValueError(
+            f"{path}: on_failure is 'untag', but the image is given by its digest, and there is no tag to remove. Use "
+            "on_failure='keep', or pass the image's tag="
+        )
+    if not is_known_at_synth(tag):
+        raise ValueError(
+            f"{path}: on_failure is 'untag', but the tag is only known at deploy: a new tag is an update, and an "
+            "update never removes a tag. Use on_failure='keep', or a tag that is known at synth"
+        )
+
+
+def check_environment(path: str, stack: Stack, verifier: ImageVerifier) -> None:
+    """Check that CloudFormation can call a verifier from a stack.
+
+    :param path: path of the verification, for the message.
+    :param stack: the stack of the verification.
+    :param verifier: the verifier.
+    :raises ValueError: if the verifier is in another stage, account or region.
+    """
+    other = Stack.of(verifier)
+    if other is stack:
+        return
+    if Stage.of(other) is not Stage.of(stack):
+        raise ValueError(
+            f"{path} and its verifier {verifier.node.path} are in different stages, and CDK allows no references "
+            "between stages: make an ImageVerifier in each, or leave out verifier="
+        )
+    for name in ("region", "account"):
+        here, there = (_environment_name(getattr(scope, name)) for scope in (stack, other))
+        if here != there:
+            raise ValueError(
+                f"{path} is in {name} {here}, but its verifier {verifier.node.path} is in {there}: CloudFormation "
+                f"only calls a Lambda of its own {name}. Make an ImageVerifier in each, or leave out verifier="
+            )
+
+
+def service_timeout_for(path: str, requested: Duration | None, needed: Duration) -> Duration:
+    """How long CloudFormation waits for a verification.
+
+    :param path: construct path, for the message.
+    :param requested: the user's argument; None for the default.
+    :param needed: how long the verification may take.
+    :raises ValueError: if the argument is shorter than the verification, or longer than CloudFormation accepts.
+    """
+    if requested is None:
+        return needed.plus(Duration.seconds(_SERVICE_TIMEOUT_MARGIN))
+    seconds = int(requested.to_seconds())
+    if not needed.to_seconds() < seconds <= _MAX_SERVICE_TIMEOUT:
+        raise ValueError(
+            f"{path}: service_timeout is {seconds} s: use more than the {needed.to_seconds()} s that the verification "
+            f"may take, and at most {_MAX_SERVICE_TIMEOUT} s"
+        )
+    return requested
+
+
+def check_dockerfile(path: str, directory: str, file: str | None) -> None:
+    """Check that a build's Dockerfile exists.
+
+    :param path: construct path, for the message.
+    :param directory: the build's context.
+    :param file: the Dockerfile's path in the context; None for Dockerfile.
+    :raises ValueError: if not.
+    """
+    folder, name = Path(directory), file or "Dockerfile"
+    if not folder.is_dir():
+        raise ValueError(f"{path}: directory is {directory!r}, which is not a folder: use the folder of the Dockerfile")
+    # CDK looks in the directory also for a path that begins with a slash.
+    if not (folder / name.lstrip("/")).is_file():
+        raise ValueError(
+            f"{path}: {directory!r} does not contain {name}: set directory= to the folder that contains it, or file= "
+            "to its path in that folder"
+        )
+
+
+def _environment_name(account_or_region: str) -> str:
+    return "one that is only known at deploy" if Token.is_unresolved(account_or_region) else account_or_region
