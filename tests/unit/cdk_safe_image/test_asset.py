@@ -319,11 +319,11 @@ def test_a_cli_that_lets_docker_attest_is_warned_of_once_for_a_stack(
             {"compression": "zstd", "outputs": []},
             "has both compression and outputs: set the compression in the outputs",
         ),
-        ({"compression": "zstd", "runs_on": "sagemaker"}, "sagemaker takes Docker schema 2 alone, which has no zstd"),
+        ({"compression": "zstd", "runs_on": "sagemaker"}, "sagemaker only accepts Docker schema 2, which has no zstd"),
         ({"source_date_epoch": -1}, "source_date_epoch is -1: use whole seconds since 1970"),
         (
             {"source_date_epoch": 1, "build_args": {"SOURCE_DATE_EPOCH": "2"}},
-            "source_date_epoch and build_args both say SOURCE_DATE_EPOCH",
+            "source_date_epoch and build_args both set SOURCE_DATE_EPOCH",
         ),
     ],
 )

@@ -159,7 +159,7 @@ def test_a_consumer_that_fits_or_does_not_say_is_fine(docker_folder: str, use: A
 
 def test_a_runtime_for_which_the_image_is_not_verified_is_warned_of(docker_folder: str) -> None:
     (warning,) = told(docker_folder, task_on_ec2, "warning")
-    assert "Demo/Task runs the image Demo/Image on ECS on EC2, for which it is not verified" in warning
+    assert "Demo/Task runs the image Demo/Image on ECS on EC2, for which the image is not verified" in warning
     assert "Set runs_on=['fargate', 'ecs-ec2'] for the image." in warning
 
 
@@ -230,7 +230,7 @@ def test_every_other_consumer_takes_what_is_verified_for_it(
     assert told(docker_folder, use, platform=platform, runs_on=runs_on) == []
     assert told(docker_folder, use, "warning", platform=platform, runs_on=runs_on) == []
     (warning,) = told(docker_folder, use, "warning", platform=platform)
-    assert f"Demo/Use runs the image Demo/Image on {title}, for which it is not verified" in warning
+    assert f"Demo/Use runs the image Demo/Image on {title}, for which the image is not verified" in warning
 
 
 def test_a_job_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
@@ -251,4 +251,4 @@ def test_a_job_that_does_not_say_cannot_run_an_arm64_image(docker_folder: str) -
 
 def test_agentcore_cannot_run_an_amd64_image(docker_folder: str) -> None:
     (error,) = told(docker_folder, agent)
-    assert "Demo/Use runs on linux/arm64 (as all of AgentCore), but the image Demo/Image is for linux/amd64" in error
+    assert "Demo/Use runs on linux/arm64 (like all of AgentCore), but the image Demo/Image is for linux/amd64" in error

@@ -275,7 +275,7 @@ def test_no_image_has_fewer_than_one_layer(count: int) -> None:
 
 def test_a_tag_that_is_to_be_removed_is_known_at_synth() -> None:
     stack = stack_in(new_app())
-    with pytest.raises(ValueError, match="Demo/Verified: on_failure is 'untag', and the image is given by its digest"):
+    with pytest.raises(ValueError, match="Demo/Verified: on_failure is 'untag', but the image is given by its digest"):
         verified(stack, tag=None, digest=DIGEST, on_failure="untag")
     stack = stack_in(new_app())
     tag = CfnParameter(stack, "Tag").value_as_string

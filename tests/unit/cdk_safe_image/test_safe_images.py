@@ -284,7 +284,7 @@ def test_a_model_of_sagemaker_needs_a_build_of_its_own(docker_folder: str) -> No
     on_sagemaker(stack, docker_folder)
     (error,) = said(app.synth(), "error")
     assert "The image Demo/Image is built as an OCI image, which SageMaker refuses" in error
-    assert "SafeDockerImageAsset and runs_on='sagemaker'" in error
+    assert "SafeDockerImageAsset with runs_on='sagemaker'" in error
     app, stack = protected(runs_on="sagemaker")
     on_sagemaker(stack, docker_folder)
     assembly = app.synth()
@@ -397,7 +397,7 @@ def test_agentcore_with_an_amd64_image_is_an_error_that_names_both(docker_folder
     on_agentcore(stack, docker_folder, platform=None)
     assembly = app.synth()
     (error,) = said(assembly, "error")
-    assert "Demo/Use runs on linux/arm64 (as all of AgentCore), but the image Demo/Image is for linux/amd64" in error
+    assert "Demo/Use runs on linux/arm64 (like all of AgentCore), but the image Demo/Image is for linux/amd64" in error
     assert error.endswith("Set platform=ecr_assets.Platform.LINUX_ARM64 for the image.")
     assert said(assembly, "warning") == []
 
@@ -939,7 +939,7 @@ def test_an_image_of_ecr_that_nothing_verifies_is_reported() -> None:
     run(stack, "ByHand", ecs.ContainerImage.from_ecr_repository(repository, "v2"))
     (told,) = said(app.synth(), "error")
     assert "The ECR image that Demo/Task runs is not verified" in told
-    assert "ImageVerification for what CDK does not build" in told
+    assert "ImageVerification if CDK does not build it" in told
 
 
 def test_an_image_of_ecr_beside_a_verified_one_is_reported(docker_folder: str) -> None:

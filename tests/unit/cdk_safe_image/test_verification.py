@@ -260,9 +260,9 @@ def test_a_shared_verifier_gets_its_permissions_from_the_stack_that_uses_it() ->
         ({"tag": None}, "Demo/Verified has neither a tag nor a digest: pass exactly one"),
         ({"tag": None, "digest": "sha256:123"}, "digest is 'sha256:123': use sha256: and 64 digits"),
         ({"tag": DIGEST}, "which is not a valid tag: pass it as digest="),
-        ({"tag": "shop:v1"}, "tag is 'shop:v1', which no image can have"),
+        ({"tag": "shop:v1"}, "tag is 'shop:v1', which is not a valid tag"),
         ({"tag": ""}, "tag is ''"),
-        ({"tag": None, "digest": DIGEST, "pin": "tag"}, "pin is 'tag', and the image is given by its digest"),
+        ({"tag": None, "digest": DIGEST, "pin": "tag"}, "pin is 'tag', but the image is given by its digest"),
         (
             {"service_timeout": Duration.minutes(1)},
             "service_timeout is 60 s: use more than the 300 s that the verification may take",
@@ -289,11 +289,11 @@ def test_bad_input_is_refused_with_the_path_and_what_to_write(keywords: dict[str
     [
         (
             lambda app: stack_in(app, "Home", "us-east-1"),
-            "in region eu-west-1, and its verifier Home/Verifier in us-east-1",
+            "in region eu-west-1, but its verifier Home/Verifier is in us-east-1",
         ),
         (
             lambda app: stack_in(app, "Home"),
-            "in region eu-west-1, and its verifier Home/Verifier in one that is only known",
+            "in region eu-west-1, but its verifier Home/Verifier is in one that is only known",
         ),
         (
             lambda app: stack_in(Stage(app, "Live"), "Home", "eu-west-1"),

@@ -239,7 +239,7 @@ def contradicting(stack: Stack) -> dict[str, tuple[dict[str, Any], str]]:
         "subnets without vpc": ({"vpc_subnets": ec2.SubnetSelection(one_per_az=True)}, "vpc_subnets requires a VPC"),
         "no group": ({"vpc": public, "security_groups": []}, "security_groups is empty"),
         "public": ({"vpc": public}, "vpc_subnets selects public subnets"),
-        "role elsewhere": ({"role": role}, "is in account 111122223333, and its role in 999999999999"),
+        "role elsewhere": ({"role": role}, "is in account 111122223333, but its role is in 999999999999"),
         "boundary of another": ({"role": role, "permissions_boundary": boundary}, "set the boundary of role instead"),
         "memory": ({"memory_size": 64}, "use 128 to 10240"),
         "never": ({"reserved_concurrent_executions": 0}, "use 1 or more"),
