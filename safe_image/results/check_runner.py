@@ -1,4 +1,4 @@
-"""What became of images that were to be judged: many at once, none of which takes another's report with it."""
+"""Checks of many images at once: each ends with a report or a fault, and no fault stops the others."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from image_verifier.verify import verify
 
 from ..sources.targets import Target
 
-# How many images are judged at once; each asks for its own parts side by side.
+# Images that are checked at once; each reads its own documents in parallel.
 _AT_ONCE: Final = 32
 _NO_NAMES: Final = Names()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one reference: a report, or the fault for which there is none.
+    """The outcome of one check: a report, or the fault that prevented it.
 
-    :param reference: as it was written.
-    :param policy: what was required of the image.
-    :param names: the image's names, with which the remedies' commands are filled in.
+    :param reference: the image's reference, as the user passed it.
+    :param policy: the policy that the image was checked by.
+    :param report: the report; None where there is a fault.
+    :param fault: the fault; None where there is a report.
+    :param names: the image's names, which fill in the remedies' commands.
     """
 
     reference: str
@@ -37,43 +39,43 @@ class Outcome:
 
     @property
     def verdict(self) -> Verdict:
-        """`pass`, `fail`, or `unknown` where it could not be told."""
+        """`pass`, `fail`, or `unknown` where there is a fault."""
         return self.report.verdict if self.report else "unknown"
 
 
 def run_checks(targets: Sequence[tuple[Target, Policy]], debug: bool, done: Callable[[], None]) -> Iterator[Outcome]:
     """The outcomes in the targets' order, each as soon as it and those before it are known.
 
-    :param targets: the images, and what is asked of each.
-    :param debug: whether tracebacks of what could not be told are printed.
-    :param done: called for each as it is known, from any thread.
+    :param targets: the images, each with its policy.
+    :param debug: whether tracebacks of faults are printed.
+    :param done: called after each check, from any thread.
     """
 
     def outcome(target: tuple[Target, Policy]) -> Outcome:
-        found = run_check(*target, debug)
+        result = run_check(*target, debug)
         done()
-        return found
+        return result
 
     with Pool(min(_AT_ONCE, len(targets) or 1)) as pool:
         yield from pool.results(outcome, targets)
 
 
-def run_check(target: Target, asked: Policy, debug: bool) -> Outcome:
-    """What becomes of one image.
+def run_check(target: Target, policy: Policy, debug: bool) -> Outcome:
+    """The outcome of one check.
 
     :param target: the image.
-    :param asked: what is asked of it.
-    :param debug: whether the traceback of what could not be told is printed.
+    :param policy: the policy to check it by.
+    :param debug: whether the traceback of a fault is printed.
     """
     try:
-        return Outcome(target.reference, asked, report=verify(target.open(), asked), names=target.names)
+        return Outcome(target.reference, policy, report=verify(target.open(), policy), names=target.names)
     except Exception as e:
         if debug:
             import traceback
 
             traceback.print_exc()
         if isinstance(e, Fault):
-            return Outcome(target.reference, asked, fault=e)
+            return Outcome(target.reference, policy, fault=e)
         # A bug must not take the other images' reports with it.
-        bug = Fault(f"the check itself failed: {type(e).__name__}: {e}", "Please report it, with what --debug shows.")
-        return Outcome(target.reference, asked, fault=bug)
+        bug = Fault(f"the check itself failed: {type(e).__name__}: {e}", "Please report it with the output of --debug.")
+        return Outcome(target.reference, policy, fault=bug)

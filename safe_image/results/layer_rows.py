@@ -1,4 +1,4 @@
-"""An image's layers as people look at them: each with what made it, and with what was found on it."""
+"""An image's layers in rows: each with the build step that made it, and with its findings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from image_verifier.image.model import Descriptor, Image
 from image_verifier.report import Finding
 
 _VENDOR: Final = "application/vnd."
-# How builders write down a command: with the build's arguments before the shell.
+# Builders record a RUN step with the build arguments and the shell before its command.
 _SHELL: Final = re.compile(r"^(?:RUN )?(?:\|\d+ .*?)?/bin/sh -c (?:#\(nop\) )?", re.DOTALL)
 _SECRET: Final = re.compile("password|passwd|secret|token|credential|(api|access|private)_?key", re.IGNORECASE)
 _ARGUMENT: Final = re.compile(r"""\b\w+=(?:"[^"]*"|'[^']*'|\S+)""")
@@ -25,10 +25,10 @@ class LayerRow:
     """One layer.
 
     :param number: its place in the image, from 1 at the bottom.
-    :param layer: what the manifest says of it.
-    :param diff_id: the digest of what it unpacks to, as the config says it; empty where it says none.
-    :param step: the build's step that made it, as the config's history says; empty where it says none.
-    :param findings: what was found on it.
+    :param layer: its descriptor in the manifest.
+    :param diff_id: its uncompressed digest in the config; empty where the config has none.
+    :param step: the build step that made it, from the config's history; empty where the history has none.
+    :param findings: the findings about it.
     """
 
     number: int
@@ -39,17 +39,17 @@ class LayerRow:
 
     @property
     def short_type(self) -> str:
-        """Its media type in short."""
+        """Its media type without the vendor prefix."""
         return self.layer.media_type.removeprefix(_VENDOR) or "(none)"
 
     @property
     def content(self) -> str:
-        """By what its content is told from another's, however it is compressed."""
+        """The digest that identifies its content, however that is compressed."""
         return self.diff_id or self.layer.digest
 
     @property
     def compression(self) -> str:
-        """What its media type says of its compression."""
+        """The compression that its media type declares."""
         return media_types.declared_compression(self.layer.media_type)
 
 
@@ -57,30 +57,30 @@ def layer_rows(image: Image, findings: Sequence[Finding]) -> list[LayerRow]:
     """The layers of an image, bottom first.
 
     :param image: the image.
-    :param findings: what was found in it.
+    :param findings: the image's findings.
     """
     diff_ids = image.config.diff_ids if image.config else ()
     steps = _steps(image.config_content)
-    # A finding about a type names the first layer that has it, and is about all of them.
-    about: defaultdict[str, list[Finding]] = defaultdict(list)
+    # A finding about a media type names the first layer of that type, and is about all of them.
+    by_key: defaultdict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         if finding.layer:
-            about[finding.layer].append(finding)
-            about[finding.found].append(finding)
+            by_key[finding.layer].append(finding)
+            by_key[finding.found].append(finding)
     return [
         LayerRow(
             number=number + 1,
             layer=layer,
             diff_id=diff_ids[number] if number < len(diff_ids) else "",
             step=steps[number] if len(steps) == len(image.layers) else "",
-            findings=tuple(dict.fromkeys((*about[layer.digest], *about[layer.media_type]))),
+            findings=tuple(dict.fromkeys((*by_key[layer.digest], *by_key[layer.media_type]))),
         )
         for number, layer in enumerate(image.layers)
     ]
 
 
 def run_config(config: bytes | None) -> Mapping[str, Any]:
-    """What a config says of how the image is run; empty where it cannot be read.
+    """The config's `config` object, which says how the image is run; empty where it cannot be read.
 
     :param config: the config blob.
     """
@@ -97,7 +97,7 @@ def _document(config: bytes | None) -> Mapping[str, Any]:
 
 
 def _steps(config: bytes | None) -> list[str]:
-    """The steps of the history that made a layer, in order."""
+    """The history's steps that made a layer, in order."""
     try:
         history: list[dict[str, Any]] = _document(config).get("history") or []
         return [_step(str(step.get("created_by") or "")) for step in history if not step.get("empty_layer")]
@@ -106,15 +106,15 @@ def _steps(config: bytes | None) -> list[str]:
 
 
 def _step(text: str) -> str:
-    """A step as the Dockerfile has it: without what the builder wraps it in."""
+    """A step as it is in the Dockerfile, without the builder's wrapping."""
     text = " ".join(_SHELL.sub("", text).removesuffix(" # buildkit").split())
     return _ARGUMENT.sub(lambda match: without_secret(match[0]), text)
 
 
 def without_secret(variable: str) -> str:
-    """A variable without its value, where its name says that the value is secret.
+    """A variable without its value, if its name says that the value is secret.
 
-    It is in the image for whoever can pull it; a pipeline's log and a page that is passed around have other readers.
+    Everybody who can pull the image can read the value, but a log or a page that is passed around has other readers.
 
     :param variable: its name, `=` and its value.
     """

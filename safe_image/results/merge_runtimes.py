@@ -1,4 +1,4 @@
-"""Findings that say the same of several runtimes, told once."""
+"""Findings that differ only in their runtimes, merged into one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from image_verifier.report import Finding
 
 
 def merge_runtimes(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, of those that differ in the runtime's name alone only the first, for all of their runtimes.
+    """The findings; of those that differ only in their runtimes the first remains, for all of these runtimes.
 
-    :param findings: what was found.
+    :param findings: the findings.
     """
     first: dict[tuple[object, ...], Finding] = {}
     for finding in findings:

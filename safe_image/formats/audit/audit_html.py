@@ -1,4 +1,4 @@
-"""An audit's report as one page to look at: the repositories, and every image that is refused, those in use first."""
+"""The HTML report of `audit`: one page with the repositories, then every bad or unknown image, those in use first."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.text import in_sentences, readable_size
 
-from ..html.html_page import page
+from ..html.html_page import render_page
 from ..html.html_views import finding_views, titles
-from .audit_totals import Total, Totals, refusing
+from .audit_totals import AuditTotals, ImageCounts, refusing
 
 if TYPE_CHECKING:
     from .audit_row import Row
 
 
 def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
-    """The page; the rows are read twice, since what they come to is told first.
+    """The page. It begins with the totals, so that the rows are read twice.
 
-    :param rows: gives the images' rows, those in use first.
-    :param stream: what it is written to.
+    :param rows: returns the images' rows, those in use first.
+    :param stream: what the report is written to.
     """
-    totals = Totals.of(rows())
+    totals = AuditTotals.of(rows())
     whole = totals.whole
     tally = [
         ("pass", whole.passed, "passed"),
@@ -32,7 +32,7 @@ def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     ]
     if whole.refused_in_use:
         tally.append(("fail", whole.refused_in_use, "of the refused in use"))
-    yield from page(
+    yield from render_page(
         "audit.html.j2",
         title=_headline(whole),
         verdict="fail" if whole.refused else "unknown" if whole.unknown else "pass",
@@ -43,11 +43,11 @@ def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     )
 
 
-def _headline(whole: Total) -> str:
+def _headline(whole: ImageCounts) -> str:
     images = f"{whole.images:,} image{'' if whole.images == 1 else 's'}"
     if whole.refused:
         return f"{whole.refused:,} of {images} {'is' if whole.refused == 1 else 'are'} refused"
-    return f"{whole.unknown:,} could not be told" if whole.unknown else f"{images}, and none is refused"
+    return f"{whole.unknown:,} unknown" if whole.unknown else f"{images}, and none is refused"
 
 
 def _image(row: Row, place: str) -> Mapping[str, Any]:
@@ -65,18 +65,18 @@ def _image(row: Row, place: str) -> Mapping[str, Any]:
         "digest": row["digest"] or "",
         "users": row["in_use_by"],
         "fault": in_sentences(fault["message"], fault["advice"]) if fault else "",
-        "findings": finding_views([(_finding(told), told["remedy"]) for told in refusing(row)], (), place),
+        "findings": finding_views([(_finding(finding), finding["remedy"]) for finding in refusing(row)], (), place),
     }
 
 
-def _finding(told: Mapping[str, Any]) -> Finding:
+def _finding(row: Mapping[str, Any]) -> Finding:
     return Finding(
-        id=told["id"],
-        severity=Severity(told["severity"]),
-        message=told["message"],
-        runs_on=tuple(told["runs_on"]),
-        expected=told["expected"],
-        found=told["found"],
-        runtime_error=told["runtime_error"],
-        acknowledged=told["acknowledged"],
+        id=row["id"],
+        severity=Severity(row["severity"]),
+        message=row["message"],
+        runs_on=tuple(row["runs_on"]),
+        expected=row["expected"],
+        found=row["found"],
+        runtime_error=row["runtime_error"],
+        acknowledged=row["acknowledged"],
     )

@@ -1,4 +1,4 @@
-"""An audit's report as one JSON object, for programs: written image by image, since there may be many."""
+"""The JSON report of `audit`: one object, written image by image, since there may be many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from image_verifier.report_json import SCHEMA_VERSION
 
-from .audit_totals import Totals
+from .audit_totals import AuditTotals
 
 if TYPE_CHECKING:
     from .audit_row import Row
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     """The report, piece by piece.
 
-    :param rows: gives the images' rows.
-    :param stream: what it is written to.
+    :param rows: returns the images' rows.
+    :param stream: what the report is written to.
     """
-    totals = Totals()
+    totals = AuditTotals()
     yield f'{{\n  "schema_version": {SCHEMA_VERSION},\n  "images": ['
     between = "\n"
     for row in rows():

@@ -1,4 +1,4 @@
-"""An audit's report as people read it: what is refused and who uses it, each repository in a line, and a tally."""
+"""The text report of `audit`: each bad or unknown image with its users, a table of the repositories, and a tally."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from image_verifier.rules.catalog import CATALOG
 from image_verifier.text import in_sentences, printable
 
 from ..text.text_page import TextPage
-from .audit_totals import Total, Totals, refusing
+from .audit_totals import AuditTotals, ImageCounts, refusing
 
 if TYPE_CHECKING:
     from .audit_row import Row
@@ -18,12 +18,12 @@ _HEADS: Final = ("repository", "images", "passed", "refused", "unknown", "refuse
 
 
 def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
-    """The report, image by image, and what it comes to.
+    """The report, image by image, then the totals.
 
-    :param rows: gives the images' rows, those in use first.
-    :param stream: what it is written to; a terminal gets colours.
+    :param rows: returns the images' rows, those in use first.
+    :param stream: what the report is written to; a terminal gets colours.
     """
-    page, totals = TextPage.of(stream), Totals()
+    page, totals = TextPage.of(stream), AuditTotals()
     for row in rows():
         totals.add(row)
         if row["verdict"] != "pass":
@@ -31,7 +31,7 @@ def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     yield "\n".join(_table(totals, page)) + "\n"
     if totals.findings:
         yield "\n" + "\n".join(_findings(totals, page)) + "\n"
-        yield "\nsafe-image check REFERENCE tells how an image is mended.\n"
+        yield "\nTo see how to fix an image, run: safe-image check REFERENCE\n"
     yield f"\n{_tally(totals.whole, page)}\n"
 
 
@@ -50,7 +50,7 @@ def _image(row: Row, page: TextPage) -> Iterator[str]:
         yield from page.wrap(finding["message"], "        ")
 
 
-def _table(totals: Totals, page: TextPage) -> Iterator[str]:
+def _table(totals: AuditTotals, page: TextPage) -> Iterator[str]:
     lines = [(printable(name), *_numbers(total)) for name, total in sorted(totals.repositories.items())]
     widths = [max(len(line[column]) for line in (_HEADS, *lines)) for column in range(len(_HEADS))]
     yield page.paint("dim", _line(_HEADS, widths))
@@ -59,7 +59,7 @@ def _table(totals: Totals, page: TextPage) -> Iterator[str]:
         yield page.paint("error", text) if total.refused else page.paint("warning", text) if total.unknown else text
 
 
-def _numbers(total: Total) -> tuple[str, ...]:
+def _numbers(total: ImageCounts) -> tuple[str, ...]:
     counts = (total.images, total.passed, total.refused, total.unknown, total.refused_in_use)
     return tuple(f"{count:,}" for count in counts)
 
@@ -72,13 +72,13 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join((name, *numbers))
 
 
-def _findings(totals: Totals, page: TextPage) -> Iterator[str]:
+def _findings(totals: AuditTotals, page: TextPage) -> Iterator[str]:
     for finding, count in totals.findings.most_common():
         images = "1 image" if count == 1 else f"{count:,} images"
         yield from page.wrap(f"{finding} ({images}): {CATALOG[finding].meaning}", "")
 
 
-def _tally(whole: Total, page: TextPage) -> str:
+def _tally(whole: ImageCounts, page: TextPage) -> str:
     parts = [f"{whole.passed:,} passed", f"{whole.refused:,} refused", f"{whole.unknown:,} unknown"]
     painted = [
         page.paint(v, part) for v, part in zip(("pass", "fail", "unknown"), parts, strict=True) if part[:2] != "0 "

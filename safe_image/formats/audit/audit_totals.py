@@ -1,4 +1,4 @@
-"""What an audit comes to, repository by repository and finding by finding."""
+"""The totals of an audit: images by repository and verdict, and images by finding."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Total:
-    """How many images there are.
+class ImageCounts:
+    """Numbers of images.
 
-    :param images: all of them.
-    :param passed: those that are fine.
-    :param refused: those that are not.
-    :param unknown: those of which it could not be told, and what could not be asked.
-    :param refused_in_use: those of `refused` that something refers to.
+    :param images: all images.
+    :param passed: the images that pass.
+    :param refused: the images that are refused.
+    :param unknown: the images whose result is unknown, and repositories and services that could not be read.
+    :param refused_in_use: the refused images that something uses.
     """
 
     images: int = 0
@@ -29,7 +29,7 @@ class Total:
     refused_in_use: int = 0
 
     def add(self, row: Row) -> None:
-        """Count one more."""
+        """Count one row."""
         self.images += row["repository"] not in ("", row["reference"])
         self.passed += row["verdict"] == "pass"
         self.refused += row["verdict"] == "fail"
@@ -38,32 +38,32 @@ class Total:
 
 
 @dataclass
-class Totals:
-    """How many images each repository has, all together have, and each finding is about."""
+class AuditTotals:
+    """Numbers of images for each repository, for the whole audit, and for each finding."""
 
-    repositories: dict[str, Total] = field(default_factory=dict)
-    whole: Total = field(default_factory=Total)
+    repositories: dict[str, ImageCounts] = field(default_factory=dict)
+    whole: ImageCounts = field(default_factory=ImageCounts)
     findings: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> Totals:
-        """What the rows come to."""
+    def of(cls, rows: Iterable[Row]) -> AuditTotals:
+        """The totals of the rows."""
         totals = cls()
         for row in rows:
             totals.add(row)
         return totals
 
     def add(self, row: Row) -> None:
-        """Count one more."""
+        """Count one row."""
         self.whole.add(row)
         if row["repository"]:
-            self.repositories.setdefault(row["repository"], Total()).add(row)
+            self.repositories.setdefault(row["repository"], ImageCounts()).add(row)
         if row["verdict"] == "fail":
             self.findings.update({finding["id"] for finding in refusing(row)})
 
 
 def refusing(row: Row) -> list[Mapping[str, Any]]:
-    """The findings for which an image is refused: of those that nobody acknowledged, the gravest kind."""
+    """The findings that refuse an image: its errors, or its warnings if it has no error, without acknowledged ones."""
     left = [finding for finding in row["findings"] if not finding["acknowledged"]]
     errors = [finding for finding in left if finding["severity"] == "error"]
     return errors or [finding for finding in left if finding["severity"] == "warning"]

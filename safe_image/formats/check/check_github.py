@@ -1,4 +1,4 @@
-"""The report as GitHub's workflow commands: an annotation of the run for each finding and each fault.
+"""The GitHub report of `check`: a workflow command for each finding and each fault, which annotates the run.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
@@ -16,7 +16,7 @@ from ..text.finding_text import plain_finding
 if TYPE_CHECKING:
     from ...results.check_runner import Outcome
 
-_COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+_SEVERITIES: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 # https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts
 _DATA: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY: Final = _DATA | {":": "%3A", ",": "%2C"}
@@ -25,8 +25,8 @@ _PROPERTY: Final = _DATA | {":": "%3A", ",": "%2C"}
 def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     """The report, image by image.
 
-    :param outcomes: what became of the images.
-    :param stream: what it is written to.
+    :param outcomes: the outcomes of the checks.
+    :param stream: what the report is written to.
     """
     for outcome in outcomes:
         name = printable(outcome.reference)
@@ -36,18 +36,18 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
         elif outcome.report:
             refused = outcome.report.errors
             for finding in outcome.report.findings:
-                command = "error" if finding in refused else _weight(finding)
+                command = "error" if finding in refused else _level(finding)
                 yield _command(command, f"{name}: {finding.id}", "\n".join(plain_finding(finding, outcome.names)))
-            # A line for the log: an annotation of what is fine would only be in the way.
+            # A plain line of the log: an annotation of a healthy image would only distract.
             yield f"{'Refused' if refused else 'Verified'}: {name}\n"
 
 
-def _weight(finding: Finding) -> str:
-    # What was acknowledged, or is let pass, does not fail the run and must not look as if it did.
-    return "notice" if finding.acknowledged else min(_COMMANDS[finding.severity], "warning", key=_GRAVITY.index)
+def _level(finding: Finding) -> str:
+    # An acknowledged or accepted finding does not fail the run, and must not look as if it did.
+    return "notice" if finding.acknowledged else min(_SEVERITIES[finding.severity], "warning", key=_LEVELS.index)
 
 
-_GRAVITY: Final = ("notice", "warning", "error")
+_LEVELS: Final = ("notice", "warning", "error")
 
 
 def _command(command: str, title: str, text: str) -> str:

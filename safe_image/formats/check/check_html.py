@@ -1,4 +1,4 @@
-"""The report as one page to look at: what became of all images, then each with its layers as a drawn stack."""
+"""The HTML report of `check`: one page with an overview of the images, then each image with its layers and findings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from image_verifier.text import readable_size
 
 from ...results.layer_rows import layer_rows
 from ...results.merge_runtimes import merge_runtimes
-from ..html.html_page import made, page, part
+from ..html.html_page import as_markup, render_page, render_part
 from ..html.html_views import finding_views, stack, titles, tree
 
 if TYPE_CHECKING:
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
     from ...results.check_runner import Outcome
 
-# Gravest first.
+# Worst first.
 _VERDICTS: Final[Mapping[Verdict, str]] = {"fail": "refused", "unknown": "unknown", "pass": "passed"}
-# More images than this are folded: what became of each is said above them.
-_MOST_OPEN: Final = 3
-_IN_MEMORY: Final = 8 * 1024 * 1024
+# More images are folded: the overview above them has their verdicts.
+_MAX_OPEN: Final = 3
+_MAX_IN_MEMORY: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Entry:
+class OverviewRow:
     """An image in the page's overview.
 
-    :param place: its place in the page.
-    :param where: the registry and the folders that its name begins with.
-    :param name: the rest of its name.
-    :param found: the ids of what was found.
+    :param place: its anchor in the page.
+    :param where: the part of its reference up to the last slash.
+    :param name: the rest of its reference.
+    :param found: the ids of its findings.
     """
 
     place: str
@@ -49,25 +49,25 @@ class Entry:
 
     @property
     def word(self) -> str:
-        """What became of it."""
+        """Its verdict as the page shows it."""
         return _VERDICTS[self.verdict]
 
 
 def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
-    """The page. What became of all is its beginning, so that the images wait in a file until the last is known.
+    """The page. It begins with the overview, so that the images wait in a file until the last is checked.
 
-    :param outcomes: what became of the images.
-    :param stream: what it is written to.
+    :param outcomes: the outcomes of the checks.
+    :param stream: what the report is written to.
     """
-    with SpooledTemporaryFile(_IN_MEMORY) as spool:
+    with SpooledTemporaryFile(_MAX_IN_MEMORY) as spool:
         entries, lengths = [], []
         for number, outcome in enumerate(outcomes, start=1):
-            entry = _entry(outcome, f"image-{number}")
+            entry = _overview_row(outcome, f"image-{number}")
             entries.append(entry)
             lengths.append(spool.write(_image(outcome, entry).encode()))
         spool.seek(0)
         tally = Counter(entry.verdict for entry in entries)
-        yield from page(
+        yield from render_page(
             "check.html.j2",
             title=_headline(tally),
             verdict=next((verdict for verdict in _VERDICTS if tally[verdict]), "pass"),
@@ -75,43 +75,43 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
             overview=sorted(entries, key=lambda entry: list(_VERDICTS).index(entry.verdict)),
             entries=entries,
             images=_kept(spool, lengths),
-            is_open=len(entries) <= _MOST_OPEN,
+            is_open=len(entries) <= _MAX_OPEN,
         )
 
 
 def _kept(spool: IO[bytes], lengths: Iterable[int]) -> Iterator[Markup]:
-    return (made(spool.read(length).decode()) for length in lengths)
+    return (as_markup(spool.read(length).decode()) for length in lengths)
 
 
 def _headline(tally: Mapping[Verdict, int]) -> str:
     images = sum(tally.values())
     if images == 1:
         verdict = next(iter(tally))
-        return {"pass": "The image passes", "fail": "The image is refused", "unknown": "It could not be told"}[verdict]
+        return {"pass": "The image passes", "fail": "The image is refused", "unknown": "The result is unknown"}[verdict]
     if tally["fail"]:
         return f"{tally['fail']} of {images} images {'is' if tally['fail'] == 1 else 'are'} refused"
     if tally["unknown"]:
-        return f"{tally['unknown']} of {images} images could not be told"
+        return f"{tally['unknown']} of {images} images {'is' if tally['unknown'] == 1 else 'are'} unknown"
     return f"All {images} images pass"
 
 
-def _entry(outcome: Outcome, place: str) -> Entry:
-    judged = outcome.report
+def _overview_row(outcome: Outcome, place: str) -> OverviewRow:
+    report = outcome.report
     where, slash, name = outcome.reference.rpartition("/")
-    found = dict.fromkeys(f.id for f in judged.errors or judged.findings) if judged else {}
-    return Entry(
+    found = dict.fromkeys(f.id for f in report.errors or report.findings) if report else {}
+    return OverviewRow(
         place=place,
         verdict=outcome.verdict,
         where=where + slash,
         name=name,
-        size=readable_size(judged.image.size) if judged and judged.image.layers else "",
+        size=readable_size(report.image.size) if report and report.image.layers else "",
         found=tuple(found),
     )
 
 
-def _image(outcome: Outcome, entry: Entry) -> Markup:
-    shown = _judged(outcome.report, outcome.names, entry.place) if outcome.report else {"image": None}
-    return part(
+def _image(outcome: Outcome, entry: OverviewRow) -> Markup:
+    shown = _report_content(outcome.report, outcome.names, entry.place) if outcome.report else {"image": None}
+    return render_part(
         "image.html.j2",
         entry=entry,
         platform=str(outcome.policy.platform),
@@ -121,8 +121,8 @@ def _image(outcome: Outcome, entry: Entry) -> Markup:
     )
 
 
-def _judged(judged: Report, names: Names, place: str) -> dict[str, Any]:
-    image, found = judged.image, merge_runtimes(judged.findings)
+def _report_content(report: Report, names: Names, place: str) -> dict[str, Any]:
+    image, found = report.image, merge_runtimes(report.findings)
     rows = layer_rows(image, found)
     findings = finding_views([(f, remedy(f, names)) for f in found], rows, f"{place}-finding")
     layers = stack(rows, findings)
@@ -137,12 +137,12 @@ def _judged(judged: Report, names: Names, place: str) -> dict[str, Any]:
 
 
 def _start(config: Config) -> Sequence[tuple[str, str]]:
-    """How a container of the image is started."""
+    """The command and the user that a container of the image starts with."""
     import shlex
 
     return (
         ("command", shlex.join((*config.entrypoint, *config.command)) or "none"),
         ("user", config.user or "root"),
-        ("folder", config.working_dir or "/"),
+        ("working directory", config.working_dir or "/"),
         ("built for", str(config.platform)),
     )

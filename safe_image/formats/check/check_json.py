@@ -1,4 +1,4 @@
-"""The report as one JSON object, for programs."""
+"""The JSON report of `check`: one object, for programs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     """The report, in one piece.
 
-    :param outcomes: what became of the images.
-    :param stream: what it is written to.
+    :param outcomes: the outcomes of the checks.
+    :param stream: what the report is written to.
     """
     images = [image(outcome) for outcome in outcomes]
     yield json.dumps({"schema_version": SCHEMA_VERSION, "images": images}, indent=2) + "\n"

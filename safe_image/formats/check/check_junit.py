@@ -1,7 +1,7 @@
-"""The report as JUnit XML, for what shows test results: an image is a suite, each runtime that it must run on a test.
+"""The JUnit report of `check`: an image is a test suite, and each runtime that must run it is a test.
 
-ElementTree writes it: of the libraries on PyPI none knows more of this format than its element names, and
-it has no specification beyond what its readers take.
+It is written with ElementTree: the libraries on PyPI know no more of this format than its element names, and its only
+specification is what its readers accept.
 https://github.com/testmoapp/junitxml
 """
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     """The report, in one piece.
 
-    :param outcomes: what became of the images.
-    :param stream: what it is written to.
+    :param outcomes: the outcomes of the checks.
+    :param stream: what the report is written to.
     """
     suites = ElementTree.Element("testsuites", name="safe-image")
     for outcome in outcomes:
@@ -45,7 +45,7 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
             suite, "testcase", classname=printable(outcome.reference), name=f"can be run on {RUNTIMES[name].title}"
         )
         if outcome.report:
-            _judge(case, outcome.report, outcome.names, name)
+            _add_findings(case, outcome.report, outcome.names, name)
         elif outcome.fault:
             error = ElementTree.SubElement(case, "error", message=printable(outcome.fault.message))
             error.text = printable(outcome.fault.advice)
@@ -55,9 +55,9 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
     return suite
 
 
-def _judge(case: ElementTree.Element, judged: Report, names: Names, runtime: str) -> None:
-    errors = [finding for finding in judged.errors if runtime in finding.runs_on]
-    others = [f for f in judged.findings if runtime in f.runs_on and f not in errors]
+def _add_findings(case: ElementTree.Element, report: Report, names: Names, runtime: str) -> None:
+    errors = [finding for finding in report.errors if runtime in finding.runs_on]
+    others = [f for f in report.findings if runtime in f.runs_on and f not in errors]
     if errors:
         message = f"{printable(errors[0].message)} [{errors[0].id}]"
         ElementTree.SubElement(case, "failure", message=message, type=errors[0].id).text = _text(errors, names)

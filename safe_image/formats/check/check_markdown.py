@@ -1,4 +1,4 @@
-"""The report as Markdown, for a job's summary or a comment: a table of the images, and what was found in each."""
+"""The Markdown report of `check`, for a job's summary or a comment: a table of the images, and their findings."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
 
 def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
-    """The report: the table first, and then image by image what was found.
+    """The report: the table first, then the findings of each image.
 
-    :param outcomes: what became of the images.
-    :param stream: what it is written to.
+    :param outcomes: the outcomes of the checks.
+    :param stream: what the report is written to.
     """
     details: list[str] = []
     yield "| image | verdict | runs on | size | layers |\n| --- | --- | --- | ---: | ---: |\n"
@@ -49,15 +49,15 @@ def _row(outcome: Outcome) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _image(outcome: Outcome, judged: Report) -> Iterator[str]:
+def _image(outcome: Outcome, report: Report) -> Iterator[str]:
     yield f"#### {_code(outcome.reference)}\n\n"
-    for finding in judged.findings:
+    for finding in report.findings:
         yield from _finding(finding, remedy(finding, outcome.names))
 
 
 def _finding(finding: Finding, steps: Sequence[str]) -> Iterator[str]:
-    weight = f"acknowledged: {finding.acknowledged}" if finding.acknowledged else finding.severity.value
-    yield f"- **{finding.id}** ({_plain(weight)}): {_plain(finding.message)}\n"
+    label = f"acknowledged: {finding.acknowledged}" if finding.acknowledged else finding.severity.value
+    yield f"- **{finding.id}** ({_plain(label)}): {_plain(finding.message)}\n"
     if finding.acknowledged:
         return
     if finding.runtime_error:
@@ -73,7 +73,7 @@ def _finding(finding: Finding, steps: Sequence[str]) -> Iterator[str]:
 
 
 def _code(text: str) -> str:
-    """Text as code, whatever it has of what Markdown means something by."""
+    """Text as code, whatever characters of Markdown's it contains."""
     text = printable(text).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

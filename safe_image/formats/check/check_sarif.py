@@ -1,6 +1,6 @@
-"""The report as SARIF 2.1.0, for code scanning: a rule for each kind of finding, a result for each finding.
+"""The SARIF 2.1.0 report of `check`, for code scanning: a rule for each finding's id, and a result for each finding.
 
-https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html and what GitHub reads of it:
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html and the part of it that GitHub reads:
 https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
 
 It is written without a library: the ones on PyPI model the specification and have not changed since 2019.
@@ -31,8 +31,8 @@ _LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity
 def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     """The report, in one piece.
 
-    :param outcomes: what became of the images.
-    :param stream: what it is written to.
+    :param outcomes: the outcomes of the checks.
+    :param stream: what the report is written to.
     """
     results: list[dict[str, Any]] = []
     faults: list[dict[str, Any]] = []
@@ -64,19 +64,21 @@ def _rule(id_: str) -> dict[str, Any]:
 
 
 def _result(outcome: Outcome, finding: Finding) -> dict[str, Any]:
-    said = f" The runtime would have said: {finding.runtime_error}" if finding.runtime_error else ""
+    runtime_error = f" The runtime would have said: {finding.runtime_error}" if finding.runtime_error else ""
     steps = "".join(f"\n{step.removeprefix('$ ')}" for step in remedy(finding, outcome.names))
-    text = printable(finding.message + said) + (f"\nTo fix it:{_lines(steps)}" if steps else "")
-    mark = hashlib.sha256("\0".join((finding.id, _repository(outcome.reference), finding.message)).encode()).hexdigest()
+    text = printable(finding.message + runtime_error) + (f"\nTo fix it:{_lines(steps)}" if steps else "")
+    fingerprint = hashlib.sha256(
+        "\0".join((finding.id, _repository(outcome.reference), finding.message)).encode()
+    ).hexdigest()
     result: dict[str, Any] = {
         "ruleId": finding.id,
         "level": _LEVELS[finding.severity],
         "message": {"text": text},
-        # An image is no file of the repository; what shows results asks for one all the same.
+        # An image is not a file of the repository, but viewers require a location.
         "locations": [
             {"physicalLocation": {"artifactLocation": {"uri": quote(outcome.reference)}, "region": {"startLine": 1}}}
         ],
-        "partialFingerprints": {"safeImage/v1": mark[:32]},
+        "partialFingerprints": {"safeImage/v1": fingerprint[:32]},
         "properties": {"runsOn": list(finding.runs_on)},
     }
     if finding.acknowledged:
@@ -89,5 +91,5 @@ def _lines(text: str) -> str:
 
 
 def _repository(reference: str) -> str:
-    """The name without what changes with every build."""
+    """The reference without tag and digest, which change with every build."""
     return re.sub(r"(?<!^)[:@][^/]*$", "", reference)

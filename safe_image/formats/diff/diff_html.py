@@ -1,4 +1,5 @@
-"""Two images side by side, as one page to look at: which runs where and why, layer beside layer, word beside word."""
+"""The HTML report of `diff`: one page with the runtimes, the findings, the layers and the fields of two images side by
+side."""
 
 from __future__ import annotations
 
@@ -11,12 +12,12 @@ from image_verifier.report import Verdict
 from image_verifier.rules.remedies import Names, remedy
 from image_verifier.rules.runtimes import RUNTIMES
 
-from ...results.comparison import CHANGES, Change, Comparison, Field, LayerPair, Standing
+from ...results.comparison import LAYER_CHANGES, ComparedField, Comparison, LayerChange, LayerPair, Standing
 from ...results.merge_runtimes import merge_runtimes
-from ..html.html_page import page
-from ..html.html_views import FindingView, finding_views, is_told_by, layer_view, tree
+from ..html.html_page import render_page
+from ..html.html_views import FindingView, finding_views, is_same_finding, layer_view, tree
 
-_SIGNS: Final[Mapping[Change, str]] = {
+_SIGNS: Final[Mapping[LayerChange, str]] = {
     "same": "=",
     "retyped": "≈",
     "recompressed": "≈",
@@ -24,57 +25,57 @@ _SIGNS: Final[Mapping[Change, str]] = {
     "added": "+",
     "removed": "−",
 }
-# The badge of each.
-_WEIGHTS: Final[Mapping[Standing, Verdict]] = {"runs": "pass", "in doubt": "unknown", "refused": "fail"}
-# What is told of findings, each with the look of it, and whether it is shown unasked beside others.
-_TOLD: Final[Mapping[str, tuple[str, Verdict, bool]]] = {
-    "broken": ("What refuses only the second", "fail", True),
-    "mended": ("What refuses only the first", "pass", True),
-    "common": ("What refuses both", "fail", False),
-    "doubted": ("What lets doubt only the second", "unknown", False),
+# Each standing's badge.
+_BADGES: Final[Mapping[Standing, Verdict]] = {"runs": "pass", "in doubt": "unknown", "refused": "fail"}
+# The sections of findings, each with its title, its badge, and whether it is open below another section.
+_SECTIONS: Final[Mapping[str, tuple[str, Verdict, bool]]] = {
+    "broken": ("Findings that refuse only the second image", "fail", True),
+    "mended": ("Findings that refuse only the first image", "pass", True),
+    "common": ("Findings that refuse both images", "fail", False),
+    "doubted": ("Warnings for the second image only", "unknown", False),
 }
-# So many shared layers in a row are drawn; longer rows are folded.
-_MOST_DRAWN: Final = 3
-# No engine takes as many layers, and a page must stay one that can be opened.
-_MOST_PAIRS: Final = 1000
+# A longer run of shared layers is folded.
+_MAX_DRAWN: Final = 3
+# No engine accepts as many layers, and a browser must be able to open the page.
+_MAX_PAIRS: Final = 1000
 
 
 def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:
-    """The page.
+    """The page, piece by piece.
 
-    :param comparison: the images.
-    :param names: the images' names, as which they are shown and with which commands are filled in.
-    :param stream: what it is written to.
+    :param comparison: the comparison of the images.
+    :param names: each image's names, which title it and fill in its remedies' commands.
+    :param stream: what the report is written to.
     """
     pairs = comparison.layers[::-1]
     rows = [row for pair in pairs for row in (pair.first, pair.second) if row]
     largest = max((row.layer.size for row in rows), default=0)
     second = [pair.second for pair in pairs if pair.second]
-    told = {
+    sections = {
         kind: finding_views(
             [(f, remedy(f, names[kind != "mended"])) for f in merge_runtimes(getattr(comparison, kind))],
             () if kind == "mended" else second,
             kind,
         )
-        for kind in _TOLD
+        for kind in _SECTIONS
     }
     changes = Counter(pair.change for pair in pairs)
     images = comparison.first.image, comparison.second.image
-    return page(
+    return render_page(
         "diff.html.j2",
-        title=comparison.in_a_sentence.removesuffix("."),
+        title=comparison.summary.removesuffix("."),
         verdict="fail" if comparison.second.errors else "pass",
         names=[image.reference for image in names],
         runtimes=[(RUNTIMES[name].title, standings) for name, *standings in comparison.runtimes],
-        weights=_WEIGHTS,
-        told=[(*_TOLD[kind], _ids(findings), findings) for kind, findings in told.items() if findings],
-        changes=[(changes[change], words) for change, words in CHANGES.items() if changes[change]],
+        badges=_BADGES,
+        sections=[(*_SECTIONS[kind], _ids(findings), findings) for kind, findings in sections.items() if findings],
+        changes=[(changes[change], words) for change, words in LAYER_CHANGES.items() if changes[change]],
         rows=[
-            (is_folded, [_pair(pair, largest, told["broken"]) for pair in some])
-            for is_folded, some in _folded(pairs[:_MOST_PAIRS])
+            (is_folded, [_pair(pair, largest, sections["broken"]) for pair in some])
+            for is_folded, some in _folded(pairs[:_MAX_PAIRS])
         ],
-        left_out=len(pairs[_MOST_PAIRS:]),
-        fields=[_field(field, told["broken"]) for field in comparison.fields if field.first or field.second],
+        left_out=len(pairs[_MAX_PAIRS:]),
+        fields=[_field(field, sections["broken"]) for field in comparison.fields if field.first or field.second],
         trees=[(name, node) for name, image in zip(("first", "second"), images, strict=True) if (node := tree(image))],
     )
 
@@ -84,24 +85,24 @@ def _ids(findings: Sequence[FindingView]) -> str:
 
 
 def _folded(pairs: Sequence[LayerPair]) -> Iterator[tuple[bool, list[LayerPair]]]:
-    """The pairs in rows, and whether a row is one of shared layers that nobody needs to look at."""
+    """The pairs in runs, each with whether it is a run of shared layers, which is folded."""
     for is_shared, group in groupby(pairs, lambda pair: pair.change == "same" and not pair.breaks):
         some = list(group)
-        yield is_shared and len(some) > _MOST_DRAWN, some
+        yield is_shared and len(some) > _MAX_DRAWN, some
 
 
 def _pair(pair: LayerPair, largest: int, broken: Sequence[FindingView]) -> Mapping[str, Any]:
     found = pair.second.findings if pair.second else ()
     return {
         "change": pair.change,
-        "words": CHANGES[pair.change],
+        "words": LAYER_CHANGES[pair.change],
         "sign": _SIGNS[pair.change],
         "sides": [row and layer_view(row, largest, ()) for row in (pair.first, pair.second)],
-        "marks": [(view.finding.id, view.place) for view in broken if is_told_by(view.finding, found)],
+        "marks": [(view.finding.id, view.place) for view in broken if is_same_finding(view.finding, found)],
     }
 
 
-def _field(field: Field, broken: Sequence[FindingView]) -> Mapping[str, Any]:
+def _field(field: ComparedField, broken: Sequence[FindingView]) -> Mapping[str, Any]:
     lines = [text.splitlines() or ["(none)"] for text in (field.first, field.second)]
     places = {view.finding.id: view.place for view in reversed(broken)}
     return {
@@ -109,7 +110,7 @@ def _field(field: Field, broken: Sequence[FindingView]) -> Mapping[str, Any]:
         "differs": field.differs,
         "breaks": [(id_, places[id_]) for id_ in field.breaks],
         "sides": [
-            # Of what has several lines, those that the other does not have are marked.
+            # In a list, the items that the other image does not have are marked.
             [(line, len(one) > 1 and line not in other) for line in one]
             for one, other in (lines, lines[::-1])
         ],

@@ -1,4 +1,4 @@
-"""A comparison as one JSON object, `schema_version` 1."""
+"""The JSON report of `diff`, `schema_version` 1."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ...results.merge_runtimes import merge_runtimes
 
 
 def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:
-    """The comparison.
+    """The report, in one piece.
 
-    :param comparison: the images side by side.
-    :param names: the images' names, as which they are shown and with which commands are filled in.
-    :param stream: what it is written to.
+    :param comparison: the comparison of the images.
+    :param names: each image's names, which title it and fill in its remedies' commands.
+    :param stream: what the report is written to.
     """
     yield json.dumps(_comparison(comparison, names), indent=2) + "\n"
 

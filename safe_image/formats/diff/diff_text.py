@@ -1,4 +1,4 @@
-"""A comparison as people read it in a terminal: what breaks first, then what differs, then the layers."""
+"""The text report of `diff`: the findings that break the second image, then the fields that differ, then the layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from image_verifier.rules.remedies import Names, remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable, readable_size
 
-from ...results.comparison import CHANGES, Comparison, Field, LayerPair
+from ...results.comparison import LAYER_CHANGES, ComparedField, Comparison, LayerPair
 from ...results.layer_rows import LayerRow
 from ...results.merge_runtimes import merge_runtimes
 from ..text.finding_text import finding_lines
@@ -23,11 +23,11 @@ _STEP: Final = 60
 
 
 def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:
-    """The comparison.
+    """The report, line by line.
 
-    :param comparison: the images side by side.
-    :param names: the images' names, as which they are shown and with which commands are filled in.
-    :param stream: what it is written to; a terminal gets colours.
+    :param comparison: the comparison of the images.
+    :param names: each image's names, which title it and fill in its remedies' commands.
+    :param stream: what the report is written to; a terminal gets colours.
     """
     for line in _lines(comparison, names, TextPage.of(stream)):
         yield line + "\n"
@@ -37,12 +37,12 @@ def _lines(comparison: Comparison, names: tuple[Names, Names], page: TextPage) -
     yield f"{page.paint('head', '1')}  {printable(names[0].reference)}"
     yield f"{page.paint('head', '2')}  {printable(names[1].reference)}"
     yield ""
-    yield from page.wrap(comparison.in_a_sentence, "")
+    yield from page.wrap(comparison.summary, "")
     yield ""
     yield from _runtimes(comparison, page)
     for title, findings, own_names in (
-        ("only 2 is refused for", comparison.broken, names[1]),
-        ("only 1 is refused for", comparison.mended, names[0]),
+        ("findings that refuse only image 2", comparison.broken, names[1]),
+        ("findings that refuse only image 1", comparison.mended, names[0]),
     ):
         if findings:
             yield ""
@@ -50,24 +50,24 @@ def _lines(comparison: Comparison, names: tuple[Names, Names], page: TextPage) -
             for finding in merge_runtimes(findings):
                 yield from finding_lines(finding, remedy(finding, own_names), page)
     for title, findings in (
-        ("both are refused for", comparison.common),
-        ("only 2 is in doubt for", comparison.doubted),
+        ("findings that refuse both images", comparison.common),
+        ("warnings for image 2 only", comparison.doubted),
     ):
         if findings:
             yield ""
             yield page.paint("head", title)
             for finding in merge_runtimes(findings):
-                yield from _in_short(finding, page)
+                yield from _short_finding_lines(finding, page)
     yield ""
     differing = [field for field in comparison.fields if field.differs]
-    yield page.paint("head", f"{len(differing)} of {len(comparison.fields)} things that they say differ")
+    yield page.paint("head", f"{len(differing)} of {len(comparison.fields)} fields differ")
     for field in differing:
         yield from _field(field, page)
     yield ""
     yield from _layers(comparison.layers, page)
 
 
-def _in_short(finding: Finding, page: TextPage) -> Iterator[str]:
+def _short_finding_lines(finding: Finding, page: TextPage) -> Iterator[str]:
     where = page.paint("dim", f"({', '.join(finding.runs_on)})")
     yield f"  {page.paint(finding.severity.value, finding.id)} {where}"
     yield from page.wrap(finding.message, "    ")
@@ -81,7 +81,7 @@ def _runtimes(comparison: Comparison, page: TextPage) -> Iterator[str]:
         yield f"{RUNTIMES[name].title:{width}}  {one}{' ' * (8 - len(first))} {other}"
 
 
-def _field(field: Field, page: TextPage) -> Iterator[str]:
+def _field(field: ComparedField, page: TextPage) -> Iterator[str]:
     marks = page.paint("error", f"  <- {', '.join(field.breaks)}") if field.breaks else ""
     yield f"  {field.name}{marks}"
     one, other = field.first.splitlines(), field.second.splitlines()
@@ -96,7 +96,7 @@ def _layers(pairs: Sequence[LayerPair], page: TextPage) -> Iterator[str]:
     yield page.paint("head", f"{shared} of {len(pairs)} layers are shared")
     hidden = 0
     for number, pair in enumerate(pairs):
-        # Shared layers between shared ones say nothing.
+        # A shared layer between shared layers is hidden.
         around = pairs[max(0, number - 1) : number + 2]
         if all(one.change == "same" for one in around) and not pair.breaks:
             hidden += 1
@@ -111,7 +111,7 @@ def _layers(pairs: Sequence[LayerPair], page: TextPage) -> Iterator[str]:
 
 def _pair(pair: LayerPair, page: TextPage) -> Iterator[str]:
     colour = "error" if pair.breaks else _COLOURS.get(pair.change, "head")
-    title = CHANGES[pair.change] + (f"  <- {', '.join(pair.breaks)}" if pair.breaks else "")
+    title = LAYER_CHANGES[pair.change] + (f"  <- {', '.join(pair.breaks)}" if pair.breaks else "")
     yield f"  {page.paint(colour, title)}"
     rows = [("1", pair.first), ("2", pair.second)]
     if pair.change == "same":

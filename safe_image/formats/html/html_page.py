@@ -1,8 +1,8 @@
-"""What every page that the command writes has in common: its frame, its style, and that it is safe to open.
+"""The frame and the style of every HTML report, and the rules that make a page safe to open.
 
-A page is complete in itself: it asks for nothing over a network, and its content needs no script. Whatever comes from
-an image is text in it: the templates write out its control characters and escape it, and a content security policy lets
-nothing run but what the page itself brings.
+A page is self-contained: it makes no network requests, and its content needs no script. Everything that comes from an
+image is escaped text, without control characters, and a content security policy allows only the page's own style and
+script.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ try:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 except ImportError:
-    # Before anything is asked: whoever writes a page imports this first.
+    # Raised before anything is requested: a format's module is imported first.
     raise UsageError("--format html needs jinja2: pip install 'cdk-safe-image[cli]'") from None
 
 _FOLDER: Final = Path(__file__).parent
 
 
-def page(template: str, **content: Any) -> Iterator[str]:
+def render_page(template: str, **content: Any) -> Iterator[str]:
     """A page, piece by piece.
 
     :param template: the name of its template, which extends `page.html.j2`.
-    :param content: what the template shows, beside its `title`.
+    :param content: the template's variables; `title` is one of them.
     """
     style, script = ((_FOLDER / f"report.{name}").read_text(encoding="utf-8") for name in ("css", "js"))
     yield from (
@@ -41,8 +41,8 @@ def page(template: str, **content: Any) -> Iterator[str]:
         .get_template(template)
         .generate(
             version=__version__,
-            style=Markup(style),  # noqa: S704 - a file of our own; all else is escaped
-            script=Markup(script),  # noqa: S704 - as well
+            style=Markup(style),  # noqa: S704 - our own file; everything else is escaped
+            script=Markup(script),  # noqa: S704 - our own file
             style_hash=_hash(style),
             script_hash=_hash(script),
             **content,
@@ -50,21 +50,21 @@ def page(template: str, **content: Any) -> Iterator[str]:
     )
 
 
-def part(template: str, **content: Any) -> Markup:
-    """A part of a page, to be put into one as it is.
+def render_part(template: str, **content: Any) -> Markup:
+    """A part of a page, which a page contains unescaped.
 
     :param template: the name of its template.
-    :param content: what the template shows.
+    :param content: the template's variables.
     """
-    return made(_templates().get_template(template).render(**content))
+    return as_markup(_templates().get_template(template).render(**content))
 
 
-def made(text: str) -> Markup:
-    """A part that `part` has made, and that was kept as text since.
+def as_markup(text: str) -> Markup:
+    """A rendered part that was stored as text, as markup again.
 
-    :param text: the part; its template has escaped what it shows.
+    :param text: the part, as `render_part` rendered it.
     """
-    return Markup(text)  # noqa: S704 - a template has escaped it
+    return Markup(text)  # noqa: S704 - its template has escaped it
 
 
 @cache
@@ -72,15 +72,15 @@ def _templates() -> Environment:
     return Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
-        finalize=_shown,
+        finalize=_printable_text,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
 
 
-def _shown(value: object) -> object:
-    """What a template shows of a value: text without control characters; what is markup already is left alone."""
+def _printable_text(value: object) -> object:
+    """A template's value: text loses its control characters, markup stays as it is."""
     return printable(value) if type(value) is str else value
 
 

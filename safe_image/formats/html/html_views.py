@@ -18,14 +18,14 @@ from image_verifier.text import readable_size
 from ...results.layer_rows import LayerRow
 
 _DIGEST: Final = len("sha256:") + 12
-# A layer's thickness is one of so many, which the style knows.
+# The number of thicknesses that the style sheet has for a layer.
 _THICKNESSES: Final = 8
-# Of more layers than this, the ends are drawn, and every layer that something was found on.
-_MOST_DRAWN: Final = 30
+# Of more layers, only the ends are drawn, and every layer that has a finding.
+_MAX_DRAWN: Final = 30
 _ENDS_DRAWN: Final = 8
-# And no more than this: no engine takes as many, and a page must stay one that can be opened.
-_MOST_FOLDED: Final = 1000
-# A command within a sentence.
+# More layers are only counted: no engine accepts as many, and a browser must be able to open the page.
+_MAX_FOLDED: Final = 1000
+# A command inside a sentence.
 _COMMAND: Final = re.compile(r"docker build(?: --[\w-]+(?:=\S+| \w+/[\w/]+)?)+")
 
 
@@ -34,9 +34,9 @@ class LayerView:
     """A layer as it is drawn.
 
     :param thickness: from 0 to 7: its share of the largest layer, by the square root, so that small ones differ too.
-    :param colour: its compression, or `other` for what no engine unpacks.
-    :param marks: the ids of what was found on it, each with its finding's place in the page.
-    :param grade: `bad`, `doubt`, or empty where nothing was found that nobody acknowledged.
+    :param colour: its compression, or `other` for a type that no engine unpacks.
+    :param marks: the ids of its findings, each with the finding's anchor in the page.
+    :param grade: `bad`, `doubt`, or empty where it has no finding, or only acknowledged ones.
     """
 
     number: int
@@ -51,12 +51,12 @@ class LayerView:
 
 
 @dataclass(frozen=True)
-class Fold:
-    """Layers that are drawn only when somebody asks for them.
+class FoldedLayers:
+    """Layers that are shown only when the reader unfolds them.
 
-    :param count: how many they are.
-    :param size: of all of them.
-    :param layers: none where they are more than any engine takes.
+    :param count: the number of layers.
+    :param size: the size of all of them.
+    :param layers: the layers; empty where they are more than any engine accepts.
     """
 
     count: int
@@ -65,12 +65,12 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of what mends a finding.
+class RemedyStep:
+    """One step of a remedy.
 
-    :param before: what is said before a command.
+    :param before: the text before a command.
     :param command: the command; empty where the step has none.
-    :param after: what is said after it; a command that nothing follows stands on a line of its own.
+    :param after: the text after the command; a command without one has a line of its own.
     """
 
     before: str
@@ -78,8 +78,8 @@ class Step:
     after: str = ""
 
     @classmethod
-    def of(cls, text: str) -> Step:
-        """The step of a remedy's line."""
+    def of(cls, text: str) -> RemedyStep:
+        """The step of one line of a remedy."""
         if text.startswith("$ "):
             return cls("", text[2:])
         match = _COMMAND.search(text)
@@ -91,7 +91,7 @@ class FindingView:
     """A finding as it is shown.
 
     :param remedy: the lines of its remedy.
-    :param place: its place in the page.
+    :param place: its anchor in the page.
     :param layers: the numbers of the layers that it is about.
     """
 
@@ -101,33 +101,33 @@ class FindingView:
     layers: tuple[int, ...] = ()
 
     @property
-    def weight(self) -> str:
+    def label(self) -> str:
         """Its severity, or `acknowledged`."""
         return "acknowledged" if self.finding.acknowledged else self.finding.severity.value
 
     @property
     def runs_on(self) -> str:
-        """Where it matters."""
+        """The titles of the runtimes that it is about."""
         return titles(self.finding.runs_on)
 
     @property
-    def said_by(self) -> str:
-        """Whose words the runtime's error is in."""
+    def first_runtime(self) -> str:
+        """The title of the runtime whose error text is shown."""
         return titles(self.finding.runs_on[:1])
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """What mends it; nothing where nothing has to be mended."""
+    def steps(self) -> tuple[RemedyStep, ...]:
+        """The steps of its remedy; none for information and for an acknowledged finding."""
         if self.finding.acknowledged or self.finding.severity is Severity.INFO:
             return ()
-        return tuple(map(Step.of, self.remedy))
+        return tuple(map(RemedyStep.of, self.remedy))
 
 
 @dataclass(frozen=True)
-class Node:
-    """A document in the tree below a name: an index, or a manifest in it.
+class TreeNode:
+    """A document in the tree below a reference: an index, or a manifest in it.
 
-    :param is_aside: whether it is no image, but says something of one.
+    :param is_aside: whether it is not an image but describes one, as an attestation does.
     """
 
     title: str
@@ -135,11 +135,11 @@ class Node:
     note: str
     is_chosen: bool = False
     is_aside: bool = False
-    children: tuple[Node, ...] = ()
+    children: tuple[TreeNode, ...] = ()
 
 
 def titles(runs_on: Sequence[str]) -> str:
-    """Runtimes as people call them."""
+    """The titles of runtimes, in one line."""
     return ", ".join(RUNTIMES[name].title for name in runs_on)
 
 
@@ -148,26 +148,26 @@ def finding_views(
 ) -> list[FindingView]:
     """Findings as they are shown.
 
-    :param findings: what was found, each with the lines of its remedy.
+    :param findings: the findings, each with the lines of its remedy.
     :param rows: the image's layers.
-    :param place: what the names of their places in the page begin with.
+    :param place: the prefix of their anchors in the page.
     """
     return [
         FindingView(
             finding,
             remedy,
             f"{place}-{number}",
-            tuple(sorted(row.number for row in rows if is_told_by(finding, row.findings))),
+            tuple(sorted(row.number for row in rows if is_same_finding(finding, row.findings))),
         )
         for number, (finding, remedy) in enumerate(findings, start=1)
     ]
 
 
-def is_told_by(one: Finding, findings: Iterable[Finding]) -> bool:
-    """Whether one of the findings says the same, if perhaps of another runtime.
+def is_same_finding(one: Finding, findings: Iterable[Finding]) -> bool:
+    """Whether one of the findings is the same, perhaps for another runtime.
 
-    :param one: a finding.
-    :param findings: those that are looked through.
+    :param one: the finding that is looked for.
+    :param findings: the findings that are searched.
     """
     return any((f.id, f.layer, f.found) == (one.id, one.layer, one.found) for f in findings)
 
@@ -176,12 +176,12 @@ def layer_view(row: LayerRow, largest: int, findings: Sequence[FindingView]) -> 
     """A layer as it is drawn.
 
     :param row: the layer.
-    :param largest: the size in bytes of the largest layer beside it.
-    :param findings: what the page shows of the findings on it.
+    :param largest: the size in bytes of the largest layer.
+    :param findings: the findings that the page shows.
     """
     share = math.sqrt(row.layer.size / largest) if largest > 0 and row.layer.size > 0 else 0.0
-    on_it = [view for view in findings if is_told_by(view.finding, row.findings)]
-    weights = {view.weight for view in on_it} - {"acknowledged"}
+    on_it = [view for view in findings if is_same_finding(view.finding, row.findings)]
+    labels = {view.label for view in on_it} - {"acknowledged"}
     return LayerView(
         number=row.number,
         size=readable_size(row.layer.size),
@@ -191,15 +191,15 @@ def layer_view(row: LayerRow, largest: int, findings: Sequence[FindingView]) -> 
         digest=row.layer.digest[:_DIGEST],
         step=row.step,
         marks=tuple((view.finding.id, view.place) for view in on_it),
-        grade="bad" if Severity.ERROR.value in weights else "doubt" if weights else "",
+        grade="bad" if Severity.ERROR.value in labels else "doubt" if labels else "",
     )
 
 
-def stack(rows: Sequence[LayerRow], findings: Sequence[FindingView]) -> list[LayerView | Fold]:
-    """An image's layers as they lie on each other, the top one first; long rows of unremarkable ones are folded.
+def stack(rows: Sequence[LayerRow], findings: Sequence[FindingView]) -> list[LayerView | FoldedLayers]:
+    """An image's layers, the top one first; long runs of layers without findings are folded.
 
     :param rows: the layers, bottom first.
-    :param findings: what the page shows of the findings.
+    :param findings: the findings that the page shows.
     """
     largest = max((row.layer.size for row in rows), default=0)
 
@@ -209,21 +209,21 @@ def stack(rows: Sequence[LayerRow], findings: Sequence[FindingView]) -> list[Lay
     return [
         view(some[0])
         if is_drawn
-        else Fold(
+        else FoldedLayers(
             len(some),
             readable_size(sum(max(row.layer.size, 0) for row in some)),
-            tuple(map(view, some)) if len(some) <= _MOST_FOLDED else (),
+            tuple(map(view, some)) if len(some) <= _MAX_FOLDED else (),
         )
         for is_drawn, some in _folded(rows[::-1])
     ]
 
 
 def _folded(rows: Sequence[LayerRow]) -> Iterator[tuple[bool, Sequence[LayerRow]]]:
-    """Each layer that is drawn, and each row of layers that is folded."""
+    """Each layer that is drawn, and each run of layers that is folded."""
 
     def is_drawn(place: int) -> bool:
         is_end = not _ENDS_DRAWN <= place < len(rows) - _ENDS_DRAWN
-        return len(rows) <= _MOST_DRAWN or is_end or (bool(rows[place].findings) and len(rows) <= _MOST_FOLDED)
+        return len(rows) <= _MAX_DRAWN or is_end or (bool(rows[place].findings) and len(rows) <= _MAX_FOLDED)
 
     for drawn, places in groupby(range(len(rows)), is_drawn):
         some = [rows[place] for place in places]
@@ -235,12 +235,12 @@ def _colour(layer: Descriptor) -> str:
     return media_types.declared_compression(layer.media_type) if known else "other"
 
 
-def tree(image: Image) -> Node | None:
-    """The documents below the image's name; None where it points right at a manifest, which is no tree."""
+def tree(image: Image) -> TreeNode | None:
+    """The documents below the image's reference; None where it points directly at a manifest."""
     return _index(image, 0) if image.indexes else None
 
 
-def _index(image: Image, depth: int) -> Node:
+def _index(image: Image, depth: int) -> TreeNode:
     index = image.indexes[depth]
     chosen = image.chosen[depth] if depth < len(image.chosen) else None
     children = tuple(
@@ -249,13 +249,13 @@ def _index(image: Image, depth: int) -> Node:
     )
     number = len(children)
     note = f"{number} manifest" if number == 1 else f"{number} manifests"
-    return Node("index", index.document.digest[:_DIGEST], note, is_chosen=True, children=children)
+    return TreeNode("index", index.document.digest[:_DIGEST], note, is_chosen=True, children=children)
 
 
-def _child(child: Descriptor, chosen: Descriptor | None) -> Node:
+def _child(child: Descriptor, chosen: Descriptor | None) -> TreeNode:
     platform = str(child.platform) if child.platform else "no platform"
-    # What BuildKit puts beside an image: https://docs.docker.com/build/metadata/attestations/attestation-storage/
+    # BuildKit stores attestations beside the image: https://docs.docker.com/build/metadata/attestations/attestation-storage/
     if platform == "unknown/unknown":
-        return Node("attestation", child.digest[:_DIGEST], "no image: runtimes pass it by", is_aside=True)
+        return TreeNode("attestation", child.digest[:_DIGEST], "not an image: runtimes ignore it", is_aside=True)
     note = "chosen for this platform" if child is chosen else "for other platforms"
-    return Node(platform, child.digest[:_DIGEST], note, is_chosen=child is chosen)
+    return TreeNode(platform, child.digest[:_DIGEST], note, is_chosen=child is chosen)

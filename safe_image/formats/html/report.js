@@ -1,4 +1,4 @@
-// Buttons that copy a command. The page is whole without them.
+// Buttons that copy a command. The page works without them.
 for (const command of document.querySelectorAll(".command")) {
   if (!navigator.clipboard) break;
   const button = document.createElement("button");
@@ -9,7 +9,7 @@ for (const command of document.querySelectorAll(".command")) {
     try {
       await navigator.clipboard.writeText(code.textContent);
     } catch {
-      // A browser may refuse. What is selected can be copied by hand.
+      // A browser may refuse. The selected text can be copied by hand.
       getSelection().selectAllChildren(code);
       return;
     }

@@ -19,7 +19,8 @@ from image_verifier.rules.catalog import CATALOG
 from image_verifier.verify import verify
 
 from safe_image.cli import main
-from safe_image.results.comparison import _FIELDS, Comparison, compare
+from safe_image.results.comparison import Comparison, compare
+from safe_image.results.image_fields import IMAGE_FIELDS
 from tests.unit.images import GZIP, Layout, tar_of
 from tests.unit.registry_server import serving
 
@@ -121,7 +122,7 @@ def test_what_refuses_only_one_of_them_is_told_apart_by_runtime(tmp_path: Path) 
     assert comparison.mended == ()
     assert comparison.runtimes == (("fargate", "runs", "refused"), ("ecs-ec2", "runs", "runs"))
     assert comparison.breaks_on == ("fargate",)
-    assert comparison.in_a_sentence == "The second image is refused where the first is not: ECS on Fargate."
+    assert comparison.summary == "The second image is refused where the first is not: ECS on Fargate."
 
 
 def test_the_difference_that_breaks_is_marked(tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def test_what_refuses_both_is_told_and_breaks_nothing(tmp_path: Path) -> None:
     comparison = _compared(tmp_path, arm, arm)
     assert {finding.id for finding in comparison.common} == {"platform-mismatch"}
     assert (comparison.broken, comparison.mended, comparison.breaks_on) == ((), (), ())
-    assert comparison.in_a_sentence == "Both images are refused, and nothing refuses the second alone."
+    assert comparison.summary == "Both images are refused, and no finding refuses only the second."
 
 
 def test_an_image_that_is_refused_for_more_than_the_other_is_said_to_be(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_an_image_that_is_refused_for_more_than_the_other_is_said_to_be(tmp_path
     comparison = _compared(tmp_path, arm, {**arm, "layer_types": (ZSTD,)})
     assert [finding.id for finding in comparison.broken] == ["layer-type-unsupported"]
     assert comparison.breaks_on == ()
-    assert comparison.in_a_sentence == "Both images are refused, the second for more than the first."
+    assert comparison.summary == "Both images are refused, the second also for findings that the first does not have."
 
 
 def test_what_only_lets_doubt_is_told_from_what_refuses(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_a_config_that_says_nonsense_is_compared_as_it_is(tmp_path: Path, config
 
 
 def test_the_findings_that_a_difference_can_be_the_reason_of_are_findings() -> None:
-    assert {finding for _, _, findings in _FIELDS for finding in findings} <= set(CATALOG)
+    assert {finding for _, _, findings in IMAGE_FIELDS for finding in findings} <= set(CATALOG)
 
 
 def test_the_same_image_twice_differs_in_nothing(tmp_path: Path) -> None:
@@ -220,12 +221,12 @@ def test_the_text_says_what_breaks_before_what_differs(
     text = capsys.readouterr().out
     order = (
         "is refused where the first is not",
-        "only 2 is refused for",
-        "only 2 is in doubt for",
+        "findings that refuse only image 2",
+        "warnings for image 2 only",
         "that they say differ",
     )
     assert [*map(text.index, order)] == sorted(map(text.index, order))
-    assert text.index("only 2 is refused for") < text.index("things that they say differ") < text.index("are shared")
+    assert text.index("findings that refuse only image 2") < text.index("fields differ") < text.index("are shared")
     assert text.count("error layer-type-unsupported") == 1, "told once for all runtimes"
     assert "(fargate, eks, batch)" in text
     assert "same bytes, other type  <- layer-type-unsupported" in text
@@ -234,7 +235,7 @@ def test_the_text_says_what_breaks_before_what_differs(
 def test_the_other_way_round_nothing_is_broken(pair: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = pair
     assert main(["diff", bad, good]) == 0
-    assert "only 1 is refused for" in capsys.readouterr().out
+    assert "findings that refuse only image 1" in capsys.readouterr().out
 
 
 def test_the_json_has_both_images_and_every_pair_of_layers(
@@ -280,7 +281,7 @@ def test_an_image_in_a_registry_is_compared_with_one_in_a_folder(
         assert main(["diff", f"{registry.host}/app:v1", f"oci-layout:{good.path}", "--runs-on", "fargate"]) == 0
         assert "Neither image is refused." in capsys.readouterr().out
         assert main(["diff", f"oci-layout:{good.path}", f"{registry.host}/app:v2", "--runs-on", "fargate"]) == 1
-        assert "what the name points at  <- image-missing" in capsys.readouterr().out
+        assert "reference resolves to  <- image-missing" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("format_", ["text", "json", "html"])
