@@ -214,7 +214,7 @@ def pair(tmp_path: Path) -> tuple[str, str]:
     return f"oci-layout:{good.path}", f"oci-layout:{bad.path}"
 
 
-def test_the_text_says_what_breaks_before_what_differs(
+def test_the_text_shows_the_breaking_findings_before_the_fields_that_differ(
     pair: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["diff", *pair]) == 1
@@ -223,7 +223,7 @@ def test_the_text_says_what_breaks_before_what_differs(
         "is refused where the first is not",
         "findings that refuse only image 2",
         "warnings for image 2 only",
-        "that they say differ",
+        "fields differ",
     )
     assert [*map(text.index, order)] == sorted(map(text.index, order))
     assert text.index("findings that refuse only image 2") < text.index("fields differ") < text.index("are shared")
