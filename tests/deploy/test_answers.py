@@ -114,6 +114,6 @@ def _is_fault(step: Step) -> None:
     reason = " ".join(step.reason.split())
     assert "nothing is known about it" in reason
     assert "refused" not in reason
-    assert "To mend it" not in reason
+    assert "To fix it" not in reason
     for line in filter(None, (line.strip() for line in step.reason.splitlines()[1:])):
         assert line in step.output

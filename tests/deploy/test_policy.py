@@ -108,7 +108,7 @@ def test_the_topic_is_told_of_each_refusal_and_of_nothing_else(told: Told, aws: 
     for notice in told.notices:
         assert notice["Subject"].startswith("Image refused: Policy")
         assert "[index-not-taken]" in notice["Message"]
-        assert "The whole report: log group" in notice["Message"]
+        assert "Full report: log group" in notice["Message"]
 
 
 def _tags(told: Told) -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""The page that a reason is written on, so that it reads well wherever the CDK CLI shows it.
+"""The layout of a reason, which keeps it readable wherever the CDK CLI prints it.
 
-The CLI shows a reason in the event's line, under the failed resources, and last in a block that is wrapped anew at
-120 columns, with newlines counted as ordinary characters. Lines of exactly 120 characters come out of that as they
-went in, where the first one ends at the 120th column of the text that CloudFormation puts around it.
+The CLI prints a reason in the event's line, under the failed resources, and last in a block that is wrapped again at
+120 columns, with newlines counted as ordinary characters. Lines of exactly 120 characters stay as they are, if the
+first one ends at the 120th column of the text that CloudFormation puts before the reason.
 
-Apart from everything else, so that an answer can be laid out whatever else cannot be imported.
+This module imports nothing that could fail, so that a response can always be laid out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BEFORE: Final = "Received response status [FAILED] from custom resource. Messag
 class Reason:
     """A text for CloudFormation and for the log.
 
-    :param headline: what is to be known first, complete in itself, of short words at its beginning.
+    :param headline: the most important sentence, complete in itself, with short words at its beginning.
     :param lines: the rest, each of at most 120 columns.
     """
 
@@ -33,12 +33,12 @@ class Reason:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The headline and the rest as whoever reads it gets them, each on one line."""
+        """The headline and the other lines as they are printed, without control characters."""
         return printable(_joined(self.headline)), *map(printable, self.lines)
 
 
 def page(reason: Reason) -> str:
-    """The reason as CloudFormation is sent it: in ASCII, every line padded with spaces."""
+    """The reason as it is sent to CloudFormation: in ASCII, every line padded with spaces."""
     width = COLUMNS - len(_BEFORE)
     headline, *lines = reason.shown
     first = textwrap.wrap(headline, width, break_on_hyphens=False, break_long_words=False)[0]
@@ -74,5 +74,5 @@ def command(text: str, indent: str = "  ") -> list[str]:
 
 
 def _joined(text: str) -> str:
-    """The text on one line, with a space wherever there is white space, and in ASCII what we leave out of it."""
+    """The text on one line: white space becomes one space, and an ellipsis three dots."""
     return " ".join(text.split()).replace("…", "...")

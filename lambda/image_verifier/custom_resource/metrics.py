@@ -1,15 +1,20 @@
-"""Metrics: one line of log for each verification, which CloudWatch Logs itself makes metrics of.
+"""Metrics: one line in the log for each verification, from which CloudWatch Logs extracts metrics.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
-Each value is counted over all stacks and by stack, and by nothing else: CloudWatch charges for every combination of a
-metric's dimensions, and an image's name or tag would make a new one with every build.
+The only dimension is the stack: CloudWatch charges for every combination of a metric's dimensions, and an image's name
+or tag would make a new combination with every build.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, Final
+
+from .events import Event, properties_of
+from .response import Response
+from .schema import Property
 
 NAMESPACE: Final = "CdkSafeImage"
 _DIMENSIONS: Final = [[], ["Stack"]]
@@ -21,19 +26,37 @@ _UNITS: Final = {
     "Duration": "Seconds",
     "SizeInBytes": "Bytes",
 }
-_COUNTS: Final = {"pass": "Verified", "excused": "LetPass", "fail": "Refused", "unknown": "Unverified"}
+_COUNTS: Final = {"pass": "Verified", "tolerated": "LetPass", "fail": "Refused", "unknown": "Unverified"}
+
+
+def log_metrics(event: Event, response: Response, seconds: float) -> None:
+    """Log the metrics of a response, if an image was judged.
+
+    :param seconds: how long it took.
+    """
+    if response.verdict:
+        print(
+            line(
+                response.verdict,
+                at=time.time(),
+                seconds=seconds,
+                size=response.size,
+                stack=event["StackId"].split("/")[1],
+                Construct=str(properties_of(event).get(Property.CONSTRUCT_PATH, "")),
+            )
+        )
 
 
 def line(verdict: str, *, at: float, seconds: float, size: int | None, stack: str, **about: str) -> str:
-    """The line of a verification.
+    """The line of one verification.
 
-    :param verdict: `pass`, `excused` where only the policy lets it pass, `fail`, or `unknown` where it could not be
-        told.
+    :param verdict: `pass`, `tolerated` where the image passes only because the policy never refuses, `fail` or
+        `unknown`.
     :param at: when it ended, in seconds since 1970.
     :param seconds: how long it took.
     :param size: the image's compressed size in bytes; None or 0 where it is not known.
     :param stack: the stack's name.
-    :param about: what else is to be found in the log with it.
+    :param about: further members of the line.
     """
     values: dict[str, float] = {name: int(name == _COUNTS[verdict]) for name in _COUNTS.values()}
     values["Duration"] = round(seconds, 3)

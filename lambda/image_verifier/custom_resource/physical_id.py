@@ -1,4 +1,4 @@
-"""What a resource remembers of the images that it has verified: its physical ID."""
+"""The physical ID of the resource, which records the images that it has verified."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import astuple, dataclass
 
 @dataclass(frozen=True)
 class VerifiedImage:
-    """What is remembered of a verified image: enough to answer for it again.
+    """The record of a verified image: enough to respond for it again.
 
     :param fingerprint: of the properties with which it was verified.
-    :param digest: the verified digest; empty where there was no image, and nothing refuses one.
+    :param digest: the verified digest; empty where there was no image, and the policy never refuses.
     :param size: its compressed size in bytes.
-    :param media_type: what the tag pointed at.
-    :param layers: how many layers it has.
+    :param media_type: the media type of the manifest or index that the tag referenced.
+    :param layers: its number of layers.
     """
 
     fingerprint: str
@@ -38,12 +38,12 @@ def physical_id(records: Sequence[VerifiedImage]) -> str:
 
 
 def records_of(physical_id: str) -> list[VerifiedImage]:
-    """What a physical ID remembers, the newest first."""
+    """The records in a physical ID, the newest first."""
     try:
         return [
             VerifiedImage(str(fingerprint), str(digest), int(size), str(media_type), int(layers))
             for fingerprint, digest, size, media_type, layers in json.loads(physical_id)
         ]
     except (ValueError, TypeError):
-        # A resource that was refused when it was made has verified nothing.
+        # A resource that was refused when it was created has verified nothing.
         return []

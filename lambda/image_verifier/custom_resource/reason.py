@@ -1,7 +1,7 @@
-"""How a refusal reads in CloudFormation: every finding, what the runtime would have said, the commands.
+"""The text of a reason: every finding, what the runtime would have said, and the commands that fix the image.
 
-CloudFormation takes an answer of at most 4,096 bytes, so the text comes in levels of detail, and the first that
-fits is sent.
+CloudFormation accepts responses of less than 4,096 bytes, so the text is written in levels of detail, and the first
+that fits is sent.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .properties import Properties
 
 @dataclass(frozen=True)
 class Detail:
-    """How much is told.
+    """How much a reason contains.
 
-    :param errors: how many errors are told with their message.
-    :param runtime_errors: of how many of them what the runtime would have said.
-    :param others: how many warnings are told.
-    :param commands: whether the commands are told.
+    :param errors: the number of errors with their message.
+    :param runtime_errors: the number of errors with what the runtime would have said.
+    :param others: the number of warnings.
+    :param commands: whether it contains the commands.
     """
 
     errors: int
@@ -58,63 +58,63 @@ def refusal(
     detail: Detail = LEVELS[0],
     untagging: str = "",
 ) -> Reason:
-    """What is told of an image that is refused.
+    """The reason of a refused image.
 
-    :param report: what was found.
-    :param properties: which image it was, and where in the app.
-    :param names: the image's names, with which the remedies' commands are filled in.
-    :param log: where the whole report is to be read; empty where it is being written there.
-    :param detail: how much of it is told.
-    :param untagging: what became of the tag, where it was to be removed.
+    :param report: the findings.
+    :param properties: the image, and its construct.
+    :param names: the image's names, which the remedies' commands contain.
+    :param log: where the full report is; empty for the log itself.
+    :param detail: how much the reason contains.
+    :param untagging: what happened to the tag; empty where it was not to be removed.
     """
     first, *errors = report.errors
     lines: list[str] = []
     if detail.runtime_errors:
-        lines += _said(first)
+        lines += _runtime_error(first)
     for number, finding in enumerate(errors[: detail.errors - 1], start=2):
         lines += wrapped(f"Also: {finding.message} [{finding.id}]")
         if number <= detail.runtime_errors:
-            lines += _said(finding)
+            lines += _runtime_error(finding)
     hidden = len(errors) - (detail.errors - 1)
     others = [f for f in report.findings if f not in report.errors]
     for finding in others[: detail.others]:
-        lines += wrapped(told(finding))
+        lines += wrapped(one_line(finding))
     lines += wrapped(untagging)
     if detail.commands:
-        lines += ["To mend it:", *_mending(report.errors[: detail.errors], names)]
+        lines += ["To fix it:", *_steps(report.errors[: detail.errors], names)]
     lines += _image(report, properties)
     more = [f"{hidden} more errors"] * (hidden > 0) + [f"{len(others)} warnings"] * (len(others) > detail.others)
     if log:
-        lines += wrapped((f"And {' and '.join(more)}. " if more else "") + f"The whole report: {log}")
+        lines += wrapped((f"And {' and '.join(more)}. " if more else "") + f"Full report: {log}")
     return Reason(f"Image refused: {first.message} [{first.id}]", lines)
 
 
 def doubt(fault: Fault, properties: Properties, log: str) -> Reason:
-    """What is told when it could not be told whether the image is good."""
+    """The reason where the verifier could not determine whether the image is good."""
     return Reason(
         f"Image not verified, so nothing is known about it: {fault.message}",
         [
             *wrapped(fault.advice),
             *wrapped(f"Construct: {properties.construct_path}" if properties.construct_path else ""),
-            *wrapped(f"The whole report: {log}"),
+            *wrapped(f"Full report: {log}"),
         ],
     )
 
 
 def summary(report: Report, properties: Properties) -> Reason:
-    """What is told of an image that is taken."""
+    """The log entry of an image that passes."""
     runs_on = " and ".join(RUNTIMES[name].title for name in report.runs_on)
-    notes = [line for f in report.findings for line in wrapped(told(f))]
+    notes = [line for f in report.findings for line in wrapped(one_line(f))]
     if report.tolerated_errors:
-        headline = f"Image let pass, since fail_on is 'never', though it may not run on {runs_on}."
-        notes += ["To mend it:", *_mending(report.tolerated_errors, properties.names)]
+        headline = f"Image accepted because fail_on is 'never', although it may not run on {runs_on}."
+        notes += ["To fix it:", *_steps(report.tolerated_errors, properties.names)]
     else:
-        headline = f"Image verified: it can be run on {runs_on}."
+        headline = f"Image verified: it can run on {runs_on}."
     return Reason(headline, [*notes, *_image(report, properties)])
 
 
-def told(finding: Finding) -> str:
-    """A finding in one sentence, with its weight and its id."""
+def one_line(finding: Finding) -> str:
+    """A finding on one line, with its severity and its id."""
     return printable(f"{_weight(finding)}: {finding.message} [{finding.id}]")
 
 
@@ -134,16 +134,16 @@ def _weight(finding: Finding) -> str:
     return _WEIGHTS[finding.severity]
 
 
-def _said(finding: Finding) -> Iterator[str]:
+def _runtime_error(finding: Finding) -> Iterator[str]:
     if finding.runtime_error:
         title = RUNTIMES[finding.runs_on[0]].title
         yield from wrapped(f"{title} would have said: {finding.runtime_error}", indent="  ")
 
 
-def _mending(findings: Sequence[Finding], names: Names) -> Iterator[str]:
-    """Every step once; advice before the commands that all findings share."""
+def _steps(findings: Sequence[Finding], names: Names) -> Iterator[str]:
+    """The remedies' steps, each once; advice comes before the commands that all findings share."""
     steps = list(dict.fromkeys(step for finding in findings for step in remedy(finding, names)))
-    # What is said last by one finding (deploy again) comes after what every finding says first.
+    # The last step of one finding (deploy again) comes after the first steps of all others.
     steps.sort(key=lambda step: (step.startswith("Then "), step.startswith("$ ")))
     for step in steps:
         if step.startswith("$ "):

@@ -1,10 +1,10 @@
-"""Untagging: a rejected tag is removed, so that the next deploy pushes again, where that can hurt nobody.
+"""Untagging: the tag of a refused image is removed, so that the next deploy pushes the image again.
 
-CDK takes a tag that exists for published and never repairs it: https://github.com/aws/aws-cdk/issues/33264. What is
-removed is the very tag on the very digest that was rejected, and only where
-- it was asked for, and the resource is being made: never in an Update, never on the way back of a rollback;
-- none of the runtimes can pull the image, whatever else is wrong with it or was asked of it;
-- no verification of this stack remembers the digest as a good one.
+CDK treats a tag that exists as published and never repairs it: https://github.com/aws/aws-cdk/issues/33264. Only the
+refused tag is removed, only from the refused digest, and only where
+- `on_failure` is `untag`, and the resource is being created: never in an Update, never in a rollback;
+- none of the runtimes can pull the image, whatever else is wrong with it;
+- no verification of this stack has recorded the digest as a good one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import boto3
 
 from .. import aws
 from ..faults import Fault
@@ -22,40 +24,38 @@ from .physical_id import records_of
 from .properties import Properties
 from .schema import RESOURCE_TYPE
 
-# Two calls may each take 20 seconds where nobody answers, and the refusal must not be late for them.
-_NEEDED: Final = 45.0
-_KEPT: Final = "The tag was not removed, though on_failure is 'untag':"
+# Two calls may each take 20 seconds without an answer, and the refusal must not be late because of them.
+_NEEDED_SECONDS: Final = 45.0
+_KEPT: Final = "The tag was not removed, although on_failure is 'untag':"
 
 
 @dataclass(frozen=True)
 class Untagging:
-    """What became of the rejected tag.
+    """What happened to the tag of a refused image.
 
-    :param removed: whether it is gone.
-    :param said: what is told of it.
+    :param removed: whether it was removed.
+    :param message: a sentence about it.
     """
 
     removed: bool
-    said: str
+    message: str
 
 
 def untag(report: Report, properties: Properties, stack_id: str, retry_budget: RetryBudget) -> Untagging:
-    """Remove the tag of an image that was refused when its resource was made.
+    """Remove the tag of an image that was refused when its resource was created.
 
-    :param report: the refusal.
-    :param properties: which image it was.
-    :param stack_id: the stack that verifies it.
+    :param report: the findings.
+    :param properties: the image.
+    :param stack_id: the ARN of the stack that verifies it.
     :param retry_budget: for how long calls are retried.
     """
-    import boto3
-
     top = report.image.top
     if top is None:
-        return Untagging(False, f"{_KEPT} there is nothing under it.")
+        return Untagging(False, f"{_KEPT} it references nothing.")
     if not cannot_be_pulled(report):
-        return Untagging(False, f"{_KEPT} the image can be pulled, so that something else may run it.")
-    if retry_budget.seconds_left < _NEEDED:
-        return Untagging(False, f"{_KEPT} the verifier has no time left for it.")
+        return Untagging(False, f"{_KEPT} the image can be pulled, so something else may run it.")
+    if retry_budget.seconds_left < _NEEDED_SECONDS:
+        return Untagging(False, f"{_KEPT} the verifier does not have enough time left.")
     try:
         if top.digest in _verified_by(stack_id, retry_budget):
             return Untagging(False, f"{_KEPT} this stack has verified {top.digest} before, and may run it.")
@@ -65,11 +65,11 @@ def untag(report: Report, properties: Properties, stack_id: str, retry_budget: R
         return Untagging(False, f"{_KEPT} {fault.message} {fault.advice}")
     if failure:
         return Untagging(False, f"{_KEPT} ecr:BatchDeleteImage failed with {failure}")
-    return Untagging(True, f"The tag {properties.tag} was removed from {top.digest}, as on_failure asks.")
+    return Untagging(True, f"The tag {properties.tag} was removed from {top.digest}, because on_failure is 'untag'.")
 
 
 def cannot_be_pulled(report: Report) -> bool:
-    """Whether something refuses the image that keeps every one of its runtimes from pulling it."""
+    """Whether the errors keep every runtime from pulling the image."""
     unpullable = {
         name
         for finding in report.errors
@@ -80,7 +80,7 @@ def cannot_be_pulled(report: Report) -> bool:
 
 
 def _verified_by(stack_id: str, retry_budget: RetryBudget) -> set[str]:
-    """The digests that the stack's verifications remember; those that an update replaces are still there."""
+    """The digests that the stack's verifications have recorded; an update has not deleted replaced ones yet."""
     return {
         record.digest
         for resource in _resources(stack_id, retry_budget)
@@ -90,8 +90,6 @@ def _verified_by(stack_id: str, retry_budget: RetryBudget) -> set[str]:
 
 
 def _resources(stack_id: str, retry_budget: RetryBudget) -> Iterator[Any]:
-    import boto3
-
     client = boto3.client("cloudformation", region_name=stack_id.split(":")[3], config=aws.CLIENT_CONFIG)
     more: dict[str, str] = {}
     while True:
@@ -103,16 +101,17 @@ def _resources(stack_id: str, retry_budget: RetryBudget) -> Iterator[Any]:
 
 
 def remove(client: Any, arn: str, tag: str, digest: str, retry_budget: RetryBudget) -> str:
-    """Remove a tag, if it still is on that digest; why it failed, or nothing.
+    """Remove a tag, if it still references this digest.
 
-    The image itself goes with its last tag, and with both named ECR removes nothing where they do not belong
-    together: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
+    An image is deleted together with its last tag. With both the tag and the digest in the call, ECR removes nothing if
+    the tag references another digest: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
 
     :param client: boto3's client of ECR, made with `aws.CLIENT_CONFIG`.
     :param arn: the repository's ARN.
     :param tag: the tag.
-    :param digest: what the tag is to point at.
+    :param digest: the digest that the tag must reference.
     :param retry_budget: for how long the call is retried.
+    :returns: why it failed; empty where it did not.
     """
     account, name = arn.split(":", 5)[4], arn.partition("/")[2]
     answer = aws.call(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -18,14 +19,14 @@ from typing import Any
 
 import boto3
 import pytest
+from image_verifier.custom_resource import rollback, verification
 from image_verifier.custom_resource.layout import Reason
 from image_verifier.custom_resource.physical_id import VerifiedImage, physical_id, records_of
 from image_verifier.custom_resource.properties import Properties
-from image_verifier.entrypoints import custom_resource as module
-from image_verifier.entrypoints.custom_resource import Response, handler
+from image_verifier.custom_resource.response import Response, body
+from image_verifier.entrypoints.custom_resource import handler
 from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
-from image_verifier.sources import ecr_image
 from image_verifier.verify import verify
 
 from tests.unit.images import Layout
@@ -141,7 +142,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     def verify_layout(properties: Any, retry_budget: Any) -> Any:
         return verify(layout.source(layout.manifests[-1]), properties.policy)
 
-    monkeypatch.setattr(module, "_verify", verify_layout)
+    monkeypatch.setattr(verification, "_verify", verify_layout)
     return layout
 
 
@@ -215,7 +216,7 @@ def wrapped_by_the_cli(text: str) -> list[str]:
 def test_an_answer_stays_below_4096_bytes_whatever_is_found(
     stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: False)
     types = tuple(f"application/vnd.example.{i}.layer.with.a.very.long.name.v{i}+json" for i in range(90))
     image.manifests.append(image.image(layer_types=("application/vnd.oci.image.layer.v1.tar+gzip", *types)))
     handler(stack.event("Update", PhysicalResourceId="x" * 1000), Context())
@@ -227,9 +228,7 @@ def test_an_answer_stays_below_4096_bytes_whatever_is_found(
 def test_an_answer_is_cut_where_one_byte_less_would_not_be(stack: Stack) -> None:
     def sent(more: int) -> bytes:
         event = stack.event("Update", PhysicalResourceId="x" * more)
-        return module._body(
-            event, Response("FAILED", [Reason("Image refused", ["line"] * 28), Reason("Image refused")])
-        )
+        return body(event, Response("FAILED", [Reason("Image refused", ["line"] * 28), Reason("Image refused")]))
 
     sizes = [len(sent(more)) for more in range(400)]
     assert max(sizes) == 4095
@@ -254,7 +253,7 @@ def test_layers_are_read_where_the_properties_say_so(stack: Stack, image: Layout
 
 
 def test_a_fault_is_told_in_other_words_than_a_finding(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_verify", denied)
+    monkeypatch.setattr(verification, "_verify", denied)
     handler(stack.event(), Context())
     assert stack.answer["Status"] == "FAILED"
     assert "Image not verified, so nothing is known about it" in " ".join(stack.answer["Reason"].split())
@@ -262,7 +261,7 @@ def test_a_fault_is_told_in_other_words_than_a_finding(stack: Stack, monkeypatch
 
 
 def test_an_unexpected_exception_is_answered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_verify", failing)
+    monkeypatch.setattr(verification, "_verify", failing)
     handler(stack.event(), Context())
     assert "The verifier itself failed" in stack.answer["Reason"]
     assert "RuntimeError" in stack.answer["Reason"]
@@ -272,12 +271,12 @@ def test_an_unexpected_exception_is_answered(stack: Stack, monkeypatch: pytest.M
 def test_time_running_out_is_answered_before_the_lambda_ends(
     stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_verify", endless)
+    monkeypatch.setattr(verification, "_verify", endless)
     began = time.monotonic()
     handler(stack.event(), Context(milliseconds=10_500))
     assert time.monotonic() - began < 30
     assert stack.answer["Status"] == "FAILED"
-    assert "could not be verified in the" in " ".join(stack.answer["Reason"].split())
+    assert "could not be verified within the" in " ".join(stack.answer["Reason"].split())
 
 
 def test_a_log_that_cannot_be_written_does_not_hold_the_answer_back(
@@ -295,9 +294,9 @@ def test_what_comes_too_late_is_not_told_in_the_log_of_the_next_event(
     stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A Lambda that has answered is frozen, with its threads, and they go on when it is called again."""
-    monkeypatch.setattr(module, "_verify", endless)
+    monkeypatch.setattr(verification, "_verify", endless)
     handler(stack.event(), Context(milliseconds=10_500))
-    assert "could not be verified in the" in capsys.readouterr().out
+    assert "could not be verified within the" in capsys.readouterr().out
     endless.end()
     assert capsys.readouterr().out == ""
 
@@ -338,7 +337,7 @@ def test_an_answer_that_is_never_taken_fails_the_lambda_before_its_end_so_that_i
     image.manifests.append(image.image())
     stack.refusals = 1000
     began = time.monotonic()
-    with pytest.raises(TimeoutError, match="did not take the answer in time"):
+    with pytest.raises(TimeoutError, match="did not accept the response in time"):
         handler(stack.event(), Context(milliseconds=3000))
     # 2 s; the rest is for a machine that has more to do.
     assert time.monotonic() - began < 15
@@ -352,7 +351,7 @@ def test_what_was_waited_for_to_the_end_is_told_and_not_only_that_time_ran_out(
         time.sleep(retry_budget.seconds_left)
         raise Fault("ecr:DescribeImages failed with ThrottlingException", "Try again later.")
 
-    monkeypatch.setattr(module, "_verify", throttled)
+    monkeypatch.setattr(verification, "_verify", throttled)
     handler(stack.event(), Context(milliseconds=12_000))
     assert "ThrottlingException" in stack.answer["Reason"]
 
@@ -369,7 +368,7 @@ def test_layers_are_read_no_longer_than_there_is_time(
     source = layout.source(layout.image())
     monkeypatch.setattr(source, "open", lambda _: nullcontext(chunks()))
     monkeypatch.setattr(boto3, "client", lambda *_, **__: None)
-    monkeypatch.setattr(ecr_image, "EcrImage", lambda *_, **__: source)
+    monkeypatch.setattr(verification, "EcrImage", lambda *_, **__: source)
     handler(stack.event(ResourceProperties={**PROPERTIES, "VerifyLayers": "true"}), Context(milliseconds=12_000))
     assert "The layers could not all be read in the available time" in " ".join(stack.answer["Reason"].split())
     assert "give the ImageVerifier a longer timeout or more memory" in " ".join(stack.answer["Reason"].split())
@@ -393,8 +392,8 @@ def test_layers_are_read_no_longer_than_there_is_time(
 def test_what_was_verified_of_another_image_or_policy_is_not_remembered_for_this_one(name: str, value: Any) -> None:
     verified = Properties.parse(PROPERTIES)
     record = VerifiedImage(verified.fingerprint, "sha256:" + "0" * 64, 1, "", 1)
-    assert module._remembered(verified, [record]) == record
-    assert module._remembered(Properties.parse({**PROPERTIES, name: value}), [record]) is None
+    assert rollback.recorded(verified, [record]) == record
+    assert rollback.recorded(Properties.parse({**PROPERTIES, name: value}), [record]) is None
 
 
 def test_a_physical_id_holds_two_images_in_at_most_a_kilobyte() -> None:
@@ -424,7 +423,7 @@ def test_an_answer_that_was_answered_with_what_is_no_http_is_sent_again(
 
 
 def test_a_refused_update_keeps_the_physical_id(stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: False)
     image.manifests.append(image.attestation())
     handler(stack.event("Update", PhysicalResourceId="verified before"), Context())
     assert stack.answer["PhysicalResourceId"] == "verified before"
@@ -433,7 +432,7 @@ def test_a_refused_update_keeps_the_physical_id(stack: Stack, image: Layout, mon
 def test_the_way_back_answers_as_before_without_judging_again(
     stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: False)
     image.manifests.append(image.image())
     handler(stack.event(ResourceProperties={**PROPERTIES, "ImageTag": "a"}), Context())
     a = stack.answer
@@ -450,8 +449,8 @@ def test_the_way_back_answers_as_before_without_judging_again(
     def gone(*_: Any) -> Any:
         raise AssertionError("judged again")
 
-    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: True)
-    monkeypatch.setattr(module, "_verify", gone)
+    monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: True)
+    monkeypatch.setattr(verification, "_verify", gone)
     event = stack.event(
         "Update", ResourceProperties={**PROPERTIES, "ImageTag": "a"}, PhysicalResourceId=b["PhysicalResourceId"]
     )
@@ -466,11 +465,11 @@ def test_the_way_back_answers_as_before_without_judging_again(
 def test_the_answer_leaves_before_cloudformation_gives_up_though_the_lambda_has_more_time(
     stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_verify", endless)
+    monkeypatch.setattr(verification, "_verify", endless)
     began = time.monotonic()
     handler(stack.event(ResourceProperties={**PROPERTIES, "ServiceTimeout": "40"}), Context(900_000))
     assert time.monotonic() - began < 60
-    assert "could not be verified in the" in stack.answer["Reason"]
+    assert "could not be verified within the" in stack.answer["Reason"]
 
 
 @pytest.fixture
@@ -480,7 +479,7 @@ def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: Any) -> bool:
         raise Fault("cloudformation:DescribeStacks was denied", "Allow cloudformation:DescribeStacks")
 
-    monkeypatch.setattr(module, "_is_rolling_back", denied)
+    monkeypatch.setattr(rollback, "is_rolling_back", denied)
 
 
 @pytest.mark.usefixtures("unasked")
@@ -535,7 +534,7 @@ def failing(*_: Any) -> Any:
     [
         ({}, denied, "ecr:BatchGetImage on the repository failed with AccessDenied: no"),
         ({}, failing, "The verifier itself failed, so nothing is known about the image: RuntimeError: GET https://"),
-        ({}, None, "The image could not be verified in the "),
+        ({}, None, "The image could not be verified within the "),
         ({"RunsOn": ["mars"]}, failing, "The properties of this Custom::ImageVerification are wrong: runs_on names"),
     ],
     ids=["a fault", "a failure of the verifier", "time running out", "a bad property"],
@@ -549,7 +548,7 @@ def test_the_log_has_one_line_of_json_of_whatever_could_not_be_told(
     verifies: Any,
     message: str,
 ) -> None:
-    monkeypatch.setattr(module, "_verify", verifies or endless)
+    monkeypatch.setattr(verification, "_verify", verifies or endless)
     handler(stack.event(ResourceProperties=PROPERTIES | properties), Context(milliseconds=10_500))
     log = capsys.readouterr().out
     (report,) = [line for line in json_lines(log) if "_aws" not in line]
@@ -559,8 +558,31 @@ def test_the_log_has_one_line_of_json_of_whatever_could_not_be_told(
     assert "X-Amz-Signature" not in log
 
 
-def test_a_module_that_cannot_be_imported_is_answered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "image_verifier.custom_resource.properties", None)
+# All that the handler imports before it can respond.
+FIRST = {
+    "image_verifier",
+    "image_verifier.custom_resource",
+    "image_verifier.custom_resource.events",
+    "image_verifier.custom_resource.layout",
+    "image_verifier.custom_resource.log",
+    "image_verifier.custom_resource.response",
+    "image_verifier.custom_resource.schema",
+    "image_verifier.entrypoints",
+    "image_verifier.entrypoints.custom_resource",
+    "image_verifier.text",
+}
+
+
+def test_the_handler_imports_little_before_it_can_respond() -> None:
+    program = "import sys, image_verifier.entrypoints.custom_resource; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {name for name in done.stdout.split() if name.startswith(("image_verifier", "boto"))} == FIRST
+
+
+@pytest.mark.parametrize("name", ["custom_resource.verification", "custom_resource.properties", "verify", "faults"])
+def test_a_module_that_cannot_be_imported_is_reported(stack: Stack, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delitem(sys.modules, "image_verifier.custom_resource.verification")
+    monkeypatch.setitem(sys.modules, f"image_verifier.{name}", None)
     handler(stack.event(), Context())
     assert stack.answer["Status"] == "FAILED"
     assert "ModuleNotFoundError" in stack.answer["Reason"]
@@ -569,7 +591,7 @@ def test_a_module_that_cannot_be_imported_is_answered(stack: Stack, monkeypatch:
 # What a config or a manifest may say where a media type or an architecture is asked for.
 HOSTILE = {
     "a terminal's escapes": "\x1b[2J\x1b[31m\x9b1mred",
-    "a line that looks like a verdict": "a\nImage verified: it can be run on ECS on Fargate.",
+    "a line that looks like a verdict": "a\nImage verified: it can run on ECS on Fargate.",
     "a line that looks like the report": 'a\n{"verdict": "pass"}\nb',
     "a carriage return": "a\rImage verified",
     "a tab": "a\tb",

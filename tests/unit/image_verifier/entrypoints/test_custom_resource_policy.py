@@ -10,9 +10,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from image_verifier.custom_resource import metrics, notifications, untag
+from image_verifier.custom_resource import metrics, notifications, rollback, untag, verification
 from image_verifier.custom_resource.layout import Reason
-from image_verifier.entrypoints import custom_resource as module
 from image_verifier.entrypoints.custom_resource import handler
 from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
@@ -66,7 +65,7 @@ def test_where_nothing_refuses_an_image_that_is_not_there_is_named_by_its_tag(
 ) -> None:
     nothing = image.source(image.image())
     monkeypatch.setattr(nothing, "resolve", lambda: module_resolved())
-    monkeypatch.setattr(module, "_verify", lambda p, _: verified(nothing, p))
+    monkeypatch.setattr(verification, "_verify", lambda p, _: verified(nothing, p))
     handler(asked(stack, FailOn="never"), Context())
     assert stack.answer["Status"] == "SUCCESS"
     assert stack.answer["Data"]["ImageUri"] == f"{URI}:{TAG}"
@@ -90,7 +89,7 @@ def test_where_nothing_refuses_a_fault_still_fails(stack: Stack, monkeypatch: py
     def denied(*_: Any) -> Any:
         raise Fault("ecr:BatchGetImage was denied", "Allow it")
 
-    monkeypatch.setattr(module, "_verify", denied)
+    monkeypatch.setattr(verification, "_verify", denied)
     handler(asked(stack, FailOn="never"), Context())
     assert stack.answer["Status"] == "FAILED"
     assert "Image not verified" in told(stack)
@@ -140,7 +139,7 @@ def test_the_log_of_an_image_that_is_let_pass_says_that_it_would_not_run(
     log = capsys.readouterr().out
     (line,) = [line for line in json_lines(log) if "_aws" in line]
     assert (line["Verified"], line["LetPass"]) == (0, 1)
-    assert log.startswith("Image let pass, since fail_on is 'never', though it may not run on ECS on Fargate.")
+    assert log.startswith("Image accepted because fail_on is 'never', although it may not run on ECS on Fargate.")
     assert "batch-delete-image" in log
     assert "Image verified" not in log
 
@@ -190,7 +189,9 @@ def test_the_rejected_tag_is_removed_from_the_very_digest_where_that_is_asked_fo
     image.manifests.append(image.attestation())
     handler(asked(stack, OnFailure="untag"), Context())
     assert deleted == [f"{TAG}@{image.manifests[-1]['digest']}"]
-    assert f"The tag {TAG} was removed from {image.manifests[-1]['digest']}, as on_failure asks." in told(stack)
+    assert f"The tag {TAG} was removed from {image.manifests[-1]['digest']}, because on_failure is 'untag'." in told(
+        stack
+    )
     assert "batch-delete-image" not in told(stack)
     # CDK would push the image that this machine still has.
     assert f"docker image rm cdkasset-{TAG}" in told(stack)
@@ -206,7 +207,7 @@ def test_no_tag_is_removed_where_nobody_asked(stack: Stack, image: Layout, delet
 def test_no_tag_is_removed_in_an_update(
     stack: Stack, image: Layout, deleted: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: False)
+    monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: False)
     image.manifests.append(image.attestation())
     handler(asked(stack, "Update", OnFailure="untag"), Context())
     assert stack.answer["Status"] == "FAILED"
@@ -229,7 +230,7 @@ def test_the_tag_of_an_image_that_can_be_pulled_is_kept(
     handler(asked(stack, OnFailure="untag", **more), Context())
     assert stack.answer["Status"] == "FAILED"
     assert deleted == []
-    assert "The tag was not removed, though on_failure is 'untag': the image can be pulled" in told(stack)
+    assert "The tag was not removed, although on_failure is 'untag': the image can be pulled" in told(stack)
     assert "batch-delete-image" in told(stack)
 
 
@@ -272,7 +273,7 @@ def test_a_tag_is_kept_where_there_is_no_time_to_remove_it(stack: Stack, image: 
     image.manifests.append(image.attestation())
     handler(asked(stack, OnFailure="untag"), Context(milliseconds=40_000))
     assert deleted == []
-    assert "the verifier has no time left for it" in told(stack)
+    assert "the verifier does not have enough time left" in told(stack)
 
 
 def test_where_it_cannot_be_told_what_was_verified_before_the_tag_is_kept(
@@ -361,7 +362,7 @@ def test_ecr_is_asked_for_the_tag_and_the_digest_together(
 def test_a_deletion_that_is_denied_leaves_the_refusal_as_it_is(
     stack: Stack, image: Layout, before: set[str], clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PROPAGATION", 0.0)
+    monkeypatch.setattr(verification, "_PROPAGATION", 0.0)
     clients("ecr").add_client_error("batch_delete_image", "AccessDeniedException", "no")
     image.manifests.append(image.attestation())
     handler(asked(stack, OnFailure="untag"), Context())
@@ -403,7 +404,7 @@ def test_a_doubt_is_published(stack: Stack, published: list[dict[str, Any]], mon
     def denied(*_: Any) -> Any:
         raise Fault("ecr:BatchGetImage was denied", "Allow it")
 
-    monkeypatch.setattr(module, "_verify", denied)
+    monkeypatch.setattr(verification, "_verify", denied)
     handler(asked(stack, NotifyTopicArn=TOPIC), Context())
     assert published[0]["subject"] == "Image not verified: Demo/Autotag/Verification"
     assert "Allow it" in published[0]["text"]
@@ -412,9 +413,9 @@ def test_a_doubt_is_published(stack: Stack, published: list[dict[str, Any]], mon
 def test_time_that_ran_out_is_published(
     stack: Stack, published: list[dict[str, Any]], endless: Endless, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_verify", endless)
+    monkeypatch.setattr(verification, "_verify", endless)
     handler(asked(stack, NotifyTopicArn=TOPIC), Context(milliseconds=10_500))
-    assert "could not be verified in the" in published[0]["text"]
+    assert "could not be verified within the" in published[0]["text"]
 
 
 @pytest.mark.parametrize("more", [{}, {"NotifyTopicArn": TOPIC}])
@@ -438,7 +439,7 @@ def test_a_publish_that_fails_changes_nothing_and_is_logged(
     image.manifests.append(image.attestation())
     handler(asked(stack, NotifyTopicArn=TOPIC), Context())
     assert told(stack).startswith("Image refused: ")
-    assert f"The notice could not be published: Fault: sns:Publish on {TOPIC} failed" in capsys.readouterr().out
+    assert f"The notification could not be published: Fault: sns:Publish on {TOPIC} failed" in capsys.readouterr().out
 
 
 def test_what_is_no_topic_is_logged(stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]) -> None:
@@ -454,14 +455,14 @@ def test_a_publish_that_does_not_end_keeps_the_lambda_no_longer_than_its_time(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(module, "_TELLING", 0.5)
+    monkeypatch.setattr(notifications, "_MAX_SECONDS", 0.5)
     monkeypatch.setattr(notifications, "publish", endless)
     image.manifests.append(image.attestation())
     began = time.monotonic()
     handler(asked(stack, NotifyTopicArn=TOPIC), Context())
     assert time.monotonic() - began < 30
     assert stack.answer["Status"] == "FAILED"
-    assert "The notice could not be published in 0.5 s" in capsys.readouterr().out
+    assert "The notification could not be published within 0.5 s" in capsys.readouterr().out
     endless.end()
     assert capsys.readouterr().out == "", "what comes later would be read as the next event's"
 
@@ -516,7 +517,8 @@ def test_a_line_of_the_log_is_what_cloudwatch_makes_metrics_of(
 
 
 @pytest.mark.parametrize(
-    ("verdict", "name"), [("pass", "Verified"), ("excused", "LetPass"), ("fail", "Refused"), ("unknown", "Unverified")]
+    ("verdict", "name"),
+    [("pass", "Verified"), ("tolerated", "LetPass"), ("fail", "Refused"), ("unknown", "Unverified")],
 )
 def test_a_verdict_counts_once(verdict: str, name: str) -> None:
     line = json.loads(metrics.line(verdict, at=1.0, seconds=0.5, size=0, stack="Demo"))
@@ -532,7 +534,7 @@ def test_what_is_not_judged_is_not_measured(
 ) -> None:
     handler(stack.event("Delete", ResourceProperties={}), Context())
     stack.bodies.clear()
-    monkeypatch.setattr(module, "_is_rolling_back", lambda *_: True)
+    monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: True)
     handler(asked(stack, "Update"), Context())
     assert json_lines(capsys.readouterr().out) == []
 
@@ -547,4 +549,4 @@ def test_an_answer_is_sent_though_it_cannot_be_measured(
     image.manifests.append(image.image())
     handler(asked(stack), Context())
     assert stack.answer["Status"] == "SUCCESS"
-    assert "could not be told to others: RuntimeError: no metrics" in capsys.readouterr().out
+    assert "could not be logged as metrics or published: RuntimeError: no metrics" in capsys.readouterr().out
