@@ -21,36 +21,35 @@ PATH: Final = Path(__file__).resolve().parents[2] / "docs" / "checks.md"
 
 _INTRODUCTION: Final = """# Checks
 
-Every finding that a verification can come to. An *error* refuses the image, a *warning* does not, as long as
-`fail_on` says nothing else (see [policy](policy.md)). A finding that you know better about is waived with
-`acknowledge={"its-id": "why"}`, or `--acknowledge ID=REASON` on the command line; the report shows the reason. What
-only a policy requires is looked at where `require` names it.
+All findings of a verification. By default an *error* refuses the image and a *warning* does not; `fail_on` changes that
+(see [policy](policy.md)). To accept a finding, set `acknowledge={"its-id": "why"}`, or pass `--acknowledge ID=REASON`
+on the command line. The report shows the reason. The requirements of a policy are checked only if `require` names them.
 
-How far a runtime gets with such an image:
+*Fails at* says how far a runtime gets with such an image:
 
-- **pull**: it cannot be pulled and unpacked.
-- **start**: it is pulled, and no container can be started from it.
-- **run**: a container is started and ends at once.
-- **policy**: every runtime takes it; you asked for something else, or ought to know.
+- **pull**: the image cannot be pulled and unpacked.
+- **start**: the image is pulled, but no container can be started.
+- **run**: a container starts and exits at once.
+- **policy**: every runtime accepts the image, but it breaks your policy or deserves a note.
 
-What only the layers' bytes tell takes `verify_layers=True`, or `--layers`; it is marked with †. Of a wrong diff_id,
-manifest and config alone tell some.
+Findings marked with † need the layers' bytes: set `verify_layers=True`, or pass `--layers`. Some wrong diff_ids are
+found without.
 
-This page is made from the code by `python -m tests.checks`, and a test holds it against the code.
+`python -m tests.checks` generates this page from the code, and a test compares the two.
 """
 _PEERS: Final = """## Other tools on the same images
 
-{count} images, built by real tools and by hand, were pulled and started by real containerd 1.6 and 1.7, on which
-Fargate's verdict rests here: {healthy} run on both. A wrong accept is a broken image with which the tool was
-content, a wrong reject a healthy one that it refused.
+Real containerd 1.6 and 1.7, the engines that stand for Fargate here, pulled and started {count} images, built by real
+tools and by hand; {healthy} run on both. A wrong accept is a broken image that the tool accepted. A wrong reject is a
+healthy image that the tool refused.
 
 | Tool | Wrong accepts | Wrong rejects |
 | --- | ---: | ---: |
 """
 _PEERS_NOTE: Final = """
-The {lies} healthy images that we refuse say in their config that they are for another platform than was asked for,
-and hold a program for the right one all the same. That is refused on purpose. The two other tools of the kind,
-crane and skopeo, do not set out to tell what a runtime does; they are here because they are what one has.
+We refuse {lies} healthy images on purpose: their config names another platform than the requested one, although their
+program is for the requested one. crane and skopeo do not claim to predict a runtime; they are listed because they are
+the available alternatives.
 """
 _TOOLS: Final[Mapping[str, str]] = {
     "crane validate": "crane-validate",
@@ -111,8 +110,8 @@ def _details() -> Iterator[str]:
             if occurrence.runtime_error:
                 said.setdefault(_short(occurrence.runtime_error), []).append(name)
         for words, names in said.items():
-            yield f"What {_listed(names)} would say:\n\n```text\n{words}\n```\n"
-        yield "How to mend it:\n"
+            yield f"Error on {_listed(names)}:\n\n```text\n{words}\n```\n"
+        yield "To fix it:\n"
         yield from (_step(line) for line in remedy(finding, NAMES))
         yield ""
 
