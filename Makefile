@@ -51,7 +51,6 @@ wheel: .local/venv/.stamp  ## build the wheel into dist/
 pyz: .local/venv/.stamp  ## build the command as one file, dist/safe-image.pyz
 	$(BIN)/python -m release.pyz dist/safe-image.pyz
 
-clean:  ## remove everything that these commands made
 	rm -rf .local dist cdk.out .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

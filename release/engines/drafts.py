@@ -1,4 +1,4 @@
-"""Small images to be mutated: drafts of layers, config, manifest and index, and what a registry stores of them."""
+"""Small images for mutations: drafts of layers, config, manifest and index, and their form in a registry."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from image_verifier.sources import Resolved
 
 Edit = Callable[[bytes], bytes]
 ABSENT: Final = object()
-"""In overrides: the key is left out."""
+"""In overrides: omit the key."""
 
 
 @dataclass
 class Layer:
-    """One layer: a tar, how it is compressed and typed, and what is wrong with it.
+    """One layer, and its faults.
 
-    :param tar: what it unpacks to.
+    :param tar: the uncompressed bytes.
     :param compression: `gzip`, `zstd` or `none`.
-    :param edits: applied to the compressed bytes; the descriptor fits the result.
-    :param served: what the registry serves under the layer's digest instead of its bytes.
-    :param diff_id: what the config says, where it is not the tar's digest.
-    :param descriptor: overrides.
+    :param edits: changes of the compressed bytes; the descriptor matches the result.
+    :param served: changes the bytes that the registry serves under the layer's digest.
+    :param absent: the registry does not have the layer.
+    :param diff_id: the diff ID in the config; by default the tar's digest.
+    :param descriptor: overrides of the layer's descriptor.
     """
 
     tar: bytes
@@ -54,7 +55,7 @@ class Layer:
 
 @dataclass
 class Json:
-    """A JSON document in the making: its value, overrides by key, and edits of its bytes."""
+    """The draft of a JSON document: overrides of its keys, edits of its bytes, and overrides of its descriptor."""
 
     overrides: dict[str, Any] = field(default_factory=dict)
     edits: list[Edit] = field(default_factory=list)
@@ -73,7 +74,7 @@ class Json:
 
 @dataclass
 class Child:
-    """Another entry of an index, before or after the image's own."""
+    """Another entry of an index, before or after the image's entry."""
 
     descriptor: dict[str, Any]
     first: bool = False
@@ -82,7 +83,7 @@ class Child:
 
 @dataclass
 class Draft:
-    """An image in the making."""
+    """The draft of an image."""
 
     layers: list[Layer]
     run: dict[str, Any]
@@ -99,15 +100,15 @@ class Draft:
 
     @property
     def manifest_type(self) -> str:
-        """The manifest's media type as it was meant."""
+        """The manifest's correct media type."""
         return media_types.OCI_MANIFEST if self.oci else media_types.DOCKER_MANIFEST
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What a registry holds: documents with their media types, and blobs, by the digests that name them.
+    """A rendered image as a registry stores it: documents with their media types, and blobs, by digest.
 
-    It is a source, too, so that our own verdict is about the very same bytes.
+    It is also a `Source`, so that our verdict is about the same bytes.
     """
 
     top: str
@@ -117,12 +118,12 @@ class Stored:
     at_once: int = 1
 
     def resolve(self) -> Resolved:
-        """The document under the tag."""
+        """The document at the tag."""
         media_type, content = self.documents[self.top]
         return Resolved(Document(media_type, self.top, content))
 
     def manifest(self, descriptor: Descriptor) -> Document | None:
-        """The document that an index's child names, with the type that the registry says."""
+        """The document of an index's child, with the registry's media type."""
         found = self.documents.get(descriptor.digest)
         return Document(found[0], descriptor.digest, found[1]) if found else None
 
@@ -132,7 +133,7 @@ class Stored:
         return None if content is None else content[: limit + 1]
 
     def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
-        """Which blobs there are, and how large."""
+        """The availability and the size of blobs."""
         return {
             d.digest: Blob(True, len(self.blobs[d.digest]), "AVAILABLE")
             if d.digest in self.blobs
@@ -152,7 +153,7 @@ class Stored:
 
 
 def stored(draft: Draft) -> Stored:
-    """Render a draft as a registry would hold it."""
+    """Render a draft as a registry stores it."""
     blobs: dict[str, bytes] = {}
     documents: dict[str, tuple[str, bytes]] = {}
 
@@ -232,7 +233,7 @@ def zstd(content: bytes) -> bytes:
 
 
 def gzipped(content: bytes) -> bytes:
-    """The same gzip for the same bytes."""
+    """gzip, reproducibly."""
     return gzip.compress(content, 6, mtime=0)
 
 
@@ -257,7 +258,7 @@ def tar_of(entries: Sequence[tuple[tarfile.TarInfo, bytes]]) -> bytes:
     return buffer.getvalue()
 
 
-# What a layer of each family may be typed as, by its compression; all of it is healthy everywhere.
+# The media type of a healthy layer, by the manifest's family (OCI or not) and the layer's compression.
 TYPES: Final[Mapping[tuple[bool, str], str]] = {
     (True, "gzip"): media_types.OCI_LAYER + "+gzip",
     (True, "zstd"): media_types.OCI_LAYER + "+zstd",
@@ -268,7 +269,7 @@ TYPES: Final[Mapping[tuple[bool, str], str]] = {
 
 
 def healthy(rng: random.Random) -> Draft:
-    """A healthy image of one to four layers. No two share a blob, since engines do not fetch what they have."""
+    """A healthy image of one to four layers. No two images share a blob, since an engine fetches a blob only once."""
     oci = rng.random() < 0.6
     layers = []
     for number in range(rng.randint(1, 4)):

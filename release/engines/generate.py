@@ -1,4 +1,4 @@
-"""The images of one run: recipes by a seed, with every kind of mutation often enough."""
+"""The recipes of one run, made from a seed, with enough mutations of every kind."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from release.engines.mutations import KINDS
 
 
 def recipes(seed: int, images: int, of_each_kind: int) -> Sequence[Recipe]:
-    """Recipes of at least so many images, with at least so many mutations of each kind; the same for the same seed.
+    """The recipes, which are the same for the same seed. Kinds are dealt from a deck, so that each is equally frequent.
 
-    Kinds are dealt from a deck, so that each comes as often as the others.
+    :param images: minimum of recipes.
+    :param of_each_kind: minimum of mutations of each kind.
     """
     rng = random.Random(seed)
     made: list[Recipe] = []

@@ -1,9 +1,10 @@
-"""A registry on the loopback that serves whatever it is given: a real one refuses broken manifests."""
+"""A registry on the loopback that also serves broken manifests, which a real registry refuses."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,7 +40,7 @@ class PermissiveRegistry:
 
     @contextlib.contextmanager
     def serving(self, image: Stored) -> Iterator[str]:
-        """Serve an image, under the reference by which an engine names it."""
+        """Serve an image, and yield its reference."""
         name = f"image-{next(self._numbers)}"
         self.images[name] = image
         try:
@@ -48,7 +49,7 @@ class PermissiveRegistry:
             del self.images[name]
 
     def find(self, path: str) -> tuple[str, str, bytes] | None:
-        """The media type, the digest and the bytes that lie under a path of the distribution API."""
+        """The media type, the digest and the bytes at a path of the distribution API."""
         parts = path.strip("/").split("/")
         if parts == ["v2"]:
             return "application/json", "", b"{}"
@@ -68,17 +69,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     registry: PermissiveRegistry
     protocol_version = "HTTP/1.1"
-    # The answer's head and body in one packet each would wait for one another: a pull is slower by 40 ms each.
+    # With Nagle's algorithm, the body would wait for the acknowledgement of the headers: 40 ms for each request.
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         found = self.registry.find(self.path)
         if found is None:
             code = "MANIFEST_UNKNOWN" if "/manifests/" in self.path else "BLOB_UNKNOWN"
-            said = "manifest unknown" if "/manifests/" in self.path else "blob unknown to registry"
-            self._answer(
-                404, "application/json", b'{"errors":[{"code":"%s","message":"%s"}]}' % (code.encode(), said.encode())
-            )
+            message = "manifest unknown" if "/manifests/" in self.path else "blob unknown to registry"
+            errors = json.dumps({"errors": [{"code": code, "message": message}]})
+            self._answer(404, "application/json", errors.encode())
             return
         media_type, digest, content = found
         self._answer(200, media_type, content, digest)
@@ -97,9 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def handle(self) -> None:
-        """Answer one connection's requests; an engine that has seen enough hangs up."""
+        """Answer the requests of one connection, which an engine may close early."""
         with contextlib.suppress(ConnectionError):
             super().handle()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""The real engines that are asked: containerd 1.6 and 1.7 through CRI, dockerd with the classic store."""
+"""The real engines: containerd 1.6 and 1.7 through CRI, and dockerd with the classic image store."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from local_engines.containerd import Containerd, PullError
 from local_engines.dockerd import DockerEngine
 from release.engines.permissive_registry import PermissiveRegistry
 
-# Which of them must take an image for a runtime to take it.
-BEHIND: Mapping[str, tuple[str, ...]] = {
+# A runtime accepts an image if each of these engines does.
+REQUIRED_ENGINES: Mapping[str, tuple[str, ...]] = {
     "fargate": ("containerd 1.6", "containerd 1.7"),
     "ecs-ec2": ("dockerd",),
 }
@@ -26,7 +26,7 @@ class Puller(Protocol):
     """An engine that pulls and unpacks."""
 
     def pull(self, reference: str) -> str:
-        """Pull an image and remove it again; what the engine said where it could not, else nothing."""
+        """Pull an image and remove it again. Returns the engine's error, or an empty text."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,17 @@ class DockerdPuller:
         """Pull an image and remove it again."""
         name, _, tag = reference.rpartition(":")
         try:
-            status, answer = self._ask("POST", f"/images/create?fromImage={quote(name, safe='')}&tag={tag}")
+            status, answer = self._request("POST", f"/images/create?fromImage={quote(name, safe='')}&tag={tag}")
         except http.client.HTTPException:
-            # A digest of "" makes it panic, which ends the one request.
-            return "dockerd hung up"
+            # dockerd panics at an empty digest, which ends this one request.
+            return "dockerd closed the connection"
         lines = [json.loads(line) for line in answer.splitlines() if line.strip()]
         if status != 200:
             return str(lines[0]["message"])
-        self._ask("DELETE", f"/images/{reference}?force=1")
+        self._request("DELETE", f"/images/{reference}?force=1")
         return next((str(line["error"]) for line in lines if "error" in line), "")
 
-    def _ask(self, method: str, path: str) -> tuple[int, bytes]:
+    def _request(self, method: str, path: str) -> tuple[int, bytes]:
         with contextlib.closing(_UnixConnection(self.path)) as connection:
             connection.request(method, path)
             answer = connection.getresponse()
@@ -86,7 +86,10 @@ class DockerdPuller:
 
 @contextlib.contextmanager
 def start_engines(registry: PermissiveRegistry) -> Iterator[Mapping[str, Puller]]:
-    """Start the engines from Debian's packages. Raises `EngineError`."""
+    """Start the engines from Debian's packages.
+
+    :raises EngineError: when they cannot run on this machine.
+    """
     registries = {registry.host: f"http://{registry.host}"}
     with contextlib.ExitStack() as stack:
         old = stack.enter_context(Containerd.start("1.6", registries))

@@ -1,13 +1,13 @@
 """`make incidents`: the two incidents with real tools, `DockerImageAsset` beside `SafeDockerImageAsset`.
 
-1. Docker 26.1 with the containerd image store pushes the attestation of a build to the image's own tag. On a
-   repository with immutable tags, such as CDK's, one of the two wins and the other is answered 400; where the
-   attestation wins, nothing can be pulled by that tag any more. https://github.com/aws/aws-cdk/issues/30258
-2. Docker 28 with the same store and no attestation, which is CDK's cure for the first, pushes zstd layers of a base
-   image in a Docker manifest, which containerd before 2.0 cannot unpack.
+1. Docker 26.1 with the containerd image store pushes a build's attestation to the image's own tag. In a repository with
+   immutable tags, such as CDK's, the registry accepts one of the two and answers 400 to the other. Where it accepts the
+   attestation, no engine can pull that tag any longer. https://github.com/aws/aws-cdk/issues/30258
+2. Docker 28 with the same store and without attestations, as CDK configures it to avoid the first incident, pushes the
+   zstd layers of a base image in a Docker manifest, which containerd before 2.0 cannot unpack.
    https://vrnithinkumar.github.io/2025/02/17/aws-ecs-docker-pull-error
 
-Exit 0: both went as expected. 1: something did not. 2: they cannot be shown here.
+Exit 0: both incidents went as expected. 1: one did not. 2: this machine cannot run the engines.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ _REPOSITORY: Final = f"cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"
 _BASE: Final = BaseImage(name="busybox", packages=("busybox-static",), command="busybox")
 _GREETING: Final = "hello from the image"
 _RELEASES: Final[tuple[Release, ...]] = ("1.6", "1.7")
-# It is a race: so many rounds at least, and more until the attestation has won once.
-_ROUNDS: Final = 4
-_MOST_ROUNDS: Final = 16
-# What the CLI sets for `docker build` since 2.179.0. Older ones, pinned cdk-assets and other pipelines do not.
+# Incident 1 is a race: these are the minimum of rounds, and the maximum until the attestation gets the tag once.
+_MIN_ROUNDS: Final = 4
+_MAX_ROUNDS: Final = 16
+# The CDK CLI sets this variable for `docker build` since 2.179.0. Older CLIs and other pipelines do not.
 _WITH_ATTESTATIONS: Final = '#!/bin/sh\nunset BUILDX_NO_DEFAULT_ATTESTATIONS\nexec "{docker}" "$@"\n'
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was looked at, and what came of it on either side."""
+    """One row of the table: what was tried, and the result for either construct."""
 
     what: str
     plain: str
@@ -59,7 +59,7 @@ class Row:
 
 @dataclass
 class Incident:
-    """One incident as it goes on."""
+    """One incident: its tools, and the rows so far."""
 
     aws: LocalAws
     engine: DockerEngine
@@ -70,7 +70,7 @@ class Incident:
     tags: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def deploy(self, stack: str, round_: int) -> subprocess.CompletedProcess[str]:
-        """`cdk deploy` one of the app's stacks; the app itself is run once for each round."""
+        """Run `cdk deploy` for one of the app's stacks. The app is synthesized once for each round."""
         assembly = self.folder / f"round-{round_}"
         app = str(assembly) if assembly.exists() else f"{sys.executable} {_APP}"
         context = [f"--context=base={self.base}", f"--context=round={self.engine.version}-{round_}"]
@@ -80,7 +80,7 @@ class Incident:
         env = {**self.engine.env(), **({"CDK_DOCKER": self.cdk_docker} if self.cdk_docker else {})}
         done = self.aws.cdk(*command, cwd=self.folder, env=env)
         if not assembly.exists():
-            raise LocalAwsError(f"the app could not be synthesized:\n{done.stdout}")
+            raise LocalAwsError(f"cdk deploy did not synthesize the app:\n{done.stdout}")
         assets = json.loads((assembly / f"{stack}.assets.json").read_text())
         (image,) = assets["dockerImages"].values()
         (destination,) = image["destinations"].values()
@@ -88,7 +88,7 @@ class Incident:
         return done
 
     def at_tag(self, stack: str, round_: int) -> str:
-        """What the tag of a deployed image points at."""
+        """The kind of document at the tag of a deployed image."""
         answer = self.aws.client("ecr").batch_get_image(
             repositoryName=_REPOSITORY,
             imageIds=[{"imageTag": self.tags[stack, round_]}],
@@ -105,16 +105,19 @@ class Incident:
         return "the attestation" if "application/vnd.in-toto+json" in types else "the image"
 
     def reference(self, stack: str, round_: int) -> str:
-        """The image as ECS names it."""
+        """The image's reference, as ECS uses it."""
         return f"{_HOST}/{_REPOSITORY}:{self.tags[stack, round_]}"
 
     def row(self, what: str, plain: str, safe: str, as_expected: bool) -> None:
-        """Add a line to the table, and say it."""
+        """Add a row to the table, and print it."""
         self.rows.append(Row(what, plain, safe, as_expected))
         say(f"{what}: {plain} | {safe}" + ("" if as_expected else "   <- NOT as expected"))
 
     def run(self, round_: int, errors: Mapping[Release, str]) -> None:
-        """Pull and start both images with the containerds of Fargate's kind."""
+        """Pull and start both images with Fargate's releases of containerd.
+
+        :param errors: part of the expected message about the plain image, by release.
+        """
         for release in _RELEASES:
             with Containerd.start(release, {_HOST: self.aws.endpoint}) as containerd:
                 plain, safe = (_runs(containerd, self.aws, self.reference(s, round_)) for s in ("Plain", "Safe"))
@@ -122,30 +125,33 @@ class Incident:
             self.row(f"containerd {release}", _short(plain), safe, expected)
 
     def verify(self, round_: int, finding: str) -> None:
-        """Put an `ImageVerification` on the plain image."""
+        """Verify the plain image with an `ImageVerification`.
+
+        :param finding: id of the expected finding.
+        """
         done = self.deploy("Verified", round_)
         refused = done.returncode != 0 and finding in done.stdout
-        said = f"refused: {finding}" if refused else f"exit {done.returncode}"
+        result = f"refused: {finding}" if refused else f"exit {done.returncode}"
         resources = self.aws.client("cloudformation").describe_stack_resources(StackName="Safe")["StackResources"]
         own = [r["ResourceStatus"] for r in resources if r["ResourceType"] == "Custom::ImageVerification"]
         passed = own in (["CREATE_COMPLETE"], ["UPDATE_COMPLETE"])
-        self.row("ImageVerification on it", said, "passed" if passed else str(own), refused and passed)
+        self.row("ImageVerification on it", result, "passed" if passed else str(own), refused and passed)
 
 
 _started = time.monotonic()
 
 
 def say(text: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     print(f"{time.monotonic() - _started:7.1f}s  {text}", flush=True)
 
 
 def _short(error: str) -> str:
-    """What containerd says, without the image's name and with digests cut short."""
-    said = re.sub(
+    """containerd's message without the image's name, and with short digests."""
+    message = re.sub(
         r'^failed to pull and unpack image "[^"]*": (failed to unpack image on snapshotter overlayfs: )?', "", error
     )
-    return re.sub(r"(sha256:[0-9a-f]{6})[0-9a-f]{58}", r"\1…", said)
+    return re.sub(r"(sha256:[0-9a-f]{6})[0-9a-f]{58}", r"\1…", message)
 
 
 def _runs(containerd: Containerd, aws: LocalAws, reference: str) -> str:
@@ -158,7 +164,7 @@ def _runs(containerd: Containerd, aws: LocalAws, reference: str) -> str:
             output = container.output()
     except (PullError, StartError) as error:
         return str(error)
-    return "runs" if ended and output == _GREETING else f"says {output!r}"
+    return "runs" if ended and output == _GREETING else f"prints {output!r}"
 
 
 @contextlib.contextmanager
@@ -168,19 +174,20 @@ def _folder() -> Iterator[Path]:
 
 
 def the_tag_race(aws: LocalAws) -> Incident:
-    """Incident 1."""
-    say("Incident 1: Docker 26.1 with the containerd image store, a repository with immutable tags")
+    """Reproduce incident 1."""
+    say("Incident 1: Docker 26.1 with the containerd image store, and a repository with immutable tags")
     with DockerEngine.start(suites=("trixie",), own=True) as engine, _folder() as folder:
         wrapper = folder / "docker"
         wrapper.write_text(_WITH_ATTESTATIONS.format(docker=engine.client))
         wrapper.chmod(0o755)
         base = base_images.provide(engine, _BASE)
         incident = Incident(aws, engine, folder, base, str(wrapper))
-        mutability = aws.client("ecr").describe_repositories(repositoryNames=[_REPOSITORY])["repositories"][0]
-        say(f"  Docker {engine.version} from {engine.origin}; {_REPOSITORY} is {mutability['imageTagMutability']}")
+        repository = aws.client("ecr").describe_repositories(repositoryNames=[_REPOSITORY])["repositories"][0]
+        say(f"  Docker {engine.version} from {engine.origin}")
+        say(f"  Repository {_REPOSITORY}: tags are {repository['imageTagMutability']}")
         plain, safe = Counter[str](), Counter[str]()
-        poisoned = 0
-        for round_ in range(1, _MOST_ROUNDS + 1):
+        poisoned = 0  # the last round in which the attestation got the tag
+        for round_ in range(1, _MAX_ROUNDS + 1):
             done = incident.deploy("Plain", round_)
             pushed = "pushed" if done.returncode == 0 else "400" if "400 Bad Request" in done.stdout else "failed"
             plain[pushed] += 1
@@ -191,7 +198,7 @@ def the_tag_race(aws: LocalAws) -> Incident:
             safe["deployed" if done.returncode == 0 else "failed"] += 1
             safe[incident.at_tag("Safe", round_)] += 1
             say(f"  round {round_}: plain {pushed}, its tag is on {at_tag}; safe exit {done.returncode}")
-            if round_ >= _ROUNDS and poisoned:
+            if round_ >= _MIN_ROUNDS and poisoned:
                 break
         rounds = safe.total() // 2
         incident.row(
@@ -210,8 +217,8 @@ def the_tag_race(aws: LocalAws) -> Incident:
             again = incident.deploy("Plain", poisoned)
             skipped = again.returncode == 0 and incident.at_tag("Plain", poisoned) == "the attestation"
             incident.row(
-                "cdk deploy once more",
-                "succeeds, and mends nothing" if skipped else f"exit {again.returncode}",
+                "cdk deploy again",
+                "succeeds, and fixes nothing" if skipped else f"exit {again.returncode}",
                 "-",
                 skipped,
             )
@@ -226,8 +233,8 @@ def the_tag_race(aws: LocalAws) -> Incident:
 
 
 def the_zstd_base(aws: LocalAws) -> Incident:
-    """Incident 2."""
-    say("Incident 2: Docker 28 with the containerd image store, a base image with a zstd layer")
+    """Reproduce incident 2."""
+    say("Incident 2: Docker 28 with the containerd image store, and a base image with a zstd layer")
     with DockerEngine.start(suites=("sid",), own=True) as engine, _folder() as folder:
         base = base_images.provide(engine, _BASE)
         incident = Incident(aws, engine, folder, base)
@@ -236,19 +243,19 @@ def the_zstd_base(aws: LocalAws) -> Incident:
         codes = {stack: d.returncode for stack, d in done.items()}
         incident.row(
             "cdk deploy",
-            "succeeds, and nobody warns" if codes["Plain"] == 0 else f"exit {codes['Plain']}",
+            "succeeds without a warning" if codes["Plain"] == 0 else f"exit {codes['Plain']}",
             "succeeds" if codes["Safe"] == 0 else f"exit {codes['Safe']}",
             not any(codes.values()),
         )
-        said = "number of layers and diffIDs don't match"
-        incident.run(1, {"1.6": said, "1.7": said})
+        message = "number of layers and diffIDs don't match"
+        incident.run(1, {"1.6": message, "1.7": message})
         incident.verify(1, "layer-type-unsupported")
         _forget(engine)
     return incident
 
 
 def _forget(engine: DockerEngine) -> None:
-    """Remove what was built, so that the next run builds it again."""
+    """Remove the built images, so that the next run builds them again."""
     names = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
     built = [name for name in names if name.startswith("cdkasset-") or _REPOSITORY in name]
     if built:
@@ -270,14 +277,14 @@ def _table(incidents: Mapping[str, Incident]) -> str:
 
 
 def main() -> int:
-    """Show both incidents."""
+    """Reproduce both incidents, and return the exit code."""
     try:
         with LocalAws.start() as aws:
-            say("A local AWS; cdk bootstrap")
+            say("Local AWS: cdk bootstrap")
             aws.bootstrap()
             incidents = {"Incident 1, the tag race": the_tag_race(aws), "Incident 2, a zstd base": the_zstd_base(aws)}
     except (EngineError, BaseImageError, DebianError, LocalAwsError) as error:
-        print(f"The incidents cannot be shown here: {error}", file=sys.stderr)
+        print(f"The incidents cannot be reproduced on this machine: {error}", file=sys.stderr)
         return 2
     print(_table(incidents))
     complete = len(incidents["Incident 1, the tag race"].rows) == 6

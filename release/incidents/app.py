@@ -1,6 +1,6 @@
-"""One small image three ways, in one stack each: as CDK builds it, as we do, and as CDK does but verified.
+"""One small image in three stacks: built by `DockerImageAsset`, by `SafeDockerImageAsset`, and verified afterwards.
 
-Context: `base`, the image that the Dockerfile begins with; `round`, so that each round has an image of its own.
+Context: `base`, the base image of the Dockerfile; `round`, which gives each round an image of its own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""`make integ`: the journey on a real AWS account, the one that your environment names.
+"""`make integ`: a journey in a real AWS account, to which your environment has credentials.
 
-First deploy, a broken update that is refused and rolled back, delete. It needs credentials, a bootstrapped region
-and a running Docker, takes some five minutes, costs cents at most, and deletes its stack at the end whatever
-happens. It has not been run by those who wrote it, who had no account at hand.
+The steps: a first deploy, a broken update that is refused and rolled back, and the deletion. The journey needs
+credentials, a bootstrapped region and a running Docker. It takes about five minutes, costs cents at most, and always
+deletes its stack at the end. Its authors had no account, so they have not run it.
+
+Exit 0: every step went as expected. 1: one did not. 2: there are no credentials.
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ STACK = "CdkSafeImageIntegration"
 
 
 def main() -> int:
-    """Run the journey; 0 if every step went as expected."""
+    """Run the journey, and return the exit code."""
     try:
         account = boto3.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as e:
-        print(f"make integ needs credentials for an AWS account, and a region: {e}", file=sys.stderr)
+        print(f"make integ needs a region, and credentials of an AWS account: {e}", file=sys.stderr)
         return 2
     print(f"Running in account {account}, region {boto3.session.Session().region_name}.", flush=True)
     toolchain = install()

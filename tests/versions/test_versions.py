@@ -1,6 +1,6 @@
-"""The oldest that the project may be installed with, and the Python that the Lambda runs on.
+"""The oldest supported Python and dependencies, and the Lambda's Python.
 
-`make versions` runs more: every Python of the machine, with the newest of everything.
+`make versions` runs more: every Python of the machine, with the newest dependencies.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from release.versions import pythons
 from release.versions.environments import Environment
 
 _CONSTRUCTS = "tests/unit/cdk_safe_image"
-# Those that use the most of aws-cdk-lib, of boto3 and of the decoders; the others take long with the old jsii.
+# The tests that use most of aws-cdk-lib, boto3 and the decoders; the oldest jsii is too slow for the others.
 _AT_THE_BOUND = [
     *(f"{_CONSTRUCTS}/test_{name}.py" for name in ("gate", "verification", "verifier_settings")),
     "tests/unit/safe_image/sources/test_targets.py",
@@ -34,7 +34,7 @@ def passed(output: str) -> int:
     return int(found[1]) if found else 0
 
 
-def test_the_oldest_python_and_the_lower_bound_of_every_dependency_will_do() -> None:
+def test_the_tests_pass_on_the_oldest_python_with_the_lower_bound_of_every_dependency() -> None:
     environment = Environment.oldest(interpreter(pythons.VERSIONS[0]))
     assert environment.installed("aws-cdk-lib") == "2.196.0"
     done = environment.test(*_AT_THE_BOUND)
@@ -42,7 +42,7 @@ def test_the_oldest_python_and_the_lower_bound_of_every_dependency_will_do() -> 
     assert passed(done.stdout) > 60
 
 
-def test_the_verifier_works_on_the_python_of_the_lambda() -> None:
+def test_the_verifiers_tests_pass_on_the_lambdas_python() -> None:
     environment = Environment.pinned(interpreter(pythons.LAMBDA))
     done = environment.test("tests/unit", f"--ignore={_CONSTRUCTS}")
     assert done.returncode == 0, done.stdout
