@@ -1,48 +1,48 @@
-# Everything that is fetched or made lies under .local/; nothing is installed on the machine.
+# Everything that these commands fetch or build is under .local/; nothing is installed on the machine.
 PYTHON ?= python3
 BIN := .local/venv/bin
-# Certificates that the machine trusts are trusted here.
+# uv trusts the certificates that the machine trusts.
 export UV_SYSTEM_CERTS := 1
 UV := $(or $(shell command -v uv),.local/uv/bin/uv)
 
 .PHONY: help demo test unit deploy browser lint integ engines incidents versions bench wheel pyz clean
 
-help:  ## say what there is
+help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .local/venv/.stamp  ## the main job on an AWS on this machine: good deploys, and broken images refused
+demo: .local/venv/.stamp  ## deploy on an AWS on this machine: healthy images, and broken ones that are refused
 	$(BIN)/python -m local_aws.demo
 
-test: .local/venv/.stamp  ## all tests: unit, and real deploys on an AWS on this machine
+test: .local/venv/.stamp  ## run all tests, with real deploys on an AWS on this machine
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-unit: .local/venv/.stamp  ## the pure tests only, and those that hold the docs against the code
+unit: .local/venv/.stamp  ## run the tests that need no AWS and no engine, and the tests of the docs
 	$(BIN)/python -m pytest tests/unit tests/corpus tests/checks tests/explanations tests/docs
 
-deploy: .local/venv/.stamp  ## the real deploys only
+deploy: .local/venv/.stamp  ## run the real deploys, and the tests of the local AWS and engines
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy tests/local_aws tests/local_engines
 
-browser: .local/venv/.stamp  ## the html pages in a real browser, Debian's Chromium
+browser: .local/venv/.stamp  ## test the HTML reports in Debian's Chromium
 	$(BIN)/python -m pytest tests/browser
 
-lint: .local/venv/.stamp  ## ruff and mypy
+lint: .local/venv/.stamp  ## run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-integ: .local/venv/.stamp  ## the journey on your own AWS account; costs cents, cleans up after itself
+integ: .local/venv/.stamp  ## deploy, roll back and delete a stack in your own AWS account; costs cents
 	$(BIN)/python -m release.integ
 
 engines: .local/venv/.stamp  ## compare verdicts with real containerd and dockerd (root, Debian)
 	$(BIN)/python -m release.engines
 
-incidents: .local/venv/.stamp  ## both incidents with real tools, side by side (root, Debian)
+incidents: .local/venv/.stamp  ## reproduce both incidents with the original tools (root, Debian)
 	$(BIN)/python -m release.incidents
 
-versions: .local/venv/.stamp  ## the unit tests on every Python of this machine, with the oldest and the newest dependencies
+versions: .local/venv/.stamp  ## run the unit tests on every Python of this machine, with the oldest and newest dependencies
 	$(BIN)/python -m release.versions
 
-bench: .local/venv/.stamp  ## measure, side by side with others' tools
+bench: .local/venv/.stamp  ## measure speed and memory, side by side with other tools
 	$(BIN)/python -m benchmarks
 
 wheel: .local/venv/.stamp  ## build the wheel into dist/
@@ -51,6 +51,7 @@ wheel: .local/venv/.stamp  ## build the wheel into dist/
 pyz: .local/venv/.stamp  ## build the command as one file, dist/safe-image.pyz
 	$(BIN)/python -m release.pyz dist/safe-image.pyz
 
+clean:  ## remove everything that these commands made
 	rm -rf .local dist cdk.out .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
