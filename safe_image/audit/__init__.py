@@ -1,10 +1,10 @@
-"""Many images at once: whole ECR repositories, asked a hundred images in a call, and who uses which of them.
+"""The audit of whole ECR repositories, a hundred images in a call, and the images that ECS and Lambda use.
 
-repositories.py  which repositories are meant
-batches.py       what ECR says of a hundred images or layers, in one call
-sweep.py         every tagged image of a repository, judged as `check` judges one
-in_use.py        which images ECS and Lambda refer to
-state.py         what was judged, on disk: a run that was killed goes on where it stopped
-rows.py          the images' rows, those in use first
-progress.py      how far it is
+repositories.py    the repositories of the command line
+batches.py         ECR's answers for a hundred images or layers in one call
+sweep.py           every tagged image of a repository, verified as `check` verifies one
+in_use.py          the images that ECS and Lambda reference
+state.py           the rows on disk, so that a run that was killed can resume
+rows.py            the rows of an audit, images in use first
+audit_progress.py  the progress on standard error
 """

@@ -1,4 +1,4 @@
-"""How far an audit is: one line that changes on a terminal, a line now and then in a log."""
+"""The progress of an audit: one changing line on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from image_verifier.text import printable
 
 from ..formats.audit.audit_row import Row
 
-# Between two lines in a log, in seconds.
+# The time between two lines in a log, in seconds.
 _PAUSE: Final = 30.0
 
-Tell = Callable[[Row], None]
+OnRow = Callable[[Row], None]
 
 
 @contextmanager
-def progress(known: int) -> Iterator[Tell]:
-    """What is told each row as it comes.
+def progress(known: int) -> Iterator[OnRow]:
+    """A function to call with each row as it comes.
 
-    :param known: how many images a run before this one has judged.
+    :param known: how many images an earlier run has verified.
     """
     verdicts: Counter[str] = Counter()
 
     def line(row: Row) -> str:
-        judged = f"{verdicts.total():,} judged, {verdicts['fail']:,} refused, {verdicts['unknown']:,} unknown"
-        before = f", {known:,} known from before" if known else ""
+        verified = f"{verdicts.total():,} verified, {verdicts['fail']:,} refused, {verdicts['unknown']:,} unknown"
+        earlier = f", {known:,} verified earlier" if known else ""
         # Without the registry's host, which is long and nearly always the same.
-        return f"{judged}{before}: {printable(row['repository'].partition('/')[2] or row['reference'])}"
+        return f"{verified}{earlier}: {printable(row['repository'].partition('/')[2] or row['reference'])}"
 
     show = _on_terminal() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else None
     with show or _in_log() as write:
 
-        def tell(row: Row) -> None:
+        def on_row(row: Row) -> None:
             verdicts[row["verdict"]] += 1
             write(line(row))
 
-        yield tell
+        yield on_row
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _in_log() -> Iterator[Callable[[str], None]]:
 
 
 def _on_terminal() -> AbstractContextManager[Callable[[str], None]] | None:
-    """A line that changes, where `rich` is installed."""
+    """One changing line, where `rich` is installed."""
     try:
         from rich.console import Console
         from rich.status import Status
@@ -68,7 +68,7 @@ def _on_terminal() -> AbstractContextManager[Callable[[str], None]] | None:
 
     @contextmanager
     def status() -> Iterator[Callable[[str], None]]:
-        with Status("asking", console=Console(stderr=True, highlight=False)) as shown:
+        with Status("reading", console=Console(stderr=True, highlight=False)) as shown:
             yield lambda line: shown.update(Text(line, overflow="ellipsis", no_wrap=True))
 
     return status()

@@ -1,4 +1,4 @@
-"""What ECR says of many images or layers in one call, as it says it: the largest batches that its API takes.
+"""ECR's answers for many images or layers in one call, in the largest batches that its API accepts.
 
 https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html and its siblings.
 """
@@ -20,25 +20,25 @@ from image_verifier.sources.ecr_image import any_status
 
 from .repositories import RETRY_SECONDS, Repository
 
-# The most that BatchGetImage and BatchCheckLayerAvailability take, and that DescribeImages tells.
+# The maximum of BatchGetImage and BatchCheckLayerAvailability, and the largest page of DescribeImages.
 BATCH: Final = 100
 _PAGE: Final = 1000
 
 Answer = Mapping[str, Any]
-"""What ECR answers for one image or layer, in the shape in which it would have answered for it alone."""
+"""ECR's answer for one image or layer, in the shape of an answer for it alone."""
 
 
 class LayerAnswer(NamedTuple):
-    """What ECR answers for one layer, in short; nothing at all where it does not answer."""
+    """ECR's answer for one layer, compactly. Every field is empty where ECR's answer lacks the layer."""
 
     state: str = ""
     size: int | None = None
     failure: str = ""
 
     def as_answer(self, digest: str) -> Answer:
-        """In ECR's own shape.
+        """The answer in ECR's own shape.
 
-        :param digest: the layer's.
+        :param digest: the layer's digest.
         """
         if self.failure:
             return {"failures": [{"layerDigest": digest, "failureCode": self.failure}]}
@@ -58,7 +58,7 @@ class Batches:
     def tagged(self) -> Iterator[Answer]:
         """DescribeImages' details of every tagged image, page by page.
 
-        :raises Fault: if they are not told.
+        :raises Fault: if the call fails.
         """
         wanted = {"tagStatus": "TAGGED", **any_status(self._client)}
         more: dict[str, str] = {}
@@ -70,7 +70,7 @@ class Batches:
             more = {"nextToken": answer["nextToken"]}
 
     def documents(self, digests: Sequence[str]) -> dict[str, Answer | Fault]:
-        """BatchGetImage's answer for each digest; the fault for each, where there is none.
+        """BatchGetImage's answer for each digest, or for each the fault of the call.
 
         :param digests: at most `BATCH`.
         """
@@ -82,14 +82,14 @@ class Batches:
             )
         except Fault as fault:
             return dict.fromkeys(digests, fault)
-        told: dict[str, Answer | Fault] = {digest: {} for digest in digests}
-        told |= {
+        answers: dict[str, Answer | Fault] = {digest: {} for digest in digests}
+        answers |= {
             failure["imageId"].get("imageDigest", ""): {"failures": [failure]} for failure in answer.get("failures", ())
         }
-        return told | {image["imageId"]["imageDigest"]: {"images": [image]} for image in answer.get("images", ())}
+        return answers | {image["imageId"]["imageDigest"]: {"images": [image]} for image in answer.get("images", ())}
 
     def layers(self, digests: Sequence[str]) -> dict[str, LayerAnswer | Fault]:
-        """BatchCheckLayerAvailability's answer for each digest; the fault for each, where there is none.
+        """BatchCheckLayerAvailability's answer for each digest, or for each the fault of the call.
 
         :param digests: at most `BATCH`.
         """
@@ -97,14 +97,14 @@ class Batches:
             answer = self._call("batch_check_layer_availability", layerDigests=list(digests))
         except Fault as fault:
             return dict.fromkeys(digests, fault)
-        told: dict[str, LayerAnswer | Fault] = dict.fromkeys(digests, LayerAnswer())
+        answers: dict[str, LayerAnswer | Fault] = dict.fromkeys(digests, LayerAnswer())
         for layer in answer.get("layers", ()):
-            # Many layers are remembered, and these are the same few words.
+            # Many layers are cached, and their states are the same few words.
             state = intern(layer.get("layerAvailability", "UNKNOWN"))
-            told[layer["layerDigest"]] = LayerAnswer(state, layer.get("layerSize"))
+            answers[layer["layerDigest"]] = LayerAnswer(state, layer.get("layerSize"))
         for failure in answer.get("failures", ()):
-            told[failure.get("layerDigest", "")] = LayerAnswer(failure=intern(failure.get("failureCode", "UNKNOWN")))
-        return told
+            answers[failure.get("layerDigest", "")] = LayerAnswer(failure=intern(failure.get("failureCode", "UNKNOWN")))
+        return answers
 
     def _call(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
         return aws.call(
@@ -119,49 +119,53 @@ class Batches:
 
 
 class LruCache:
-    """What was told lately, at most so much of it: what is older than that is asked again."""
+    """A cache of bounded size, from which the least recently used entry is dropped.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._told: OrderedDict[str, Any] = OrderedDict()
+    :param max_entries: the maximum number of entries.
+    """
+
+    def __init__(self, max_entries: int) -> None:
+        self._max_entries = max_entries
+        self._entries: OrderedDict[str, Any] = OrderedDict()
         self._lock = Lock()
 
     def __contains__(self, key: str) -> bool:
-        return key in self._told
+        return key in self._entries
 
     def get(self, key: str) -> Any:
-        """What was told; None where nothing was, or nothing lately."""
+        """The entry of a key; None where there is none."""
         with self._lock:
-            if key not in self._told:
+            if key not in self._entries:
                 return None
-            self._told.move_to_end(key)
-            return self._told[key]
+            self._entries.move_to_end(key)
+            return self._entries[key]
 
-    def put(self, key: str, told: Any) -> None:
-        """Keep it, and forget the oldest."""
+    def put(self, key: str, entry: Any) -> None:
+        """Add an entry, and drop the least recently used one."""
         with self._lock:
-            self._told[key] = told
-            self._told.move_to_end(key)
-            while len(self._told) > self._most:
-                self._told.popitem(last=False)
+            self._entries[key] = entry
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._max_entries:
+                self._entries.popitem(last=False)
 
     def forget(self, key: str) -> None:
-        """Keep it no longer."""
+        """Drop an entry."""
         with self._lock:
-            self._told.pop(key, None)
+            self._entries.pop(key, None)
 
-    def get_or_call(self, key: str, ask: Callable[[], Any]) -> Any:
-        """What was told, or what is told now; who wants the same meanwhile waits for it.
+    def get_or_call(self, key: str, call: Callable[[], Any]) -> Any:
+        """The entry of a key, or else the result of a call. Callers with the same key wait for one call.
 
-        :param ask: what to do where nothing was told; what it raises, everybody gets who waits.
+        :param key: the entry's key.
+        :param call: computes the entry. Its exception is raised in every caller that waits for it.
         """
         mine: Future[Any] = Future()
         with self._lock:
-            known: Future[Any] = self._told.setdefault(key, mine)
+            known: Future[Any] = self._entries.setdefault(key, mine)
         if known is not mine:
             return known.result()
         try:
-            mine.set_result(ask())
+            mine.set_result(call())
         except BaseException as e:
             mine.set_exception(e)
             raise

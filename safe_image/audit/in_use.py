@@ -1,4 +1,4 @@
-"""Which images ECS and Lambda refer to: what runs now, what a service would start next, and what it would go back to.
+"""The images that ECS and Lambda reference: those that run, that a service starts next, and that it rolls back to.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ and
 https://docs.aws.amazon.com/lambda/latest/api/
@@ -17,7 +17,7 @@ from image_verifier.retry import RetryBudget
 from ..sources.aws_sessions import AwsSessions
 from .repositories import RETRY_SECONDS
 
-# The most that DescribeServices and DescribeTasks take.
+# The maximum of DescribeServices and of DescribeTasks.
 _SERVICES: Final = 10
 _TASKS: Final = 100
 _AT_ONCE: Final = 8
@@ -31,12 +31,12 @@ _ARCHITECTURES: Final = {
 
 @dataclass(frozen=True)
 class ImageUse:
-    """An image that something refers to.
+    """A use of an image.
 
-    :param image: as it is referred to.
-    :param user: who refers to it, for people: `ECS service prod/web`.
-    :param runtime: where it runs, as `runs_on` names it.
-    :param platform: for which platform; empty where nobody says.
+    :param image: the image's reference, as its user has it.
+    :param user: the user's display name: `ECS service prod/web`.
+    :param runtime: the runtime, as in `runs_on`.
+    :param platform: the platform; empty where it is not known.
     """
 
     image: str
@@ -46,7 +46,7 @@ class ImageUse:
 
 
 class _Service:
-    """One AWS service, called with retries."""
+    """One AWS service, whose calls are retried."""
 
     def __init__(self, sessions: AwsSessions, name: str) -> None:
         place = sessions.environment()
@@ -58,10 +58,10 @@ class _Service:
         return aws.call(self._client, operation, self._on, RetryBudget.of(RETRY_SECONDS), **parameters)
 
     def items(self, operation: str, what: str, tokens: tuple[str, str], **parameters: Any) -> Iterator[Any]:
-        """All items of a call that tells them page by page.
+        """All items of a paged call.
 
-        :param what: the answer's field that has them.
-        :param tokens: the answer's field that says that there are more, and the parameter that asks for them.
+        :param what: the answer's field with the items.
+        :param tokens: the answer's field with the next page's token, and the parameter for it.
         """
         more: dict[str, Any] = {}
         while True:
@@ -86,9 +86,9 @@ class _Ecs(_Service):
         return self._definitions[arn]
 
     def previous_revision(self, arn: str) -> str | None:
-        """The revision of a task definition to which a service goes back: the active one before it."""
+        """The revision of a task definition to which a service rolls back: the previous active one."""
         family, revision = _family_and_revision(arn)
-        # The newest first: the one before is among them, or so long ago that nobody goes back to it.
+        # Newest first: the previous one is among them, or too old for a rollback.
         parameters = {"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": 100}
         known = self.call("list_task_definitions", **parameters)["taskDefinitionArns"]
         earlier = (one for one in known if _family_and_revision(one)[0] == family)
@@ -96,15 +96,15 @@ class _Ecs(_Service):
 
 
 def in_ecs(sessions: AwsSessions) -> list[ImageUse]:
-    """What ECS services and tasks refer to.
+    """The images that ECS services and tasks reference.
 
-    :raises Fault: if ECS does not tell.
+    :raises Fault: if a call to ECS fails.
     """
     ecs = _Ecs(sessions)
     clusters = ecs.arns("list_clusters", "clusterArns")
     with Pool(_AT_ONCE) as pool:
-        told = pool.results(lambda cluster: _in_cluster(ecs, cluster), clusters)
-        return list(dict.fromkeys(use for uses in told for use in uses))
+        by_cluster = pool.results(lambda cluster: _in_cluster(ecs, cluster), clusters)
+        return list(dict.fromkeys(use for uses in by_cluster for use in uses))
 
 
 def _in_cluster(ecs: _Ecs, cluster: str) -> list[ImageUse]:
@@ -119,8 +119,8 @@ def _in_cluster(ecs: _Ecs, cluster: str) -> list[ImageUse]:
 def _services(ecs: _Ecs, cluster: str, name: str, machines: Mapping[str, str]) -> Iterator[ImageUse]:
     arns = ecs.arns("list_services", "serviceArns", cluster=cluster, maxResults=100)
     for start in range(0, len(arns), _SERVICES):
-        told = ecs.call("describe_services", cluster=cluster, services=arns[start : start + _SERVICES])["services"]
-        for service in told:
+        answers = ecs.call("describe_services", cluster=cluster, services=arns[start : start + _SERVICES])["services"]
+        for service in answers:
             user = f"ECS service {name}/{service['serviceName']}"
             runtime, machine = _runtime(service), machines.get(f"service:{service['serviceName']}", "")
             deployed = [d["taskDefinition"] for d in service.get("deployments", ()) if d.get("taskDefinition")]
@@ -135,11 +135,11 @@ def _services(ecs: _Ecs, cluster: str, name: str, machines: Mapping[str, str]) -
 
 def _of_definition(ecs: _Ecs, arn: str, user: str, runtime: str, machine: str) -> Iterator[ImageUse]:
     definition = ecs.definition(arn)
-    wanted = definition.get("runtimePlatform", {})
-    # An image for Windows is for nobody whom we know.
-    if wanted.get("operatingSystemFamily", "LINUX") != "LINUX":
+    runtime_platform = definition.get("runtimePlatform", {})
+    # No known runtime runs an image for Windows.
+    if runtime_platform.get("operatingSystemFamily", "LINUX") != "LINUX":
         return
-    platform = _ARCHITECTURES.get(wanted.get("cpuArchitecture", ""), machine)
+    platform = _ARCHITECTURES.get(runtime_platform.get("cpuArchitecture", ""), machine)
     for container in definition.get("containerDefinitions", ()):
         if container.get("image"):
             yield ImageUse(container["image"], user, runtime, platform)
@@ -152,7 +152,7 @@ def _running(ecs: _Ecs, cluster: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _tasks(tasks: Iterable[Mapping[str, Any]], cluster: str) -> Iterator[ImageUse]:
-    """What runs; a service's image stays the one of its digest, whatever becomes of the tag."""
+    """The images of running tasks, by the digest that each runs, also where its tag has moved."""
     for task in tasks:
         kind, _, name = task.get("group", "").partition(":")
         family, revision = _family_and_revision(task["taskDefinitionArn"])
@@ -165,7 +165,7 @@ def _tasks(tasks: Iterable[Mapping[str, Any]], cluster: str) -> Iterator[ImageUs
 
 
 def _runtime(one: Mapping[str, Any]) -> str:
-    """Where a service or a task runs."""
+    """The runtime of a service or a task."""
     providers = [one.get("capacityProviderName", "")]
     providers += [strategy["capacityProvider"] for strategy in one.get("capacityProviderStrategy", ())]
     fargate = one.get("launchType") == "FARGATE" or any(provider.startswith("FARGATE") for provider in providers)
@@ -173,7 +173,7 @@ def _runtime(one: Mapping[str, Any]) -> str:
 
 
 def _machine(task: Mapping[str, Any]) -> str:
-    """The platform of the machine on which a task runs; empty where ECS does not say."""
+    """The platform of the machine on which a task runs; empty where ECS does not report it."""
     attributes = {attribute["name"]: attribute.get("value", "") for attribute in task.get("attributes", ())}
     return _ARCHITECTURES.get(attributes.get("ecs.cpu-architecture", ""), "")
 
@@ -189,9 +189,9 @@ def _without_tag(image: str) -> str:
 
 
 def in_lambda(sessions: AwsSessions) -> list[ImageUse]:
-    """What Lambda's functions refer to.
+    """The images that Lambda functions reference.
 
-    :raises Fault: if Lambda does not tell.
+    :raises Fault: if a call to Lambda fails.
     """
     service = _Service(sessions, "lambda")
     functions = service.items("list_functions", "Functions", ("NextMarker", "Marker"))
@@ -200,7 +200,7 @@ def in_lambda(sessions: AwsSessions) -> list[ImageUse]:
     def use(function: Mapping[str, Any]) -> ImageUse:
         name = function["FunctionName"]
         code = service.call("get_function", FunctionName=name)["Code"]
-        # What it resolved the tag to is what it goes on running.
+        # A function keeps running the digest that its tag was resolved to.
         image = code.get("ResolvedImageUri") or code.get("ImageUri", "")
         (architecture, *_) = function.get("Architectures") or ["x86_64"]
         return ImageUse(image, f"Lambda function {name}", "lambda", _ARCHITECTURES.get(architecture, ""))

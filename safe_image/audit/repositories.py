@@ -1,4 +1,4 @@
-"""Which ECR repositories are meant: by a name, a URI or an ARN, or all of a registry."""
+"""The ECR repositories of the command line: by name, URI or ARN, or all of a registry."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _ARN: Final = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):ecr:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):repository/(?P<name>.+)"
 )
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
-# For how long one call is repeated, in seconds: a throttled account takes longer to answer than a broken one. Each
-# thread waits by itself, with jitter and up to 5 s: all together ask as often as AWS takes, and at full speed again as
-# soon as it does. botocore's "adaptive" mode is not used: after twenty calls that were throttled in one moment, 130
-# images took 50 s with it, and 6 s without.
+# For how long one call is retried, in seconds: a throttled account needs longer to recover than a broken one. Each
+# thread waits by itself, with jitter and up to 5 s, so that all together call as often as AWS accepts. botocore's
+# "adaptive" mode is not used: after twenty calls that were throttled at once, 130 images took 50 s with it, and 6 s
+# without.
 RETRY_SECONDS: Final = 60.0
-# The most that DescribeRepositories tells in one call.
+# The largest page of DescribeRepositories.
 _PAGE: Final = 1000
 
 
@@ -46,68 +46,70 @@ class Repository:
 
     @property
     def uri(self) -> str:
-        """`ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, as images are named."""
+        """`ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, as in an image's name."""
         return f"{ecr_host(self.registry_id, self.region, self.partition)}/{self.name}"
 
 
 def whole_registry(sessions: AwsSessions, registry_id: str | None) -> Repository:
-    """All repositories of a registry, as one of the name `*`.
+    """All repositories of a registry, as a repository with the name `*`.
 
-    :param registry_id: its account as it was written; None for that of the credentials.
-    :raises UsageError: if it is no account.
-    :raises Fault: if no region is known, or no credentials.
+    :param sessions: the AWS sessions.
+    :param registry_id: its account as it was written; None for the account of the credentials.
+    :raises UsageError: if it is not an account.
+    :raises Fault: if there is no region, or there are no credentials.
     """
     if registry_id is not None and not _ACCOUNT.fullmatch(registry_id):
-        raise UsageError(f"--registry-id {registry_id!r} is not an account: write its 12 digits")
+        raise UsageError(f"--registry-id {registry_id!r} is not an account: use its 12 digits")
     place = sessions.environment()
     return Repository(place.partition, place.region, registry_id or place.account, "*")
 
 
 def parse_repository(text: str, sessions: AwsSessions, registry_id: str | None) -> Repository:
-    """The repository that a text names.
+    """The repository of a name, a URI or an ARN.
 
-    :param registry_id: the account of what names none.
-    :raises UsageError: if it names none; the message says what to write.
+    :param text: the argument as it was written.
+    :param sessions: the AWS sessions.
+    :param registry_id: the account of a bare name; None for the account of the credentials.
+    :raises UsageError: if it is not a repository; the message says what to use instead.
     """
     if text.startswith("arn:"):
         arn = _ARN.fullmatch(text)
         if not arn:
-            raise UsageError(
-                f"{text!r} is not an ECR repository's ARN: write arn:aws:ecr:REGION:ACCOUNT:repository/NAME"
-            )
+            raise UsageError(f"{text!r} is not an ECR repository's ARN: use arn:aws:ecr:REGION:ACCOUNT:repository/NAME")
         return Repository(arn["partition"], arn["region"], arn["account"], _name(text, arn["name"]))
     try:
         reference = Reference.parse(text)
     except ValueError as e:
-        raise UsageError(f"{e} ({REPOSITORIES} is meant)") from e
+        raise UsageError(f"{e}: use {REPOSITORIES}") from e
     if reference.digest or text.endswith(f":{reference.tag}"):
         name = text.partition("@")[0].removesuffix(f":{reference.tag}")
-        raise UsageError(f"{text!r} names one image: write safe-image check {text}, or {name} for all of its images")
+        raise UsageError(f"{text!r} is one image: use safe-image check {text}, or audit {name} for all of its images")
     host = ECR_HOST.fullmatch(reference.registry)
     if host:
         region = host["region"]
         return Repository(sessions.partition(region), region, host["account"], reference.repository)
     if "." in text.partition("/")[0] or ":" in text:
-        raise UsageError(f"{text!r} is not in ECR: write {REPOSITORIES}")
+        raise UsageError(f"{text!r} is not in ECR: use {REPOSITORIES}")
     return replace(whole_registry(sessions, registry_id), name=_name(text, text))
 
 
 def _name(text: str, name: str) -> str:
     try:
-        # As the name of a repository behind a host, since a bare name may stand for one of Docker Hub's.
+        # Parsed with a host: a bare name would be one of Docker Hub's.
         parsed = Reference.parse(f"registry.example/{name}")
     except ValueError as e:
-        raise UsageError(f"{text!r} does not name a repository: {e}") from e
+        raise UsageError(f"{text!r} is not the name of a repository: {e}") from e
     if parsed.repository != name:
-        raise UsageError(f"{text!r} names one image: write the repository's name alone")
+        raise UsageError(f"{text!r} is one image: use the repository's name alone")
     return name
 
 
 def list_repositories(place: Repository, sessions: AwsSessions) -> Iterator[Repository]:
     """Every repository of a registry, page by page.
 
-    :param place: as `registry` gives it.
-    :raises Fault: if they are not told.
+    :param place: a result of `whole_registry`.
+    :param sessions: the AWS sessions.
+    :raises Fault: if the call fails.
     """
     client = sessions.client("ecr", Endpoint(place.region))
     more: dict[str, str] = {}

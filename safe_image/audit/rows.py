@@ -1,4 +1,4 @@
-"""The rows of an audit: what is in use first, then every other tagged image, several repositories at a time."""
+"""The rows of an audit: images in use first, then every other tagged image, several repositories at a time."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from .in_use import in_ecs, in_lambda
 from .repositories import Repository
 from .sweep import Sweep
 
-# Of how many repositories the images are settings for at once, and how many rows wait to be told.
+# The number of repositories that are read at once, and of rows that wait in the queue.
 _REPOSITORIES: Final = 4
 _ROWS: Final = 256
-# Each image is two round trips, one after the other: so many of them wait at a time.
+# The number of images that are read at once; each takes two round trips, one after the other.
 _THREADS: Final = 32
 
 
 @dataclass(frozen=True)
 class AuditSettings:
-    """What an audit asks.
+    """The settings of an audit.
 
-    :param policy: what is settings of each image.
-    :param own_runtime: whether an image in use is judged for where it is used, and not for the policy's `runs_on`.
-    :param own_platform: whether an image is judged for the platform that its users ask for or, in use or not, that it
-        is for, and not for the policy's.
-    :param debug: whether tracebacks of what could not be told are printed.
+    :param policy: the policy of each image.
+    :param own_runtime: whether an image in use is verified for the runtimes of its users instead of `runs_on`.
+    :param own_platform: whether an image is verified for the platform of its users, or else for its own platform,
+        instead of the policy's.
+    :param debug: whether tracebacks of faults are printed.
     """
 
     policy: Policy
@@ -60,9 +60,11 @@ def audit_rows(
 ) -> Iterator[Row]:
     """The rows of an audit.
 
-    :param repositories: those whose images are settings for; none for the images in use alone.
-    :param in_use: whether to ask who uses what.
-    :param knows: whether the image of a digest in a repository (by its URI) has its row already.
+    :param sessions: the AWS sessions.
+    :param repositories: the repositories; empty for only the images in use.
+    :param settings: the settings.
+    :param in_use: whether ECS and Lambda are called for the images in use.
+    :param knows: whether an image, by its repository's URI and its digest, already has a row.
     """
     if in_use:
         yield from _rows_in_use(sessions, repositories, settings)
@@ -70,14 +72,14 @@ def audit_rows(
 
 
 def _rows_in_use(sessions: AwsSessions, repositories: Sequence[Repository], settings: AuditSettings) -> Iterator[Row]:
-    """The rows of the images in use; of those in no ECR it is only said that they are there."""
+    """The rows of the images in use. Images outside of ECR are only listed on standard error."""
     users: dict[tuple[str, str], dict[str, str]] = {}
     elsewhere = set()
-    for name, ask in (("ECS", in_ecs), ("Lambda", in_lambda)):
+    for name, uses_in in (("ECS", in_ecs), ("Lambda", in_lambda)):
         try:
-            found = ask(sessions)
+            found = uses_in(sessions)
         except Fault as fault:
-            yield audit_row("", Outcome(f"what {name} uses", settings.policy, fault=fault))
+            yield audit_row("", Outcome(f"images in use by {name}", settings.policy, fault=fault))
             continue
         for use in found:
             place = _in_ecr(use.image)
@@ -88,14 +90,14 @@ def _rows_in_use(sessions: AwsSessions, repositories: Sequence[Repository], sett
                 users.setdefault((use.image, platform), {})[use.user] = use.runtime
     if elsewhere:
         others = printable(", ".join(sorted(elsewhere)))
-        print(f"safe-image: in use and not in ECR, so not told of here: {others}", file=sys.stderr, flush=True)
+        print(f"safe-image: in use, but not verified, since they are not in ECR: {others}", file=sys.stderr, flush=True)
     judged: dict[tuple[str, str], Row] = {}
     for (reference, platform), outcome in _check_uses(users, settings):
         parsed = Reference.parse(reference)
         who = list(users[reference, platform])
         row = audit_row(f"{parsed.registry}/{parsed.repository}", outcome, users=who)
         row["tags"] = [parsed.tag] if parsed.tag else []
-        # By its tag and by its digest, it is one image.
+        # A reference by tag and one by digest are one image.
         known = judged.setdefault((f"{row['repository']}@{row['digest'] or reference}", platform), row)
         known["in_use_by"] = list(dict.fromkeys((*known["in_use_by"], *who)))
     yield from judged.values()
@@ -142,38 +144,39 @@ def _swept_rows(
             except Fault as fault:
                 yield audit_row(repository.uri, Outcome(repository.uri, settings.policy, fault=fault))
 
-        yield from _merged((partial(swept, repository) for repository in repositories), at_once)
+        yield from _merge((partial(swept, repository) for repository in repositories), at_once)
 
 
-def _merged(sources: Iterator[Callable[[], Iterator[Row]]], at_once: int) -> Iterator[Row]:
-    """What several sources give, as it comes; a few of them at a time."""
+def _merge(sources: Iterator[Callable[[], Iterator[Row]]], at_once: int) -> Iterator[Row]:
+    """The rows of several sources as they come, from `at_once` sources at a time."""
     rows: Queue[Row | BaseException | None] = Queue(_ROWS)
     lock = Lock()
-
-    def work() -> None:
-        try:
-            while True:
-                with lock:
-                    source = next(sources, None)
-                if source is None:
-                    return
-                for row in source():
-                    rows.put(row)
-        except BaseException as e:
-            rows.put(e)
-        finally:
-            rows.put(None)
-
-    # Daemons: whoever stops reading must not wait for them.
-    workers = [Thread(target=work, daemon=True) for _ in range(at_once)]
+    # Daemons: the end of the run must not wait for them.
+    workers = [Thread(target=_work, args=(sources, lock, rows), daemon=True) for _ in range(at_once)]
     for worker in workers:
         worker.start()
-    left = len(workers)
-    while left:
-        told = taken(rows)
-        if told is None:
-            left -= 1
-        elif isinstance(told, BaseException):
-            raise told
+    running = len(workers)
+    while running:
+        row = taken(rows)
+        if row is None:
+            running -= 1
+        elif isinstance(row, BaseException):
+            raise row
         else:
-            yield told
+            yield row
+
+
+def _work(sources: Iterator[Callable[[], Iterator[Row]]], lock: Lock, rows: Queue[Row | BaseException | None]) -> None:
+    """Put the rows of one source after the other into the queue, then an exception, if any, and None at the end."""
+    try:
+        while True:
+            with lock:
+                source = next(sources, None)
+            if source is None:
+                return
+            for row in source():
+                rows.put(row)
+    except BaseException as e:
+        rows.put(e)
+    finally:
+        rows.put(None)

@@ -1,7 +1,7 @@
-"""What was judged, line by line on disk: memory does not grow with it, and a run that was killed goes on from it.
+"""The rows of an audit, line by line on disk: memory does not grow with them, and a run that was killed can resume.
 
-The first line says what was asked; each other line is one image's row. A line that was cut off in its middle is left
-out, and images of which nothing could be told are asked about again.
+The first line has the run's settings; each other line is one image's row. A line that was cut off is ignored, and
+images with an unknown verdict are verified again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KIND: Final = "safe-image audit"
 class AuditState:
     """The rows of one run.
 
-    :param stream: a file that is read and appended to, of which the first line is written.
+    :param stream: a file that is read and appended to. It already has its first line.
     """
 
     def __init__(self, stream: IO[str]) -> None:
@@ -37,26 +37,27 @@ class AuditState:
 
     @property
     def count(self) -> int:
-        """How many images are known."""
+        """The number of images that have a row."""
         return len(self._known)
 
     def knows(self, repository: str, digest: str) -> bool:
-        """Whether an image was judged.
+        """Whether an image has a row.
 
         :param repository: its repository's URI.
+        :param digest: its digest.
         """
         return _hash(repository, digest) in self._known
 
     def add(self, row: Row) -> None:
-        """Keep a row; it is on disk when the next one is added."""
+        """Write a row to disk."""
         self._stream.seek(0, os.SEEK_END)
         self._stream.write(_line(row))
         self._stream.flush()
-        # 16 bytes of an image are what memory holds of it.
+        # Memory holds 16 bytes of each image.
         self._known.add(_key(row))
 
     def rows(self) -> Iterator[Row]:
-        """The rows, those of images in use first; none may be added meanwhile."""
+        """The rows, those of images in use first. No row may be added meanwhile."""
         used = set()
         for row in self._lines():
             if row["in_use_by"]:
@@ -71,41 +72,40 @@ class AuditState:
 
 
 @contextmanager
-def audit_state(file: str | None, question: Mapping[str, Any]) -> Iterator[AuditState]:
+def audit_state(file: str | None, settings: Mapping[str, Any]) -> Iterator[AuditState]:
     """The state of a run.
 
-    :param file: where it is kept, so that a run that ends before its time goes on from it; None keeps it no longer
-        than the run.
-    :param question: what is asked; a file that was begun with another question is refused.
+    :param file: the file from which an interrupted run resumes; None for a temporary file.
+    :param settings: the settings of the run; a file with other settings is refused.
     :raises UsageError: if the file is not of such a run, or cannot be written.
     """
-    begin = {"kind": _KIND, **question}
+    first_line = {"kind": _KIND, **settings}
     try:
-        with _own(begin) if file is None else _kept(Path(file), begin) as stream:
+        with _temporary(first_line) if file is None else _resumed(Path(file), first_line) as stream:
             yield AuditState(stream)
     except OSError as e:
         where = f"--resume {file}" if file else tempfile.gettempdir()
-        raise UsageError(f"{where}: {e.strerror}: name a file in a folder that can be written to") from e
+        raise UsageError(f"{where}: {e.strerror}: use a file in a writable folder") from e
 
 
 @contextmanager
-def _own(question: Mapping[str, Any]) -> Iterator[IO[str]]:
+def _temporary(settings: Mapping[str, Any]) -> Iterator[IO[str]]:
     with tempfile.TemporaryFile("w+", encoding="utf-8") as stream:
-        stream.write(_line(question))
+        stream.write(_line(settings))
         yield stream
 
 
 @contextmanager
-def _kept(path: Path, question: Mapping[str, Any]) -> Iterator[IO[str]]:
-    """The file as far as it is whole and told something, or a new one; nobody else writes it meanwhile."""
+def _resumed(path: Path, settings: Mapping[str, Any]) -> Iterator[IO[str]]:
+    """The file with its complete and known rows, or a new one. It is locked against other runs."""
     new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with path.open("a+", encoding="utf-8") as old, new.open("w+", encoding="utf-8") as stream:
             _lock(old, path)
             _lock(stream, path)
-            stream.write(_line(question))
+            stream.write(_line(settings))
             if path.stat().st_size:
-                stream.writelines(map(_line, _read(path, question)))
+                stream.writelines(map(_line, _read(path, settings)))
             stream.flush()
             new.replace(path)
             yield stream
@@ -113,20 +113,20 @@ def _kept(path: Path, question: Mapping[str, Any]) -> Iterator[IO[str]]:
         new.unlink(missing_ok=True)
 
 
-def _read(path: Path, question: Mapping[str, Any]) -> Iterator[Row]:
+def _read(path: Path, settings: Mapping[str, Any]) -> Iterator[Row]:
     with path.open(encoding="utf-8", errors="replace") as lines:
-        begun = _decoded(next(lines, ""))
-        if not begun or begun.get("kind") != _KIND:
-            raise UsageError(f"--resume {path} is not a file of safe-image audit: name one that it wrote, or a new one")
-        others = [name for name in question if question[name] != begun.get(name)]
+        first = _decoded(next(lines, ""))
+        if not first or first.get("kind") != _KIND:
+            raise UsageError(f"--resume {path} is not a state file of safe-image audit: use its own, or a new file")
+        others = [name for name in settings if settings[name] != first.get(name)]
         if others:
             raise UsageError(
-                f"--resume {path} was begun with another {' and '.join(others)} "
-                f"({', '.join(str(begun.get(name)) for name in others)}): ask the same, or name a new file"
+                f"--resume {path} was written with another {' and '.join(others)} "
+                f"({', '.join(str(first.get(name)) for name in others)}): use the same settings, or a new file"
             )
         for line in lines:
             row = _decoded(line)
-            # Who uses what is asked anew.
+            # The images in use are listed anew.
             if row and row.get("verdict") != "unknown" and not row.get("in_use_by"):
                 yield row
 
@@ -140,7 +140,7 @@ def _decoded(line: str) -> Row | None:
 
 
 def _lock(stream: IO[str], path: Path) -> None:
-    """Two runs must not write one file; where the system has no such locks, they may."""
+    """Lock the file against other runs, where the system has such locks."""
     try:
         import fcntl
     except ImportError:
@@ -148,9 +148,7 @@ def _lock(stream: IO[str], path: Path) -> None:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UsageError(
-            f"--resume {path} is being written by another run: wait for it, or name another file"
-        ) from None
+        raise UsageError(f"--resume {path} is in use by another run: wait for it, or use another file") from None
 
 
 def _line(row: Mapping[str, Any]) -> str:
@@ -158,7 +156,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _key(row: Row) -> bytes:
-    # What could not be asked has no digest.
+    # A row without a report has no digest.
     return _hash(row["repository"], row["digest"] or row["reference"])
 
 

@@ -90,7 +90,7 @@ def run(arguments: Namespace) -> int:
     repositories = list(
         dict.fromkeys(parse_repository(text, sessions, arguments.registry_id) for text in arguments.repositories)
     )
-    question = {
+    run_settings = {
         "version": __version__,
         **{field.name: str(getattr(policy, field.name)) for field in fields(policy)},
         "in_use": str(arguments.in_use),
@@ -105,12 +105,12 @@ def run(arguments: Namespace) -> int:
             exit_code = max(exit_code, EXIT_CODES[row["verdict"]])
             yield row
 
-    with open_output(arguments.output) as stream, audit_state(arguments.resume, question) as kept:
-        with progress(kept.count) as tell:
+    with open_output(arguments.output) as stream, audit_state(arguments.resume, run_settings) as kept:
+        with progress(kept.count) as show_progress:
             if arguments.registry:
                 repositories = list(list_repositories(whole_registry(sessions, arguments.registry_id), sessions))
             for row in audit_rows(sessions, repositories, settings, in_use=arguments.in_use, knows=kept.knows):
                 kept.add(row)
-                tell(row)
+                show_progress(row)
         stream.writelines(audit_report(arguments.format)(kept_rows, stream))
     return exit_code

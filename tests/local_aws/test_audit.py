@@ -102,8 +102,8 @@ def test_a_repository_of_many_pages_costs_no_more_of_the_other_calls(
 def test_images_that_take_too_much_memory_do_not_wait_for_a_batch_to_be_full(
     client: Any, many: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "_WAITING", 0)
-    monkeypatch.setattr(sweep, "_LAYERS", 10)
+    monkeypatch.setattr(sweep, "_MAX_WAITING_BYTES", 0)
+    monkeypatch.setattr(sweep, "_MAX_LAYERS", 10)
     assert Counter(outcome.verdict for outcome in swept(client, many[0])) == {"pass": NUMBER}
 
 
@@ -111,7 +111,7 @@ def test_every_verdict_and_finding_is_that_of_check(aws: LocalAws, client: Any, 
     client.create_repository(repositoryName="corpus")
     digests = set()
     for case in unpack(tmp_path):
-        # ECR itself does not take it, or it lacks a blob on purpose.
+        # ECR itself refuses the image, or it lacks a blob on purpose.
         with contextlib.suppress(AssertionError, FileNotFoundError, KeyError, ValueError):
             digests.add(push(aws, case.folder, "corpus", case.name))
     assert len(digests) > 150
@@ -139,7 +139,7 @@ def test_every_verdict_and_finding_is_that_of_check(aws: LocalAws, client: Any, 
     assert {image(outcome)["digest"] for outcome in outcomes} == digests
 
 
-def test_an_image_for_another_platform_is_judged_for_that_where_none_was_asked_for(
+def test_an_image_for_another_platform_is_verified_for_that_by_default(
     aws: LocalAws, client: Any, tmp_path: Path
 ) -> None:
     client.create_repository(repositoryName="platforms")
@@ -171,18 +171,18 @@ def test_an_image_for_another_platform_is_judged_for_that_where_none_was_asked_f
     assert [v for v, _ in verdicts(own_platform=False).values()].count("fail") == 3
 
 
-def test_the_layers_bytes_are_read_where_that_is_asked_for(aws: LocalAws, client: Any) -> None:
+def test_layers_reads_the_layers_bytes(aws: LocalAws, client: Any) -> None:
     push_many(aws, "deep", 3)
     manifest = client.batch_get_image(repositoryName="deep", imageIds=[{"imageTag": "1"}])["images"][0]["imageManifest"]
     aws.faults.content(json.loads(manifest)["layers"][-1]["digest"], "corrupt")
     done = run(aws, "deep", "--layers", "--format", "json")
-    # What these images start is in none of them.
+    # The entrypoint of these images is in none of them.
     found = {one["reference"].rpartition(":")[2]: {f["id"] for f in one["findings"]} for one in images(done)}
     assert "layer-digest-mismatch" in found["1"]
     assert "layer-digest-mismatch" not in found["0"] | found["2"]
 
 
-def test_a_throttled_registry_is_asked_again_until_all_is_told(aws: LocalAws, many: tuple[str, int]) -> None:
+def test_throttled_calls_are_retried_until_every_image_has_a_verdict(aws: LocalAws, many: tuple[str, int]) -> None:
     aws.faults.throttle("ecr:GetDownloadUrlForLayer", per_second=60)
     aws.faults.throttle("ecr:GetDownloadUrlForLayer", times=20)
     aws.faults.throttle("ecr:BatchGetImage", times=2)
@@ -191,9 +191,7 @@ def test_a_throttled_registry_is_asked_again_until_all_is_told(aws: LocalAws, ma
     assert f"{NUMBER} images: {NUMBER} passed" in done.stdout
 
 
-def test_one_image_or_repository_that_cannot_be_told_takes_no_other_with_it(
-    aws: LocalAws, client: Any, tmp_path: Path
-) -> None:
+def test_an_unknown_image_or_repository_does_not_affect_the_others(aws: LocalAws, client: Any, tmp_path: Path) -> None:
     push_many(aws, "mixed", 3)
     details = client.describe_images(repositoryName="mixed")["imageDetails"]
     by_tag = {detail["imageTags"][0]: detail["imageDigest"] for detail in details}
@@ -224,9 +222,7 @@ def test_one_image_or_repository_that_cannot_be_told_takes_no_other_with_it(
     }
 
 
-def test_whoever_interrupts_an_audit_does_not_wait_for_what_is_under_way(
-    aws: LocalAws, many: tuple[str, int], tmp_path: Path
-) -> None:
+def test_an_interrupt_does_not_wait_for_running_downloads(aws: LocalAws, many: tuple[str, int], tmp_path: Path) -> None:
     aws.reset_calls()
     aws.faults.latency("layer:GET", 60)
     report = tmp_path / "report"
@@ -237,7 +233,7 @@ def test_whoever_interrupts_an_audit_does_not_wait_for_what_is_under_way(
         env=aws.env(),
         stderr=subprocess.PIPE,
         text=True,
-        # What a shell starts in the background ignores it, and so do the tests then, and whom they start.
+        # A shell's background jobs ignore SIGINT; so would the tests then, and their processes.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
@@ -258,7 +254,7 @@ def test_whoever_interrupts_an_audit_does_not_wait_for_what_is_under_way(
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-def test_a_run_that_was_killed_goes_on_where_it_stopped(aws: LocalAws, many: tuple[str, int], tmp_path: Path) -> None:
+def test_a_run_that_was_killed_resumes(aws: LocalAws, many: tuple[str, int], tmp_path: Path) -> None:
     state = tmp_path / "state"
     aws.faults.latency("layer:GET", 0.5)
     command = [sys.executable, "-m", "safe_image", "audit", many[0], "--resume", str(state)]
@@ -282,7 +278,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(aws: LocalAws, many: tup
     assert calls(aws)["GetDownloadUrlForLayer"] == NUMBER - known
     again = run(aws, many[0], "--resume", str(state), "--runs-on", "lambda")
     assert again.returncode == 2
-    assert "was begun with another runs_on (('fargate',)): ask the same" in again.stderr
+    assert "was written with another runs_on (('fargate',)): use the same settings" in again.stderr
 
 
 @pytest.fixture
@@ -327,7 +323,7 @@ def tags(found: Sequence[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.usefixtures("in_use")
-def test_what_is_in_use_comes_first_and_is_judged_for_where_it_is_used(aws: LocalAws) -> None:
+def test_images_in_use_come_first_and_are_verified_for_the_runtimes_of_their_users(aws: LocalAws) -> None:
     done = run(aws, "used", "--in-use", "--format", "json")
     assert done.returncode == 1, done.stderr
     found = {one["reference"].rpartition(":")[2]: one for one in images(done)}
@@ -345,19 +341,19 @@ def test_what_is_in_use_comes_first_and_is_judged_for_where_it_is_used(aws: Loca
 
 
 @pytest.mark.usefixtures("in_use")
-def test_without_a_repository_only_what_is_in_use_is_told(aws: LocalAws) -> None:
+def test_without_a_repository_only_images_in_use_are_reported(aws: LocalAws) -> None:
     done = run(aws, "--in-use", "--runs-on", "fargate", "--format", "json")
     assert sorted(tags(images(done))) == ["arm", "bad", "gone", "good"]
-    # What was asked for on the command line holds, whoever uses it.
+    # An option of the command line overrides the runtimes of the users.
     assert {tuple(one["runs_on"]) for one in images(done)} == {("fargate",)}
 
 
 @pytest.mark.usefixtures("in_use")
-def test_where_ecs_may_not_be_asked_that_is_told_and_all_the_rest_too(aws: LocalAws) -> None:
+def test_a_denied_call_to_ecs_is_reported_beside_all_other_images(aws: LocalAws) -> None:
     aws.faults.deny("ecs:ListClusters")
     done = run(aws, "used", "--in-use")
     assert done.returncode == 2
-    assert "UNKNOWN  what ECS uses" in done.stdout
+    assert "UNKNOWN  images in use by ECS" in done.stdout
     assert "in use by Lambda function lost" in done.stdout
     assert "used:bad" in done.stdout
 

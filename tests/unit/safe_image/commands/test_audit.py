@@ -85,22 +85,24 @@ def test_a_repository_of_another_account_region_and_partition_keeps_them(session
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("shop:1.4", "names one image: write safe-image check shop:1.4, or shop for all of its images"),
-        (f"{URI}@sha256:{'a' * 64}", f"or {URI} for all of its images"),
+        ("shop:1.4", "is one image: use safe-image check shop:1.4, or audit shop for all of its images"),
+        (f"{URI}@sha256:{'a' * 64}", f"or audit {URI} for all of its images"),
         ("ghcr.io/team/shop", "is not in ECR"),
         ("arn:aws:s3:::bucket", "is not an ECR repository's ARN"),
-        ("arn:aws:ecr:eu-west-1:123456789012:repository/Shop", "does not name a repository"),
+        ("arn:aws:ecr:eu-west-1:123456789012:repository/Shop", "is not the name of a repository"),
         ("Shop!", "Shop!"),
     ],
 )
-def test_what_names_no_repository_is_refused_with_what_to_write(sessions: AwsSessions, text: str, said: str) -> None:
+def test_an_argument_that_is_not_a_repository_is_refused_with_the_right_form(
+    sessions: AwsSessions, text: str, said: str
+) -> None:
     with pytest.raises(UsageError) as error:
         parse_repository(text, sessions, None)
     assert said in str(error.value)
 
 
 def test_a_registry_is_named_by_an_account(sessions: AwsSessions) -> None:
-    with pytest.raises(UsageError, match="write its 12 digits"):
+    with pytest.raises(UsageError, match="use its 12 digits"):
         parse_repository("shop", sessions, "eu-west-1")
 
 
@@ -112,7 +114,7 @@ def test_a_registry_is_named_by_an_account(sessions: AwsSessions) -> None:
         (["shop", "--runs-on", "nowhere"], "--runs-on names 'nowhere'"),
     ],
 )
-def test_a_command_line_that_makes_no_sense_is_refused_in_one_line(
+def test_a_wrong_command_line_is_refused_in_one_line(
     capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     assert main(["audit", *arguments]) == 2
@@ -121,7 +123,7 @@ def test_a_command_line_that_makes_no_sense_is_refused_in_one_line(
     assert error.count("\n") == 1
 
 
-def test_without_a_region_or_credentials_it_says_so_and_writes_nothing(
+def test_without_a_region_or_credentials_it_reports_that_and_writes_nothing(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     output = tmp_path / "report.json"
@@ -130,7 +132,7 @@ def test_without_a_region_or_credentials_it_says_so_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_state_file_gives_back_what_was_judged(tmp_path: Path) -> None:
+def test_a_state_file_gives_back_its_rows(tmp_path: Path) -> None:
     file = str(tmp_path / "state")
     with audit_state(file, {"policy": "a"}) as kept:
         kept.add(row(1))
@@ -144,7 +146,7 @@ def test_a_state_file_gives_back_what_was_judged(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "state"]
 
 
-def test_what_was_cut_off_unknown_or_in_use_is_asked_again(tmp_path: Path) -> None:
+def test_rows_that_are_cut_off_unknown_or_in_use_are_read_again(tmp_path: Path) -> None:
     file = tmp_path / "state"
     with audit_state(str(file), {}) as kept:
         for one in (row(1), row(2, "unknown"), row(3, in_use_by=["ECS service a/b"])):
@@ -167,19 +169,19 @@ def test_rows_of_images_in_use_come_first_and_once(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_refused_and_stays_as_it_is(tmp_path: Path, content: str) -> None:
     file = tmp_path / "notes"
     file.write_text(content)
-    with pytest.raises(UsageError, match="is not a file of safe-image audit"), audit_state(str(file), {}):
+    with pytest.raises(UsageError, match="is not a state file of safe-image audit"), audit_state(str(file), {}):
         pass
     assert file.read_text() == content
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_state_of_another_question_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_state_with_other_settings_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "state"
     with audit_state(str(file), {"runs_on": "fargate"}) as kept:
         kept.add(row(1))
     before = file.read_text()
     with (
-        pytest.raises(UsageError, match=r"begun with another runs_on \(fargate\)"),
+        pytest.raises(UsageError, match=r"written with another runs_on \(fargate\)"),
         audit_state(str(file), {"runs_on": "x"}),
     ):
         pass
@@ -190,53 +192,56 @@ def test_two_runs_do_not_write_one_state(tmp_path: Path) -> None:
     file = str(tmp_path / "state")
     with (
         audit_state(file, {}),
-        pytest.raises(UsageError, match="is being written by another run"),
+        pytest.raises(UsageError, match="is in use by another run"),
         audit_state(file, {}),
     ):
         pass
 
 
 def test_a_state_in_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="name a file in a folder"), audit_state(str(tmp_path / "no" / "state"), {}):
+    with (
+        pytest.raises(UsageError, match="use a file in a writable folder"),
+        audit_state(str(tmp_path / "no" / "state"), {}),
+    ):
         pass
 
 
-def test_what_was_told_lately_is_bounded_and_asked_once() -> None:
+def test_the_cache_is_bounded_and_computes_an_entry_once() -> None:
     cache = LruCache(3)
     for number in range(10):
         cache.put(str(number), number)
     assert [key for key in map(str, range(10)) if key in cache] == ["7", "8", "9"]
-    asked: Counter[str] = Counter()
+    computed: Counter[str] = Counter()
     together = Barrier(4)
 
-    def ask() -> str:
-        asked["x"] += 1
-        return "told"
+    def compute() -> str:
+        computed["x"] += 1
+        return "entry"
 
     def want() -> None:
         together.wait()
-        assert cache.get_or_call("x", ask) == "told"
+        assert cache.get_or_call("x", compute) == "entry"
 
     threads = [Thread(target=want) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert asked["x"] == 1
+    assert computed["x"] == 1
 
 
-def test_what_could_not_be_told_is_told_to_everybody_who_waits() -> None:
+def test_a_fault_is_raised_in_every_caller_that_waits() -> None:
     cache = LruCache(3)
 
-    def ask() -> None:
+    def compute() -> None:
         raise Fault("no")
 
     for _ in range(2):
         with pytest.raises(Fault, match="no"):
-            cache.get_or_call("x", ask)
+            cache.get_or_call("x", compute)
 
 
-def test_the_text_tells_what_is_refused_each_repository_and_a_tally() -> None:
+def test_the_text_has_the_refused_images_each_repository_and_a_tally() -> None:
     rows = [
         row(1, "fail", in_use_by=["ECS service prod/web"]),
         row(2),
@@ -263,7 +268,7 @@ def test_the_json_is_one_object_with_every_image(rows: list[Row]) -> None:
     assert [total["images"] for total in told["repositories"]] == ([2] if rows else [])
 
 
-def test_the_page_shows_what_is_refused_and_runs_nothing_that_an_image_says() -> None:
+def test_the_page_shows_the_refused_images_and_runs_no_text_of_an_image() -> None:
     rows = [row(1, "fail", in_use_by=["ECS service <i>prod</i>/web"]), row(2), row(3, "unknown")]
     page = Page("".join(audit_html.report(lambda: rows, io.StringIO())))
     sheets = [(name, attributes.get("class")) for name, attributes in page.elements if name == "details"]
@@ -291,19 +296,19 @@ def test_an_image_is_named_without_its_tag_and_a_task_definition_by_its_revision
         ({"capacityProviderName": "FARGATE"}, "fargate"),
     ],
 )
-def test_a_service_runs_where_its_launch_type_or_its_capacity_says(service: dict[str, Any], runtime: str) -> None:
+def test_a_services_runtime_follows_its_launch_type_or_its_capacity(service: dict[str, Any], runtime: str) -> None:
     assert _runtime(service) == runtime
 
 
 def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with audit_progress.progress(0) as tell:
-        tell(row(1))
+    with audit_progress.progress(0) as on_row:
+        on_row(row(1))
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(audit_progress, "_PAUSE", 0)
-    with audit_progress.progress(5) as tell:
-        tell(row(1))
-        tell(row(2, "fail"))
+    with audit_progress.progress(5) as on_row:
+        on_row(row(1))
+        on_row(row(2, "fail"))
     assert capsys.readouterr().err.splitlines() == [
-        "safe-image: 1 judged, 0 refused, 0 unknown, 5 known from before: shop",
-        "safe-image: 2 judged, 1 refused, 0 unknown, 5 known from before: shop",
+        "safe-image: 1 verified, 0 refused, 0 unknown, 5 verified earlier: shop",
+        "safe-image: 2 verified, 1 refused, 0 unknown, 5 verified earlier: shop",
     ]
