@@ -34,6 +34,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {"setup": setup, "up
 
 
 def main() -> None:
+    """Run the command that the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m local_aws", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():

@@ -90,6 +90,7 @@ class Gateway:
         self._custom_resources, self._faults, self._log, self._auth = custom_resources, faults, log, auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass it on to ministack."""
         if self._auth and scope["type"] == "http":
             # The policy of CDK's bootstrap bucket denies every request without TLS, which loopback does not need.
             scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}

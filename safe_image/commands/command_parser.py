@@ -58,8 +58,10 @@ def print_error(message: str, prog: str = "safe-image") -> None:
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help of a fixed width: argparse would query the terminal's for every argument, which takes as long as Python's
-    start."""
+    """Help of a fixed width.
+
+    argparse would query the terminal's width for every argument, which takes as long as Python's start.
+    """
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_HELP_COLUMNS)

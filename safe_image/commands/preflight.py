@@ -1,5 +1,4 @@
-"""`safe-image preflight`: before a deploy, what CDK would take for published and cannot be run, and what it would push
-again without building it."""
+"""`safe-image preflight`: before a deploy, find broken tags that CDK considers published, and stale local images."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The HTML report of `diff`: one page with the runtimes, the findings, the layers and the fields of two images side by
-side."""
+"""The HTML report of `diff`: runtimes, findings, layers and fields of two images side by side, on one page."""
 
 from __future__ import annotations
 
