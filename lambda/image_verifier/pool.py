@@ -1,4 +1,4 @@
-"""Threads that work side by side, and that hold up nobody who has had enough."""
+"""A thread pool that never delays Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from queue import Empty, Queue
 from types import TracebackType
 from typing import Final, TypeVar
 
-# How long it may take until an interrupt is heard, in seconds. A signal that comes just before a thread begins to wait
-# does not wake it: Python looks for signals before and not while it waits, so nothing here is waited for without end.
+# How long an interrupt may take to have an effect, in seconds. A signal that arrives just before a thread begins to
+# wait does not wake it: Python checks for signals before it waits and not meanwhile, so every wait here has a timeout.
 # https://docs.python.org/3/library/signal.html#execution-of-python-signal-handlers
-_HEARD: Final = 0.5
+_INTERRUPTED_WITHIN: Final = 0.5
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
 class Pool(ThreadPoolExecutor):
-    """A pool that is left at once by whoever leaves it with an exception: an interrupt, or the first of several faults.
+    """A pool that does not wait for its threads if it is left with an exception: an interrupt, or a first fault.
 
-    What is under way then goes on, and nobody hears of it; what is not begun is dropped.
+    Running work then continues without effect, and waiting work is dropped.
     """
 
     def __exit__(
@@ -30,32 +30,32 @@ class Pool(ThreadPoolExecutor):
         self.shutdown(wait=kind is None, cancel_futures=kind is not None)
 
     def results(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-        """The work's results in the items' order; all of it is begun at once.
+        """The results of the work in the order of the items; all of it is submitted at once.
 
-        :param work: what is done with each item.
-        :param items: what it is done with.
-        :raises Exception: what the work raises.
+        :param work: the work on one item.
+        :param items: the items.
+        :raises Exception: the exception that the work raises.
         """
         futures = [self.submit(work, item) for item in items]
         return map(result, futures)
 
 
 def result(future: Future[_Result]) -> _Result:
-    """What a future gives, waited for so that an interrupt is heard.
+    """Wait for the result of a future; an interrupt ends the wait.
 
-    :param future: what is waited for.
-    :raises Exception: what its work raises.
+    :param future: the future.
+    :raises Exception: the exception that its work raises.
     """
     while not future.done():
-        wait([future], timeout=_HEARD)
+        wait([future], timeout=_INTERRUPTED_WITHIN)
     return future.result()
 
 
-def taken(queue: Queue[_Item]) -> _Item:
-    """What a queue has next, waited for so that an interrupt is heard.
+def next_item(queue: Queue[_Item]) -> _Item:
+    """Wait for the next item of a queue; an interrupt ends the wait.
 
-    :param queue: what is waited for.
+    :param queue: the queue.
     """
     while True:
         with suppress(Empty):
-            return queue.get(timeout=_HEARD)
+            return queue.get(timeout=_INTERRUPTED_WITHIN)

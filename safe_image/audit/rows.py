@@ -14,7 +14,7 @@ from image_verifier.faults import Fault
 from image_verifier.image.model import Platform
 from image_verifier.image.references import Reference
 from image_verifier.policy import Policy
-from image_verifier.pool import Pool, taken
+from image_verifier.pool import Pool, next_item
 from image_verifier.sources.ecr_image import downloads
 from image_verifier.text import printable
 
@@ -157,7 +157,7 @@ def _merge(sources: Iterator[Callable[[], Iterator[Row]]], at_once: int) -> Iter
         worker.start()
     running = len(workers)
     while running:
-        row = taken(rows)
+        row = next_item(rows)
         if row is None:
             running -= 1
         elif isinstance(row, BaseException):

@@ -1,1 +1,1 @@
-"""What only the bytes of layers show: decompression, tar archives, the file system that they make."""
+"""The bytes of layers: decompression, tar archives, unpacking, and the file system that the layers make."""

@@ -1,8 +1,9 @@
-"""A layer's compressed bytes as the engines' decoders read them: Go's compress/gzip and klauspost's zstd.
+"""Decompresses a layer as the engines' decoders do: Go's compress/gzip and klauspost's zstd.
 
-Each of these generators gives the bytes that the engine's decoder gives, and where that one stops with an error,
-raises `Broken` with its words, after all bytes before it. The containers (members, frames, blocks, trailers) are
-parsed here, since their rules decide: what may follow a member, what a checksum is compared with, and when.
+Each of these generators yields the bytes that the engine's decoder returns. Where that decoder stops with an error, the
+generator raises `Broken` with the decoder's message, after all bytes before the error. Members, frames, blocks and
+trailers are parsed here, since their rules matter: what may follow a member, what a checksum is compared with, and
+when.
 https://github.com/golang/go/blob/master/src/compress/gzip/gunzip.go
 https://github.com/klauspost/compress/blob/master/zstd/framedec.go
 """
@@ -22,17 +23,17 @@ from . import decompressors
 
 UNEXPECTED_EOF: Final = "unexpected EOF"
 
-# The most that one step of a decoder gives, so that a small input cannot fill the memory, and that what comes of it is
-# hashed while a core still has it in its cache.
+# The most bytes that one step of a decoder returns: a small input cannot fill the memory, and the output is hashed
+# while it is still in a core's cache.
 _STEP: Final = 1 << 19
-# A member starts with small pieces: layers of thousands of members exist (eStargz), and what follows a member in
-# the same piece is copied once for each.
+# A member starts with small pieces: some layers have thousands of members (eStargz), and for each of them the rest of
+# its piece is copied.
 _FIRST_PIECE: Final = 1 << 14
 
 _GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _FEXTRA, _FNAME, _FCOMMENT, _FHCRC = 4, 8, 16, 2
-# klauspost's default bound; and ours, above which a decoder's memory is no longer bounded by what a Lambda has.
+# klauspost's default limit, and ours: a decoder with a larger window could need more memory than a Lambda has.
 _ZSTD_WINDOW_ENGINES: Final = 1 << 29
 _ZSTD_WINDOW_HERE: Final = 1 << 27
 _ZSTD_WINDOW_WIDE: Final = 1 << 24
@@ -42,15 +43,15 @@ _WIDE: Final = threading.Lock()
 
 
 class Broken(Exception):
-    """The stream ends here with an error; the message is the engine's."""
+    """The stream ends here with this error message of the engine."""
 
 
 class Inexact(Exception):
-    """The stream is broken, and the fast decoder cannot tell where: it is to be read again, exactly."""
+    """The stream is broken, but the fast decoder does not report where: it must be read again with the exact one."""
 
 
 class Source:
-    """Bytes that come in chunks, read in any amounts."""
+    """A stream of chunks, read in any amounts."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -58,7 +59,7 @@ class Source:
         self._at = 0
 
     def peek(self, count: int) -> bytes:
-        """The next bytes, which stay; fewer only at the end."""
+        """The next bytes, which remain to be read; fewer only at the end."""
         while len(self._data) - self._at < count:
             chunk = next(self._chunks, None)
             if chunk is None:
@@ -74,14 +75,20 @@ class Source:
         return data
 
     def exactly(self, count: int) -> bytes:
-        """:raises Broken: if there are fewer."""
+        """The next bytes.
+
+        :raises Broken: if there are fewer.
+        """
         data = self.read(count)
         if len(data) < count:
             raise Broken(UNEXPECTED_EOF)
         return data
 
     def skip(self, count: int) -> None:
-        """:raises Broken: if there are fewer."""
+        """Skip the next bytes.
+
+        :raises Broken: if there are fewer.
+        """
         while count:
             piece = self.piece(count)
             if not piece:
@@ -89,7 +96,7 @@ class Source:
             count -= len(piece)
 
     def piece(self, most: int) -> bytes:
-        """What is at hand, but no more than this; nothing only at the end."""
+        """The bytes that are in memory, at most this many; empty only at the end."""
         while self._at == len(self._data):
             chunk = next(self._chunks, None)
             if chunk is None:
@@ -102,7 +109,7 @@ class Source:
         return data
 
     def drain(self) -> None:
-        """Leave out the rest."""
+        """Skip the rest."""
         while self.piece(_STEP):
             pass
 
@@ -112,7 +119,7 @@ class Source:
 
 
 def compression_of(first: bytes) -> str:
-    """What dockerd takes a blob for, by its first ten bytes; containerd knows only `gzip` and `zstd` of these.
+    """The compression of a blob by its first ten bytes, as dockerd detects it; containerd detects gzip and zstd.
 
     https://github.com/containerd/containerd/blob/main/pkg/archive/compression/compression.go, DetectCompression
     """
@@ -128,12 +135,12 @@ def compression_of(first: bytes) -> str:
 
 
 def unpacked(source: Source, compression: str, *, exact: bool = decompressors.EXACT) -> Iterator[bytes]:
-    """The bytes that the engine's decoder gives.
+    """The bytes that the engine's decoder returns.
 
-    :param compression: as `compression_of` names it.
-    :param exact: whether to give every byte before an error, at the speed of zlib.
+    :param compression: a result of `compression_of`.
+    :param exact: whether to yield every byte before an error, at the speed of zlib.
     :raises Broken: where the engine's decoder stops.
-    :raises Inexact: where it stops, but some bytes before that could not be given.
+    :raises Inexact: where it stops, if some bytes before that point are not known.
     :raises Fault: if the stream cannot be decoded here, though an engine might.
     """
     if compression == "gzip":
@@ -150,7 +157,7 @@ def _gunzip(source: Source, exact: bool) -> Iterator[bytes]:
     _gzip_header(source, source.exactly(10))
     while True:
         yield from _gzip_member(source, exact)
-        # Members follow each other; nothing at all may follow the last one, not even zeros.
+        # One member may follow another, but nothing may follow the last one, not even zeros.
         following = source.read(10)
         if not following:
             return
@@ -168,7 +175,7 @@ def _gzip_header(source: Source, fixed: bytes) -> None:
         checked += length + source.exactly(int.from_bytes(length, "little"))
     for flag in (_FNAME, _FCOMMENT):
         if flags & flag:
-            # Go's buffer for them has 512 bytes.
+            # Go's buffer for this text is 512 bytes long.
             text = source.peek(512)
             end = text.find(b"\0")
             if end < 0:
@@ -209,9 +216,9 @@ def _gzip_member(source: Source, exact: bool) -> Iterator[bytes]:
 
 
 def _until_it_breaks(inflater: decompressors.Inflater, piece: bytes) -> tuple[bytes, int]:
-    """What the decoder gives of this piece before its error, and how many bytes it reads until then."""
+    """The bytes that the decoder returns before its error, and how many bytes of this piece it reads until then."""
     data = bytearray()
-    # What the decoder itself has left over of an earlier piece is put back, and begins this one.
+    # Input of an earlier piece that the decoder has not used was put back, and begins this piece.
     left = b""
     for offset in range(len(piece)):
         try:
@@ -259,7 +266,7 @@ def _zstd_frame(source: Source) -> Iterator[bytes]:
         raise Broken("unknown dictionary")
     if window > _ZSTD_WINDOW_HERE:
         raise Fault(
-            f"A layer's zstd stream needs a window of {window >> 20} MiB, and the verifier reads up to "
+            f"A layer's zstd stream needs a window of {window >> 20} MiB, but the verifier supports at most "
             f"{_ZSTD_WINDOW_HERE >> 20} MiB",
             "Compress the layers without --long and --ultra, or verify the image without its layers.",
         )
@@ -283,13 +290,13 @@ def _zstd_blocks(
         try:
             data = decoder.decompress(header + source.exactly(1 if kind == 1 else length))
         except decompressors.ZstdError:
-            # klauspost has many words for what can be wrong in a block; which one, its own decoder knows.
+            # klauspost has many messages for errors in a block, and only its own decoder knows which one applies.
             raise Broken("corrupt block") from None
         size += len(data)
         if declared is not None and size > declared:
             raise Broken("frame size exceeded")
         if last and checked:
-            # klauspost reads it before it gives the last block, and compares it afterwards.
+            # klauspost reads it before it returns the last block, and compares it afterwards.
             checksum = source.exactly(4)
         yield data
     if declared is not None and size != declared:
@@ -302,7 +309,7 @@ def _zstd_blocks(
 
 
 def _joined(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same in larger pieces, which are handled faster: a block has at most 128 KiB."""
+    """Join the blocks, which are at most 128 KiB long, to larger pieces, which are processed faster."""
     pending: list[bytes] = []
     size = 0
     try:
@@ -342,7 +349,7 @@ def _stepwise(
     source: Source,
     decoder: bz2.BZ2Decompressor | lzma.LZMADecompressor,
     error: type[Exception],
-    words: str,
+    message: str,
 ) -> Iterator[bytes]:
     while not decoder.eof:
         piece = source.piece(_STEP) if decoder.needs_input else b""
@@ -351,7 +358,7 @@ def _stepwise(
         try:
             data = decoder.decompress(piece, _STEP)
         except error:
-            raise Broken(words) from None
+            raise Broken(message) from None
         if data:
             yield data
     source.put_back(len(decoder.unused_data))

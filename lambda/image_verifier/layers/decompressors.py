@@ -1,6 +1,6 @@
-"""The fastest decoders that are installed, behind one name each.
+"""The fastest installed decoders, each behind one name.
 
-The Lambda has the standard library alone, with zstd from Python 3.14. The command line's extra `[cli]` brings
+The Lambda only has the standard library, with zstd from Python 3.14. The extra `[cli]` of the command line installs
 `isal`, which inflates about twice as fast as zlib, and `backports.zstd`, the standard library's zstd for older
 Pythons. Both have the standard library's own interface.
 """
@@ -16,32 +16,32 @@ from ..faults import Fault
 
 
 class Inflater(Protocol):
-    """What `zlib.decompressobj` makes."""
+    """The interface of `zlib.decompressobj`."""
 
     eof: bool
     unused_data: bytes
     unconsumed_tail: bytes
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """What comes of this data, but no more than this."""
+        """Decompress this data, up to this many bytes."""
 
     def copy(self) -> Inflater:
-        """The decoder in the state that it has now; of zlib's own alone."""
+        """A copy of the decoder in its present state; only zlib's own has this method."""
 
 
 class ZstdDecoder(Protocol):
-    """What `compression.zstd.ZstdDecompressor` makes."""
+    """The interface of `compression.zstd.ZstdDecompressor`."""
 
     def decompress(self, data: bytes, /) -> bytes:
-        """What comes of this data."""
+        """Decompress this data."""
 
 
-# Before 1.9 it calls a healthy stream corrupt that comes in small pieces.
+# Older versions report healthy streams as corrupt if they come in small pieces.
 _TRUSTED_ISAL: Final = (1, 9)
 
 
 def _first(*names: str) -> Any:
-    """The first of these modules that is installed; None where none is."""
+    """The first of these modules that is installed; None if there is none."""
     for name in names:
         try:
             return importlib.import_module(name)
@@ -51,7 +51,7 @@ def _first(*names: str) -> Any:
 
 
 def _fast_deflate() -> Any:
-    """`isal` where it is installed and to be trusted, else zlib."""
+    """`isal` if a correct version is installed, else zlib."""
     isal = _first("isal")
     if isal is None or tuple(map(int, isal.__version__.split(".")[:2])) < _TRUSTED_ISAL:
         return zlib
@@ -72,8 +72,8 @@ crc32: Final[Callable[[bytes, int], int]] = _deflate.crc32
 def inflater(*, exact: bool) -> Inflater:
     """A decoder of one raw deflate stream.
 
-    :param exact: whether it can be copied before each step, so that what comes before an error can be had; zlib
-        alone can.
+    :param exact: whether the decoder can be copied before each step, so that every byte before an error can be
+        decompressed; only zlib can.
     """
     made: Inflater = (zlib if exact else _deflate).decompressobj(-zlib.MAX_WBITS)
     return made
@@ -82,11 +82,11 @@ def inflater(*, exact: bool) -> Inflater:
 def zstd_decoder() -> ZstdDecoder:
     """A decoder of one zstd frame.
 
-    :raises Fault: if this Python has none.
+    :raises Fault: if this Python does not have one.
     """
     if _zstd is None:
         raise Fault(
-            "The image has a layer compressed with zstd, and this Python cannot read it",
+            "The image has a layer compressed with zstd, which this Python cannot decompress",
             "Use Python 3.14 or later, or install the command line with its decoders: "
             "pip install 'cdk-safe-image[cli]'",
         )

@@ -1,4 +1,4 @@
-"""What the kernel sees in an executable file: an ELF, a script, or nothing that it can run.
+"""How the kernel executes a file: as an ELF, as a script, or not at all.
 
 https://github.com/torvalds/linux/blob/master/fs/binfmt_elf.c, binfmt_script.c
 """
@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-# What the kernel reads of a script's first line.
+# The kernel reads this many bytes of a script's first line.
 _FIRST_LINE: Final = 256
 _HEAD: Final = 1024
 _MAX_PATH: Final = 4096
@@ -27,17 +27,20 @@ class Content(Protocol):
         """The next bytes; fewer only at the end."""
 
     def skip(self, count: int) -> int:
-        """Leave out the next bytes; returns how many there were of them."""
+        """Skip the next bytes.
+
+        :returns: how many bytes there were.
+        """
 
 
 @dataclass(frozen=True)
 class Program:
     """How the kernel would execute a file.
 
-    :param kind: `elf`, `script`, `none` where it is neither, or `unknown` where the file could not be read.
-    :param architecture: of an ELF, as a platform names it.
-    :param interpreter: the dynamic loader of an ELF, or the program that a script names; empty where there is none.
-    :param argument: what a script's first line gives its interpreter.
+    :param kind: `elf`, `script`, `none` if it is neither, or `unknown` if the file could not be read.
+    :param architecture: the architecture of an ELF, as in a platform.
+    :param interpreter: the dynamic loader of an ELF, or the interpreter of a script; empty if there is none.
+    :param argument: the argument of the interpreter in a script's first line.
     """
 
     kind: Literal["elf", "script", "none", "unknown"]
@@ -51,10 +54,9 @@ UNKNOWN: Final = Program("unknown")
 
 
 def program(content: Content, size: int) -> Program:
-    """What a file is to the kernel.
+    """How the kernel would execute a file.
 
-    :param content: the file's content, of which only the beginning is read, and of an ELF whatever its header
-        points at.
+    :param content: the file's content. Only its beginning is read, and the parts to which the header of an ELF refers.
     :param size: of the file, in bytes.
     """
     head = content.read(min(size, _HEAD))
@@ -69,7 +71,7 @@ def _script(first: bytes, size: int) -> Program:
     line, newline, _ = first.partition(b"\n")
     words = line[2:].split(b"\0", 1)[0].strip(b" \t")
     path = words.replace(b"\t", b" ").split(b" ", 1)[0]
-    # A path that is cut off is not run; a first line that is, is.
+    # The kernel does not run a path that is cut off; it does run an argument that is.
     whole = newline or size < _FIRST_LINE or len(path) < len(words)
     if not path or not whole:
         return NONE
@@ -112,14 +114,14 @@ def _dynamic(architecture: str, offset: int, length: int, reader: _Reader) -> Pr
 
 
 class _Reader:
-    """Reads forward in a file of which the beginning has been read."""
+    """Reads forward in a file whose beginning has been read."""
 
     def __init__(self, head: bytes, content: Content, size: int) -> None:
         self._head, self._content, self.size = head, content, size
         self._position = len(head)
 
     def at(self, offset: int, length: int) -> bytes | None:
-        """The bytes from there; None where they have gone by or are not in the file."""
+        """The bytes at an offset; None if they were skipped or are not in the file."""
         if offset + length <= len(self._head):
             return self._head[offset : offset + length]
         if offset + length > self.size:

@@ -1,4 +1,4 @@
-"""A tar as Go's archive/tar reads it, which is what containerd and dockerd unpack layers with.
+"""Reads a tar as Go's archive/tar does, with which containerd and dockerd unpack layers.
 
 https://github.com/golang/go/blob/master/src/archive/tar/reader.go
 """
@@ -19,13 +19,13 @@ GLOBAL_HEADER: Final = b"g"
 # Before POSIX, the type of regular files, and of folders whose name ends with a slash.
 _OLD_REGULAR: Final = b"\0"
 _PAX, _LONG_NAME, _LONG_LINK, _GNU_SPARSE = b"x", b"L", b"K", b"S"
-# These say something about the entry that follows them.
+# Headers of these types give values to the entry after them.
 _EXTENDING: Final = frozenset((_PAX, _LONG_NAME, _LONG_LINK))
-# Of these, the header does not say everything.
+# The header of an entry of these types is not complete.
 _INCOMPLETE: Final = frozenset((_OLD_REGULAR, _GNU_SPARSE))
-# These have no content, whatever their size field says.
+# Entries of these types have no content, whatever their size field says.
 _WITHOUT_CONTENT: Final = frozenset((HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO))
-# Go's bound for PAX records, long names and sparse maps.
+# Go's limit for PAX records, long names and sparse maps.
 _MAX_SPECIAL: Final = 1 << 20
 _MAX_INT64: Final = (1 << 63) - 1
 
@@ -43,16 +43,16 @@ _INTEGER: Final = re.compile(rb"[+-]?[0-9]+")
 
 
 class TarError(Exception):
-    """Go's reader stops here; the message is its."""
+    """Go's reader stops here with this message."""
 
 
 class TarEntry(NamedTuple):
     """One file, folder or link of the tar.
 
     :param name: as the tar has it, not cleaned.
-    :param type: one of the constants above, or whatever else stands there.
+    :param type: one of the constants above, or any other byte.
     :param size: the size of its content in the file system.
-    :param stored: whether the content follows in the stream as it is, which that of sparse files does not.
+    :param stored: whether the content follows in the stream as it is; the content of sparse files does not.
     :param xattrs: the names and values of its extended attributes.
     """
 
@@ -69,14 +69,14 @@ class TarEntry(NamedTuple):
 
 
 class _Extension(NamedTuple):
-    """What headers of their own say about the entry that follows them."""
+    """The values that extra headers give the entry after them."""
 
     pax: dict[bytes, bytes]
     long_name: bytes = b""
     long_link: bytes = b""
 
     def extended(self, type: bytes, content: bytes) -> _Extension:
-        """The same with the content of one more such header."""
+        """The same with the values of one more extra header."""
         if type == _PAX:
             return self._replace(pax=_pax_records(content))
         text = content.split(b"\0", 1)[0]
@@ -87,7 +87,7 @@ _NOT_EXTENDED: Final = _Extension({})
 
 
 class Stream:
-    """Bytes that come in chunks, of which most are skipped."""
+    """A stream of chunks, most of whose bytes are skipped."""
 
     __slots__ = ("_before", "_chunk", "_chunks", "_next", "_size")
 
@@ -118,7 +118,10 @@ class Stream:
         return b"".join(parts)
 
     def skip(self, count: int) -> int:
-        """Leave out the next bytes; returns how many there were of them."""
+        """Skip the next bytes.
+
+        :returns: how many bytes there were.
+        """
         end = self._next + count
         if end <= self._size:
             self._next = end
@@ -139,8 +142,8 @@ class Stream:
 def entries(stream: Stream) -> Iterator[TarEntry]:
     """The entries in their order, until the end of the tar.
 
-    Between two steps, an entry's content may be read from the stream, as far as `Entry.size` and where it is
-    `stored`; what is left of it is skipped.
+    Between two entries, the content of the first may be read from the stream if it is `stored`, up to its `size`; the
+    rest is skipped.
 
     :raises TarError: where Go's reader stops.
     """
@@ -175,7 +178,7 @@ def _content_size(entry: TarEntry) -> int:
 
 
 def _header_block(stream: Stream) -> bytes:
-    """The next header, or nothing at the end of the tar."""
+    """The next header; empty at the end of the tar."""
     block = stream.read(BLOCK)
     if block == _ZEROS:
         block = stream.read(BLOCK)
@@ -213,7 +216,7 @@ def _parse(block: bytes) -> TarEntry:
     if known and prefix:
         name = prefix + b"/" + name
     try:
-        # As all tools write them: digits and NULs, the NULs at the end.
+        # The form that all tools write: digits, then NULs.
         if b"".join(numbers).translate(None, b"01234567\0"):
             raise ValueError
         mode, uid, gid, size = [int(field.rstrip(b"\0") or b"0", 8) for field in numbers[:4]]
@@ -224,7 +227,7 @@ def _parse(block: bytes) -> TarEntry:
 
 
 def _gnu_prefix(field: bytes) -> bytes:
-    """GNU has times where ustar has its prefix. Go once wrote prefixes there all the same, and so reads them."""
+    """GNU has times in the place of ustar's prefix. Old versions of Go wrote prefixes there, so Go reads them."""
     try:
         for time in (field[:12], field[12:24]):
             if time[0]:
@@ -236,7 +239,7 @@ def _gnu_prefix(field: bytes) -> bytes:
 
 
 def _number(field: bytes) -> int:
-    """A number in octal digits, or in base 256 as GNU has it.
+    """A number in octal digits, or in GNU's base 256.
 
     :raises TarError: if it is neither.
     """
@@ -260,7 +263,7 @@ def _octal(field: bytes) -> int:
 
 def _special(stream: Stream, size: int) -> bytes:
     if size > _MAX_SPECIAL:
-        # Go finds out by reading one byte more than it takes.
+        # Go finds this out by reading one byte more than its limit.
         if len(stream.read(_MAX_SPECIAL + 1)) <= _MAX_SPECIAL:
             raise TarError(UNEXPECTED_EOF)
         raise TarError(_TOO_LONG)
@@ -299,7 +302,10 @@ def _pax_records(content: bytes) -> dict[bytes, bytes]:
 
 
 def _integer(text: bytes) -> int:
-    """:raises TarError: if Go's ParseInt does not take it."""
+    """Parse a decimal number.
+
+    :raises TarError: if Go's ParseInt refuses it.
+    """
     if len(text) > 64 or not _INTEGER.fullmatch(text) or not -_MAX_INT64 - 1 <= int(text) <= _MAX_INT64:
         raise TarError(_INVALID)
     return int(text)
@@ -313,7 +319,10 @@ def _check_time(text: bytes) -> None:
 
 
 def _completed(stream: Stream, block: bytes, entry: TarEntry, extension: _Extension) -> tuple[TarEntry, int, int]:
-    """An entry with everything that its own header does not say, the size of its content, and where that ends."""
+    """Complete an entry with what its own header does not contain.
+
+    :returns: the entry, the size of its content, and where its content ends.
+    """
     if extension is not _NOT_EXTENDED:
         entry = _merged(entry, extension)
     if entry.type == _OLD_REGULAR:
@@ -349,21 +358,21 @@ def _merged(entry: TarEntry, extension: _Extension) -> TarEntry:
 
 
 def _sparse(stream: Stream, block: bytes, entry: TarEntry, pax: dict[bytes, bytes], end: int) -> tuple[TarEntry, int]:
-    """The entry with the size and name that its sparse map gives it, and where its content ends."""
+    """The entry with the size and name from its sparse map, and where its content ends."""
     if entry.type == _GNU_SPARSE:
         pieces, size, end = _old_sparse_map(stream, block, end)
     else:
         version = pax.get(b"GNU.sparse.major", b""), pax.get(b"GNU.sparse.minor", b"")
         inside = version == (b"1", b"0")
-        told = version in ((b"1", b"0"), (b"0", b"0"), (b"0", b"1"))
-        # A file with an unknown version is no sparse file to Go.
-        if not told and (any(version) or not pax.get(b"GNU.sparse.map")):
+        known = version in ((b"1", b"0"), (b"0", b"0"), (b"0", b"1"))
+        # To Go, a file with an unknown version is not sparse.
+        if not known and (any(version) or not pax.get(b"GNU.sparse.map")):
             return entry, end
         entry = entry._replace(name=pax.get(b"GNU.sparse.name") or entry.name)
         logical = pax.get(b"GNU.sparse.size") or pax.get(b"GNU.sparse.realsize")
         size = _integer(logical) if logical else entry.size
         pieces = _sparse_map_1_0(stream, end) if inside else _sparse_map_0_1(pax)
-    if entry.type in _WITHOUT_CONTENT or not _are_sound(pieces, size):
+    if entry.type in _WITHOUT_CONTENT or not _are_valid(pieces, size):
         raise TarError(_INVALID)
     stored, mapped = end - stream.position, sum(length for _, length in pieces)
     if stored != mapped:
@@ -371,7 +380,7 @@ def _sparse(stream: Stream, block: bytes, entry: TarEntry, pax: dict[bytes, byte
     return entry._replace(size=size, stored=False), end
 
 
-def _are_sound(pieces: list[tuple[int, int]], size: int) -> bool:
+def _are_valid(pieces: list[tuple[int, int]], size: int) -> bool:
     before = 0
     for offset, length in pieces:
         if offset < before or length < 0 or offset + length > size:
@@ -404,7 +413,7 @@ def _old_sparse_map(stream: Stream, block: bytes, end: int) -> tuple[list[tuple[
 
 
 def _sparse_map_1_0(stream: Stream, end: int) -> list[tuple[int, int]]:
-    """The map stands in front of the content: lines of decimal numbers, filled up to a block."""
+    """The map before the content: lines of decimal numbers, padded to whole blocks."""
     text, lines, wanted = bytearray(), 0, 1
     while lines < wanted:
         if len(text) > _MAX_SPECIAL:

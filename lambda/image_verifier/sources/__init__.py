@@ -1,4 +1,4 @@
-"""Where bytes come from: one protocol, one module for each kind of source. A source never judges."""
+"""The sources of images: one protocol, and one module for each kind of source. A source never judges."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..pool import Pool
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a reference points at.
+    """A resolved reference.
 
-    :param document: the index or manifest; None where there is nothing, or nothing that can be had.
-    :param status: the registry's own word for the image, such as `ACTIVE` or `ARCHIVED`.
+    :param document: the index or manifest; None if there is none, or if it cannot be read.
+    :param status: the image's status in the registry, such as `ACTIVE` or `ARCHIVED`.
     """
 
     document: Document | None
@@ -25,39 +25,39 @@ class Resolved:
 
 
 class Source(Protocol):
-    """A place that holds one image. Every method raises `Fault` when it cannot tell."""
+    """A place that holds one image. Every method raises `Fault` if it cannot determine its result."""
 
     @property
     def at_once(self) -> int:
-        """How many of its parts may be asked for at once; 1 where nothing is waited for."""
+        """How many parts of the image may be requested at once; 1 for a source that never waits."""
 
     @property
     def reference(self) -> str:
-        """The image's name as people write it."""
+        """The image's name, as people write it."""
 
     def resolve(self) -> Resolved:
-        """What the reference points at."""
+        """Resolve the reference."""
 
     def manifest(self, descriptor: Descriptor) -> Document | None:
-        """The document that an index's child names; None where it is not there."""
+        """Read the document that an index's child references; None if it does not exist."""
 
     def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
-        """A small blob, at most `limit + 1` bytes of it; None where it is not there."""
+        """Read a small blob, at most `limit + 1` bytes of it; None if it does not exist."""
 
     def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
-        """What is known of these blobs without reading them, by digest; empty where nothing is."""
+        """The facts that are known about these blobs without reading them, by digest; empty if there are none."""
 
     def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
-        """A blob's first bytes, fewer where it is shorter; None where it is not there."""
+        """Read a blob's first bytes, fewer if it is shorter; None if it does not exist."""
 
     def open(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes] | None]:
-        """A layer's bytes as a stream of chunks; None where it is not there."""
+        """Stream a layer's bytes in chunks; None if it does not exist."""
 
 
 def side_by_side(at_once: int) -> Executor:
-    """What asks for several parts of an image.
+    """An executor that requests several parts of an image.
 
-    :param at_once: how many at once. One after the other needs no threads, which cost more than what a folder gives.
+    :param at_once: how many at once. For 1 it starts no threads, which cost more time than reading from a folder.
     """
     return Pool(at_once) if at_once > 1 else _InTurn()
 
