@@ -1,4 +1,4 @@
-"""`safe-image doctor`: what on this machine and in this account can make broken images."""
+"""`safe-image doctor`: find what on this machine and in this account can make broken images."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ..sources.aws_sessions import AwsSessions
 from .output import open_output
 
 DESCRIPTION: Final = (
-    "Tell what on this machine and in this account can make broken images: Docker and its image store, buildx, the CDK "
-    "CLI, the environment, images that CDK keeps here, and the bootstrap repository. Nothing is changed without --fix."
+    "Find what on this machine and in this account can make broken images: Docker and its image store, buildx, the CDK "
+    "CLI, the environment, images that CDK stored here, and the bootstrap repository. Nothing changes without --fix."
 )
 EXAMPLES: Final = """\
   safe-image doctor
@@ -30,34 +30,37 @@ EXAMPLES: Final = """\
   safe-image doctor --offline --format json
 """
 _COLOURS: Final = {Status.OK: "pass", Status.WARNING: "warning", Status.ERROR: "error", Status.UNKNOWN: "unknown"}
-_EXIT: Final = {Status.OK: 0, Status.WARNING: 0, Status.ERROR: 1, Status.UNKNOWN: 2}
-# So many commands of one line are shown in the report.
-_LISTED: Final = 5
+_EXIT_CODES: Final = {Status.OK: 0, Status.WARNING: 0, Status.ERROR: 1, Status.UNKNOWN: 2}
+# The text report shows no more commands of one diagnosis.
+_MAX_COMMANDS: Final = 5
 _INDENT: Final = " " * 9
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("--fix", action="store_true", help="do what is safe to do, after asking")
-    parser.add_argument("--yes", action="store_true", help="with --fix: do it without asking")
-    parser.add_argument("--offline", action="store_true", help="look at this machine only, and ask nothing of AWS")
+    """Add the command's arguments to its parser."""
+    parser.add_argument("--fix", action="store_true", help="apply the fixes that are safe, after confirmation")
+    parser.add_argument("--yes", action="store_true", help="with --fix: do not ask for confirmation")
+    parser.add_argument("--offline", action="store_true", help="look at this machine only, without calling AWS")
     parser.add_argument(
-        "--qualifier", default="hnb659fds", metavar="TEXT", help="of the CDK bootstrap; default: hnb659fds"
+        "--qualifier",
+        default="hnb659fds",
+        metavar="TEXT",
+        help="the CDK bootstrap's qualifier; default: hnb659fds",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file, not to standard output")
 
 
 def run(arguments: Namespace) -> int:
     """Run the command.
 
     :param arguments: as `safe-image doctor` parses them.
-    :returns: the exit code: 1 where something makes broken images, and was not mended; 2 where that could not be told,
-        or mending has failed.
-    :raises UsageError: if it is agreed to what is not asked for.
+    :returns: the exit code: 1 if something makes broken images and was not fixed; 2 if something could not be read, or
+        a fix failed.
+    :raises UsageError: if `--yes` is passed without `--fix`.
     """
     if arguments.yes and not arguments.fix:
-        raise UsageError("--yes does nothing without --fix: write --fix --yes to mend")
+        raise UsageError("--yes does nothing without --fix: use --fix --yes")
     sessions = None if arguments.offline else AwsSessions()
     lines = diagnose(Docker(), sessions, arguments.qualifier, Path())
     fixes = [fix for line in lines for fix in line.fixes]
@@ -67,17 +70,17 @@ def run(arguments: Namespace) -> int:
         else:
             stream.write(_text(lines, TextPage.of(stream)))
     if not arguments.fix or not fixes:
-        return _code(lines)
-    told = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
-    print(plan(fixes), file=told, flush=True)
+        return _exit_code(lines)
+    messages = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
+    print(plan(fixes), file=messages, flush=True)
     if not is_confirmed(fixes, yes=arguments.yes):
-        return _code(lines)
-    return 2 if apply(fixes, told) else _code([line for line in lines if not line.fixes])
+        return _exit_code(lines)
+    return 2 if apply(fixes, messages) else _exit_code([line for line in lines if not line.fixes])
 
 
-def _code(lines: Iterable[Diagnosis]) -> int:
-    """An error outweighs what could not be told: that something is wrong is certain then."""
-    codes = {_EXIT[line.status] for line in lines}
+def _exit_code(lines: Iterable[Diagnosis]) -> int:
+    """The exit code. An error outweighs an unknown result: it is certain that something is wrong."""
+    codes = {_EXIT_CODES[line.status] for line in lines}
     return 1 if 1 in codes else max(codes, default=0)
 
 
@@ -90,13 +93,13 @@ def _text(lines: Sequence[Diagnosis], page: TextPage) -> str:
         if line.source:
             text.append(page.paint("dim", _INDENT + line.source))
         commands = [*line.commands, *(fix.command for fix in line.fixes)]
-        text += [_INDENT + page.paint("command", printable(command)) for command in commands[:_LISTED]]
-        if len(commands) > _LISTED:
-            text.append(f"{_INDENT}and {len(commands) - _LISTED} more, which --fix shows")
+        text += [_INDENT + page.paint("command", printable(command)) for command in commands[:_MAX_COMMANDS]]
+        if len(commands) > _MAX_COMMANDS:
+            text.append(f"{_INDENT}and {len(commands) - _MAX_COMMANDS} more, which --fix shows")
     counts = {status: sum(line.status is status for line in lines) for status in Status}
     tally = ", ".join(_number(count, status) for status, count in counts.items() if count)
-    mendable = sum(bool(line.fixes) for line in lines)
-    hint = f" (--fix mends {mendable} of them)" if mendable else ""
+    fixable = sum(bool(line.fixes) for line in lines)
+    hint = f" (--fix fixes {fixable} of them)" if fixable else ""
     return "\n".join([*text, f"{tally}{hint}"]) + "\n"
 
 

@@ -33,8 +33,8 @@ from ..sources.targets import TargetResolver
 from .output import open_output
 
 DESCRIPTION: Final = (
-    "Before cdk deploy: find tags that CDK takes for published although their image is broken, and images of this "
-    "machine that it would push without building them; check what is already pushed."
+    "Before cdk deploy: find tags that CDK would reuse although their image is broken, and images on this machine that "
+    "it would push without building them. Images that are already pushed are checked too."
 )
 EXAMPLES: Final = """\
   cdk synth && safe-image preflight cdk.out && cdk deploy --app cdk.out
@@ -43,22 +43,20 @@ EXAMPLES: Final = """\
 """
 _AT_ONCE: Final = 8
 _PLATFORMS: Final = ("linux/amd64", "linux/arm64")
-
-
 _NO_NAMES: Final = Names()
 
 
 @dataclass(frozen=True)
-class Found:
-    """What there is of an image before it is deployed.
+class AssetState:
+    """The state of an image before it is deployed.
 
     :param image: the image.
-    :param state: `pushed` and fine, `absent` and to be built, `kept` on this machine and fine, `broken` in ECR,
-        `stale` on this machine, `refused` for what building it anew does not change, or `unknown`.
-    :param message: that in words.
-    :param report: what was found in it, where it was looked at.
-    :param fixes: what mends it.
-    :param names: the image's names, with which the remedies' commands are filled in.
+    :param state: `pushed` and healthy, `absent` and to be built, `kept` on this machine and healthy, `broken` in ECR,
+        `stale` on this machine, `refused` for a finding that a new build would not change, or `unknown`.
+    :param message: the state in words.
+    :param report: the image's report, where it was checked.
+    :param fixes: the image's fixes.
+    :param names: the image's names, which fill in the remedies' commands.
     """
 
     image: AssetImage
@@ -69,46 +67,49 @@ class Found:
     names: Names = _NO_NAMES
 
 
-_EXIT: Final = {"broken": 1, "stale": 1, "refused": 1, "unknown": 2}
+_EXIT_CODES: Final = {"broken": 1, "stale": 1, "refused": 1, "unknown": 2}
 _COLOURS: Final = {0: "pass", 1: "fail", 2: "unknown"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("assembly", nargs="?", default="cdk.out", metavar="PATH", help="default: cdk.out")
+    """Add the command's arguments to its parser."""
+    parser.add_argument(
+        "assembly", nargs="?", default="cdk.out", metavar="PATH", help="the cloud assembly; default: cdk.out"
+    )
     parser.add_argument(
         "--runs-on",
         action="append",
         metavar="NAME",
-        help="where images run that no ImageVerification of the assembly asks anything of, may be repeated; "
+        help="a runtime that must run the images without an ImageVerification in the assembly, may be repeated; "
         "default: fargate",
     )
-    parser.add_argument("--fix", action="store_true", help="remove broken tags and stale images, without asking")
+    parser.add_argument("--fix", action="store_true", help="remove broken tags and stale images, without confirmation")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file, not to standard output")
 
 
 def run(arguments: Namespace) -> int:
     """Run the command.
 
     :param arguments: as `safe-image preflight` parses them.
-    :returns: the exit code: 0 where a deploy meets nothing broken, or where all of it was mended.
+    :returns: the exit code: 0 if a deploy would meet no broken image, or all of them were fixed.
+    :raises UsageError: if an argument is wrong.
     """
     path = Path(arguments.assembly.removeprefix("cdk.out:"))
     if not path.is_dir():
-        raise UsageError(f"{path} is no folder: write the one that cdk synth makes, cdk.out")
-    look = _Look(TargetResolver(), Docker(), _runs_on(arguments))
-    images = look.resolver.assets(path)
+        raise UsageError(f"{path} is not a folder: pass the cloud assembly that cdk synth writes, such as cdk.out")
+    inspector = _AssetInspector(TargetResolver(), Docker(), _runs_on(arguments))
+    images = inspector.resolver.assets(path)
     with Pool(_AT_ONCE) as pool:
-        found = list(pool.results(look.at, images))
+        states = list(pool.results(inspector.state_of, images))
     with open_output(arguments.output) as stream:
-        stream.write(_json(found) if arguments.format == "json" else _text(found, TextPage.of(stream)))
-    fixes = {fix.command: fix for one in found for fix in one.fixes} if arguments.fix else {}
-    told = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
-    if apply(list(fixes.values()), told):
+        stream.write(_json(states) if arguments.format == "json" else _text(states, TextPage.of(stream)))
+    fixes = {fix.command: fix for one in states for fix in one.fixes} if arguments.fix else {}
+    messages = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
+    if apply(list(fixes.values()), messages):
         return 2
-    left = (one.state for one in found if not (arguments.fix and one.fixes))
-    return max((_EXIT.get(state, 0) for state in left), default=0)
+    left = (one.state for one in states if not (arguments.fix and one.fixes))
+    return max((_EXIT_CODES.get(state, 0) for state in left), default=0)
 
 
 def _runs_on(arguments: Namespace) -> tuple[str, ...]:
@@ -121,72 +122,72 @@ def _runs_on(arguments: Namespace) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """How images are looked at in one run of the command.
+class _AssetInspector:
+    """Finds the states of images.
 
-    :param sources: where they are published.
+    :param resolver: finds where images are published.
     :param docker: the engine that would push them.
-    :param runs_on: where those run of which nothing else says it.
+    :param runs_on: the runtimes of images without a verification.
     """
 
     resolver: TargetResolver
     docker: Docker
     runs_on: tuple[str, ...]
 
-    def at(self, image: AssetImage) -> Found:
-        """What there is of an image, and what a deploy would do with it."""
+    def state_of(self, image: AssetImage) -> AssetState:
+        """The state of an image."""
         try:
-            # Where nothing says for which platform it is, any will do.
-            named = (image.platform,) if image.platform else _PLATFORMS
-            policies = (image.policy,) if image.policy else _policies(self.runs_on, named)
-            return self._published(image, policies) or self._here(image, policies)
+            # Without a platform, the image may be for any.
+            platforms = (image.platform,) if image.platform else _PLATFORMS
+            policies = (image.policy,) if image.policy else _policies(self.runs_on, platforms)
+            return self._published_state(image, policies) or self._local_state(image, policies)
         except Fault as fault:
-            return Found(image, "unknown", fault.text)
+            return AssetState(image, "unknown", fault.text)
 
-    def _published(self, image: AssetImage, policies: Sequence[Policy]) -> Found | None:
-        """What is under the tag, which CDK takes for published whatever it is; None where nothing is."""
+    def _published_state(self, image: AssetImage, policies: Sequence[Policy]) -> AssetState | None:
+        """The state of the image under the tag, which CDK reuses whatever it is; None where the tag does not exist."""
         target = self.resolver.asset_target(image)
-        found = partial(Found, image, names=target.names)
+        found = partial(AssetState, image, names=target.names)
         try:
-            report = _judged(target.open, policies)
+            report = _check(target.open, policies)
         except Fault as fault:
-            # A stack of the assembly may be what makes it; where none does, the deploy says so at once.
+            # A stack of the assembly may create the repository; if none does, the deploy itself fails early.
             if "RepositoryNotFoundException" in fault.message:
                 return None
             raise
         if report.image.top is None and report.image.status == "ACTIVE":
             return None
         if report.verdict == "pass":
-            return found("pushed", "is pushed, and can be run", report)
+            return found("pushed", "is pushed, and passes", report)
         if report.image.top and can_be_fixed_by_a_build(report):
             fixes = tuple(fixes_for(target.names, report, self.resolver.sessions, self.docker))
-            return found("broken", "is pushed and broken, and CDK takes it for published", report, fixes)
-        why = "a build would make the same once more" if report.image.top else "it is archived"
+            return found("broken", "is pushed and broken, and CDK would reuse it", report, fixes)
+        why = "a build would make the same image again" if report.image.top else "it is archived"
         return found("refused", f"is pushed and refused: {why}", report)
 
-    def _here(self, image: AssetImage, policies: Sequence[Policy]) -> Found:
-        """What CDK would push: what this machine keeps of it, or what it is yet to build."""
+    def _local_state(self, image: AssetImage, policies: Sequence[Policy]) -> AssetState:
+        """The state of the image that CDK would push: it is on this machine, or yet to be built."""
         kept = self.docker.image(image.local_image) if image.local_image and self.docker.is_installed else None
         if kept is None:
             how = "build it" if image.local_image else "run its command"
-            return Found(image, "absent", f"is not pushed yet, and CDK will {how}")
-        found = partial(Found, image, names=Names(platform=image.platform))
+            return AssetState(image, "absent", f"is not pushed yet, and CDK will {how}")
+        found = partial(AssetState, image, names=Names(platform=image.platform))
         fixes: tuple[Fix, ...] = (RemoveLocalImage(self.docker, kept.name),)
         with self.docker.saved(kept.name) as file:
-            report = _judged(lambda: docker_archive(Archive(file), ""), policies)
+            report = _check(lambda: docker_archive(Archive(file), ""), policies)
         if report.image.indexes and self.docker.engine().races is not False:
-            message = "is kept here with an attestation, on which this Docker can leave the tag when it pushes"
+            message = "is on this machine with an attestation, and this Docker may push the tag to the attestation"
             return found("stale", message, report, fixes)
         if report.verdict == "pass":
-            return found("kept", "is not pushed yet; CDK will push what is kept here, which is fine", report)
+            return found("kept", "is not pushed yet; CDK will push the image on this machine, which passes", report)
         if can_be_fixed_by_a_build(report):
-            message = "is kept here and broken, and CDK would push it without building it"
+            message = "is on this machine and broken, and CDK would push it without building it"
             return found("stale", message, report, fixes)
-        return found("refused", "is kept here and refused: a build would make the same once more", report)
+        return found("refused", "is on this machine and refused: a build would make the same image again", report)
 
 
-def _judged(source: Callable[[], Source], policies: Sequence[Policy]) -> Report:
-    """The report by the first policy that lets the image pass, else by the first of all."""
+def _check(source: Callable[[], Source], policies: Sequence[Policy]) -> Report:
+    """The report by the first policy that accepts the image; if none does, by the first policy."""
     reports = []
     for policy in policies:
         reports.append(verify(source(), policy))
@@ -196,9 +197,9 @@ def _judged(source: Callable[[], Source], policies: Sequence[Policy]) -> Report:
 
 
 def _policies(runs_on: tuple[str, ...], platforms: Sequence[str]) -> Sequence[Policy]:
-    """What is asked of an image of which nothing else says it, for each platform that the runtimes take.
+    """The policies of an image without a verification: one for each platform that the runtimes accept.
 
-    :raises Fault: if they take none of them.
+    :raises Fault: if they accept none of the platforms.
     """
     policies, refusals = [], []
     for platform in platforms:
@@ -207,25 +208,25 @@ def _policies(runs_on: tuple[str, ...], platforms: Sequence[str]) -> Sequence[Po
         except ValueError as e:
             refusals.append(str(e).replace("runs_on", "--runs-on"))
     if not policies:
-        raise Fault(f"nothing is known of it: {refusals[0]}")
+        raise Fault(f"the result is unknown: {refusals[0]}")
     return policies
 
 
-def _text(found: Sequence[Found], page: TextPage) -> str:
+def _text(states: Sequence[AssetState], page: TextPage) -> str:
     lines = []
-    for one in found:
-        colour = _COLOURS[_EXIT.get(one.state, 0)]
+    for one in states:
+        colour = _COLOURS[_EXIT_CODES.get(one.state, 0)]
         stacks = f" ({', '.join(one.image.stacks)})" if one.image.stacks else ""
         name = page.paint("head", printable(one.image.name + stacks))
         lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.message)}")
         lines += refusal_lines(one.report, one.names, one.fixes, page) if one.report else ()
-        lines += [f"    --fix does: {page.paint('command', printable(fix.command))}" for fix in one.fixes]
-    wrong = sum(one.state in _EXIT for one in found)
-    lines.append(f"{len(found)} image{'s' * (len(found) != 1)}, {wrong} of them in the way of a deploy")
+        lines += [f"    --fix runs: {page.paint('command', printable(fix.command))}" for fix in one.fixes]
+    wrong = sum(one.state in _EXIT_CODES for one in states)
+    lines.append(f"{len(states)} image{'s' * (len(states) != 1)}, {wrong} of them would break a deploy")
     return "\n".join(lines) + "\n"
 
 
-def _json(found: Sequence[Found]) -> str:
+def _json(states: Sequence[AssetState]) -> str:
     images: list[dict[str, Any]] = [
         {
             "name": one.image.name,
@@ -238,6 +239,6 @@ def _json(found: Sequence[Found]) -> str:
             "findings": report_as_json(one.report, one.names)["findings"] if one.report else [],
             "remedy": [fix.command for fix in one.fixes],
         }
-        for one in found
+        for one in states
     ]
     return json.dumps({"schema_version": 1, "images": images}, indent=2) + "\n"

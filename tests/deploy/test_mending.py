@@ -169,13 +169,13 @@ def test_heal_shows_what_it_would_do_and_does_nothing_unasked(place: Place, run:
         assert done.returncode == 1, done.stderr
         assert "batch-delete-image" in done.stdout
         assert place.is_tagged
-    assert "there is nobody to ask" in done.stderr
+    assert "stdin is not a terminal" in done.stderr
 
 
 def test_heal_removes_no_tag_of_a_good_image(place: Place, run: Command) -> None:
     Images(place.aws, _ASSETS).good(place.tag)
     done = run("heal", f"{_HOST}/{_ASSETS}:{place.tag}", "--yes")
-    assert (done.returncode, "nothing is wrong with it" in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "nothing is removed" in done.stdout) == (0, True), done.stderr
     assert place.is_tagged
 
 
@@ -185,9 +185,12 @@ def test_heal_removes_no_image_for_a_platform_that_nobody_has_named(aws: LocalAw
     digest = images.push("v1", lambda layout: layout.image(config={"architecture": "arm64"}))
     kept = run("heal", f"{images.uri}:v1", "--yes")
     assert (kept.returncode, "batch-delete-image" in kept.stdout) == (1, True), kept.stderr
-    assert "Nothing is removed. Nobody has said that it must be for linux/amd64: write --platform" in kept.stdout
+    assert (
+        "Nothing is removed. It is for another platform than linux/amd64, which may be intended: pass --platform"
+        in kept.stdout
+    )
     fine = run("heal", f"{images.uri}:v1", "--platform", "linux/arm64", "--yes")
-    assert (fine.returncode, "nothing is wrong with it" in fine.stdout) == (0, True), fine.stderr
+    assert (fine.returncode, "nothing is removed" in fine.stdout) == (0, True), fine.stderr
     assert _digests(images) == [digest]
     assert run("heal", f"{images.uri}:v1", "--platform", "linux/amd64", "--yes").returncode == 0
     assert _digests(images) == []
@@ -199,13 +202,13 @@ def test_heal_removes_for_a_policy_only_where_it_is_told_to(aws: LocalAws, run: 
     digest = images.good("v1")
     too_large = ("heal", f"{images.uri}:v1", "--max-size", "1B", "--yes")
     kept = run(*too_large)
-    assert (kept.returncode, "A build would make the same image once more" in kept.stdout) == (1, True), kept.stderr
+    assert (kept.returncode, "A build would make the same image again" in kept.stdout) == (1, True), kept.stderr
     assert _digests(images) == [digest]
     removed = run(*too_large, "--any-finding")
     assert (removed.returncode, f"imageDigest={digest}" in removed.stdout) == (0, True), removed.stderr
     assert _digests(images) == []
     again = run(*too_large)
-    assert (again.returncode, "the tag is not there" in again.stdout) == (0, True), again.stderr
+    assert (again.returncode, "the tag does not exist" in again.stdout) == (0, True), again.stderr
 
 
 def _digests(images: Images) -> list[str]:
@@ -258,5 +261,5 @@ def test_heal_says_where_a_stack_has_refused_nothing(run: Command) -> None:
     done = run("heal", "--stack", "CDKToolkit")
     assert done.returncode == 2
     assert done.stderr == (
-        "safe-image: the last deploy of CDKToolkit has refused no image: look at its events, or write the image\n"
+        "safe-image: the last deploy of CDKToolkit refused no image: see the stack's events, or pass the image\n"
     )

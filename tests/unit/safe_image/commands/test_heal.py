@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from safe_image.cli import main
-from safe_image.commands.heal import _refused
 from safe_image.errors import UsageError
+from safe_image.sources.refused_images import refused_images
 from safe_image.sources.targets import TargetResolver
 from tests.unit.aws_server import ACCOUNT, REGION, Aws, serving_aws
 
@@ -56,7 +56,7 @@ def begun(status: str = "UPDATE_IN_PROGRESS", stack: str = STACK) -> dict[str, A
 
 def refused(aws: Aws, *events: dict[str, Any]) -> list[Any]:
     aws.answers["DescribeStackEvents"] = {"StackEvents": list(events)}
-    return list(_refused("Shop", TargetResolver()))
+    return list(refused_images("Shop", TargetResolver()))
 
 
 def test_the_image_and_the_policy_are_those_of_the_failed_verification(aws: Aws) -> None:
@@ -88,7 +88,7 @@ def test_the_events_go_on_over_pages(aws: Aws) -> None:
         "more": {"StackEvents": [failed("v1"), begun("CREATE_IN_PROGRESS")], "NextToken": "older"},
     }
     aws.answers["DescribeStackEvents"] = lambda asked: pages[asked.get("NextToken", "")]
-    assert [target.names.tag for target in _refused("Shop", TargetResolver())] == ["v1"]
+    assert [target.names.tag for target in refused_images("Shop", TargetResolver())] == ["v1"]
 
 
 def test_what_a_stack_in_the_stack_has_refused_is_found_too(aws: Aws) -> None:
@@ -101,29 +101,29 @@ def test_what_a_stack_in_the_stack_has_refused_is_found_too(aws: Aws) -> None:
         ],
     }
     aws.answers["DescribeStackEvents"] = lambda asked: {"StackEvents": events[asked["StackName"]]}
-    assert [target.names.tag for target in _refused("Shop", TargetResolver())] == ["v1"]
+    assert [target.names.tag for target in refused_images("Shop", TargetResolver())] == ["v1"]
 
 
 @pytest.mark.parametrize("properties", ["", "[]", "{", '{"ImageTag": "v1"}', json.dumps({**PROPERTIES, "RunsOn": {}})])
 def test_a_verification_of_which_nothing_is_known_is_not_misread(aws: Aws, properties: str) -> None:
-    with pytest.raises(UsageError, match="has refused no image"):
+    with pytest.raises(UsageError, match="refused no image"):
         refused(aws, event("CREATE_FAILED", ResourceProperties=properties), begun())
 
 
 def test_a_stack_that_is_not_there_is_one_line(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     aws.answers["DescribeStackEvents"] = aws.refusal("ValidationError", "Stack [Shop] does not exist")
     assert main(["heal", "--stack", "Shop"]) == 2
-    assert capsys.readouterr().err.startswith("safe-image: there is no stack 'Shop' in this account and region: look")
+    assert capsys.readouterr().err.startswith("safe-image: there is no stack 'Shop' in this account and region: check")
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "write either the image"),
-        (["a:b", "--stack", "Shop"], "write either the image"),
-        (["registry.example.com/shop:1"], "is no tag in ECR"),
-        ([f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop@sha256:{'a' * 64}"], "is no tag in ECR"),
-        (["oci-layout:somewhere"], "is no tag in ECR"),
+        ([], "pass either an image"),
+        (["a:b", "--stack", "Shop"], "pass either an image"),
+        (["registry.example.com/shop:1"], "is not a tag in ECR"),
+        ([f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop@sha256:{'a' * 64}"], "is not a tag in ECR"),
+        (["oci-layout:somewhere"], "is not a tag in ECR"),
         (["cdk.out:/nowhere"], "is not a cloud assembly"),
         (["a:b", "--platform", "amd64"], "amd64"),
     ],

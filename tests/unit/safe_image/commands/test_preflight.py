@@ -25,7 +25,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere"], "is no folder: write the one that cdk synth makes"),
+        (["nowhere"], "is not a folder: pass the cloud assembly that cdk synth writes"),
         (["."], "is not a cloud assembly"),
         (["out", "--runs-on", "moon"], "safe-image: --runs-on names 'moon', which is not a runtime: write one of"),
         (["out", "-o", "/nowhere/report"], "--output /nowhere/report"),
@@ -54,7 +54,7 @@ def test_an_image_for_a_platform_of_which_nothing_is_known_is_unknown(
 ) -> None:
     out = assembly(tmp_path / "out", source={"directory": "asset", "platform": "windows/amd64"})
     assert main(["preflight", str(out)]) == 2
-    assert "nothing is known of it: ECS on Fargate cannot run windows/amd64" in capsys.readouterr().out
+    assert "the result is unknown: ECS on Fargate cannot run windows/amd64" in capsys.readouterr().out
 
 
 def test_an_engine_that_does_not_answer_leaves_what_is_kept_unknown(
@@ -81,11 +81,11 @@ def test_denied_credentials_leave_an_image_unknown_with_the_permission(
     said = capsys.readouterr().out
     assert said.startswith("UNKNOWN   Shop/Image (Shop) ")
     assert "Allow ecr:" in said
-    assert "1 image, 1 of them in the way of a deploy" in said
+    assert "1 image, 1 of them would break a deploy" in said
 
 
 def test_an_assembly_without_images_is_fine(aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "manifest.json").write_text('{"artifacts": {}}')
     assert main(["preflight", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == "0 images, 0 of them in the way of a deploy\n"
+    assert capsys.readouterr().out == "0 images, 0 of them would break a deploy\n"
     assert aws.calls == []

@@ -323,7 +323,7 @@ def here(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def test_yes_without_fix_is_a_usage_error(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--offline", "--yes") == 2
-    assert capsys.readouterr().err == "safe-image: --yes does nothing without --fix: write --fix --yes to mend\n"
+    assert capsys.readouterr().err == "safe-image: --yes does nothing without --fix: use --fix --yes\n"
 
 
 def test_the_exit_code_is_1_for_an_error_2_for_unknown_and_0_for_warnings(

@@ -1,0 +1,94 @@
+"""The images that the last deploy of a CloudFormation stack refused, as its events report them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from image_verifier import aws
+from image_verifier.custom_resource.properties import Properties
+from image_verifier.custom_resource.schema import RESOURCE_TYPE
+from image_verifier.retry import RetryBudget
+
+from ..errors import UsageError
+from .aws_sessions import AwsSessions
+from .targets import Target, TargetResolver
+
+_STACK_TYPE: Final = "AWS::CloudFormation::Stack"
+_MAX_EVENTS: Final = 2000
+_MAX_DEPTH: Final = 10
+_RETRY_SECONDS: Final = 30.0
+
+
+def refused_images(stack: str, resolver: TargetResolver) -> Iterator[Target]:
+    """The images that the last deploy of a stack, or of a stack nested in it, refused, each with its policy.
+
+    :param stack: the stack's name.
+    :param resolver: makes targets of references.
+    :raises UsageError: if the stack does not exist, or its last deploy refused no image.
+    :raises Fault: if CloudFormation cannot be called.
+    """
+    refused: list[Properties] = []
+    for event in _failures(stack, resolver.sessions, 0):
+        # Another release may have written properties that this one cannot read.
+        with suppress(ValueError):
+            properties = Properties.parse(_resource_properties(event))
+            if properties not in refused:
+                refused.append(properties)
+    if not refused:
+        raise UsageError(f"the last deploy of {stack} refused no image: see the stack's events, or pass the image")
+    for properties in refused:
+        names = properties.names
+        yield replace(resolver.target(names.reference, names.platform), names=names, policy=properties.policy)
+
+
+def _failures(stack: str, sessions: AwsSessions, depth: int) -> Iterator[Mapping[str, Any]]:
+    """The failed verifications of a stack's last deploy, and of the stacks nested in it."""
+    nested = []
+    for event in _events(stack, sessions):
+        if event["ResourceStatus"] not in ("CREATE_FAILED", "UPDATE_FAILED"):
+            continue
+        if event["ResourceType"] == RESOURCE_TYPE:
+            yield event
+        # In a stack's own events, the physical ID is its own ID.
+        elif event["ResourceType"] == _STACK_TYPE and event.get("PhysicalResourceId") not in (
+            "",
+            None,
+            event["StackId"],
+        ):
+            nested.append(event["PhysicalResourceId"])
+    if depth < _MAX_DEPTH:
+        for inner in dict.fromkeys(nested):
+            yield from _failures(inner, sessions, depth + 1)
+
+
+def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:
+    """The events of a stack's last deploy, newest first."""
+    client, seen = sessions.client("cloudformation"), 0
+    more: dict[str, str] = {}
+    while seen < _MAX_EVENTS:
+        missing = ("ValidationError",)
+        budget = RetryBudget.of(_RETRY_SECONDS)
+        answer = aws.call(client, "describe_stack_events", stack, budget, missing, StackName=stack, **more)
+        if not answer:
+            raise UsageError(
+                f"there is no stack {stack!r} in this account and region: check AWS_PROFILE and AWS_REGION; if the "
+                "stack was deleted, pass the image"
+            )
+        for event in answer["StackEvents"]:
+            seen += 1
+            yield event
+            is_start = event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
+            if event.get("PhysicalResourceId") == event["StackId"] and is_start:
+                return
+        if not answer.get("NextToken"):
+            return
+        more = {"NextToken": answer["NextToken"]}
+
+
+def _resource_properties(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = json.loads(event.get("ResourceProperties") or "{}")
+    return properties if isinstance(properties, dict) else {}
