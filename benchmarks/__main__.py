@@ -1,7 +1,7 @@
-"""`python -m benchmarks [NAME...]`: run the benches, one after the other; without names, all of them.
+"""`python -m benchmarks [NAME...]`: run these benchmarks, one after the other; by default all of them.
 
-Every module here that can be run is one. Each measures side by side in one run, interleaved, and prints the
-machine's cores with its numbers; what else runs on the machine meanwhile is in all of them.
+Every module of this folder without an underscore that has a `__main__` part is a benchmark. Each interleaves its
+candidates in one run, so that other load on the machine affects all of them, and prints the number of cores.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ _HERE = Path(__file__).parent
 
 
 def main() -> int:
-    """Run them.
+    """Run the benchmarks.
 
-    :returns: 0, or 1 if one of them failed.
+    :returns: 0; 1 if one of them failed; 2 for an unknown name.
     """
     runnable = sorted(p.stem for p in _HERE.glob("*.py") if p.name[0] != "_" and "__main__" in p.read_text())
     names = sys.argv[1:] or runnable
     unknown = sorted(set(names) - set(runnable))
     if unknown:
-        print(f"there is no bench {', '.join(unknown)}: write some of {', '.join(runnable)}", file=sys.stderr)
+        print(f"unknown benchmark {', '.join(unknown)}: use {', '.join(runnable)}", file=sys.stderr)
         return 2
     failed = []
     for name in names:

@@ -1,6 +1,6 @@
 """`safe-image check` of twenty images beside one, on the local ECR with 20 ms for each request.
 
-The command as it is started, and what is left of it without its start: that must not be what makes twenty look cheap.
+It measures the whole command, and the check without the command's start-up, which alone would make twenty look cheap.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> int:
 
     :returns: 0, or 1 if twenty images take more than the limit.
     """
-    # As it is installed: compiled once, and not anew for every start.
+    # Like an installed command: compiled once, and not for every start.
     inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with LocalAws.start() as aws, tempfile.TemporaryDirectory() as folder:
         references = _pushed(aws, Path(folder))
@@ -43,8 +43,8 @@ def main() -> int:
         os.environ.update(aws.env())
         environment = {**inherited, **aws.env()}
         ways: dict[str, Callable[[Sequence[str]], None]] = {
-            "the command": lambda names: _command(names, environment),
-            "without its start": _in_process,
+            "whole command": lambda names: _command(names, environment),
+            "without start-up": _in_process,
         }
         seconds = {way: _measured(check, references) for way, check in ways.items()}
     print(f"check on ECR with {DELAY * 1000:.0f} ms for a request, median of {RUNS} runs, {os.cpu_count()} cores")
@@ -53,7 +53,7 @@ def main() -> int:
             f"  {way:18} 1 image {one * 1000:5.0f} ms   {IMAGES} images {many * 1000:5.0f} ms   "
             f"{many / one:.2f} times (at most {LIMIT})"
         )
-    one, many = seconds["the command"]
+    one, many = seconds["whole command"]
     return int(many > LIMIT * one)
 
 
@@ -63,7 +63,7 @@ def _pushed(aws: LocalAws, folder: Path) -> Sequence[str]:
     for number in range(IMAGES):
         layout = Layout(folder / str(number))
         layout.path.mkdir()
-        # Each of its own config, as twenty images have it.
+        # Each image has its own config.
         layout.source(layout.image(layer_types=(GZIP,) * LAYERS, config={"author": str(number)}))
         push(aws, layout.path, _REPOSITORY, str(number))
     return [f"{host}/{_REPOSITORY}:{number}" for number in range(IMAGES)]

@@ -15,14 +15,14 @@ from typing import Final
 from tests.unit.images import GZIP, Layout
 
 RUNS: Final = 5
-# Each run is the best of so many, so that one interruption does not decide it.
+# Each run is the best of this many, so that one interruption does not decide the result.
 _TRIES: Final = 3
 _COMMAND: Final = str(Path(sys.executable).with_name("safe-image"))
 
 
 def main() -> None:
     """Print the table."""
-    # As it is installed: compiled once, and not anew for every start.
+    # Like an installed command: compiled once, and not for every start.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as folder:
         layout = Layout(Path(folder))

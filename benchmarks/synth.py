@@ -31,9 +31,9 @@ def main() -> int:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--one", choices=("plain", "protected"), help=argparse.SUPPRESS)
     arguments.add_argument("--contexts", type=Path, help=argparse.SUPPRESS)
-    asked = arguments.parse_args()
-    if asked.one:
-        print(json.dumps(_synth(asked.contexts, protect=asked.one == "protected")))
+    options = arguments.parse_args()
+    if options.one:
+        print(json.dumps(_synth(options.contexts, protect=options.one == "protected")))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         _make_contexts(Path(folder))
@@ -54,12 +54,12 @@ def _make_contexts(folder: Path) -> None:
 
 
 def _run(kind: str, folder: str) -> dict[str, Any]:
-    """One synth, and the CPU seconds of its process and of the Node.js below it."""
+    """One synth, with the CPU seconds of its process and of its Node.js."""
     command = [sys.executable, "-m", "benchmarks.synth", "--one", kind, "--contexts", folder]
     started = time.perf_counter()
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told | {"seconds": time.perf_counter() - started}
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured | {"seconds": time.perf_counter() - started}
 
 
 def _synth(contexts: Path, *, protect: bool) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _synth(contexts: Path, *, protect: bool) -> dict[str, Any]:
 
 
 def _count(kind: type, name: str) -> list[None]:
-    """A list that grows by each call of a method."""
+    """A list that gets an entry for each call of a method."""
     calls: list[None] = []
     called = getattr(kind, name)
 
@@ -108,11 +108,11 @@ def _count(kind: type, name: str) -> list[None]:
 
 
 def _cpu_below(pid: int) -> float:
-    """CPU seconds of the processes below one that still run: jsii's Node.js, which has one below it."""
+    """CPU seconds of a process's running descendants: jsii's Node.js, and its child."""
     seconds = 0.0
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            # Behind the name in parentheses, which may hold anything: utime and stime are the 14th and 15th of all.
+            # utime and stime are fields 14 and 15; the name in parentheses before them may contain spaces.
             fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
             ticks = int(fields[11]) + int(fields[12])
             seconds += ticks / os.sysconf("SC_CLK_TCK") + _cpu_below(int(child))

@@ -27,7 +27,8 @@ _TIMEOUT: Final = Duration.minutes(5)
 # Reading layers is bound by the processor, and with this memory a Lambda has one whole processor.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _MEMORY_TO_READ_MIB: Final = 1769
-# A third of the compressed bytes that one core reads per second with the decoders of Python 3.14: `make bench`, layers.
+# A third of the compressed bytes that one core reads per second with the decoders of Python 3.14 (`make bench`,
+# layer_reading).
 _BYTES_A_SECOND: Final = 20_000_000
 # The handler reserves nine seconds for its response (`image_verifier.entrypoints.custom_resource`), and some for its
 # start. With less, the Lambda ends before it has responded, and the deploy hangs.

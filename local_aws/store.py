@@ -118,7 +118,7 @@ class Repository:
         return sum(int(blob["size"]) for blob in image.blobs)
 
     def put(self, manifest: bytes, media_type: str | None, tag: str | None) -> Image:
-        """Store a manifest. As in ECR, every blob and child that it references must exist, whatever its content.
+        """Store a manifest. As in ECR, its blobs and children must exist, and their content is not validated.
 
         :raises Refused: with ECR's name of the reason.
         """

@@ -1,4 +1,4 @@
-"""Runs one daemon and leaves nothing of it behind, whatever happens to the process that started it.
+"""Runs one daemon and leaves nothing of it behind, even if the process that started it is killed.
 
 `Supervisor` runs this file as a script, with the `DaemonSpec` as one JSON line on standard input. The script runs the
 daemon until that input is closed, by `Supervisor.close` or because the parent died. Then it ends the daemon and removes

@@ -1,4 +1,4 @@
-"""What the demo expected, what happened, and the table of both."""
+"""The demo's expectations, and the table that compares them with the actual results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Expectation:
     """One row of the table.
 
     :param deploy: title of the deploy that the row belongs to.
-    :param what: what was looked at.
+    :param what: the subject of the check.
     """
 
     deploy: str
@@ -24,7 +24,7 @@ class Expectation:
 
     @property
     def met(self) -> bool:
-        """Whether what happened is what was expected."""
+        """Whether the actual result is the expected one."""
         return self.expected == self.actual
 
 

@@ -1,4 +1,4 @@
-"""What every step of the demo uses: the local AWS, the Docker engine, the CDK CLI, and the rows of the table."""
+"""The parts that every step of the demo uses: the local AWS, the Docker engine, the CDK CLI, and the table's rows."""
 
 from __future__ import annotations
 

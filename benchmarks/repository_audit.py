@@ -1,9 +1,9 @@
 """An audit of a repository on the local AWS with 20 ms for each request, beside crane for each of its tags.
 
-crane is Debian's, 16 at a time by `xargs`, as people do it; it validates without reading layers, as the audit does.
+`xargs` runs 16 of Debian's crane at a time, a common way to validate many tags; like the audit, it reads no layers.
 Each image has 8 layers; 7 of them are a base that it shares with 19 others. Both results include the cost of the
-server, which runs on the same cores. `python -m benchmarks.audit IMAGES...` accepts other numbers; crane is measured
-with the first.
+server, which runs on the same cores. `python -m benchmarks.repository_audit IMAGES...` sets other numbers of images;
+only the first is measured with crane.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ IMAGES: Final = (1000,)
 DELAY: Final = 0.020
 RUNS: Final = 3
 _CRANES: Final = 16
-# How often a process is asked for its memory, in seconds.
+# The interval of the memory measurements, in seconds.
 _LOOK: Final = 0.02
 _COMMAND: Final = Path(sys.executable).with_name("safe-image")
 
@@ -72,7 +72,7 @@ def _measure(aws: LocalAws, title: str, commands: dict[str, Sequence[str]], envi
             process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
             most = 0
             while process.poll() is None:
-                with contextlib.suppress(OSError):  # it has just ended
+                with contextlib.suppress(OSError):  # the process has just ended
                     most = most_memory(process.pid)
                 time.sleep(_LOOK)
             seconds = time.perf_counter() - began
@@ -83,7 +83,7 @@ def _measure(aws: LocalAws, title: str, commands: dict[str, Sequence[str]], envi
     print(f"  {title}, the best run")
     ours = next(iter(best.values()))
     for name, seconds in best.items():
-        # xargs has hundreds of processes, one after the other.
+        # The memory of xargs would not count: it starts hundreds of processes.
         in_memory = "" if name.startswith("xargs") else f"   {memory[name] / 1e6:5.0f} MB at most"
         print(f"    {name:36} {seconds:6.1f} s   {seconds / ours:4.1f} times ours{in_memory}")
         print(f"      {calls[name].total()} requests: {', '.join(f'{n} {c}' for n, c in calls[name].most_common())}")

@@ -1,8 +1,8 @@
 """A check at default depth against an OCI registry, beside `crane validate --remote --fast` and `skopeo inspect`.
 
-The registry is Debian's docker-registry on this machine, reached directly, and through a proxy that holds every
-answer back as a network would. `verify` is what a check costs in a process that has started and knows the registry;
-the commands are measured as a user meets them, start-up included. skopeo does not look at the layers at all.
+The registry is Debian's docker-registry on this machine, reached directly and through a proxy that delays every answer
+as a network does. `verify` is a check in a process that has started and has a session with the registry. The commands
+are measured with their start-up, as a user runs them. skopeo does not check the layers at all.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _run(command: Sequence[str]) -> None:
 
 
 def _skopeo(tree: Path) -> Tool:
-    """skopeo of another release than this machine's, with its own libraries."""
+    """skopeo of another Debian release, with its own libraries."""
     (loader,) = tree.glob("usr/lib/*-linux-gnu/ld-linux-*.so.*")
     program = [str(loader), "--library-path", str(loader.parent), str(tree / "usr/bin/skopeo")]
     return lambda name: [*program, "--insecure-policy", "inspect", "--tls-verify=false", f"docker://{name}"]
@@ -129,7 +129,7 @@ def _skopeo(tree: Path) -> Tool:
 
 @contextlib.contextmanager
 def registry(programs: Path, folder: Path) -> Iterator[str]:
-    """Debian's docker-registry on a port of its own."""
+    """Run Debian's docker-registry on a free port, and yield its host."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -159,8 +159,8 @@ def registry(programs: Path, folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _slow(host: str) -> Iterator[str]:
-    """A way to a server that brings its answers later by `DELAY`."""
-    command = [sys.executable, str(Path(__file__).with_name("_far.py")), host, str(DELAY)]
+    """Run a proxy that delays the server's answers by `DELAY`, and yield its host."""
+    command = [sys.executable, str(Path(__file__).with_name("_delay_proxy.py")), host, str(DELAY)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     try:

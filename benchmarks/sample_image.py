@@ -1,4 +1,4 @@
-"""An image to measure with: 8 layers of this machine's own files, 800 MB unpacked, 20,000 entries and more."""
+"""The image for measurements: 8 layers of this machine's own files, 800 MB unpacked, at least 20,000 entries."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ LAYERS: Final = 8
 BYTES: Final = 800_000_000
 ENTRIES: Final = 20_000
 _LARGEST_FILE: Final = 20_000_000
-# A prime, so that every part comes once in a turn.
+# A prime, so that every turn has each part once.
 _STRIDE: Final = 7919
 _PROGRAM: Final = "usr/bin/program"
 
 
 def layout(folder: Path) -> Path:
-    """Make the image as an OCI layout below `folder`, once; returns where it is."""
+    """The image as an OCI layout below `folder`, built on the first call."""
     made = folder / f"image-{LAYERS}-{BYTES}-{ENTRIES}"
     if not (made / "index.json").exists():
         (made / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def layout(folder: Path) -> Path:
 
 
 def architecture() -> str:
-    """This machine's, as images name it."""
+    """This machine's architecture, in the words of images."""
     return {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 
 
@@ -64,7 +64,7 @@ def _tars() -> Iterator[bytes]:
 
 
 def _files() -> Iterator[tuple[str, Path]]:
-    """This machine's files, again and again, with their names in the tar."""
+    """This machine's files, repeated for ever, with their names in the tar."""
     roots = [Path(sysconfig.get_paths()["purelib"]), Path("/usr/lib"), Path("/usr/share"), Path("/usr/bin")]
     found = [
         path
@@ -72,7 +72,7 @@ def _files() -> Iterator[tuple[str, Path]]:
         for path in sorted(root.rglob("*"))
         if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK)
     ]
-    # A part from here and there, so that every layer has files of every kind; within a part in their order.
+    # The parts are mixed, so that every layer has files of every kind; within a part the order stays.
     parts = [found[i : i + 50] for i in range(0, len(found), 50)]
     for turn in itertools.count():
         for i in range(len(parts)):

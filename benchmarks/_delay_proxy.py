@@ -1,4 +1,4 @@
-"""A way to a server that brings its answers later, as a network with that round trip would: `_far.py HOST SECONDS`.
+"""A proxy that delays every answer of a server, as a network does: `_delay_proxy.py HOST SECONDS`.
 
 A separate process, so that its cost is not part of the measurement. It prints the port that it listens on.
 """
@@ -20,7 +20,7 @@ async def _serve(host: str, delay: float) -> None:
                 loop.call_later(later, writer.write, chunk)
         loop.call_later(later, writer.close)
 
-    # asyncio itself holds no more than weak references to what serves a connection:
+    # asyncio itself only has weak references to the tasks that serve connections:
     # https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
     serving = set()
 

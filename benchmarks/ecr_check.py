@@ -50,8 +50,8 @@ def main() -> None:
                 began = time.perf_counter()
                 _check(client, layers)
                 seconds[layers].append(time.perf_counter() - began)
-                asked = [call for call in aws.calls() if call["name"].startswith(("ecr:", "layer:"))]
-                trips[layers] = _in_a_row(asked)
+                calls = [call for call in aws.calls() if call["name"].startswith(("ecr:", "layer:"))]
+                trips[layers] = _round_trips(calls)
     medians = {layers: statistics.median(times) for layers, times in seconds.items()}
     print(f"Against ECR with {DELAY * 1000:.0f} ms for a request, median of {RUNS} runs, {os.cpu_count()} cores")
     for layers, median in medians.items():
@@ -71,8 +71,8 @@ def _check(client: Any, layers: int) -> None:
     assert report.verdict == "pass", report.findings
 
 
-def _in_a_row(calls: Sequence[dict[str, Any]]) -> int:
-    """How many of the calls came after the one before them was answered."""
+def _round_trips(calls: Sequence[dict[str, Any]]) -> int:
+    """How many calls began after the previous one had its answer."""
     count, ended = 0, 0.0
     for call in sorted(calls, key=lambda call: call["time"] + call["seconds"]):
         if call["time"] >= ended:

@@ -1,7 +1,7 @@
-"""Read an image's layers once, in a process of its own: `python -m benchmarks._layers_once LAYOUT PLATFORM CORES`.
+"""Reads an image's layers once, in a separate process: `python -m benchmarks._one_reading LAYOUT PLATFORM CORES`.
 
-It needs no installed package, so that the Lambda's Python can run it. Prints as JSON the seconds, the bytes
-unpacked, and the most memory that the process took, in bytes.
+It needs no installed package, so that the Lambda's Python can run it. It prints as JSON the seconds, the unpacked
+bytes, the entries, and the peak memory of the process in bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.memory import most_memory
 
 
 def main() -> None:
-    """Read them and print."""
+    """Read the layers, and print the measurements."""
     layout, platform, cores = sys.argv[1:]
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
     source = OciLayout(LayoutFolder(Path(layout)))

@@ -33,7 +33,7 @@ REPOSITORY = "benchmark"
 
 def main() -> None:
     """Print the table."""
-    answers, url = _take_answers()
+    answers, url = _receive_responses()
     code = Path(image_verifier.__file__).parent.parent
     with LocalAws.start() as aws, tempfile.TemporaryDirectory() as folder:
         aws.client("ecr").create_repository(repositoryName=REPOSITORY)
@@ -102,7 +102,7 @@ def _run(environment: dict[str, str], what: str, event: dict[str, Any]) -> dict[
 
 
 def _measure(what: str) -> None:
-    """In a process of its own: the time from here to the answer, imports included, and the peak of memory."""
+    """Measure in a separate process: the time to the response, imports included, and the peak memory."""
 
     class Context:
         log_group_name = log_stream_name = "-"
@@ -129,10 +129,10 @@ def _measure(what: str) -> None:
     print(json.dumps({"seconds": seconds, "second": second, "mib": mib}))
 
 
-def _take_answers() -> tuple[list[Any], str]:
+def _receive_responses() -> tuple[list[Any], str]:
     answers: list[Any] = []
 
-    class Taker(BaseHTTPRequestHandler):
+    class Receiver(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             answers.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(200)
@@ -141,7 +141,7 @@ def _take_answers() -> tuple[list[Any], str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return answers, f"http://127.0.0.1:{server.server_port}/answer"
 

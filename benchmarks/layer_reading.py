@@ -24,8 +24,8 @@ import image_verifier
 from image_verifier.layers import decompression, decompressors, tar
 from image_verifier.layers.unpacking import UnpackedLayer
 
-from benchmarks.image import architecture, layout
-from benchmarks.registry import registry
+from benchmarks.registry_check import registry
+from benchmarks.sample_image import architecture, layout
 from local_engines import debian
 from local_engines.checkout import LOCAL, ROOT
 
@@ -111,7 +111,7 @@ def _blobs(image: Path) -> list[bytes]:
 def _once(python: Sequence[str], image: Path, cores: int) -> dict[str, Any]:
     code = (ROOT, Path(image_verifier.__file__).parent.parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, code))}
-    command = [*python, "-m", "benchmarks._layers_once", str(image), f"linux/{architecture()}", str(cores)]
+    command = [*python, "-m", "benchmarks._one_reading", str(image), f"linux/{architecture()}", str(cores)]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts
@@ -125,7 +125,7 @@ def _floor(blobs: Sequence[bytes]) -> None:
 def _inflate_and_hash(blob: bytes) -> None:
     inflater = decompressors.inflater(exact=decompressors.EXACT)
     compressed, unpacked = hashlib.sha256(), hashlib.sha256()
-    # The header that the image's maker writes has ten bytes.
+    # The gzip header of benchmarks.sample_image has ten bytes.
     for at in range(10, len(blob), _STEP):
         piece = blob[at : at + _STEP]
         compressed.update(piece)
