@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from cdk_safe_image import ImageVerifier, SafeDockerImageAsset
+from tests.docs.english import PROGRAMS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = [
@@ -21,6 +22,8 @@ PAGES: Final = [
 ]
 _LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 _PATH: Final = re.compile(r"`([\w.-]+(?:/[\w.-]+)*)`")
+_NAME: Final = re.compile(r"`([A-Za-z_]\w+(?:\.py)?)(?:\([\w, ]*\))?`")
+_WORD: Final = re.compile(r"[A-Za-z_]\w+")
 _HEADING: Final = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
@@ -48,6 +51,15 @@ def test_every_path_that_a_page_for_contributors_names_exists(name: str) -> None
     paths = named_paths(ROOT / name)
     assert paths
     assert sorted(path for path in paths if not (ROOT / path).exists()) == []
+
+
+def test_every_name_in_the_steps_for_additions_is_in_the_code() -> None:
+    steps = (ROOT / "docs" / "architecture.md").read_text().partition("\n## How to add something\n")[2]
+    sources = [path for folder in PROGRAMS for path in (ROOT / folder).rglob("*.py")]
+    words = {word for path in sources for word in _WORD.findall(path.read_text())} | {path.name for path in sources}
+    named = set(_NAME.findall(steps.partition("\n## ")[0]))
+    assert len(named) > 10
+    assert named - words - {path.name for path in ROOT.iterdir()} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
