@@ -1,4 +1,4 @@
-"""No test sees what another one's threads still do."""
+"""The threads of a test end with the test."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ def _threads_end_with_their_test() -> Iterator[None]:
     yield
     for thread in set(threading.enumerate()) - before:
         thread.join(5)
-        assert not thread.is_alive(), f"{thread.name} goes on after the test"
+        assert not thread.is_alive(), f"{thread.name} is still running after the test"

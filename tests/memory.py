@@ -1,4 +1,4 @@
-"""The most memory that a process has had."""
+"""Measures the peak memory of a process."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def most_memory(process: int | str = "self") -> int:
-    """The most memory that a process has had so far, in bytes.
+    """The peak memory of a process so far, in bytes.
 
-    Not getrusage or wait4: those count what the parent had, too, before it became this process.
+    getrusage and wait4 cannot be used: they include the parent's memory before exec.
 
-    :param process: its id; by default this one.
-    :raises OSError: it has ended.
+    :param process: its ID; by default this process.
+    :raises OSError: when the process has ended.
     """
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):

@@ -1,4 +1,4 @@
-"""Pushes the image of an OCI layout to the local registry, just as it is, broken or not."""
+"""Pushes the image of an OCI layout to the local registry without changes, healthy or broken."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.unit.images import GZIP, tar_of
 
 
 def push(aws: LocalAws, layout: Path, repository: str, tag: str) -> str:
-    """Push what `index.json` names.
+    """Push the image that `index.json` references.
 
     :param layout: the folder of the OCI layout.
     :param repository: an existing repository of the local ECR.
-    :param tag: the tag that it gets.
+    :param tag: the image's tag.
     :returns: the digest that the tag points at.
     """
     http = urllib3.PoolManager()
@@ -65,11 +65,11 @@ def push(aws: LocalAws, layout: Path, repository: str, tag: str) -> str:
 
 
 def push_many(aws: LocalAws, repository: str, number: int, *, indexes: int = 0) -> int:
-    """Make a repository, and push healthy images to it, under the tags `0`, `1` and so on.
+    """Create a repository, and push healthy images with the tags `0`, `1` and so on.
 
     Each has 8 layers and a config of its own; 7 of the layers are a base that it shares with 19 others.
 
-    :param number: how many images.
+    :param number: number of images.
     :param indexes: how many of them, the first, are tagged by an index.
     :returns: how many distinct layers they have.
     """

@@ -1,4 +1,4 @@
-"""The corpus as data: each case's image, and what real engines and other tools did with it."""
+"""Reads the corpus: each case's image, and the recorded results of real engines and other tools."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 ARCHIVE: Final = Path(__file__).with_name("corpus.tar.xz")
 PLATFORM: Final = Platform.parse("linux/amd64")
 
-# The engines by which a runtime's verdict is held; each of them must pull and start the image.
+# The engines of a runtime. It accepts an image if each of them pulled and started the image.
 ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     "fargate": ("containerd-1.6.20", "containerd-1.7.24"),
     "ecs-ec2": ("docker-28.5.2-classic",),
@@ -39,22 +39,22 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The case's name, which is its folder's."""
+        """The case's name, which is also its folder's."""
         return self.folder.name
 
     def runs(self, runtime: str) -> bool:
-        """Whether every engine behind the runtime pulled the image, and started it where that was tried."""
+        """Whether every engine of the runtime pulled the image, and started it where the case has a start."""
         outcomes = [self.facts["engines"][engine] for engine in ENGINES[runtime]]
         return all(outcome["pulls"] and outcome.get("starts", True) for outcome in outcomes)
 
     def errors(self, runtime: str) -> list[str]:
-        """The error texts of the engines behind the runtime, normalized."""
+        """The error texts of the runtime's engines, normalized."""
         outcomes = [self.facts["engines"][engine] for engine in ENGINES[runtime]]
-        said = [outcome.get("error") or outcome.get("start_error") for outcome in outcomes]
-        return [normalized(error) for error in said if error is not None]
+        errors = [outcome.get("error") or outcome.get("start_error") for outcome in outcomes]
+        return [normalized(error) for error in errors if error is not None]
 
     def report(self, runtime: str, *, layers: bool = False) -> Report:
-        """Our own report on it."""
+        """Our own report on the image."""
         return _report(self.folder, runtime, layers)
 
 
@@ -71,22 +71,22 @@ def unpack(folder: Path) -> Sequence[Case]:
     return [Case(path.parent, json.loads(path.read_text())) for path in paths]
 
 
-# What differs from run to run, from the place where an engine keeps its files, and from the client that asked.
+# Parts of an error that depend on the run, on the engine's folders, or on the client.
 _NOISE: Final = (
     (re.compile(r"^Cannot(Pull|Start)ContainerError: "), ""),
     (re.compile(r"^ResourceInitializationError: failed to create new container runtime task: "), ""),
     (re.compile(r"^rc=\d+ (docker|ctr): "), ""),
     (re.compile(r"^Error response from daemon: "), ""),
-    # Which call of containerd's failed on the way to the shim; every caller words it in its own way.
+    # The call of containerd's that failed before the shim; every client has its own wording.
     (re.compile(r"^(failed to create task for container: )?(failed to create shim task: )(?=OCI runtime)"), ""),
     (re.compile(r"^error pulling image configuration: (download failed after attempts=\d+: )?"), ""),
     (re.compile(r"content at \S*/manifests/"), "content at /manifests/"),
     (re.compile(r"mount callback failed on \S+ ?"), ""),
     (re.compile(r"\S*/snapshots/\d+/fs/"), ""),
     (re.compile(r'failed to extract layer \(\S+ (\S+)\) to overlayfs as "[^"]*"'), r"failed to extract layer \1"),
-    # A path of the host, as we and as the corpus mark it.
+    # A path of the host, as we and as the corpus abbreviate it.
     (re.compile(r"(…/?:?|<tmp>) ?"), ""),
-    # containerd 1.6 quotes the time twice.
+    # containerd 1.6 quotes a time twice.
     (re.compile(r'\\"'), ""),
     (re.compile(r" Suggest the author of .*$"), ""),
     (re.compile(r": unknown$"), ""),
@@ -95,7 +95,7 @@ _NOTHING_SAID: Final = "pull reports success but nothing was unpacked"
 
 
 def normalized(error: str) -> str:
-    """An engine's error without what differs between two runs of the same engine."""
+    """An engine's error without the parts that differ between two runs of the same engine."""
     if error == _NOTHING_SAID:
         return ""
     for pattern, replacement in _NOISE:

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 _NOT_FOR_THE_PLATFORM: Final = (
-    "the config says that the image is for another platform, which is what was asked; it starts here only "
-    "because the test's binary is one for amd64 whatever the config says"
+    "the config has another platform than the requested one; the image starts only because the test's binary is for "
+    "amd64"
 )
 _NO_ENGINE_CHECKS_THE_OS: Final = (
-    "the config says that the image is for another operating system; containerd does not look, and the test's "
-    "binary is one for Linux whatever the config says"
+    "the config has another operating system; containerd does not check it, and the test's binary is for Linux"
 )
 
-# Healthy to an engine and refused by us: at most ten, and none the other way round.
+# Cases that an engine accepts and we refuse: at most ten. The reverse never happens.
 VERDICTS: Final[Mapping[str, str]] = {
     "b-classic-arm64-norun": _NOT_FOR_THE_PLATFORM,
     "b-ctrd-arm64-norun-noatt": _NOT_FOR_THE_PLATFORM,
@@ -68,7 +67,7 @@ _DOCKERD: Final = frozenset(
         "h-zstd-truncated",
     }
 )
-# Broken, and nothing in manifest and config tells: pass at default depth, refused with `verify_layers`.
+# Broken images that pass at default depth and fail with `verify_layers`: manifest and config show nothing.
 ONLY_BYTES_TELL: Final[Mapping[str, frozenset[str]]] = {
     "fargate": _CONTAINERD,
     "ecs-ec2": _DOCKERD,
@@ -76,9 +75,9 @@ ONLY_BYTES_TELL: Final[Mapping[str, frozenset[str]]] = {
     "batch": _CONTAINERD | _DOCKERD,
 }
 
-# The verdict agrees, and the words cannot.
+# Cases with the same verdict, where our words cannot be the engine's.
 WORDS: Final[Mapping[str, str]] = {
-    "h-layers-empty-list": "containerd says nothing when it pulls; ours is what the start says",
-    "h-foreign-layer-blob-absent": "the engine says how a connection to the layer's own URL failed",
+    "h-layers-empty-list": "containerd pulls it without an error; our words are those of the failed start",
+    "h-foreign-layer-blob-absent": "the engine's error is about the connection to the layer's own URL",
     "t-ctrd-buildcache2": "dockerd repeats the error 500 of the registry that served it",
 }

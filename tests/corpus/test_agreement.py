@@ -1,4 +1,4 @@
-"""Our verdict on every image of the corpus is the engines', and our words are theirs."""
+"""Our verdict on every image of the corpus agrees with the engines, and our words are theirs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ runtimes = pytest.mark.parametrize("runtime", ENGINES)
 
 
 @runtimes
-def test_every_verdict_that_manifest_and_config_can_decide_agrees(corpus: Sequence[Case], runtime: str) -> None:
+def test_every_verdict_that_needs_only_manifest_and_config_agrees(corpus: Sequence[Case], runtime: str) -> None:
     wrong = {
-        case.name: f"the engines {'run' if case.runs(runtime) else 'refuse'} it, we say {case.report(runtime).verdict}"
+        case.name: f"the engines {'run' if case.runs(runtime) else 'refuse'} it, ours: {case.report(runtime).verdict}"
         for case in corpus
         if case.name not in VERDICTS
         and case.name not in ONLY_BYTES_TELL[runtime]
@@ -25,7 +25,7 @@ def test_every_verdict_that_manifest_and_config_can_decide_agrees(corpus: Sequen
 
 
 @runtimes
-def test_what_only_bytes_tell_passes_at_default_depth(corpus: Sequence[Case], runtime: str) -> None:
+def test_faults_that_only_the_layers_bytes_show_pass_at_default_depth(corpus: Sequence[Case], runtime: str) -> None:
     passed = {case.name for case in corpus if not case.runs(runtime) and case.report(runtime).verdict == "pass"}
     assert passed == ONLY_BYTES_TELL[runtime]
 
@@ -49,7 +49,7 @@ def test_at_most_ten_healthy_images_are_refused_on_purpose(corpus: Sequence[Case
 
 
 @runtimes
-def test_the_first_finding_speaks_the_engines_words(corpus: Sequence[Case], runtime: str) -> None:
+def test_the_first_finding_has_the_engines_words(corpus: Sequence[Case], runtime: str) -> None:
     wrong = {}
     for case in corpus:
         if case.runs(runtime) or case.name in WORDS:

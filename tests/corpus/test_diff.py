@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
+from image_verifier.rules.remedies import Names
 from image_verifier.verify import verify
 
 from safe_image.cli import main
@@ -18,11 +19,11 @@ from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 from tests.corpus.cases import Case
 
 _PAGE = Path(__file__).parents[2] / "docs" / "commands" / "diff.md"
-# Incident 2: one build of one Dockerfile on each of Docker's image stores.
+# Incident 2: the same build on each of Docker's image stores.
 _EXAMPLE = {"good": "b-classic-derived-zbase-dk-noatt", "bad": "b-ctrd-derived-zbase-dk-noatt"}
 
 
-def test_whatever_breaks_an_image_is_found_in_a_difference_from_a_healthy_one(corpus: Sequence[Case]) -> None:
+def test_a_difference_from_a_healthy_image_explains_every_broken_image(corpus: Sequence[Case]) -> None:
     policy = Policy(("fargate", "ecs-ec2", "lambda"), Platform.parse("linux/amd64"))
     reports = {case.name: verify(OciLayout(LayoutFolder(case.folder)), policy) for case in corpus}
     good = reports["h-ok-oci-gzip"]
@@ -33,8 +34,9 @@ def test_whatever_breaks_an_image_is_found_in_a_difference_from_a_healthy_one(co
         assert bool(comparison.breaks_on) == bool(report.errors)
         if comparison.breaks_on and not any(one.breaks for one in (*comparison.fields, *comparison.layers)):
             unexplained.append((name, comparison.broken))
+        names = Names("good"), Names(name)
         for form in DIFF_FORMATS:
-            assert "".join(diff_report(form)(comparison, ("good", name), io.StringIO()))
+            assert "".join(diff_report(form)(comparison, names, io.StringIO()))
     assert unexplained == []
 
 

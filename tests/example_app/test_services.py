@@ -1,4 +1,4 @@
-"""The example's services, as they run: autotag in its image, alt-text on the Node of the toolchain."""
+"""The example's services while they run: autotag in its image, alt-text on the toolchain's Node."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def png(width: int, height: int, colour: tuple[int, int, int], **texts: str) -> 
 
 
 def ask(url: str, body: bytes, content_type: str = "application/octet-stream") -> tuple[int, dict[str, Any]]:
-    """POST, once the service is there."""
+    """POST to a service that may still be starting."""
     request = urllib.request.Request(url, body, {"Content-Type": content_type})
     deadline = time.monotonic() + 30
     while True:
@@ -66,7 +66,7 @@ def engine() -> Iterator[DockerEngine]:
 
 @pytest.fixture(scope="module")
 def container(engine: DockerEngine) -> Iterator[str]:
-    """autotag's container, with a file system that cannot be written to, as in the example's task definition."""
+    """autotag's container, with a read-only file system, as in the example's task definition."""
     base = base_images.provide(engine, base_images.PYTHON)
     engine.docker("build", "--quiet", f"--build-arg=BASE_IMAGE={base}", "--tag=autotag", str(EXAMPLE / "autotag"))
     container = engine.docker("run", "--detach", "--rm", "--read-only", "autotag").strip()
@@ -94,14 +94,14 @@ def alt_text() -> Iterator[str]:
         assert service.wait(10) == 0
 
 
-def test_autotag_tags_a_text_by_what_it_is_about(autotag: str) -> None:
+def test_autotag_tags_a_text_by_its_subject(autotag: str) -> None:
     text = b"A container image is a stack of layers. Layers are shared. A registry keeps layers and images."
     status, answer = ask(autotag, text, "text/plain")
     assert status == 200
     assert answer["tags"][0] == "layers"
 
 
-def test_autotag_reads_a_page_without_its_scripts(autotag: str) -> None:
+def test_autotag_ignores_the_scripts_of_a_page(autotag: str) -> None:
     page = b"<script>var secret = 1</script><h1>Volcanoes</h1><p>Volcanoes erupt. Volcanoes cool.</p>"
     _, answer = ask(autotag, page, "text/html; charset=utf-8")
     assert answer["tags"][0] == "volcanoes"
@@ -118,13 +118,13 @@ def test_autotag_tags_an_image_by_kind_shape_and_colour(autotag: str) -> None:
 @pytest.mark.parametrize(
     ("content_type", "body"), [("image/png", b"no image"), ("application/zip", b"PK"), ("image/png", b"")]
 )
-def test_autotag_refuses_what_it_cannot_read(autotag: str, content_type: str, body: bytes) -> None:
+def test_autotag_refuses_a_body_that_it_cannot_read(autotag: str, content_type: str, body: bytes) -> None:
     status, answer = ask(autotag, body, content_type)
     assert status == 415
     assert answer["error"]
 
 
-def test_autotags_health_check_passes_as_a_user_without_rights(
+def test_autotags_health_check_passes_for_an_unprivileged_user(
     engine: DockerEngine, container: str, autotag: str
 ) -> None:
     ask(autotag, b"up", "text/plain")
@@ -132,7 +132,7 @@ def test_autotags_health_check_passes_as_a_user_without_rights(
     assert engine.docker("exec", container, "id", "-u").strip() == "10001"
 
 
-def test_alt_text_says_an_images_kind_and_size(alt_text: str) -> None:
+def test_alt_text_describes_an_image_by_its_kind_and_size(alt_text: str) -> None:
     status, answer = ask(alt_text, png(40, 80, (255, 255, 255)))
     assert status == 200
     assert answer["alt"] == "Tall PNG image, 40 by 80 pixels"
@@ -159,7 +159,7 @@ def test_alt_text_reads_the_headers_of_other_formats(
 
 
 @pytest.mark.parametrize("body", [b"", b"no image", png(1, 1, (0, 0, 0))[:18], b"\xff\xd8\xff\xe0\x00\x10"])
-def test_alt_text_refuses_what_it_cannot_read(alt_text: str, body: bytes) -> None:
+def test_alt_text_refuses_a_body_that_it_cannot_read(alt_text: str, body: bytes) -> None:
     status, answer = ask(alt_text, body)
     assert status == 415
     assert answer["error"]

@@ -20,7 +20,7 @@ def template() -> Template:
     return Template.from_stack(ExampleStack(cdk.App(), "Example"))
 
 
-def test_each_task_definition_names_the_image_of_a_verification(template: Template) -> None:
+def test_each_task_definition_references_a_verified_image(template: Template) -> None:
     verifications = set(template.find_resources("Custom::ImageVerification"))
     tasks = template.find_resources("AWS::ECS::TaskDefinition").values()
     images = [task["Properties"]["ContainerDefinitions"][0]["Image"] for task in tasks]
@@ -28,7 +28,7 @@ def test_each_task_definition_names_the_image_of_a_verification(template: Templa
     assert len(verifications) == 2
 
 
-def test_each_image_has_bounds_for_its_size(template: Template) -> None:
+def test_each_image_has_a_minimum_and_a_maximum_size(template: Template) -> None:
     bounds = {"MinSize": Match.any_value(), "MaxSize": Match.any_value()}
     template.resource_properties_count_is("Custom::ImageVerification", bounds, 2)
 
@@ -39,7 +39,7 @@ def test_each_service_has_the_circuit_breaker(template: Template) -> None:
 
 
 @pytest.mark.parametrize(("name", "image"), [("python", "AutotagImage"), ("node", "AltTextImage")])
-def test_another_base_image_can_be_named_by_context(name: str, image: str, tmp_path: Path) -> None:
+def test_context_can_set_another_base_image(name: str, image: str, tmp_path: Path) -> None:
     app = cdk.App(context={f"base-image:{name}": "mirror.example/base:1"}, outdir=str(tmp_path))
     ExampleStack(app, "Example")
     app.synth()

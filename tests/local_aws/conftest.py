@@ -1,4 +1,4 @@
-"""A running local AWS per test session, repositories in it, and stacks with a custom resource."""
+"""One local AWS per test session, with repositories, and with stacks that have a custom resource."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def aws() -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def secured() -> Iterator[LocalAws]:
-    """One that enforces IAM."""
+    """A local AWS that enforces IAM."""
     with LocalAws.start(auth=True) as running:
         yield running
 
@@ -40,7 +40,7 @@ def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def repository(aws: LocalAws) -> Pushed:
-    """A new repository, nothing in it."""
+    """A new, empty repository."""
     name = next(_names)
     aws.client("ecr").create_repository(repositoryName=name)
     return Pushed(aws, name)
@@ -71,7 +71,7 @@ def handler(event, context):
 
 
 def stack_template(properties: Mapping[str, Any], statements: list[dict[str, Any]] | None = None) -> str:
-    """A stack of one function (with these permissions) and one custom resource (with these properties)."""
+    """A stack with a function (with these permissions) and a custom resource (with these properties)."""
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     role: dict[str, Any] = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]}}
     if statements:
@@ -100,7 +100,7 @@ def stack_template(properties: Mapping[str, Any], statements: list[dict[str, Any
 
 @dataclass(frozen=True)
 class Deployed:
-    """How a stack ended."""
+    """The result of a stack's creation."""
 
     status: str
     reason: str
@@ -113,7 +113,7 @@ Deploy = Callable[..., Deployed]
 
 @pytest.fixture
 def deploy() -> Deploy:
-    """Make a stack and wait for its end; `requests` is what its custom resource was asked and answered."""
+    """Create a stack, and wait until its creation ends. `requests` are those to its custom resource."""
 
     def make(
         aws: LocalAws, properties: Mapping[str, Any] | None = None, statements: list[dict[str, Any]] | None = None

@@ -1,4 +1,4 @@
-"""HTTP without surprises, and a push of images over /v2."""
+"""HTTP requests without redirects, and pushes of images over `/v2/`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def http(method: str, url: str, body: bytes | None = None, **headers: str) -> Answer:
-    """A request without redirects, proxies or exceptions; `_` in a header's name is a dash."""
+    """Send a request without redirects, proxies or exceptions. `_` in a header's name is a dash."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     named.setdefault("Content-Type", "application/octet-stream")
     request = urllib.request.Request(url, body, named, method=method)
@@ -53,7 +53,7 @@ def http(method: str, url: str, body: bytes | None = None, **headers: str) -> An
 
 @dataclass
 class Pushed:
-    """A repository, and a push of images into it over /v2."""
+    """A repository, into which images are pushed over `/v2/`."""
 
     aws: LocalAws
     name: str
@@ -66,7 +66,7 @@ class Pushed:
         return f"{self.aws.endpoint}/v2/{self.name}"
 
     def blob(self, data: bytes) -> str:
-        """Push a blob in one request; its digest."""
+        """Push a blob in one request, and return its digest."""
         digest = digest_of(data)
         assert http("POST", f"{self.v2}/blobs/uploads/?digest={digest}", data, **self.headers).status == 201
         return digest
@@ -77,7 +77,7 @@ class Pushed:
         return http("PUT", f"{self.v2}/manifests/{reference or digest_of(data)}", data, **headers)
 
     def image(self, tag: str, text: str = "hello", annotations: Mapping[str, str] | None = None) -> str:
-        """Push an image of one layer under a tag; the manifest's digest."""
+        """Push an image of one layer under a tag, and return the manifest's digest."""
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             entry = tarfile.TarInfo("file")

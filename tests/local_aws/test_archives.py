@@ -16,7 +16,7 @@ import pytest
 from local_aws import LocalAws
 from local_engines.dockerd import DockerEngine, Store
 
-# One Dockerfile, and what makes another image of it: an index with an attestation, Docker's types, OCI's.
+# Options that build different images of one Dockerfile: an index with an attestation, Docker's types, OCI's types.
 _BUILDS = {
     "attested": (),
     "docker": ("--provenance=false",),
@@ -26,7 +26,7 @@ _BUILDS = {
 
 @dataclass(frozen=True)
 class Saved:
-    """Images of one store, in one archive, and pushed."""
+    """The images of one image store, saved in one archive and pushed."""
 
     aws: LocalAws
     store: Store
@@ -68,7 +68,7 @@ def saved(request: pytest.FixtureRequest, secured: LocalAws, tmp_path_factory: p
     return Saved(secured, request.param, archive, images)
 
 
-def test_an_image_in_an_archive_is_judged_as_it_is_pushed(saved: Saved) -> None:
+def test_an_image_in_an_archive_has_the_same_verdict_as_the_pushed_image(saved: Saved) -> None:
     for name in saved.images:
         pushed, archived = saved.check(name), saved.check(f"docker-archive:{saved.archive}:{name}")
         for what in ("verdict", "media_type", "findings"):
@@ -77,5 +77,5 @@ def test_an_image_in_an_archive_is_judged_as_it_is_pushed(saved: Saved) -> None:
             assert [layer[what] for layer in archived["layers"]] == [layer[what] for layer in pushed["layers"]]
         if saved.store == "containerd":
             assert archived["digest"] == pushed["digest"]
-        # What the classic store compresses in a push is compressed a little less than by zlib.
+        # The classic store compresses slightly less than zlib when it pushes.
         assert archived["size_bytes"] == pytest.approx(pushed["size_bytes"], rel=0.1)

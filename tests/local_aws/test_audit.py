@@ -41,13 +41,13 @@ POLICY = Policy(("fargate",), Platform.parse("linux/amd64"))
 
 @pytest.fixture(scope="module")
 def many(aws: LocalAws) -> tuple[str, int]:
-    """A repository of healthy images, and how many distinct layers they have."""
+    """A repository of healthy images, and the number of their distinct layers."""
     return "many", push_many(aws, "many", NUMBER, indexes=INDEXES)
 
 
 @pytest.fixture
 def client(aws: LocalAws) -> Any:
-    """As the command makes it."""
+    """A client like the command's."""
     session: Any = boto3.Session(ACCOUNT, "local", region_name=REGION)
     return session.client("ecr", endpoint_url=aws.endpoint, config=aws_call.CLIENT_CONFIG)
 
@@ -73,7 +73,7 @@ def images(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     return found
 
 
-def test_n_images_with_l_layers_cost_a_call_for_each_hundred_of_them(
+def test_an_audit_makes_one_call_per_hundred_images_or_layers(
     aws: LocalAws, client: Any, many: tuple[str, int]
 ) -> None:
     repository, layers = many
@@ -87,7 +87,7 @@ def test_n_images_with_l_layers_cost_a_call_for_each_hundred_of_them(
     assert made["GetDownloadUrlForLayer"] == made["layer:GET"] == NUMBER
 
 
-def test_a_repository_of_many_pages_costs_no_more_of_the_other_calls(
+def test_more_pages_of_a_repository_do_not_add_other_calls(
     aws: LocalAws, client: Any, many: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "_PAGE", 40)
@@ -99,7 +99,7 @@ def test_a_repository_of_many_pages_costs_no_more_of_the_other_calls(
     assert made["BatchGetImage"] + made["BatchCheckLayerAvailability"] == 3 + math.ceil(layers / 100)
 
 
-def test_images_that_take_too_much_memory_do_not_wait_for_a_batch_to_be_full(
+def test_large_manifests_are_verified_before_their_batch_is_full(
     client: Any, many: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "_MAX_WAITING_BYTES", 0)
@@ -107,11 +107,11 @@ def test_images_that_take_too_much_memory_do_not_wait_for_a_batch_to_be_full(
     assert Counter(outcome.verdict for outcome in swept(client, many[0])) == {"pass": NUMBER}
 
 
-def test_every_verdict_and_finding_is_that_of_check(aws: LocalAws, client: Any, tmp_path: Path) -> None:
+def test_every_verdict_and_finding_equals_that_of_check(aws: LocalAws, client: Any, tmp_path: Path) -> None:
     client.create_repository(repositoryName="corpus")
     digests = set()
     for case in unpack(tmp_path):
-        # ECR itself refuses the image, or it lacks a blob on purpose.
+        # ECR itself refuses the image, or the case lacks a blob on purpose.
         with contextlib.suppress(AssertionError, FileNotFoundError, KeyError, ValueError):
             digests.add(push(aws, case.folder, "corpus", case.name))
     assert len(digests) > 150
@@ -139,7 +139,7 @@ def test_every_verdict_and_finding_is_that_of_check(aws: LocalAws, client: Any, 
     assert {image(outcome)["digest"] for outcome in outcomes} == digests
 
 
-def test_an_image_for_another_platform_is_verified_for_that_by_default(
+def test_an_image_for_another_platform_is_verified_for_that_platform_by_default(
     aws: LocalAws, client: Any, tmp_path: Path
 ) -> None:
     client.create_repository(repositoryName="platforms")
@@ -171,12 +171,12 @@ def test_an_image_for_another_platform_is_verified_for_that_by_default(
     assert [v for v, _ in verdicts(own_platform=False).values()].count("fail") == 3
 
 
-def test_layers_reads_the_layers_bytes(aws: LocalAws, client: Any) -> None:
+def test_the_option_layers_reads_the_layers_bytes(aws: LocalAws, client: Any) -> None:
     push_many(aws, "deep", 3)
     manifest = client.batch_get_image(repositoryName="deep", imageIds=[{"imageTag": "1"}])["images"][0]["imageManifest"]
     aws.faults.content(json.loads(manifest)["layers"][-1]["digest"], "corrupt")
     done = run(aws, "deep", "--layers", "--format", "json")
-    # The entrypoint of these images is in none of them.
+    # None of these images contains its entrypoint.
     found = {one["reference"].rpartition(":")[2]: {f["id"] for f in one["findings"]} for one in images(done)}
     assert "layer-digest-mismatch" in found["1"]
     assert "layer-digest-mismatch" not in found["0"] | found["2"]
@@ -242,7 +242,7 @@ def test_an_interrupt_does_not_wait_for_running_downloads(aws: LocalAws, many: t
             assert process.poll() is None, "it ended before it could be interrupted"
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        # Until the download itself is under way.
+        # Wait until the download itself has begun.
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)

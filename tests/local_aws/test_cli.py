@@ -1,4 +1,4 @@
-"""`safe-image check` against the local AWS: through ECR's API, and through its registry with Docker's credentials."""
+"""`safe-image check` on the local AWS: through ECR's API, and through the registry with Docker's credentials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Check = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def check(aws: LocalAws, tmp_path: Path) -> Check:
-    """Run the command as a user does, with the local AWS's endpoints and no login."""
+    """Run the command as a user does, with the local AWS's endpoints and without `docker login`."""
     return lambda *arguments: _run(aws, tmp_path, *arguments)
 
 
@@ -50,7 +50,7 @@ def test_a_healthy_image_in_ecr_passes(aws: LocalAws, check: Check, tmp_path: Pa
     assert [i["digest"] for i in images] == [digest, digest]
 
 
-def test_a_broken_image_in_ecr_is_refused_with_commands_that_name_it(
+def test_a_broken_image_in_ecr_fails_with_commands_that_reference_it(
     aws: LocalAws, check: Check, tmp_path: Path
 ) -> None:
     types = (media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD)
@@ -63,7 +63,7 @@ def test_a_broken_image_in_ecr_is_refused_with_commands_that_name_it(
     ) in done.stdout
 
 
-def test_a_tag_and_a_repository_that_are_not_there_are_a_finding_and_a_fault(
+def test_an_unknown_tag_is_a_finding_and_an_unknown_repository_is_a_fault(
     aws: LocalAws, check: Check, tmp_path: Path
 ) -> None:
     _pushed(aws, tmp_path, "cli-other", "v1")
@@ -74,7 +74,9 @@ def test_a_tag_and_a_repository_that_are_not_there_are_a_finding_and_a_fault(
     assert "cli-nowhere" in done.stderr
 
 
-def test_the_registry_is_read_with_what_docker_login_wrote_and_its_redirects(secured: LocalAws, tmp_path: Path) -> None:
+def test_the_registry_is_read_with_dockers_stored_login_and_through_redirects(
+    secured: LocalAws, tmp_path: Path
+) -> None:
     digest = _pushed(secured, tmp_path, "cli-registry", "v1", layer_types=(GZIP,) * 40)
     reference = f"{secured.registry}/cli-registry:v1"
     refused = _run(secured, tmp_path, reference)
@@ -89,7 +91,7 @@ def test_the_registry_is_read_with_what_docker_login_wrote_and_its_redirects(sec
     assert json.loads(done.stdout)["images"][0]["digest"] == digest
 
 
-def test_every_image_of_a_cloud_assembly_is_judged_by_what_the_assembly_and_the_command_line_ask(
+def test_every_image_of_a_cloud_assembly_is_checked_with_the_assemblys_policy_and_the_command_lines_options(
     aws: LocalAws, check: Check, tmp_path: Path
 ) -> None:
     repository, tags = "cli-assembly", {"verified": "a" * 64, "plain": "b" * 64}

@@ -1,4 +1,4 @@
-"""Completion in real shells that a machine may not have: fish completes with it, and zsh reads it."""
+"""Completion in real shells, fetched from Debian: fish completes with the script, and zsh accepts it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def script(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("script", ["fish"], indirect=True)
-def test_fish_completes_commands_options_and_what_options_take(script: Path, tmp_path: Path) -> None:
+def test_fish_completes_commands_options_and_the_values_of_options(script: Path, tmp_path: Path) -> None:
     tree = debian.unpacked("bookworm", ("fish", "fish-common", "libpcre2-32-0"))
     libraries = next(tree.glob("usr/lib/*/libpcre2-32.so.0")).parent
     environment = {**os.environ, "LD_LIBRARY_PATH": str(libraries), "HOME": str(tmp_path)}
@@ -38,7 +38,7 @@ def test_fish_completes_commands_options_and_what_options_take(script: Path, tmp
 
 
 @pytest.mark.parametrize("script", ["zsh"], indirect=True)
-def test_zsh_reads_what_completes_the_command(script: Path) -> None:
+def test_zsh_accepts_the_completion_script(script: Path) -> None:
     zsh = debian.unpacked("bookworm", ("zsh",)) / "bin/zsh"
     done = subprocess.run([str(zsh), "-f", "-n", str(script)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

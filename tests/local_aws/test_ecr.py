@@ -1,4 +1,4 @@
-"""ECR's image actions answer as ECR's do."""
+"""The local ECR's image actions answer as ECR's do."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_image_is_described_with_the_size_of_its_config_and_layers(repository
     assert detail["imageStatus"] == "ACTIVE"
 
 
-def test_an_index_is_as_large_as_its_largest_child(repository: Pushed, ecr: Any) -> None:
+def test_an_index_has_the_size_of_its_largest_child(repository: Pushed, ecr: Any) -> None:
     small = repository.image("small")
     large = repository.image("large", text="hello" * 1000 + "you")
     size = len(repository.layer) + len(repository.config)
@@ -57,14 +57,14 @@ def test_an_index_is_as_large_as_its_largest_child(repository: Pushed, ecr: Any)
 
 
 @pytest.mark.parametrize("wanted", [{"imageTag": "absent"}, {"imageDigest": ABSENT}])
-def test_an_image_that_is_not_there_cannot_be_described(repository: Pushed, ecr: Any, wanted: Any) -> None:
+def test_an_unknown_image_cannot_be_described(repository: Pushed, ecr: Any, wanted: Any) -> None:
     repository.image("a")
     with pytest.raises(ClientError) as error:
         ecr.describe_images(repositoryName=repository.name, imageIds=[{"imageTag": "a"}, wanted])
     assert _code(error) == "ImageNotFoundException"
 
 
-def test_a_repository_that_is_not_there_is_an_error(ecr: Any) -> None:
+def test_an_unknown_repository_is_an_error(ecr: Any) -> None:
     calls: list[tuple[Any, dict[str, Any]]] = [
         (ecr.describe_images, {}),
         (ecr.batch_get_image, {"imageIds": [{"imageTag": "a"}]}),
@@ -77,7 +77,7 @@ def test_a_repository_that_is_not_there_is_an_error(ecr: Any) -> None:
         assert _code(error) == "RepositoryNotFoundException"
 
 
-def test_a_repository_uri_names_the_registry_of_this_machine(repository: Pushed, ecr: Any) -> None:
+def test_a_repository_uri_has_the_local_registry(repository: Pushed, ecr: Any) -> None:
     found = ecr.describe_repositories(repositoryNames=[repository.name])["repositories"][0]
     assert found["repositoryUri"] == f"{repository.aws.registry}/{repository.name}"
     endpoint = ecr.get_authorization_token()["authorizationData"][0]["proxyEndpoint"]
@@ -109,7 +109,7 @@ def test_more_than_a_hundred_ids_are_refused(repository: Pushed, ecr: Any) -> No
         assert _code(error) == "InvalidParameterException"
 
 
-def test_a_manifest_comes_back_byte_for_byte(repository: Pushed, ecr: Any) -> None:
+def test_a_manifest_is_returned_byte_for_byte(repository: Pushed, ecr: Any) -> None:
     digest = repository.image("a")
     for wanted in ({"imageTag": "a"}, {"imageDigest": digest}):
         image = ecr.batch_get_image(
@@ -119,7 +119,7 @@ def test_a_manifest_comes_back_byte_for_byte(repository: Pushed, ecr: Any) -> No
         assert image["imageManifestMediaType"] == OCI_MANIFEST
 
 
-def test_a_type_that_is_not_accepted_is_converted_by_tag_and_never_by_digest(repository: Pushed, ecr: Any) -> None:
+def test_an_unaccepted_type_is_converted_by_tag_and_never_by_digest(repository: Pushed, ecr: Any) -> None:
     digest = repository.image("a")
 
     def get(**wanted: str) -> Any:
@@ -135,7 +135,7 @@ def test_a_type_that_is_not_accepted_is_converted_by_tag_and_never_by_digest(rep
     assert get(imageDigest=digest)["imageManifestMediaType"] == OCI_MANIFEST
 
 
-def test_each_id_that_fails_says_why(repository: Pushed, ecr: Any) -> None:
+def test_each_image_id_that_fails_has_its_reason(repository: Pushed, ecr: Any) -> None:
     repository.image("a")
     wanted = [
         {"imageTag": "absent"},
@@ -155,7 +155,7 @@ def test_each_id_that_fails_says_why(repository: Pushed, ecr: Any) -> None:
     ]
 
 
-def test_layers_are_available_with_their_size_or_not(repository: Pushed, ecr: Any) -> None:
+def test_layers_are_available_with_their_size_or_unavailable(repository: Pushed, ecr: Any) -> None:
     repository.image("a")
     layer = digest_of(repository.layer)
     got = ecr.batch_check_layer_availability(repositoryName=repository.name, layerDigests=[layer, ABSENT, "nonsense"])
@@ -178,7 +178,7 @@ def test_layers_of_another_repository_are_not_available(repository: Pushed, ecr:
     assert _code(error) == "LayersNotFoundException"
 
 
-def test_a_download_url_gives_a_layer_or_a_config_whole_or_in_ranges(repository: Pushed, ecr: Any) -> None:
+def test_a_download_url_serves_a_layer_or_a_config_whole_or_in_ranges(repository: Pushed, ecr: Any) -> None:
     repository.image("a")
     for data in (repository.layer, repository.config):
         url = ecr.get_download_url_for_layer(repositoryName=repository.name, layerDigest=digest_of(data))["downloadUrl"]
@@ -191,7 +191,7 @@ def test_a_download_url_gives_a_layer_or_a_config_whole_or_in_ranges(repository:
         assert http("GET", url, Range=f"bytes={len(data)}-").status == 416
 
 
-def test_a_download_url_takes_no_other_credentials_and_no_other_signature(repository: Pushed, ecr: Any) -> None:
+def test_a_download_url_accepts_no_other_credentials_and_no_other_signature(repository: Pushed, ecr: Any) -> None:
     repository.image("a")
     layer, config = digest_of(repository.layer), digest_of(repository.config)
     url = ecr.get_download_url_for_layer(repositoryName=repository.name, layerDigest=layer)["downloadUrl"]
@@ -200,7 +200,7 @@ def test_a_download_url_takes_no_other_credentials_and_no_other_signature(reposi
     assert http("GET", url.partition("?")[0]).status == 403
 
 
-def test_put_image_tags_once_more_and_refuses_what_push_refuses(repository: Pushed, ecr: Any) -> None:
+def test_put_image_adds_a_tag_and_refuses_the_same_images_as_a_push(repository: Pushed, ecr: Any) -> None:
     repository.image("a")
     manifest = ecr.batch_get_image(repositoryName=repository.name, imageIds=[{"imageTag": "a"}])["images"][0][
         "imageManifest"
@@ -274,7 +274,7 @@ def test_an_index_without_its_children_is_refused(repository: Pushed) -> None:
     assert repository.manifest(index, "index", OCI_INDEX).status == 404
 
 
-def test_an_archived_image_is_out_of_reach_until_it_is_restored(repository: Pushed, ecr: Any) -> None:
+def test_an_archived_image_is_inaccessible_until_it_is_restored(repository: Pushed, ecr: Any) -> None:
     digest = repository.image("a")
     layer = digest_of(repository.layer)
 
@@ -298,7 +298,9 @@ def test_an_archived_image_is_out_of_reach_until_it_is_restored(repository: Push
     assert http("GET", f"{repository.v2}/manifests/a").status == 200
 
 
-def test_a_repository_with_images_is_deleted_by_force_only_and_comes_back_empty(repository: Pushed, ecr: Any) -> None:
+def test_a_repository_with_images_is_only_deleted_by_force_and_is_empty_when_recreated(
+    repository: Pushed, ecr: Any
+) -> None:
     repository.image("a")
     with pytest.raises(ClientError) as error:
         ecr.delete_repository(repositoryName=repository.name)

@@ -25,7 +25,7 @@ def _outcome(call: Any) -> str:
     return "fine"
 
 
-def test_calls_are_throttled_a_number_of_times(repository: Pushed, ecr: Any) -> None:
+def test_a_number_of_calls_is_throttled(repository: Pushed, ecr: Any) -> None:
     repository.aws.faults.throttle("ecr:List*", times=2)
     calls = [lambda: ecr.list_images(repositoryName=repository.name)] * 3
     assert [_outcome(call) for call in calls] == ["ThrottlingException", "ThrottlingException", "fine"]
@@ -45,7 +45,7 @@ def test_access_is_denied_for_a_while(repository: Pushed, ecr: Any) -> None:
     assert _outcome(lambda: ecr.list_images(repositoryName=repository.name)) == "fine"
 
 
-def test_a_call_is_answered_late_or_with_a_server_error(repository: Pushed, ecr: Any) -> None:
+def test_a_call_is_delayed_or_answered_with_a_server_error(repository: Pushed, ecr: Any) -> None:
     repository.aws.faults.latency("ecr:ListImages", 0.3)
     repository.aws.faults.error("ecr:ListImages", status=500)
     started = time.monotonic()
@@ -65,7 +65,7 @@ def test_errors_of_other_services_are_in_their_own_protocol(repository: Pushed) 
     assert _outcome(aws.client("sts").get_caller_identity) == "fine"
 
 
-def test_an_image_whose_kms_key_is_gone_fails_on_its_own(repository: Pushed, ecr: Any) -> None:
+def test_an_image_with_an_inaccessible_kms_key_does_not_affect_the_others(repository: Pushed, ecr: Any) -> None:
     broken, healthy = repository.image("a"), repository.image("b", annotations={"b": ""})
     repository.aws.faults.content(broken, "kms")
     got = ecr.batch_get_image(
@@ -75,7 +75,7 @@ def test_an_image_whose_kms_key_is_gone_fails_on_its_own(repository: Pushed, ecr
     assert [image["imageId"]["imageDigest"] for image in got["images"]] == [healthy]
 
 
-def test_a_blob_that_is_gone_is_unavailable_everywhere(repository: Pushed, ecr: Any) -> None:
+def test_a_missing_blob_is_unavailable_everywhere(repository: Pushed, ecr: Any) -> None:
     repository.image("a")
     digest = digest_of(repository.layer)
     url = ecr.get_download_url_for_layer(repositoryName=repository.name, layerDigest=digest)["downloadUrl"]
@@ -86,7 +86,7 @@ def test_a_blob_that_is_gone_is_unavailable_everywhere(repository: Pushed, ecr: 
     assert http("GET", f"{repository.v2}/blobs/{digest}").status == 404
 
 
-def test_a_download_ends_early_or_brings_other_bytes(repository: Pushed, ecr: Any) -> None:
+def test_a_download_ends_early_or_has_other_bytes(repository: Pushed, ecr: Any) -> None:
     repository.image("a")
     digest = digest_of(repository.layer)
     url = ecr.get_download_url_for_layer(repositoryName=repository.name, layerDigest=digest)["downloadUrl"]

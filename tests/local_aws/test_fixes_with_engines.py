@@ -1,4 +1,4 @@
-"""`doctor` and `preflight` with the real Docker that leaves tags on attestations, and with the classic image store."""
+"""`doctor` and `preflight` with a real Docker that leaves tags on attestations, and with the classic image store."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def classic() -> Iterator[DockerEngine]:
 
 
 def run(environment: dict[str, str], folder: Path, *arguments: str) -> dict[str, Any]:
-    """Run the command in a folder; its report, and its exit code beside it."""
+    """Run the command in a folder. Returns its report, with the exit code as `exit`."""
     command = [sys.executable, "-m", "safe_image", *arguments, "--format", "json"]
     done = subprocess.run(
         command, env=environment, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
@@ -60,12 +60,12 @@ def lines(report: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def kept(engine: DockerEngine, context: Path, *arguments: str) -> None:
-    """Keep an image as CDK does."""
+    """Build an image under the tag that CDK uses locally."""
     engine.docker("build", "--quiet", "--tag", TWIN, *arguments, str(context))
 
 
 def published(aws: LocalAws, folder: Path) -> Path:
-    """An assembly of one image, whose repository is there and has nothing in it."""
+    """An assembly with one image, and its empty repository."""
     repository = f"engines-{folder.name}".lower()
     aws.client("ecr").create_repository(repositoryName=repository)
     destination = {"repositoryName": repository, "imageTag": HASH}
@@ -75,7 +75,7 @@ def published(aws: LocalAws, folder: Path) -> Path:
     return out
 
 
-def test_a_docker_that_leaves_tags_on_attestations_is_an_error_and_its_images_are_doubted(
+def test_doctor_reports_a_docker_that_leaves_tags_on_attestations_and_the_images_that_it_built(
     aws: LocalAws, old: DockerEngine, context: Path, tmp_path: Path
 ) -> None:
     kept(old, context, "--provenance=true")
@@ -91,7 +91,7 @@ def test_a_docker_that_leaves_tags_on_attestations_is_an_error_and_its_images_ar
     old.docker("image", "rm", TWIN)
 
 
-def test_preflight_knows_an_image_with_an_attestation_also_where_docker_does_not_say_it(
+def test_preflight_finds_an_attestation_that_docker_does_not_list(
     aws: LocalAws, old: DockerEngine, context: Path, tmp_path: Path
 ) -> None:
     out = published(aws, tmp_path)
@@ -104,7 +104,7 @@ def test_preflight_knows_an_image_with_an_attestation_also_where_docker_does_not
     assert not old.docker("image", "ls", "--quiet", TWIN).strip()
 
 
-def test_the_classic_store_is_fine_and_so_is_what_it_keeps(
+def test_the_classic_store_and_its_images_have_no_finding(
     aws: LocalAws, classic: DockerEngine, context: Path, tmp_path: Path
 ) -> None:
     kept(classic, context)
@@ -120,7 +120,7 @@ def test_the_classic_store_is_fine_and_so_is_what_it_keeps(
     classic.docker("image", "rm", TWIN)
 
 
-def test_an_image_that_nothing_verifies_is_held_to_what_is_known_of_it(aws: LocalAws, tmp_path: Path) -> None:
+def test_an_unverified_image_is_checked_for_its_known_platform(aws: LocalAws, tmp_path: Path) -> None:
     repository = "engines-unverified"
     aws.client("ecr").create_repository(repositoryName=repository)
     (tmp_path / "layout").mkdir()
@@ -135,7 +135,7 @@ def test_an_image_that_nothing_verifies_is_held_to_what_is_known_of_it(aws: Loca
     assert [finding["id"] for finding in report["images"][0]["findings"]] == ["platform-mismatch"]
 
 
-def test_a_repository_that_the_deploy_is_to_make_is_not_in_its_way(aws: LocalAws, tmp_path: Path) -> None:
+def test_a_repository_that_the_deploy_will_create_is_not_a_finding(aws: LocalAws, tmp_path: Path) -> None:
     command = {"executable": ["sh", "-c", "docker load"]}
     for source, words in (({"directory": "asset"}, "will build it"), (command, "will run its command")):
         out = assembly(tmp_path / words, {"repositoryName": "engines-to-be", "imageTag": HASH}, source=source)
@@ -144,10 +144,10 @@ def test_a_repository_that_the_deploy_is_to_make_is_not_in_its_way(aws: LocalAws
         assert report["images"][0]["message"].endswith(words)
 
 
-def test_a_role_that_may_not_be_assumed_is_no_obstacle_in_the_callers_own_account(
+def test_a_role_that_cannot_be_assumed_is_not_needed_in_the_callers_own_account(
     secured: LocalAws, tmp_path: Path
 ) -> None:
-    """And in another account it is a fault: exit code 2, with the role's name."""
+    """In another account the role is needed: exit code 2, with the role's name."""
     repository = "engines-role"
     secured.client("ecr").create_repository(repositoryName=repository)
     for account, state in ((ACCOUNT, "absent"), ("111122223333", "unknown")):

@@ -1,4 +1,4 @@
-"""With IAM enforced, a role may do what its policy allows, and nothing else."""
+"""Where IAM is enforced, a role can only call the actions that its policy allows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _repository(secured: LocalAws) -> None:
 
 @pytest.fixture(scope="module")
 def client(secured: LocalAws) -> ClientOf:
-    """A client of a service with the credentials of a role that has these permissions."""
+    """A client of a service, with the credentials of a role that has these permissions."""
     iam, sts = secured.client("iam"), secured.client("sts")
 
     def make(service: str, statements: list[dict[str, Any]]) -> Any:
@@ -68,7 +68,7 @@ def _allow(*actions: str, resource: str = ARN) -> list[dict[str, Any]]:
 
 
 def _error(client: Any, action: str) -> tuple[str, str]:
-    """Code and message of the error that a call raises; empty when it raises none."""
+    """The code and the message of a call's error; empty where it succeeds."""
     method, arguments = CALLS[action]
     try:
         getattr(client, method)(repositoryName=NAME, **arguments)
@@ -80,7 +80,7 @@ def _error(client: Any, action: str) -> tuple[str, str]:
 @pytest.mark.parametrize("action", CALLS)
 def test_an_action_that_the_role_allows_on_the_repository_is_answered(client: ClientOf, action: str) -> None:
     code, _ = _error(client("ecr", _allow(f"ecr:{action}")), action)
-    assert code in ("", "ImageNotFoundException", "LayersNotFoundException")  # there is no image in it
+    assert code in ("", "ImageNotFoundException", "LayersNotFoundException")  # the repository is empty
 
 
 @pytest.mark.parametrize("action", CALLS)
@@ -116,7 +116,7 @@ def test_describing_a_stack_needs_its_permission_on_that_stack(
     name = arn.split("/")[1]
     any_of_the_name = f"{arn.rpartition('/')[0]}/*"
     action = "cloudformation:DescribeStacks"
-    # By its name, AWS asks for permission on any stack of that name.
+    # For a call by name, AWS requires permission on any stack of that name.
     for reference, resource in ((arn, arn), (arn, any_of_the_name), (name, any_of_the_name)):
         allowed = client("cloudformation", _allow(action, resource=resource))
         assert allowed.describe_stacks(StackName=reference)["Stacks"][0]["StackId"] == arn
@@ -152,14 +152,14 @@ def test_a_function_has_its_roles_permissions(secured: LocalAws, deploy: Any) ->
     assert "AccessDeniedException" in deploy(secured, properties, _allow("ecr:DescribeImages")).reason
 
 
-def test_a_functions_log_needs_no_permission_here(secured: LocalAws, deploy: Any) -> None:
-    """Unlike on AWS, where a role without logs:CreateLogStream and logs:PutLogEvents loses its log."""
+def test_a_functions_log_needs_no_permission(secured: LocalAws, deploy: Any) -> None:
+    """On AWS a role without logs:CreateLogStream and logs:PutLogEvents has no log."""
     stack = deploy(secured).requests[0]["stack_id"].split("/")[1]
     groups = secured.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{stack}")["logGroups"]
     assert len(groups) == 1
 
 
-def test_a_stranger_is_turned_away_by_ecr(secured: LocalAws) -> None:
+def test_ecr_refuses_an_unknown_caller(secured: LocalAws) -> None:
     stranger: Any = boto3.Session("AKIAIOSFODNN7EXAMPLE", "wrong", region_name=REGION)
     with pytest.raises(ClientError, match="security token included in the request is invalid"):
         stranger.client("ecr", endpoint_url=secured.endpoint).describe_images(repositoryName=NAME)

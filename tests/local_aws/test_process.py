@@ -1,4 +1,4 @@
-"""The local AWS starts on loopback only, leaves nothing behind, and keeps away from the user's own settings."""
+"""The local AWS listens on loopback only, leaves nothing behind, and ignores the user's own settings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _leftovers() -> set[str]:
     }
 
 
-def test_it_listens_on_loopback_only(aws: LocalAws) -> None:
+def test_the_local_aws_listens_on_loopback_only(aws: LocalAws) -> None:
     for address in ("127.0.0.1", "::1"):
         socket.create_connection((address, aws.port), timeout=5).close()
     listening = set()
@@ -67,18 +67,18 @@ def test_it_listens_on_loopback_only(aws: LocalAws) -> None:
     assert listening == {"0100007F", "00000000000000000000000001000000"}
 
 
-def test_nothing_is_left_after_it_stops(deploy: Any) -> None:
+def test_the_local_aws_leaves_nothing_behind(deploy: Any) -> None:
     before = _leftovers()
     with LocalAws.start() as aws:
         deploy(aws)
         processes = _group(aws.pid)
         assert len(processes) == 2  # the server and a function
-    # The kernel takes a moment to end a process that was killed, and longer where all cores are busy.
+    # The kernel needs a moment to end a killed process, and longer where all cores are busy.
     assert _soon(lambda: not any(_alive(pid) for pid in processes))
     assert _leftovers() <= before
 
 
-def test_it_ends_when_whoever_started_it_is_killed() -> None:
+def test_the_local_aws_ends_when_its_parent_is_killed() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", _STARTED_AND_LEFT],
@@ -94,7 +94,7 @@ def test_it_ends_when_whoever_started_it_is_killed() -> None:
     assert not Path(folder).exists()
 
 
-def test_its_environment_has_nothing_of_the_users_aws(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_has_none_of_the_users_aws_settings(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "secret")
     monkeypatch.setenv("DOCKER_CONFIG", "/home/user/.docker")
@@ -109,7 +109,7 @@ def test_the_tools_are_installed_once(capsys: pytest.CaptureFixture[str]) -> Non
     install()
     capsys.readouterr()
     toolchain = install()
-    assert capsys.readouterr().out == "", "it says what it installs"
+    assert capsys.readouterr().out == "", "the second call installs nothing"
     version = subprocess.run([toolchain.node_bin / "node", "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("v24.")
 

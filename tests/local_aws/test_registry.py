@@ -1,4 +1,4 @@
-"""The registry speaks the OCI distribution protocol as ECR does."""
+"""The registry implements the OCI distribution protocol as ECR does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.local_aws.helpers import OCI_MANIFEST, Pushed, digest_of, http
 from tests.memory import most_memory
 
 
-def test_a_blob_arrives_in_pieces(repository: Pushed) -> None:
+def test_a_blob_can_be_uploaded_in_chunks(repository: Pushed) -> None:
     data = os.urandom(100_000)
     started = http("POST", f"{repository.v2}/blobs/uploads/", b"")
     assert started.status == 202
@@ -31,13 +31,13 @@ def test_a_blob_arrives_in_pieces(repository: Pushed) -> None:
     assert (head.status, head.headers["Content-Length"]) == (200, "100000")
 
 
-def test_a_blob_whose_bytes_are_not_its_digests_is_refused(repository: Pushed) -> None:
+def test_a_blob_with_another_digest_is_refused(repository: Pushed) -> None:
     answer = http("POST", f"{repository.v2}/blobs/uploads/?digest={digest_of(b'other')}", b"bytes")
     assert (answer.status, json.loads(answer.body)["errors"][0]["code"]) == (400, "DIGEST_INVALID")
     assert http("HEAD", f"{repository.v2}/blobs/{digest_of(b'bytes')}").status == 404
 
 
-def test_a_blob_is_fetched_through_a_signed_url(repository: Pushed) -> None:
+def test_a_blob_is_downloaded_from_a_signed_url(repository: Pushed) -> None:
     digest = repository.blob(b"layer")
     redirect = http("GET", f"{repository.v2}/blobs/{digest}")
     assert redirect.status == 307
@@ -45,7 +45,7 @@ def test_a_blob_is_fetched_through_a_signed_url(repository: Pushed) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-def test_a_blobs_signed_url_is_on_another_host_to_which_no_credentials_follow(repository: Pushed, host: str) -> None:
+def test_a_blobs_signed_url_has_another_host_so_that_clients_omit_credentials(repository: Pushed, host: str) -> None:
     digest = repository.blob(b"layer")
     url = f"http://{host}:{repository.aws.port}/v2/{repository.name}/blobs/{digest}"
     location = urlsplit(http("GET", url).headers["Location"])
@@ -64,7 +64,7 @@ def test_a_blob_is_mounted_from_another_repository(repository: Pushed) -> None:
     assert http("HEAD", f"{other.v2}/blobs/{digest}").status == 200
 
 
-def test_a_manifest_is_kept_with_its_type_and_found_by_tag_and_digest(repository: Pushed) -> None:
+def test_a_manifest_is_stored_with_its_type_and_found_by_tag_and_digest(repository: Pushed) -> None:
     digest = repository.image("a")
     by_tag, by_digest = (http("GET", f"{repository.v2}/manifests/{reference}") for reference in ("a", digest))
     assert by_tag.body == by_digest.body
@@ -87,14 +87,14 @@ def test_a_manifest_needs_its_blobs_and_its_digest(repository: Pushed) -> None:
     assert repository.manifest({**content, "layers": []}, "a").status == 201
 
 
-def test_what_a_manifest_says_of_its_layers_is_not_looked_at(repository: Pushed) -> None:
+def test_the_media_types_and_sizes_in_a_manifest_are_not_validated(repository: Pushed) -> None:
     blob = {"digest": repository.blob(b"no tar at all"), "size": 99, "mediaType": "application/vnd.in-toto+json"}
     config = {"digest": repository.blob(b"{}"), "size": 2, "mediaType": "application/vnd.oci.image.config.v1+json"}
     content = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [blob]}
     assert repository.manifest(content, "a").status == 201
 
 
-def test_tags_are_listed_in_pages_and_deleted(repository: Pushed) -> None:
+def test_tags_are_listed_in_pages_and_can_be_deleted(repository: Pushed) -> None:
     for tag in ("a", "b", "c"):
         repository.image(tag)
     first = http("GET", f"{repository.v2}/tags/list?n=2")
@@ -105,12 +105,12 @@ def test_tags_are_listed_in_pages_and_deleted(repository: Pushed) -> None:
     assert json.loads(http("GET", f"{repository.v2}/tags/list").body)["tags"] == ["b", "c"]
 
 
-def test_an_unknown_repository_is_not_made_by_a_push(aws: LocalAws) -> None:
+def test_a_push_does_not_create_a_repository(aws: LocalAws) -> None:
     answer = http("POST", f"{aws.endpoint}/v2/absent/blobs/uploads/", b"")
     assert (answer.status, json.loads(answer.body)["errors"][0]["code"]) == (404, "NAME_UNKNOWN")
 
 
-def test_with_iam_on_the_registry_asks_for_ecrs_token(secured: LocalAws) -> None:
+def test_the_registry_requires_ecrs_token_where_iam_is_enforced(secured: LocalAws) -> None:
     ping = f"{secured.endpoint}/v2/"
     challenged = http("GET", ping)
     assert challenged.status == 401
@@ -121,7 +121,7 @@ def test_with_iam_on_the_registry_asks_for_ecrs_token(secured: LocalAws) -> None
     assert http("GET", ping, Authorization=f"Basic {token}").status == 200
 
 
-def test_a_large_blob_goes_through_in_bounded_memory(repository: Pushed) -> None:
+def test_a_large_blob_is_pushed_and_pulled_in_bounded_memory(repository: Pushed) -> None:
     size = 300 * 1024 * 1024
     started = http("POST", f"{repository.v2}/blobs/uploads/", b"")
     location = urljoin(repository.v2, started.headers["Location"])
