@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -17,8 +16,6 @@ from ..errors import UsageError
 from .output import open_output
 
 if TYPE_CHECKING:
-    from image_verifier.rules.remedies import Names
-
     from ..explanations.explanation import Explanation, Verification
 
 DESCRIPTION: Final = (
@@ -64,8 +61,7 @@ def run(arguments: Namespace) -> int:
     text = _text(arguments)
     from image_verifier.rules.remedies import Names
 
-    from ..explanations.explanation import Explanation, cause, verified
-    from ..explanations.match import causes, recognised
+    from ..explanations.explanation import explain, verified
     from ..explanations.normalize import image_in, platform_in, runtime_in, unwrapped
     from ..sources.targets import TargetResolver
 
@@ -73,14 +69,7 @@ def run(arguments: Namespace) -> int:
     image = arguments.image or image_in(plain)
     policy = _policy(arguments.platform or platform_in(plain), arguments.runs_on or runtime_in(plain), arguments.layers)
     target = TargetResolver().target(image, str(policy.platform)) if image else None
-    names = _named(target.names) if target else Names(platform=str(policy.platform))
-    explanation = Explanation(
-        image,
-        policy.runs_on[0],
-        str(policy.platform),
-        tuple(cause(id_, names) for id_ in causes(text)),
-        recognised(text),
-    )
+    explanation = explain(text, image, policy, target.names if target else Names())
     verification = verified(target, policy, explanation) if target and arguments.image else None
     with open_output(arguments.output) as stream:
         format_ = import_module(f"safe_image.formats.{_FORMATS[arguments.format]}")
@@ -119,12 +108,6 @@ def _end(file: BinaryIO) -> bytes:
     while chunk := file.read(LARGEST):
         end = (end + chunk)[-LARGEST:]
     return end
-
-
-def _named(names: Names) -> Names:
-    """The names for commands: of a text that names no tag, none is to be made up."""
-    last = names.reference.rpartition("/")[2]
-    return names if "@" in last or ":" in last else replace(names, tag="TAG", local_image="")
 
 
 def _policy(platform: str, runs_on: str, layers: bool) -> Policy:

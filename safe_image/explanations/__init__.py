@@ -1,1 +1,1 @@
-"""What an error text means: the words by which it is recognised, and the causes that they can have."""
+"""What an error text means: the knowledge base of causes, and how a text is matched against it."""

@@ -1,23 +1,24 @@
-"""From a text to an explanation: what it means, what mends it, and whether an image is to blame for it."""
+"""From a text to an explanation: its causes, and whether an image is to blame."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from image_verifier.faults import Fault
 from image_verifier.policy import Policy
-from image_verifier.report import Finding, Report, Severity
+from image_verifier.report import Report
 from image_verifier.rules.catalog import CATALOG
-from image_verifier.rules.remedies import Names, remedy
+from image_verifier.rules.remedies import Names
 
 from ..sources.targets import Target
-from .causes import OUTSIDE
-from .match import Match
+from .cause import Cause
+from .knowledge.findings import finding
+from .match import Match, likely, matches
+from .refusal import refusal_in
 
-_NO_NAMES: Final = Names()
-# What manifest and config do not tell: whether an image has it, is known when its layers are read.
+# What manifest and config do not show: whether an image has it, is known when its layers are read.
 ONLY_LAYERS_TELL: Final = frozenset(
     {
         "diff-id-wrong",
@@ -42,46 +43,34 @@ ONLY_LAYERS_TELL: Final = frozenset(
     }
 )
 
+_NO_NAMES: Final = Names()
+
 Culprit = Literal["yes", "another", "no"]
-
-
-@dataclass(frozen=True)
-class Cause:
-    """One thing that the text can mean.
-
-    :param id: the finding's id, or the id of a cause outside of the image.
-    :param in_image: whether it is the image's: a finding, which check tells.
-    :param remedy: what mends it; a line that begins with `$ ` is a command.
-    """
-
-    id: str
-    in_image: bool
-    meaning: str
-    remedy: tuple[str, ...]
-    only_layers_tell: bool
 
 
 @dataclass(frozen=True)
 class Explanation:
     """What a text means.
 
-    :param image: the image that it is about; empty where none is named.
-    :param runs_on: the runtime that it is of.
+    :param image: the image that the text is about; empty where it references none.
+    :param runs_on: the runtime that the text is of.
     :param platform: the platform that the image was to be for.
-    :param causes: what it can mean, likeliest first; empty where nothing was recognised.
-    :param matches: the wordings by which it was recognised.
+    :param causes: what can have happened, the most likely first, three at most; empty where nothing was recognised.
+    :param findings: the findings of `check` that give such a text.
+    :param matches: the words by which the text was recognised.
     """
 
     image: str
     runs_on: str
     platform: str
     causes: tuple[Cause, ...]
+    findings: tuple[str, ...]
     matches: tuple[Match, ...]
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What looking at the image told.
+    """The result of checking the image.
 
     :param report: the verifier's; None where there is a fault.
     :param culprit: `yes`, it has a finding that gives the text; `another`, it is refused for something else; `no`, it
@@ -99,36 +88,49 @@ class Verification:
     names: Names = _NO_NAMES
 
 
-def cause(id_: str, names: Names) -> Cause:
-    """A cause, its commands filled in.
+def explain(text: str, image: str, policy: Policy, names: Names) -> Explanation:
+    """Explain a text.
 
-    :param id_: a finding's id, or one of `OUTSIDE`.
-    :param names: the image's names; commands for which they do not suffice are left out.
+    :param text: as it was shown, or the id of a finding.
+    :param image: the image that it is about; empty where none is known.
+    :param policy: the runtime and the platform.
+    :param names: the image's names, with which commands are filled in.
     """
-    if id_ in CATALOG:
-        return Cause(id_, True, CATALOG[id_].meaning, remedy(_found(id_), names), id_ in ONLY_LAYERS_TELL)
-    outside = OUTSIDE[id_]
-    return Cause(id_, False, outside.meaning, tuple(_filled(outside.remedy, names)), False)
+    known = _known(image, policy, names)
+    if text.strip() in CATALOG:
+        return _explained((finding(text.strip()),), (), image, policy, known)
+    refused = refusal_in(text)
+    if refused:
+        return _explained(refused, (), image, policy, known)
+    found = matches(text)
+    told = likely(found)
+    suspected = dict.fromkeys(id_ for match in found for id_ in match.cause.findings)
+    explained = _explained(tuple(match.cause for match in told), told, image, policy, known)
+    return replace(explained, findings=tuple(suspected))
 
 
-def _found(id_: str) -> Finding:
-    """The finding as far as a text alone tells of it."""
-    return Finding(id_, Severity.ERROR, CATALOG[id_].meaning)
+def _explained(
+    causes: tuple[Cause, ...], told: tuple[Match, ...], image: str, policy: Policy, known: Mapping[str, str]
+) -> Explanation:
+    findings = tuple(dict.fromkeys(id_ for cause in causes for id_ in cause.findings))
+    filled = tuple(cause.filled(known) for cause in causes)
+    return Explanation(image, policy.runs_on[0], str(policy.platform), filled, findings, told)
 
 
-def _filled(lines: Iterable[str], names: Names) -> Iterable[str]:
-    for line in lines:
-        if "{" not in line:
-            yield line
-        elif names.repository:
-            registry = names.reference.partition("/")[0]
-            yield line.format(
-                region=names.region, registry_id=names.registry_id, repository=names.repository, registry=registry
-            )
+def _known(image: str, policy: Policy, names: Names) -> dict[str, str]:
+    return {
+        "image": image or "REFERENCE",
+        "runs_on": policy.runs_on[0],
+        "platform": str(policy.platform),
+        "region": names.region,
+        "registry_id": names.registry_id,
+        "repository": names.repository,
+        "registry": names.reference.partition("/")[0] if names.repository else "",
+    }
 
 
 def verified(target: Target, policy: Policy, explanation: Explanation) -> Verification:
-    """Look at an image, its layers too where only they can tell.
+    """Check an image, its layers too where only they can show the cause.
 
     :param target: the image.
     :param policy: the runtime and the platform.
@@ -136,7 +138,7 @@ def verified(target: Target, policy: Policy, explanation: Explanation) -> Verifi
     """
     from image_verifier.verify import verify
 
-    suspected = {cause.id for cause in explanation.causes if cause.in_image}
+    suspected = set(explanation.findings)
     try:
         report = verify(target.open(), policy)
         confirmed = _confirmed(report, suspected)

@@ -1,111 +1,167 @@
-"""Find in a text the wordings that are in it, and of those the ones that say most."""
+"""Find the causes whose words a text has, the one that says most first."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .normalize import squashed, uncut, unwrapped
-from .patterns import NOTHING, Wording, wordings
+from .cause import Cause, Words
+from .knowledge import KNOWLEDGE
+from .normalize import readings, segments
 
-# How much may stand between two parts of a wording: names, addresses, digests, some of them together.
-_WIDEST: Final = 1_000
-# How often a wording's beginning is looked for; a log repeats itself.
+# How much may stand between two parts of a text: names, addresses, digests.
+_WIDEST: Final = 600
+# How often a text's beginning is looked for; a log repeats itself.
 _MOST_BEGINNINGS: Final = 200
-# How much may stand where a wording was cut off: a name and its digest.
+# How far away words may stand and still be beside a text, in squashed characters.
+_BESIDE: Final = 500
+# How much may stand where a text was cut off: a name and its digest.
 _WIDEST_OF_A_CUT: Final = 300
-# How much of a part says that it is that one's beginning, and no chance.
+# How much of a part shows that it is that part's beginning, and not chance.
 _LEAST_OF_A_PART: Final = 4
-# How much of a wording that was cut off must be there.
+# How much of a text that was cut off must be there.
 _LEAST_OF_A_CUT: Final = 16
+_MOST_CAUSES: Final = 3
+
+_GRADES: Final = {"cause": 0, "finding": 1, "frame": 2, "wrapper": 3}
 
 
 @dataclass(frozen=True)
 class Match:
-    """A wording that is in a text.
+    """A cause's words, found in a text.
 
-    :param start: where it begins in the squashed text.
-    :param end: where it ends.
-    :param said: how many of its own characters are there.
-    :param whole: whether it is all there; a console may have cut it off.
+    :param first: whether the words mean this cause before anything else.
+    :param start: where they begin in the squashed text.
+    :param end: where they end.
+    :param length: how many of the words' own characters are there.
+    :param whole: whether all of the words are there; a console may have cut them off.
     """
 
-    wording: Wording
+    cause: Cause
+    words: Words
+    first: bool
     start: int
     end: int
-    said: int
+    length: int
     whole: bool
 
-
-def recognised(text: str) -> tuple[Match, ...]:
-    """The wordings that a text holds, the one that says most first.
-
-    :param text: as it was shown.
-    """
-    seen = uncut(squashed(unwrapped(text)))
-    found = [match for wording in wordings() if (match := _match(wording, seen))]
-    # What was cut off counts where nothing whole is there, and what leaves open what went wrong, where nothing tells.
-    named = [match for match in found if not match.wording.is_open]
-    matches = [match for match in named if match.whole] or named or _unless_wrapping(found)
-    telling = [match for match in matches if not any(_says_more(other, match) for other in matches)]
-    return tuple(sorted(telling, key=lambda match: -match.said))
+    @property
+    def order(self) -> tuple[int, int, bool]:
+        """The most telling comes first; words with several causes name their first cause first."""
+        return (_GRADES[self.cause.tells], -self.length, not self.first)
 
 
-def causes(text: str) -> tuple[str, ...]:
-    """What a text can mean, likeliest first.
+def matches(text: str) -> tuple[Match, ...]:
+    """The causes whose words a text has, each once, the most telling first.
 
     :param text: as it was shown.
     """
-    return tuple(dict.fromkeys(cause for match in recognised(text) for cause in match.wording.causes))
+    read = readings(text)
+    found = [match for reading in read for match in _telling(_whole(reading))]
+    if all(_GRADES[match.cause.tells] > 1 for match in found):
+        cuts = [match for part in segments(read[0]) for match in _cut(part)]
+        found = [match for match in cuts if _GRADES[match.cause.tells] < 2] or found or cuts
+    best: dict[str, Match] = {}
+    for match in sorted(found, key=lambda match: match.order):
+        best.setdefault(match.cause.id, match)
+    return tuple(best.values())
 
 
-def _says_more(other: Match, match: Match) -> bool:
-    """Whether a match is only a part of another one."""
-    return other.start <= match.start and match.end <= other.end and other.said > match.said
+def likely(found: Sequence[Match]) -> tuple[Match, ...]:
+    """At most three causes to report: of a frame or a wrapper, only one, and none beside what says more.
+
+    :param found: all matches, the most telling first.
+    """
+    told: list[Match] = []
+    covered: set[str] = set()
+    for match in found:
+        if told and (_GRADES[match.cause.tells] > 1 or set(match.cause.findings) & covered):
+            continue
+        told.append(match)
+        covered.update(match.cause.findings)
+    return tuple(told[:_MOST_CAUSES])
 
 
-def _unless_wrapping(matches: list[Match]) -> list[Match]:
-    return [match for match in matches if match.wording.causes != NOTHING] or matches
+def _whole(text: str) -> Iterable[Match]:
+    for cause in KNOWLEDGE:
+        for words, first in cause.all_words:
+            span = _span(words, text)
+            if span:
+                yield Match(cause, words, first, *span, sum(map(len, words.parts)), True)
 
 
-def _match(wording: Wording, text: str) -> Match | None:
-    first, *rest = wording.parts
+def _telling(found: Iterable[Match]) -> list[Match]:
+    """Without the words that are only a part of other, longer words of the text that tell at least as much."""
+    known = list(found)
+    return [match for match in known if not any(_contains(other, match) for other in known)]
+
+
+def _contains(other: Match, match: Match) -> bool:
+    tells = _GRADES[other.cause.tells] <= _GRADES[match.cause.tells]
+    return tells and other.length > match.length and other.start <= match.start and match.end <= other.end
+
+
+def _span(words: Words, text: str) -> tuple[int, int] | None:
+    first, *rest = words.parts
     start = text.find(first)
-    cut = None
     for _ in range(_MOST_BEGINNINGS):
         if start < 0:
-            break
-        match = _from(wording, text, start, rest)
-        if match and match.whole:
-            return match
-        cut = cut or match
+            return None
+        end = _end(rest, text, start + len(first))
+        if end and _fits(words, text, start, end):
+            return start, end
         start = text.find(first, start + 1)
-    return cut or _cut_in_the_first(wording, text)
+    return None
 
 
-def _from(wording: Wording, text: str, start: int, rest: list[str]) -> Match | None:
-    end = start + len(wording.parts[0])
-    said = len(wording.parts[0])
+def _end(rest: Sequence[str], text: str, end: int) -> int | None:
+    for part in rest:
+        place = text.find(part, end, end + _WIDEST + len(part))
+        if place < 0:
+            return None
+        end = place + len(part)
+    return end
+
+
+def _fits(words: Words, text: str, start: int, end: int) -> bool:
+    around = text[max(0, start - _BESIDE) : end + _BESIDE]
+    if words.beside and not re.search(words.beside, around):
+        return False
+    return not (words.unless and re.search(words.unless, around))
+
+
+def _cut(text: str) -> Iterable[Match]:
+    """The words whose beginning is the text's end."""
+    for cause in KNOWLEDGE:
+        for words, first in cause.all_words:
+            cut = _cut_words(words, text)
+            if cut and _fits(words, text, cut[0], len(text)):
+                yield Match(cause, words, first, cut[0], len(text), cut[1], False)
+
+
+def _cut_words(words: Words, text: str) -> tuple[int, int] | None:
+    first, *rest = words.parts
+    start = text.rfind(first)
+    if start < 0:
+        there = _beginning_at_the_end(first, text, 0)
+        return (len(text) - there, there) if there >= _LEAST_OF_A_CUT else None
+    end = start + len(first)
+    length = len(first)
     for part in rest:
         place = text.find(part, end, end + _WIDEST + len(part))
         if place < 0:
             there = _beginning_at_the_end(part, text, end)
             begun = there >= _LEAST_OF_A_PART or _is_one_name(text[end : len(text) - there])
-            enough = said + there >= _LEAST_OF_A_CUT and begun
-            return Match(wording, start, len(text), said + there, False) if enough else None
-        end = place + len(part)
-        said += len(part)
-    return Match(wording, start, end, said, True)
+            return (start, length + there) if length + there >= _LEAST_OF_A_CUT and begun else None
+        end, length = place + len(part), length + len(part)
+    return None
 
 
 def _is_one_name(rest: str) -> bool:
     """Whether nothing but a name or a digest is left before the cut, so that what comes after it cannot be known."""
     return len(rest) <= _WIDEST_OF_A_CUT and ":" not in rest.replace("sha256:", "")
-
-
-def _cut_in_the_first(wording: Wording, text: str) -> Match | None:
-    there = _beginning_at_the_end(wording.parts[0], text, 0)
-    return Match(wording, len(text) - there, len(text), there, False) if there >= _LEAST_OF_A_CUT else None
 
 
 def _beginning_at_the_end(part: str, text: str, start: int) -> int:

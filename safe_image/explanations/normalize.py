@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from typing import Final
 
@@ -20,8 +21,17 @@ _BREAKS: Final = re.compile(r"[ \t]*\r?\n[ \t]*")
 _DROPPED: Final = re.compile(
     r"[\s\"'`\\|\u00ad\u200b-\u200f\u2018-\u201f\u2028-\u202e\u2500-\u257f\u2060\ufeff\x00-\x1f\x7f]+"
 )
-_CUT: Final = re.compile(r"(?:\.\.\.|…|\[truncated\]|[)\]},;])+$")
+_CUT: Final = re.compile(r"(?:\.\.\.|…|\[?<?truncated>?\]?|[)\]},;])+$")
+_GAP: Final = re.compile(r"\.{3,}|…|\[truncated\]|<truncated>|\[…\]")
 _NARROWEST: Final = 40
+# What mail, chats and Markdown put before each line that they quote.
+_QUOTED: Final = re.compile(r"^[ \t]*(?:[>|*#-][ \t]?)+", re.MULTILINE)
+_DIGITS: Final = re.compile(r"\d")
+# A prefix of each line, such as a time and a job's name, has at least this many characters, and ends as words do.
+_LEAST_OF_A_PREFIX: Final = 4
+_PREFIX_ENDS: Final = " \t|]:>"
+_MOST_OF_A_PREFIX: Final = 120
+_BARS: Final = re.compile(r"[|│┃¦]")
 
 _HOST: Final = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::\d{1,5})?|localhost(?::\d{1,5})?"
 _IMAGE: Final = re.compile(
@@ -56,9 +66,59 @@ def squashed(text: str) -> str:
     return _DROPPED.sub("", text).lower()
 
 
-def uncut(text: str) -> str:
-    """A squashed text without what stands where it was cut off."""
-    return _CUT.sub("", text)
+def readings(text: str) -> tuple[str, ...]:
+    """The ways in which a text can be read, squashed, each once.
+
+    :param text: as it was shown.
+    """
+    return tuple(dict.fromkeys(map(squashed, plain_readings(text))))
+
+
+def plain_readings(text: str) -> tuple[str, ...]:
+    """The ways in which a text can be read.
+
+    As it is; without the marks of a quotation; without what its lines begin with alike; each column of a table by
+    itself.
+
+    :param text: as it was shown.
+    """
+    plain = unwrapped(text)
+    return plain, _QUOTED.sub("", plain), _without_prefixes(plain), _by_columns(plain)
+
+
+def segments(squashed_text: str) -> tuple[str, ...]:
+    """The parts of a squashed text between which something was left out, without what stands in its place."""
+    parts = (_CUT.sub("", part) for part in _GAP.split(squashed_text))
+    return tuple(part for part in parts if part)
+
+
+def _without_prefixes(text: str) -> str:
+    """The lines without what each has in common with the line before it or after it, digits apart."""
+    lines = text.splitlines()
+    masked = [_DIGITS.sub("0", line[:_MOST_OF_A_PREFIX]) for line in lines]
+    common = [0, *(_common(one, other) for one, other in itertools.pairwise(masked)), 0]
+    return "\n".join(line[max(common[i], common[i + 1]) :] for i, line in enumerate(lines))
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters of two lines are a prefix that both have."""
+    alike = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    end = max(one.rfind(mark, 0, alike) for mark in _PREFIX_ENDS) + 1
+    return end if end >= _LEAST_OF_A_PREFIX else 0
+
+
+def _by_columns(text: str) -> str:
+    """The cells of each column of a table, one after the other; lines without bars stay."""
+    rest: list[str] = []
+    columns: dict[int, list[str]] = {}
+    for line in text.splitlines():
+        cells = _BARS.split(line)
+        if len(cells) <= 2:
+            rest.append(line)
+            continue
+        for place, cell in enumerate(cells):
+            columns.setdefault(place, []).append(cell.strip())
+    return "\n".join([*rest, *("\n".join(cells) for cells in columns.values())])
 
 
 def image_in(text: str) -> str:

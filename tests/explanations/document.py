@@ -1,15 +1,13 @@
-"""The tables at the end of docs/commands/explain.md, made from the wordings and the causes."""
+"""The tables at the end of docs/commands/explain.md, made from the knowledge base."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from image_verifier.rules.catalog import CATALOG
-
-from safe_image.explanations.causes import OUTSIDE
-from safe_image.explanations.patterns import wordings
+from safe_image.explanations.cause import Cause
+from safe_image.explanations.knowledge import KNOWLEDGE
 
 PATH: Final = Path(__file__).resolve().parents[2] / "docs" / "commands" / "explain.md"
 MARK: Final = "<!-- From here on made by python -m tests.explanations -->"
@@ -17,36 +15,32 @@ MARK: Final = "<!-- From here on made by python -m tests.explanations -->"
 
 def tables() -> str:
     """What follows the mark."""
-    return "\n".join([MARK, "", *_recognised(), "", *_outside(), ""])
+    return "\n".join([MARK, "", *_causes(), "", *_frames(), ""])
 
 
-def _recognised() -> Iterator[str]:
-    yield "## What it recognises"
+def _causes() -> Iterator[str]:
+    yield "## Causes"
     yield ""
-    yield "`{name}` and `…` stand for what differs each time. What is not the image is in *italics*."
+    yield from _table(cause for cause in KNOWLEDGE if cause.tells == "cause")
+
+
+def _frames() -> Iterator[str]:
+    yield "## Texts that do not name a cause"
     yield ""
-    yield "| Text | Causes, likeliest first | Known from |"
-    yield "| --- | --- | --- |"
-    for wording in wordings():
-        yield f"| `{_cell(wording.text)}` | {', '.join(map(_cause, wording.causes))} | {_source(wording.source)} |"
-
-
-def _outside() -> Iterator[str]:
-    yield "## What is not the image"
+    yield "`explain` reports these only where the text says nothing else."
     yield ""
-    yield "| Cause | Meaning |"
-    yield "| --- | --- |"
-    for cause, outside in OUTSIDE.items():
-        yield f"| *{cause}* | {_cell(outside.meaning)} |"
+    yield from _table(cause for cause in KNOWLEDGE if cause.tells in ("frame", "wrapper"))
 
 
-def _cause(cause: str) -> str:
-    return f"[{cause}](../checks.md#{cause})" if cause in CATALOG else f"*{cause}*"
+def _table(causes: Iterable[Cause]) -> Iterator[str]:
+    yield "| Cause | What happened | Stage | To blame | Sources |"
+    yield "| --- | --- | --- | --- | --- |"
+    for cause in causes:
+        sources = ", ".join(map(_source, cause.sources))
+        yield f"| `{cause.id}` | {_cell(cause.title)} | {cause.stage} | {', '.join(cause.blame)} | {sources} |"
 
 
 def _source(source: str) -> str:
-    if not source.startswith("https://"):
-        return source
     return f"[{source.removeprefix('https://').split('/')[0]}]({source})"
 
 

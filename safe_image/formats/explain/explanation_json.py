@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from image_verifier.report_json import SCHEMA_VERSION, report_as_json
 
 if TYPE_CHECKING:
+    from ...explanations.cause import Cause
     from ...explanations.explanation import Explanation, Verification
 
 
@@ -16,7 +17,7 @@ def report(explanation: Explanation, verification: Verification | None, stream: 
     """The explanation, in one piece.
 
     :param explanation: what the text means.
-    :param verification: what looking at the image told; None where nobody asked.
+    :param verification: the result of checking the image; None where nobody asked for it.
     :param stream: what it is written to.
     """
     value = {
@@ -24,19 +25,10 @@ def report(explanation: Explanation, verification: Verification | None, stream: 
         "recognised": bool(explanation.causes),
         "image": explanation.image or None,
         "runs_on": explanation.runs_on,
-        "causes": [
-            {
-                "id": cause.id,
-                "in_image": cause.in_image,
-                "meaning": cause.meaning,
-                "remedy": list(cause.remedy),
-                "only_layers_tell": cause.only_layers_tell,
-            }
-            for cause in explanation.causes
-        ],
+        "causes": [_cause(cause) for cause in explanation.causes],
+        "findings": list(explanation.findings),
         "recognised_by": [
-            {"wording": match.wording.text, "whole": match.whole, "source": match.wording.source}
-            for match in explanation.matches
+            {"words": match.words.text, "whole": match.whole, "cause": match.cause.id} for match in explanation.matches
         ],
         "verification": verification
         and {
@@ -48,3 +40,17 @@ def report(explanation: Explanation, verification: Verification | None, stream: 
         },
     }
     yield json.dumps(value, indent=2) + "\n"
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {
+        "id": cause.id,
+        "title": cause.title,
+        "meaning": cause.meaning,
+        "stage": cause.stage,
+        "blame": list(cause.blame),
+        "confirm": list(cause.confirm),
+        "remedy": list(cause.remedy),
+        "prevention": list(cause.prevention),
+        "sources": list(cause.sources),
+    }

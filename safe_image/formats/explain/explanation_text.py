@@ -1,10 +1,11 @@
-"""An explanation as people read it: what the error means, what mends it, and what it was recognised by."""
+"""An explanation as people read it: the cause, how to confirm it, how to fix it now and for good."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable
 
@@ -12,17 +13,15 @@ from ..text.finding_text import fault_line, remedy_lines
 from ..text.text_page import TextPage
 
 if TYPE_CHECKING:
-    from ...explanations.explanation import Cause, Explanation, Verification
-
-# Beyond these, a cause is only named: a wording that has more says little.
-_MOST_TOLD: Final = 3
+    from ...explanations.cause import Cause
+    from ...explanations.explanation import Explanation, Verification
 
 
 def report(explanation: Explanation, verification: Verification | None, stream: TextIO) -> Iterator[str]:
     """The explanation, piece by piece.
 
     :param explanation: what the text means.
-    :param verification: what looking at the image told; None where nobody asked.
+    :param verification: the result of checking the image; None where nobody asked for it.
     :param stream: what it is written to; a terminal gets colours.
     """
     page = TextPage.of(stream)
@@ -36,44 +35,42 @@ def _lines(explanation: Explanation, verification: Verification | None, page: Te
     if not explanation.causes:
         yield from _unknown(page)
         return
-    confirmed = verification.confirmed if verification else ()
-    # What the image was found to have, leaves no doubt.
-    causes = [cause for cause in explanation.causes if cause.id in confirmed] or explanation.causes
-    for number, cause in enumerate(causes[:_MOST_TOLD]):
+    confirmed = set(verification.confirmed if verification else ())
+    # What the image was found to have leaves no doubt.
+    causes = [cause for cause in explanation.causes if confirmed & set(cause.findings)] or explanation.causes
+    for number, cause in enumerate(causes):
         yield from _cause(cause, number, page)
         yield ""
-    if causes[_MOST_TOLD:]:
-        yield from page.wrap("It can also mean " + ", ".join(cause.id for cause in causes[_MOST_TOLD:]) + ".", "")
-        yield ""
-    yield from _recognised(explanation, page)
-    if verification is None and any(cause.in_image for cause in causes):
-        yield from _how_to_check(explanation, page)
+    if explanation.matches:
+        match = explanation.matches[0]
+        cut = "" if match.whole else " (cut off)"
+        yield from page.wrap(f"Recognised by{cut}: {match.words.text}", "")
 
 
 def _cause(cause: Cause, number: int, page: TextPage) -> Iterator[str]:
-    head = "It means" if number == 0 else "It can mean"
-    kind = "a finding of safe-image check" if cause.in_image else "not the image"
-    if cause.only_layers_tell:
-        kind += " --layers"
-    yield f"{page.paint('head', f'{head}: {cause.id}')} {page.paint('dim', f'({kind})')}"
+    head = "" if number == 0 else "It can also be this: "
+    first, *rest = page.wrap(head + cause.title, "")
+    yield page.paint("head", first)
+    yield from (page.paint("head", line) for line in rest)
+    yield page.paint("dim", f"  {cause.id} · stage: {cause.stage} · to blame: {', '.join(cause.blame)}")
     yield from page.wrap(cause.meaning, "  ")
-    yield from remedy_lines(cause.remedy, page, "  ")
+    yield from _steps("To confirm:", cause.confirm, page)
+    yield from _steps("To fix it now:", cause.remedy, page)
+    yield from _steps("To fix it for good:", cause.prevention, page)
+    if number == 0 and cause.sources:
+        yield "  Sources:"
+        yield from (f"    {printable(source)}" for source in cause.sources)
 
 
-def _recognised(explanation: Explanation, page: TextPage) -> Iterator[str]:
-    match = explanation.matches[0]
-    cut = "" if match.whole else " (what there is of it)"
-    yield from page.wrap(f"recognised by{cut}: {match.wording.text}", "")
-    yield from page.wrap(f"known from: {match.wording.source}", "")
-
-
-def _how_to_check(explanation: Explanation, page: TextPage) -> Iterator[str]:
-    deep = " --layers" if all(cause.only_layers_tell for cause in explanation.causes if cause.in_image) else ""
-    runs_on = "" if explanation.runs_on == "fargate" else f" --runs-on {explanation.runs_on}"
-    platform = "" if explanation.platform == "linux/amd64" else f" --platform {explanation.platform}"
-    reference = explanation.image or "REFERENCE"
-    yield "whether the image is to blame, tells:"
-    yield "  " + page.paint("command", printable(f"safe-image check {reference}{runs_on}{platform}{deep}"))
+def _steps(head: str, steps: tuple[str, ...], page: TextPage) -> Iterator[str]:
+    if steps:
+        yield f"  {head}"
+        for step in steps:
+            if step.startswith("$ "):
+                # Not broken, so that it can be copied.
+                yield "      " + page.paint("command", printable(step[2:]))
+            else:
+                yield from page.wrap(step, "    ")
 
 
 def _verdict(explanation: Explanation, verification: Verification, page: TextPage) -> Iterator[str]:
@@ -84,33 +81,33 @@ def _verdict(explanation: Explanation, verification: Verification, page: TextPag
     assert verification.report
     found = ", ".join(dict.fromkeys(finding.id for finding in verification.report.errors))
     if verification.culprit == "yes":
-        told = f"it is the image: {image} has {', '.join(verification.confirmed)}, which gives this error on {title}."
+        text = f"it is the image: {image} has {', '.join(verification.confirmed)}, which gives this error on {title}."
     elif verification.culprit == "another":
-        told = f"{image} is refused on {title}, for something that does not give this error: {found}."
+        text = f"{image} is refused on {title}, for something that does not give this error: {found}."
     else:
-        depth = "its layers included" if verification.with_layers else "as far as manifest and config tell"
-        told = f"it is not the image, as it is now: {image} passes on {title}, {depth}."
+        depth = "its layers included" if verification.with_layers else "as far as manifest and config show"
+        text = f"it is not the image, as it is now: {image} passes on {title}, {depth}."
     painted = {"yes": "fail", "another": "fail", "no": "pass"}[verification.culprit or "no"]
     word = {"yes": "YES", "another": "ANOTHER", "no": "NO"}[verification.culprit or "no"]
-    first, *rest = page.wrap(told, "")
+    first, *rest = page.wrap(text, "")
     yield f"{page.paint(painted, word)}  {first}"
     yield from rest
+    # Here the image was checked, so the commands are for it, those that delete included.
     for finding in verification.report.errors:
         yield from page.wrap(f"{finding.id}: {finding.message}", "  ")
+        yield from remedy_lines(remedy(finding, verification.names), page, "  ")
 
 
 def _unknown(page: TextPage) -> Iterator[str]:
-    from ...explanations.patterns import wordings
+    from ...explanations.knowledge import KNOWLEDGE
 
     yield page.paint("unknown", "NOT RECOGNISED")
     yield from page.wrap(
-        f"None of {len(wordings())} wordings is in the text that containerd, dockerd, runc, ECS, Lambda, App Runner, "
-        "SageMaker, ECR and Kubernetes have for an image that cannot be pulled or started, or for what else keeps it "
-        "from that: permissions, the network, quotas, keys, disks. docs/commands/explain.md lists them.",
+        f"This matches none of {len(KNOWLEDGE)} causes that keep an image from being built, pushed, pulled or started.",
         "  ",
     )
     yield from page.wrap(
-        "Give more of the error, its end above all; on ECS, what aws ecs describe-tasks has as stoppedReason and "
-        "containers[].reason. safe-image check REFERENCE tells whether the image is well.",
+        "Give more of the error, above all its end. On ECS, explain the service itself: safe-image explain --service "
+        "CLUSTER/SERVICE. To check an image: safe-image check REFERENCE.",
         "  ",
     )

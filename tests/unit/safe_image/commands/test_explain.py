@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from image_verifier.image import media_types
+from image_verifier.rules.catalog import CATALOG
 
 from safe_image.cli import main
 from tests.unit.images import GZIP, Layout
@@ -55,17 +56,26 @@ def good(tmp_path: Path) -> str:
     return layout(tmp_path / "good", layer_types=(GZIP,))
 
 
-def test_a_recognised_error_is_told_with_commands_for_the_image_that_it_names(
+def test_a_recognised_error_is_reported_with_a_check_of_the_image_that_it_references(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(ZSTD) == 0
     told = capsys.readouterr().out
-    assert told.startswith("It means: layer-type-unsupported (a finding of safe-image check)\n")
-    assert (
-        "aws ecr batch-delete-image --region eu-west-1 --registry-id 123456789012 --repository-name team/shop "
-        "--image-ids imageTag=1.4\n"
-    ) in told
-    assert f"safe-image check {IMAGE}\n" in told
+    assert told.startswith("The image has zstd layers under Docker's media type")
+    assert "  zstd-not-counted · stage: pull · to blame: image, base image\n" in told
+    assert f"safe-image check {IMAGE} --runs-on fargate\n" in told
+
+
+@pytest.mark.parametrize(
+    "text", [ZSTD, PLATFORM, f"failed to get stream processor for application/vnd.in-toto+json {IMAGE}"]
+)
+def test_nothing_that_deletes_is_printed_for_an_image_that_nobody_has_checked(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(text) == 0
+    told = capsys.readouterr().out
+    assert "batch-delete-image" not in told
+    assert "docker image rm" not in told
 
 
 @pytest.mark.parametrize(
@@ -77,33 +87,24 @@ def test_a_recognised_error_is_told_with_commands_for_the_image_that_it_names(
         "The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8)",
     ],
 )
-def test_the_platform_that_the_error_asks_for_is_the_one_to_build_and_to_check(
+def test_the_platform_that_the_error_requires_is_the_one_to_build_for(
     error: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(error) == 0
-    told = capsys.readouterr().out
-    assert "docker build --platform linux/arm64" in told
-    assert "\n  safe-image check REFERENCE --platform linux/arm64\n" in told
+    assert "docker build --platform linux/arm64 ." in capsys.readouterr().out
     assert run(error, "--platform", "linux/amd64") == 0
-    assert "linux/arm64" not in capsys.readouterr().out
+    assert "docker build --platform linux/amd64 ." in capsys.readouterr().out
 
 
-def test_the_check_of_an_agentcore_image_is_one_that_can_be_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_agentcore_image_is_checked_for_arm64(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("AgentCore: exec /app/run: exec format error") == 0
     assert "check REFERENCE --runs-on agentcore --platform linux/arm64\n" in capsys.readouterr().out
 
 
-def test_no_tag_is_made_up_for_an_image_that_has_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(ZSTD.replace(":1.4:", ":")) == 0
+def test_where_no_image_is_to_blame_the_network_is_named_and_no_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("CannotPullContainerError: failed to resolve ref x: dial tcp 10.0.0.7:443: i/o timeout") == 0
     told = capsys.readouterr().out
-    assert "--image-ids imageTag=TAG\n" in told
-    assert "latest" not in told
-
-
-def test_what_is_not_the_image_is_told_as_that(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("dial tcp 10.0.0.7:443: i/o timeout") == 0
-    told = capsys.readouterr().out
-    assert told.startswith("It means: no-route (not the image)\n")
+    assert "registry-unreachable · stage: resolve · to blame: network\n" in told
     assert "safe-image check" not in told
 
 
@@ -111,18 +112,55 @@ def test_commands_that_the_text_has_no_names_for_are_left_out(capsys: pytest.Cap
     assert run("no basic auth credentials") == 0
     told = capsys.readouterr().out
     assert "aws ecr get-repository-policy" not in told
-    assert "{" not in told.partition("recognised by")[0]
+    assert "{" not in told.partition("Recognised by")[0]
     assert run(f"no basic auth credentials for {IMAGE}") == 0
     assert "docker login --username AWS --password-stdin 123456789012.dkr.ecr.eu-west-1.amazonaws.com\n" in (
         capsys.readouterr().out
     )
 
 
-def test_what_is_not_recognised_exits_2_and_says_what_was_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_recognised_exits_2_and_says_what_would_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("the coffee is cold") == 2
     told = capsys.readouterr().out
     assert told.startswith("NOT RECOGNISED\n")
-    assert "stoppedReason" in told
+    assert "safe-image explain --service CLUSTER/SERVICE" in told
+
+
+@pytest.mark.parametrize("finding_id", CATALOG)
+def test_the_id_of_a_finding_is_explained(finding_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(finding_id) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(CATALOG[finding_id].meaning)
+    assert f"  {finding_id} · stage: " in told
+
+
+REFUSAL = """\
+CREATE_FAILED | Image refused: 2 of 2 layers have a type that Lambda does not unpack [layer-type-unsupported]
+  Lambda would have said: InvalidImage(ImageLayerFailure: UnsupportedImageLayerDetected)
+Also: The tag points at a signature [not-an-image]
+To fix it:
+  Build with OCI layer types.
+  aws ecr batch-delete-image --repository-name shop --image-ids imageTag=1
+  Then deploy again.
+Construct: Shop/Image
+Image: shop:1
+"""
+
+
+@pytest.mark.parametrize("shown", [REFUSAL, "".join(f"> {line}\n" for line in REFUSAL.splitlines())])
+def test_our_own_refusal_leads_to_its_finding_its_runtime_and_its_commands_as_printed(
+    shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(shown, "--format", "json") == 0
+    value = json.loads(capsys.readouterr().out)
+    assert [cause["id"] for cause in value["causes"]] == ["layer-type-unsupported", "not-an-image"]
+    assert value["causes"][0]["title"] == "2 of 2 layers have a type that Lambda does not unpack"
+    assert value["causes"][0]["remedy"] == [
+        "Build with OCI layer types.",
+        "$ aws ecr batch-delete-image --repository-name shop --image-ids imageTag=1",
+        "Then deploy again.",
+    ]
+    assert value["runs_on"] == "lambda"
 
 
 def test_words_need_no_quotes_and_a_file_and_standard_input_are_read(
@@ -223,7 +261,7 @@ def test_an_image_that_cannot_be_reached_leaves_the_explanation(
     assert run(ZSTD, "--image", f"oci-layout:{tmp_path / 'gone'}") == 2
     told = capsys.readouterr().out
     assert told.startswith("UNKNOWN  ")
-    assert "It means: layer-type-unsupported" in told
+    assert "zstd-not-counted · stage: pull" in told
 
 
 def test_the_json_has_all_that_the_text_has(capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,11 +273,26 @@ def test_the_json_has_all_that_the_text_has(capsys: pytest.CaptureFixture[str]) 
         "image",
         "runs_on",
         "causes",
+        "findings",
         "recognised_by",
         "verification",
     ]
     assert value["image"] == IMAGE
-    assert value["causes"][0]["id"] == "layer-type-unsupported"
+    assert list(value["causes"][0]) == [
+        "id",
+        "title",
+        "meaning",
+        "stage",
+        "blame",
+        "confirm",
+        "remedy",
+        "prevention",
+        "sources",
+    ]
+    assert value["causes"][0]["id"] == "zstd-not-counted"
+    assert value["causes"][0]["blame"] == ["image", "base image"]
+    assert value["findings"][0] == "layer-type-unsupported"
+    assert len(value["causes"]) <= 3
     assert value["recognised_by"][0]["whole"] is True
     assert run("nothing", "--format", "json") == 2
     value = json.loads(capsys.readouterr().out)

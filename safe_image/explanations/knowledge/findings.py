@@ -1,0 +1,91 @@
+"""Each finding of `safe-image check`, as a cause: what engines say of such an image, in the catalog's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from image_verifier.report import Finding, Severity
+from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.catalog import Stage as CatalogStage
+from image_verifier.rules.engine_messages import MESSAGES
+from image_verifier.rules.remedies import Names, remedy
+
+from ..cause import HOLE, Cause, Stage, Words
+from ..contexts import BUILD
+from ..normalize import squashed
+
+# Less than this is in any text.
+_LEAST: Final = 9
+_STAGES: Final[dict[CatalogStage, Stage]] = {
+    CatalogStage.PULL: "pull",
+    CatalogStage.START: "start",
+    CatalogStage.RUN: "start",
+    CatalogStage.POLICY: "other",
+}
+# Who calls whom on the way to an error, and how much of it is shown, differs from place to place.
+_BEFORE: Final = (
+    "failed to unpack image on snapshotter overlayfs: ",
+    "failed to create task for container: ",
+    "failed to create shim task: ",
+    "OCI runtime create failed: runc create failed: ",
+    "error pulling image configuration: ",
+    "download failed after attempts=1: ",
+    "failed to extract layer {diff_id}: ",
+    "unable to start container process: ",
+    "exec {program}: ",
+)
+_AFTER: Final = (": unknown", ": failed precondition", ": invalid argument")
+_ASK: Final = ("Run safe-image explain with --image and the image: it prints the commands for that image.",)
+_OPEN: Final = re.compile(r"\{(?:error|why)\}(?:: unknown)?$")
+
+
+def _causes() -> Iterator[Cause]:
+    for finding_id in CATALOG:
+        yield finding(finding_id)
+
+
+def finding(finding_id: str) -> Cause:
+    """A finding as a cause.
+
+    :param finding_id: one of the catalog.
+    """
+    entry = CATALOG[finding_id]
+    found = Finding(finding_id, Severity.ERROR, entry.meaning)
+    # Without names there are no commands that delete: nobody has looked at the image yet.
+    steps = tuple(line for line in remedy(found, Names(platform="PLATFORM")) if not line.startswith("$ "))
+    return Cause(
+        id=finding_id,
+        title=entry.meaning,
+        meaning=f"safe-image check reports this as {finding_id}.",
+        stage=_STAGES[entry.stage],
+        blame=("image",),
+        words=tuple(Words(text, unless=BUILD) for text in _texts(finding_id)),
+        confirm=("Check the image, its layers too:", "$ safe-image check {image} --layers --runs-on {runs_on}"),
+        remedy=steps or _ASK,
+        sources=(f"docs/checks.md#{finding_id}",),
+        findings=(finding_id,),
+        tells="finding",
+    )
+
+
+def _texts(finding_id: str) -> Iterator[str]:
+    """What engines say of it, as far as it tells more than where something failed."""
+    texts = (text for text in MESSAGES.get(finding_id, {}).values() if not _OPEN.search(text))
+    for text in dict.fromkeys(map(_stripped, texts)):
+        if len(squashed(HOLE.sub("", text))) >= _LEAST:
+            yield text
+
+
+def _stripped(text: str) -> str:
+    """A template without what stands around the error itself, unless that is all that there is."""
+    for before in _BEFORE:
+        rest = text.removeprefix(before)
+        text = rest if len(squashed(HOLE.sub("", rest))) >= _LEAST else text
+    for after in _AFTER:
+        text = text.removesuffix(after)
+    return text
+
+
+CAUSES: Final = tuple(_causes())

@@ -1,0 +1,127 @@
+"""What fails before the image is asked for: no network interface, no capacity, no host."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..cause import Cause
+
+_PLACEMENT: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html"
+_STOPPED: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html"
+
+CAUSES: Final = (
+    Cause(
+        "network-interface",
+        "The task got no network interface: the subnet has no free address, or a limit on network interfaces is "
+        "reached.",
+        "Each task with awsvpc networking needs an elastic network interface with an address of its subnet. The image "
+        "was "
+        "not asked for yet.",
+        "place",
+        ("network", "quota"),
+        words=(
+            "Timeout waiting for network interface provisioning to complete",
+            "Network interface provision timed out",
+            "Unexpected EC2 error while attempting to Create Network Interface",
+            "insufficient free addresses",
+            "not have enough free addresses",
+            "InsufficientFreeAddressesInSubnet",
+            "encountered error RESOURCE:ENI",
+            "RESOURCE:ENI",
+            "failed to create network interface",
+            "The maximum number of network interfaces",
+            "NetworkInterfaceLimitExceeded",
+        ),
+        confirm=(
+            "See the free addresses of the subnets:",
+            "$ aws ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailableIpAddressCount]' --output table",
+        ),
+        remedy=(
+            "Use a larger subnet, free addresses, or request a higher quota of network interfaces. Then deploy again.",
+        ),
+        prevention=("Give services subnets that hold twice their tasks, since a deploy runs both versions.",),
+        sources=(_STOPPED, _PLACEMENT),
+    ),
+    Cause(
+        "capacity",
+        "AWS has no capacity for the task at the moment, in this zone and of this kind.",
+        "Fargate Spot and some zones run out of capacity. The image was not asked for yet.",
+        "place",
+        ("quota", "nobody"),
+        words=(
+            "Capacity is unavailable at this time",
+            "RESOURCE:FARGATE",
+            "SpotInterruption",
+            "Your Spot Task was interrupted",
+            "InsufficientInstanceCapacity",
+        ),
+        remedy=("Try again, use more availability zones, or FARGATE instead of FARGATE_SPOT.",),
+        sources=(_STOPPED,),
+    ),
+    Cause(
+        "task-quota",
+        "The account's quota of tasks or vCPUs is reached.",
+        "Fargate limits the vCPUs that run at once in a region.",
+        "place",
+        ("quota",),
+        words=(
+            "You've reached the limit on the number of tasks",
+            "You've reached the limit on the number of vCPUs",
+            "limit on the number of tasks you can run concurrently",
+        ),
+        confirm=("$ aws service-quotas list-service-quotas --service-code fargate",),
+        remedy=("Stop tasks that are not needed, or request a higher quota.",),
+        sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html",),
+    ),
+    Cause(
+        "no-container-instance",
+        "No container instance of the cluster fits the task: too little CPU, memory or ports, or a missing attribute.",
+        "ECS places a task on an instance that has all of what the task definition asks for.",
+        "place",
+        ("task definition", "quota"),
+        words=(
+            "was unable to place a task because no container instance met all of its requirements",
+            "No Container Instances were found in your cluster",
+            "RESOURCE:MEMORY",
+            "RESOURCE:CPU",
+            "closest matching container-instance",
+            "is missing an attribute required by your task",
+        ),
+        confirm=(
+            "$ aws ecs describe-services --cluster CLUSTER --services SERVICE --query 'services[].events[:5].message'",
+        ),
+        remedy=("Add instances, ask for less CPU and memory, or correct the attribute that the event names.",),
+        prevention=("Use a capacity provider with managed scaling.",),
+        sources=(_PLACEMENT,),
+    ),
+    Cause(
+        "platform-version",
+        "The task asks for a feature that its platform version or platform family does not have.",
+        "Ephemeral storage, EFS, arm64 and Windows need certain platform versions of Fargate.",
+        "place",
+        ("task definition",),
+        words=(
+            "The specified platform does not satisfy the task definition",
+            "The platform version must be",
+            "No Fargate configuration exists for given values",
+            "Platform{it}is not supported by FARGATE",
+        ),
+        remedy=("Set platformVersion to LATEST, or correct the task's CPU, memory and operating system.",),
+        sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/platform-fargate.html",),
+    ),
+    Cause(
+        "role-not-assumed",
+        "ECS may not assume the task's role or execution role.",
+        "The role's trust policy does not name ecs-tasks.amazonaws.com, the role was removed, or it was just created.",
+        "place",
+        ("permissions",),
+        words=(
+            "ECS was unable to assume the role",
+            "is unable to assume the role",
+            "has insufficient permissions to assume",
+        ),
+        confirm=("$ aws iam get-role --role-name ROLE --query Role.AssumeRolePolicyDocument",),
+        remedy=("Let ecs-tasks.amazonaws.com assume the role, and deploy again.",),
+        sources=(_PLACEMENT,),
+    ),
+)

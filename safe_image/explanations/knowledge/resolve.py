@@ -1,0 +1,383 @@
+"""What fails before anything is transferred: the name, the tag, permissions, secrets, quotas of the registry."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..cause import Cause, near, unless
+from ..contexts import ANY, ECS, PULL, PUSH, SECRETS
+
+_ECS_PULL: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html"
+_ECS_INIT: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html"
+_ECR_ERRORS: Final = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/common-errors-docker.html"
+_ECR_POLICY: Final = (
+    "$ aws ecr get-repository-policy --region {region} --registry-id {registry_id} --repository-name {repository}"
+)
+
+CAUSES: Final = (
+    Cause(
+        "image-not-found",
+        "The repository has no image of that tag or digest.",
+        "The push did not happen or went elsewhere, the tag is misspelled, a lifecycle rule expired the image, or the "
+        "tag "
+        "was moved and ECS still asks for the digest that it resolved before. An archived image gives the same error.",
+        "resolve",
+        ("registry", "task definition"),
+        words=(
+            *unless(
+                r"dockerbuild|failedtosolve",
+                'failed to resolve reference "{reference}": {reference}: not found',
+                "failed to resolve reference{reference}: not found",
+                "failed to resolve ref {reference}: not found",
+                "manifest for {reference} not found",
+                "manifest unknown",
+            ),
+            "Requested image not found",
+            "The image with imageId {id} does not exist within the repository",
+            "tag does not exist: {reference}",
+            "No such image: {reference}",
+            "ImageNotFoundException",
+            "reference does not exist",
+            "failed to copy: httpReadSeeker: failed open: content at {url} not found: not found",
+            "failed to copy: httpReadSeeker: failed open: could not fetch content descriptor {it} not found",
+        ),
+        confirm=(
+            "See whether the tag or the digest is there:",
+            "$ aws ecr describe-images --region {region} --registry-id {registry_id} --repository-name {repository}",
+        ),
+        remedy=(
+            "Push the image again, or correct the tag in the task definition. If only the digest is gone, force a new "
+            "deployment, so that ECS resolves the tag anew:",
+            "$ aws ecs update-service --cluster CLUSTER --service SERVICE --force-new-deployment",
+        ),
+        prevention=("Keep tags in use out of lifecycle rules, use immutable tags, and deploy by digest.",),
+        sources=(_ECS_PULL, "https://github.com/aws/containers-roadmap/issues/2687", _ECR_ERRORS),
+        findings=(
+            "image-missing",
+            "image-archived",
+            "manifest-missing",
+            "index-incomplete",
+            "layer-missing",
+            "config-missing",
+            "index-descriptor-type",
+            "layer-descriptor-invalid",
+        ),
+    ),
+    Cause(
+        "repository-missing",
+        "The registry has no such repository in that account and region.",
+        "The image's name leads to another account, another region or another repository than the push did, or the "
+        "repository was removed.",
+        "resolve",
+        ("task definition", "registry"),
+        words=(
+            *unless(PUSH, "The repository with name", "name unknown", "RepositoryNotFoundException"),
+            *near(PULL, "repository {name} not found", "repository does not exist or may require", "404 Not Found"),
+            "repository name not known to registry",
+        ),
+        confirm=(
+            "List the repositories:",
+            "$ aws ecr describe-repositories --region {region} --registry-id {registry_id}",
+        ),
+        remedy=("Correct account, region and name of the image, or create the repository and push the image there.",),
+        prevention=("Reference the image through a construct, and not by a name that is written twice.",),
+        sources=(_ECR_ERRORS, _ECS_PULL),
+    ),
+    Cause(
+        "reference-invalid",
+        "The image's name is not a valid reference: it must be lowercase, without https:// and spaces.",
+        "A repository's name has lower case letters, digits and separators only. Usually a variable in the name is "
+        "empty, "
+        "or the name has capitals or a scheme.",
+        "resolve",
+        ("task definition",),
+        words=(
+            "invalid reference format",
+            "must be lowercase",
+            "could not parse reference",
+            "failed to parse reference",
+            "InvalidImageName",
+            "couldn't parse image name",
+            "couldn't parse image reference",
+            "invalid tag format",
+            "failed to normalize image reference",
+        ),
+        confirm=("Look at the image of the task definition as it was deployed.",),
+        remedy=("Write the name as REGISTRY/repository:tag, all lower case, and deploy again.",),
+        prevention=("Reference the image through a construct.",),
+        sources=("https://pkg.go.dev/github.com/distribution/reference",),
+    ),
+    Cause(
+        "pull-denied",
+        "Whoever pulls the image is not allowed to: the execution role, the node's role, the repository's policy or "
+        "the "
+        "login lacks a permission.",
+        "A pull from ECR needs ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer. For an "
+        "image "
+        "of another account, the repository's policy must allow it too. Docker Hub gives the same answer for a "
+        "private or "
+        "misspelled name.",
+        "resolve",
+        ("permissions",),
+        words=(
+            *unless(PUSH + "|dockerbuild|failedtosolve|lambda", "pull access denied", "no basic auth credentials"),
+            *near(
+                PULL,
+                "403 Forbidden",
+                "401 Unauthorized",
+                "unauthorized: authentication required",
+                "AccessDenied",
+                "access denied",
+                "authorization token has expired",
+                "unauthorized: incorrect username or password",
+                "insufficient_scope: authorization failed",
+                "denied: requested access to the resource is denied",
+                "error parsing HTTP 403 response body",
+                "failed to authorize",
+                "denied: denied",
+                unless=PUSH + "|failedtosolve|dockerbuild|" + "lambdadoesnot",
+            ),
+            "is not authorized to perform: ecr:BatchGetImage",
+            "is not authorized to perform: ecr:GetAuthorizationToken",
+            "is not authorized to perform: ecr:GetDownloadUrlForLayer",
+            "is not authorized to perform: ecr:BatchCheckLayerAvailability",
+            "is not authorized to perform: ecr:BatchImportUpstreamImage",
+            "no identity-based policy allows the ecr:",
+            "may require 'docker login'",
+            "unable to retrieve ecr registry auth: service call has been retried{it}AccessDenied",
+        ),
+        confirm=(
+            "See the repository's policy, and the permissions of the role that pulls:",
+            _ECR_POLICY,
+            "$ aws ecs describe-task-definition --task-definition TASK_DEFINITION "
+            "--query 'taskDefinition.executionRoleArn'",
+        ),
+        remedy=(
+            "Allow the role ecr:GetAuthorizationToken on *, and ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and "
+            "ecr:BatchCheckLayerAvailability on the repository: repository.grant_pull(role) in CDK.",
+            "On a machine, log in again; a login lasts twelve hours:",
+            "$ aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {registry}",
+        ),
+        prevention=("Let CDK grant the pull: ContainerImage.from_ecr_repository or from_docker_image_asset.",),
+        sources=(_ECS_PULL, "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-pull-iam.html", _ECR_ERRORS),
+    ),
+    Cause(
+        "secret-denied",
+        "The execution role may not read a secret, a parameter or the registry's login that the task definition "
+        "references.",
+        "ECS reads secrets before it starts a container, with the execution role and not with the task role. The role "
+        "lacks secretsmanager:GetSecretValue, ssm:GetParameters or kms:Decrypt.",
+        "resolve",
+        ("permissions",),
+        words=(
+            "failed to fetch secret {arn} from secrets manager: AccessDenied",
+            "unable to get registry auth from asm{it}AccessDenied",
+            "unable to retrieve secret from asm{it}AccessDenied",
+            "unable to retrieve secrets from ssm{it}AccessDenied",
+            "execution resource retrieval failed{it}AccessDenied",
+            *near(ECS, "is not authorized to perform: secretsmanager:GetSecretValue"),
+            *near(ECS, "is not authorized to perform: ssm:GetParameters"),
+            *near(r"secret|ssm|parameter", "is not authorized to perform: kms:Decrypt", unless="lambda"),
+            *near(ECS, "Access to KMS is not allowed"),
+        ),
+        confirm=(
+            "See the execution role and the secrets of the task definition:",
+            "$ aws ecs describe-task-definition --task-definition TASK_DEFINITION "
+            "--query 'taskDefinition.[executionRoleArn,containerDefinitions[].secrets]'",
+        ),
+        remedy=(
+            "Allow the execution role secretsmanager:GetSecretValue or ssm:GetParameters on the secret, and "
+            "kms:Decrypt "
+            "on its key: secret.grant_read(task_definition.obtain_execution_role()) in CDK.",
+        ),
+        prevention=("Pass secrets with ecs.Secret.from_secrets_manager, which grants the permission.",),
+        sources=(
+            _ECS_INIT,
+            "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html",
+        ),
+    ),
+    Cause(
+        "secret-missing",
+        "A secret, a key of a secret or a parameter that the task definition references does not exist.",
+        "The name, the region, the JSON key or the version of the secret is wrong, or the secret is marked for "
+        "removal.",
+        "resolve",
+        ("task definition",),
+        words=(
+            *near(SECRETS, "ResourceNotFoundException: Secrets Manager can't find the specified secret"),
+            "retrieved secret from Secrets Manager did not contain json key",
+            "invalid ssm parameters",
+            *near(ECS, "Secrets Manager can't find the specified secret", "ParameterNotFound"),
+            "unexpected ARN format with parameters when trying to retrieve ASM secret",
+            "because it was marked for deletion",
+        ),
+        confirm=("Ask for the secret:", "$ aws secretsmanager describe-secret --secret-id SECRET"),
+        remedy=("Correct the secret's ARN, its JSON key or the parameter's name in the task definition.",),
+        sources=(_ECS_INIT,),
+    ),
+    Cause(
+        "registry-auth-unreachable",
+        "The task has no network path to ECR or Secrets Manager, so it got no login for the pull.",
+        "Fargate asks for the login through the task's own network interface. In a private subnet there is no NAT "
+        "gateway "
+        "and no VPC endpoint (ecr.api, ecr.dkr, secretsmanager, ssm, S3), in a public one the task has no public IP, "
+        "or a "
+        "security group blocks port 443.",
+        "resolve",
+        ("network",),
+        words=(
+            "unable to pull secrets or registry auth: {it}context deadline exceeded",
+            "unable to pull secrets or registry auth: {it}RequestError: send request failed",
+            "unable to pull secrets or registry auth: {it}i/o timeout",
+            "unable to pull secrets or registry auth: {it}There is a connection issue between the task and",
+            "unable to pull secrets or registry auth: {it}request canceled",
+            "unable to pull secrets or registry auth: {it}connection reset",
+            "unable to pull secrets or registry auth: {it}no such host",
+            "unable to pull secrets or registry auth: {it}deadline exceeded",
+            "There is a connection issue between the task and AWS Secrets Manager",
+            "There is a connection issue between the task and AWS Systems Manager",
+            "There is a connection issue between the task and SSM",
+            "execution resource retrieval failed: unable to retrieve ecr registry auth: service call has been retried",
+            *near(SECRETS + "|" + ECS, "RequestError: send request failed", "RequestCanceled"),
+        ),
+        also=("unable to pull secrets or registry auth",),
+        confirm=(
+            "Let AWS look for the missing piece: run the Systems Manager runbook "
+            "AWSSupport-TroubleshootECSTaskFailedToStart on the task.",
+        ),
+        remedy=(
+            "Private subnet: add a NAT gateway, or VPC endpoints for ecr.api, ecr.dkr, logs, secretsmanager and ssm, "
+            "and a "
+            "gateway endpoint for S3; their security group must allow port 443 from the task.",
+            "Public subnet: set assignPublicIp to ENABLED.",
+        ),
+        prevention=("Deploy the endpoints and the routes in the stack of the VPC, and let the service depend on it.",),
+        sources=(
+            _ECS_INIT,
+            "https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html",
+            "https://repost.aws/knowledge-center/ecs-unable-to-pull-secrets",
+        ),
+    ),
+    Cause(
+        "registry-auth-failed",
+        "ECS could not read the task's secrets or the registry's login, with the network or the execution role to "
+        "blame.",
+        "The end of the text, after `service call has been retried`, names which: AccessDenied is the execution role, "
+        "a "
+        "timeout is the network.",
+        "resolve",
+        ("permissions", "network"),
+        words=(
+            "unable to pull secrets or registry auth",
+            "unable to retrieve ecr registry auth",
+            "unable to get registry auth from asm",
+        ),
+        confirm=(
+            "Read the whole reason of the stopped task:",
+            "$ aws ecs describe-tasks --cluster CLUSTER --tasks TASK",
+        ),
+        remedy=(
+            "With AccessDenied: give the execution role AmazonECSTaskExecutionRolePolicy and access to the secret.",
+            "With a timeout: give the subnet a NAT gateway or VPC endpoints.",
+        ),
+        sources=(_ECS_INIT,),
+        tells="frame",
+    ),
+    Cause(
+        "pull-rate-limited",
+        "The registry refuses the pull, because too many were made: a rate limit or a quota.",
+        "Docker Hub limits pulls without a login by address, and all tasks behind one NAT gateway share an address. "
+        "ECR "
+        "throttles when many tasks start at once.",
+        "resolve",
+        ("quota", "registry"),
+        words=(
+            *unless(
+                "dockerbuild|failedtosolve|" + PUSH,
+                "toomanyrequests: You have reached your pull rate limit",
+                "You have reached your unauthenticated pull rate limit",
+                "You have reached your pull rate limit",
+            ),
+            *near(
+                PULL,
+                "toomanyrequests",
+                "429 Too Many Requests",
+                "Rate exceeded",
+                "ThrottlingException",
+                unless="failedtosolve|" + PUSH,
+            ),
+            "UpstreamTooManyRequests",
+        ),
+        remedy=(
+            "From Docker Hub: pull with a login (repositoryCredentials), through ECR (pull through cache), or take the "
+            "same image from public.ecr.aws/docker/library.",
+            "From ECR: start fewer tasks at once, and request a higher quota.",
+        ),
+        prevention=("Keep every image that a service runs in your own ECR.",),
+        sources=(
+            "https://docs.docker.com/docker-hub/usage/",
+            "https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html",
+        ),
+    ),
+    Cause(
+        "pull-through-failed",
+        "ECR could not fetch the image from the upstream registry of a pull through cache.",
+        "The upstream's login in Secrets Manager is wrong, the upstream limits pulls, or whoever pulls first lacks "
+        "ecr:BatchImportUpstreamImage and ecr:CreateRepository.",
+        "resolve",
+        ("registry", "permissions"),
+        words=(
+            "UnableToGetUpstreamImageException",
+            "UpstreamAccessDenied",
+            "UpstreamUnavailable",
+            "UnableToGetUpstreamLayerException",
+            "unable to pull image from the upstream",
+        ),
+        confirm=("Validate the rule:", "$ aws ecr validate-pull-through-cache-rule --ecr-repository-prefix PREFIX"),
+        remedy=(
+            "Correct the upstream's login, and allow the role ecr:BatchImportUpstreamImage and ecr:CreateRepository.",
+        ),
+        sources=("https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html",),
+    ),
+    Cause(
+        "key-unusable",
+        "The KMS key that encrypts the repository's images cannot be used.",
+        "The key is disabled or marked for deletion, or its policy does not allow ECR or the role kms:Decrypt.",
+        "resolve",
+        ("permissions",),
+        words=(
+            *near(ANY + "|image", "KmsException", "KmsError", "KMS key used to encrypt the image is not accessible"),
+            *near(ANY, "KMS.DisabledException", "is pending deletion", "not authorized to perform: kms:Decrypt"),
+        ),
+        confirm=(
+            "See the repository's key, and its state:",
+            "$ aws ecr describe-repositories --region {region} --registry-id {registry_id} "
+            "--repository-names {repository} --query 'repositories[].encryptionConfiguration'",
+            "$ aws kms describe-key --key-id KEY",
+        ),
+        remedy=("Enable the key, and allow ECR and the role kms:Decrypt in its policy.",),
+        sources=("https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html",),
+    ),
+    Cause(
+        "registry-failed",
+        "The registry answered with an error of its own (5xx).",
+        "The registry or the proxy before it is overloaded or out of order.",
+        "resolve",
+        ("registry",),
+        words=near(
+            PULL,
+            "500 Internal Server Error",
+            "502 Bad Gateway",
+            "503 Service Unavailable",
+            "504 Gateway Time",
+            "received unexpected HTTP status: 5",
+            "unknown: Internal Server Error",
+            "upstream connect error",
+            unless=PUSH,
+        ),
+        confirm=("See the state of the service at https://health.aws.amazon.com or https://www.dockerstatus.com.",),
+        remedy=("Try again. If it stays, look at the registry's status page and at the proxy.",),
+        prevention=("Keep images that services run in a registry of the same region.",),
+        sources=("https://health.aws.amazon.com/health/status", _ECR_ERRORS),
+    ),
+)

@@ -1,0 +1,193 @@
+"""What other services report: SageMaker, App Runner, AgentCore, Batch, Kubernetes, CloudFormation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..cause import Cause, Words, near
+from ..contexts import KUBERNETES
+
+_CHECK: Final = ("Check the image as the service would pull it:", "$ safe-image check {image} --runs-on {runs_on}")
+
+CAUSES: Final = (
+    Cause(
+        "sagemaker-media-type",
+        "SageMaker accepts only Docker schema 2 manifests: no OCI manifest, no index, no provenance.",
+        "Current Docker writes OCI manifests, and attaches an attestation that turns the tag into an index. Build with "
+        "oci-mediatypes=false and --provenance=false.",
+        "create",
+        ("image",),
+        words=("Unsupported manifest media type", "Ensure that valid manifest media type is used for specified image"),
+        confirm=("$ safe-image check {image} --runs-on sagemaker",),
+        remedy=(
+            "Build Docker schema 2 without an attestation, and push under a new tag:",
+            "$ docker build --provenance=false --output=type=docker,oci-mediatypes=false .",
+        ),
+        prevention=('Build with ImagePlatform and runs_on=["sagemaker"] of SafeDockerImageAsset.',),
+        sources=(
+            "https://github.com/aws/amazon-sagemaker-feedback/issues/180",
+            "https://github.com/mlflow/mlflow/issues/13834",
+        ),
+        findings=("index-not-taken", "manifest-type-refused"),
+    ),
+    Cause(
+        "sagemaker-ping-failed",
+        "SageMaker started the container, and it did not answer on /ping: the program, and not the pull, failed.",
+        "The container must listen on port 8080 and answer /ping within the time-out. A crash at the start, a wrong "
+        "`serve` entrypoint or a missing model give this.",
+        "run",
+        ("application",),
+        words=("did not pass the ping health check", "for the variant {name} did not pass the ping health check"),
+        confirm=("Read the endpoint's log in CloudWatch: /aws/sagemaker/Endpoints/NAME.",),
+        remedy=("Fix what the container's log shows.",),
+        sources=("https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html",),
+    ),
+    Cause(
+        "app-runner-copy-failed",
+        "App Runner could not copy or start the image: wrong architecture, missing image, or an access role without "
+        "permission.",
+        "App Runner runs only x86_64 (linux/amd64) images, and does not check before about ten minutes. For a private "
+        "repository its access role needs AWSAppRunnerServicePolicyForECRAccess.",
+        "pull",
+        ("image", "permissions"),
+        words=(
+            "Failure reason : Failed to copy the image from ECR",
+            "Failed to copy the image from ECR",
+            "Failed to pull your application image",
+        ),
+        confirm=("$ safe-image check {image} --runs-on app-runner",),
+        remedy=(
+            "Build for linux/amd64, correct the image's name, or give the access role its policy:",
+            "$ docker build --platform linux/amd64 .",
+        ),
+        sources=(
+            "https://github.com/aws/apprunner-roadmap/issues/46",
+            "https://github.com/aws/apprunner-roadmap/issues/79",
+        ),
+        findings=("platform-mismatch", "image-missing"),
+    ),
+    Cause(
+        "app-runner-access-role",
+        "App Runner's access role may not read the ECR repository.",
+        "The role must trust build.apprunner.amazonaws.com and have AWSAppRunnerServicePolicyForECRAccess.",
+        "resolve",
+        ("permissions",),
+        words=(
+            "Be sure you configure your service with a valid access role to your ECR repository",
+            "Invalid Access Role in AuthenticationConfiguration",
+        ),
+        confirm=("$ aws apprunner describe-service --service-arn SERVICE --query 'Service.SourceConfiguration'",),
+        remedy=("Give the service an access role that trusts build.apprunner.amazonaws.com, with that policy.",),
+        sources=("https://github.com/aws-containers/hello-app-runner/issues/3",),
+    ),
+    Cause(
+        "agentcore-architecture",
+        "Bedrock AgentCore runs only arm64 images, and this image is not one.",
+        "AgentCore's micro-VMs are arm64. docker build on an x86_64 machine makes amd64 images by default.",
+        "create",
+        ("image",),
+        words=(
+            "Architecture incompatible for uri",
+            "Supported architectures: [arm64]",
+            *near("agentcore", "exec format error", "architecture"),
+        ),
+        confirm=("$ safe-image check {image} --runs-on agentcore --platform linux/arm64",),
+        remedy=("Build for arm64, and push under a new tag:", "$ docker build --platform linux/arm64 ."),
+        sources=("https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/getting-started-custom.html",),
+        findings=("platform-mismatch", "platform-missing"),
+    ),
+    Cause(
+        "pull-secret-missing",
+        "The pod has no valid pull secret for the registry.",
+        "imagePullSecrets references a secret that is missing in the pod's namespace, or whose login has expired. An "
+        "ECR "
+        "login lasts twelve hours.",
+        "resolve",
+        ("permissions", "task definition"),
+        words=(
+            "FailedToRetrieveImagePullSecret",
+            "Unable to retrieve some image pull secrets",
+        ),
+        confirm=("$ kubectl get pod POD -o jsonpath={.spec.imagePullSecrets}",),
+        remedy=(
+            "Create the secret in the pod's namespace. For ECR on EKS, let the node's role pull and drop the secret.",
+        ),
+        sources=("https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/",),
+    ),
+    Cause(
+        "image-never-pulled",
+        "The pod may not pull (imagePullPolicy Never), and the node does not have the image.",
+        "The policy Never uses only images that are on the node already.",
+        "pull",
+        ("task definition",),
+        words=("ErrImageNeverPull", "is not present with pull policy of Never"),
+        remedy=("Set imagePullPolicy: IfNotPresent, or load the image onto the node.",),
+        sources=("https://kubernetes.io/docs/concepts/containers/images/#image-pull-policy",),
+    ),
+    Cause(
+        "hook-refused",
+        "A CloudFormation hook refused the change; the hook's own message says why.",
+        "A Lambda hook, a Guard hook or a hook of the organization looked at the resource or the change set, and "
+        "answered "
+        "that it does not comply. Nothing was pulled or started.",
+        "create",
+        ("task definition", "permissions"),
+        words=(
+            "The following hook(s) failed",
+            "Hook failed with message",
+            "HOOK_COMPLETE_FAILED",
+            "hooks invoked during the operation failed",
+            "NonCompliant{it}hook",
+            "failed hook",
+            "HookFailure",
+        ),
+        confirm=("Read the hook's results:", "$ aws cloudformation describe-events --stack-name STACK"),
+        remedy=("Change the resource as the hook's message says, or ask whoever owns the hook.",),
+        prevention=("Run the same rules before the deploy.",),
+        sources=(
+            "https://docs.aws.amazon.com/cloudformation-cli/latest/hooks-userguide/what-is-cloudformation-hooks.html",
+        ),
+    ),
+    Cause(
+        "batch-image",
+        "The Batch job's container could not be pulled or started; the rest of the reason says why.",
+        "Batch repeats what ECS reports.",
+        "pull",
+        ("unknown",),
+        words=(Words("Task failed to start", r"batch|statusreason|job"),),
+        also=(*near("batch", "CannotPullContainerError"),),
+        confirm=("$ aws batch describe-jobs --jobs JOB --query 'jobs[].[statusReason,attempts[].container.reason]'",),
+        remedy=("Give the whole reason to safe-image explain.",),
+        sources=("https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html",),
+        tells="frame",
+    ),
+    Cause(
+        "pod-sandbox",
+        "Kubernetes could not set up the pod's network or sandbox; the image was not looked at yet.",
+        "The CNI plugin has no free address, is not ready, or the pause image could not be pulled.",
+        "place",
+        ("network", "host engine"),
+        words=(
+            "failed to assign an IP address to container",
+            "FailedCreatePodSandBox",
+            "failed to create pod sandbox",
+            "failed to setup network for sandbox",
+            *near(KUBERNETES, "network plugin is not ready", "cni plugin not initialized"),
+        ),
+        confirm=("$ kubectl describe pod POD", "$ kubectl -n kube-system logs -l k8s-app=aws-node --tail=50"),
+        remedy=("Free addresses in the node's subnet, use prefix delegation, or repair the CNI plugin.",),
+        sources=("https://docs.aws.amazon.com/eks/latest/userguide/troubleshooting.html",),
+    ),
+    Cause(
+        "kubernetes-back-off",
+        "Kubernetes waits before it pulls again; why the pull fails is in an earlier event.",
+        "ImagePullBackOff and ErrImagePull say only that a pull failed.",
+        "pull",
+        ("unknown",),
+        words=("ImagePullBackOff", "ErrImagePull", "Back-off pulling image"),
+        confirm=("Read the events of the pod, above all `Failed to pull image`:", "$ kubectl describe pod POD"),
+        remedy=("Give that event to safe-image explain.",),
+        sources=("https://kubernetes.io/docs/concepts/containers/images/#imagepullbackoff",),
+        tells="wrapper",
+    ),
+)

@@ -1,0 +1,68 @@
+"""A refusal of our own verifier, pasted from a deploy: its findings, its runtime and its commands, as printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from image_verifier.rules.catalog import CATALOG
+
+from .cause import Cause
+from .knowledge.findings import finding
+from .normalize import plain_readings
+
+_REFUSED: Final = re.compile(r"Image\s+refused:\s+(.{1,1500}?)\s*\[([a-z0-9-]{3,60})\]", re.DOTALL)
+_OTHER: Final = re.compile(r"Also:\s+(.{1,1500}?)\s*\[([a-z0-9-]{3,60})\]", re.DOTALL)
+_STEPS: Final = re.compile(
+    r"To (?:mend|fix) it:(.{1,6000}?)(?=Construct:|\bImage: |The whole report|And \d+ more|\Z)", re.DOTALL
+)
+_COMMAND: Final = re.compile(r"^(?:\$ |\d+\. )?(?=(?:aws|docker|safe-image|podman|finch|cdk) |[A-Z_]+=)")
+_SPACE: Final = re.compile(r"\s+")
+
+
+def refusal_in(text: str) -> tuple[Cause, ...]:
+    """The findings of a refusal, the first with the printed steps; empty where the text has no refusal.
+
+    :param text: as it was shown.
+    """
+    as_it_is, unquoted, *others = plain_readings(text)
+    for reading in (unquoted, as_it_is, *others):
+        if first := _REFUSED.search(reading):
+            causes = [_cause(first), *(_cause(other) for other in _OTHER.finditer(reading, first.end()))]
+            return tuple(_with_steps([cause for cause in causes if cause], reading))
+    return ()
+
+
+def _cause(match: re.Match[str]) -> Cause | None:
+    if match[2] not in CATALOG:
+        return None
+    known = finding(match[2])
+    message = _SPACE.sub(" ", match[1])
+    return Cause(
+        known.id,
+        message[:400],
+        f"The verifier of this deploy refused the image. {known.title}"[:190],
+        known.stage,
+        known.blame,
+        confirm=known.confirm,
+        remedy=known.remedy,
+        sources=known.sources,
+        findings=known.findings,
+    )
+
+
+def _with_steps(causes: list[Cause], text: str) -> Iterator[Cause]:
+    steps = _STEPS.search(text)
+    printed = tuple(_steps(steps[1])) if steps else ()
+    for number, cause in enumerate(causes[:3]):
+        yield replace(cause, remedy=printed) if printed and number == 0 else cause
+
+
+def _steps(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        step = line.strip()
+        if step:
+            command = _COMMAND.match(step)
+            yield f"$ {step[command.end() :]}" if command else step
