@@ -1,4 +1,4 @@
-"""An AWS that answers as a test says: refusals and failures that a local AWS does not give on demand."""
+"""An AWS whose responses a test sets: refusals and failures that the local AWS does not have on demand."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Aws:
     """The server.
 
     :param endpoint: its address.
-    :param answers: by action, what is answered: a document or a `Refusal`, or what makes one of a request's parameters.
-    :param calls: what was asked, oldest first: the action, and its parameters.
+    :param answers: the response by action: a document, a `Refusal`, or a function that makes one from the parameters.
+    :param calls: the calls, oldest first: the action, and its parameters.
     """
 
     endpoint: str
@@ -43,7 +43,7 @@ class Aws:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Make boto3 ask it."""
+        """Make boto3 call this server."""
         for name, value in {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -59,7 +59,7 @@ class Aws:
 
     @staticmethod
     def repository(mutability: str) -> dict[str, Any]:
-        """The answer of DescribeRepositories for CDK's."""
+        """The response of DescribeRepositories for CDK's repository."""
         name = f"cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"
         uri = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{name}"
         arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
@@ -74,7 +74,7 @@ class Aws:
 
 @contextmanager
 def serving_aws() -> Iterator[Aws]:
-    """One that runs."""
+    """Run the server."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""Images whose layers are given byte by byte, and tars whose headers are."""
+"""Images with layers made byte by byte, and tars with headers made field by field."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def header(
     checksum: bytes | None = None,
     mtime: bytes = b"00000000000\0",
 ) -> bytes:
-    """One block of a tar. `size` as bytes is written as it stands."""
+    """One block of a tar. A `size` in bytes is used as it is."""
     name, link = (x.encode() if isinstance(x, str) else x for x in (name, link))
     length = size if isinstance(size, bytes) else b"%011o\0" % size
     block = struct.pack(
@@ -47,12 +47,12 @@ def header(
 
 
 def padded(content: bytes) -> bytes:
-    """Content as it lies in a tar."""
+    """Content, padded as in a tar."""
     return content + bytes(-len(content) % 512)
 
 
 def file(name: bytes | str, content: bytes = b"", **more: Any) -> bytes:
-    """A file, or whatever else has content."""
+    """A file, or another entry with content."""
     return header(name, size=len(content), **more) + padded(content)
 
 
@@ -67,7 +67,7 @@ def link(name: str, target: str) -> bytes:
 
 
 def pax(**records: bytes | str) -> bytes:
-    """A header with PAX records; `__` in a key stands for a point."""
+    """A header with PAX records; `__` in a key stands for a dot."""
     content = b"".join(_record(k.replace("__", "."), v) for k, v in records.items())
     return file("pax", content, kind=b"x")
 
@@ -82,7 +82,7 @@ def _record(key: str, value: bytes | str) -> bytes:
 
 
 def elf(machine: int = 62, *, wide: bool = True, interpreter: bytes = b"", kind: int = 2) -> bytes:
-    """The beginning of a program: a header, a program header where there is a loader, and the loader's path."""
+    """The beginning of a program: an ELF header, a program header, and the path of a loader if there is one."""
     path = interpreter + b"\0" if interpreter else b""
     if wide:
         head = struct.pack(
@@ -166,15 +166,15 @@ class InMemory:
 
 
 def image(*tars: bytes, **more: Any) -> InMemory:
-    """An image of these tars, each a gzip layer with its diff_id."""
+    """An image with these tars, each as a gzip layer with its diff_id."""
     return InMemory([gzip.compress(tar, mtime=0) for tar in tars], [sha256(tar) for tar in tars], **more)
 
 
 def report(source: InMemory, runtime: str = "fargate", platform: str = "linux/amd64") -> Report:
-    """The report on it with its layers read."""
+    """Verify an image with its layers."""
     return verify(source, Policy((runtime,), Platform.parse(platform), verify_layers=True))
 
 
 def found(source: InMemory, runtime: str = "fargate", **more: Any) -> list[str]:
-    """The IDs of the findings that refuse it."""
+    """The IDs of the findings that refuse an image."""
     return [finding.id for finding in report(source, runtime, **more).errors]

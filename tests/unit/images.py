@@ -1,4 +1,4 @@
-"""Images made by hand: an OCI layout in a folder, one property changed at a time."""
+"""Images for tests: an OCI layout in a folder, with single properties changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 
 @dataclass
 class Layout:
-    """A folder in which an image grows."""
+    """An OCI layout in a folder."""
 
     path: Path
     manifests: list[dict[str, Any]] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Layout:
         manifest: dict[str, Any] | None = None,
         schema_2: bool = False,
     ) -> dict[str, Any]:
-        """Write one image and return its manifest's descriptor; a healthy linux/amd64 one where nothing is said."""
+        """Write one image and return its manifest's descriptor; by default a healthy linux/amd64 image."""
         tars = [tar_of({f"file{i}": b"x" * (i + 1)}) for i in range(len(layer_types))]
         blobs = [gzip.compress(tar, mtime=0) for tar in tars]
         run = {"Cmd": ["/file0"]}
@@ -98,6 +98,6 @@ class Layout:
         return self.descriptor(media_type, json.dumps(document).encode())
 
     def source(self, top: dict[str, Any]) -> OciLayout:
-        """The layout with this at its top."""
+        """The layout with this descriptor at its top."""
         self.path.joinpath("index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [top]}))
         return OciLayout(LayoutFolder(self.path))

@@ -1,4 +1,4 @@
-"""A web server on loopback that leaves nothing behind: when it stops, its connections are closed, its threads over."""
+"""A web server on loopback that leaves nothing behind: when it stops, its connections and threads have ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class _Server(ThreadingHTTPServer):
-    # Waited for when the server closes.
+    # So that closing the server waits for them.
     daemon_threads = False
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
@@ -30,21 +30,21 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections and handshakes that the client breaks off; that is what is tested."""
+        """Print nothing about connections and handshakes that the client ends: tests provoke them."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
     def server_close(self) -> None:
-        """Close also the connections that a client keeps for its next request."""
+        """Also close the connections that a client keeps for its next request."""
         for request in list(self._open):
-            with suppress(OSError):  # over meanwhile
+            with suppress(OSError):  # ended meanwhile
                 request.shutdown(socket.SHUT_RDWR)
         super().server_close()
 
 
 @contextmanager
 def listening(handler: type[BaseHTTPRequestHandler], certificate: Path | None = None) -> Iterator[int]:
-    """A server that runs; yields its port.
+    """Run a server; yields its port.
 
     :param certificate: a file with a certificate and its key, for TLS.
     """

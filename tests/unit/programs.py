@@ -1,4 +1,4 @@
-"""Programs that say what a test wants: for versions that nobody has at hand, and faults that real ones do not have."""
+"""Programs that print what a test sets: versions that are not installed, and faults that real programs do not have."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ GOOD_DOCKER = "28.5.2"
 def program(folder: Path, name: str, answers: Mapping[str, str], failures: Mapping[str, str] | None = None) -> Path:
     """Write a program.
 
-    :param folder: where; it is made where it is missing.
+    :param folder: the folder; it is created if it does not exist.
     :param name: its name.
-    :param answers: what it prints, by how its arguments begin.
-    :param failures: its error text before it ends with 1, by the beginning of its arguments; looked at first.
+    :param answers: its output, by the beginning of its arguments.
+    :param failures: its error output before it exits with 1, by the beginning of its arguments; these come first.
         Other arguments are reported as unknown.
     """
     folder.mkdir(exist_ok=True)
@@ -53,11 +53,11 @@ def docker(
     status = [["driver-type", "io.containerd.snapshotter.v1"]] if store == "containerd" else [["Backing Filesystem"]]
     kept = images or {}
     inspected = [{"Descriptor": {"mediaType": media_type}} if media_type else {} for media_type in kept.values()]
-    said = {
+    defaults = {
         "info": json.dumps({"ServerVersion": version, "DriverStatus": status}),
         "buildx version": "github.com/docker/buildx v0.29.1 1234",
         "image ls": "\n".join(kept),
         "image inspect": json.dumps(inspected),
         "image rm": "Untagged",
     }
-    return program(folder, name, {**said, **(answers or {})}, failures)
+    return program(folder, name, {**defaults, **(answers or {})}, failures)

@@ -1,4 +1,4 @@
-"""A registry on this machine that misbehaves on demand, and remembers what it was asked."""
+"""A registry on this machine that misbehaves on demand and records its requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SELF_SIGNED = Path(__file__).with_name("certificates") / "self-signed.pem"
 
 @dataclass(frozen=True)
 class Asked:
-    """One request."""
+    """A request."""
 
     method: str
     path: str
@@ -34,9 +34,9 @@ class Asked:
 class Answer:
     """A response.
 
-    :param cut: how many bytes of the body are announced and never sent.
+    :param cut: the number of bytes that are announced and never sent.
     :param pace: the seconds between two bytes.
-    :param endless: what is sent again and again in place of an answer, until the client has enough.
+    :param endless: bytes that are sent again and again in place of a response, until the client ends the connection.
     """
 
     status: int = 200
@@ -51,7 +51,7 @@ Gate = Callable[[Asked], Answer | None]
 
 
 class Registry:
-    """Manifests and blobs by their paths. `gate` sees every request first, and may answer it."""
+    """Manifests and blobs by their paths. `gate` receives every request first, and may respond to it."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -61,14 +61,14 @@ class Registry:
         self.host = ""
 
     def put(self, path: str, content: bytes, media_type: str = "application/octet-stream") -> str:
-        """Hold a document, and answer its digest."""
+        """Store a document, and return its digest."""
         digest = sha256(content)
         headers = {"Content-Type": media_type, "Docker-Content-Digest": digest}
         self.answers[path.format(digest)] = Answer(200, content, headers)
         return digest
 
     def image(self, name: str, tag: str, layers: int = 2) -> dict[str, Any]:
-        """Hold a healthy linux/amd64 image, and answer its manifest."""
+        """Store a healthy linux/amd64 image, and return its manifest."""
         contents = [b"layer %d" % number for number in range(layers)]
         config = {
             "architecture": "amd64",
@@ -99,7 +99,7 @@ class Registry:
 
 @contextmanager
 def serving(*, https: bool = False) -> Iterator[Registry]:
-    """A registry that listens on a port of its own."""
+    """Run a registry on a port of its own."""
     registry = Registry()
 
     class Handler(BaseHTTPRequestHandler):
@@ -131,10 +131,10 @@ def serving(*, https: bool = False) -> Iterator[Registry]:
             if answer.cut:
                 self.close_connection = True
 
-        do_GET = do_HEAD = do_POST = _serve  # noqa: N815 - the names that http.server wants
+        do_GET = do_HEAD = do_POST = _serve  # noqa: N815 - the names that http.server requires
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing; the tests look at what was asked."""
+            """Print nothing; the tests read the recorded requests."""
 
     with listening(Handler, SELF_SIGNED if https else None) as port:
         registry.host = f"127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""CloudFormation's protocol: whatever happens, one answer that CloudFormation takes."""
+"""CloudFormation's protocol: whatever happens, one response that CloudFormation accepts."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ class Context:
 
 @dataclass
 class Stack:
-    """Stands for CloudFormation: takes answers, and may refuse the first ones."""
+    """A stand-in for CloudFormation: accepts responses, and can refuse the first ones."""
 
     url: str = ""
     bodies: list[bytes] = field(default_factory=list)
     refusals: int = 0
 
     @property
-    def answer(self) -> dict[str, Any]:
-        assert len(self.bodies) == 1, f"{len(self.bodies)} answers"
+    def response(self) -> dict[str, Any]:
+        assert len(self.bodies) == 1, f"{len(self.bodies)} responses"
         assert len(self.bodies[0]) < 4096
-        answer: dict[str, Any] = json.loads(self.bodies[0])
-        return answer
+        response: dict[str, Any] = json.loads(self.bodies[0])
+        return response
 
     def event(self, request: str = "Create", **more: Any) -> dict[str, Any]:
         return {
@@ -90,7 +90,7 @@ class Stack:
 def stack() -> Iterator[Stack]:
     stack = Stack()
 
-    class Taker(BaseHTTPRequestHandler):
+    class Receiver(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             if stack.refusals:
@@ -104,13 +104,13 @@ def stack() -> Iterator[Stack]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with listening(Taker) as port:
+    with listening(Receiver) as port:
         stack.url = f"http://127.0.0.1:{port}"
         yield stack
 
 
 class Endless:
-    """A call that ends when the test says so, and at the latest with the test."""
+    """A call that does not end before the test ends it, or ends itself."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
@@ -121,7 +121,7 @@ class Endless:
         self._over.wait()
 
     def end(self) -> None:
-        """Let it end, and wait until those who called it have done what they do then."""
+        """End the call, and wait until its callers have ended too."""
         self._over.set()
         for caller in self._callers:
             caller.join()
@@ -136,7 +136,7 @@ def endless() -> Iterator[Endless]:
 
 @pytest.fixture
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
-    """The image under the tag: what the test writes into the layout last."""
+    """The image that the tag references: the last one that the test writes into the layout."""
     layout = Layout(tmp_path)
 
     def verify_layout(properties: Any, retry_budget: Any) -> Any:
@@ -150,25 +150,25 @@ def test_a_good_image_succeeds_with_its_digest_as_the_uri(stack: Stack, image: L
     image.manifests.append(image.image())
     handler(stack.event(), Context())
     digest = image.manifests[-1]["digest"]
-    assert stack.answer["Status"] == "SUCCESS"
-    assert stack.answer["Data"]["ImageUri"] == f"{URI}@{digest}"
-    assert stack.answer["Data"]["ImageDigest"] == digest
-    assert stack.answer["Data"]["LayerCount"] == "1"
-    assert all(isinstance(value, str) for value in stack.answer["Data"].values())
+    assert stack.response["Status"] == "SUCCESS"
+    assert stack.response["Data"]["ImageUri"] == f"{URI}@{digest}"
+    assert stack.response["Data"]["ImageDigest"] == digest
+    assert stack.response["Data"]["LayerCount"] == "1"
+    assert all(isinstance(value, str) for value in stack.response["Data"].values())
 
 
 def test_pin_tag_keeps_the_tag(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.image())
     handler(stack.event(ResourceProperties={**PROPERTIES, "Pin": "tag"}), Context())
-    assert stack.answer["Data"]["ImageUri"] == f"{URI}:{TAG}"
+    assert stack.response["Data"]["ImageUri"] == f"{URI}:{TAG}"
 
 
-def test_the_reason_of_a_refusal_suffices(stack: Stack, image: Layout) -> None:
+def test_the_reason_of_a_refusal_is_complete_in_itself(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.attestation())
     handler(stack.event(), Context())
-    reason = stack.answer["Reason"]
+    reason = stack.response["Reason"]
     lines = reason.split("\n")
-    assert stack.answer["Status"] == "FAILED"
+    assert stack.response["Status"] == "FAILED"
     assert " ".join(lines[0].split()).startswith("Image refused: The tag points at a build attestation")
     assert "Construct: Demo/Autotag/Verification" in reason
     assert "no processor for media-type" in " ".join(reason.split())
@@ -178,10 +178,10 @@ def test_the_reason_of_a_refusal_suffices(stack: Stack, image: Layout) -> None:
     assert f"docker image rm cdkasset-{TAG}" in commands
 
 
-def test_a_reason_comes_out_of_the_cli_s_last_block_as_it_went_in(stack: Stack, image: Layout) -> None:
+def test_the_clis_last_block_does_not_change_the_lines_of_a_reason(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.image(config={"architecture": "arm64"}))
     handler(stack.event(), Context())
-    reason = stack.answer["Reason"]
+    reason = stack.response["Reason"]
     shown = wrapped_by_the_cli(f"Received response status [FAILED] from custom resource. Message returned: {reason}")
     assert [line.rstrip() for line in shown[2:]] == [line.rstrip() for line in reason.split("\n")[1:]]
 
@@ -190,15 +190,15 @@ def test_no_name_in_a_headline_is_broken(stack: Stack, image: Layout) -> None:
     zstd = "application/vnd.docker.image.rootfs.diff.tar.zstd"
     image.manifests.append(image.image(layer_types=("application/vnd.oci.image.layer.v1.tar+gzip", zstd)))
     handler(stack.event(), Context())
-    assert zstd in stack.answer["Reason"].split("\n")[0]
+    assert zstd in stack.response["Reason"].split("\n")[0]
 
 
-def test_what_a_runtime_would_have_said_is_left_out_with_three_dots(stack: Stack, image: Layout) -> None:
+def test_an_ellipsis_in_a_runtimes_message_becomes_three_dots(stack: Stack, image: Layout) -> None:
     child = image.image()
     image.manifests.append(image.index({**child, "platform": {"os": "linux", "architecture": "amd64"}}))
     (image.path / "blobs" / "sha256" / child["digest"].removeprefix("sha256:")).unlink()
     handler(stack.event(), Context())
-    assert f"content at .../manifests/{child['digest']} not found" in " ".join(stack.answer["Reason"].split())
+    assert f"content at .../manifests/{child['digest']} not found" in " ".join(stack.response["Reason"].split())
 
 
 def wrapped_by_the_cli(text: str) -> list[str]:
@@ -213,19 +213,19 @@ def wrapped_by_the_cli(text: str) -> list[str]:
     return lines
 
 
-def test_an_answer_stays_below_4096_bytes_whatever_is_found(
+def test_a_response_stays_below_4096_bytes_for_any_number_of_findings(
     stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: False)
     types = tuple(f"application/vnd.example.{i}.layer.with.a.very.long.name.v{i}+json" for i in range(90))
     image.manifests.append(image.image(layer_types=("application/vnd.oci.image.layer.v1.tar+gzip", *types)))
     handler(stack.event("Update", PhysicalResourceId="x" * 1000), Context())
-    assert stack.answer["Reason"].startswith("Image refused: ")
-    assert "more errors" in stack.answer["Reason"]
-    assert "batch-delete-image" in stack.answer["Reason"]
+    assert stack.response["Reason"].startswith("Image refused: ")
+    assert "more errors" in stack.response["Reason"]
+    assert "batch-delete-image" in stack.response["Reason"]
 
 
-def test_an_answer_is_cut_where_one_byte_less_would_not_be(stack: Stack) -> None:
+def test_a_response_is_only_cut_if_one_byte_is_too_many(stack: Stack) -> None:
     def sent(more: int) -> bytes:
         event = stack.event("Update", PhysicalResourceId="x" * more)
         return body(event, Response("FAILED", [Reason("Image refused", ["line"] * 28), Reason("Image refused")]))
@@ -235,51 +235,51 @@ def test_an_answer_is_cut_where_one_byte_less_would_not_be(stack: Stack) -> None
     assert min(sizes[sizes.index(4095) + 1 :]) < 1000
 
 
-def test_what_is_let_pass_is_told_in_less_than_4096_bytes_too(stack: Stack, image: Layout) -> None:
+def test_the_response_of_a_tolerated_image_stays_below_4096_bytes_too(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.image(config={"architecture": "\N{LATIN SMALL LETTER E WITH ACUTE}" * 850}))
     handler(stack.event(ResourceProperties={**PROPERTIES, "FailOn": "never"}), Context())
-    assert stack.answer["Status"] == "SUCCESS"
-    assert stack.answer["Data"]["Warnings"] == "see the verifier's log"
+    assert stack.response["Status"] == "SUCCESS"
+    assert stack.response["Data"]["Warnings"] == "see the verifier's log"
 
 
-def test_layers_are_read_where_the_properties_say_so(stack: Stack, image: Layout) -> None:
+def test_layers_are_read_if_the_properties_say_so(stack: Stack, image: Layout) -> None:
     wrong = {"rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}}
     image.manifests.append(image.image(config=wrong))
     handler(stack.event(), Context())
-    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.response["Status"] == "SUCCESS"
     stack.bodies.clear()
     handler(stack.event(ResourceProperties={**PROPERTIES, "VerifyLayers": "true"}), Context())
-    assert "[diff-id-wrong]" in stack.answer["Reason"]
+    assert "[diff-id-wrong]" in stack.response["Reason"]
 
 
-def test_a_fault_is_told_in_other_words_than_a_finding(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_reported_in_other_words_than_a_finding(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "_verify", denied)
     handler(stack.event(), Context())
-    assert stack.answer["Status"] == "FAILED"
-    assert "Image not verified, so nothing is known about it" in " ".join(stack.answer["Reason"].split())
-    assert "refused" not in stack.answer["Reason"]
+    assert stack.response["Status"] == "FAILED"
+    assert "Image not verified, so nothing is known about it" in " ".join(stack.response["Reason"].split())
+    assert "refused" not in stack.response["Reason"]
 
 
-def test_an_unexpected_exception_is_answered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_exception_is_reported(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "_verify", failing)
     handler(stack.event(), Context())
-    assert "The verifier itself failed" in stack.answer["Reason"]
-    assert "RuntimeError" in stack.answer["Reason"]
-    assert "X-Amz-Signature" not in stack.answer["Reason"]
+    assert "The verifier itself failed" in stack.response["Reason"]
+    assert "RuntimeError" in stack.response["Reason"]
+    assert "X-Amz-Signature" not in stack.response["Reason"]
 
 
-def test_time_running_out_is_answered_before_the_lambda_ends(
+def test_a_timeout_is_reported_before_the_lambda_ends(
     stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "_verify", endless)
     began = time.monotonic()
     handler(stack.event(), Context(milliseconds=10_500))
     assert time.monotonic() - began < 30
-    assert stack.answer["Status"] == "FAILED"
-    assert "could not be verified within the" in " ".join(stack.answer["Reason"].split())
+    assert stack.response["Status"] == "FAILED"
+    assert "could not be verified within the" in " ".join(stack.response["Reason"].split())
 
 
-def test_a_log_that_cannot_be_written_does_not_hold_the_answer_back(
+def test_a_log_that_cannot_be_written_does_not_delay_the_response(
     stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stdout = io.StringIO()
@@ -287,13 +287,13 @@ def test_a_log_that_cannot_be_written_does_not_hold_the_answer_back(
     monkeypatch.setattr(sys, "stdout", stdout)
     image.manifests.append(image.attestation())
     handler(stack.event(), Context())
-    assert stack.answer["Reason"].startswith("Image refused: ")
+    assert stack.response["Reason"].startswith("Image refused: ")
 
 
-def test_what_comes_too_late_is_not_told_in_the_log_of_the_next_event(
+def test_work_that_ends_too_late_logs_nothing_within_the_next_event(
     stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A Lambda that has answered is frozen, with its threads, and they go on when it is called again."""
+    """A Lambda that has responded is frozen with its threads, which continue when it is called again."""
     monkeypatch.setattr(verification, "_verify", endless)
     handler(stack.event(), Context(milliseconds=10_500))
     assert "could not be verified within the" in capsys.readouterr().out
@@ -312,26 +312,26 @@ def test_what_comes_too_late_is_not_told_in_the_log_of_the_next_event(
         ("Pin", "none", "use digest or tag"),
     ],
 )
-def test_a_bad_property_is_answered_with_its_name(stack: Stack, name: str, value: Any, says: str) -> None:
+def test_a_bad_property_is_reported_with_its_name(stack: Stack, name: str, value: Any, says: str) -> None:
     handler(stack.event(ResourceProperties={**PROPERTIES, name: value}), Context())
-    assert stack.answer["Status"] == "FAILED"
-    assert says in " ".join(stack.answer["Reason"].split())
+    assert stack.response["Status"] == "FAILED"
+    assert says in " ".join(stack.response["Reason"].split())
 
 
 def test_a_delete_always_succeeds(stack: Stack) -> None:
     handler(stack.event("Delete", ResourceProperties={}, PhysicalResourceId="anything"), Context())
-    assert stack.answer["Status"] == "SUCCESS"
-    assert stack.answer["PhysicalResourceId"] == "anything"
+    assert stack.response["Status"] == "SUCCESS"
+    assert stack.response["PhysicalResourceId"] == "anything"
 
 
-def test_an_answer_that_is_not_taken_is_sent_again(stack: Stack, image: Layout) -> None:
+def test_a_response_that_is_not_accepted_is_sent_again(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.image())
     stack.refusals = 2
     handler(stack.event(), Context())
-    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.response["Status"] == "SUCCESS"
 
 
-def test_an_answer_that_is_never_taken_fails_the_lambda_before_its_end_so_that_it_is_run_again(
+def test_a_response_that_is_never_accepted_fails_the_lambda_before_its_end_so_that_it_is_run_again(
     stack: Stack, image: Layout
 ) -> None:
     image.manifests.append(image.image())
@@ -339,26 +339,22 @@ def test_an_answer_that_is_never_taken_fails_the_lambda_before_its_end_so_that_i
     began = time.monotonic()
     with pytest.raises(TimeoutError, match="did not accept the response in time"):
         handler(stack.event(), Context(milliseconds=3000))
-    # 2 s; the rest is for a machine that has more to do.
+    # 2 s; the rest is for a busy machine.
     assert time.monotonic() - began < 15
     assert stack.refusals < 999
 
 
-def test_what_was_waited_for_to_the_end_is_told_and_not_only_that_time_ran_out(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_fault_is_reported_and_not_only_the_timeout(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     def throttled(_: Any, retry_budget: RetryBudget) -> Any:
         time.sleep(retry_budget.seconds_left)
         raise Fault("ecr:DescribeImages failed with ThrottlingException", "Try again later.")
 
     monkeypatch.setattr(verification, "_verify", throttled)
     handler(stack.event(), Context(milliseconds=12_000))
-    assert "ThrottlingException" in stack.answer["Reason"]
+    assert "ThrottlingException" in stack.response["Reason"]
 
 
-def test_layers_are_read_no_longer_than_there_is_time(
-    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_layers_are_not_read_beyond_the_timeout(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def chunks() -> Iterator[bytes]:
         while True:
             time.sleep(0.05)
@@ -370,8 +366,8 @@ def test_layers_are_read_no_longer_than_there_is_time(
     monkeypatch.setattr(boto3, "client", lambda *_, **__: None)
     monkeypatch.setattr(verification, "EcrImage", lambda *_, **__: source)
     handler(stack.event(ResourceProperties={**PROPERTIES, "VerifyLayers": "true"}), Context(milliseconds=12_000))
-    assert "The layers could not all be read in the available time" in " ".join(stack.answer["Reason"].split())
-    assert "give the ImageVerifier a longer timeout or more memory" in " ".join(stack.answer["Reason"].split())
+    assert "The layers could not all be read in the available time" in " ".join(stack.response["Reason"].split())
+    assert "give the ImageVerifier a longer timeout or more memory" in " ".join(stack.response["Reason"].split())
 
 
 @pytest.mark.parametrize(
@@ -389,7 +385,7 @@ def test_layers_are_read_no_longer_than_there_is_time(
         ("Require", ["non-root-user"]),
     ],
 )
-def test_what_was_verified_of_another_image_or_policy_is_not_remembered_for_this_one(name: str, value: Any) -> None:
+def test_the_record_of_another_image_or_policy_is_not_reused(name: str, value: Any) -> None:
     verified = Properties.parse(PROPERTIES)
     record = VerifiedImage(verified.fingerprint, "sha256:" + "0" * 64, 1, "", 1)
     assert rollback.recorded(verified, [record]) == record
@@ -404,7 +400,7 @@ def test_a_physical_id_holds_two_images_in_at_most_a_kilobyte() -> None:
     assert len(kept) <= 1024
 
 
-def test_an_answer_that_was_answered_with_what_is_no_http_is_sent_again(
+def test_a_response_that_is_not_answered_in_http_is_sent_again(
     stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image.manifests.append(image.image())
@@ -418,7 +414,7 @@ def test_an_answer_that_was_answered_with_what_is_no_http_is_sent_again(
 
     monkeypatch.setattr(urllib.request, "urlopen", garbled)
     handler(stack.event(), Context())
-    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.response["Status"] == "SUCCESS"
     assert "secret" not in capsys.readouterr().out
 
 
@@ -426,23 +422,21 @@ def test_a_refused_update_keeps_the_physical_id(stack: Stack, image: Layout, mon
     monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: False)
     image.manifests.append(image.attestation())
     handler(stack.event("Update", PhysicalResourceId="verified before"), Context())
-    assert stack.answer["PhysicalResourceId"] == "verified before"
+    assert stack.response["PhysicalResourceId"] == "verified before"
 
 
-def test_the_way_back_answers_as_before_without_judging_again(
-    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rollback_reuses_the_recorded_result(stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: False)
     image.manifests.append(image.image())
     handler(stack.event(ResourceProperties={**PROPERTIES, "ImageTag": "a"}), Context())
-    a = stack.answer
+    a = stack.response
     stack.bodies.clear()
     image.manifests.append(image.image(config={"config": {"Cmd": ["/other"]}}))
     event = stack.event(
         "Update", ResourceProperties={**PROPERTIES, "ImageTag": "b"}, PhysicalResourceId=a["PhysicalResourceId"]
     )
     handler(event, Context())
-    b = stack.answer
+    b = stack.response
     assert b["Data"]["ImageDigest"] != a["Data"]["ImageDigest"]
     stack.bodies.clear()
 
@@ -455,26 +449,26 @@ def test_the_way_back_answers_as_before_without_judging_again(
         "Update", ResourceProperties={**PROPERTIES, "ImageTag": "a"}, PhysicalResourceId=b["PhysicalResourceId"]
     )
     handler(event, Context())
-    assert stack.answer["Status"] == "SUCCESS"
-    assert stack.answer["Data"] == a["Data"]
-    assert len(stack.answer["PhysicalResourceId"].encode()) <= 1024
-    remembered = [record.digest for record in records_of(stack.answer["PhysicalResourceId"])]
+    assert stack.response["Status"] == "SUCCESS"
+    assert stack.response["Data"] == a["Data"]
+    assert len(stack.response["PhysicalResourceId"].encode()) <= 1024
+    remembered = [record.digest for record in records_of(stack.response["PhysicalResourceId"])]
     assert remembered == [a["Data"]["ImageDigest"], b["Data"]["ImageDigest"]]
 
 
-def test_the_answer_leaves_before_cloudformation_gives_up_though_the_lambda_has_more_time(
+def test_the_response_is_sent_before_cloudformation_gives_up_though_the_lambda_has_more_time(
     stack: Stack, endless: Endless, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "_verify", endless)
     began = time.monotonic()
     handler(stack.event(ResourceProperties={**PROPERTIES, "ServiceTimeout": "40"}), Context(900_000))
     assert time.monotonic() - began < 60
-    assert "could not be verified within the" in stack.answer["Reason"]
+    assert "could not be verified within the" in stack.response["Reason"]
 
 
 @pytest.fixture
-def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody answers which way the stack goes."""
+def status_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CloudFormation does not report the stack's status."""
 
     def denied(*_: Any) -> bool:
         raise Fault("cloudformation:DescribeStacks was denied", "Allow cloudformation:DescribeStacks")
@@ -482,33 +476,31 @@ def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollback, "is_rolling_back", denied)
 
 
-@pytest.mark.usefixtures("unasked")
-def test_where_the_stacks_status_cannot_be_asked_a_good_image_is_right_both_ways(stack: Stack, image: Layout) -> None:
+@pytest.mark.usefixtures("status_unknown")
+def test_a_good_image_passes_though_the_stacks_status_is_unknown(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.image())
     handler(stack.event("Update"), Context())
-    assert stack.answer["Status"] == "SUCCESS"
+    assert stack.response["Status"] == "SUCCESS"
 
 
-@pytest.mark.usefixtures("unasked")
-def test_where_the_stacks_status_cannot_be_asked_a_new_broken_image_is_refused(stack: Stack, image: Layout) -> None:
+@pytest.mark.usefixtures("status_unknown")
+def test_a_new_broken_image_is_refused_though_the_stacks_status_is_unknown(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.attestation())
     handler(stack.event("Update"), Context())
-    assert "[not-an-image]" in stack.answer["Reason"]
+    assert "[not-an-image]" in stack.response["Reason"]
 
 
-@pytest.mark.usefixtures("unasked")
-def test_where_the_stacks_status_cannot_be_asked_an_image_that_broke_since_is_a_doubt(
-    stack: Stack, image: Layout
-) -> None:
+@pytest.mark.usefixtures("status_unknown")
+def test_an_image_that_broke_since_is_a_doubt_if_the_stacks_status_is_unknown(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.image())
     handler(stack.event(), Context())
-    verified = stack.answer["PhysicalResourceId"]
+    verified = stack.response["PhysicalResourceId"]
     stack.bodies.clear()
     image.manifests.append(image.attestation())
     handler(stack.event("Update", PhysicalResourceId=verified), Context())
-    assert stack.answer["Status"] == "FAILED"
-    assert "Allow cloudformation:DescribeStacks" in stack.answer["Reason"]
-    assert "nothing is known about it" in " ".join(stack.answer["Reason"].split())
+    assert stack.response["Status"] == "FAILED"
+    assert "Allow cloudformation:DescribeStacks" in stack.response["Reason"]
+    assert "nothing is known about it" in " ".join(stack.response["Reason"].split())
 
 
 def test_the_log_has_one_line_of_json_for_machines(
@@ -539,7 +531,7 @@ def failing(*_: Any) -> Any:
     ],
     ids=["a fault", "a failure of the verifier", "time running out", "a bad property"],
 )
-def test_the_log_has_one_line_of_json_of_whatever_could_not_be_told(
+def test_the_log_has_one_line_of_json_for_every_doubt(
     stack: Stack,
     endless: Endless,
     monkeypatch: pytest.MonkeyPatch,
@@ -584,11 +576,11 @@ def test_a_module_that_cannot_be_imported_is_reported(stack: Stack, monkeypatch:
     monkeypatch.delitem(sys.modules, "image_verifier.custom_resource.verification")
     monkeypatch.setitem(sys.modules, f"image_verifier.{name}", None)
     handler(stack.event(), Context())
-    assert stack.answer["Status"] == "FAILED"
-    assert "ModuleNotFoundError" in stack.answer["Reason"]
+    assert stack.response["Status"] == "FAILED"
+    assert "ModuleNotFoundError" in stack.response["Reason"]
 
 
-# What a config or a manifest may say where a media type or an architecture is asked for.
+# Texts that a config or a manifest may have in the place of a media type or an architecture.
 HOSTILE = {
     "a terminal's escapes": "\x1b[2J\x1b[31m\x9b1mred",
     "a line that looks like a verdict": "a\nImage verified: it can run on ECS on Fargate.",
@@ -614,7 +606,7 @@ HOSTILE = {
         ("diff-id-wrong", lambda text: {"config": {"rootfs": {"type": "layers", "diff_ids": [text]}}}),
     ],
 )
-def test_what_an_image_says_of_itself_cannot_disguise_its_refusal(
+def test_an_images_own_text_cannot_disguise_its_refusal(
     stack: Stack,
     image: Layout,
     capsysbinary: pytest.CaptureFixture[bytes],
@@ -624,8 +616,8 @@ def test_what_an_image_says_of_itself_cannot_disguise_its_refusal(
 ) -> None:
     image.manifests.append(image.image(**document(text)))
     handler(stack.event(), Context())
-    reason, log = stack.answer["Reason"], capsysbinary.readouterr().out.decode()
-    assert stack.answer["Reason"].startswith("Image refused: ")
+    reason, log = stack.response["Reason"], capsysbinary.readouterr().out.decode()
+    assert stack.response["Reason"].startswith("Image refused: ")
     lines = [*reason.split("\n"), *log.split("\n")]
     assert [line for line in lines if not line.isprintable()] == []
     assert not [line for line in lines if line.startswith("Image verified")]
@@ -633,14 +625,14 @@ def test_what_an_image_says_of_itself_cannot_disguise_its_refusal(
     assert finding in [found["id"] for found in report["findings"]]
 
 
-def test_what_is_let_pass_is_told_without_control_characters(
+def test_the_warnings_of_a_tolerated_image_have_no_control_characters(
     stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image.manifests.append(image.image(config={"architecture": "\x1b[2Jarm64"}))
     handler(stack.event(ResourceProperties={**PROPERTIES, "FailOn": "never"}), Context())
-    assert stack.answer["Status"] == "SUCCESS"
-    assert all(line.isprintable() for line in stack.answer["Data"]["Warnings"].split("\n"))
-    assert "\\x1b[2jarm64" in stack.answer["Data"]["Warnings"]
+    assert stack.response["Status"] == "SUCCESS"
+    assert all(line.isprintable() for line in stack.response["Data"]["Warnings"].split("\n"))
+    assert "\\x1b[2jarm64" in stack.response["Data"]["Warnings"]
     assert "\x1b" not in capsys.readouterr().out
 
 

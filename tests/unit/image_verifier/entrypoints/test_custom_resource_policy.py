@@ -38,42 +38,42 @@ ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 REPOSITORY = ARN.rpartition("/")[2]
 
 
-def asked(stack: Stack, request: str = "Create", **more: Any) -> dict[str, Any]:
-    """The event of an image with these properties besides."""
+def event(stack: Stack, request: str = "Create", **more: Any) -> dict[str, Any]:
+    """The event of an image with these additional properties."""
     return stack.event(request, ResourceProperties={**PROPERTIES, **more})
 
 
-def told(stack: Stack) -> str:
-    return " ".join(stack.answer["Reason"].replace("\\", " ").split())
+def reason_text(stack: Stack) -> str:
+    return " ".join(stack.response["Reason"].replace("\\", " ").split())
 
 
 # fail_on
 
 
-def test_where_nothing_refuses_a_broken_image_succeeds_with_what_was_found(stack: Stack, image: Layout) -> None:
+def test_with_fail_on_never_a_broken_image_succeeds_with_its_findings(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.attestation())
-    handler(asked(stack, FailOn="never"), Context())
-    answer = stack.answer
-    assert answer["Status"] == "SUCCESS"
-    assert answer["Data"]["ImageUri"] == f"{URI}@{image.manifests[-1]['digest']}"
-    assert answer["Data"]["Warnings"].startswith("Error: The tag points at a build attestation")
-    assert answer["Data"]["Warnings"].endswith("[not-an-image]")
+    handler(event(stack, FailOn="never"), Context())
+    response = stack.response
+    assert response["Status"] == "SUCCESS"
+    assert response["Data"]["ImageUri"] == f"{URI}@{image.manifests[-1]['digest']}"
+    assert response["Data"]["Warnings"].startswith("Error: The tag points at a build attestation")
+    assert response["Data"]["Warnings"].endswith("[not-an-image]")
 
 
-def test_where_nothing_refuses_an_image_that_is_not_there_is_named_by_its_tag(
+def test_with_fail_on_never_a_missing_image_is_referenced_by_its_tag(
     stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing = image.source(image.image())
-    monkeypatch.setattr(nothing, "resolve", lambda: module_resolved())
+    monkeypatch.setattr(nothing, "resolve", lambda: resolved_to_nothing())
     monkeypatch.setattr(verification, "_verify", lambda p, _: verified(nothing, p))
-    handler(asked(stack, FailOn="never"), Context())
-    assert stack.answer["Status"] == "SUCCESS"
-    assert stack.answer["Data"]["ImageUri"] == f"{URI}:{TAG}"
-    assert stack.answer["Data"]["ImageDigest"] == "sha256:unknown"
-    assert "[image-missing]" in stack.answer["Data"]["Warnings"]
+    handler(event(stack, FailOn="never"), Context())
+    assert stack.response["Status"] == "SUCCESS"
+    assert stack.response["Data"]["ImageUri"] == f"{URI}:{TAG}"
+    assert stack.response["Data"]["ImageDigest"] == "sha256:unknown"
+    assert "[image-missing]" in stack.response["Data"]["Warnings"]
 
 
-def module_resolved() -> Any:
+def resolved_to_nothing() -> Any:
     from image_verifier.sources import Resolved
 
     return Resolved(None)
@@ -85,57 +85,55 @@ def verified(source: Any, properties: Any) -> Any:
     return verify(source, properties.policy)
 
 
-def test_where_nothing_refuses_a_fault_still_fails(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_fail_on_never_a_fault_still_fails(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: Any) -> Any:
         raise Fault("ecr:BatchGetImage was denied", "Allow it")
 
     monkeypatch.setattr(verification, "_verify", denied)
-    handler(asked(stack, FailOn="never"), Context())
-    assert stack.answer["Status"] == "FAILED"
-    assert "Image not verified" in told(stack)
+    handler(event(stack, FailOn="never"), Context())
+    assert stack.response["Status"] == "FAILED"
+    assert "Image not verified" in reason_text(stack)
 
 
-def test_a_warning_refuses_where_that_is_asked_for(stack: Stack, image: Layout) -> None:
+def test_with_fail_on_warning_a_warning_refuses(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.image(layer_types=(GZIP, ZSTD)))
-    handler(asked(stack, RunsOn=["lambda"]), Context())
-    assert stack.answer["Data"]["Warnings"].startswith("Warning: ")
+    handler(event(stack, RunsOn=["lambda"]), Context())
+    assert stack.response["Data"]["Warnings"].startswith("Warning: ")
     stack.bodies.clear()
-    handler(asked(stack, RunsOn=["lambda"], FailOn="warning"), Context())
-    assert told(stack).startswith("Image refused: ")
-    assert "[layer-type-doubtful]" in told(stack)
+    handler(event(stack, RunsOn=["lambda"], FailOn="warning"), Context())
+    assert reason_text(stack).startswith("Image refused: ")
+    assert "[layer-type-doubtful]" in reason_text(stack)
 
 
-def test_a_good_image_has_no_warnings_and_still_an_output_that_cloudformation_takes(
-    stack: Stack, image: Layout
-) -> None:
+def test_the_warnings_of_a_good_image_are_not_an_empty_output(stack: Stack, image: Layout) -> None:
     image.manifests.append(image.image())
-    handler(asked(stack), Context())
-    assert stack.answer["Data"]["Warnings"] == "none"
+    handler(event(stack), Context())
+    assert stack.response["Data"]["Warnings"] == "none"
 
 
-def test_more_findings_than_an_output_has_room_for_end_with_their_number(stack: Stack, image: Layout) -> None:
+def test_warnings_that_do_not_fit_into_an_output_are_counted(stack: Stack, image: Layout) -> None:
     types = tuple(f"application/vnd.example.{i}.layer.with.a.long.name.v{i}+json" for i in range(90))
     image.manifests.append(image.image(layer_types=(GZIP, *types)))
-    handler(asked(stack, FailOn="never"), Context())
-    warnings = stack.answer["Data"]["Warnings"]
+    handler(event(stack, FailOn="never"), Context())
+    warnings = stack.response["Data"]["Warnings"]
     assert len(warnings) <= 1000
     assert warnings.splitlines()[-1].endswith("more in the verifier's log")
     assert all(line.startswith("Error: ") for line in warnings.splitlines()[:-1])
 
 
-def test_findings_that_an_answer_has_no_room_for_are_left_to_the_log(stack: Stack, image: Layout) -> None:
+def test_warnings_that_do_not_fit_into_a_response_are_only_logged(stack: Stack, image: Layout) -> None:
     # Each of these is twelve bytes of JSON.
     image.manifests.append(image.image(layer_types=(GZIP, "\N{SPOUTING WHALE}" * 300)))
-    handler(asked(stack, FailOn="never"), Context())
-    assert stack.answer["Status"] == "SUCCESS"
-    assert stack.answer["Data"]["Warnings"] == "see the verifier's log"
+    handler(event(stack, FailOn="never"), Context())
+    assert stack.response["Status"] == "SUCCESS"
+    assert stack.response["Data"]["Warnings"] == "see the verifier's log"
 
 
-def test_the_log_of_an_image_that_is_let_pass_says_that_it_would_not_run(
+def test_the_log_of_a_tolerated_image_says_that_it_may_not_run(
     stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image.manifests.append(image.attestation())
-    handler(asked(stack, FailOn="never"), Context())
+    handler(event(stack, FailOn="never"), Context())
     log = capsys.readouterr().out
     (line,) = [line for line in json_lines(log) if "_aws" in line]
     assert (line["Verified"], line["LetPass"]) == (0, 1)
@@ -153,10 +151,10 @@ def test_the_log_of_an_image_that_is_let_pass_says_that_it_would_not_run(
         ("Require", "non-root-user", "use a list for RunsOn and for Require"),
     ],
 )
-def test_a_bad_property_is_answered_with_what_to_write(stack: Stack, name: str, value: Any, says: str) -> None:
-    handler(asked(stack, **{name: value}), Context())
-    assert stack.answer["Status"] == "FAILED"
-    assert says in told(stack)
+def test_a_bad_property_is_reported_with_what_to_use_instead(stack: Stack, name: str, value: Any, says: str) -> None:
+    handler(event(stack, **{name: value}), Context())
+    assert stack.response["Status"] == "FAILED"
+    assert says in reason_text(stack)
 
 
 # on_failure
@@ -183,25 +181,26 @@ def deleted(monkeypatch: pytest.MonkeyPatch, before: set[str]) -> list[str]:
     return removed
 
 
-def test_the_rejected_tag_is_removed_from_the_very_digest_where_that_is_asked_for(
+def test_with_on_failure_untag_the_tag_is_removed_from_the_refused_digest(
     stack: Stack, image: Layout, deleted: list[str]
 ) -> None:
     image.manifests.append(image.attestation())
-    handler(asked(stack, OnFailure="untag"), Context())
+    handler(event(stack, OnFailure="untag"), Context())
     assert deleted == [f"{TAG}@{image.manifests[-1]['digest']}"]
-    assert f"The tag {TAG} was removed from {image.manifests[-1]['digest']}, because on_failure is 'untag'." in told(
-        stack
+    assert (
+        f"The tag {TAG} was removed from {image.manifests[-1]['digest']}, because on_failure is 'untag'."
+        in reason_text(stack)
     )
-    assert "batch-delete-image" not in told(stack)
-    # CDK would push the image that this machine still has.
-    assert f"docker image rm cdkasset-{TAG}" in told(stack)
+    assert "batch-delete-image" not in reason_text(stack)
+    # Otherwise CDK would push the image that this machine still has.
+    assert f"docker image rm cdkasset-{TAG}" in reason_text(stack)
 
 
-def test_no_tag_is_removed_where_nobody_asked(stack: Stack, image: Layout, deleted: list[str]) -> None:
+def test_by_default_no_tag_is_removed(stack: Stack, image: Layout, deleted: list[str]) -> None:
     image.manifests.append(image.attestation())
-    handler(asked(stack), Context())
+    handler(event(stack), Context())
     assert deleted == []
-    assert "on_failure" not in told(stack)
+    assert "on_failure" not in reason_text(stack)
 
 
 def test_no_tag_is_removed_in_an_update(
@@ -209,8 +208,8 @@ def test_no_tag_is_removed_in_an_update(
 ) -> None:
     monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: False)
     image.manifests.append(image.attestation())
-    handler(asked(stack, "Update", OnFailure="untag"), Context())
-    assert stack.answer["Status"] == "FAILED"
+    handler(event(stack, "Update", OnFailure="untag"), Context())
+    assert stack.response["Status"] == "FAILED"
     assert deleted == []
 
 
@@ -227,35 +226,35 @@ def test_the_tag_of_an_image_that_can_be_pulled_is_kept(
     stack: Stack, image: Layout, deleted: list[str], config: dict[str, Any], more: dict[str, Any]
 ) -> None:
     image.manifests.append(image.image(config=config))
-    handler(asked(stack, OnFailure="untag", **more), Context())
-    assert stack.answer["Status"] == "FAILED"
+    handler(event(stack, OnFailure="untag", **more), Context())
+    assert stack.response["Status"] == "FAILED"
     assert deleted == []
-    assert "The tag was not removed, although on_failure is 'untag': the image can be pulled" in told(stack)
-    assert "batch-delete-image" in told(stack)
+    assert "The tag was not removed, although on_failure is 'untag': the image can be pulled" in reason_text(stack)
+    assert "batch-delete-image" in reason_text(stack)
 
 
 def test_the_tag_of_an_image_that_one_runtime_can_pull_is_kept(stack: Stack, image: Layout, deleted: list[str]) -> None:
     platform = {"os": "linux", "architecture": "amd64"}
     image.manifests.append(image.index({**image.image(), "platform": platform}))
-    handler(asked(stack, RunsOn=["fargate", "lambda"], OnFailure="untag"), Context())
-    assert "[index-not-taken]" in told(stack)
+    handler(event(stack, RunsOn=["fargate", "lambda"], OnFailure="untag"), Context())
+    assert "[index-not-taken]" in reason_text(stack)
     assert deleted == []
     stack.bodies.clear()
-    handler(asked(stack, RunsOn=["lambda"], OnFailure="untag"), Context())
+    handler(event(stack, RunsOn=["lambda"], OnFailure="untag"), Context())
     assert len(deleted) == 1
 
 
 def test_a_warning_removes_no_tag(stack: Stack, image: Layout, deleted: list[str]) -> None:
     image.manifests.append(image.image(layer_types=(GZIP, ZSTD)))
-    handler(asked(stack, RunsOn=["lambda"], FailOn="warning", OnFailure="untag"), Context())
-    assert stack.answer["Status"] == "FAILED"
+    handler(event(stack, RunsOn=["lambda"], FailOn="warning", OnFailure="untag"), Context())
+    assert stack.response["Status"] == "FAILED"
     assert deleted == []
 
 
-def test_what_is_acknowledged_removes_no_tag(stack: Stack, image: Layout, deleted: list[str]) -> None:
+def test_an_acknowledged_finding_removes_no_tag(stack: Stack, image: Layout, deleted: list[str]) -> None:
     image.manifests.append(image.attestation())
     waived = {"not-an-image": "it is one"}
-    handler(asked(stack, OnFailure="untag", Acknowledge=waived, MinSize="1000000", Require=["max-layers:1"]), Context())
+    handler(event(stack, OnFailure="untag", Acknowledge=waived, MinSize="1000000", Require=["max-layers:1"]), Context())
     assert deleted == []
 
 
@@ -264,19 +263,19 @@ def test_the_tag_of_a_digest_that_the_stack_has_verified_before_is_kept(
 ) -> None:
     image.manifests.append(image.attestation())
     before.add(image.manifests[-1]["digest"])
-    handler(asked(stack, OnFailure="untag"), Context())
+    handler(event(stack, OnFailure="untag"), Context())
     assert deleted == []
-    assert f"this stack has verified {image.manifests[-1]['digest']} before, and may run it." in told(stack)
+    assert f"this stack has verified {image.manifests[-1]['digest']} before, and may run it." in reason_text(stack)
 
 
-def test_a_tag_is_kept_where_there_is_no_time_to_remove_it(stack: Stack, image: Layout, deleted: list[str]) -> None:
+def test_a_tag_is_kept_if_there_is_no_time_to_remove_it(stack: Stack, image: Layout, deleted: list[str]) -> None:
     image.manifests.append(image.attestation())
-    handler(asked(stack, OnFailure="untag"), Context(milliseconds=40_000))
+    handler(event(stack, OnFailure="untag"), Context(milliseconds=40_000))
     assert deleted == []
-    assert "the verifier does not have enough time left" in told(stack)
+    assert "the verifier does not have enough time left" in reason_text(stack)
 
 
-def test_where_it_cannot_be_told_what_was_verified_before_the_tag_is_kept(
+def test_a_tag_is_kept_if_the_stacks_records_cannot_be_read(
     stack: Stack, image: Layout, deleted: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: Any) -> Any:
@@ -284,12 +283,12 @@ def test_where_it_cannot_be_told_what_was_verified_before_the_tag_is_kept(
 
     monkeypatch.setattr(untag, "_verified_by", denied)
     image.manifests.append(image.attestation())
-    handler(asked(stack, OnFailure="untag"), Context())
+    handler(event(stack, OnFailure="untag"), Context())
     assert deleted == []
-    assert "The tag was not removed" in told(stack)
-    assert "cloudformation:ListStackResources was denied. Allow it." in told(stack)
-    assert "[not-an-image]" in told(stack)
-    assert "batch-delete-image" in told(stack)
+    assert "The tag was not removed" in reason_text(stack)
+    assert "cloudformation:ListStackResources was denied. Allow it." in reason_text(stack)
+    assert "[not-an-image]" in reason_text(stack)
+    assert "batch-delete-image" in reason_text(stack)
 
 
 Clients = Callable[..., Stubber]
@@ -297,7 +296,7 @@ Clients = Callable[..., Stubber]
 
 @pytest.fixture
 def clients(monkeypatch: pytest.MonkeyPatch) -> Clients:
-    """Makes the stub of a service, which the verifier is given instead of a client."""
+    """Creates the stub of a service, which replaces the verifier's client."""
     made: dict[str, Any] = {}
     real = boto3.client
 
@@ -312,17 +311,17 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> Clients:
 
 
 def resource(kind: str, physical_id: str | None = None) -> dict[str, Any]:
-    said = {} if physical_id is None else {"PhysicalResourceId": physical_id}
+    recorded = {} if physical_id is None else {"PhysicalResourceId": physical_id}
     return {
         "LogicalResourceId": "R",
         "ResourceType": kind,
         "ResourceStatus": "CREATE_COMPLETE",
         "LastUpdatedTimestamp": 0,
-        **said,
+        **recorded,
     }
 
 
-def test_what_the_stack_has_verified_is_read_from_all_pages_of_its_resources(clients: Clients) -> None:
+def test_the_stacks_records_are_read_from_all_pages_of_its_resources(clients: Clients) -> None:
     stack_id = "arn:aws:cloudformation:eu-central-1:123456789012:stack/Demo/0000"
     mine = "Custom::ImageVerification"
     pages = [
@@ -343,7 +342,7 @@ def test_what_the_stack_has_verified_is_read_from_all_pages_of_its_resources(cli
     assert untag._verified_by(stack_id, RetryBudget.of(5)) == {"sha256:1", "sha256:2", "sha256:3"}
 
 
-def test_ecr_is_asked_for_the_tag_and_the_digest_together(
+def test_ecr_is_called_with_both_the_tag_and_the_digest(
     stack: Stack, image: Layout, before: set[str], clients: Clients
 ) -> None:
     image.manifests.append(image.attestation())
@@ -354,9 +353,9 @@ def test_ecr_is_asked_for_the_tag_and_the_digest_together(
         {"failures": [failure]},
         {"registryId": "123456789012", "repositoryName": REPOSITORY, "imageIds": ids},
     )
-    handler(asked(stack, OnFailure="untag"), Context())
-    assert "ecr:BatchDeleteImage failed with ImageTagDoesNotMatchDigest: moved" in told(stack)
-    assert "batch-delete-image" in told(stack)
+    handler(event(stack, OnFailure="untag"), Context())
+    assert "ecr:BatchDeleteImage failed with ImageTagDoesNotMatchDigest: moved" in reason_text(stack)
+    assert "batch-delete-image" in reason_text(stack)
 
 
 def test_a_deletion_that_is_denied_leaves_the_refusal_as_it_is(
@@ -365,10 +364,10 @@ def test_a_deletion_that_is_denied_leaves_the_refusal_as_it_is(
     monkeypatch.setattr(verification, "_PROPAGATION", 0.0)
     clients("ecr").add_client_error("batch_delete_image", "AccessDeniedException", "no")
     image.manifests.append(image.attestation())
-    handler(asked(stack, OnFailure="untag"), Context())
-    assert told(stack).startswith("Image refused: The tag points at a build attestation")
-    assert f"ecr:BatchDeleteImage on {ARN} failed with AccessDeniedException" in told(stack)
-    assert "aws ecr batch-delete-image" in told(stack)
+    handler(event(stack, OnFailure="untag"), Context())
+    assert reason_text(stack).startswith("Image refused: The tag points at a build attestation")
+    assert f"ecr:BatchDeleteImage on {ARN} failed with AccessDeniedException" in reason_text(stack)
+    assert "aws ecr batch-delete-image" in reason_text(stack)
 
 
 # notify
@@ -376,7 +375,7 @@ def test_a_deletion_that_is_denied_leaves_the_refusal_as_it_is(
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> list[dict[str, Any]]:
-    """The published notices, and whether CloudFormation had its response by then."""
+    """The published messages, and whether CloudFormation had its response before."""
     notes: list[dict[str, Any]] = []
 
     def publish(topic: str, subject: str, reason: Reason, retry_budget: RetryBudget) -> None:
@@ -387,11 +386,11 @@ def published(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> list[dict[str, A
     return notes
 
 
-def test_a_refusal_is_published_when_cloudformation_has_its_answer(
+def test_a_refusal_is_published_after_cloudformation_has_its_response(
     stack: Stack, image: Layout, published: list[dict[str, Any]]
 ) -> None:
     image.manifests.append(image.attestation())
-    handler(asked(stack, NotifyTopicArn=TOPIC), Context())
+    handler(event(stack, NotifyTopicArn=TOPIC), Context())
     (note,) = published
     assert (note["topic"], note["answered"]) == (TOPIC, True)
     assert note["subject"] == "Image refused: Demo/Autotag/Verification"
@@ -405,30 +404,30 @@ def test_a_doubt_is_published(stack: Stack, published: list[dict[str, Any]], mon
         raise Fault("ecr:BatchGetImage was denied", "Allow it")
 
     monkeypatch.setattr(verification, "_verify", denied)
-    handler(asked(stack, NotifyTopicArn=TOPIC), Context())
+    handler(event(stack, NotifyTopicArn=TOPIC), Context())
     assert published[0]["subject"] == "Image not verified: Demo/Autotag/Verification"
     assert "Allow it" in published[0]["text"]
 
 
-def test_time_that_ran_out_is_published(
+def test_a_timeout_is_published(
     stack: Stack, published: list[dict[str, Any]], endless: Endless, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "_verify", endless)
-    handler(asked(stack, NotifyTopicArn=TOPIC), Context(milliseconds=10_500))
+    handler(event(stack, NotifyTopicArn=TOPIC), Context(milliseconds=10_500))
     assert "could not be verified within the" in published[0]["text"]
 
 
 @pytest.mark.parametrize("more", [{}, {"NotifyTopicArn": TOPIC}])
-def test_nothing_is_published_of_a_good_image_or_without_a_topic(
+def test_nothing_is_published_for_a_good_image_or_without_a_topic(
     stack: Stack, image: Layout, published: list[dict[str, Any]], more: dict[str, str]
 ) -> None:
     image.manifests.append(image.image() if more else image.attestation())
-    handler(asked(stack, **more), Context())
+    handler(event(stack, **more), Context())
     assert published == []
 
 
-def test_nothing_is_published_of_a_delete(stack: Stack, published: list[dict[str, Any]]) -> None:
-    handler(asked(stack, "Delete", NotifyTopicArn=TOPIC), Context())
+def test_nothing_is_published_for_a_delete(stack: Stack, published: list[dict[str, Any]]) -> None:
+    handler(event(stack, "Delete", NotifyTopicArn=TOPIC), Context())
     assert published == []
 
 
@@ -437,18 +436,18 @@ def test_a_publish_that_fails_changes_nothing_and_is_logged(
 ) -> None:
     clients("sns").add_client_error("publish", "NotFound", "Topic does not exist")
     image.manifests.append(image.attestation())
-    handler(asked(stack, NotifyTopicArn=TOPIC), Context())
-    assert told(stack).startswith("Image refused: ")
+    handler(event(stack, NotifyTopicArn=TOPIC), Context())
+    assert reason_text(stack).startswith("Image refused: ")
     assert f"The notification could not be published: Fault: sns:Publish on {TOPIC} failed" in capsys.readouterr().out
 
 
-def test_what_is_no_topic_is_logged(stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_topic_is_logged(stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     image.manifests.append(image.attestation())
-    handler(asked(stack, NotifyTopicArn="alarms"), Context())
+    handler(event(stack, NotifyTopicArn="alarms"), Context())
     assert "'alarms' is not the ARN of a topic" in capsys.readouterr().out
 
 
-def test_a_publish_that_does_not_end_keeps_the_lambda_no_longer_than_its_time(
+def test_a_publish_that_never_ends_does_not_hold_the_lambda_beyond_its_time(
     stack: Stack,
     image: Layout,
     endless: Endless,
@@ -459,26 +458,26 @@ def test_a_publish_that_does_not_end_keeps_the_lambda_no_longer_than_its_time(
     monkeypatch.setattr(notifications, "publish", endless)
     image.manifests.append(image.attestation())
     began = time.monotonic()
-    handler(asked(stack, NotifyTopicArn=TOPIC), Context())
+    handler(event(stack, NotifyTopicArn=TOPIC), Context())
     assert time.monotonic() - began < 30
-    assert stack.answer["Status"] == "FAILED"
+    assert stack.response["Status"] == "FAILED"
     assert "The notification could not be published within 0.5 s" in capsys.readouterr().out
     endless.end()
     assert capsys.readouterr().out == "", "what comes later would be read as the next event's"
 
 
-def test_what_is_published_is_what_sns_takes(clients: Clients) -> None:
-    said = {"TopicArn": TOPIC, "Subject": "s", "Message": "Head \\x1b[2J\n\nline \\x07"}
+def test_the_published_message_is_one_that_sns_accepts(clients: Clients) -> None:
+    expected = {"TopicArn": TOPIC, "Subject": "s", "Message": "Head \\x1b[2J\n\nline \\x07"}
     stub = clients("sns")
-    stub.add_response("publish", {"MessageId": "1"}, said)
+    stub.add_response("publish", {"MessageId": "1"}, expected)
     notifications.publish(TOPIC, "s", Reason("Head\n\x1b[2J", ["line \x07"]), RetryBudget.of(5))
     stub.assert_no_pending_responses()
 
 
 def test_a_report_that_is_too_long_for_sns_is_cut(clients: Clients) -> None:
     stub = clients("sns")
-    said = {"TopicArn": TOPIC, "Subject": "s", "Message": ("Head\n\n" + "ä" * 200_000).encode()[:200_000].decode()}
-    stub.add_response("publish", {"MessageId": "1"}, said)
+    expected = {"TopicArn": TOPIC, "Subject": "s", "Message": ("Head\n\n" + "ä" * 200_000).encode()[:200_000].decode()}
+    stub.add_response("publish", {"MessageId": "1"}, expected)
     notifications.publish(TOPIC, "s", Reason("Head", ["ä" * 200_000]), RetryBudget.of(5))
     stub.assert_no_pending_responses()
 
@@ -495,11 +494,11 @@ def test_a_subject_is_one_line_of_ascii_of_less_than_a_hundred_characters(about:
 # Metrics
 
 
-def test_a_line_of_the_log_is_what_cloudwatch_makes_metrics_of(
+def test_a_line_of_the_log_is_in_cloudwatchs_embedded_metric_format(
     stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image.manifests.append(image.attestation())
-    handler(asked(stack), Context())
+    handler(event(stack), Context())
     (line,) = [line for line in json_lines(capsys.readouterr().out) if "_aws" in line]
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "CdkSafeImage"
@@ -524,22 +523,22 @@ def test_a_verdict_counts_once(verdict: str, name: str) -> None:
     line = json.loads(metrics.line(verdict, at=1.0, seconds=0.5, size=0, stack="Demo"))
     counts = {n: line[n] for n in ("Verified", "LetPass", "Refused", "Unverified")}
     assert counts == {**dict.fromkeys(counts, 0), name: 1}
-    # A size that nobody knows must not lower the average.
+    # An unknown size must not lower the average.
     assert "SizeInBytes" not in line
     assert "SizeInBytes" not in [metric["Name"] for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
 
 
-def test_what_is_not_judged_is_not_measured(
+def test_an_event_without_a_verdict_has_no_metrics(
     stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handler(stack.event("Delete", ResourceProperties={}), Context())
     stack.bodies.clear()
     monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: True)
-    handler(asked(stack, "Update"), Context())
+    handler(event(stack, "Update"), Context())
     assert json_lines(capsys.readouterr().out) == []
 
 
-def test_an_answer_is_sent_though_it_cannot_be_measured(
+def test_an_error_in_metrics_does_not_affect_the_response(
     stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: Any, **__: Any) -> str:
@@ -547,6 +546,6 @@ def test_an_answer_is_sent_though_it_cannot_be_measured(
 
     monkeypatch.setattr(metrics, "line", broken)
     image.manifests.append(image.image())
-    handler(asked(stack), Context())
-    assert stack.answer["Status"] == "SUCCESS"
+    handler(event(stack), Context())
+    assert stack.response["Status"] == "SUCCESS"
     assert "could not be logged as metrics or published: RuntimeError: no metrics" in capsys.readouterr().out

@@ -22,7 +22,7 @@ from tests.unit.blobs import END, PROGRAM, InMemory, file, found, image, report
 
 zstd: Any = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 TAR = PROGRAM + file("data", b"0123456789" * 200) + END
-# More behind the tar's end than an engine needs of it.
+# More bytes after the tar's end than an engine reads.
 LONG = TAR + bytes(10_000)
 
 
@@ -61,7 +61,7 @@ SKIPPABLE = b"\x5a\x2a\x4d\x18" + struct.pack("<I", 12) + b"skipped over"
     ],
     ids=["gzip", "members", "many-members", "named", "reserved-flags", "plain", "zstd", "frames", "skippable"],
 )
-def test_what_every_engine_decodes_passes(blob: bytes, runtime: str) -> None:
+def test_a_stream_that_every_engine_decodes_passes(blob: bytes, runtime: str) -> None:
     assert found(_image(blob), runtime) == []
 
 
@@ -82,7 +82,7 @@ def test_what_every_engine_decodes_passes(blob: bytes, runtime: str) -> None:
         (_frame(LONG)[:-4] + b"abcd", "CRC check failed"),
     ],
 )
-def test_what_follows_the_tar_matters_to_containerd_and_not_to_dockerd(blob: bytes, words: str) -> None:
+def test_data_after_the_tar_matters_to_containerd_and_not_to_dockerd(blob: bytes, words: str) -> None:
     source = _image(blob, LONG)
     (error,) = report(source).errors
     assert error.id == ("layer-truncated" if words == "unexpected EOF" else "layer-corrupt")
@@ -116,7 +116,7 @@ def test_a_stream_that_breaks_before_the_tar_ends_stops_every_engine(blob: bytes
     assert [error for error in errors if words in error.runtime_error]
 
 
-def test_a_fixed_header_checksum_is_taken() -> None:
+def test_a_correct_header_checksum_is_accepted() -> None:
     header = b"\x1f\x8b\x08\x02\0\0\0\0\0\x03"
     checked = header + struct.pack("<H", zlib.crc32(header) & 0xFFFF) + _member(TAR)[10:]
     assert found(_image(checked)) == []
@@ -129,7 +129,7 @@ def test_only_dockerd_reads_bzip2_and_xz(compress: Any) -> None:
     assert found(source) == ["tar-invalid", "diff-id-wrong"]
 
 
-def test_compressed_bytes_under_the_type_of_a_plain_tar_are_no_tar_to_containerd_alone() -> None:
+def test_compressed_bytes_with_the_type_of_a_plain_tar_are_not_a_tar_to_containerd_alone() -> None:
     source = _image(gzip.compress(TAR, mtime=0), types=[media_types.OCI_LAYER])
     assert "tar-invalid" in found(source)
     assert found(source, "ecs-ec2") == []
@@ -142,13 +142,13 @@ def test_an_empty_blob_is_an_empty_layer_to_dockerd() -> None:
 
 
 def _breaking(data: bytes) -> bytes:
-    """A member that breaks after this data."""
+    """A member with an error after this data."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     good = compressor.compress(data) + compressor.flush(zlib.Z_FULL_FLUSH)
     return b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + good + b"\xff" * 20
 
 
-def test_everything_before_an_error_is_given_and_nothing_else() -> None:
+def test_every_byte_before_an_error_is_returned_and_nothing_else() -> None:
     data = b"".join(b"%d" % i for i in range(400_000))
     given = bytearray()
 
@@ -161,7 +161,7 @@ def test_everything_before_an_error_is_given_and_nothing_else() -> None:
     assert given == data
 
 
-def test_a_break_behind_the_tar_is_found_where_the_fast_decoder_cannot_tell() -> None:
+def test_an_error_after_the_tar_is_found_where_the_fast_decoder_does_not_report_its_place() -> None:
     tar = TAR + bytes(range(256)) * 40
     source = _image(_breaking(tar), tar)
     assert found(source) == ["layer-corrupt"]
@@ -175,7 +175,7 @@ def test_the_size_of_chunks_makes_no_difference() -> None:
         assert found(source) == []
 
 
-def test_bytes_that_are_not_the_named_ones_are_the_only_finding_of_their_layer() -> None:
+def test_bytes_with_another_digest_are_the_only_finding_of_their_layer() -> None:
     source = image(TAR, served={})
     digest = sha256(source.layers[0])
     source.served = {digest: [b"something else"]}
@@ -194,14 +194,14 @@ def test_a_layer_that_the_registry_does_not_serve_is_missing() -> None:
     assert found(source) == ["layer-missing"]
 
 
-def test_a_wrong_size_is_found_where_the_registry_told_none() -> None:
+def test_a_wrong_size_is_found_where_the_registry_reports_none() -> None:
     source = image(TAR)
     source = image(TAR, sizes={sha256(source.layers[0]): 5})
     assert found(source) == ["layer-size-mismatch"]
     assert found(source, "ecs-ec2") == []
 
 
-def test_a_wrong_diff_id_is_told_with_the_one_that_was_expected() -> None:
+def test_a_wrong_diff_id_is_reported_with_the_expected_one() -> None:
     expected = sha256(b"something else")
     source = InMemory([gzip.compress(TAR, mtime=0)], [expected])
     (error,) = report(source).errors
@@ -225,7 +225,7 @@ def test_the_standard_librarys_decoder_finds_the_same(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("version", "trusted"), [("1.8.0", False), ("1.9.0", True), ("1.10.2", True), ("2.0.0", True)])
-def test_an_isal_that_calls_healthy_streams_corrupt_is_not_used(
+def test_an_isal_that_reports_healthy_streams_as_corrupt_is_not_used(
     monkeypatch: pytest.MonkeyPatch, version: str, trusted: bool
 ) -> None:
     fast = ModuleType("isal.isal_zlib")

@@ -1,4 +1,4 @@
-"""Layers that mean harm meet a bound: in bytes, in entries, in memory."""
+"""Hostile layers meet limits: of bytes, of entries, of memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _bomb(size: int) -> bytes:
     return bytes(blob + compressor.compress(END) + compressor.flush())
 
 
-def test_a_layer_that_unpacks_to_too_much_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_stops_when_a_layer_unpacks_to_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     _limited(monkeypatch, unpacked=30 * MEGA)
     blob = _bomb(40 * MEGA)
     (error,) = report(InMemory([blob], ["sha256:" + "0" * 64])).errors
@@ -58,12 +58,12 @@ def test_a_sparse_file_counts_with_the_size_that_it_unpacks_to(monkeypatch: pyte
     assert found(image(PROGRAM + sparse + END)) == ["layer-too-large"]
 
 
-def test_a_layer_with_too_many_entries_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_stops_when_a_layer_has_too_many_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     _limited(monkeypatch, entries=4096 * 2)
     assert found(image(PROGRAM + file("same") * 4096 * 3 + END)) == ["layer-too-large"]
 
 
-def test_headers_without_an_entry_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_headers_without_an_entry_have_a_limit_too(monkeypatch: pytest.MonkeyPatch) -> None:
     _limited(monkeypatch, unpacked=30 * MEGA)
     assert found(image(PROGRAM + pax(path="x") * 40_000 + END)) == ["layer-too-large"]
 
@@ -84,7 +84,7 @@ def test_more_names_than_fit_into_memory_are_a_fault(monkeypatch: pytest.MonkeyP
     ],
     ids=["links", "accounts", "scripts"],
 )
-def test_what_is_remembered_of_a_file_counts_like_names_of_that_length(
+def test_data_that_is_kept_of_a_file_counts_as_names_of_that_length(
     monkeypatch: pytest.MonkeyPatch, entry: Callable[[int], bytes]
 ) -> None:
     _limited(monkeypatch, nodes=9000)
@@ -92,7 +92,7 @@ def test_what_is_remembered_of_a_file_counts_like_names_of_that_length(
         report(image(PROGRAM + b"".join(map(entry, range(5000))) + END))
 
 
-def test_a_name_of_a_megabyte_is_told_by_its_beginning() -> None:
+def test_only_the_beginning_of_a_name_of_a_megabyte_is_shown() -> None:
     name = "x/../" * 150_000
     contents = (pax(path="../" + name) + file("f"), pax(linkpath=name + "y", path="f") + header("f", b"1"))
     for content in contents:
@@ -100,14 +100,14 @@ def test_a_name_of_a_megabyte_is_told_by_its_beginning() -> None:
             assert len(finding.message + finding.runtime_error) < 4000
 
 
-def test_one_layer_that_is_named_very_often_costs_little() -> None:
+def test_a_small_layer_that_is_repeated_very_often_costs_little() -> None:
     once = gzip.compress(PROGRAM + END)
     began = time.process_time()
     assert found(InMemory([once] * 10_000, [sha256(PROGRAM + END)] * 10_000)) == ["layers-not-mountable"]
     assert time.process_time() - began < 20
 
 
-def test_a_large_layer_that_is_named_very_often_is_a_fault() -> None:
+def test_a_large_layer_that_is_repeated_very_often_is_a_fault() -> None:
     once = gzip.compress(PROGRAM + b"".join(file(f"{i}") for i in range(5000)) + END)
     began = time.process_time()
     with pytest.raises(Fault, match="has layers several times, which makes more than 4000000 files of them"):
@@ -115,7 +115,7 @@ def test_a_large_layer_that_is_named_very_often_is_a_fault() -> None:
     assert time.process_time() - began < 20
 
 
-def test_layers_of_very_many_types_are_judged_in_little_time() -> None:
+def test_layers_of_very_many_types_are_judged_fast() -> None:
     count = 20_000
     types = [f"application/vnd.oci.image.layer.v1.odd{i}" for i in range(count)]
     began = time.process_time()
@@ -129,7 +129,7 @@ def test_a_config_of_more_values_than_fit_into_memory_is_a_fault() -> None:
         found(source)
 
 
-def test_a_blob_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_stops_when_a_blob_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     _limited(monkeypatch, unpacked=30 * MEGA)
 
     for start in (gzip.compress(PROGRAM + END), PROGRAM + END):
@@ -163,7 +163,7 @@ def test_the_paths_of_a_hostile_tar_cost_little() -> None:
         found(image(PROGRAM + content + END))
 
 
-def test_the_most_special_content_of_headers_is_bounded() -> None:
+def test_the_content_of_special_headers_has_a_limit() -> None:
     content = header("././@LongLink", b"L", size=1 << 50) + bytes(3 * MEGA)
     with pytest.raises(tar.TarError):
         list(tar.entries(tar.Stream([content])))

@@ -1,4 +1,4 @@
-"""The tars in the layers: what Go's reader takes, and what the engines make of the entries."""
+"""The tars in the layers: what Go's reader accepts, and what the engines unpack."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _names(content: bytes) -> list[bytes]:
         pax(GNU__sparse__major="7") + file("f"),
     ],
 )
-def test_what_gos_reader_reads_is_read(content: bytes) -> None:
+def test_a_tar_that_gos_reader_reads_is_read(content: bytes) -> None:
     _names(content)
 
 
@@ -101,7 +101,7 @@ def test_what_gos_reader_reads_is_read(content: bytes) -> None:
         ),
     ],
 )
-def test_what_gos_reader_refuses_is_refused_in_its_words(content: bytes, words: str) -> None:
+def test_a_tar_that_gos_reader_refuses_is_refused_with_its_message(content: bytes, words: str) -> None:
     if words:
         with pytest.raises(tar.TarError, match=words):
             _names(content)
@@ -130,7 +130,7 @@ def test_a_tar_of_pythons_own_is_read_as_python_reads_it(style: int, chunk: int)
     assert ours == theirs
 
 
-def test_a_name_is_put_together_from_its_prefix() -> None:
+def test_a_name_is_joined_with_its_prefix() -> None:
     assert _names(header("name", prefix=b"some/folder")) == [b"some/folder/name"]
 
 
@@ -153,7 +153,7 @@ def _there(files: FileSystem, path: str) -> bool:
     return files.find(path.encode())[0] is not None
 
 
-def test_the_engines_refuse_what_they_cannot_make() -> None:
+def test_the_engines_refuse_entries_that_they_cannot_create() -> None:
     cases = {
         file("f", kind=b"Z"): "unhandled tar header type 90",
         file("f", kind=b"7"): "unhandled tar header type 55",
@@ -176,7 +176,7 @@ def test_the_engines_refuse_what_they_cannot_make() -> None:
             assert words in errors[0].runtime_error, (content, errors)
 
 
-def test_the_engines_take_what_looks_odd() -> None:
+def test_the_engines_accept_entries_that_look_odd() -> None:
     contents = [
         file("/absolute/name"),
         file("a//b/./c/../d"),
@@ -210,7 +210,7 @@ def test_the_engines_take_what_looks_odd() -> None:
         header("h", b"1", link="../program"),
     ],
 )
-def test_dockerd_alone_refuses_what_climbs_out_of_the_layer(content: bytes) -> None:
+def test_dockerd_alone_refuses_entries_that_lead_out_of_the_layer(content: bytes) -> None:
     assert found(image(PROGRAM + content + END), "ecs-ec2")
     assert found(image(PROGRAM + content + END)) == []
 
@@ -222,7 +222,7 @@ def test_no_engine_sets_the_attributes_of_the_root_and_of_whiteouts(runtime: str
     assert found(image(PROGRAM + END, upper + END), runtime) == []
 
 
-def test_a_whiteout_of_the_same_layers_file_is_taken_by_containerd_in_the_first_layer_alone() -> None:
+def test_containerd_accepts_a_whiteout_of_the_same_layers_file_in_the_first_layer_alone() -> None:
     both = file("x") + file(".wh.x")
     assert found(image(PROGRAM + both + END)) == []
     assert found(image(PROGRAM + both + END), "ecs-ec2") == ["tar-invalid"]
@@ -243,7 +243,7 @@ def test_a_files_folder_replaces_a_link_of_a_lower_layer() -> None:
     assert _there(files, "/usr/lib/loader")
 
 
-def test_whiteouts_hide_what_lies_below() -> None:
+def test_whiteouts_hide_files_of_lower_layers() -> None:
     base = folder("d") + file("d/a") + file("d/b") + folder("d/e") + file("d/e/x") + file("f")
     assert not _there(_laid(base, file(".wh.f")), "/f")
     assert _there(_laid(base, file("d/.wh.a")), "/d/b")
@@ -259,14 +259,14 @@ def test_whiteouts_hide_what_lies_below() -> None:
     assert _there(_laid(base, file(".wh.d") + folder("d")), "/d/a")
 
 
-def test_a_layer_that_lies_in_an_image_twice_counts_twice() -> None:
+def test_a_layer_that_an_image_has_twice_counts_twice() -> None:
     program, hidden = PROGRAM + END, file(".wh.program") + END
     assert found(image(program, hidden)) == ["entrypoint-missing"]
     assert found(image(program, hidden, program)) == []
     assert found(image(program, hidden, program, hidden)) == ["entrypoint-missing"]
 
 
-def test_links_lead_to_where_the_kernel_follows_them() -> None:
+def test_links_are_followed_as_the_kernel_does() -> None:
     files = _laid(
         folder("a") + folder("a/b") + file("a/b/f") + link("abs", "/a/b") + link("rel", "a/b") + link("a/up", "../rel")
         + link("far", "../../../../a") + link("loop", "loop")
@@ -280,7 +280,7 @@ def test_links_lead_to_where_the_kernel_follows_them() -> None:
         files.find(b"/a/b/f/g")
 
 
-def test_lambda_wants_a_folder_before_the_files_in_it() -> None:
+def test_lambda_requires_a_folder_before_its_files() -> None:
     sound, orphan = PROGRAM + folder("d") + file("d/f") + END, PROGRAM + file("d/f") + END
     late = PROGRAM + file("d/f") + folder("d") + END
     assert found(image(sound), "lambda") == []
