@@ -19,7 +19,7 @@ from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG, Stage
 from image_verifier.verify import verify
 
-from release.engines.drafts import Stored, healthy, stored
+from release.engines.drafts import StoredImage, healthy, stored
 from release.engines.mutation_kinds import BYTES
 from release.engines.mutations import KINDS
 from release.engines.permissive_registry import PermissiveRegistry
@@ -44,7 +44,7 @@ class Recipe:
     seed: int
     mutations: tuple[tuple[str, int], ...] = ()
 
-    def image(self) -> Stored:
+    def image(self) -> StoredImage:
         """The image, which is the same each time."""
         draft = healthy(random.Random(self.seed))
         for kind, seed in self.mutations:
@@ -82,7 +82,7 @@ class Subject:
     """
 
     name: str
-    image: Stored
+    image: StoredImage
     needs_bytes: bool
     recipe: Recipe | None = None
 
@@ -111,7 +111,7 @@ def in_layout(folder: Path) -> Subject:
             if media_types.is_index(descriptor["mediaType"]):
                 descriptors += json.loads(content)["manifests"]
     # tests/corpus compares the verdicts that need the layers' bytes with the record, case by case.
-    return Subject(folder.name, Stored(top["digest"], documents, blobs), needs_bytes=True)
+    return Subject(folder.name, StoredImage(top["digest"], documents, blobs), needs_bytes=True)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ ABSENT: Final = object()
 
 
 @dataclass
-class Layer:
+class DraftLayer:
     """One layer, and its faults.
 
     :param tar: the uncompressed bytes.
@@ -54,7 +54,7 @@ class Layer:
 
 
 @dataclass
-class Json:
+class DraftDocument:
     """The draft of a JSON document: overrides of its keys, edits of its bytes, and overrides of its descriptor."""
 
     overrides: dict[str, Any] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Json:
 
 
 @dataclass
-class Child:
+class DraftChild:
     """Another entry of an index, before or after the image's entry."""
 
     descriptor: dict[str, Any]
@@ -85,17 +85,17 @@ class Child:
 class Draft:
     """The draft of an image."""
 
-    layers: list[Layer]
+    layers: list[DraftLayer]
     run: dict[str, Any]
     oci: bool
-    config: Json = field(default_factory=Json)
-    manifest: Json = field(default_factory=Json)
+    config: DraftDocument = field(default_factory=DraftDocument)
+    manifest: DraftDocument = field(default_factory=DraftDocument)
     served_type: str | None = None
     diff_ids: Callable[[list[str]], list[Any]] | None = None
     layer_order: Callable[[list[Any]], list[Any]] | None = None
-    index: Json | None = None
+    index: DraftDocument | None = None
     own_platform: Any = ABSENT
-    children: list[Child] = field(default_factory=list)
+    children: list[DraftChild] = field(default_factory=list)
     nested: int = 0
 
     @property
@@ -105,7 +105,7 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredImage:
     """A rendered image as a registry stores it: documents with their media types, and blobs, by digest.
 
     It is also a `Source`, so that our verdict is about the same bytes.
@@ -152,7 +152,7 @@ class Stored:
         return nullcontext(None if content is None else iter((content,)))
 
 
-def stored(draft: Draft) -> Stored:
+def stored(draft: Draft) -> StoredImage:
     """Render a draft as a registry stores it."""
     blobs: dict[str, bytes] = {}
     documents: dict[str, tuple[str, bytes]] = {}
@@ -194,7 +194,7 @@ def stored(draft: Draft) -> Stored:
         served = draft.manifest.served(manifest) if draft.manifest.served else manifest
         documents[top] = (draft.served_type or draft.manifest_type, served)
     if draft.index is None:
-        return Stored(top, documents, blobs)
+        return StoredImage(top, documents, blobs)
 
     own: dict[str, Any] = {"mediaType": draft.manifest_type, "digest": top, "size": len(manifest)}
     if draft.own_platform is not ABSENT:
@@ -207,12 +207,12 @@ def stored(draft: Draft) -> Stored:
     entries += [c.descriptor for c in draft.children if not c.first]
     index_type = media_types.OCI_INDEX if draft.oci else media_types.DOCKER_INDEX
     for depth in range(draft.nested + 1):
-        edits = draft.index if depth == draft.nested else Json()
+        edits = draft.index if depth == draft.nested else DraftDocument()
         index = edits.render({"schemaVersion": 2, "mediaType": index_type, "manifests": entries})
         top = sha256(index)
         documents[top] = (index_type, index)
         entries = [{"mediaType": index_type, "digest": top, "size": len(index)}]
-    return Stored(top, documents, blobs)
+    return StoredImage(top, documents, blobs)
 
 
 def _descriptor(media_type: str, digest: str, size: int, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,9 +280,9 @@ def healthy(rng: random.Random) -> Draft:
             entry(f"etc/{number}/{unique}", unique.encode() * rng.randint(1, 40)),
         ]
         compression = rng.choice([c for family, c in TYPES if family == oci])
-        layers.append(Layer(tar_of(entries), compression, TYPES[oci, compression]))
+        layers.append(DraftLayer(tar_of(entries), compression, TYPES[oci, compression]))
     draft = Draft(layers, {"Cmd": ["/bin/run"], "Env": ["PATH=/bin"]}, oci)
     if rng.random() < 0.3:
-        draft.index = Json()
+        draft.index = DraftDocument()
         draft.own_platform = {"os": "linux", "architecture": "amd64"}
     return draft

@@ -9,7 +9,7 @@ from typing import Any, Final
 from image_verifier.image import media_types
 from image_verifier.image.model import sha256
 
-from release.engines.drafts import ABSENT, Child, Draft, Json
+from release.engines.drafts import ABSENT, Draft, DraftChild, DraftDocument
 from release.engines.mutation_kinds import FACTS, VALUES, json_edit, kind_of
 
 
@@ -66,7 +66,7 @@ def manifest_absent(rng: random.Random, draft: Draft) -> None:
 
 def _with_index(draft: Draft) -> None:
     if draft.index is None:
-        draft.index = Json()
+        draft.index = DraftDocument()
         draft.own_platform = {"os": "linux", "architecture": "amd64"}
 
 
@@ -115,7 +115,7 @@ def index_children(rng: random.Random, draft: Draft) -> None:
         descriptor = {"mediaType": media_type, "digest": sha256(broken), "size": len(broken), "platform": platform}
         descriptor = {k: v for k, v in descriptor.items() if v is not ABSENT}
         there = rng.random() < 0.5
-        draft.children.append(Child(descriptor, rng.random() < 0.5, broken if there else None))
+        draft.children.append(DraftChild(descriptor, rng.random() < 0.5, broken if there else None))
 
 
 @kind_of(FACTS)

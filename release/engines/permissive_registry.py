@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
-from release.engines.drafts import Stored
+from release.engines.drafts import StoredImage
 
 
 class PermissiveRegistry:
@@ -18,7 +18,7 @@ class PermissiveRegistry:
 
     def __init__(self, port: int) -> None:
         self.host = f"127.0.0.1:{port}"
-        self.images: dict[str, Stored] = {}
+        self.images: dict[str, StoredImage] = {}
         self._numbers = itertools.count()
 
     @classmethod
@@ -39,7 +39,7 @@ class PermissiveRegistry:
                 server.shutdown()
 
     @contextlib.contextmanager
-    def serving(self, image: Stored) -> Iterator[str]:
+    def serving(self, image: StoredImage) -> Iterator[str]:
         """Serve an image, and yield its reference."""
         name = f"image-{next(self._numbers)}"
         self.images[name] = image

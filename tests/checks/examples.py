@@ -20,7 +20,18 @@ from image_verifier.rules.runtimes import Runtime
 from image_verifier.sources import Resolved
 from image_verifier.verify import verify
 
-from release.engines.drafts import ABSENT, TYPES, Child, Draft, Json, Layer, Stored, entry, stored, tar_of
+from release.engines.drafts import (
+    ABSENT,
+    TYPES,
+    Draft,
+    DraftChild,
+    DraftDocument,
+    DraftLayer,
+    StoredImage,
+    entry,
+    stored,
+    tar_of,
+)
 
 _MACHINES: Final = {"amd64": 62, "arm64": 183}
 _OTHER: Final = {"amd64": "arm64", "arm64": "amd64"}
@@ -51,8 +62,8 @@ def healthy(runtime: Runtime, platform: str) -> Draft:
     oci = media_types.OCI_MANIFEST not in runtime.refused_manifests
     lower = tar_of([entry("bin", type=tarfile.DIRTYPE), entry("bin/run", program(architecture))])
     upper = tar_of([entry("etc", type=tarfile.DIRTYPE), entry("etc/passwd", b"root:x:0:0::/:/bin/sh\n")])
-    layers = [Layer(tar, "gzip", TYPES[oci, "gzip"]) for tar in (lower, upper)]
-    config = Json(overrides={"architecture": architecture})
+    layers = [DraftLayer(tar, "gzip", TYPES[oci, "gzip"]) for tar in (lower, upper)]
+    config = DraftDocument(overrides={"architecture": architecture})
     return Draft(layers, {"Entrypoint": ["/bin/run"]}, oci, config)
 
 
@@ -67,7 +78,7 @@ class Example:
 
     change: Callable[[Draft], object] = lambda draft: None
     policy: Mapping[str, Any] = field(default_factory=dict)
-    serve: Callable[[Stored], Stored] = lambda image: image
+    serve: Callable[[StoredImage], StoredImage] = lambda image: image
 
     def findings(self, runtime: Runtime, platform: str, *, layers: bool = True) -> tuple[Finding, ...]:
         """The findings for a runtime and one of its platforms."""
@@ -78,28 +89,28 @@ class Example:
         return verify(image, policy).findings
 
 
-class _Missing(Stored):
+class _Missing(StoredImage):
     def resolve(self) -> Resolved:
         """Nothing."""
         return Resolved(None)
 
 
-class _Archived(Stored):
+class _Archived(StoredImage):
     def resolve(self) -> Resolved:
         """Nothing that can be had."""
         return Resolved(None, "ARCHIVED")
 
 
-def _as(kind: type[Stored], image: Stored) -> Stored:
+def _as(kind: type[StoredImage], image: StoredImage) -> StoredImage:
     return kind(image.top, image.documents, image.blobs, image.reference)
 
 
 def _attestation(draft: Draft) -> None:
-    draft.layers[:] = [Layer(b'{"_type": "https://in-toto.io/Statement/v0.1"}', "none", media_types.IN_TOTO)]
+    draft.layers[:] = [DraftLayer(b'{"_type": "https://in-toto.io/Statement/v0.1"}', "none", media_types.IN_TOTO)]
 
 
 def _in_index(draft: Draft, change: Callable[[Draft], object] = lambda draft: None) -> None:
-    draft.index = Json()
+    draft.index = DraftDocument()
     draft.own_platform = {"os": "linux", "architecture": draft.config.overrides["architecture"]}
     change(draft)
 
@@ -107,7 +118,7 @@ def _in_index(draft: Draft, change: Callable[[Draft], object] = lambda draft: No
 def _absent_sibling(draft: Draft) -> None:
     platform = {"os": "linux", "architecture": "s390x"}
     absent = {"mediaType": draft.manifest_type, "digest": sha256(b"absent"), "size": 6, "platform": platform}
-    draft.children.append(Child(absent))
+    draft.children.append(DraftChild(absent))
 
 
 def _variant(draft: Draft) -> None:
@@ -115,7 +126,7 @@ def _variant(draft: Draft) -> None:
     architecture = draft.config.overrides["architecture"]
     platform = {"os": "linux", "architecture": architecture, "variant": "v3" if architecture == "amd64" else "v9"}
     descriptor = {"mediaType": draft.manifest_type, "digest": sha256(content), "size": len(content)}
-    draft.children.append(Child({**descriptor, "platform": {**platform, "os.features": ["x"]}}, document=content))
+    draft.children.append(DraftChild({**descriptor, "platform": {**platform, "os.features": ["x"]}}, document=content))
 
 
 def _config(draft: Draft, **fields: Any) -> None:
@@ -131,7 +142,7 @@ def _descriptor(draft: Draft, **fields: Any) -> None:
 
 
 def _entries(draft: Draft, *entries: Any) -> None:
-    draft.layers.append(Layer(tar_of(entries), "gzip", TYPES[draft.oci, "gzip"]))
+    draft.layers.append(DraftLayer(tar_of(entries), "gzip", TYPES[draft.oci, "gzip"]))
 
 
 def _change(draft: Draft, name: str, content: bytes, **more: Any) -> None:
