@@ -20,8 +20,8 @@ NETWORK = "10.0.0.0/16"
 class ExampleStack(Stack):
     """Both services and the cluster that they share.
 
-    Context `base-image:python` and `base-image:node` name other base images than the Dockerfiles do, such as the
-    ones of a mirror.
+    The context values `base-image:python` and `base-image:node` replace the base images of the Dockerfiles, for
+    example by those of a mirror.
     """
 
     def __init__(self, scope: Construct, id: str) -> None:
@@ -87,9 +87,9 @@ class ExampleStack(Stack):
             cluster=cluster,
             task_definition=task,
             desired_count=1,
-            assign_public_ip=True,  # there is no NAT gateway that a pull could take
+            assign_public_ip=True,  # to pull without a NAT gateway
             min_healthy_percent=100,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
         )
         service.connections.allow_from(ec2.Peer.ipv4(NETWORK), ec2.Port.tcp(PORT))
-        CfnOutput(self, f"{name}ImageUri", value=image.image_uri, description="What runs: the verified digest")
+        CfnOutput(self, f"{name}ImageUri", value=image.image_uri, description="The image by its verified digest")

@@ -1,4 +1,4 @@
-"""A verifier in which cdk-nag's packs for HIPAA, NIST 800-53 and PCI DSS find nothing, with nothing suppressed."""
+"""A verifier without findings of cdk-nag's packs for HIPAA, NIST 800-53 and PCI DSS, and without suppressions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""CDK Pipelines: the pipeline builds and pushes the images, each stage verifies them before it touches a service."""
+"""CDK Pipelines: the pipeline builds and pushes the images, and each stage verifies them before a service changes."""
 
 from pathlib import Path
 

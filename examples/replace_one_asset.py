@@ -1,4 +1,4 @@
-"""One image of a Fargate service: `DockerImageAsset` became `SafeDockerImageAsset`, and nothing else changed."""
+"""One image of a Fargate service: `SafeDockerImageAsset` replaces `DockerImageAsset`, and nothing else changes."""
 
 from pathlib import Path
 

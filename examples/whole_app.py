@@ -1,4 +1,4 @@
-"""Every image of an app, with one line: those that `ecs_patterns` and `DockerImageCode` make, in every stack."""
+"""One line verifies every image of an app, also those that `ecs_patterns` and `DockerImageCode` make."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A repository of the local ECR, and what can be put into it."""
+"""A repository of the local ECR, and the images to push into it."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _ANSWERED_AFTER = 14
 
 
 @dataclass(frozen=True)
-class Told:
+class Steps:
     """The journey.
 
     :param denied: a good image, while the first calls of the verifier are denied.
@@ -39,7 +39,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
+def steps(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Steps:
     images, stack = new_images(), new_journey("verifier")
     images.good("good")
     images.push(
@@ -59,38 +59,38 @@ def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
     aws.faults.deny("ecr:*", times=4)
     denied = stack.deploy(repository=images.name, tag="good")
     denials = Counter(call["status"] for call in aws.calls() if call["name"].startswith("ecr:"))
-    return Told(images, without_repository, throttled, slow, many_findings, denied, denials)
+    return Steps(images, without_repository, throttled, slow, many_findings, denied, denials)
 
 
-def test_a_repository_that_does_not_exist_is_a_fault_that_names_it(told: Told) -> None:
-    _is_fault(told.without_repository)
-    assert "RepositoryNotFoundException" in told.without_repository.reason
-    assert "repository/nowhere" in told.without_repository.reason
+def test_a_missing_repository_is_a_fault_with_its_name(steps: Steps) -> None:
+    _is_fault(steps.without_repository)
+    assert "RepositoryNotFoundException" in steps.without_repository.reason
+    assert "repository/nowhere" in steps.without_repository.reason
 
 
-def test_throttling_without_an_end_is_a_fault_that_names_the_call(told: Told) -> None:
-    _is_fault(told.throttled)
-    assert "ecr:DescribeImages" in told.throttled.reason
-    assert "ThrottlingException" in told.throttled.reason
+def test_endless_throttling_is_a_fault_with_the_call(steps: Steps) -> None:
+    _is_fault(steps.throttled)
+    assert "ecr:DescribeImages" in steps.throttled.reason
+    assert "ThrottlingException" in steps.throttled.reason
 
 
-def test_a_verifier_that_runs_out_of_time_says_so_before_its_end(told: Told) -> None:
-    _is_fault(told.slow)
-    assert re.search(r"could not be verified in the \d+ s that the verifier has", " ".join(told.slow.reason.split()))
+def test_a_verifier_that_runs_out_of_time_responds_before_its_timeout(steps: Steps) -> None:
+    _is_fault(steps.slow)
+    assert re.search(r"could not be verified in the \d+ s that the verifier has", " ".join(steps.slow.reason.split()))
 
 
-def test_an_image_with_many_findings_is_refused_in_one_answer_that_cloudformation_takes(told: Told) -> None:
-    (request,) = [r for r in told.many_findings.requests if r["status"] == "FAILED"]
+def test_an_image_with_many_findings_is_refused_in_one_response_that_cloudformation_accepts(steps: Steps) -> None:
+    (request,) = [r for r in steps.many_findings.requests if r["status"] == "FAILED"]
     assert len(request["answers"]) == 1
     assert len(request["answers"][0].encode()) < 4096
-    assert "Image refused:" in told.many_findings.reason
+    assert "Image refused:" in steps.many_findings.reason
     for finding in ("[layer-type-unsupported]", "[platform-mismatch]", "[no-command]"):
-        assert finding in told.many_findings.reason
+        assert finding in steps.many_findings.reason
 
 
-def test_a_role_that_is_denied_while_it_is_fresh_is_waited_for(told: Told) -> None:
-    assert told.denied.status == "CREATE_COMPLETE"
-    assert told.denials == {400: 4, 200: 4}
+def test_a_new_role_that_is_still_denied_is_retried(steps: Steps) -> None:
+    assert steps.denied.status == "CREATE_COMPLETE"
+    assert steps.denials == {400: 4, 200: 4}
 
 
 def _slow(aws: LocalAws, deploy: Callable[[], Step]) -> Step:

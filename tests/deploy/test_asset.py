@@ -23,7 +23,7 @@ _ASSETS = f"cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"
 
 
 @dataclass(frozen=True)
-class Told:
+class Steps:
     """The journey.
 
     :param tag: the tag of the image, which was already there, on an attestation.
@@ -49,9 +49,9 @@ def engine() -> Iterator[DockerEngine]:
 
 
 @pytest.fixture(scope="module")
-def told(
+def steps(
     aws: LocalAws, engine: DockerEngine, new_journey: NewJourney, tmp_path_factory: pytest.TempPathFactory
-) -> Told:
+) -> Steps:
     journey = new_journey("asset")
     context = tmp_path_factory.mktemp("context")
     shutil.copy(debian.unpacked("bookworm", ("busybox-static",)) / "bin" / "busybox", context)
@@ -73,52 +73,52 @@ def told(
     function = aws.client("lambda").get_function(FunctionName=built.outputs["FunctionName"])
     off = journey.deploy("--context=cdk-safe-image:verify=off", directory=context)
     left = {image["imageTag"] for image in listed if "imageTag" in image}
-    return Told(tag, refused, untagged, left, built, function["Code"]["ImageUri"], off)
+    return Steps(tag, refused, untagged, left, built, function["Code"]["ImageUri"], off)
 
 
-def test_a_tag_that_was_left_on_an_attestation_is_refused_before_anything_is_made_of_it(told: Told) -> None:
-    assert told.refused.status == "ROLLBACK_COMPLETE"
-    assert "[not-an-image]" in told.refused.output
-    assert told.refused.touched("AWS::ECS::Service", "AWS::ECS::TaskDefinition") == set()
-    (function,) = told.refused.touched("AWS::Lambda::Function")
+def test_a_tag_on_an_attestation_is_refused_before_any_consumer_is_created(steps: Steps) -> None:
+    assert steps.refused.status == "ROLLBACK_COMPLETE"
+    assert "[not-an-image]" in steps.refused.output
+    assert steps.refused.touched("AWS::ECS::Service", "AWS::ECS::TaskDefinition") == set()
+    (function,) = steps.refused.touched("AWS::Lambda::Function")
     assert "Verifier" in function
 
 
-def test_the_commands_remove_the_tag_and_the_local_image_by_which_cdk_would_skip_the_build(told: Told) -> None:
-    said = " ".join(told.refused.output.replace("\\\n", " ").split())
+def test_the_commands_remove_the_tag_and_the_local_image_so_that_cdk_builds_again(steps: Steps) -> None:
+    said = " ".join(steps.refused.output.replace("\\\n", " ").split())
     assert f"--repository-name {_ASSETS}" in said
-    assert f"imageTag={told.tag}" in said
-    assert f"cdkasset-{told.tag}" in said
+    assert f"imageTag={steps.tag}" in said
+    assert f"cdkasset-{steps.tag}" in said
 
 
-def test_a_rejected_tag_that_may_be_removed_is_gone_and_the_next_deploy_pushes_it_again(told: Told) -> None:
-    assert "[not-an-image]" in told.untagged.output
-    assert f"The tag {told.tag} was removed from sha256:" in " ".join(told.untagged.output.split())
-    assert told.tag not in told.left
-    assert told.built.status == "CREATE_COMPLETE"
-    assert told.built.outputs["ImageTag"] == told.tag
+def test_with_untag_the_refused_tag_is_removed_and_the_next_deploy_pushes_it_again(steps: Steps) -> None:
+    assert "[not-an-image]" in steps.untagged.output
+    assert f"The tag {steps.tag} was removed from sha256:" in " ".join(steps.untagged.output.split())
+    assert steps.tag not in steps.left
+    assert steps.built.status == "CREATE_COMPLETE"
+    assert steps.built.outputs["ImageTag"] == steps.tag
 
 
-def test_a_built_image_is_one_manifest_which_service_and_function_name_by_its_digest(told: Told, aws: LocalAws) -> None:
-    assert told.built.status == "CREATE_COMPLETE"
-    tag = told.built.outputs["ImageTag"]
+def test_a_built_image_is_one_manifest_whose_digest_service_and_function_use(steps: Steps, aws: LocalAws) -> None:
+    assert steps.built.status == "CREATE_COMPLETE"
+    tag = steps.built.outputs["ImageTag"]
     (detail,) = aws.client("ecr").describe_images(repositoryName=_ASSETS, imageIds=[{"imageTag": tag}])["imageDetails"]
     assert detail["imageManifestMediaType"] == "application/vnd.oci.image.manifest.v1+json"
-    assert told.built.images == {"Web": f"{_HOST}/{_ASSETS}@{detail['imageDigest']}"}
-    assert told.function_uri == told.built.images["Web"]
+    assert steps.built.images == {"Web": f"{_HOST}/{_ASSETS}@{detail['imageDigest']}"}
+    assert steps.function_uri == steps.built.images["Web"]
 
 
-def test_containerd_runs_what_the_task_definition_names(told: Told, aws: LocalAws) -> None:
+def test_containerd_runs_the_image_of_the_task_definition(steps: Steps, aws: LocalAws) -> None:
     token = aws.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
     user, _, password = base64.b64decode(token).decode().partition(":")
     with Containerd.start("1.7", {_HOST: aws.endpoint}) as containerd:
-        containerd.pull(told.built.images["Web"], user, password)
-        with containerd.run(told.built.images["Web"]) as container:
+        containerd.pull(steps.built.images["Web"], user, password)
+        with containerd.run(steps.built.images["Web"]) as container:
             assert container.ends_within(60)
             assert container.output() == "I am running"
 
 
-def test_verification_that_is_switched_off_deploys_the_tag_and_warns(told: Told) -> None:
-    assert told.off.images == {"Web": f"{_HOST}/{_ASSETS}:{told.built.outputs['ImageTag']}"}
-    assert told.off.asked == ["Delete"]
-    assert "without verification" in told.off.output
+def test_verification_that_is_switched_off_deploys_the_tag_and_warns(steps: Steps) -> None:
+    assert steps.off.images == {"Web": f"{_HOST}/{_ASSETS}:{steps.built.outputs['ImageTag']}"}
+    assert steps.off.asked == ["Delete"]
+    assert "without verification" in steps.off.output

@@ -69,7 +69,7 @@ def layers(manifest: Any) -> set[str]:
     return {layer["mediaType"] for layer in manifest["layers"]}
 
 
-def test_zstd_layers_have_types_that_every_containerd_knows_those_of_the_base_too(builder: Builder) -> None:
+def test_zstd_layers_have_types_that_every_containerd_knows_including_the_base(builder: Builder) -> None:
     manifest = builder.pushed("zstd", "fargate", compression="zstd")
     assert layers(manifest) == {f"{_OCI}.layer.v1.tar+zstd"}
     assert manifest["mediaType"] == f"{_OCI}.manifest.v1+json"
@@ -86,6 +86,6 @@ def test_an_image_for_sagemaker_is_schema_2(builder: Builder) -> None:
     assert layers(manifest) == {"application/vnd.docker.image.rootfs.diff.tar.gzip"}
 
 
-def test_two_clean_builds_with_a_time_of_the_users_make_one_digest(builder: Builder) -> None:
+def test_two_clean_builds_with_source_date_epoch_have_the_same_digest(builder: Builder) -> None:
     one, two = (builder.pushed(tag, "fargate", epoch=_EPOCH) for tag in ("one", "two"))
     assert one["digest"] == two["digest"] != builder.pushed("clock", "fargate")["digest"]

@@ -24,7 +24,7 @@ _CONSUMERS = ("FargateTask", "Ec2Task", "Function", "Parameter")
 
 
 @dataclass(frozen=True)
-class Told:
+class Steps:
     """The journey.
 
     :param template: the resources of the first two deploys.
@@ -44,7 +44,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(aws: LocalAws, new_journey: NewJourney, tmp_path_factory: pytest.TempPathFactory) -> Told:
+def steps(aws: LocalAws, new_journey: NewJourney, tmp_path_factory: pytest.TempPathFactory) -> Steps:
     journey, folder, images = new_journey("consumers"), tmp_path_factory.mktemp("contexts"), Images(aws, _ASSETS)
     for name in ("fargate", "ec2", "function", "named"):
         (folder / name).mkdir()
@@ -66,47 +66,47 @@ def told(aws: LocalAws, new_journey: NewJourney, tmp_path_factory: pytest.TempPa
     (new,) = second - tags
     images.broken(new)
     refused_update = journey.refused(app="second")
-    return Told(first, tags, refused, made, refused_update, (uri, _function_uri(aws, refused_update)))
+    return Steps(first, tags, refused, made, refused_update, (uri, _function_uri(aws, refused_update)))
 
 
-def test_no_consumer_of_a_broken_image_is_made(told: Told) -> None:
-    assert told.refused.status == "ROLLBACK_COMPLETE"
-    assert "[not-an-image]" in told.refused.output
-    assert not [event for event in told.refused.events if _names(told, event["LogicalResourceId"])]
+def test_no_consumer_of_a_broken_image_is_created(steps: Steps) -> None:
+    assert steps.refused.status == "ROLLBACK_COMPLETE"
+    assert "[not-an-image]" in steps.refused.output
+    assert not [event for event in steps.refused.events if _names(steps, event["LogicalResourceId"])]
 
 
 @pytest.mark.parametrize("consumer", _CONSUMERS)
-def test_a_consumer_is_begun_when_its_image_is_verified(told: Told, consumer: str) -> None:
-    assert told.made.status == "CREATE_COMPLETE"
-    (name,) = [name for name in told.template if name.startswith(consumer) and _names(told, name)]
-    steps = [
+def test_a_consumer_is_created_after_its_image_is_verified(steps: Steps, consumer: str) -> None:
+    assert steps.made.status == "CREATE_COMPLETE"
+    (name,) = [name for name in steps.template if name.startswith(consumer) and _names(steps, name)]
+    order = [
         (event["LogicalResourceId"], event["ResourceStatus"])
-        for event in told.made.events
-        if event["LogicalResourceId"] in (name, *_waits_for(told, name))
+        for event in steps.made.events
+        if event["LogicalResourceId"] in (name, *_waits_for(steps, name))
     ]
     verified = [
-        steps.index((verification, "CREATE_COMPLETE"))
-        for verification in _waits_for(told, name)
-        if told.template[verification]["Type"] == "Custom::ImageVerification"
+        order.index((verification, "CREATE_COMPLETE"))
+        for verification in _waits_for(steps, name)
+        if steps.template[verification]["Type"] == "Custom::ImageVerification"
     ]
     assert verified
-    assert max(verified) < steps.index((name, "CREATE_IN_PROGRESS"))
+    assert max(verified) < order.index((name, "CREATE_IN_PROGRESS"))
 
 
-def test_services_run_the_plain_uris(told: Told) -> None:
-    assert set(told.made.images) == {"Fargate", "Ec2"}
-    assert all(uri.startswith(f"{_URI}:") for uri in told.made.images.values())
-    assert len(set(told.made.images.values())) == 2
+def test_services_run_the_plain_uris(steps: Steps) -> None:
+    assert set(steps.made.images) == {"Fargate", "Ec2"}
+    assert all(uri.startswith(f"{_URI}:") for uri in steps.made.images.values())
+    assert len(set(steps.made.images.values())) == 2
 
 
-def test_a_function_keeps_its_image_when_the_new_one_is_refused(told: Told) -> None:
-    assert told.refused_update.status == "UPDATE_ROLLBACK_COMPLETE"
-    before, after = told.function_uris
+def test_a_function_keeps_its_image_when_the_new_one_is_refused(steps: Steps) -> None:
+    assert steps.refused_update.status == "UPDATE_ROLLBACK_COMPLETE"
+    before, after = steps.function_uris
     assert before == after
     assert before.startswith(f"{_URI}:")
-    touched = told.refused_update.touched("AWS::Lambda::Function", "AWS::ECS::Service")
+    touched = steps.refused_update.touched("AWS::Lambda::Function", "AWS::ECS::Service")
     assert not [name for name in touched if "Verifier" not in name]
-    assert told.refused_update.images == told.made.images
+    assert steps.refused_update.images == steps.made.images
 
 
 def _synth(out: Path, stack: str) -> tuple[dict[str, dict[str, object]], set[str]]:
@@ -117,14 +117,14 @@ def _synth(out: Path, stack: str) -> tuple[dict[str, dict[str, object]], set[str
     return resources, {place["imageTag"] for place in places}
 
 
-def _names(told: Told, name: str) -> bool:
+def _names(steps: Steps, name: str) -> bool:
     """Whether a resource is one of a consumer and names its image."""
-    text = json.dumps(told.template.get(name, {}).get("Properties"))
-    return name.startswith(_CONSUMERS) and any(f":{tag}" in text for tag in told.tags)
+    text = json.dumps(steps.template.get(name, {}).get("Properties"))
+    return name.startswith(_CONSUMERS) and any(f":{tag}" in text for tag in steps.tags)
 
 
-def _waits_for(told: Told, name: str) -> list[str]:
-    waits = told.template[name].get("DependsOn", [])
+def _waits_for(steps: Steps, name: str) -> list[str]:
+    waits = steps.template[name].get("DependsOn", [])
     assert isinstance(waits, list)
     return waits
 

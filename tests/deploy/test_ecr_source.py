@@ -78,7 +78,7 @@ def test_a_good_image_passes(image: Callable[..., EcrImage]) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 100])
-def test_an_image_costs_five_requests_whatever_its_layers(
+def test_an_image_needs_five_requests_for_any_number_of_layers(
     aws: LocalAws, image: Callable[..., EcrImage], count: int
 ) -> None:
     verify(image(lambda layout: layout.image(layer_types=(GZIP,) * count)), POLICY)
@@ -93,7 +93,7 @@ def test_an_image_costs_five_requests_whatever_its_layers(
     )
 
 
-def test_an_index_costs_one_request_more(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
+def test_an_index_needs_one_more_request(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
     def top(layout: Layout) -> dict[str, Any]:
         amd64 = {**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}
         return layout.index(amd64, {**layout.attestation(), "platform": {"os": "unknown", "architecture": "unknown"}})
@@ -113,13 +113,15 @@ def test_a_tag_that_does_not_exist_is_a_finding(aws: LocalAws, repository: str) 
     assert [f.id for f in report.errors] == ["image-missing"]
 
 
-def test_a_repository_that_does_not_exist_is_a_fault_that_names_it(aws: LocalAws) -> None:
+def test_a_missing_repository_is_a_fault_with_its_name(aws: LocalAws) -> None:
     with pytest.raises(Fault, match=r"repository/nowhere failed with RepositoryNotFoundException") as fault:
         verify(source(aws, "nowhere", "x"), POLICY)
     assert "Name a repository that exists" in fault.value.advice
 
 
-def test_access_denied_is_a_fault_that_names_call_and_permission(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
+def test_access_denied_is_a_fault_with_the_call_and_the_permission(
+    aws: LocalAws, image: Callable[..., EcrImage]
+) -> None:
     there = image(lambda layout: layout.image(), seconds=1)
     aws.faults.deny("ecr:BatchGetImage")
     with pytest.raises(Fault, match=r"ecr:BatchGetImage on arn:\S+ failed with AccessDenied") as fault:
@@ -127,15 +129,13 @@ def test_access_denied_is_a_fault_that_names_call_and_permission(aws: LocalAws, 
     assert "Allow ecr:BatchGetImage on arn:" in fault.value.advice
 
 
-def test_access_that_is_denied_while_a_role_is_fresh_is_asked_again(
-    aws: LocalAws, image: Callable[..., EcrImage]
-) -> None:
+def test_access_that_is_denied_to_a_new_role_is_retried(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
     there = image(lambda layout: layout.image())
     aws.faults.deny("ecr:*", seconds=1)
     assert verify(there, POLICY).verdict == "pass"
 
 
-def test_throttling_and_server_errors_are_asked_again(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
+def test_throttling_and_server_errors_are_retried(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
     there = image(lambda layout: layout.image())
     aws.faults.throttle("ecr:DescribeImages", times=2)
     aws.faults.error("ecr:BatchGetImage", "ServerException", status=500, times=1)
@@ -151,7 +151,7 @@ def test_a_denied_key_is_a_fault(aws: LocalAws, image: Callable[..., EcrImage]) 
     assert "kms:Decrypt" in fault.value.advice
 
 
-def test_a_layer_that_is_gone_is_a_finding(aws: LocalAws, image: Callable[..., EcrImage], tmp_path: Path) -> None:
+def test_a_missing_layer_is_a_finding(aws: LocalAws, image: Callable[..., EcrImage], tmp_path: Path) -> None:
     there = image(lambda layout: layout.image())
     (top,) = json.loads(tmp_path.joinpath("index.json").read_text())["manifests"]
     blob = tmp_path.joinpath("blobs", *top["digest"].split(":"))
@@ -159,7 +159,7 @@ def test_a_layer_that_is_gone_is_a_finding(aws: LocalAws, image: Callable[..., E
     assert [f.id for f in verify(there, POLICY).errors] == ["layer-missing"]
 
 
-def test_a_download_that_breaks_off_is_a_fault_without_its_secret(
+def test_an_incomplete_download_is_a_fault_without_its_secret(
     aws: LocalAws, image: Callable[..., EcrImage], tmp_path: Path
 ) -> None:
     there = image(lambda layout: layout.image(), seconds=1)

@@ -120,7 +120,7 @@ def _state(done: subprocess.CompletedProcess[str]) -> str:
     return str(image["state"])
 
 
-def test_before_a_first_deploy_nothing_is_in_its_way(place: Place, run: Command) -> None:
+def test_before_the_first_deploy_preflight_finds_nothing(place: Place, run: Command) -> None:
     done = run("preflight", str(place.out), "--format", "json")
     assert (done.returncode, _state(done)) == (0, "absent"), done.stderr
 
@@ -147,7 +147,7 @@ def test_an_image_with_an_attestation_that_cdk_would_push_again_is_found_and_rem
     assert not place.is_kept
 
 
-def test_an_image_of_another_platform_that_cdk_would_push_again_is_found(place: Place, run: Command) -> None:
+def test_an_image_for_another_platform_that_cdk_would_push_again_is_found(place: Place, run: Command) -> None:
     place.build("--platform=linux/arm64", "--provenance=false")
     found = run("preflight", str(place.out))
     assert found.returncode == 1, found.stderr
@@ -155,14 +155,14 @@ def test_an_image_of_another_platform_that_cdk_would_push_again_is_found(place: 
     assert f"image rm {place.twin}" in found.stdout
 
 
-def test_a_fine_image_that_cdk_would_push_again_is_let_be(place: Place, run: Command) -> None:
+def test_a_good_image_that_cdk_would_push_again_is_left_alone(place: Place, run: Command) -> None:
     place.build("--output=type=docker,attestation-inline=false,oci-mediatypes=true")
     done = run("preflight", str(place.out), "--format", "json")
     assert (done.returncode, _state(done)) == (0, "kept"), done.stdout + done.stderr
     assert place.is_kept
 
 
-def test_heal_shows_what_it_would_do_and_does_nothing_unasked(place: Place, run: Command) -> None:
+def test_heal_shows_its_plan_and_changes_nothing_without_yes(place: Place, run: Command) -> None:
     place.poison()
     for arguments in (["--dry-run"], []):
         done = run("heal", f"{_HOST}/{_ASSETS}:{place.tag}", *arguments)
@@ -179,7 +179,7 @@ def test_heal_removes_no_tag_of_a_good_image(place: Place, run: Command) -> None
     assert place.is_tagged
 
 
-def test_heal_removes_no_image_for_a_platform_that_nobody_has_named(aws: LocalAws, run: Command) -> None:
+def test_heal_removes_no_image_for_a_default_platform(aws: LocalAws, run: Command) -> None:
     images = Images(aws, "mending-arm64")
     aws.client("ecr").create_repository(repositoryName=images.name)
     digest = images.push("v1", lambda layout: layout.image(config={"architecture": "arm64"}))
@@ -196,7 +196,7 @@ def test_heal_removes_no_image_for_a_platform_that_nobody_has_named(aws: LocalAw
     assert _digests(images) == []
 
 
-def test_heal_removes_for_a_policy_only_where_it_is_told_to(aws: LocalAws, run: Command) -> None:
+def test_heal_removes_for_a_policy_only_if_an_option_allows_it(aws: LocalAws, run: Command) -> None:
     images = Images(aws, "mending-policy")
     aws.client("ecr").create_repository(repositoryName=images.name)
     digest = images.good("v1")
@@ -216,7 +216,7 @@ def _digests(images: Images) -> list[str]:
     return [image["imageDigest"] for image in listed]
 
 
-def test_doctor_names_the_poisoned_tags_and_removes_them_with_fix(place: Place, run: Command) -> None:
+def test_doctor_lists_the_poisoned_tags_and_removes_them_with_fix(place: Place, run: Command) -> None:
     place.poison()
     place.build("--provenance=true")
     found = {line["subject"]: line for line in _lines(run("doctor", "--format", "json"))}
@@ -237,7 +237,7 @@ def _lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     return lines
 
 
-def test_heal_finds_what_a_stack_has_refused_and_after_preflight_with_fix_the_same_assembly_deploys(
+def test_heal_finds_the_image_that_a_stack_refused_and_after_preflight_with_fix_the_assembly_deploys(
     new_place: Callable[[str], Place], run: Command
 ) -> None:
     place = new_place("healed")
@@ -257,7 +257,7 @@ def test_heal_finds_what_a_stack_has_refused_and_after_preflight_with_fix_the_sa
     assert built.outputs["ImageTag"] == place.tag
 
 
-def test_heal_says_where_a_stack_has_refused_nothing(run: Command) -> None:
+def test_heal_reports_a_stack_that_refused_nothing(run: Command) -> None:
     done = run("heal", "--stack", "CDKToolkit")
     assert done.returncode == 2
     assert done.stderr == (

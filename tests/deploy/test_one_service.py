@@ -1,4 +1,4 @@
-"""A service on Fargate: made, updated, refused an update, left alone, deleted. One journey, looked at step by step."""
+"""A service on Fargate: created, updated, refused an update, deployed unchanged, deleted. Each test checks a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.deploy.journey import Step
 
 
 @dataclass(frozen=True)
-class Told:
+class Steps:
     """The journey.
 
     :param first, second: the digests of two good images.
@@ -31,7 +31,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(new_images: NewImages, new_journey: NewJourney) -> Told:
+def steps(new_images: NewImages, new_journey: NewJourney) -> Steps:
     images, stack = new_images(), new_journey("services")
     first, second = images.good("first"), images.good("second")
     images.broken("broken")
@@ -46,21 +46,21 @@ def told(new_images: NewImages, new_journey: NewJourney) -> Told:
     unchanged = stack.deploy(**asking("second"))
     images.delete("second")
     deleted = stack.destroy(**asking("second"))
-    return Told(images, first, second, made, updated, refused, difference, unchanged, deleted)
+    return Steps(images, first, second, made, updated, refused, difference, unchanged, deleted)
 
 
-def test_a_task_definition_carries_the_digest_that_was_verified(told: Told) -> None:
-    assert told.made.images == {"Web": f"{told.images.uri}@{told.first}"}
+def test_a_task_definition_contains_the_verified_digest(steps: Steps) -> None:
+    assert steps.made.images == {"Web": f"{steps.images.uri}@{steps.first}"}
 
 
-def test_what_was_verified_is_told_in_attributes(told: Told) -> None:
-    told_of = dict(told.made.outputs)
-    size = told_of.pop("WebSizeInBytes")
+def test_the_attributes_describe_the_verified_image(steps: Steps) -> None:
+    attributes = dict(steps.made.outputs)
+    size = attributes.pop("WebSizeInBytes")
     assert size.isdigit()
     assert int(size) > 0
-    assert told_of == {
-        "WebImageUri": f"{told.images.uri}@{told.first}",
-        "WebImageDigest": told.first,
+    assert attributes == {
+        "WebImageUri": f"{steps.images.uri}@{steps.first}",
+        "WebImageDigest": steps.first,
         "WebImageTag": "first",
         "WebMediaType": "application/vnd.oci.image.manifest.v1+json",
         "WebPlatform": "linux/amd64",
@@ -69,75 +69,75 @@ def test_what_was_verified_is_told_in_attributes(told: Told) -> None:
     }
 
 
-def test_a_good_image_is_asked_about_once(told: Told) -> None:
-    assert told.made.asked == ["Create"]
+def test_a_good_image_is_verified_once(steps: Steps) -> None:
+    assert steps.made.asked == ["Create"]
 
 
-def test_a_good_image_replaces_a_good_image(told: Told) -> None:
-    assert told.updated.status == "UPDATE_COMPLETE"
-    assert told.updated.images == {"Web": f"{told.images.uri}@{told.second}"}
+def test_a_good_image_replaces_a_good_image(steps: Steps) -> None:
+    assert steps.updated.status == "UPDATE_COMPLETE"
+    assert steps.updated.images == {"Web": f"{steps.images.uri}@{steps.second}"}
 
 
-def test_a_new_image_is_verified_under_a_logical_id_of_its_own(told: Told) -> None:
-    assert told.updated.asked == ["Create", "Delete"]
-    new, old = [request["logical_id"] for request in told.updated.requests]
-    assert old == told.made.requests[0]["logical_id"] != new
+def test_a_new_image_gives_the_verification_another_logical_id(steps: Steps) -> None:
+    assert steps.updated.asked == ["Create", "Delete"]
+    new, old = [request["logical_id"] for request in steps.updated.requests]
+    assert old == steps.made.requests[0]["logical_id"] != new
 
 
-def test_a_broken_image_fails_the_deploy_and_the_stack_rolls_back(told: Told) -> None:
-    assert told.refused.status == "UPDATE_ROLLBACK_COMPLETE"
+def test_a_broken_image_fails_the_deploy_and_the_stack_rolls_back(steps: Steps) -> None:
+    assert steps.refused.status == "UPDATE_ROLLBACK_COMPLETE"
 
 
-def test_what_ran_before_a_refused_deploy_goes_on_running(told: Told) -> None:
-    assert told.refused.images == told.updated.images
+def test_the_running_image_keeps_running_after_a_refused_deploy(steps: Steps) -> None:
+    assert steps.refused.images == steps.updated.images
 
 
-def test_no_service_and_no_task_definition_moves_in_a_refused_deploy(told: Told) -> None:
-    assert told.refused.touched("AWS::ECS::Service", "AWS::ECS::TaskDefinition") == set()
+def test_no_service_and_no_task_definition_changes_in_a_refused_deploy(steps: Steps) -> None:
+    assert steps.refused.touched("AWS::ECS::Service", "AWS::ECS::TaskDefinition") == set()
 
 
-def test_a_rollback_only_deletes_the_new_verification(told: Told) -> None:
-    assert told.refused.asked == ["Create", "Delete"]
-    assert len({request["logical_id"] for request in told.refused.requests}) == 1
+def test_a_rollback_only_deletes_the_new_verification(steps: Steps) -> None:
+    assert steps.refused.asked == ["Create", "Delete"]
+    assert len({request["logical_id"] for request in steps.refused.requests}) == 1
 
 
-def test_the_terminal_says_the_finding_what_ecs_would_have_said_and_the_commands(told: Told) -> None:
-    for place in _places(told.refused.output):
+def test_the_terminal_shows_the_finding_the_error_of_ecs_and_the_commands(steps: Steps) -> None:
+    for place in _places(steps.refused.output):
         said = " ".join(place.split())
         assert "[not-an-image]" in said
         assert "ECS on Fargate would have said: CannotPullContainerError" in said
         assert "failed to get stream processor for application/vnd.in-toto+json" in said
         assert "aws ecr batch-delete-image --region us-east-1 --registry-id 000000000000 --repository-name" in said
-        assert f"{told.images.name}:broken" in said
+        assert f"{steps.images.name}:broken" in said
 
 
-def test_every_line_of_the_reason_stays_whole_wherever_the_cli_shows_it(told: Told) -> None:
-    rows = [row for row in re.split(r"\n\s*|\s{2,}", told.refused.reason) if row]
+def test_every_line_of_the_reason_is_unbroken_wherever_the_cli_shows_it(steps: Steps) -> None:
+    rows = [row for row in re.split(r"\n\s*|\s{2,}", steps.refused.reason) if row]
     assert len(rows) > 10
-    for place in _places(told.refused.output):
+    for place in _places(steps.refused.output):
         lines = place.splitlines()
         for row in rows:
             assert any(row in line for line in lines), f"{row!r} is broken in\n{place}"
 
 
-def test_the_clis_last_block_shows_the_reason_line_by_line(told: Told) -> None:
-    last = [line.strip() for line in _places(told.refused.output)[2].splitlines()]
-    rows = [row for row in re.split(r"\n\s*|\s{2,}", told.refused.reason) if row]
+def test_the_clis_last_block_shows_the_reason_line_by_line(steps: Steps) -> None:
+    last = [line.strip() for line in _places(steps.refused.output)[2].splitlines()]
+    rows = [row for row in re.split(r"\n\s*|\s{2,}", steps.refused.reason) if row]
     # CloudFormation's own words stand before the first.
     assert [row for row in rows[1:] if row not in last] == []
 
 
-def test_a_stack_that_was_rolled_back_is_what_it_was(told: Told) -> None:
-    assert told.difference.code == 0, told.difference.output
-    assert "There were no differences" in told.difference.output
-    assert "(no changes)" in told.unchanged.output
-    assert told.unchanged.requests == ()
+def test_a_rollback_restores_the_stack(steps: Steps) -> None:
+    assert steps.difference.code == 0, steps.difference.output
+    assert "There were no differences" in steps.difference.output
+    assert "(no changes)" in steps.unchanged.output
+    assert steps.unchanged.requests == ()
 
 
-def test_a_stack_is_deleted_after_its_image(told: Told) -> None:
-    assert told.deleted.status == ""
-    assert told.deleted.asked == ["Delete"]
-    assert told.deleted.requests[0]["status"] == "SUCCESS"
+def test_a_stack_is_deleted_after_its_image(steps: Steps) -> None:
+    assert steps.deleted.status == ""
+    assert steps.deleted.asked == ["Delete"]
+    assert steps.deleted.requests[0]["status"] == "SUCCESS"
 
 
 def _places(output: str) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""A tag that only the deploy knows: there an Update verifies, and the way back of a rollback judges nothing."""
+"""A tag that is only known at deploy: an Update verifies it, and a rollback reuses the recorded result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.deploy.journey import Step
 
 
 @dataclass(frozen=True)
-class Told:
+class Steps:
     """The journey.
 
     :param a, b: the digests of two good images.
@@ -31,7 +31,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(new_images: NewImages, new_journey: NewJourney) -> Told:
+def steps(new_images: NewImages, new_journey: NewJourney) -> Steps:
     images, stack = new_images(), new_journey("parameter")
     a, b = images.good("a"), images.good("b")
     made = stack.deploy("--parameters=Tag=a", repository=images.name)
@@ -40,35 +40,35 @@ def told(new_images: NewImages, new_journey: NewJourney) -> Told:
     updated = stack.deploy("--parameters=Tag=b", repository=images.name)
     images.delete("b")
     refused = stack.refused("--parameters=Tag=a", repository=images.name)
-    return Told(images, a, b, made, failed, updated, refused)
+    return Steps(images, a, b, made, failed, updated, refused)
 
 
-def test_a_tag_from_a_parameter_is_pinned_to_its_digest(told: Told) -> None:
-    assert told.made.images == {"Web": f"{told.images.uri}@{told.a}"}
+def test_a_tag_from_a_parameter_is_pinned_to_its_digest(steps: Steps) -> None:
+    assert steps.made.images == {"Web": f"{steps.images.uri}@{steps.a}"}
 
 
-def test_a_new_value_of_the_parameter_verifies_the_new_image(told: Told) -> None:
-    assert told.updated.asked[0] == "Update"
-    assert told.updated.images == {"Web": f"{told.images.uri}@{told.b}"}
+def test_a_new_value_of_the_parameter_verifies_the_new_image(steps: Steps) -> None:
+    assert steps.updated.asked[0] == "Update"
+    assert steps.updated.images == {"Web": f"{steps.images.uri}@{steps.b}"}
 
 
-def test_a_rollback_from_a_later_failure_completes_though_the_old_image_is_gone_meanwhile(told: Told) -> None:
-    assert told.failed.status == "UPDATE_ROLLBACK_COMPLETE"
-    assert {request["status"] for request in told.failed.requests} == {"SUCCESS"}
+def test_a_rollback_after_a_later_failure_completes_although_the_old_image_was_deleted(steps: Steps) -> None:
+    assert steps.failed.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert {request["status"] for request in steps.failed.requests} == {"SUCCESS"}
     # The service had moved to the new image, and is back.
-    assert len(told.failed.touched("AWS::ECS::Service", "AWS::ECS::TaskDefinition")) == 2
-    assert told.failed.images == told.made.images
-    assert told.failed.outputs == told.made.outputs
+    assert len(steps.failed.touched("AWS::ECS::Service", "AWS::ECS::TaskDefinition")) == 2
+    assert steps.failed.images == steps.made.images
+    assert steps.failed.outputs == steps.made.outputs
 
 
-def test_going_forward_to_an_image_that_is_gone_is_refused_though_it_was_verified_once(told: Told) -> None:
-    assert "[image-missing]" in told.refused.output
-    assert told.refused.touched("AWS::ECS::Service", "AWS::ECS::TaskDefinition") == set()
+def test_a_deploy_of_a_deleted_image_is_refused_although_it_was_verified_before(steps: Steps) -> None:
+    assert "[image-missing]" in steps.refused.output
+    assert steps.refused.touched("AWS::ECS::Service", "AWS::ECS::TaskDefinition") == set()
 
 
-def test_a_rollback_from_a_refusal_completes_though_the_old_image_is_gone_meanwhile(told: Told) -> None:
-    assert told.refused.status == "UPDATE_ROLLBACK_COMPLETE"
-    tags = [(r["request_type"], r["properties"]["ImageTag"], r["status"]) for r in told.refused.requests]
+def test_a_rollback_after_a_refusal_completes_although_the_old_image_was_deleted(steps: Steps) -> None:
+    assert steps.refused.status == "UPDATE_ROLLBACK_COMPLETE"
+    tags = [(r["request_type"], r["properties"]["ImageTag"], r["status"]) for r in steps.refused.requests]
     assert tags[:2] == [("Update", "a", "FAILED"), ("Update", "b", "SUCCESS")]
-    assert told.refused.images == told.updated.images
-    assert told.refused.outputs == told.updated.outputs
+    assert steps.refused.images == steps.updated.images
+    assert steps.refused.outputs == steps.updated.outputs

@@ -57,12 +57,12 @@ def test_the_role_has_these_actions_and_no_others(assembly: tuple[Journey, Path,
     assert "*" not in [statement["Resource"] for statement in verifiers]
 
 
-def test_with_all_of_its_actions_the_verifier_verifies(without_one: Mapping[str, Step]) -> None:
+def test_the_verifier_works_with_all_its_actions(without_one: Mapping[str, Step]) -> None:
     assert without_one[""].status == "CREATE_COMPLETE"
 
 
 @pytest.mark.parametrize("action", _ECR)
-def test_without_any_one_of_its_actions_on_ecr_the_deploy_fails_and_names_it(
+def test_without_one_of_its_ecr_actions_the_deploy_fails_with_its_name(
     without_one: Mapping[str, Step], action: str
 ) -> None:
     step = without_one[action]
@@ -72,7 +72,7 @@ def test_without_any_one_of_its_actions_on_ecr_the_deploy_fails_and_names_it(
     assert "nothing is known about it" in reason
 
 
-def test_without_asking_for_the_stacks_status_an_image_that_is_gone_again_is_a_doubt_that_names_it(
+def test_without_permission_for_the_stack_status_a_missing_image_is_a_fault_with_the_action(
     assembly: tuple[Journey, Path, Images],
 ) -> None:
     journey, out, images = assembly

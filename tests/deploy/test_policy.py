@@ -17,7 +17,7 @@ from tests.unit.images import GZIP
 
 
 @dataclass(frozen=True)
-class Told:
+class Steps:
     """The journey.
 
     :param running: the digest of an image that Lambda cannot pull, and that was let pass.
@@ -54,7 +54,7 @@ def queue(aws: LocalAws) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def told(aws: LocalAws, queue: tuple[str, str], new_images: NewImages, new_journey: NewJourney) -> Told:
+def steps(aws: LocalAws, queue: tuple[str, str], new_images: NewImages, new_journey: NewJourney) -> Steps:
     images, stack = new_images(), new_journey("policy")
     topic, url = queue
     platform = {"platform": {"os": "linux", "architecture": "amd64"}}
@@ -70,47 +70,47 @@ def told(aws: LocalAws, queue: tuple[str, str], new_images: NewImages, new_journ
     removed = stack.refused(**asking("unused", on_failure="untag"))
     messages = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     notices = [json.loads(message["Body"]) for message in messages]
-    return Told(images, running, unused, let_pass, kept, removed, notices)
+    return Steps(images, running, unused, let_pass, kept, removed, notices)
 
 
-def test_the_terminal_shows_what_was_found_in_an_image_that_is_let_pass(told: Told) -> None:
-    assert told.let_pass.status == "CREATE_COMPLETE"
-    _, _, outputs = told.let_pass.output.partition("Outputs:")
+def test_the_terminal_shows_the_findings_of_an_accepted_image(steps: Steps) -> None:
+    assert steps.let_pass.status == "CREATE_COMPLETE"
+    _, _, outputs = steps.let_pass.output.partition("Outputs:")
     (line,) = [line for line in outputs.splitlines() if "Findings" in line]
     assert "= Error: The tag points at an index" in line
     assert line.endswith("[index-not-taken]")
 
 
-def test_an_image_that_is_let_pass_is_pinned_to_its_digest(told: Told) -> None:
-    assert told.let_pass.outputs["ImageUri"] == f"{told.images.uri}@{told.running}"
-    assert told.let_pass.outputs["ImageDigest"] == told.running
+def test_an_accepted_image_is_pinned_to_its_digest(steps: Steps) -> None:
+    assert steps.let_pass.outputs["ImageUri"] == f"{steps.images.uri}@{steps.running}"
+    assert steps.let_pass.outputs["ImageDigest"] == steps.running
 
 
-def test_the_tag_of_an_image_that_the_stack_may_run_is_kept(told: Told) -> None:
-    assert told.kept.status == "UPDATE_ROLLBACK_COMPLETE"
-    assert f"this stack has verified {told.running} before" in " ".join(told.kept.reason.split())
-    assert _tags(told)["running"] == told.running
+def test_the_tag_of_an_image_that_the_stack_may_run_is_kept(steps: Steps) -> None:
+    assert steps.kept.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert f"this stack has verified {steps.running} before" in " ".join(steps.kept.reason.split())
+    assert _tags(steps)["running"] == steps.running
 
 
-def test_the_tag_of_an_image_that_nothing_ran_is_removed(told: Told) -> None:
-    assert told.removed.status == "UPDATE_ROLLBACK_COMPLETE"
-    assert f"The tag unused was removed from {told.unused}" in " ".join(told.removed.output.split())
-    assert "batch-delete-image" not in told.removed.reason
-    assert "unused" not in _tags(told)
+def test_the_tag_of_an_image_that_never_ran_is_removed(steps: Steps) -> None:
+    assert steps.removed.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert f"The tag unused was removed from {steps.unused}" in " ".join(steps.removed.output.split())
+    assert "batch-delete-image" not in steps.removed.reason
+    assert "unused" not in _tags(steps)
 
 
-def test_what_was_let_pass_is_what_the_stack_has_after_the_refusals(told: Told) -> None:
-    assert told.removed.outputs == told.let_pass.outputs
+def test_after_the_refusals_the_stack_still_has_the_accepted_image(steps: Steps) -> None:
+    assert steps.removed.outputs == steps.let_pass.outputs
 
 
-def test_the_topic_is_told_of_each_refusal_and_of_nothing_else(told: Told, aws: LocalAws) -> None:
-    assert len(told.notices) == 2
-    for notice in told.notices:
+def test_the_topic_gets_each_refusal_and_nothing_else(steps: Steps, aws: LocalAws) -> None:
+    assert len(steps.notices) == 2
+    for notice in steps.notices:
         assert notice["Subject"].startswith("Image refused: Policy")
         assert "[index-not-taken]" in notice["Message"]
         assert "Full report: log group" in notice["Message"]
 
 
-def _tags(told: Told) -> dict[str, str]:
-    pages = told.images.aws.client("ecr").describe_images(repositoryName=told.images.name)["imageDetails"]
+def _tags(steps: Steps) -> dict[str, str]:
+    pages = steps.images.aws.client("ecr").describe_images(repositoryName=steps.images.name)["imageDetails"]
     return {tag: image["imageDigest"] for image in pages for tag in image.get("imageTags", [])}

@@ -1,4 +1,4 @@
-"""Stacks that share a verifier; what `cdk diff` says of them afterwards; and `cdk deploy --hotswap`."""
+"""Stacks that share a verifier; the output of `cdk diff` afterwards; and `cdk deploy --hotswap`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OFF = "--context=cdk-safe-image:verify=off"
 
 
 @dataclass(frozen=True)
-class Told:
+class Steps:
     """The journey of the stack that has the function.
 
     :param services: the other stack that shares the verifier, after the first deploy.
@@ -34,7 +34,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
+def steps(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Steps:
     images, stack = new_images(), new_journey("shared_verifier")
     for tag in ("first", "second"):
         images.good(tag)
@@ -53,26 +53,26 @@ def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
     swapped = stack.deploy(_OFF, "--hotswap", **second)
     uris.append(uri(swapped))
     mine = [function for function in functions if function.startswith(stack.stack)]
-    return Told(images, made, services, mine, diff, swapped, (uris[0], uris[1], uris[2]))
+    return Steps(images, made, services, mine, diff, swapped, (uris[0], uris[1], uris[2]))
 
 
-def test_one_verifier_verifies_for_every_stack_that_names_it(told: Told) -> None:
-    assert told.made.asked == told.services.asked == ["Create"]
+def test_one_verifier_verifies_for_every_stack_that_uses_it(steps: Steps) -> None:
+    assert steps.made.asked == steps.services.asked == ["Create"]
     assert (
-        told.made.requests[0]["properties"]["ServiceToken"] == told.services.requests[0]["properties"]["ServiceToken"]
+        steps.made.requests[0]["properties"]["ServiceToken"] == steps.services.requests[0]["properties"]["ServiceToken"]
     )
-    assert len([function for function in told.functions if "-VerifierFunction" in function]) == 1
+    assert len([function for function in steps.functions if "-VerifierFunction" in function]) == 1
 
 
-def test_cdk_diff_of_an_unchanged_app_shows_nothing(told: Told) -> None:
-    assert told.diff.code == 0, told.diff.output
-    assert "Number of stacks with differences: 0" in told.diff.output
+def test_cdk_diff_of_an_unchanged_app_shows_nothing(steps: Steps) -> None:
+    assert steps.diff.code == 0, steps.diff.output
+    assert "Number of stacks with differences: 0" in steps.diff.output
 
 
-def test_hotswap_without_verification_swaps_the_image_and_touches_no_stack(told: Told) -> None:
-    verified, off, swapped = told.uris
-    assert verified.startswith(f"{told.images.uri}@sha256:")
-    assert off == f"{told.images.uri}:first"
+def test_hotswap_without_verification_changes_the_image_and_no_stack(steps: Steps) -> None:
+    verified, off, swapped = steps.uris
+    assert verified.startswith(f"{steps.images.uri}@sha256:")
+    assert off == f"{steps.images.uri}:first"
     # The CLI makes up the registry's name itself, from the endpoint's.
-    assert swapped.endswith(f"/{told.images.name}:second")
-    assert told.swapped.events == ()
+    assert swapped.endswith(f"/{steps.images.name}:second")
+    assert steps.swapped.events == ()

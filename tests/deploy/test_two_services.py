@@ -1,4 +1,4 @@
-"""Two services in one stack, the image of one of them broken: neither moves. And a stack that fails when it is made."""
+"""Two services in one stack: if the image of one is broken, neither changes. And a stack whose first deploy fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.deploy.journey import Step
 
 
 @dataclass(frozen=True)
-class Told:
+class Steps:
     """The journey."""
 
     images: Images
@@ -24,7 +24,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(new_images: NewImages, new_journey: NewJourney) -> Told:
+def steps(new_images: NewImages, new_journey: NewJourney) -> Steps:
     images, stack = new_images(), new_journey("services")
     digest = images.good("good")
     images.good("better")
@@ -38,30 +38,30 @@ def told(new_images: NewImages, new_journey: NewJourney) -> Told:
     refused = stack.refused(**asking("better", "broken"))
     images.delete_repository()
     deleted = stack.destroy(**asking("good", "good"))
-    return Told(images, digest, refused_at_first, made, refused, deleted)
+    return Steps(images, digest, refused_at_first, made, refused, deleted)
 
 
-def test_a_stack_whose_first_image_is_broken_rolls_back(told: Told) -> None:
-    assert told.refused_at_first.status == "ROLLBACK_COMPLETE"
-    assert "[not-an-image]" in told.refused_at_first.output
+def test_a_stack_whose_first_image_is_broken_rolls_back(steps: Steps) -> None:
+    assert steps.refused_at_first.status == "ROLLBACK_COMPLETE"
+    assert "[not-an-image]" in steps.refused_at_first.output
 
 
-def test_no_service_is_made_while_the_image_of_another_is_refused(told: Told) -> None:
-    assert told.refused_at_first.touched("AWS::ECS::Service") == set()
+def test_no_service_is_created_if_the_image_of_another_is_refused(steps: Steps) -> None:
+    assert steps.refused_at_first.touched("AWS::ECS::Service") == set()
 
 
-def test_a_good_deploy_goes_over_a_stack_that_was_refused_at_first(told: Told) -> None:
-    assert told.made.status == "CREATE_COMPLETE"
-    uri = f"{told.images.uri}@{told.digest}"
-    assert told.made.images == {"Web": uri, "Worker": uri}
+def test_a_good_deploy_succeeds_after_the_first_deploy_was_refused(steps: Steps) -> None:
+    assert steps.made.status == "CREATE_COMPLETE"
+    uri = f"{steps.images.uri}@{steps.digest}"
+    assert steps.made.images == {"Web": uri, "Worker": uri}
 
 
-def test_no_service_moves_while_the_image_of_another_is_refused(told: Told) -> None:
-    assert told.refused.status == "UPDATE_ROLLBACK_COMPLETE"
-    assert told.refused.touched("AWS::ECS::Service") == set()
-    assert told.refused.images == told.made.images
+def test_no_service_changes_if_the_image_of_another_is_refused(steps: Steps) -> None:
+    assert steps.refused.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert steps.refused.touched("AWS::ECS::Service") == set()
+    assert steps.refused.images == steps.made.images
 
 
-def test_a_stack_is_deleted_after_its_repository(told: Told) -> None:
-    assert told.deleted.status == ""
-    assert [(r["request_type"], r["status"]) for r in told.deleted.requests] == [("Delete", "SUCCESS")] * 2
+def test_a_stack_is_deleted_after_its_repository(steps: Steps) -> None:
+    assert steps.deleted.status == ""
+    assert [(r["request_type"], r["status"]) for r in steps.deleted.requests] == [("Delete", "SUCCESS")] * 2

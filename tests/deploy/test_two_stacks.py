@@ -1,4 +1,4 @@
-"""The image in one stack and its service in another: the tag goes across, and no export that could never change."""
+"""The image in one stack and its service in another: the service uses the tag, and no export is made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.deploy.journey import Step
 
 
 @dataclass(frozen=True)
-class Told:
+class Steps:
     """The journey of the service's stack.
 
     :param good: three deploys with three good images.
@@ -30,12 +30,12 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
+def steps(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Steps:
     images, stack = new_images(), new_journey("two_stacks")
     for tag in ("first", "second", "third"):
         images.good(tag)
     images.broken("broken")
-    return Told(
+    return Steps(
         images,
         (
             stack.deploy(repository=images.name, tag="first"),
@@ -52,24 +52,24 @@ def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
     )
 
 
-def test_an_image_of_another_stack_is_run_under_its_tag_whenever_it_changes(told: Told) -> None:
-    uris = [step.images for step in told.good]
-    assert uris == [{"Web": f"{told.images.uri}:{tag}"} for tag in ("first", "second", "third")]
+def test_the_image_of_another_stack_runs_by_its_tag_after_every_change(steps: Steps) -> None:
+    uris = [step.images for step in steps.good]
+    assert uris == [{"Web": f"{steps.images.uri}:{tag}"} for tag in ("first", "second", "third")]
 
 
-def test_an_image_is_verified_before_the_stack_that_runs_it_is_deployed(told: Told) -> None:
-    assert told.verifying.asked == ["Create", "Create", "Delete", "Create", "Delete", "Create", "Delete"]
-    verified = [event for event in told.verifying.events if event["ResourceStatus"].endswith("_COMPLETE")]
-    first = min(event["Timestamp"] for event in told.good[0].events)
+def test_an_image_is_verified_before_the_stack_that_runs_it_is_deployed(steps: Steps) -> None:
+    assert steps.verifying.asked == ["Create", "Create", "Delete", "Create", "Delete", "Create", "Delete"]
+    verified = [event for event in steps.verifying.events if event["ResourceStatus"].endswith("_COMPLETE")]
+    first = min(event["Timestamp"] for event in steps.good[0].events)
     assert verified[0]["Timestamp"] < first
 
 
-def test_nothing_is_exported_to_the_stack_that_runs_the_image(told: Told) -> None:
-    assert told.exports == []
+def test_nothing_is_exported_to_the_stack_that_runs_the_image(steps: Steps) -> None:
+    assert steps.exports == []
 
 
-def test_the_stack_that_runs_the_image_is_not_touched_when_it_is_refused(told: Told) -> None:
-    assert told.verifying.status == "UPDATE_ROLLBACK_COMPLETE"
-    assert "[not-an-image]" in told.refused.output
-    assert told.refused.events == ()
-    assert told.refused.images == told.good[2].images
+def test_the_stack_that_runs_the_image_does_not_change_if_the_image_is_refused(steps: Steps) -> None:
+    assert steps.verifying.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert "[not-an-image]" in steps.refused.output
+    assert steps.refused.events == ()
+    assert steps.refused.images == steps.good[2].images

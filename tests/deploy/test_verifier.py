@@ -1,4 +1,4 @@
-"""The Lambda that verifies: its settings, its replacement, and what its death costs."""
+"""The Lambda that verifies: its settings, its replacement, and the cost of its crash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SLACK = 60
 
 
 @dataclass(frozen=True)
-class Told:
+class Steps:
     """The journey.
 
     :param functions: the names and the memory of the stack's Lambdas after each of the first three steps.
@@ -32,7 +32,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
+def steps(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Steps:
     images, stack = new_images(), new_journey("verifier")
     images.good("good")
     asking = {"repository": images.name, "tag": "good"}
@@ -45,7 +45,7 @@ def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
         )
         return step
 
-    return Told(
+    return Steps(
         made=looked(stack.deploy(**asking)),
         more_memory=looked(stack.deploy(**asking, memory=1024)),
         another=looked(stack.deploy(**asking, verifier="Other", managed="yes")),
@@ -54,33 +54,33 @@ def told(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Told:
     )
 
 
-def test_changed_settings_update_the_verifier_in_place(told: Told) -> None:
-    before, after, _ = told.functions
+def test_changed_settings_update_the_verifier_in_place(steps: Steps) -> None:
+    before, after, _ = steps.functions
     assert list(before) == list(after)
     assert (list(before.values()), list(after.values())) == ([512], [1024])
 
 
-def test_no_image_is_verified_again_for_changed_settings(told: Told) -> None:
-    assert told.more_memory.asked == []
+def test_no_image_is_verified_again_for_changed_settings(steps: Steps) -> None:
+    assert steps.more_memory.asked == []
 
 
-def test_another_verifier_verifies_under_a_logical_id_of_its_own(told: Told) -> None:
-    assert told.another.status == "UPDATE_COMPLETE"
-    assert told.another.asked == ["Create", "Delete"]
-    new, old = told.another.requests
-    assert old["logical_id"] == told.made.requests[0]["logical_id"] != new["logical_id"]
-    assert set(told.functions[2]).isdisjoint(told.functions[1])
+def test_another_verifier_gives_the_verification_another_logical_id(steps: Steps) -> None:
+    assert steps.another.status == "UPDATE_COMPLETE"
+    assert steps.another.asked == ["Create", "Delete"]
+    new, old = steps.another.requests
+    assert old["logical_id"] == steps.made.requests[0]["logical_id"] != new["logical_id"]
+    assert set(steps.functions[2]).isdisjoint(steps.functions[1])
 
 
-def test_managed_policies_let_a_verifier_read_what_it_verifies(told: Told) -> None:
-    assert told.another.requests[0]["status"] == "SUCCESS"
-    assert told.another.touched("AWS::IAM::ManagedPolicy")
+def test_managed_policies_allow_the_verifier_to_read_its_repositories(steps: Steps) -> None:
+    assert steps.another.requests[0]["status"] == "SUCCESS"
+    assert steps.another.touched("AWS::IAM::ManagedPolicy")
 
 
-def test_a_verifier_that_never_answers_costs_the_service_timeout_and_no_more(told: Told) -> None:
-    assert told.dead.status == "UPDATE_ROLLBACK_COMPLETE"
-    created = next(request for request in told.dead.requests if request["request_type"] == "Create")
+def test_a_verifier_that_never_responds_costs_only_the_service_timeout(steps: Steps) -> None:
+    assert steps.dead.status == "UPDATE_ROLLBACK_COMPLETE"
+    created = next(request for request in steps.dead.requests if request["request_type"] == "Create")
     assert created["answers"] == []
-    assert "did not receive a response from your Custom Resource" in told.dead.output
-    mine = [event["Timestamp"] for event in told.dead.events if event["LogicalResourceId"] == created["logical_id"]]
+    assert "did not receive a response from your Custom Resource" in steps.dead.output
+    mine = [event["Timestamp"] for event in steps.dead.events if event["LogicalResourceId"] == created["logical_id"]]
     assert _SERVICE_TIMEOUT <= (max(mine) - min(mine)).total_seconds() < _SERVICE_TIMEOUT + _SLACK

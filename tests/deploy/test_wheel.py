@@ -14,7 +14,7 @@ _WHERE = (
 )
 
 
-def test_the_apps_run_on_the_wheel_and_on_nothing_of_the_checkout(aws: LocalAws, python: Path) -> None:
+def test_the_apps_run_on_the_wheel_and_not_on_the_checkout(aws: LocalAws, python: Path) -> None:
     done = subprocess.run([python, "-I", "-c", _WHERE], env=aws.env(), capture_output=True, text=True, check=True)
     own = python.parent.parent
     package, verifier, *path = map(Path, done.stdout.split())

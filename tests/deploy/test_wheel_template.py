@@ -34,7 +34,7 @@ def _synth(python: Path, *flags: str, aws: LocalAws, image: Path, folder: Path) 
     return said
 
 
-def test_the_wheel_makes_the_template_that_the_checkout_makes(aws: LocalAws, python: Path, tmp_path: Path) -> None:
+def test_the_wheel_and_the_checkout_make_the_same_template(aws: LocalAws, python: Path, tmp_path: Path) -> None:
     image = tmp_path / "image"
     image.mkdir()
     (image / "Dockerfile").write_text("FROM scratch\n")

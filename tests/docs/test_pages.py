@@ -63,7 +63,7 @@ def test_every_name_in_the_steps_for_additions_is_in_the_code() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+def test_every_link_of_a_page_has_a_target(page: Path) -> None:
     assert list(broken(page)) == []
 
 
@@ -75,7 +75,7 @@ def test_the_readme_counts_the_images_that_the_engines_were_held_against() -> No
     assert int(counted[1]) == len(cases)
 
 
-def test_the_reference_names_every_keyword() -> None:
+def test_the_reference_lists_every_keyword() -> None:
     constructs, policy = ((ROOT / "docs" / f"{name}.md").read_text() for name in ("constructs", "policy"))
     verifier = set(inspect.signature(ImageVerifier.__init__).parameters) - {"self", "scope", "id"}
     assert {name for name in verifier if f"`{name}`" not in constructs} == set()

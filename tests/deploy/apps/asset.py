@@ -1,4 +1,4 @@
-"""An image that CDK builds from the folder that context `directory` names, for a service and for a Lambda function."""
+"""An image that CDK builds from the folder in context `directory`, for a service and for a Lambda function."""
 
 from __future__ import annotations
 

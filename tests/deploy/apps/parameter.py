@@ -1,4 +1,4 @@
-"""A service whose image has the tag that the parameter `Tag` says; context `fail` makes a later resource fail."""
+"""A service whose image has the tag in the parameter `Tag`; context `fail` makes a later resource fail."""
 
 from __future__ import annotations
 

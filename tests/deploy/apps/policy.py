@@ -1,4 +1,4 @@
-"""One verified image whose policy the context says: `asked` in JSON, and `topic`, the ARN of an SNS topic."""
+"""One verified image whose policy is in the context: `asked` in JSON, and `topic`, the ARN of an SNS topic."""
 
 from __future__ import annotations
 

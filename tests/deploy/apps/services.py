@@ -1,4 +1,4 @@
-"""A Fargate service for each image that context `images` names, all in one stack."""
+"""A Fargate service for each image in context `images`, all in one stack."""
 
 from __future__ import annotations
 

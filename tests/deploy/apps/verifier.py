@@ -1,4 +1,4 @@
-"""One verified image and its verifier, whose settings the context says."""
+"""One verified image and its verifier, whose settings are in the context."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def the_only(assembly: CloudAssembly, kind: str, stack: str = "Demo") -> tuple[s
     return found
 
 
-def said(assembly: CloudAssembly, level: str, stack: str = "Demo") -> list[str]:
+def messages_of(assembly: CloudAssembly, level: str, stack: str = "Demo") -> list[str]:
     """The warnings and errors of our constructs for a stack.
 
     Read from the assembly's files: aws-cdk-lib and aws-cdk-cloud-assembly-schema install the same Python module, and

@@ -1,4 +1,4 @@
-"""SafeDockerImageAsset: a DockerImageAsset that is built not to break."""
+"""SafeDockerImageAsset: a DockerImageAsset with a pinned build and a verification."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aws_cdk.cx_api import CloudAssembly
 from image_verifier.rules.runtimes import RUNTIMES
 
 from cdk_safe_image import Compression, Gate, ImagePolicy, Pin, RunsOn, SafeDockerImageAsset
-from tests.unit.cdk_safe_image.app import VERIFICATION, new_app, resources, said, stack_in, the_only
+from tests.unit.cdk_safe_image.app import VERIFICATION, messages_of, new_app, resources, stack_in, the_only
 
 OUTPUTS = "type=docker,attestation-inline=false,oci-mediatypes=true"
 SCHEMA_2 = "type=docker,attestation-inline=false,oci-mediatypes=false,compression=gzip,force-compression=true"
@@ -24,7 +24,7 @@ GZIP = f"{OUTPUTS},compression=gzip,force-compression=true"
 ZSTD = f"{OUTPUTS},compression=zstd,force-compression=true"
 
 
-# What the oldest aws-cdk-lib in our range does not have.
+# Keywords that the oldest supported aws-cdk-lib does not have.
 NEWER = {"build_contexts"}
 
 
@@ -59,7 +59,7 @@ def test_it_is_a_docker_image_asset(docker_folder: str) -> None:
     assert [name for name in resources(app.synth(), "AWS::IAM::Policy") if name.startswith("Role")]
 
 
-def test_it_takes_every_keyword_of_docker_image_asset() -> None:
+def test_the_asset_accepts_every_keyword_of_docker_image_asset() -> None:
     theirs = set(inspect.signature(ecr_assets.DockerImageAsset.__init__).parameters)
     ours = set(inspect.signature(SafeDockerImageAsset.__init__).parameters)
     policy = set(inspect.signature(ImagePolicy.defaults).parameters) - {"scope", "platform"}
@@ -100,7 +100,7 @@ def test_every_keyword_reaches_the_build(docker_folder: str) -> None:
     }
 
 
-def test_build_contexts_reach_the_build_where_aws_cdk_lib_has_them(docker_folder: str) -> None:
+def test_build_contexts_reach_the_build_if_aws_cdk_lib_has_them(docker_folder: str) -> None:
     contexts = {"base": "docker-image://alpine"}
     if set(inspect.signature(ecr_assets.DockerImageAsset.__init__).parameters) >= NEWER:
         assert built(docker_folder, build_contexts=contexts)["dockerBuildContexts"] == contexts
@@ -109,7 +109,7 @@ def test_build_contexts_reach_the_build_where_aws_cdk_lib_has_them(docker_folder
             built(docker_folder, build_contexts=contexts)
 
 
-def test_the_platform_is_amd64_where_nobody_says(docker_folder: str) -> None:
+def test_the_platform_is_amd64_by_default(docker_folder: str) -> None:
     assert built(docker_folder)["platform"] == "linux/amd64"
 
 
@@ -133,7 +133,7 @@ def test_the_platform_is_amd64_where_nobody_says(docker_folder: str) -> None:
         ({"compression": "gzip", "runs_on": "sagemaker"}, [SCHEMA_2]),
     ],
 )
-def test_the_build_attaches_nothing_and_has_the_types_that_the_runtime_knows(
+def test_the_build_has_no_attestation_and_media_types_that_the_runtime_knows(
     docker_folder: str, keywords: dict[str, Any], outputs: list[str] | None
 ) -> None:
     assert built(docker_folder, **keywords).get("dockerOutputs") == outputs
@@ -148,7 +148,7 @@ def test_the_build_attaches_nothing_and_has_the_types_that_the_runtime_knows(
         ("DOCKER_BUILDKIT", "0"),
     ],
 )
-def test_a_builder_without_outputs_is_told_none_and_makes_the_same_tag(
+def test_a_builder_without_outputs_gets_none_and_makes_the_same_tag(
     docker_folder: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     elsewhere = tag(docker_folder)
@@ -159,7 +159,7 @@ def test_a_builder_without_outputs_is_told_none_and_makes_the_same_tag(
 
 
 @pytest.mark.parametrize("docker", ["finch", "/usr/local/bin/finch", "nerdctl", "docker"])
-def test_a_builder_that_hands_outputs_to_buildkit_is_told_them(
+def test_a_builder_that_passes_outputs_to_buildkit_gets_them(
     docker_folder: str, monkeypatch: pytest.MonkeyPatch, docker: str
 ) -> None:
     monkeypatch.setenv("CDK_DOCKER", docker)
@@ -183,19 +183,19 @@ def test_the_time_of_the_build_is_a_build_argument(docker_folder: str) -> None:
         ("docker", {"compression": "zstd"}, []),
     ],
 )
-def test_a_compression_that_may_not_do_is_warned_of(
+def test_an_unconfirmed_compression_is_a_warning(
     docker_folder: str, monkeypatch: pytest.MonkeyPatch, docker: str, keywords: dict[str, Any], warned: list[str]
 ) -> None:
     monkeypatch.setenv("CDK_DOCKER", docker)
     app = new_app()
     made(docker_folder, app, **keywords)
-    warnings = said(app.synth(), "warning")
+    warnings = messages_of(app.synth(), "warning")
     assert len(warnings) == len(warned)
     assert all(f"cdk-safe-image:{name}" in text for name, text in zip(warned, warnings, strict=True))
 
 
-def test_the_tag_is_another_than_docker_image_asset_made(docker_folder: str) -> None:
-    """A tag that an earlier build has left on an attestation is never met again."""
+def test_the_tag_differs_from_that_of_docker_image_asset(docker_folder: str) -> None:
+    """So the deploy never reuses a tag that an earlier build left on an attestation."""
     bare = ecr_assets.DockerImageAsset(
         stack_in(new_app()),
         "Image",
@@ -206,7 +206,7 @@ def test_the_tag_is_another_than_docker_image_asset_made(docker_folder: str) -> 
     assert tag(docker_folder) != bare.asset_hash
 
 
-def test_the_tag_holds_how_the_image_is_built(docker_folder: str) -> None:
+def test_the_tag_depends_on_the_build_options(docker_folder: str) -> None:
     tags = [
         tag(docker_folder),
         tag(docker_folder, runs_on="lambda"),
@@ -223,7 +223,7 @@ def test_the_tag_holds_how_the_image_is_built(docker_folder: str) -> None:
     assert len(set(tags)) == len(tags)
 
 
-def test_the_tag_holds_nothing_that_does_not_change_the_image(docker_folder: str) -> None:
+def test_the_tag_depends_on_nothing_that_does_not_change_the_image(docker_folder: str) -> None:
     asked = {"min_size": Size.mebibytes(1), "pin": Pin.TAG, "gate": Gate.IMAGE, "runs_on": "ecs-ec2"}
     assert tag(docker_folder, compression="as-built") == tag(docker_folder)
     assert tag(docker_folder, compression="gzip", runs_on="lambda") == tag(docker_folder, runs_on="lambda")
@@ -259,26 +259,26 @@ def test_image_tag_and_image_uri_are_gated_for_constructs_written_in_javascript_
     assert output["Fn::Join"][1][-1] == {"Fn::GetAtt": [name, "ImageTag"]}
 
 
-def test_outputs_that_let_an_attestation_through_are_warned_of(docker_folder: str) -> None:
+def test_outputs_that_allow_an_attestation_are_a_warning(docker_folder: str) -> None:
     app = new_app()
     made(docker_folder, app, outputs=["type=docker,oci-mediatypes=true"])
-    (warning,) = said(app.synth(), "warning")
+    (warning,) = messages_of(app.synth(), "warning")
     assert warning.startswith("Demo/Image: ")
     assert "Add attestation-inline=false" in warning
     assert "cdk-safe-image:outputs-may-attest" in warning
 
 
 @pytest.mark.parametrize("outputs", [None, [], [OUTPUTS], ["type=docker, attestation-inline=false"]])
-def test_outputs_that_let_none_through_are_not(docker_folder: str, outputs: list[str] | None) -> None:
+def test_outputs_without_attestation_are_not_a_warning(docker_folder: str, outputs: list[str] | None) -> None:
     app = new_app()
     made(docker_folder, app, outputs=outputs)
-    assert said(app.synth(), "warning") == []
+    assert messages_of(app.synth(), "warning") == []
 
 
 @pytest.mark.parametrize(
     ("version", "old"), [("2.178.2", True), ("2.99.0 (build 1)", True), ("2.179.0", False), ("2.1148.1", False)]
 )
-def test_a_cli_that_lets_docker_attest_is_warned_of_once_for_a_stack(
+def test_a_cli_that_allows_attestations_is_one_warning_for_each_stack(
     docker_folder: str, monkeypatch: pytest.MonkeyPatch, version: str, old: bool
 ) -> None:
     monkeypatch.setenv("CDK_CLI_VERSION", version)
@@ -286,13 +286,13 @@ def test_a_cli_that_lets_docker_attest_is_warned_of_once_for_a_stack(
     stack = stack_in(app)
     for name in ("One", "Two"):
         SafeDockerImageAsset(stack, name, directory=docker_folder)
-    warnings = said(app.synth(), "warning")
+    warnings = messages_of(app.synth(), "warning")
     assert len(warnings) == old
     assert all(version in text and "2.179.0" in text and "size 0" in text for text in warnings)
 
 
 @pytest.mark.parametrize(
-    ("keywords", "told"),
+    ("keywords", "message"),
     [
         ({"directory": "/nowhere"}, "Demo/Image: directory is '/nowhere', which is not a folder"),
         ({"directory": None}, "Demo/Image: directory is None: use the path of a folder as a string"),
@@ -327,12 +327,12 @@ def test_a_cli_that_lets_docker_attest_is_warned_of_once_for_a_stack(
         ),
     ],
 )
-def test_bad_input_is_refused_with_the_path_and_what_to_write(
-    docker_folder: str, keywords: dict[str, Any], told: str
+def test_bad_input_is_refused_with_the_path_and_a_valid_value(
+    docker_folder: str, keywords: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=r"^Demo/Image") as refused:
         made(keywords.pop("directory", docker_folder), **keywords)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_negative_size_is_refused(docker_folder: str) -> None:

@@ -13,7 +13,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 
 from cdk_safe_image import ImageVerification, SafeDockerImageAsset
-from tests.unit.cdk_safe_image.app import new_app, said, stack_in
+from tests.unit.cdk_safe_image.app import messages_of, new_app, stack_in
 
 ARM64 = ecr_assets.Platform.LINUX_ARM64
 ROLE = "arn:aws:iam::111122223333:role/any"
@@ -25,15 +25,15 @@ def fargate(stack: Stack, image: SafeDockerImageAsset, architecture: ecs.CpuArch
     task.add_container("app", image=image.container_image())
 
 
-def told(folder: str, use: Any, level: str = "error", **keywords: Any) -> list[str]:
+def annotations_for(folder: str, use: Any, level: str = "error", **keywords: Any) -> list[str]:
     app = new_app()
     stack = stack_in(app)
     use(stack, SafeDockerImageAsset(stack, "Image", directory=folder, **keywords))
-    return said(app.synth(), level)
+    return messages_of(app.synth(), level)
 
 
 def test_a_task_definition_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
-    (error,) = told(docker_folder, lambda stack, image: fargate(stack, image, ecs.CpuArchitecture.ARM64))
+    (error,) = annotations_for(docker_folder, lambda stack, image: fargate(stack, image, ecs.CpuArchitecture.ARM64))
     assert "Demo/Task runs on linux/arm64 (its runtime_platform), but the image Demo/Image is for linux/amd64" in error
     assert (
         "Set platform=ecr_assets.Platform.LINUX_ARM64 for the image, or runtime_platform=ecs.RuntimePlatform(" in error
@@ -42,24 +42,24 @@ def test_a_task_definition_for_arm64_cannot_run_an_amd64_image(docker_folder: st
 
 
 def test_a_task_definition_without_runtime_platform_cannot_run_an_arm64_image(docker_folder: str) -> None:
-    (error,) = told(docker_folder, fargate, platform=ARM64)
+    (error,) = annotations_for(docker_folder, fargate, platform=ARM64)
     assert "Demo/Task runs on linux/amd64 (the default of a task definition without runtime_platform)" in error
 
 
-def test_an_asset_that_is_handed_over_by_hand_is_seen_too(docker_folder: str) -> None:
+def test_an_asset_whose_uri_the_user_passes_is_checked_too(docker_folder: str) -> None:
     def use(stack: Stack, image: SafeDockerImageAsset) -> None:
         by_hand = ecs.ContainerImage.from_docker_image_asset(image)
         ecs.FargateTaskDefinition(stack, "Task").add_container("app", image=by_hand)
 
-    assert len(told(docker_folder, use, platform=ARM64)) == 1
+    assert len(annotations_for(docker_folder, use, platform=ARM64)) == 1
 
 
-def test_a_consumer_in_another_stack_is_seen_too(docker_folder: str) -> None:
+def test_a_consumer_in_another_stack_is_checked_too(docker_folder: str) -> None:
     app = new_app()
     fargate(
         stack_in(app), SafeDockerImageAsset(stack_in(app, "Other"), "Image", directory=docker_folder, platform=ARM64)
     )
-    (error,) = said(app.synth(), "error")
+    (error,) = messages_of(app.synth(), "error")
     assert "Demo/Task" in error
     assert "Other/Image" in error
 
@@ -68,7 +68,7 @@ def test_a_function_for_x86_64_cannot_run_an_arm64_image(docker_folder: str) -> 
     def use(stack: Stack, image: SafeDockerImageAsset) -> None:
         lambda_.DockerImageFunction(stack, "Function", code=image.docker_image_code())
 
-    (error,) = told(docker_folder, use, platform=ARM64, runs_on="lambda")
+    (error,) = annotations_for(docker_folder, use, platform=ARM64, runs_on="lambda")
     assert "Demo/Function runs on linux/amd64 (the default of a function without architecture)" in error
     assert "architecture=lambda_.Architecture.ARM_64 for Demo/Function" in error
 
@@ -92,9 +92,9 @@ def test_a_function_runs_images_of_its_own_region_only(region: str | None, arn: 
     )
     image = ImageVerification(stack, "Image", repository=repository, tag="1", runs_on=["lambda", "fargate"])
     lambda_.DockerImageFunction(stack, "Function", code=image.docker_image_code())
-    # A task pulls from wherever it can reach.
+    # A task can pull from any region.
     ecs.FargateTaskDefinition(stack, "Task").add_container("app", image=image.container_image())
-    errors = said(app.synth(), "error")
+    errors = messages_of(app.synth(), "error")
     assert len(errors) == refused
     if refused:
         assert "Demo/Function is in eu-west-1, but the image Demo/Image is in eu-central-1, and" in errors[0]
@@ -105,12 +105,12 @@ def test_a_function_cannot_run_the_image_of_a_stack_in_another_region(docker_fol
     here, there = stack_in(app, region="eu-west-1"), stack_in(app, "There", region="eu-central-1")
     image = SafeDockerImageAsset(there, "Image", directory=docker_folder, runs_on="lambda")
     lambda_.DockerImageFunction(here, "Function", code=image.docker_image_code())
-    (error,) = said(app.synth(), "error")
+    (error,) = messages_of(app.synth(), "error")
     assert "Demo/Function is in eu-west-1, but the image There/Image is in eu-central-1, and" in error
     assert "Make the image in a stack of eu-west-1" in error
 
 
-def test_a_windows_task_definition_is_told_to_be_linux(docker_folder: str) -> None:
+def test_a_windows_task_definition_is_refused_with_the_linux_setting(docker_folder: str) -> None:
     def use(stack: Stack, image: SafeDockerImageAsset) -> None:
         platform = ecs.RuntimePlatform(
             cpu_architecture=ecs.CpuArchitecture.X86_64,
@@ -119,7 +119,7 @@ def test_a_windows_task_definition_is_told_to_be_linux(docker_folder: str) -> No
         task = ecs.FargateTaskDefinition(stack, "Task", runtime_platform=platform, cpu=1024, memory_limit_mib=2048)
         task.add_container("app", image=image.container_image())
 
-    (error,) = told(docker_folder, use)
+    (error,) = annotations_for(docker_folder, use)
     assert "operating_system_family=ecs.OperatingSystemFamily.LINUX" in error
     assert "ecr_assets.Platform" not in error
 
@@ -152,13 +152,15 @@ def task_of_unknown_architecture(stack: Stack, image: SafeDockerImageAsset) -> N
         (task_of_unknown_architecture, {}),
     ],
 )
-def test_a_consumer_that_fits_or_does_not_say_is_fine(docker_folder: str, use: Any, keywords: dict[str, Any]) -> None:
-    assert told(docker_folder, use, **keywords) == []
-    assert told(docker_folder, use, "warning", **keywords) == []
+def test_a_consumer_that_matches_or_sets_no_platform_is_accepted(
+    docker_folder: str, use: Any, keywords: dict[str, Any]
+) -> None:
+    assert annotations_for(docker_folder, use, **keywords) == []
+    assert annotations_for(docker_folder, use, "warning", **keywords) == []
 
 
-def test_a_runtime_for_which_the_image_is_not_verified_is_warned_of(docker_folder: str) -> None:
-    (warning,) = told(docker_folder, task_on_ec2, "warning")
+def test_a_runtime_for_which_the_image_is_not_verified_is_a_warning(docker_folder: str) -> None:
+    (warning,) = annotations_for(docker_folder, task_on_ec2, "warning")
     assert "Demo/Task runs the image Demo/Image on ECS on EC2, for which the image is not verified" in warning
     assert "Set runs_on=['fargate', 'ecs-ec2'] for the image." in warning
 
@@ -224,31 +226,33 @@ def agent(stack: Stack, image: SafeDockerImageAsset) -> None:
         (agent, "agentcore", ARM64, "Bedrock AgentCore"),
     ],
 )
-def test_every_other_consumer_takes_what_is_verified_for_it(
+def test_every_other_consumer_accepts_an_image_that_is_verified_for_it(
     docker_folder: str, use: Any, runs_on: str, platform: Any, title: str
 ) -> None:
-    assert told(docker_folder, use, platform=platform, runs_on=runs_on) == []
-    assert told(docker_folder, use, "warning", platform=platform, runs_on=runs_on) == []
-    (warning,) = told(docker_folder, use, "warning", platform=platform)
+    assert annotations_for(docker_folder, use, platform=platform, runs_on=runs_on) == []
+    assert annotations_for(docker_folder, use, "warning", platform=platform, runs_on=runs_on) == []
+    (warning,) = annotations_for(docker_folder, use, "warning", platform=platform)
     assert f"Demo/Use runs the image Demo/Image on {title}, for which the image is not verified" in warning
 
 
 def test_a_job_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
-    (error,) = told(docker_folder, lambda stack, image: job(stack, image, ecs.CpuArchitecture.ARM64), runs_on="batch")
+    (error,) = annotations_for(
+        docker_folder, lambda stack, image: job(stack, image, ecs.CpuArchitecture.ARM64), runs_on="batch"
+    )
     assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform), but the image Demo/Image is for" in error
 
 
 def test_a_job_of_several_containers_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
-    (error,) = told(docker_folder, job_of_several_containers, runs_on="batch")
+    (error,) = annotations_for(docker_folder, job_of_several_containers, runs_on="batch")
     assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform)" in error
 
 
-def test_a_job_that_does_not_say_cannot_run_an_arm64_image(docker_folder: str) -> None:
-    (error,) = told(docker_folder, job, runs_on="batch", platform=ARM64)
+def test_a_job_without_runtime_platform_cannot_run_an_arm64_image(docker_folder: str) -> None:
+    (error,) = annotations_for(docker_folder, job, runs_on="batch", platform=ARM64)
     assert "Demo/Use runs on linux/amd64" in error
     assert "fargate_cpu_architecture=ecs.CpuArchitecture.ARM64 in the container for Demo/Use" in error
 
 
 def test_agentcore_cannot_run_an_amd64_image(docker_folder: str) -> None:
-    (error,) = told(docker_folder, agent)
+    (error,) = annotations_for(docker_folder, agent)
     assert "Demo/Use runs on linux/arm64 (like all of AgentCore), but the image Demo/Image is for linux/amd64" in error

@@ -1,4 +1,4 @@
-"""The constructs under every synthesizer, in pipelines and stages, in every partition, on anybody's repositories."""
+"""The constructs under every synthesizer, in pipelines and stages, in every partition, for foreign repositories too."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def repository_of(assembly: CloudAssembly, stack: str = "Demo") -> str:
         (CliCredentialsStackSynthesizer(), f"cdk-hnb659fds-container-assets-{ACCOUNT}-eu-west-1"),
     ],
 )
-def test_what_a_synthesizer_pushes_is_what_is_verified(
+def test_the_verification_has_the_tag_that_the_synthesizer_pushes(
     docker_folder: str, synthesizer: IStackSynthesizer, repository: str
 ) -> None:
     app = new_app()
@@ -147,7 +147,7 @@ def test_cdk_pipelines_publish_the_image_before_the_stack_that_verifies_it(docke
         ("eu-west-1", "aws", "amazonaws.com"),
     ],
 )
-def test_names_are_of_the_partition(docker_folder: str, region: str, partition: str, suffix: str) -> None:
+def test_hosts_and_arns_belong_to_the_partition(docker_folder: str, region: str, partition: str, suffix: str) -> None:
     app = new_app()
     stack = stack_in(app, region=region)
     image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
@@ -165,7 +165,7 @@ def test_names_are_of_the_partition(docker_folder: str, region: str, partition: 
 
 
 def _known(value: Any, partition: str, suffix: str) -> list[str]:
-    """A joined value, with the pseudo parameters as CloudFormation knows them in that partition."""
+    """A joined value, with the values of the pseudo parameters in that partition."""
     if isinstance(value, str):
         return [value.replace("${AWS::Partition}", partition).replace("${AWS::URLSuffix}", suffix)]
     if "Fn::Sub" in value:
@@ -193,8 +193,8 @@ def test_another_accounts_repository_is_read_under_its_own_arn() -> None:
     assert statement["Resource"] == arn
 
 
-def test_a_repository_of_the_app_in_another_account_is_told_by_its_physical_name() -> None:
-    """CDK cannot let two accounts share what CloudFormation would only name at deploy."""
+def test_a_repository_of_the_app_in_another_account_needs_a_physical_name() -> None:
+    """CDK cannot reference, across accounts, a name that CloudFormation only generates at deploy."""
     app = new_app()
     far = Stack(app, "Far", env=Environment(account=OTHER, region="us-east-1"))
     repository = ecr.Repository(far, "Repository", repository_name="shop")

@@ -21,11 +21,11 @@ from constructs import Construct, IConstruct
 from cdk_safe_image import ImageVerification, ImageVerifier, SafeDockerImageAsset
 from tests.unit.cdk_safe_image.app import (
     VERIFICATION,
+    messages_of,
     new_app,
     not_empty,
     resources,
     run_on_fargate,
-    said,
     stack_in,
     strings,
     the_only,
@@ -75,7 +75,7 @@ def test_a_lambda_function_runs_the_verified_digest(docker_folder: str) -> None:
     (function,) = [it["Properties"] for it in functions if it["Properties"].get("PackageType") == "Image"]
     assert function["Code"] == {"ImageUri": {"Fn::GetAtt": [name, "ImageUri"]}}
     assert function["ImageConfig"] == {"Command": ["a"], "EntryPoint": ["b"], "WorkingDirectory": "/c"}
-    assert said(assembly, "warning") == []
+    assert messages_of(assembly, "warning") == []
 
 
 @pytest.mark.parametrize("made_by", ["ecs", "lambda"])
@@ -118,7 +118,7 @@ def test_every_service_of_the_stack_waits_for_every_verification(docker_folder: 
         assert verifications <= set(service["DependsOn"])
 
 
-def test_the_gate_can_be_the_images_alone(docker_folder: str) -> None:
+def test_with_the_gate_of_the_image_only_its_consumers_wait(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     run_on_fargate(stack, "One", SafeDockerImageAsset(stack, "OneImage", directory=docker_folder, gate="image"))
@@ -174,7 +174,7 @@ def test_another_stack_gets_the_tag_and_a_dependency_and_no_export(docker_folder
     assert "Fn::ImportValue" not in set(strings(template))
     manifest = json.loads(Path(assembly.directory, "manifest.json").read_text())
     assert "Producer" in manifest["artifacts"]["Consumer"]["dependencies"]
-    assert said(assembly, "error", "Consumer") == []
+    assert messages_of(assembly, "error", "Consumer") == []
 
 
 def test_a_nested_stack_waits_through_a_parameter(docker_folder: str) -> None:
@@ -211,8 +211,8 @@ def test_an_image_in_a_nested_stack_is_verified_by_the_top_levels_verifier(docke
     assert uri["Fn::GetAtt"][1].startswith("Outputs.")
 
 
-def test_a_nested_stack_that_makes_the_repository_does_not_wait_for_it(docker_folder: str) -> None:
-    """It would wait for itself; CDK's own rules would fail this synth."""
+def test_a_nested_stack_that_contains_the_repository_does_not_wait(docker_folder: str) -> None:
+    """Otherwise it would wait for itself, and CDK's own rules would fail this synth."""
     app = new_app()
     stack = stack_in(app)
     below = NestedStack(stack, "Below")
@@ -226,7 +226,7 @@ def test_a_nested_stack_that_makes_the_repository_does_not_wait_for_it(docker_fo
 
 
 @pytest.mark.parametrize("made_below", ["network", "topic"])
-def test_a_nested_stack_that_the_verifier_needs_does_not_wait_for_it(docker_folder: str, made_below: str) -> None:
+def test_a_nested_stack_with_a_prerequisite_of_the_verifier_does_not_wait(docker_folder: str, made_below: str) -> None:
     app = new_app()
     stack = stack_in(app)
     below = NestedStack(stack, "Below")
@@ -247,7 +247,7 @@ def test_a_nested_stack_that_the_verifier_needs_does_not_wait_for_it(docker_fold
 
 
 @pytest.mark.parametrize("through", ["the service", "what depends on it", "what names it"])
-def test_services_in_an_order_of_the_users_wait_as_far_as_that_lets_them(through: str) -> None:
+def test_services_wait_as_far_as_the_users_dependencies_allow(through: str) -> None:
     app = new_app()
     stack = stack_in(app)
     parts = {name: Construct(stack, name) for name in ("First", "Second", "Third")}
@@ -267,11 +267,11 @@ def test_services_in_an_order_of_the_users_wait_as_far_as_that_lets_them(through
         name[:5]: {waited[:5] for waited in service["DependsOn"] if "Image" in waited}
         for name, service in resources(assembly, SERVICE).items()
     }
-    # The second image is only verified when the first service is there.
+    # The second image is only verified after the first service is created.
     assert waits_for == {"First": {"First", "Third"}, "Secon": {"First", "Secon", "Third"}, "Third": {"First", "Third"}}
 
 
-def test_an_order_without_services_changes_nothing_for_the_gate() -> None:
+def test_dependencies_without_services_do_not_change_the_gate() -> None:
     app = new_app()
     stack = stack_in(app)
     image = ImageVerification(stack, "Image", repository=repository(stack), tag="1")
@@ -282,32 +282,32 @@ def test_an_order_without_services_changes_nothing_for_the_gate() -> None:
     assert set(resources(assembly, VERIFICATION)) <= set(depends_on)
 
 
-def test_image_digest_in_another_stack_is_an_error_that_says_what_to_use(docker_folder: str) -> None:
+def test_image_digest_in_another_stack_is_an_error_with_the_alternative(docker_folder: str) -> None:
     app = new_app()
     image = SafeDockerImageAsset(stack_in(app, "Producer"), "Image", directory=docker_folder)
     CfnOutput(not_empty(stack_in(app)), "Digest", value=image.image_digest)
-    (error,) = said(app.synth(), "error")
+    (error,) = messages_of(app.synth(), "error")
     assert "Demo/Digest uses image_digest of Producer/Image, which is in another stack" in error
     assert "Use image_uri, container_image() or docker_image_code()." in error
 
 
-def test_a_stack_that_the_images_stack_waits_for_is_an_error(docker_folder: str) -> None:
+def test_a_consumer_in_a_stack_that_the_images_stack_depends_on_is_an_error(docker_folder: str) -> None:
     app = new_app()
     stack, producer = stack_in(app), stack_in(app, "Producer")
     image = SafeDockerImageAsset(producer, "Image", directory=docker_folder)
     getattr(producer, "add_stack_dependency", producer.add_dependency)(stack)
     run_on_fargate(stack, "Web", image)
-    (error,) = said(app.synth(), "error")
+    (error,) = messages_of(app.synth(), "error")
     assert "Demo/WebTask uses the image Producer/Image of another stack, and cannot wait" in error
     assert error.endswith("Make the image in the stack that uses it.")
 
 
-def test_another_stage_is_an_error(docker_folder: str) -> None:
+def test_a_consumer_in_another_stage_is_an_error(docker_folder: str) -> None:
     app = new_app()
     image = SafeDockerImageAsset(Stack(Stage(app, "One"), "S"), "Image", directory=docker_folder)
     two = Stage(app, "Two")
     run_on_fargate(Stack(two, "S"), "Web", image)
-    (error,) = said(two.synth(), "error", "Two-S")
+    (error,) = messages_of(two.synth(), "error", "Two-S")
     assert "Two/S/WebTask uses the image One/S/Image of another stack" in error
 
 
@@ -326,27 +326,27 @@ def test_the_context_switches_verification_off_with_a_warning(docker_folder: str
     assert "AWS::Logs::LogGroup" not in kinds
     for task in resources(assembly, TASK).values():
         assert image_of(task)["Fn::Join"][1][-1].endswith(f":{image.asset_hash}")
-    (warning,) = said(assembly, "warning")
+    (warning,) = messages_of(assembly, "warning")
     assert "cdk-safe-image:verification-off" in warning
 
 
-def test_what_is_switched_off_stands_in_nobodys_way(docker_folder: str) -> None:
+def test_verification_that_is_switched_off_restricts_nothing(docker_folder: str) -> None:
     app = new_app(**{"cdk-safe-image:verify": "off"})
     stack = stack_in(app)
     image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
     arm64 = ecs.RuntimePlatform(cpu_architecture=ecs.CpuArchitecture.ARM64)
     run_on_fargate(stack, "Web", image, runtime_platform=arm64)
-    assert said(app.synth(), "error") == []
+    assert messages_of(app.synth(), "error") == []
 
 
 @pytest.mark.parametrize("value", ["on", True])
-def test_the_context_can_say_that_it_is_on(docker_folder: str, value: str | bool) -> None:
+def test_the_context_can_be_on(docker_folder: str, value: str | bool) -> None:
     app = new_app(**{"cdk-safe-image:verify": value})
     SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)
     assert len(resources(app.synth(), VERIFICATION)) == 1
 
 
-def test_a_context_that_says_neither_is_refused(docker_folder: str) -> None:
+def test_a_context_that_is_neither_on_nor_off_is_refused(docker_folder: str) -> None:
     app = new_app(**{"cdk-safe-image:verify": "no"})
     with pytest.raises(ValueError, match=r"Demo/Image.*cdk-safe-image:verify is 'no': use 'on' or 'off'"):
         SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)

@@ -1,4 +1,4 @@
-"""cdk-nag's packs find nothing in what the constructs make, and nothing in it is suppressed."""
+"""cdk-nag's packs find nothing in the constructs' resources, and no finding is suppressed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def stack_in(app: App) -> Stack:
     return Stack(app, "Demo", env=Environment(account="111122223333", region="us-east-1"))
 
 
-def test_aws_solutions_finds_nothing_with_a_verifier_that_nobody_set_up(docker_folder: str) -> None:
+def test_aws_solutions_finds_nothing_with_the_default_verifier(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     topic = sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:us-east-1:111122223333:refusals")
@@ -49,7 +49,7 @@ def test_aws_solutions_finds_nothing_with_a_verifier_that_nobody_set_up(docker_f
     assert findings(app, "AwsSolutions") == ""
 
 
-def test_aws_solutions_finds_nothing_in_what_one_line_for_an_app_adds(docker_folder: str) -> None:
+def test_aws_solutions_finds_nothing_in_the_resources_that_protect_adds(docker_folder: str) -> None:
     app = new_app()
     SafeImages.protect(app)
     ecr_assets.DockerImageAsset(stack_in(app), "Image", directory=docker_folder)
@@ -68,8 +68,8 @@ def test_a_pack_for_regulated_accounts_finds_nothing_with_the_documented_verifie
     assert findings(hardened(), pack) == ""
 
 
-def test_the_packs_look_at_all_of_it(docker_folder: str) -> None:
-    """Without this, a pack that finds nothing might have looked at nothing."""
+def test_the_packs_check_every_resource(docker_folder: str) -> None:
+    """Otherwise a pack without findings might have checked no resource."""
     app = new_app()
     stack = stack_in(app)
     SafeDockerImageAsset(stack, "Image", directory=docker_folder)
@@ -79,13 +79,13 @@ def test_the_packs_look_at_all_of_it(docker_folder: str) -> None:
         assert rule in found
 
 
-def test_in_a_vpc_aws_solutions_finds_what_ec2_asks_for_and_nothing_else() -> None:
-    """EC2 takes no narrower resource for the network interfaces of a Lambda."""
+def test_in_a_vpc_aws_solutions_only_finds_the_permissions_that_ec2_requires() -> None:
+    """EC2 accepts no narrower resource for the network interfaces of a Lambda."""
     found = findings(hardened(), "AwsSolutions")
     assert re.findall(r"Acknowledge with '(.*)'", found) == ["AwsSolutions::AwsSolutions-IAM5[Resource::*]"]
 
 
-def test_nothing_of_ours_is_suppressed() -> None:
+def test_no_finding_is_suppressed_in_our_code() -> None:
     sources = Path(cdk_safe_image.__file__).parent.rglob("*.py")
     words = ("cdk_nag", "NagSuppressions", "Validations")
     assert not [path.name for path in sources for word in words if word in path.read_text()]

@@ -74,19 +74,19 @@ def test_every_keyword_reaches_the_verifier() -> None:
     assert (read.on_failure, read.pin) == (OnFailure.UNTAG, "tag")
 
 
-def test_strings_name_the_same_as_enums() -> None:
+def test_strings_and_enum_members_mean_the_same() -> None:
     app = new_app()
     read = judged(stack_in(app), fail_on="warning", on_failure="untag", require=["non-root-user", "label:team"])
     assert (read.policy.fail_on, read.on_failure) == (FailOn.WARNING, OnFailure.UNTAG)
     assert list(map(str, read.policy.require)) == ["label:team", "non-root-user"]
 
 
-def test_what_is_not_asked_for_is_not_written() -> None:
+def test_default_values_are_not_in_the_template() -> None:
     _, properties = synthesized()
     assert not properties.keys() & {"FailOn", "Require", "Acknowledge", "OnFailure", "NotifyTopicArn"}
 
 
-def test_the_logical_id_holds_what_is_asked_whatever_its_order() -> None:
+def test_the_logical_id_does_not_depend_on_the_order_of_values() -> None:
     asked: list[dict[str, Any]] = [
         {},
         {"fail_on": "warning"},
@@ -102,7 +102,7 @@ def test_the_logical_id_holds_what_is_asked_whatever_its_order() -> None:
     assert synthesized(require=[Require.NON_ROOT_USER, Require.max_layers(2)])[0] == names[-1]
 
 
-def test_constructs_and_defaults_take_the_same_keywords() -> None:
+def test_constructs_and_defaults_accept_the_same_keywords() -> None:
     policy = {field.name for field in fields(Options)}
     own = {"scope", "id", "self", "repository", "tag", "digest", "service_timeout", "local_image"}
     assert set(inspect.signature(ImagePolicy.defaults).parameters) - {"scope"} == policy
@@ -120,7 +120,7 @@ def test_defaults_of_an_app_reach_every_image_below_it(docker_folder: str) -> No
         assert (policy.runs_on, str(policy.platform), policy.fail_on.value) == (("ecs-ec2",), "linux/arm64", "warning")
 
 
-def test_defaults_decide_how_an_asset_is_built(docker_folder: str) -> None:
+def test_defaults_set_the_build_of_an_asset(docker_folder: str) -> None:
     app = new_app()
     ImagePolicy.defaults(app, runs_on="sagemaker", platform=ecr_assets.Platform.LINUX_ARM64)
     SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)
@@ -140,7 +140,7 @@ def test_the_nearest_scope_wins_keyword_by_keyword() -> None:
     assert (policy.fail_on, list(map(str, policy.require))) == (FailOn.WARNING, ["non-root-user"])
 
 
-def test_an_image_takes_back_what_a_default_asks() -> None:
+def test_an_image_can_undo_a_default() -> None:
     app = new_app()
     ImagePolicy.defaults(
         app,
@@ -172,7 +172,7 @@ def test_a_default_verifier_serves_all_stacks() -> None:
     assert resources(app.synth(), "AWS::Lambda::Function") == {}
 
 
-def test_a_default_gate_lets_services_of_other_images_go() -> None:
+def test_a_default_gate_of_the_image_lets_other_services_change() -> None:
     app = new_app()
     ImagePolicy.defaults(app, gate="image")
     stack = stack_in(app)
@@ -195,7 +195,7 @@ def test_defaults_add_nothing_to_a_template() -> None:
     assert list(app.synth().get_stack_by_name("Demo").template["Resources"]) == ["NotEmpty"]
 
 
-def test_defaults_that_come_too_late_say_which_line_to_move(docker_folder: str) -> None:
+def test_defaults_after_an_image_are_an_error_with_the_call_to_move(docker_folder: str) -> None:
     app = new_app()
     SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)
     with pytest.raises(
@@ -205,7 +205,7 @@ def test_defaults_that_come_too_late_say_which_line_to_move(docker_folder: str) 
         ImagePolicy.defaults(app, fail_on="never")
 
 
-def test_a_scope_has_its_defaults_from_one_call() -> None:
+def test_a_second_call_for_the_defaults_of_a_scope_is_refused() -> None:
     app = new_app()
     ImagePolicy.defaults(app, fail_on="never")
     with pytest.raises(ValueError, match=r"^ImagePolicy.defaults of the app is called twice"):
@@ -213,7 +213,7 @@ def test_a_scope_has_its_defaults_from_one_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keywords", "told"),
+    ("keywords", "message"),
     [
         ({"fail_on": "errors"}, "fail_on is 'errors': use 'error' or 'warning' or 'never'"),
         ({"on_failure": "delete"}, "on_failure is 'delete': use 'keep' or 'untag'"),
@@ -251,16 +251,18 @@ def test_a_scope_has_its_defaults_from_one_call() -> None:
         ({"verifier": "Verifier"}, "verifier is 'Verifier': use an ImageVerifier"),
     ],
 )
-def test_what_does_not_go_together_is_refused_where_it_is_written(keywords: dict[str, Any], told: str) -> None:
+def test_invalid_and_contradicting_options_are_refused_by_image_and_defaults(
+    keywords: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=r"^Demo/Verified: ") as refused:
         verified(stack_in(new_app()), **keywords)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     with pytest.raises(ValueError, match=r"^ImagePolicy.defaults of the app: ") as refused:
         ImagePolicy.defaults(new_app(), **keywords)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
-def test_a_default_and_a_keyword_that_do_not_go_together_are_refused_at_the_image() -> None:
+def test_a_keyword_that_contradicts_a_default_is_refused_at_the_image() -> None:
     app = new_app()
     ImagePolicy.defaults(app, on_failure="untag")
     with pytest.raises(ValueError, match=r"^Demo/Verified: fail_on is 'never'.*use on_failure='keep'"):
@@ -268,29 +270,29 @@ def test_a_default_and_a_keyword_that_do_not_go_together_are_refused_at_the_imag
 
 
 @pytest.mark.parametrize("count", [0, -1])
-def test_no_image_has_fewer_than_one_layer(count: int) -> None:
+def test_max_layers_is_at_least_one(count: int) -> None:
     with pytest.raises(ValueError, match="max-layers"):
         Require.max_layers(count)
 
 
-def test_a_tag_that_is_to_be_removed_is_known_at_synth() -> None:
+def test_untag_requires_a_tag_that_is_known_at_synth() -> None:
     stack = stack_in(new_app())
     with pytest.raises(ValueError, match="Demo/Verified: on_failure is 'untag', but the image is given by its digest"):
         verified(stack, tag=None, digest=DIGEST, on_failure="untag")
     stack = stack_in(new_app())
     tag = CfnParameter(stack, "Tag").value_as_string
-    with pytest.raises(ValueError, match="Demo/Verified: on_failure is 'untag', and the tag is only known at deploy"):
+    with pytest.raises(ValueError, match="Demo/Verified: on_failure is 'untag', but the tag is only known at deploy"):
         verified(stack, tag=tag, on_failure="untag")
 
 
-def test_a_bound_is_known_at_synth() -> None:
+def test_a_size_limit_must_be_known_at_synth() -> None:
     stack = stack_in(new_app())
     bound = Size.bytes(CfnParameter(stack, "Bound", type="Number").value_as_number)
     with pytest.raises(ValueError, match="Demo/Verified: min_size is only known at deploy: use a number"):
         verified(stack, min_size=bound)
 
 
-def test_only_where_tags_are_removed_the_verifier_may_do_so(docker_folder: str) -> None:
+def test_the_verifier_may_only_remove_tags_if_untag_is_set(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     verified(stack, on_failure="untag")
@@ -339,7 +341,7 @@ def shop_again(stack: Stack) -> Any:
     return stack.node.find_child("Shop")
 
 
-def test_a_topic_whose_arn_is_written_out_changes_nothing_at_deploy() -> None:
+def test_a_topic_with_a_literal_arn_changes_nothing_at_deploy() -> None:
     app = new_app()
     stack = stack_in(app)
     topic = sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:eu-west-1:111122223333:alarms")
@@ -355,7 +357,7 @@ def test_a_fifo_topic_is_refused() -> None:
         verified(stack, notify=sns.Topic(stack, "Topic", fifo=True))
 
 
-def test_where_nothing_refuses_an_image_an_output_shows_what_was_found() -> None:
+def test_with_fail_on_never_an_output_shows_the_findings() -> None:
     app = new_app()
     stack = stack_in(app)
     verified(stack, fail_on=FailOn.NEVER)
@@ -369,7 +371,7 @@ def test_where_nothing_refuses_an_image_an_output_shows_what_was_found() -> None
     assert "Export" not in content
 
 
-def test_what_was_found_in_a_nested_stack_is_an_output_of_the_stack_that_is_deployed() -> None:
+def test_the_findings_of_a_nested_stack_are_an_output_of_the_top_level_stack() -> None:
     app = new_app()
     nested = NestedStack(stack_in(app), "Nested")
     verified(nested, fail_on="never")
@@ -377,7 +379,7 @@ def test_what_was_found_in_a_nested_stack_is_an_output_of_the_stack_that_is_depl
     assert [name for name in outputs if "FindingsNestedVerified" in name]
 
 
-def test_images_whose_paths_differ_by_a_dash_have_an_output_each() -> None:
+def test_images_whose_paths_only_differ_by_a_dash_have_separate_outputs() -> None:
     app = new_app()
     stack = stack_in(app)
     repository = verified(stack, fail_on="never").repository
@@ -386,7 +388,7 @@ def test_images_whose_paths_differ_by_a_dash_have_an_output_each() -> None:
     assert len(app.synth().get_stack_by_name("Demo").template["Outputs"]) == 3
 
 
-def test_verification_that_is_switched_off_shows_no_findings() -> None:
+def test_with_verification_off_no_output_is_added() -> None:
     app: App = new_app(**{"cdk-safe-image:verify": "off"})
     stack = not_empty(stack_in(app))
     verified(stack, fail_on="never")

@@ -42,7 +42,16 @@ from aws_cdk.cx_api import CloudAssembly
 from constructs import Construct
 
 from cdk_safe_image import ImagePolicy, ImageVerification, ImageVerifier, Require, SafeDockerImageAsset, SafeImages
-from tests.unit.cdk_safe_image.app import VERIFICATION, new_app, not_empty, resources, said, serve, stack_in, the_only
+from tests.unit.cdk_safe_image.app import (
+    VERIFICATION,
+    messages_of,
+    new_app,
+    not_empty,
+    resources,
+    serve,
+    stack_in,
+    the_only,
+)
 
 FUNCTION = "AWS::Lambda::Function"
 SERVICE = "AWS::ECS::Service"
@@ -147,7 +156,7 @@ def with_a_construct_of_a_third_party(stack: Stack, folder: str) -> None:
         with_a_construct_of_a_third_party,
     ],
 )
-def test_every_image_is_built_not_to_break_and_verified_before_its_task(docker_folder: str, use: Any) -> None:
+def test_every_image_has_a_pinned_build_and_is_verified_before_its_task(docker_folder: str, use: Any) -> None:
     app, stack = protected()
     use(stack, docker_folder)
     assembly = app.synth()
@@ -158,7 +167,7 @@ def test_every_image_is_built_not_to_break_and_verified_before_its_task(docker_f
     assert properties["LocalImage"] == f"cdkasset-{properties['ImageTag']}"
     assert all_tasks_wait(assembly)
     assert all(waits(service, assembly) for service in resources(assembly, SERVICE).values())
-    assert said(assembly, "error") + said(assembly, "warning") == []
+    assert messages_of(assembly, "error") + messages_of(assembly, "warning") == []
 
 
 def on_lambda(stack: Stack, folder: str) -> None:
@@ -198,7 +207,7 @@ def on_sagemaker(stack: Stack, folder: str) -> None:
 
 def on_agentcore(stack: Stack, folder: str, platform: ecr_assets.Platform | None = ARM64) -> None:
     uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder, platform=platform).image_uri
-    # By its type, since the oldest aws-cdk-lib in our range has no class for it.
+    # By its type, because the oldest supported aws-cdk-lib has no class for it.
     CfnResource(
         stack,
         "Use",
@@ -214,7 +223,7 @@ def on_agentcore(stack: Stack, folder: str, platform: ecr_assets.Platform | None
 
 def on_kubernetes(stack: Stack, folder: str) -> None:
     uri = ecr_assets.DockerImageAsset(stack, "Image", directory=folder).image_uri
-    # As `eks.Cluster.add_manifest` makes it.
+    # As `eks.Cluster.add_manifest` does.
     manifest = stack.to_json_string([{"kind": "Pod", "spec": {"containers": [{"image": uri}]}}])
     kind = "Custom::AWSCDK-EKS-KubernetesResource"
     CustomResource(stack, "Use", resource_type=kind, service_token=f"{ROLE}:x", properties={"Manifest": manifest})
@@ -260,7 +269,7 @@ def as_user_data(stack: Stack, folder: str) -> None:
         (as_user_data, "fargate"),
     ],
 )
-def test_whatever_names_an_image_waits_and_tells_where_it_runs(docker_folder: str, use: Any, runs_on: str) -> None:
+def test_every_consumer_waits_and_sets_the_runtimes_of_its_image(docker_folder: str, use: Any, runs_on: str) -> None:
     app, stack = protected()
     use(stack, docker_folder)
     assembly = app.synth()
@@ -269,7 +278,7 @@ def test_whatever_names_an_image_waits_and_tells_where_it_runs(docker_folder: st
     assert {it["Type"] for it in naming} > {VERIFICATION}
     assert all(waits(it, assembly) for it in naming if it["Type"] != VERIFICATION)
     assert verified(assembly)["RunsOn"] == [runs_on]
-    assert said(assembly, "error") + said(assembly, "warning") == []
+    assert messages_of(assembly, "error") + messages_of(assembly, "warning") == []
 
 
 def test_an_image_of_a_function_is_built_for_lambda(docker_folder: str) -> None:
@@ -282,13 +291,13 @@ def test_an_image_of_a_function_is_built_for_lambda(docker_folder: str) -> None:
 def test_a_model_of_sagemaker_needs_a_build_of_its_own(docker_folder: str) -> None:
     app, stack = protected()
     on_sagemaker(stack, docker_folder)
-    (error,) = said(app.synth(), "error")
+    (error,) = messages_of(app.synth(), "error")
     assert "The image Demo/Image is built as an OCI image, which SageMaker refuses" in error
     assert "SafeDockerImageAsset with runs_on='sagemaker'" in error
     app, stack = protected(runs_on="sagemaker")
     on_sagemaker(stack, docker_folder)
     assembly = app.synth()
-    assert said(assembly, "error") == []
+    assert messages_of(assembly, "error") == []
     assert waits(the_only(assembly, "AWS::SageMaker::Model")[1], assembly)
 
 
@@ -301,7 +310,7 @@ def test_the_platform_is_that_of_the_task_around_the_image(docker_folder: str) -
     run(stack, "Task", image, runtime_platform=runtime(ecs.CpuArchitecture.ARM64))
     assembly = app.synth()
     assert builds(assembly)[0]["platform"] == verified(assembly)["Platform"] == "linux/arm64"
-    assert said(assembly, "error") == []
+    assert messages_of(assembly, "error") == []
 
 
 def test_the_platform_is_that_of_a_task_beside_the_image(docker_folder: str) -> None:
@@ -311,7 +320,7 @@ def test_the_platform_is_that_of_a_task_beside_the_image(docker_folder: str) -> 
     task.add_container("app", image=ecs.ContainerImage.from_docker_image_asset(asset))
     assembly = app.synth()
     assert verified(assembly)["Platform"] == "linux/arm64"
-    assert said(assembly, "error") == []
+    assert messages_of(assembly, "error") == []
 
 
 def test_the_platform_is_that_of_the_function_around_the_image(docker_folder: str) -> None:
@@ -322,18 +331,18 @@ def test_the_platform_is_that_of_the_function_around_the_image(docker_folder: st
     assert builds(assembly)[0]["platform"] == verified(assembly)["Platform"] == "linux/arm64"
 
 
-def test_a_platform_that_the_image_says_stays(docker_folder: str) -> None:
+def test_the_platform_that_the_user_set_is_kept(docker_folder: str) -> None:
     app, stack = protected()
     ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder, platform=ARM64)
     assembly = app.synth()
     assert builds(assembly)[0]["platform"] == verified(assembly)["Platform"] == "linux/arm64"
 
 
-def test_a_consumer_of_another_platform_is_an_error_that_names_both(docker_folder: str) -> None:
+def test_a_consumer_with_another_platform_is_an_error_with_both_platforms(docker_folder: str) -> None:
     app, stack = protected()
     image = ecs.ContainerImage.from_asset(docker_folder, platform=ARM64)
     run(stack, "Task", image)
-    (error,) = said(app.synth(), "error")
+    (error,) = messages_of(app.synth(), "error")
     assert "Demo/Task runs on linux/amd64 (the default of a task definition without runtime_platform)" in error
     assert "the image Demo/Task/app/AssetImage is for linux/arm64" in error
 
@@ -355,7 +364,7 @@ def task_with_a_variable(stack: Stack, uri: str) -> None:
 
 
 @pytest.mark.parametrize("use", [function_of_code, task_with_a_variable])
-def test_what_only_names_an_image_waits_and_need_not_run_it(docker_folder: str, use: Any) -> None:
+def test_a_resource_that_only_references_an_image_waits_and_is_not_checked(docker_folder: str, use: Any) -> None:
     app, stack = protected()
     use(stack, ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder, platform=ARM64).image_uri)
     assembly = app.synth()
@@ -363,19 +372,19 @@ def test_what_only_names_an_image_waits_and_need_not_run_it(docker_folder: str, 
     (user,) = [it for name, it in found.items() if name.startswith("Use")]
     assert waits(user, assembly)
     assert verified(assembly)["Platform"] == "linux/arm64"
-    assert said(assembly, "error") + said(assembly, "warning") == []
+    assert messages_of(assembly, "error") + messages_of(assembly, "warning") == []
 
 
-def test_a_function_of_another_platform_is_an_error_that_names_both(docker_folder: str) -> None:
+def test_a_function_with_another_platform_is_an_error_with_both_platforms(docker_folder: str) -> None:
     app, stack = protected()
     code = lambda_.DockerImageCode.from_image_asset(docker_folder, platform=ARM64)
     lambda_.DockerImageFunction(stack, "Use", code=code)
-    (error,) = said(app.synth(), "error")
+    (error,) = messages_of(app.synth(), "error")
     assert "Demo/Use runs on linux/amd64" in error
     assert "the image Demo/Use/AssetImage is for linux/arm64" in error
 
 
-def test_a_job_of_another_platform_is_an_error_that_names_both(docker_folder: str) -> None:
+def test_a_job_with_another_platform_is_an_error_with_both_platforms(docker_folder: str) -> None:
     app, stack = protected()
     container = batch.EcsFargateContainerDefinition(
         stack,
@@ -386,23 +395,23 @@ def test_a_job_of_another_platform_is_an_error_that_names_both(docker_folder: st
         fargate_cpu_architecture=ecs.CpuArchitecture.ARM64,
     )
     batch.EcsJobDefinition(stack, "Use", container=container)
-    (error,) = said(app.synth(), "error")
+    (error,) = messages_of(app.synth(), "error")
     assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform)" in error
     assert "Demo/Container/AssetImage is for linux/amd64" in error
     assert "fargate_cpu_architecture=ecs.CpuArchitecture.X86_64 in the container" in error
 
 
-def test_agentcore_with_an_amd64_image_is_an_error_that_names_both(docker_folder: str) -> None:
+def test_agentcore_with_an_amd64_image_is_an_error_with_both_platforms(docker_folder: str) -> None:
     app, stack = protected()
     on_agentcore(stack, docker_folder, platform=None)
     assembly = app.synth()
-    (error,) = said(assembly, "error")
+    (error,) = messages_of(assembly, "error")
     assert "Demo/Use runs on linux/arm64 (like all of AgentCore), but the image Demo/Image is for linux/amd64" in error
     assert error.endswith("Set platform=ecr_assets.Platform.LINUX_ARM64 for the image.")
-    assert said(assembly, "warning") == []
+    assert messages_of(assembly, "warning") == []
 
 
-# Where images are
+# Places of images
 
 
 def test_an_image_in_a_nested_stack_is_verified_there(docker_folder: str) -> None:
@@ -463,10 +472,10 @@ def test_a_task_of_another_stack_makes_its_stack_wait_without_an_export(docker_f
     manifest = json.loads(Path(assembly.directory, "manifest.json").read_text())
     assert "Demo" in manifest["artifacts"]["Other"]["dependencies"]
     assert "Outputs" not in assembly.get_stack_by_name("Demo").template
-    assert said(assembly, "error", "Other") == []
+    assert messages_of(assembly, "error", "Other") == []
 
 
-def test_the_same_image_in_two_stacks_ties_neither_to_the_other(docker_folder: str) -> None:
+def test_the_same_image_in_two_stacks_adds_no_dependency_between_them(docker_folder: str) -> None:
     app = new_app()
     SafeImages.protect(app)
     for name in ("One", "Two"):
@@ -497,7 +506,9 @@ def test_a_task_waits_for_its_own_image_only(docker_folder: str, other_folder: s
 
 
 @pytest.mark.parametrize(("before", "after"), [("First", "Second"), ("Second", "First")])
-def test_what_runs_an_image_waits_for_it_in_any_order_of_the_users(docker_folder: str, before: str, after: str) -> None:
+def test_a_consumer_waits_for_its_image_whatever_dependencies_the_user_added(
+    docker_folder: str, before: str, after: str
+) -> None:
     app, stack = protected()
     parts = {name: Construct(stack, name) for name in ("First", "Second")}
     for part in parts.values():
@@ -510,7 +521,7 @@ def test_what_runs_an_image_waits_for_it_in_any_order_of_the_users(docker_folder
     assert all(waits(service, assembly) for service in resources(assembly, SERVICE).values())
 
 
-def test_an_image_may_be_named_as_a_part_of_ours(docker_folder: str) -> None:
+def test_an_image_may_have_the_same_id_as_a_construct_of_ours(docker_folder: str) -> None:
     app, stack = protected()
     ecr_assets.DockerImageAsset(stack, "Verifier", directory=docker_folder)
     the_only(app.synth(), VERIFICATION)
@@ -523,10 +534,10 @@ def test_an_image_of_an_archive_is_verified_too(tmp_path: Path) -> None:
     assembly = app.synth()
     assert "LocalImage" not in verified(assembly)
     assert all_tasks_wait(assembly)
-    assert said(assembly, "warning") == []
+    assert messages_of(assembly, "warning") == []
 
 
-# What else is in an app
+# Other constructs in an app
 
 
 def test_an_image_that_is_already_safe_is_left_alone(docker_folder: str) -> None:
@@ -542,7 +553,7 @@ def test_an_image_that_is_already_safe_is_left_alone(docker_folder: str) -> None
     assert template(app) == template(new_app())
 
 
-def test_an_image_that_a_verification_names_is_verified_by_that_alone(docker_folder: str) -> None:
+def test_an_image_with_a_verification_of_the_users_gets_no_other(docker_folder: str) -> None:
     app, stack = protected()
     asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
     ImageVerification(stack, "Mine", repository=asset.repository, tag=asset.image_tag)
@@ -552,7 +563,7 @@ def test_an_image_that_a_verification_names_is_verified_by_that_alone(docker_fol
     assert all_tasks_wait(assembly)
 
 
-def test_a_copy_in_another_repository_is_verified_behind_the_image_that_is_copied(docker_folder: str) -> None:
+def test_a_copy_in_another_repository_is_verified_after_its_original(docker_folder: str) -> None:
     app, stack = protected()
     asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
     shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
@@ -568,7 +579,7 @@ def test_a_copy_in_another_repository_is_verified_behind_the_image_that_is_copie
     assert "Copy" in resources(assembly, VERIFICATION)[of_copy]["DependsOn"]
 
 
-def test_what_an_aspect_adds_to_a_task_is_in_the_template_and_waits(docker_folder: str, other_folder: str) -> None:
+def test_a_container_that_an_aspect_adds_is_in_the_template_and_waits(docker_folder: str, other_folder: str) -> None:
     app, stack = protected()
     sidecar = ecr_assets.DockerImageAsset(stack, "Sidecar", directory=other_folder)
     run(stack, "Task", ecs.ContainerImage.from_asset(docker_folder))
@@ -640,7 +651,7 @@ class AddsABuildArgument:
         return {**original_props, "buildArgs": {"MIRROR": "here"}}
 
 
-def test_an_injector_of_the_users_goes_on_working(docker_folder: str) -> None:
+def test_the_users_own_injector_still_works(docker_folder: str) -> None:
     app = new_app()
     PropertyInjectors.of(app).add(AddsABuildArgument())
     SafeImages.protect(app)
@@ -653,18 +664,18 @@ def test_an_injector_of_the_users_goes_on_working(docker_folder: str) -> None:
     assert verified(assembly)["MinSize"] == "1"
 
 
-def test_an_injector_that_is_nearer_hides_the_build_and_not_the_verification(docker_folder: str) -> None:
+def test_a_nearer_injector_prevents_the_pinned_build_but_not_the_verification(docker_folder: str) -> None:
     app, stack = protected()
     PropertyInjectors.of(stack).add(AddsABuildArgument())
     with_from_asset(stack, docker_folder)
     assembly = app.synth()
     assert all_tasks_wait(assembly)
-    (warning,) = said(assembly, "warning")
+    (warning,) = messages_of(assembly, "warning")
     assert "cdk-safe-image:build-not-set" in warning
     assert "Demo/Task/app/AssetImage is verified, but its platform is not pinned" in warning
 
 
-def test_a_stage_that_another_injector_hides_is_refused_until_it_is_named(docker_folder: str) -> None:
+def test_a_stage_that_another_injector_hides_is_refused_until_it_is_protected_itself(docker_folder: str) -> None:
     def app(name_it: bool) -> tuple[App, Stage]:
         app = new_app()
         SafeImages.protect(app)
@@ -685,14 +696,16 @@ def test_a_stage_that_another_injector_hides_is_refused_until_it_is_named(docker
 
 
 @pytest.mark.parametrize("attests", [True, False])
-def test_what_the_user_says_of_the_build_stays(docker_folder: str, attests: bool) -> None:
+def test_the_build_options_that_the_user_set_are_kept(docker_folder: str, attests: bool) -> None:
     app, stack = protected()
     outputs = ["type=docker" if attests else "type=docker,attestation-inline=false"]
     ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder, outputs=outputs, extra_hash="mine")
     assembly = app.synth()
     (source,) = builds(assembly)
     assert source["dockerOutputs"] == outputs
-    assert ["cdk-safe-image:outputs-may-attest" in text for text in said(assembly, "warning")] == [True] * attests
+    assert ["cdk-safe-image:outputs-may-attest" in text for text in messages_of(assembly, "warning")] == [
+        True
+    ] * attests
 
 
 def test_every_image_gets_a_new_tag_once(docker_folder: str) -> None:
@@ -704,7 +717,7 @@ def test_every_image_gets_a_new_tag_once(docker_folder: str) -> None:
     assert tag == again != plain
 
 
-def test_no_output_is_passed_to_podman(docker_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_podman_gets_no_output(docker_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def made() -> tuple[str, dict[str, Any]]:
         app, stack = protected()
         tag = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder).image_tag
@@ -742,15 +755,15 @@ def test_the_policy_reaches_every_verification(docker_folder: str) -> None:
     assert not waits(the_only(assembly, SERVICE)[1], assembly)
 
 
-def test_the_keywords_are_those_of_an_image() -> None:
+def test_protect_accepts_the_keywords_of_an_image() -> None:
     ours = set(inspect.signature(SafeImages.protect).parameters)
     theirs = set(inspect.signature(ImagePolicy.defaults).parameters)
-    # Of which platform it is, each image says by itself or is told; and its URI is its tag's in any case.
+    # Each image has its own platform, and its URI contains the tag in any case.
     assert theirs - ours == {"platform", "pin"}
     assert ours <= theirs
 
 
-def test_a_topic_is_told_of_every_image(docker_folder: str) -> None:
+def test_every_image_notifies_the_topic(docker_folder: str) -> None:
     app = new_app()
     topic = sns.Topic(stack_in(app, "Topics"), "Topic")
     SafeImages.protect(app, notify=topic)
@@ -758,7 +771,7 @@ def test_a_topic_is_told_of_every_image(docker_folder: str) -> None:
     assert "NotifyTopicArn" in verified(app.synth())
 
 
-def test_a_policy_of_the_scope_holds_where_the_line_says_nothing(docker_folder: str) -> None:
+def test_the_defaults_of_the_scope_apply_if_protect_sets_nothing(docker_folder: str) -> None:
     app = new_app()
     verifier = ImageVerifier(stack_in(app, "Shared"), "Verifier")
     ImagePolicy.defaults(
@@ -775,7 +788,7 @@ def test_a_policy_of_the_scope_holds_where_the_line_says_nothing(docker_folder: 
     assert asset.image_tag == properties["ImageTag"]
 
 
-def test_the_nearest_decides(docker_folder: str, other_folder: str) -> None:
+def test_the_nearest_scope_counts(docker_folder: str, other_folder: str) -> None:
     app, stack = protected(min_size=Size.bytes(1))
     SafeImages.protect(stack, min_size=Size.bytes(2))
     with_from_asset(stack, docker_folder)
@@ -804,7 +817,7 @@ def test_a_verifier_can_be_shared(docker_folder: str) -> None:
         ({"gate": "door"}, "the app: gate is 'door': use 'stack' or 'image'"),
     ],
 )
-def test_what_no_image_can_meet_is_refused_at_once(keywords: dict[str, Any], message: str) -> None:
+def test_a_policy_that_no_image_can_meet_is_refused_immediately(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SafeImages.protect(new_app(), **keywords)
 
@@ -818,14 +831,14 @@ def test_protecting_twice_is_harmless(docker_folder: str) -> None:
     assert len(resources(app.synth(), VERIFICATION)) == 1
 
 
-def test_protecting_differently_is_refused() -> None:
+def test_protecting_twice_with_other_settings_is_refused() -> None:
     app = new_app()
     SafeImages.protect(app)
     with pytest.raises(ValueError, match="the app already has SafeImages with other settings"):
         SafeImages.protect(app, verify_layers=True)
 
 
-def test_after_an_image_it_is_an_error_that_says_which_line_to_move_up(docker_folder: str) -> None:
+def test_a_call_after_an_image_was_made_is_an_error_with_the_line_to_move_up(docker_folder: str) -> None:
     app = new_app()
     with_from_asset(stack_in(app), docker_folder)
     line = r"\(test_safe_images.py, line \d+\)"
@@ -852,7 +865,9 @@ def test_the_same_app_gives_the_same_template(docker_folder: str, other_folder: 
     assert json.dumps(template()) == json.dumps(template())
 
 
-def test_one_line_adds_a_verification_for_each_image_and_a_fixed_few(docker_folder: str, other_folder: str) -> None:
+def test_protect_adds_a_verification_for_each_image_and_a_fixed_number_of_resources(
+    docker_folder: str, other_folder: str
+) -> None:
     def count(protect: bool, folders: list[str]) -> int:
         app = new_app()
         if protect:
@@ -868,7 +883,7 @@ def test_one_line_adds_a_verification_for_each_image_and_a_fixed_few(docker_fold
     assert added == [5, 6]
 
 
-def test_the_context_switches_it_off(docker_folder: str) -> None:
+def test_the_context_switches_verification_off(docker_folder: str) -> None:
     app = new_app(**{"cdk-safe-image:verify": "off"})
     SafeImages.protect(app)
     stack = stack_in(app)
@@ -876,13 +891,13 @@ def test_the_context_switches_it_off(docker_folder: str) -> None:
     assembly = app.synth()
     kinds = {it["Type"] for it in assembly.get_stack_by_name("Demo").template["Resources"].values()}
     assert kinds == {TASK, "AWS::IAM::Role", "AWS::IAM::Policy"}
-    (warning,) = said(assembly, "warning")
+    (warning,) = messages_of(assembly, "warning")
     assert "cdk-safe-image:verification-off" in warning
-    # As with it, so that a deploy with the switch does not build anew.
+    # The same as with verification, so that a deploy with the switch does not build again.
     assert builds(assembly)[0]["dockerOutputs"] == [OUTPUTS]
 
 
-# Only reports
+# Reports
 
 
 def reported(unverified: Any = "error") -> tuple[App, Stack]:
@@ -903,19 +918,21 @@ def test_a_report_changes_nothing(docker_folder: str) -> None:
 
 
 @pytest.mark.parametrize("level", ["error", "warning"])
-def test_an_image_that_nothing_verifies_is_reported(docker_folder: str, level: str) -> None:
+def test_an_unverified_image_is_reported(docker_folder: str, level: str) -> None:
     app, stack = reported(level)
     with_from_asset(stack, docker_folder)
     SafeDockerImageAsset(stack, "Safe", directory=docker_folder)
-    (told,) = said(app.synth(), level)
-    assert "The image Demo/Task/app/AssetImage is not verified: use SafeDockerImageAsset or SafeImages.protect" in told
+    (message,) = messages_of(app.synth(), level)
+    assert (
+        "The image Demo/Task/app/AssetImage is not verified: use SafeDockerImageAsset or SafeImages.protect" in message
+    )
 
 
-def test_an_image_that_was_there_before_is_reported_too(docker_folder: str) -> None:
+def test_an_image_that_existed_before_is_reported_too(docker_folder: str) -> None:
     app = new_app()
     with_from_asset(stack_in(app), docker_folder)
     SafeImages.report(app)
-    assert len(said(app.synth(), "error")) == 1
+    assert len(messages_of(app.synth(), "error")) == 1
 
 
 def test_an_image_in_a_stage_is_reported(docker_folder: str) -> None:
@@ -924,10 +941,10 @@ def test_an_image_in_a_stage_is_reported(docker_folder: str) -> None:
     stage = Stage(app, "One")
     with_from_asset(Stack(stage, "Demo"), docker_folder)
     app.synth()
-    assert len(said(stage.synth(), "error", "One-Demo")) == 1
+    assert len(messages_of(stage.synth(), "error", "One-Demo")) == 1
 
 
-def test_an_image_of_ecr_that_nothing_verifies_is_reported() -> None:
+def test_an_unverified_ecr_image_is_reported() -> None:
     app, stack = reported()
     repository = ecr.Repository(stack, "Shop")
     run(stack, "Task", ecs.ContainerImage.from_ecr_repository(repository, "v1"))
@@ -937,38 +954,38 @@ def test_an_image_of_ecr_that_nothing_verifies_is_reported() -> None:
     run(stack, "Public", ecs.ContainerImage.from_registry("nginx"))
     task_with_a_variable(stack, repository.repository_uri_for_tag("v3"))
     run(stack, "ByHand", ecs.ContainerImage.from_ecr_repository(repository, "v2"))
-    (told,) = said(app.synth(), "error")
-    assert "The ECR image that Demo/Task runs is not verified" in told
-    assert "ImageVerification if CDK does not build it" in told
+    (message,) = messages_of(app.synth(), "error")
+    assert "The ECR image that Demo/Task runs is not verified" in message
+    assert "ImageVerification if CDK does not build it" in message
 
 
-def test_an_image_of_ecr_beside_a_verified_one_is_reported(docker_folder: str) -> None:
+def test_an_unverified_ecr_image_beside_a_verified_one_is_reported(docker_folder: str) -> None:
     app, stack = reported()
     task = run(stack, "Task", SafeDockerImageAsset(stack, "Image", directory=docker_folder).container_image())
     shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
     task.add_container("sidecar", image=ecs.ContainerImage.from_ecr_repository(shop, "v1"))
-    (told,) = said(app.synth(), "error")
-    assert "The ECR image that Demo/Task runs is not verified" in told
+    (message,) = messages_of(app.synth(), "error")
+    assert "The ECR image that Demo/Task runs is not verified" in message
 
 
-def test_an_image_of_a_repository_by_its_attribute_is_reported() -> None:
+def test_an_unverified_image_of_a_repository_of_the_app_is_reported() -> None:
     app, stack = reported()
     uri = ecr.CfnRepository(stack, "Shop").attr_repository_uri
     run(stack, "Task", ecs.ContainerImage.from_registry(f"{uri}:v1"))
-    assert len(said(app.synth(), "error")) == 1
+    assert len(messages_of(app.synth(), "error")) == 1
 
 
-def test_an_image_that_cdk_does_not_build_is_warned_of_where_all_are_protected() -> None:
+def test_an_image_that_cdk_does_not_build_gets_a_warning_if_all_images_are_protected() -> None:
     app, stack = protected()
     shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
     run(stack, "Task", ecs.ContainerImage.from_ecr_repository(shop, "v1"))
     image = ImageVerification(stack, "Image", repository=shop, tag="v2")
     run(stack, "Safe", image.container_image())
-    (warning,) = said(app.synth(), "warning")
+    (warning,) = messages_of(app.synth(), "warning")
     assert "The ECR image that Demo/Task runs is not verified" in warning
 
 
-def test_what_is_verified_in_another_stack_is_not_reported(docker_folder: str) -> None:
+def test_an_image_that_another_stack_verifies_is_not_reported(docker_folder: str) -> None:
     app, stack = reported()
     other = stack_in(app, "Images")
     run(stack, "Built", SafeDockerImageAsset(other, "Image", directory=docker_folder).container_image())
@@ -976,18 +993,18 @@ def test_what_is_verified_in_another_stack_is_not_reported(docker_folder: str) -
         shop = ecr.Repository.from_repository_name(other, f"Shop{number}", "shop")
         image = ImageVerification(other, f"Pushed{number}", repository=shop, **named)
         run(stack, f"Task{number}", image.container_image())
-    assert said(app.synth(), "error") == []
+    assert messages_of(app.synth(), "error") == []
 
 
-def test_a_scope_can_be_protected_in_an_app_that_is_reported(docker_folder: str, other_folder: str) -> None:
+def test_a_scope_can_be_protected_in_an_app_that_only_reports(docker_folder: str, other_folder: str) -> None:
     app, stack = reported()
     SafeImages.protect(stack)
     with_from_asset(stack, docker_folder)
     with_from_asset(stack_in(app, "Other"), other_folder)
     assembly = app.synth()
     assert all_tasks_wait(assembly)
-    assert said(assembly, "error") == []
-    assert len(said(assembly, "error", "Other")) == 1
+    assert messages_of(assembly, "error") == []
+    assert len(messages_of(assembly, "error", "Other")) == 1
 
 
 def test_an_unknown_level_is_refused() -> None:
@@ -995,7 +1012,7 @@ def test_an_unknown_level_is_refused() -> None:
         SafeImages.report(new_app(), unverified="note")  # type: ignore[arg-type]
 
 
-def test_an_app_without_images_stays_as_it_is() -> None:
+def test_an_app_without_images_is_unchanged() -> None:
     app, stack = protected()
     not_empty(stack)
     assert len(app.synth().get_stack_by_name("Demo").template["Resources"]) == 1
@@ -1007,7 +1024,7 @@ def test_every_example_of_the_documentation_runs(tmp_path: Path) -> None:
     text = (Path(__file__).parents[3] / "docs" / "safe-images.md").read_text("utf-8")
     examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(examples) == 3
-    # A process of its own, since paths are relative to the folder in which Node.js was started.
+    # In its own process, because paths are relative to the folder in which Node.js was started.
     command = [sys.executable, "-c", "\n".join(examples)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""ImageVerification: any image in ECR, and what its resource says to the verifier."""
+"""ImageVerification: any image in ECR, and the properties that its resource passes to the verifier."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def actions(assembly: Any, stack: str = "Demo") -> dict[str, Any]:
     }
 
 
-def test_the_verifier_understands_what_the_construct_writes() -> None:
+def test_the_verifier_parses_the_properties_that_the_construct_writes() -> None:
     _, properties = synthesized(
         runs_on=["lambda", "ecs-ec2"],
         platform=ecr_assets.Platform.LINUX_ARM64,
@@ -80,16 +80,16 @@ def test_a_digest_is_verified_too() -> None:
     assert "ImageTag" not in properties
 
 
-def test_an_asset_tells_its_tag_and_the_name_of_the_local_image(docker_folder: str) -> None:
+def test_an_asset_passes_its_tag_and_the_name_of_the_local_image(docker_folder: str) -> None:
     app = new_app()
     image = SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)
     _, resource = the_only(app.synth(), VERIFICATION)
-    # The literal tag: `cdk gc` keeps the images whose tags it finds in templates.
+    # The tag is literal, because `cdk gc` keeps the images whose tags it finds in templates.
     assert resource["Properties"]["ImageTag"] == image.asset_hash
     assert resource["Properties"]["LocalImage"] == f"cdkasset-{image.asset_hash}"
 
 
-def test_the_logical_id_holds_the_image_and_the_policy() -> None:
+def test_the_logical_id_contains_the_image_and_the_policy() -> None:
     asked: list[dict[str, Any]] = [
         {},
         {"tag": "v2"},
@@ -108,7 +108,7 @@ def test_the_logical_id_holds_the_image_and_the_policy() -> None:
     assert synthesized(gate="image")[0] == names[0]
 
 
-def test_the_logical_id_holds_the_verifiers_identity_and_not_its_settings() -> None:
+def test_the_logical_id_contains_the_verifiers_identity_and_not_its_settings() -> None:
     def name(id: str, **keywords: Any) -> str:
         app = new_app()
         stack = stack_in(app)
@@ -140,7 +140,7 @@ def test_a_tag_from_a_parameter_keeps_its_logical_id() -> None:
     assert name("v1") == name("v2")
 
 
-def test_only_the_repository_may_be_read_and_only_these_actions() -> None:
+def test_the_role_may_only_read_the_repository() -> None:
     app = new_app()
     verified(stack_in(app))
     assembly = app.synth()
@@ -163,7 +163,7 @@ def test_images_of_one_repository_share_a_policy(docker_folder: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["parameter", "repository", "ssm", "dynamic reference"])
-def test_the_status_of_the_own_stack_may_be_asked_where_a_value_changes_at_deploy(source: str) -> None:
+def test_the_role_may_read_the_status_of_its_stack_if_a_value_changes_at_deploy(source: str) -> None:
     app = new_app()
     stack = stack_in(app)
     if source == "repository":
@@ -177,7 +177,7 @@ def test_the_status_of_the_own_stack_may_be_asked_where_a_value_changes_at_deplo
     assert actions(app.synth())["cloudformation:DescribeStacks"] == {"Ref": "AWS::StackId"}
 
 
-def test_it_may_not_where_everything_is_known_at_synth(docker_folder: str) -> None:
+def test_the_role_may_not_read_the_status_if_every_value_is_known_at_synth(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     verified(stack)
@@ -231,7 +231,7 @@ def test_an_image_that_is_only_known_at_deploy_runs_on_ecs_and_lambda(named_by: 
     assert resource["Properties"]["ImageTag" if named_by == "tag" else "ImageDigest"] == stack.resolve(value)
 
 
-def test_in_another_stack_a_digest_is_known_without_the_verification() -> None:
+def test_another_stack_gets_a_given_digest_as_it_is() -> None:
     app = new_app()
     image = verified(stack_in(app, "Other"), tag=None, digest=DIGEST)
     stack = not_empty(stack_in(app))
@@ -254,7 +254,7 @@ def test_a_shared_verifier_gets_its_permissions_from_the_stack_that_uses_it() ->
 
 
 @pytest.mark.parametrize(
-    ("keywords", "told"),
+    ("keywords", "message"),
     [
         ({"digest": DIGEST}, "Demo/Verified has both a tag and a digest: pass exactly one"),
         ({"tag": None}, "Demo/Verified has neither a tag nor a digest: pass exactly one"),
@@ -278,14 +278,14 @@ def test_a_shared_verifier_gets_its_permissions_from_the_stack_that_uses_it() ->
         ({"tag": None, "digest": 42}, "digest is 42: use a string"),
     ],
 )
-def test_bad_input_is_refused_with_the_path_and_what_to_write(keywords: dict[str, Any], told: str) -> None:
+def test_bad_input_is_refused_with_the_path_and_a_valid_value(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=r"^Demo/Verified") as refused:
         verified(stack_in(new_app()), **keywords)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("home", "told"),
+    ("home", "message"),
     [
         (
             lambda app: stack_in(app, "Home", "us-east-1"),
@@ -301,11 +301,11 @@ def test_bad_input_is_refused_with_the_path_and_what_to_write(keywords: dict[str
         ),
     ],
 )
-def test_a_verifier_that_cloudformation_could_not_call_is_refused(home: Any, told: str) -> None:
+def test_a_verifier_that_cloudformation_could_not_call_is_refused(home: Any, message: str) -> None:
     app = new_app()
     verifier = ImageVerifier(home(app), "Verifier")
     with pytest.raises(
-        ValueError, match=f"Demo/Verified .*{told}.*Make an ImageVerifier|{told}.*make an ImageVerifier"
+        ValueError, match=f"Demo/Verified .*{message}.*Make an ImageVerifier|{message}.*make an ImageVerifier"
     ):
         verified(stack_in(app, region="eu-west-1"), verifier=verifier)
 
@@ -315,7 +315,7 @@ def test_an_image_given_by_its_digest_has_no_tag_to_use() -> None:
         _ = verified(stack_in(new_app()), tag=None, digest=DIGEST).image_tag
 
 
-def test_container_image_is_for_any_repository_of_any_stack() -> None:
+def test_container_image_works_with_every_repository_of_every_stack() -> None:
     app = new_app()
     image = verified(stack_in(app, "Other"))
     task = ecs.FargateTaskDefinition(stack_in(app), "Task")
@@ -332,6 +332,6 @@ def test_waivers_and_the_depth_reach_the_verifier() -> None:
     assert policy.acknowledge == {"no-command": "the task gives it"}
 
 
-def test_an_unknown_waiver_is_an_error_that_names_the_construct_and_the_nearest_id() -> None:
+def test_an_unknown_waiver_is_an_error_with_the_construct_and_the_nearest_id() -> None:
     with pytest.raises(ValueError, match=r"Demo/Verified: acknowledge names 'no-comand'.*no-command"):
         synthesized(acknowledge={"no-comand": "because"})

@@ -66,7 +66,7 @@ def test_its_role_may_write_its_own_log_and_nothing_else(assembly: CloudAssembly
     assert group["DeletionPolicy"] == "Delete"
 
 
-def test_it_is_a_plain_zip_of_python_with_bounds(assembly: CloudAssembly) -> None:
+def test_the_lambda_is_a_plain_zip_of_python_with_limits(assembly: CloudAssembly) -> None:
     _, function = the_only(assembly, FUNCTION)
     properties = function["Properties"]
     assert properties["Runtime"] == "python3.14"
@@ -78,7 +78,7 @@ def test_it_is_a_plain_zip_of_python_with_bounds(assembly: CloudAssembly) -> Non
     assert verification["Properties"]["ServiceTimeout"] == "360"
 
 
-def test_its_code_is_the_verifiers_sources_and_nothing_else(assembly: CloudAssembly) -> None:
+def test_the_code_contains_the_verifiers_sources_and_nothing_else(assembly: CloudAssembly) -> None:
     folder = code_folder(assembly)
     staged = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert staged == {
@@ -101,7 +101,7 @@ def test_the_staged_handler_can_be_imported_without_the_rest_of_the_project(
     assert str(archive) in done.stdout
 
 
-def test_nothing_is_left_in_the_temporary_folder(
+def test_the_temporary_folder_is_empty_afterwards(
     docker_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -130,10 +130,10 @@ print(json.dumps(app.synth().get_stack_by_name("Demo").template))
 """
 
 
-def test_a_synth_of_another_process_before_an_import_left_anything_is_the_same(
+def test_a_synth_in_another_process_without_pycache_makes_the_same_template(
     assembly: CloudAssembly, docker_folder: str, tmp_path: Path
 ) -> None:
-    """From sources in another folder, without `__pycache__`; this process has imported them where they are."""
+    """The other process imports copied sources without `__pycache__`; this one has imported the originals."""
     shutil.copytree(SOURCES, tmp_path / SOURCES.name, ignore=shutil.ignore_patterns("__pycache__"))
     compileall.compile_dir(SOURCES, quiet=1)
     assert list(SOURCES.rglob("*.pyc"))
@@ -159,7 +159,7 @@ def test_nothing_of_this_machine_is_in_the_template(assembly: CloudAssembly, doc
         assert not [text for text in texts if place in text]
 
 
-def test_its_settings_can_be_changed_and_keep_its_logical_id(docker_folder: str) -> None:
+def test_changed_settings_keep_the_logical_id(docker_folder: str) -> None:
     def function(**keywords: Any) -> tuple[str, dict[str, Any]]:
         app = new_app()
         stack = stack_in(app)
@@ -179,7 +179,7 @@ def test_its_settings_can_be_changed_and_keep_its_logical_id(docker_folder: str)
     assert (properties["Runtime"], properties["MemorySize"], properties["Timeout"]) == ("python3.13", 1024, 600)
 
 
-def test_it_logs_where_the_user_says() -> None:
+def test_the_lambda_uses_the_users_log_group() -> None:
     app = new_app()
     stack = stack_in(app)
     ImageVerifier(stack, "Verifier", log_group=logs.LogGroup(stack, "Mine"))
@@ -214,30 +214,30 @@ def _settings(*images: dict[str, Any], folder: str, **verifier: Any) -> tuple[An
     ("max_size", "seconds"),
     [(Size.mebibytes(100), 306), (Size.gibibytes(2), 408), (Size.gibibytes(10), 837), (Size.gibibytes(50), 900)],
 )
-def test_to_read_layers_the_verifier_gets_a_processor_and_time_for_the_largest_image(
+def test_verify_layers_gives_the_verifier_a_processor_and_time_for_the_largest_image(
     docker_folder: str, max_size: Size, seconds: int
 ) -> None:
     settings = _settings({"verify_layers": True, "max_size": max_size}, folder=docker_folder)
     assert settings == (1769, seconds, [str(seconds + 60)])
 
 
-def test_to_read_layers_without_a_bound_the_verifier_gets_the_most_time_that_there_is(docker_folder: str) -> None:
+def test_verify_layers_without_max_size_gives_the_verifier_the_longest_timeout(docker_folder: str) -> None:
     assert _settings({"verify_layers": True}, folder=docker_folder) == (1769, 900, ["960"])
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_what_one_image_needs_changes_no_other_ones_verification(docker_folder: str, order: int) -> None:
+def test_the_needs_of_one_image_change_no_other_images_verification(docker_folder: str, order: int) -> None:
     reading = {"verify_layers": True, "max_size": Size.gibibytes(2)}
     assert _settings(*[reading, {}][::order], folder=docker_folder) == (1769, 408, ["360", "468"])
 
 
-def test_settings_of_the_users_own_are_left_as_they_are(docker_folder: str) -> None:
+def test_the_users_own_settings_are_kept(docker_folder: str) -> None:
     mine = {"memory_size": 3008, "timeout": Duration.minutes(2)}
     assert _settings({"verify_layers": True}, folder=docker_folder, **mine) == (3008, 120, ["180"])
 
 
 @pytest.mark.parametrize(
-    ("keywords", "told"),
+    ("keywords", "message"),
     [
         ({"runtime": lambda_.Runtime.NODEJS_22_X}, "runtime is nodejs22.x: use a Python runtime, such as python3.14"),
         ({"timeout": Duration.minutes(16)}, "timeout is 16 minutes: use 15 seconds to 15 minutes"),
@@ -246,10 +246,10 @@ def test_settings_of_the_users_own_are_left_as_they_are(docker_folder: str) -> N
         ({"memory_size": "512"}, "memory_size is '512': use a number of MiB, such as 512"),
     ],
 )
-def test_settings_that_no_lambda_can_have_are_refused(keywords: dict[str, Any], told: str) -> None:
+def test_settings_that_lambda_does_not_accept_are_refused(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=r"^Demo/Verifier") as refused:
         ImageVerifier(stack_in(new_app()), "Verifier", **keywords)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_log_group_and_a_retention_contradict_each_other() -> None:

@@ -1,4 +1,4 @@
-"""ImageVerifier's settings for other people's rules: network, role, keys, queue, and which of them contradict."""
+"""ImageVerifier's settings: network, role, keys, queue, and their contradictions."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def allowed(policy: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_in_a_vpc_it_has_the_private_subnets_and_a_group_of_its_own(docker_folder: str) -> None:
+def test_in_a_vpc_the_lambda_has_the_private_subnets_and_its_own_security_group(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     made(docker_folder, stack, vpc=vpc_in(stack))
@@ -73,7 +73,7 @@ def test_in_a_vpc_it_has_the_private_subnets_and_a_group_of_its_own(docker_folde
     }
 
 
-def test_in_a_vpc_it_has_the_subnets_and_groups_that_the_user_says(docker_folder: str) -> None:
+def test_in_a_vpc_the_lambda_has_the_users_subnets_and_security_groups(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     vpc = vpc_in(
@@ -92,7 +92,7 @@ def test_in_a_vpc_it_has_the_subnets_and_groups_that_the_user_says(docker_folder
     }
 
 
-def test_in_a_vpc_its_role_may_do_what_lambda_needs_there_and_outside_it_may_not(docker_folder: str) -> None:
+def test_the_role_has_network_permissions_only_in_a_vpc(docker_folder: str) -> None:
     app = new_app()
     inside, outside = stack_in(app, "Inside"), stack_in(app, "Outside")
     made(docker_folder, inside, vpc=vpc_in(inside))
@@ -104,7 +104,7 @@ def test_in_a_vpc_its_role_may_do_what_lambda_needs_there_and_outside_it_may_not
     assert set(allowed(policy)) == {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
-def test_its_own_role_keeps_within_a_boundary(docker_folder: str) -> None:
+def test_the_own_role_has_the_permissions_boundary(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     boundary = iam.ManagedPolicy.from_managed_policy_arn(stack, "Boundary", "arn:aws:iam::111122223333:policy/Boundary")
@@ -114,7 +114,7 @@ def test_its_own_role_keeps_within_a_boundary(docker_folder: str) -> None:
 
 
 @pytest.mark.parametrize("imported", [True, False])
-def test_a_role_of_the_users_gets_the_permissions_before_the_lambda_is_made(docker_folder: str, imported: bool) -> None:
+def test_the_users_role_gets_the_permissions_before_the_lambda_is_made(docker_folder: str, imported: bool) -> None:
     app = new_app()
     stack = stack_in(app)
     role = (
@@ -134,7 +134,7 @@ def test_a_role_of_the_users_gets_the_permissions_before_the_lambda_is_made(dock
     assert len({str(policy["Properties"]["Roles"]) for policy in policies.values()}) == 1
 
 
-def test_a_role_that_may_not_be_changed_is_left_alone(docker_folder: str) -> None:
+def test_an_immutable_role_is_not_changed(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     role = iam.Role.from_role_arn(stack, "Mine", "arn:aws:iam::111122223333:role/mine", mutable=False)
@@ -144,7 +144,7 @@ def test_a_role_that_may_not_be_changed_is_left_alone(docker_folder: str) -> Non
     assert function(assembly)["Role"] == "arn:aws:iam::111122223333:role/mine"
 
 
-def test_a_key_encrypts_its_environment_and_its_log_group_which_logs_may_use(docker_folder: str) -> None:
+def test_the_key_encrypts_environment_and_log_group_and_its_policy_allows_logs(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     made(docker_folder, stack, encryption_key=kms.Key(stack, "Key"))
@@ -158,7 +158,7 @@ def test_a_key_encrypts_its_environment_and_its_log_group_which_logs_may_use(doc
     assert "kms:EncryptionContext:aws:logs:arn" in statement["Condition"]["ArnLike"]
 
 
-def test_its_logs_of_another_key_stay_with_that_key(docker_folder: str) -> None:
+def test_a_log_group_with_its_own_key_keeps_that_key(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     made(docker_folder, stack, log_group=logs.LogGroup(stack, "Mine"), encryption_key=kms.Key(stack, "Key"))
@@ -167,7 +167,7 @@ def test_its_logs_of_another_key_stay_with_that_key(docker_folder: str) -> None:
 
 
 @pytest.mark.parametrize("encrypted", [True, False])
-def test_its_role_may_send_to_the_dead_letter_queue(docker_folder: str, encrypted: bool) -> None:
+def test_the_role_may_send_to_the_dead_letter_queue(docker_folder: str, encrypted: bool) -> None:
     app = new_app()
     stack = stack_in(app)
     more = {"encryption_master_key": kms.Key(stack, "Key")} if encrypted else {}
@@ -183,13 +183,13 @@ def test_its_role_may_send_to_the_dead_letter_queue(docker_folder: str, encrypte
     assert not [name for name in resources(assembly, POLICY) if name.startswith("VerifierRole")]
 
 
-def test_no_more_verifications_run_at_once_than_the_user_says(docker_folder: str) -> None:
+def test_the_users_concurrency_limit_reaches_the_lambda(docker_folder: str) -> None:
     app = new_app()
     made(docker_folder, stack_in(app), reserved_concurrent_executions=4)
     assert function(app.synth())["ReservedConcurrentExecutions"] == 4
 
 
-def test_with_managed_policies_nothing_is_inline(docker_folder: str) -> None:
+def test_with_managed_policies_no_policy_is_inline(docker_folder: str) -> None:
     app = new_app()
     made(docker_folder, stack_in(app), managed_policies=True)
     assembly = app.synth()
@@ -205,8 +205,8 @@ def test_with_managed_policies_nothing_is_inline(docker_folder: str) -> None:
     assert verification["DependsOn"] == [reads]
 
 
-def test_no_setting_gives_a_logical_id_to_a_resource_of_another_type(docker_folder: str) -> None:
-    """CloudFormation refuses to change a resource's type, so a setting could never be changed."""
+def test_no_setting_changes_the_type_of_a_logical_id(docker_folder: str) -> None:
+    """CloudFormation refuses to change the type of a resource, so such a setting could never be changed."""
     types: dict[str, str] = {}
 
     def look(**keywords: Any) -> None:
@@ -248,12 +248,12 @@ def contradicting(stack: Stack) -> dict[str, tuple[dict[str, Any], str]]:
 
 
 @pytest.mark.parametrize("name", list(contradicting(stack_in(new_app()))))
-def test_settings_that_contradict_each_other_are_refused_with_the_path_and_what_to_write(name: str) -> None:
+def test_contradicting_settings_are_refused_with_the_path_and_a_valid_setting(name: str) -> None:
     stack = stack_in(new_app(), region="us-east-1")
-    keywords, told = contradicting(stack)[name]
+    keywords, message = contradicting(stack)[name]
     with pytest.raises(ValueError, match=r"^Demo/Verifier") as refused:
         ImageVerifier(stack, "Verifier", **keywords)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_shared_verifier_gets_a_policy_in_each_stack_that_uses_it(docker_folder: str) -> None:
