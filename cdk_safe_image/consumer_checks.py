@@ -48,7 +48,7 @@ def find_mismatch(scope: IConstruct, consumer: Consumer, image: ConsumedImage) -
     """The first reason why a consumer cannot run an image.
 
     :param scope: the consumer's resource.
-    :param consumer: what the resource says about where it runs.
+    :param consumer: the same resource as a consumer.
     :param image: the image that it references.
     """
     return _region(scope, consumer, image) or _platform(consumer, image) or _runtimes(consumer, image)

@@ -1,4 +1,4 @@
-"""Consumers: the resources that run an image, and what they say about where it runs."""
+"""Consumers: the resources that run an image, and the runtimes and platforms on which they run it."""
 
 from __future__ import annotations
 
