@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What the GitHub Action runs: one check of all images, which annotates the run, writes the job's summary and the
-# outputs, and fails the step where an image is refused or could not be judged. Every input comes as INPUT_….
+# The step of the GitHub Action: one check of all images. It annotates the run, writes the job's summary and the outputs,
+# and fails where an image is refused or its verdict is unknown. Every input arrives as INPUT_….
 set -uo pipefail
 
 folder=$(mktemp -d "${RUNNER_TEMP:-/tmp}/safe-image.XXXXXX")
 
-# The command of the release that this file belongs to, and the bytes that the release says. The version is this tree's,
-# since a workflow may name the action by a commit or by a branch, too; the repository is the one that the tree was
-# fetched from, since in a composite action github.action_repository is not promised:
+# Download the command of the release that this file belongs to, and verify its checksum. The version is that of this
+# tree, since a workflow may also reference the action by a commit or a branch. The repository is read from the tree's
+# path, since github.action_repository is unreliable in a composite action:
 # https://github.com/actions/runner/issues/2473
 fetch() {
   local root version repository
@@ -15,21 +15,21 @@ fetch() {
   version=v$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/lambda/image_verifier/__init__.py")
   if [[ ! $ACTION_PATH =~ /_actions/([^/]+/[^/]+)/ ]]; then
     echo '::error title=safe-image::this action is used from a folder, which has no release:' \
-      'write the path of a safe-image.pyz as command:, or name the action as OWNER/NAME@REF'
+      'set command: to the path of a safe-image.pyz, or use the action as OWNER/NAME@REF'
     exit 2
   fi
   repository=${BASH_REMATCH[1]}
   command=$folder/safe-image.pyz
   gh release download "$version" --repo "$repository" --dir "$folder" --pattern 'safe-image.pyz*' &&
     (cd "$folder" && sha256sum --check --quiet safe-image.pyz.sha256) && return
-  echo "::error title=safe-image::the safe-image.pyz of release $version of $repository cannot be had, or is not the one" \
-    "that was released: name a released version of the action, or write the path of a safe-image.pyz as command:"
+  echo "::error title=safe-image::the safe-image.pyz of release $version of $repository cannot be downloaded, or its" \
+    "checksum differs: use a released version of the action, or set command: to the path of a safe-image.pyz"
   exit 2
 }
 
 options=()
-# One option for each line of an input that has any.
-each() {
+# Add one option for each line of an input that is not empty.
+add_options() {
   local line
   while IFS= read -r line; do
     line="${line#"${line%%[![:space:]]*}"}"
@@ -38,36 +38,38 @@ each() {
   done <<<"$2"
 }
 
-each --runs-on "$INPUT_RUNS_ON"
-each --platform "$INPUT_PLATFORM"
-each --min-size "$INPUT_MIN_SIZE"
-each --max-size "$INPUT_MAX_SIZE"
-each --against "$INPUT_AGAINST"
-each --max-growth "$INPUT_MAX_GROWTH"
-each --fail-on "$INPUT_FAIL_ON"
-each --require "$INPUT_REQUIRE"
-each --acknowledge "$INPUT_ACKNOWLEDGE"
+add_options --runs-on "$INPUT_RUNS_ON"
+add_options --platform "$INPUT_PLATFORM"
+add_options --min-size "$INPUT_MIN_SIZE"
+add_options --max-size "$INPUT_MAX_SIZE"
+add_options --against "$INPUT_AGAINST"
+add_options --max-growth "$INPUT_MAX_GROWTH"
+add_options --fail-on "$INPUT_FAIL_ON"
+add_options --require "$INPUT_REQUIRE"
+add_options --acknowledge "$INPUT_ACKNOWLEDGE"
 case $INPUT_LAYERS in
   true) options+=(--layers) ;;
   false | '') ;;
-  *) echo "::error title=safe-image::layers is '${INPUT_LAYERS//[^a-zA-Z0-9]/?}': write true or false"; exit 2 ;;
+  *) echo "::error title=safe-image::layers is '${INPUT_LAYERS//[^a-zA-Z0-9]/?}': set it to true or false"; exit 2 ;;
 esac
 
-# Names of images have no spaces, so that they may stand on one line too.
+# Image references have no spaces, so several may also share a line.
 read -r -d '' -a images <<<"$INPUT_IMAGE" || true
 if ((${#images[@]} == 0)); then
-  echo '::error title=safe-image::image is empty: write the image that was pushed, such as the digest of build-push-action'
+  echo '::error title=safe-image::image is empty: set it to the image that was pushed, such as NAME@DIGEST of build-push-action'
   exit 2
 fi
 
 command=$INPUT_COMMAND
 [[ -n $command ]] || fetch
 
-python3 "$command" check "${options[@]}" \
-  --format github --format "markdown=$folder/summary.md" --format "json=$folder/report.json" -- "${images[@]}" \
-  2> >(tee "$folder/errors" >&2)
-code=$?
-wait
+# A pipe to tee, since bash does not wait reliably for a process substitution, and the errors are read below.
+{
+  python3 "$command" check "${options[@]}" \
+    --format github --format "markdown=$folder/summary.md" --format "json=$folder/report.json" -- "${images[@]}" \
+    2>&1 >&3 3>&- | tee "$folder/errors" >&2
+  code=${PIPESTATUS[0]}
+} 3>&1
 
 case $code in
   0) verdict=pass ;;
@@ -85,7 +87,7 @@ esac
 if [[ -s $folder/summary.md ]]; then
   { echo '### Container images' && echo && cat "$folder/summary.md"; } >>"$GITHUB_STEP_SUMMARY"
 else
-  # Nothing was checked: what was wrong is one line, which belongs where people look.
+  # Nothing was checked. The error is one line, which becomes an annotation.
   while IFS= read -r line; do
     line=${line//%/%25}
     echo "::error title=safe-image::$line"

@@ -1,8 +1,8 @@
-"""`python -m release.pyz FILE`: the command as one file, with everything in it but CDK.
+"""`python -m release.pyz FILE`: build the command as one file, with all its dependencies and without CDK.
 
-It runs wherever there is a Python of 3.10 or later, on Linux of x86_64 and arm64: the file has the compiled decoders
-for each of them. pex makes it, since what has compiled parts and data files cannot run from within a zip: what it makes
-unpacks itself once into a cache. Pinned dependencies and fixed timestamps make the same file of the same sources.
+The file runs with Python 3.10 or later on Linux (x86_64 and arm64), and has the compiled decoders for each of them.
+Compiled code and data files cannot be used from within a zip, so pex builds a file that unpacks itself once into a
+cache. Pinned dependencies and fixed timestamps make the build reproducible.
 https://docs.pex-tool.org/
 """
 
@@ -27,11 +27,11 @@ _MACHINES: Final = ("x86_64", "aarch64")
 
 
 def build(file: Path, pythons: Sequence[str] = _PYTHONS, machines: Sequence[str] = _MACHINES) -> None:
-    """Make the file.
+    """Build the file.
 
-    :param file: where it is written to.
+    :param file: the file to write.
     :param pythons: the releases of Python that can run it.
-    :param machines: the processors, as Linux names them.
+    :param machines: the processors, by Linux's names.
     """
     platforms = [
         f"--platform=manylinux_2_28_{machine}-cp-{python}.0-cp{python.replace('.', '')}"
@@ -53,19 +53,19 @@ def build(file: Path, pythons: Sequence[str] = _PYTHONS, machines: Sequence[str]
             f"--output-file={file}",
             *platforms,
         ]
-        # The same on every machine, whatever its own settings of pex are.
+        # The machine's own settings of pex must not change the file.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PEX_")}
         subprocess.run(command, env=environment, check=True)
 
 
 def main() -> None:
-    """Make it as it is released."""
-    parser = argparse.ArgumentParser(description="Make safe-image as one file.")
+    """Build the file as it is released, with its checksum."""
+    parser = argparse.ArgumentParser(description="Build safe-image as one file.")
     parser.add_argument("file", type=Path)
     file: Path = parser.parse_args().file
     file.parent.mkdir(parents=True, exist_ok=True)
     build(file)
-    # Released beside it: the action holds what it downloads to this.
+    # Released beside the file: the action verifies its download with it.
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n")
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, sha256 {digest}")

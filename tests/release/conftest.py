@@ -1,4 +1,4 @@
-"""The command as one file, made once of the sources that there are."""
+"""The command as one file, built once for the present sources."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pyz() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not file.exists():
             file.parent.mkdir(exist_ok=True)
-            made = file.with_suffix(".tmp")
-            build(made, *THIS_MACHINE)
-            made.rename(file)
+            new = file.with_suffix(".tmp")
+            build(new, *THIS_MACHINE)
+            new.rename(file)
     return file

@@ -1,4 +1,4 @@
-"""The GitHub Action, run as a runner runs it: its step's own script, its inputs through the environment."""
+"""The GitHub Action, run as a runner runs it: the script of its step, with the inputs in the environment."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def run(pyz: Path, tmp_path: Path) -> Run:
     def run_step(*, action: Path = _ROOT, path: str = os.environ["PATH"], **inputs: str) -> Ran:
         (step,) = _ACTION["runs"]["steps"]
         given = {name.replace("_", "-"): value for name, value in inputs.items()}
-        known = {f"inputs.{name}": given.get(name, said.get("default", "")) for name, said in _ACTION["inputs"].items()}
+        known = {f"inputs.{name}": given.get(name, spec.get("default", "")) for name, spec in _ACTION["inputs"].items()}
         known |= {"github.action_path": str(action), "github.token": "secret"}
-        said = {name: _EXPRESSION.sub(lambda match: known[match[1]], text) for name, text in step["env"].items()}
+        variables = {name: _EXPRESSION.sub(lambda match: known[match[1]], text) for name, text in step["env"].items()}
         files = {name: tmp_path / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
         for file in files.values():
             file.write_text("")
@@ -56,7 +56,7 @@ def run(pyz: Path, tmp_path: Path) -> Run:
             "HOME": str(tmp_path),
             "RUNNER_TEMP": str(tmp_path),
             "PEX_ROOT": str(pyz.parent / "root"),
-            **said,
+            **variables,
             **{name: str(file) for name, file in files.items()},
         }
         done = subprocess.run(
@@ -131,13 +131,13 @@ def test_every_input_reaches_the_command(run: Run, pyz: Path, tmp_path: Path) ->
     [
         ({"image": "\n"}, "image is empty"),
         ({"image": "Shop"}, "is not a repository's name"),
-        ({"image": "shop:1", "layers": "yes"}, "write true or false"),
-        ({"image": "shop:1", "max_growth": "20%"}, "write --against"),
+        ({"image": "shop:1", "layers": "yes"}, "set it to true or false"),
+        ({"image": "shop:1", "max_growth": "20%"}, "needs --against"),
         ({"image": "--debug"}, "is not"),
         ({"image": "shop:1", "command": ""}, "used from a folder, which has no release"),
     ],
 )
-def test_what_is_wrong_with_an_input_is_an_annotation(run: Run, pyz: Path, inputs: dict[str, str], words: str) -> None:
+def test_a_wrong_input_is_an_annotation(run: Run, pyz: Path, inputs: dict[str, str], words: str) -> None:
     ran = run(**{"command": str(pyz), **inputs})
     assert ran.code == 2, ran.log
     (line,) = (line for line in ran.log.splitlines() if line.startswith("::error title=safe-image::"))
@@ -145,9 +145,9 @@ def test_what_is_wrong_with_an_input_is_an_annotation(run: Run, pyz: Path, input
     assert "Traceback" not in ran.log
 
 
-# What `gh release download` does here: it notes what it was asked for, and copies the release's files.
+# Stands in for `gh release download`: it records its arguments, and copies the release's files.
 _GH = """#!/bin/sh
-echo "$@" > "$HOME/asked"
+echo "$@" > "$HOME/arguments"
 while [ "$1" != --dir ]; do shift; done
 cp "$HOME"/release/* "$2"
 """
@@ -168,7 +168,7 @@ def release(tmp_path: Path, pyz: Path) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize("ref", ["v0", "main", "0123456789abcdef0123456789abcdef01234567"])
-def test_the_file_of_the_actions_own_version_is_run_by_whatever_ref_the_action_is_named(
+def test_the_file_of_the_actions_own_version_is_run_for_a_tag_a_branch_and_a_commit(
     run: Run, release: tuple[Path, str], tmp_path: Path, ref: str
 ) -> None:
     action = tmp_path / "_actions" / "team" / "action" / ref
@@ -178,8 +178,8 @@ def test_the_file_of_the_actions_own_version_is_run_by_whatever_ref_the_action_i
     ran = run(image=reference, action=action, path=release[1])
     assert ran.code == 0, ran.log
     assert ran.outputs["digest"] == digest
-    asked = tmp_path.joinpath("asked").read_text()
-    assert asked.startswith(f"release download v{__version__} --repo team/action ")
+    arguments = tmp_path.joinpath("arguments").read_text()
+    assert arguments.startswith(f"release download v{__version__} --repo team/action ")
 
 
 @pytest.mark.parametrize("spoil", ["changed", "without a checksum", "not there"])
@@ -200,7 +200,7 @@ def test_a_file_that_is_not_the_released_one_is_not_run(
     ran = run(image="shop:1", action=action, path=path)
     assert ran.code == 2
     assert "owned" not in ran.log
-    assert f"the safe-image.pyz of release v{__version__} of team/action cannot be had" in ran.log
+    assert f"the safe-image.pyz of release v{__version__} of team/action cannot be downloaded" in ran.log
 
 
 def test_no_input_is_part_of_the_script(run: Run, pyz: Path, tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_no_input_is_part_of_the_script(run: Run, pyz: Path, tmp_path: Path) -> 
     assert not list(tmp_path.rglob("owned"))
 
 
-def test_every_input_of_the_action_is_passed_on() -> None:
+def test_every_input_of_the_action_is_passed_to_its_script() -> None:
     (step,) = _ACTION["runs"]["steps"]
     passed = {match for text in step["env"].values() for match in _EXPRESSION.findall(text)}
     assert passed >= {f"inputs.{name}" for name in _ACTION["inputs"]}

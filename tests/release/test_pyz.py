@@ -1,4 +1,4 @@
-"""`safe-image.pyz`: the command as one file, in an environment that has nothing but a Python."""
+"""`safe-image.pyz`: the command as one file, in an environment with only a Python."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.release.conftest import THIS_MACHINE
 from tests.unit.images import GZIP, Layout
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-# Without what makes an environment of this Python, and so without all that is installed for the tests.
+# The base Python, outside of the tests' environment and its packages.
 _PYTHON = os.path.realpath(sys.executable)
 
 
 @pytest.fixture
 def run(pyz: Path, tmp_path: Path) -> Run:
-    """Run the file where nothing of this checkout or of the user's is."""
+    """Run the file in a folder and an environment without anything of this checkout or the user."""
     empty = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PEX_ROOT": str(pyz.parent / "root")}
     return lambda *arguments, **more: subprocess.run(
         [_PYTHON, "-I", str(pyz), *arguments],
@@ -41,7 +41,7 @@ def test_the_file_has_no_cdk_in_it(pyz: Path) -> None:
     assert not [name for name in names if "aws_cdk" in name or "cdk_safe_image" in name or "jsii" in name]
 
 
-def test_the_same_sources_make_the_same_file(pyz: Path, tmp_path: Path) -> None:
+def test_a_build_of_the_same_sources_is_reproducible(pyz: Path, tmp_path: Path) -> None:
     again = tmp_path / "other folder" / "again.pyz"
     again.parent.mkdir()
     build(again, *THIS_MACHINE)
@@ -54,10 +54,10 @@ def test_the_file_checks_layers_with_its_own_decoders(run: Run, tmp_path: Path) 
     layout.source(layout.image(layer_types=(GZIP,)))
     done = run("check", "--layers", f"oci-layout:{layout.path}")
     assert done.returncode == 1, done.stderr
-    assert "entrypoint-format-invalid" in done.stdout, "the test's command is a text, which the layers tell"
+    assert "entrypoint-format-invalid" in done.stdout, "the image's command is a text, which only its layers show"
 
 
-def test_the_file_draws_its_pages(run: Run, tmp_path: Path) -> None:
+def test_the_file_renders_its_pages(run: Run, tmp_path: Path) -> None:
     layout = Layout(tmp_path / "image")
     layout.path.mkdir()
     layout.source(layout.image(layer_types=(GZIP,)))
@@ -74,16 +74,16 @@ def test_the_file_checks_and_compares_images_in_ecr(run: Run) -> None:
         aws.client("ecr").create_repository(repositoryName="shop")
         images.good("good")
         images.broken("broken")
-        asked = {name: value for name, value in aws.env().items() if name.startswith("AWS_")}
+        credentials = {name: value for name, value in aws.env().items() if name.startswith("AWS_")}
         both = (f"{images.uri}:good", f"{images.uri}:broken")
-        checked, compared = run("check", *both, **asked), run("diff", *both, **asked)
+        checked, compared = run("check", *both, **credentials), run("diff", *both, **credentials)
     assert checked.returncode == 1, checked.stderr
     assert "1 passed, 1 refused" in checked.stdout
     assert compared.returncode == 1, compared.stderr
     assert "The second image is refused where the first is not: ECS on Fargate" in compared.stdout
 
 
-def test_the_file_completes_itself_in_every_shell_that_it_knows(run: Run) -> None:
+def test_the_file_prints_the_completion_of_every_supported_shell(run: Run) -> None:
     for shell in ("bash", "zsh", "fish"):
         done = run("completion", shell)
         assert done.returncode == 0, done.stderr
