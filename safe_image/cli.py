@@ -1,4 +1,4 @@
-"""The `safe-image` command: run one command, and turn whatever goes wrong into one line and an exit code."""
+"""The `safe-image` command: run one command, and turn every error into one line and an exit code."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "diff": "compare two images, and find the difference that breaks a runtime",
     "preflight": "before cdk deploy: find broken tags and stale images that it would reuse",
     "heal": "after a failed deploy: remove the rejected tag and the local image behind it",
-    "doctor": "find what on this machine and in this account can make broken images",
+    "doctor": "find settings and leftovers, here and in the account, that can make broken images",
     "explain": "explain an error of ECS, Lambda, containerd or docker, and how to fix it",
     "completion": "print a shell's completion script for this command",
 }

@@ -1,4 +1,4 @@
-"""`safe-image doctor`: find what on this machine and in this account can make broken images."""
+"""`safe-image doctor`: find the settings and leftovers that can make broken images, here and in the account."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from ..sources.aws_sessions import AwsSessions
 from .output import open_output
 
 DESCRIPTION: Final = (
-    "Find what on this machine and in this account can make broken images: Docker and its image store, buildx, the CDK "
-    "CLI, the environment, images that CDK stored here, and the bootstrap repository. Nothing changes without --fix."
+    "Find the settings and leftovers that can make broken images, on this machine and in this account: Docker and its "
+    "image store, buildx, the CDK CLI, the environment, images that CDK stored here, and the bootstrap repository. "
+    "Nothing changes without --fix."
 )
 EXAMPLES: Final = """\
   safe-image doctor

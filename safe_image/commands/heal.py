@@ -67,7 +67,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--any-finding",
         action="store_true",
-        help="remove the tag whatever the finding: also one of the policy or of the Dockerfile",
+        help="remove the tag for any finding, also for one of the policy or of the Dockerfile",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show the plan")
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
@@ -128,7 +128,7 @@ class _Healer:
 
     :param policy: the policy of an image that has none of its own.
     :param is_platform_passed: whether the user passed the policy's platform.
-    :param any_finding: whether a tag is removed whatever the finding.
+    :param any_finding: whether a tag is removed for any finding.
     :param sessions: the AWS sessions that remove tags.
     :param docker: the engine of this machine.
     """
@@ -165,7 +165,7 @@ class _Healer:
             return self.policy
 
     def _is_for_another_platform(self, target: Target, report: Report) -> bool:
-        """Whether the image is refused only because it is not for the default platform, which nobody asked for."""
+        """Whether the image is refused only because it is not for the default platform, which was not passed."""
         is_known = target.policy or self.is_platform_passed or target.names.platform != _DEFAULT_PLATFORM
         return not is_known and all(finding.id in _PLATFORM_FINDINGS for finding in report.errors)
 

@@ -145,7 +145,7 @@ class _AssetInspector:
             return AssetState(image, "unknown", fault.text)
 
     def _published_state(self, image: AssetImage, policies: Sequence[Policy]) -> AssetState | None:
-        """The state of the image under the tag, which CDK reuses whatever it is; None where the tag does not exist."""
+        """The state of the pushed image, which CDK reuses even if it is broken; None where the tag does not exist."""
         target = self.resolver.asset_target(image)
         found = partial(AssetState, image, names=target.names)
         try:

@@ -1,1 +1,1 @@
-"""What commands find out about images, before a format shows it: outcomes of checks, layers, a comparison."""
+"""The results that commands have before a format shows them: outcomes of checks, layers, comparisons."""

@@ -14,7 +14,7 @@ from tests.browser.samples import samples
 
 PAGES = ("healthy", "refused", "index", "deep", "many", "diff", "diff-rebuilt", "hostile", "diff-hostile")
 pages = pytest.mark.parametrize("name", PAGES)
-# From the narrowest that WCAG asks for to a wide screen: https://www.w3.org/WAI/WCAG22/Understanding/reflow
+# From the narrowest that WCAG requires to a wide screen: https://www.w3.org/WAI/WCAG22/Understanding/reflow
 WIDTHS = (320, 360, 800, 1400)
 
 
@@ -40,13 +40,11 @@ def test_a_page_fits_every_window(files: Mapping[str, Path], open_page: Open, na
                 .map(one => one.outerHTML.slice(0, 200))""",
             width,
         )
-        assert cut == [], "what sticks out of its box is cut off"
+        assert cut == [], "an element that sticks out of the window is cut off"
 
 
 @pages
-def test_a_page_asks_for_nothing_and_complains_of_nothing(
-    files: Mapping[str, Path], open_page: Open, name: str
-) -> None:
+def test_a_page_makes_no_requests_and_logs_no_errors(files: Mapping[str, Path], open_page: Open, name: str) -> None:
     watched = open_page(files[name])
     unfold(watched.page)
     watched.page.wait_for_load_state("networkidle")
@@ -69,25 +67,27 @@ def test_light_and_dark_are_both_drawn(files: Mapping[str, Path], open_page: Ope
 @pages
 def test_a_page_can_be_read_by_everybody(files: Mapping[str, Path], open_page: Open, name: str) -> None:
     page = open_page(files[name], bypass_policy=True).page
-    # What is folded on the others is drawn as on the rest, and takes a minute.
+    # The folded parts of these two look like the others, and would take a minute.
     if name not in ("deep", "many"):
         unfold(page)
     schemes: tuple[Scheme, ...] = ("light", "dark")
     for scheme in schemes:
         page.emulate_media(color_scheme=scheme)
         broken = Axe().run(page).response["violations"]
-        told = [(rule["id"], node["html"][:200], node["failureSummary"]) for rule in broken for node in rule["nodes"]]
-        assert told == [], scheme
+        violations = [
+            (rule["id"], node["html"][:200], node["failureSummary"]) for rule in broken for node in rule["nodes"]
+        ]
+        assert violations == [], scheme
 
 
 @pages
-def test_the_same_is_on_the_page_without_scripts(files: Mapping[str, Path], open_page: Open, name: str) -> None:
+def test_a_page_shows_the_same_without_scripts(files: Mapping[str, Path], open_page: Open, name: str) -> None:
     with_scripts, without = (open_page(files[name], scripts=scripts).page for scripts in (True, False))
     words = with_scripts.locator("main").inner_text().replace("\ncopy", "")
     assert without.locator("main").inner_text() == words
 
 
-def test_every_finding_and_what_mends_it_can_be_seen(files: Mapping[str, Path], open_page: Open) -> None:
+def test_every_finding_and_its_remedy_can_be_seen(files: Mapping[str, Path], open_page: Open) -> None:
     page = open_page(files["refused"], 360).page
     for text in (
         "layer-type-unsupported",
@@ -103,13 +103,13 @@ def test_a_broken_layer_leads_to_its_finding(files: Mapping[str, Path], open_pag
     expect(page.locator(":target").get_by_text("which ECS on Fargate does not unpack")).to_be_visible()
 
 
-def test_a_difference_that_breaks_leads_to_its_finding(files: Mapping[str, Path], open_page: Open) -> None:
+def test_a_difference_leads_to_the_finding_that_it_causes(files: Mapping[str, Path], open_page: Open) -> None:
     page = open_page(files["diff-rebuilt"], 360).page
     page.get_by_role("row", name="command").get_by_role("link", name="no-command").click()
     expect(page.locator(":target").get_by_text("neither an entrypoint nor a command")).to_be_visible()
 
 
-def test_shared_layers_are_folded_and_what_differs_is_not(files: Mapping[str, Path], open_page: Open) -> None:
+def test_shared_layers_are_folded_and_changed_layers_are_not(files: Mapping[str, Path], open_page: Open) -> None:
     page = open_page(files["diff-rebuilt"]).page
     assert page.get_by_text("COPY shop/fonts").is_visible()
     assert not page.get_by_text("WORKDIR /srv").first.is_visible()
@@ -142,9 +142,7 @@ def test_a_command_is_copied_whole_with_the_keyboard_alone(files: Mapping[str, P
     assert copied.endswith("--image-ids imageTag=1.5")
 
 
-def test_a_command_is_selected_where_the_browser_does_not_let_it_be_copied(
-    files: Mapping[str, Path], open_page: Open
-) -> None:
+def test_a_command_is_selected_if_the_browser_refuses_to_copy_it(files: Mapping[str, Path], open_page: Open) -> None:
     watched = open_page(files["refused"])
     watched.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     watched.page.locator(".command", has_text="batch-delete-image").get_by_role("button").click()
@@ -153,10 +151,10 @@ def test_a_command_is_selected_where_the_browser_does_not_let_it_be_copied(
 
 
 @pytest.mark.parametrize("name", ["hostile", "diff-hostile"])
-def test_what_an_image_says_runs_nothing(files: Mapping[str, Path], open_page: Open, name: str) -> None:
+def test_no_text_of_an_image_runs(files: Mapping[str, Path], open_page: Open, name: str) -> None:
     watched = open_page(files[name], bypass_policy=True)
     unfold(watched.page)
-    # What an image would have asked for, or a script said, comes after the page.
+    # Requests of an image and messages of a script come after the page.
     watched.page.wait_for_load_state("networkidle")
     assert watched.page.locator("main img, main script").count() == 0
     assert (watched.asked, watched.complaints) == ([], [])
@@ -164,7 +162,9 @@ def test_what_an_image_says_runs_nothing(files: Mapping[str, Path], open_page: O
     assert not set("\u202e\x00") & set(watched.page.content())
 
 
-def test_the_policy_holds_back_what_would_get_past_the_escaping(files: Mapping[str, Path], open_page: Open) -> None:
+def test_the_content_security_policy_blocks_an_element_that_was_not_escaped(
+    files: Mapping[str, Path], open_page: Open
+) -> None:
     watched = open_page(files["healthy"])
     watched.page.evaluate(
         """() => {

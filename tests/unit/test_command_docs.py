@@ -1,4 +1,4 @@
-"""docs/commands has a page for each command, and what it says of its options is what the parser takes."""
+"""docs/commands has a page for each command, and its options are those of the parser."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def test_there_is_a_page_for_each_command_and_for_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_table_of_options_has_every_option_of_the_parser_and_no_other(command: str) -> None:
+def test_the_table_of_options_has_exactly_the_options_of_the_parser(command: str) -> None:
     rows = [line for line in page_of(command).splitlines() if line.startswith("| `-")]
     named = [option for row in rows for option in _OPTION.findall(row.split("|")[1])]
     assert sorted(named) == sorted(options_of(command))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_synopsis_and_the_examples_name_only_options_that_there_are(command: str) -> None:
+def test_the_synopsis_and_the_examples_use_only_existing_options(command: str) -> None:
     # Of a line of the shell, what comes before and behind the command is others'.
     lines = [part for line in page_of(command).splitlines() for part in re.split(r" (?:&&|\||>) ", line.strip("$ "))]
     calls = [line for line in lines if line.startswith(f"safe-image {command} ")]
@@ -48,14 +48,14 @@ def test_the_synopsis_and_the_examples_name_only_options_that_there_are(command:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_page_bears_the_commands_name_and_says_its_exit_codes(command: str) -> None:
+def test_a_page_has_the_commands_name_and_its_exit_codes(command: str) -> None:
     page = page_of(command)
     assert page.startswith(f"# safe-image {command}\n")
     assert "\n## Exit codes\n" in page
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_examples_of_a_commands_help_are_what_its_parser_takes(command: str) -> None:
+def test_a_commands_parser_accepts_the_examples_of_its_help(command: str) -> None:
     examples = load(command).EXAMPLES.splitlines()
     parts = [part for line in examples for part in re.split(r" (?:&&|\||>) ", line.strip())]
     calls = [part.split("  #")[0].split()[1:] for part in parts if part.startswith(f"safe-image {command}")]

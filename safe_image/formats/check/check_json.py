@@ -23,7 +23,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
 
 
 def image(outcome: Outcome) -> dict[str, Any]:
-    """An image's object; one that could not be judged has the same keys, and a `fault` that says why."""
+    """An image's object; one that could not be checked has the same keys, and a `fault` that says why."""
     if outcome.report:
         return {**report_as_json(outcome.report, outcome.names), "reference": outcome.reference, "fault": None}
     return {

@@ -73,7 +73,7 @@ def _finding(finding: Finding, steps: Sequence[str]) -> Iterator[str]:
 
 
 def _code(text: str) -> str:
-    """Text as code, whatever characters of Markdown's it contains."""
+    """Text as code, also if it contains Markdown's special characters."""
     text = printable(text).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

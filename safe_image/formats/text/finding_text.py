@@ -14,7 +14,7 @@ from .text_page import TextPage
 
 
 def fault_line(reference: str, fault: Fault) -> str:
-    """What could not be checked, why, and what to do, in one line."""
+    """The reference and its fault, in one line."""
     return printable(f"{reference}: {fault.text}")
 
 
@@ -34,7 +34,7 @@ def plain_finding(finding: Finding, names: Names) -> list[str]:
 
 
 def finding_lines(finding: Finding, steps: Sequence[str], page: TextPage) -> Iterator[str]:
-    """A finding with what was expected and found, what the runtime would have said, and its remedy.
+    """A finding with the expected and the found value, the runtime's error text, and the remedy.
 
     :param finding: the finding.
     :param steps: the remedy's steps.

@@ -74,7 +74,7 @@ def set_all(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> 
     ],
     ids=lambda value: None,
 )
-def test_what_is_wrong_with_the_credentials_says_how_to_sign_in(
+def test_a_fault_of_the_credentials_says_how_to_sign_in(
     environment: Mapping[str, str],
     config: str,
     words: tuple[str, ...],
@@ -90,7 +90,7 @@ def test_what_is_wrong_with_the_credentials_says_how_to_sign_in(
     assert [word for word in words if word not in printed] == [], printed
 
 
-def test_a_region_that_nobody_knows_is_a_mistake_in_its_name(
+def test_an_unknown_region_is_reported_as_a_mistake_in_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     set_all(monkeypatch, KEYS)
@@ -114,7 +114,7 @@ def refused(code: str, message: str) -> Answer:
     ],
     ids=lambda value: None,
 )
-def test_what_ecr_or_a_proxy_in_its_place_answers_is_a_fault_and_no_missing_image(
+def test_a_bad_answer_of_ecr_or_of_a_proxy_is_a_fault_and_not_a_missing_image(
     answer: Answer, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving() as server:
@@ -134,7 +134,7 @@ def test_ecr_behind_a_certificate_that_does_not_verify_names_the_variable(
 
 
 @pytest.mark.parametrize("proxy", ["http://user:secret@127.0.0.1:1", "gopher://127.0.0.1:1", "http://"])
-def test_a_proxy_that_cannot_be_used_is_told_as_such_and_without_its_password(
+def test_an_unusable_proxy_is_reported_without_its_password(
     proxy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -153,7 +153,7 @@ def test_a_proxy_that_cannot_be_used_is_told_as_such_and_without_its_password(
     ],
     ids=lambda value: None,
 )
-def test_what_a_registry_answers_instead_of_an_image_is_one_line(
+def test_an_answer_of_a_registry_that_is_not_an_image_is_one_line(
     answer: Answer, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving() as server:
@@ -171,7 +171,7 @@ def test_a_registry_on_another_machine_whose_certificate_does_not_verify_names_t
 
 
 @pytest.mark.parametrize("output", ["/nowhere/report", "."])
-def test_a_report_that_cannot_be_written_is_told_before_anything_is_asked(
+def test_a_report_that_cannot_be_written_is_refused_before_any_request(
     output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving() as server:
@@ -184,7 +184,7 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("how", ["> /dev/full", "-o /dev/full", "--format json=/dev/full"])
-def test_a_full_disk_is_told_as_such(how: str, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(how: str, tmp_path: Path) -> None:
     done = _in_a_shell(f"{_CHECK} {how}", tmp_path)
     assert done.returncode == 2
     assert done.stderr == "safe-image: No space left on device: check the disk that the output is written to\n"

@@ -51,7 +51,7 @@ def run(*arguments: str) -> int:
 # Exit codes and reports
 
 
-def test_fail_on_moves_the_line_between_what_refuses_and_what_does_not(good: str, bad: str) -> None:
+def test_fail_on_says_which_severities_refuse_an_image(good: str, bad: str) -> None:
     zstd = ("check", bad, "--runs-on", "agentcore", "--platform", "linux/arm64", "--acknowledge")
     doubtful = (*zstd, "platform-mismatch=the test's is amd64")
     assert run(*doubtful) == 0
@@ -61,7 +61,7 @@ def test_fail_on_moves_the_line_between_what_refuses_and_what_does_not(good: str
     assert run("check", bad, "oci-layout:/nowhere", "--fail-on", "never") == 2
 
 
-def test_what_is_required_is_looked_for(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_required_condition_is_checked(good: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", good, "--require", "non-root-user", "--require", "label:team") == 1
     said = capsys.readouterr().out
     assert "error user-is-root" in said
@@ -69,7 +69,7 @@ def test_what_is_required_is_looked_for(good: str, capsys: pytest.CaptureFixture
     assert run("check", good, "--require", "max-layers:50") == 0
 
 
-def test_a_requirement_that_nobody_knows_is_wrong_usage(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_requirement_is_a_usage_error(good: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", good, "--require", "root") == 2
     assert "--require names 'root', which is no requirement: write one of non-root-user" in capsys.readouterr().err
 
@@ -82,7 +82,7 @@ def test_a_healthy_image_passes_with_exit_code_0(good: str, capsys: pytest.Captu
     assert printed.err == ""
 
 
-def test_a_broken_image_is_refused_with_what_fargate_says_and_commands(
+def test_a_broken_image_is_refused_with_the_error_of_fargate_and_commands(
     bad: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("check", bad) == 1
@@ -96,7 +96,7 @@ def test_a_broken_image_is_refused_with_what_fargate_says_and_commands(
     assert printed.endswith("\n1 image: 1 refused (1 error)\n")
 
 
-def test_what_cannot_be_told_is_one_line_with_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_result_is_one_line_with_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", f"oci-layout:{tmp_path}/nowhere") == 2
     printed = capsys.readouterr()
     assert printed.err.count("\n") == 1
@@ -137,7 +137,7 @@ def test_a_finding_can_be_acknowledged_with_a_reason(bad: str, capsys: pytest.Ca
     assert printed.endswith("1 image: 1 passed (1 acknowledged)\n")
 
 
-def test_sizes_are_bounds(good: str) -> None:
+def test_min_size_and_max_size_bound_an_image(good: str) -> None:
     assert run("check", good, "--min-size", "50MiB") == 1
     assert run("check", good, "--max-size", "1B") == 1
     assert run("check", good, "--min-size", "1", "--max-size", "1.5GB") == 0
@@ -193,7 +193,7 @@ def test_a_run_that_breaks_leaves_the_last_report_and_nothing_half_written(
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")] == []
 
 
-def test_a_file_in_no_folder_is_refused_before_anything_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_output_in_a_missing_folder_is_refused_before_any_request(capsys: pytest.CaptureFixture[str]) -> None:
     with serving() as registry:
         assert run("check", f"{registry.host}/app", "-o", "/nowhere/report") == 2
         assert registry.asked == []
@@ -232,7 +232,7 @@ def test_a_device_is_written_to_and_not_replaced(good: str) -> None:
         (["--fail-on", "warnin"], "use one of error, warning, never: did you mean warning?"),
     ],
 )
-def test_a_wrong_argument_is_one_line_that_says_what_to_write(
+def test_a_wrong_argument_is_one_line_that_says_what_to_use(
     good: str, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("check", good, *arguments) == 2
@@ -242,7 +242,7 @@ def test_a_wrong_argument_is_one_line_that_says_what_to_write(
     assert printed.out == ""
 
 
-def test_a_mistyped_command_is_told_which_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistyped_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("chekc", "registry.example.com/shop:1") == 2
     assert ": did you mean check? (see safe-image --help)" in capsys.readouterr().err
     # Nothing that removes images is offered to whoever looks for help.
@@ -270,7 +270,7 @@ def test_the_help_has_each_command_on_one_line(capsys: pytest.CaptureFixture[str
         ("shop@sha256:12", "64 hexadecimal digits"),
     ],
 )
-def test_a_wrong_reference_is_one_line_that_says_what_to_write(
+def test_a_wrong_reference_is_one_line_that_says_what_to_use(
     good: str, reference: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("check", good, reference) == 2
@@ -280,7 +280,7 @@ def test_a_wrong_reference_is_one_line_that_says_what_to_write(
     assert printed.out == "", "nothing is checked before every argument is right"
 
 
-def test_no_command_and_no_reference_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_command_or_reference_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 2
     assert run("check") == 2
     assert "Traceback" not in capsys.readouterr().err
@@ -338,7 +338,7 @@ def test_a_command_is_printed_whole_on_a_line_of_its_own(capsys: pytest.CaptureF
 # The process
 
 
-def test_the_command_does_not_import_what_it_does_not_need(good: str) -> None:
+def test_the_command_imports_only_the_modules_that_it_needs(good: str) -> None:
     script = (
         "import sys; from safe_image.cli import main; code = main(sys.argv[1:]); "
         "heavy = {'aws_cdk', 'boto3', 'botocore', 'urllib3'} & set(sys.modules); print(heavy); sys.exit(code)"
@@ -347,7 +347,7 @@ def test_the_command_does_not_import_what_it_does_not_need(good: str) -> None:
     assert done.stdout.endswith("set()\n")
 
 
-def test_the_module_tells_its_version() -> None:
+def test_the_module_prints_its_version() -> None:
     done = subprocess.run([sys.executable, "-m", "safe_image", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"safe-image {__version__}\n"
 

@@ -47,7 +47,7 @@ def test_bash_completes_the_options_of_a_command_and_their_values(script: Path) 
     assert completed(script, "safe-image", "completion", "z") == ["zsh"]
 
 
-def test_bash_completes_what_an_option_takes_beyond_what_the_parser_holds_it_to(script: Path) -> None:
+def test_bash_completes_values_that_the_parser_does_not_restrict(script: Path) -> None:
     def values(*words: str) -> list[str]:
         return completed(script, "safe-image", "check", *words)
 
@@ -60,7 +60,7 @@ def test_bash_completes_what_an_option_takes_beyond_what_the_parser_holds_it_to(
 
 
 @pytest.mark.parametrize(("shell", "words"), [("zsh", "#compdef safe-image"), ("fish", "complete -c safe-image")])
-def test_other_shells_get_their_own(shell: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_shells_have_scripts_of_their_own(shell: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     said = capsys.readouterr().out
     assert words in said

@@ -74,7 +74,7 @@ def _changes(comparison: Comparison) -> list[str]:
     return [pair.change for pair in comparison.layers]
 
 
-def test_a_layer_of_another_type_is_told_from_one_that_is_only_in_one_image(tmp_path: Path) -> None:
+def test_a_layer_of_another_type_is_distinguished_from_a_layer_of_only_one_image(tmp_path: Path) -> None:
     comparison = _compared(
         tmp_path,
         {"layer_types": (DOCKER_GZIP,) * 2, "schema_2": True},
@@ -84,7 +84,7 @@ def test_a_layer_of_another_type_is_told_from_one_that_is_only_in_one_image(tmp_
     assert comparison.layers[2].first is None
 
 
-def test_a_layer_of_the_same_content_in_another_compression_is_told_from_a_changed_one(tmp_path: Path) -> None:
+def test_a_recompressed_layer_is_distinguished_from_a_changed_one(tmp_path: Path) -> None:
     same, one, other = tar_of({"file": b"x" * 1000}), tar_of({"other": b"y"}), tar_of({"other": b"z"})
     comparison = compare(
         _image(Layout(tmp_path / "first"), [same, one], level=1), _image(Layout(tmp_path / "second"), [same, other])
@@ -92,7 +92,7 @@ def test_a_layer_of_the_same_content_in_another_compression_is_told_from_a_chang
     assert _changes(comparison) == ["recompressed", "changed"]
 
 
-def test_a_layer_that_was_put_between_others_leaves_them_beside_each_other(tmp_path: Path) -> None:
+def test_an_inserted_layer_leaves_the_others_paired(tmp_path: Path) -> None:
     one, two, three, new = (tar_of({f"file{n}": b"x"}) for n in range(4))
     first = _image(Layout(tmp_path / "first"), [one, two, three])
     second = _image(Layout(tmp_path / "second"), [one, new, two, three])
@@ -100,7 +100,7 @@ def test_a_layer_that_was_put_between_others_leaves_them_beside_each_other(tmp_p
     assert _changes(compare(second, first)) == ["same", "removed", "same", "same"]
 
 
-def test_thousands_of_layers_are_compared_in_no_time(tmp_path: Path) -> None:
+def test_thousands_of_layers_are_compared_quickly(tmp_path: Path) -> None:
     # Alignment takes the square of their number, and the cube of it for what is made to be slow.
     contents = [tar_of({f"file{n}": b""}) for n in range(7)]
     first = _image(Layout(tmp_path / "first"), [contents[n % 3] for n in range(4000)])
@@ -112,7 +112,7 @@ def test_thousands_of_layers_are_compared_in_no_time(tmp_path: Path) -> None:
     assert _changes(comparison)[:4] == ["same", "same", "same", "changed"]
 
 
-def test_what_refuses_only_one_of_them_is_told_apart_by_runtime(tmp_path: Path) -> None:
+def test_a_finding_that_refuses_only_one_image_is_reported_by_runtime(tmp_path: Path) -> None:
     comparison = _compared(
         tmp_path,
         {"layer_types": (DOCKER_GZIP,), "schema_2": True},
@@ -125,7 +125,7 @@ def test_what_refuses_only_one_of_them_is_told_apart_by_runtime(tmp_path: Path) 
     assert comparison.summary == "The second image is refused where the first is not: ECS on Fargate."
 
 
-def test_the_difference_that_breaks_is_marked(tmp_path: Path) -> None:
+def test_the_difference_that_causes_a_finding_is_marked(tmp_path: Path) -> None:
     arm = {"config": {"architecture": "arm64"}}
     comparison = _compared(tmp_path, {}, arm)
     (platform,) = (field for field in comparison.fields if field.name == "platform")
@@ -134,7 +134,7 @@ def test_the_difference_that_breaks_is_marked(tmp_path: Path) -> None:
     assert [field.name for field in comparison.fields if field.breaks] == ["platform"]
 
 
-def test_what_refuses_both_is_told_and_breaks_nothing(tmp_path: Path) -> None:
+def test_a_finding_that_refuses_both_images_is_reported_and_breaks_nothing(tmp_path: Path) -> None:
     arm = {"config": {"architecture": "arm64"}}
     comparison = _compared(tmp_path, arm, arm)
     assert {finding.id for finding in comparison.common} == {"platform-mismatch"}
@@ -142,7 +142,7 @@ def test_what_refuses_both_is_told_and_breaks_nothing(tmp_path: Path) -> None:
     assert comparison.summary == "Both images are refused, and no finding refuses only the second."
 
 
-def test_an_image_that_is_refused_for_more_than_the_other_is_said_to_be(tmp_path: Path) -> None:
+def test_the_summary_says_that_the_second_image_has_further_findings(tmp_path: Path) -> None:
     arm = {"config": {"architecture": "arm64"}, "schema_2": True}
     comparison = _compared(tmp_path, arm, {**arm, "layer_types": (ZSTD,)})
     assert [finding.id for finding in comparison.broken] == ["layer-type-unsupported"]
@@ -150,7 +150,7 @@ def test_an_image_that_is_refused_for_more_than_the_other_is_said_to_be(tmp_path
     assert comparison.summary == "Both images are refused, the second also for findings that the first does not have."
 
 
-def test_what_only_lets_doubt_is_told_from_what_refuses(tmp_path: Path) -> None:
+def test_a_warning_is_distinguished_from_a_finding_that_refuses(tmp_path: Path) -> None:
     policy = Policy(("fargate", "lambda"), Platform.parse("linux/amd64"))
     reports = []
     for name, layer_type in (("first", DOCKER_GZIP), ("second", ZSTD)):
@@ -163,7 +163,7 @@ def test_what_only_lets_doubt_is_told_from_what_refuses(tmp_path: Path) -> None:
     assert compare(*reversed(reports)).doubted == ()
 
 
-def test_all_that_the_config_says_of_running_it_is_compared(tmp_path: Path) -> None:
+def test_every_field_of_the_run_config_is_compared(tmp_path: Path) -> None:
     run = {
         "Cmd": ["/file0", "two words"],
         "Env": ["B=2", "A=1"],
@@ -192,12 +192,12 @@ def test_all_that_the_config_says_of_running_it_is_compared(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("config", [{"ExposedPorts": [8080]}, {"Volumes": 7}, {"StopSignal": {"a": {"b": []}}}, [], 7])
-def test_a_config_that_says_nonsense_is_compared_as_it_is(tmp_path: Path, config: Any) -> None:
+def test_an_invalid_run_config_is_compared_as_it_is(tmp_path: Path, config: Any) -> None:
     comparison = _compared(tmp_path, {}, {"config": {"config": config}})
     assert any(field.differs for field in comparison.fields)
 
 
-def test_the_findings_that_a_difference_can_be_the_reason_of_are_findings() -> None:
+def test_the_causes_of_the_fields_are_ids_of_the_catalog() -> None:
     assert {finding for _, _, findings in IMAGE_FIELDS for finding in findings} <= set(CATALOG)
 
 
@@ -232,7 +232,7 @@ def test_the_text_shows_the_breaking_findings_before_the_fields_that_differ(
     assert "same bytes, other type  <- layer-type-unsupported" in text
 
 
-def test_the_other_way_round_nothing_is_broken(pair: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_the_images_swapped_nothing_is_broken(pair: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = pair
     assert main(["diff", bad, good]) == 0
     assert "findings that refuse only image 1" in capsys.readouterr().out
@@ -250,7 +250,7 @@ def test_the_json_has_both_images_and_every_pair_of_layers(
     assert said["layers"][1]["breaks"] == ["layer-type-unsupported"]
 
 
-def test_an_image_that_is_not_there_is_one_line_with_exit_code_2(
+def test_a_missing_image_is_one_line_with_exit_code_2(
     pair: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["diff", pair[0], "oci-layout:nowhere"]) == 2
@@ -260,7 +260,7 @@ def test_an_image_that_is_not_there_is_one_line_with_exit_code_2(
     assert (printed.err.count("\n"), printed.out) == (1, "")
 
 
-def test_what_an_image_says_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_text_of_an_image_moves_the_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hostile = "\x1b[2J\u202e\x00\r"
     run = {"Cmd": [hostile], "User": hostile, "Labels": {hostile: hostile}, "ExposedPorts": {hostile: {}}}
     config = {"config": run, "history": [{"created_by": hostile}, {"created_by": hostile}]}
@@ -298,7 +298,7 @@ def test_the_values_of_secrets_are_not_shown(tmp_path: Path, capsys: pytest.Capt
     assert not re.search("hunter|sesame", printed)
 
 
-def test_a_comparison_that_cannot_be_made_leaves_the_last_one_as_it_was(pair: tuple[str, str], tmp_path: Path) -> None:
+def test_a_failed_comparison_leaves_the_previous_report_as_it_was(pair: tuple[str, str], tmp_path: Path) -> None:
     report = tmp_path / "diff.html"
     report.write_text("the last one")
     assert main(["diff", pair[0], "oci-layout:nowhere", "--format", "html", "-o", str(report)]) == 2
@@ -308,7 +308,7 @@ def test_a_comparison_that_cannot_be_made_leaves_the_last_one_as_it_was(pair: tu
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
 
 
-def test_nothing_is_asked_where_the_report_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_requested_if_the_report_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
     with serving() as registry:
         assert main(["diff", f"{registry.host}/app:v1", f"{registry.host}/app:v2", "-o", "/nowhere/report"]) == 2
         assert registry.asked == []

@@ -82,7 +82,7 @@ def test_only_the_last_deploy_counts_and_each_image_once(aws: Aws) -> None:
     assert [target.names.tag for target in found] == ["v3", "v2"]
 
 
-def test_the_events_go_on_over_pages(aws: Aws) -> None:
+def test_every_page_of_events_is_read(aws: Aws) -> None:
     pages = {
         "": {"StackEvents": [event("ROLLBACK_COMPLETE", "AWS::CloudFormation::Stack", STACK)], "NextToken": "more"},
         "more": {"StackEvents": [failed("v1"), begun("CREATE_IN_PROGRESS")], "NextToken": "older"},
@@ -91,7 +91,7 @@ def test_the_events_go_on_over_pages(aws: Aws) -> None:
     assert [target.names.tag for target in refused_images("Shop", TargetResolver())] == ["v1"]
 
 
-def test_what_a_stack_in_the_stack_has_refused_is_found_too(aws: Aws) -> None:
+def test_the_refused_images_of_a_nested_stack_are_found(aws: Aws) -> None:
     events = {
         "Shop": [event("CREATE_FAILED", "AWS::CloudFormation::Stack", NESTED), begun()],
         NESTED: [
@@ -105,12 +105,12 @@ def test_what_a_stack_in_the_stack_has_refused_is_found_too(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("properties", ["", "[]", "{", '{"ImageTag": "v1"}', json.dumps({**PROPERTIES, "RunsOn": {}})])
-def test_a_verification_of_which_nothing_is_known_is_not_misread(aws: Aws, properties: str) -> None:
+def test_a_verification_of_an_unknown_release_is_skipped(aws: Aws, properties: str) -> None:
     with pytest.raises(UsageError, match="refused no image"):
         refused(aws, event("CREATE_FAILED", ResourceProperties=properties), begun())
 
 
-def test_a_stack_that_is_not_there_is_one_line(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_stack_is_one_line(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     aws.answers["DescribeStackEvents"] = aws.refusal("ValidationError", "Stack [Shop] does not exist")
     assert main(["heal", "--stack", "Shop"]) == 2
     assert capsys.readouterr().err.startswith("safe-image: there is no stack 'Shop' in this account and region: check")
@@ -128,7 +128,7 @@ def test_a_stack_that_is_not_there_is_one_line(aws: Aws, capsys: pytest.CaptureF
         (["a:b", "--platform", "amd64"], "amd64"),
     ],
 )
-def test_what_cannot_be_healed_is_one_line_that_says_what_to_write(
+def test_an_image_that_heal_cannot_untag_is_one_line_that_says_what_to_use(
     arguments: list[str], words: str, aws: Aws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["heal", *arguments]) == 2

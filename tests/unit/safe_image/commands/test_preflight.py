@@ -31,7 +31,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         (["out", "-o", "/nowhere/report"], "--output /nowhere/report"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_code_2(
+def test_a_usage_error_is_one_line_with_exit_code_2(
     arguments: list[str],
     words: str,
     aws: Aws,
@@ -49,7 +49,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     assert said.count("\n") == 1
 
 
-def test_an_image_for_a_platform_of_which_nothing_is_known_is_unknown(
+def test_an_image_for_a_platform_that_no_runtime_accepts_is_unknown(
     aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = assembly(tmp_path / "out", source={"directory": "asset", "platform": "windows/amd64"})
@@ -57,7 +57,7 @@ def test_an_image_for_a_platform_of_which_nothing_is_known_is_unknown(
     assert "the result is unknown: ECS on Fargate cannot run windows/amd64" in capsys.readouterr().out
 
 
-def test_an_engine_that_does_not_answer_leaves_what_is_kept_unknown(
+def test_an_engine_that_does_not_answer_leaves_a_local_image_unknown(
     aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers["DescribeImages"] = aws.answers["BatchGetImage"] = aws.refusal("RepositoryNotFoundException", "no")
@@ -71,7 +71,7 @@ def test_an_engine_that_does_not_answer_leaves_what_is_kept_unknown(
     assert image["repository"] == f"assets-{ACCOUNT}-eu-west-1"
 
 
-def test_denied_credentials_leave_an_image_unknown_with_the_permission(
+def test_denied_credentials_leave_an_image_unknown_and_name_the_permission(
     aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     denied = aws.refusal("AccessDeniedException", "not authorized")

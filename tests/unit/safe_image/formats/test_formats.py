@@ -42,7 +42,7 @@ def _report(format_: str, capsys: pytest.CaptureFixture[str], *arguments: str) -
     return capsys.readouterr().out
 
 
-def test_of_many_layers_the_text_shows_both_ends_and_whatever_is_wrong_between(
+def test_a_long_table_shows_both_ends_and_every_layer_with_a_finding(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     types = [media_types.DOCKER_LAYER_GZIP] * 40
@@ -72,7 +72,9 @@ def test_junit_has_a_suite_for_an_image_and_a_test_for_each_runtime(
     assert (suites.get("tests"), suites.get("errors")) == ("6", "2")
 
 
-def test_junit_stays_xml_whatever_an_image_says(images: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_junit_stays_xml_with_any_text_of_an_image(
+    images: Mapping[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     text = _report("junit", capsys, images["hostile"])
     ElementTree.fromstring(text)
     assert "\x1b" not in text
@@ -98,7 +100,7 @@ def test_sarif_has_a_result_for_each_finding_and_its_rule(
     assert run["invocations"][0]["executionSuccessful"]
 
 
-def test_sarif_says_what_could_not_be_told_and_what_was_acknowledged(
+def test_sarif_has_faults_and_acknowledged_findings(
     images: Mapping[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     waiver = "layer-type-unsupported=only EKS of today pulls it"
@@ -117,9 +119,7 @@ def test_a_result_is_the_same_for_the_next_tag_of_a_repository(tmp_path: Path) -
     assert _repository("registry.example.com/shop@sha256:00") == "registry.example.com/shop"
 
 
-def test_github_gets_one_line_for_each_annotation(
-    images: Mapping[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_github_has_one_line_for_each_annotation(images: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     text = _report("github", capsys, images["zstd"], images["good"], images["nowhere"])
     errors = [line for line in text.splitlines() if line.startswith("::error ")]
     assert len(errors) == 2
@@ -138,7 +138,7 @@ def test_no_image_can_write_a_workflow_command_of_its_own(
     assert "%250A" in text, "a percent sign of the image's own is no escape"
 
 
-def test_markdown_is_a_table_and_what_was_found(images: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_markdown_has_a_table_and_the_findings(images: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     text = _report("markdown", capsys, images["good"], images["zstd"], images["nowhere"])
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
     assert [row[1] for row in rows] == ["✅ passed", "❌ refused", "⚠️ unknown"]
@@ -146,9 +146,7 @@ def test_markdown_is_a_table_and_what_was_found(images: Mapping[str, str], capsy
     assert "has no index.json" in text
 
 
-def test_markdown_shows_what_an_image_says_and_does_not_obey_it(
-    images: Mapping[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_markdown_escapes_the_text_of_an_image(images: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     text = _report("markdown", capsys, images["hostile"])
     assert "<b>" not in re.sub(r"`+ .*? `+|`[^`]*`", "", text).replace("\\<b\\>", "")
 
@@ -183,7 +181,7 @@ def test_one_run_can_report_in_several_formats(
         (["--against", "cdk.out:x"], "use one of the references"),
     ],
 )
-def test_formats_and_growth_that_cannot_be_are_one_line(
+def test_invalid_formats_and_growth_are_one_line(
     images: Mapping[str, str], arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", images["good"], *arguments]) == 2
@@ -194,7 +192,7 @@ def test_formats_and_growth_that_cannot_be_are_one_line(
 
 
 @pytest.mark.parametrize(("growth", "code"), [("0%", 1), ("1MiB", 0), ("30%", 1), ("900%", 0)])
-def test_an_image_may_grow_by_what_is_allowed_and_no_more(
+def test_an_image_may_grow_by_max_growth_and_no_more(
     tmp_path: Path, growth: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     references = []
@@ -208,8 +206,6 @@ def test_an_image_may_grow_by_what_is_allowed_and_no_more(
     assert ("image-grew" in capsys.readouterr().out) == bool(code)
 
 
-def test_growth_that_is_no_growth_says_what_to_write(
-    images: Mapping[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_invalid_growth_says_what_to_use(images: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", images["good"], "--against", images["good"], "--max-growth", "much"]) == 2
     assert "is not a valid growth: use 20% or 50MiB" in capsys.readouterr().err

@@ -71,7 +71,7 @@ def test_each_layer_is_drawn_and_the_broken_ones_are_marked(tmp_path: Path, caps
     assert "number of layers and diffIDs don't match: 2 != 3" in page.text
 
 
-def test_a_name_that_points_at_an_attestation_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reference_to_an_attestation_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     layout = Layout(tmp_path / "image")
     layout.path.mkdir()
     layout.source(layout.attestation())
@@ -97,7 +97,7 @@ def test_an_index_is_a_tree_in_which_the_chosen_image_is_marked(
     assert "attestation" in page.text
 
 
-def test_the_page_asks_for_nothing_and_lets_nothing_run_but_its_own_script(
+def test_the_page_makes_no_requests_and_runs_only_its_own_script(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = _page(capsys, _layout(tmp_path / "image"))
@@ -112,7 +112,7 @@ def test_the_page_asks_for_nothing_and_lets_nothing_run_but_its_own_script(
 
 
 @pytest.mark.parametrize("command", ["check", "diff"])
-def test_what_an_image_says_is_text_and_never_an_element(
+def test_the_text_of_an_image_never_becomes_an_element(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     config = {"config": {"Cmd": ["<script>alert(3)</script>"], "User": "\x1b[31m<b>", "Labels": {"<i>": "</main>"}}}
@@ -134,7 +134,7 @@ def test_the_same_images_make_the_same_page(tmp_path: Path, capsys: pytest.Captu
     assert pages[0] == pages[1]
 
 
-def test_few_images_are_open_and_many_are_folded_under_what_became_of_each(
+def test_few_images_are_open_and_many_are_folded_under_an_overview(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     references = [_layout(tmp_path / f"image{number}") for number in range(3)]
@@ -161,9 +161,7 @@ def test_a_layer_leads_to_its_finding_and_the_finding_names_its_layers(
     assert "layers #2, #3" in page.text
 
 
-def test_of_very_many_layers_the_ends_and_the_broken_ones_are_drawn(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_tall_stack_shows_both_ends_and_the_broken_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     types = [media_types.DOCKER_LAYER_GZIP] * 100
     types[49] = media_types.DOCKER_LAYER_ZSTD
     page = _page(capsys, _layout(tmp_path / "image", layer_types=tuple(types), schema_2=True))
@@ -180,7 +178,7 @@ def test_a_command_in_a_sentence_can_be_copied_too(tmp_path: Path, capsys: pytes
     assert page.commands == ["docker build --output=type=docker,attestation-inline=false,oci-mediatypes=true"]
 
 
-def test_without_jinja_the_page_is_refused_before_anything_is_asked() -> None:
+def test_without_jinja_the_page_is_refused_before_any_request() -> None:
     script = "import sys; sys.modules['jinja2'] = None; from safe_image.cli import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", script, "check", "oci-layout:nowhere", "--format", "html"],

@@ -79,7 +79,7 @@ def _all_of(terminal: int) -> str:
     return said.decode()
 
 
-def test_a_terminal_shows_how_far_it_is_and_then_the_report_alone(references: list[str]) -> None:
+def test_a_terminal_shows_the_progress_and_then_only_the_report(references: list[str]) -> None:
     run = shown(references)
     assert run.code == 0
     assert re.search(rf"\d+/{COUNT}", _ESCAPE.sub("", run.terminal)), "the bar counts"
@@ -88,7 +88,7 @@ def test_a_terminal_shows_how_far_it_is_and_then_the_report_alone(references: li
     assert left.endswith(f"\r\n{COUNT} images: {COUNT} passed\r\n")
 
 
-def test_a_report_in_a_file_has_nothing_of_the_bar_that_the_terminal_shows(references: list[str]) -> None:
+def test_a_report_in_a_file_has_nothing_of_the_progress_bar(references: list[str]) -> None:
     run = shown(references, whole=False)
     assert re.search(rf"\d+/{COUNT}", _ESCAPE.sub("", run.terminal))
     assert "PASS" not in run.terminal
@@ -103,21 +103,21 @@ def test_one_image_and_a_dumb_terminal_have_no_bar(references: list[str]) -> Non
         assert "\x1b[2K" not in run.terminal
 
 
-def test_no_colour_is_no_colour_in_the_bar_either(references: list[str]) -> None:
+def test_no_color_switches_off_the_colours_of_the_bar_too(references: list[str]) -> None:
     run = shown(references, NO_COLOR="1")
     assert run.code == 0
     assert not [code for code in _COLOUR.findall(run.terminal) if re.search(r"[;\[](3|4|9)\d", code)]
     assert _COLOUR.search(shown(references).terminal)
 
 
-def test_what_cannot_be_told_is_a_line_of_its_own_beside_the_bar(references: list[str], tmp_path: Path) -> None:
+def test_a_fault_is_a_line_of_its_own_beside_the_bar(references: list[str], tmp_path: Path) -> None:
     run = shown([*references[:3], f"oci-layout:{tmp_path}/nowhere"], whole=False)
     assert run.code == 2
     left = _ESCAPE.sub("", _BAR.sub("", run.terminal))
     assert re.fullmatch(r"safe-image: oci-layout:\S+/nowhere: [^\r\n]+\r\n", left), "in one line, whatever its length"
 
 
-def test_whoever_interrupts_does_not_wait_for_what_is_under_way(tmp_path: Path) -> None:
+def test_an_interrupt_does_not_wait_for_running_requests(tmp_path: Path) -> None:
     report = tmp_path / "report"
     report.write_text("the last one")
     with serving() as registry:
