@@ -30,7 +30,7 @@ def progress_bar(total: int, done: str) -> Iterator[ProgressBar]:
     """A bar on standard error, if that is a terminal, `rich` is installed, and more than one thing is to be done.
 
     :param total: how many things are to be done.
-    :param done: what is done to each, such as `checked`.
+    :param done: the verb in the past tense that the bar shows, such as `checked`.
     """
     columns = _columns(done) if total > 1 and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else None
     if columns is None:

@@ -21,7 +21,7 @@ def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     """The page. It begins with the totals, so that the rows are read twice.
 
     :param rows: returns the images' rows, those in use first.
-    :param stream: what the report is written to.
+    :param stream: the stream that the report is written to.
     """
     totals = AuditTotals.of(rows())
     whole = totals.whole

@@ -18,7 +18,7 @@ def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     """The report, piece by piece.
 
     :param rows: returns the images' rows.
-    :param stream: what the report is written to.
+    :param stream: the stream that the report is written to.
     """
     totals = AuditTotals()
     yield f'{{\n  "schema_version": {SCHEMA_VERSION},\n  "images": ['

@@ -21,7 +21,7 @@ def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     """The report, image by image, then the totals.
 
     :param rows: returns the images' rows, those in use first.
-    :param stream: what the report is written to; a terminal gets colours.
+    :param stream: the stream that the report is written to; a terminal gets colours.
     """
     page, totals = TextPage.of(stream), AuditTotals()
     for row in rows():

@@ -57,7 +57,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     """The page. It begins with the overview, so that the images wait in a file until the last is checked.
 
     :param outcomes: the outcomes of the checks.
-    :param stream: what the report is written to.
+    :param stream: the stream that the report is written to.
     """
     with SpooledTemporaryFile(_MAX_IN_MEMORY) as spool:
         entries, lengths = [], []

@@ -16,7 +16,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     """The report, in one piece.
 
     :param outcomes: the outcomes of the checks.
-    :param stream: what the report is written to.
+    :param stream: the stream that the report is written to.
     """
     images = [image(outcome) for outcome in outcomes]
     yield json.dumps({"schema_version": SCHEMA_VERSION, "images": images}, indent=2) + "\n"

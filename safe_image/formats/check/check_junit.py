@@ -26,7 +26,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     """The report, in one piece.
 
     :param outcomes: the outcomes of the checks.
-    :param stream: what the report is written to.
+    :param stream: the stream that the report is written to.
     """
     suites = ElementTree.Element("testsuites", name="safe-image")
     for outcome in outcomes:

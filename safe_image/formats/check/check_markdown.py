@@ -24,7 +24,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     """The report: the table first, then the findings of each image.
 
     :param outcomes: the outcomes of the checks.
-    :param stream: what the report is written to.
+    :param stream: the stream that the report is written to.
     """
     details: list[str] = []
     yield "| image | verdict | runs on | size | layers |\n| --- | --- | --- | ---: | ---: |\n"

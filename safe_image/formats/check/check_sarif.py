@@ -32,7 +32,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     """The report, in one piece.
 
     :param outcomes: the outcomes of the checks.
-    :param stream: what the report is written to.
+    :param stream: the stream that the report is written to.
     """
     results: list[dict[str, Any]] = []
     faults: list[dict[str, Any]] = []

@@ -34,8 +34,8 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     """The report, image by image, and its tally.
 
     :param outcomes: the outcomes of the checks.
-    :param stream: what the report is written to. A terminal gets colours, and no faults: standard error shows them
-        there.
+    :param stream: the stream that the report is written to. A terminal gets colours, and no faults: standard error
+        shows them there.
     """
     page = TextPage.of(stream)
     verdicts: Counter[str] = Counter()

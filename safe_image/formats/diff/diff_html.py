@@ -44,7 +44,7 @@ def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -
 
     :param comparison: the comparison of the images.
     :param names: each image's names, which title it and fill in its remedies' commands.
-    :param stream: what the report is written to.
+    :param stream: the stream that the report is written to.
     """
     pairs = comparison.layers[::-1]
     rows = [row for pair in pairs for row in (pair.first, pair.second) if row]

@@ -27,7 +27,7 @@ def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -
 
     :param comparison: the comparison of the images.
     :param names: each image's names, which title it and fill in its remedies' commands.
-    :param stream: what the report is written to; a terminal gets colours.
+    :param stream: the stream that the report is written to; a terminal gets colours.
     """
     for line in _lines(comparison, names, TextPage.of(stream)):
         yield line + "\n"

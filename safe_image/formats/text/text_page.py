@@ -46,7 +46,7 @@ class TextPage:
         """The text in the colour of a style.
 
         :param style: a verdict, a severity, `acknowledged`, `command`, `dim` or `head`.
-        :param text: what is painted; it must be printable already.
+        :param text: the text; it must be printable already.
         """
         return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if self.colour else text
 
