@@ -1,15 +1,15 @@
-"""The one path: resolve, choose the platform's manifest, load, check, report."""
+"""The one path from a source to a report: load the image, read its layers, run the checks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from .checks import CHECKS, deep_checks
-from .checks.artifact import is_refused
+from .checks import accepting_engines, checks_for
 from .checks.layer_descriptors import doubtful
+from .checks.subject import Subject
 from .faults import Fault
 from .image import media_types
 from .image.model import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Descriptor, Document, Image, Index, Manifest
@@ -20,9 +20,12 @@ from .rules.catalog import CATALOG
 from .rules.runtimes import Runtime
 from .sources import Source, side_by_side
 
-# The values in one document that are held at once, at up to 500 bytes each. The largest manifest that engines take has
-# room for half as many that say anything.
-_MOST_VALUES: Final = 250_000
+if TYPE_CHECKING:
+    from .layers.facts import Contents
+
+# The largest number of values in one document that is held in memory, at up to 500 bytes each. The largest manifest
+# that engines accept has room for half as many meaningful ones.
+_MAX_VALUES: Final = 250_000
 _GRAVITY: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -30,21 +33,20 @@ def verify(source: Source, policy: Policy, *, ends_at: float = math.inf) -> Repo
     """Judge the image that a source holds.
 
     :param source: where the image is.
-    :param policy: what is asked of it.
-    :param ends_at: the moment, on `time.monotonic`, after which no layer is read on.
+    :param policy: what is required of it.
+    :param ends_at: the moment, on `time.monotonic`, after which no more layers are read.
     :returns: the report, with every finding and not only the first.
-    :raises Fault: if it could not be told whether the image is good.
+    :raises Fault: if it is not known whether the image is good.
     """
     image = load(source, policy)
-    if policy.verify_layers and image.manifest:
-        image = _read_layers(image, source, policy, ends_at)
-    return Report(image, policy.runs_on, judge(image, policy), policy.fail_on)
+    contents = _read_layers(image, source, policy, ends_at) if policy.verify_layers and image.manifest else None
+    return Report(image, policy.runs_on, judge(image, policy, contents), policy.fail_on)
 
 
 def load(source: Source, policy: Policy) -> Image:
-    """All that is to be known of the image without its layers' bytes.
+    """Load everything that is known of the image without its layers' bytes.
 
-    :raises Fault: if the source could not tell.
+    :raises Fault: if the source fails.
     """
     resolved = source.resolve()
     image = Image(source.reference, policy.platform, status=resolved.status, top=resolved.document)
@@ -74,10 +76,10 @@ def _choose(image: Image, source: Source, document: Document, *, by_dockerd: boo
         return replace(image, unreadable=(what, e.errors_by_engine))
     image = replace(image, indexes=(*image.indexes, index))
     if len(image.indexes) > MAX_INDEX_DEPTH:
-        # The bound is ours and no engine's: it tells nothing of the image.
+        # The limit is ours, not an engine's: exceeding it is no finding about the image.
         raise Fault(
-            f"The image lies in more than {MAX_INDEX_DEPTH} indexes, one in the other: it was not looked for there",
-            "Push the image, or an index that names it.",
+            f"The indexes are nested more than {MAX_INDEX_DEPTH} levels deep, and the verifier searches no deeper",
+            "Push the image itself, or an index that references it directly.",
         )
     chosen = index.choose(image.platform, by_dockerd=by_dockerd)
     if chosen is None:
@@ -91,21 +93,21 @@ def _choose(image: Image, source: Source, document: Document, *, by_dockerd: boo
 
 def _check_values(what: str, digest: str, content: bytes) -> None:
     """:raises Fault: if the JSON has more values than can be held in memory."""
-    if content.count(b",") > _MOST_VALUES:
+    if content.count(b",") > _MAX_VALUES:
         raise Fault(
-            f"The {what} {digest} has more than {_MOST_VALUES} values, which the verifier cannot hold in memory",
-            "No image needs as many: look at what made it.",
+            f"The {what} {digest} has more than {_MAX_VALUES} values, more than the verifier can hold in memory",
+            "No image needs that many: look at the tool that built it.",
         )
 
 
 def _others(image: Image) -> list[Descriptor]:
-    """The manifests that the way to the platform's own has passed by."""
+    """The manifests for other platforms in the indexes that lead to the platform's own."""
     passed = (d for index in image.indexes for d in index.manifests if d not in image.chosen)
     return [d for d in dict.fromkeys(passed) if media_types.is_manifest(d.media_type)]
 
 
 def _load_config(image: Image, source: Source, manifest: Manifest, others: Sequence[Descriptor]) -> Image:
-    # None of these asks for anything of the others', and each costs a round trip.
+    # None of these depends on another, and each costs a round trip.
     with side_by_side(source.at_once) as pool:
         availability = pool.submit(source.availability, manifest.layers)
         children = pool.map(source.manifest, others)
@@ -125,26 +127,38 @@ def _load_config(image: Image, source: Source, manifest: Manifest, others: Seque
     return replace(image, first_bytes={d.digest: source.first_bytes(d, 4) or b"" for d in doubtful(image)})
 
 
-def _read_layers(image: Image, source: Source, policy: Policy, ends_at: float) -> Image:
-    # Nobody else needs what this needs, and imports are most of what a small image costs.
+def _read_layers(image: Image, source: Source, policy: Policy, ends_at: float) -> Contents:
+    # Imports are most of what verifying a small image costs, and nothing else needs these modules.
     from .layers.reader import read_layers
 
-    engines = dict.fromkeys(engine for runtime in policy.runtimes for engine in runtime.engines)
-    takers = [engine for engine in engines if not is_refused(image, engine)]
-    return replace(image, contents=read_layers(image, source, takers, ends_at=ends_at))
+    engines = dict.fromkeys(e for runtime in policy.runtimes for e in accepting_engines(image, runtime))
+    return read_layers(image, source, tuple(engines), ends_at=ends_at)
 
 
-def judge(image: Image, policy: Policy) -> tuple[Finding, ...]:
-    """Run every check for every runtime; equal findings become one that names all of its runtimes."""
+def judge(image: Image, policy: Policy, contents: Contents | None = None) -> tuple[Finding, ...]:
+    """Run every check for every runtime; findings that are equal for several runtimes become one.
+
+    :param image: what is known of the image.
+    :param policy: what is required of it.
+    :param contents: the facts that the bytes of its layers give; None where they were not read.
+    :returns: the findings, gravest first.
+    """
     runs_on: dict[Finding, list[str]] = {}
-    for check in (*CHECKS, *deep_checks()) if image.contents else CHECKS:
-        for runtime in policy.runtimes:
-            # Several engines of one runtime may find the same; the first one's words are told.
-            found: dict[tuple[str, str], Finding] = {}
-            for finding in check(image, runtime, policy):
-                found.setdefault((finding.id, finding.message), finding)
-            for finding in found.values():
-                runs_on.setdefault(_complete(finding, runtime, policy), []).append(runtime.name)
+    for choose_engines, checks in checks_for(contents):
+        subjects = [
+            Subject(image, runtime, policy, engines)
+            for runtime in policy.runtimes
+            if (engines := choose_engines(image, runtime))
+        ]
+        for check in checks:
+            for subject in subjects:
+                # Several engines of one runtime may find the same; the first one's message is reported.
+                found: dict[tuple[str, str], Finding] = {}
+                for finding in check(subject):
+                    found.setdefault((finding.id, finding.message), finding)
+                for finding in found.values():
+                    complete = _complete(finding, subject.runtime, policy)
+                    runs_on.setdefault(complete, []).append(subject.runtime.name)
     findings = [replace(finding, runs_on=tuple(names)) for finding, names in runs_on.items()]
     return tuple(sorted(findings, key=lambda f: _GRAVITY[f.severity]))
 

@@ -25,7 +25,7 @@ def _ids_in_the_code() -> Iterator[str]:
     for path in [*SOURCES.joinpath("checks").glob("*.py"), SOURCES / "layers/unpack_errors.py"]:
         calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call) and node.args)
         for call in calls:
-            if ast.unparse(call.func) in ("Finding", "UnpackError", "cls") and isinstance(call.args[0], ast.Constant):
+            if ast.unparse(call.func) in ("finding", "UnpackError", "cls") and isinstance(call.args[0], ast.Constant):
                 yield str(call.args[0].value)
 
 

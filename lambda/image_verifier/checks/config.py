@@ -1,234 +1,220 @@
-"""The config: is it there and whole, does the engine read it, is it for this platform, can it be started."""
+"""The config: is it there and intact, can the engine read it, is it for this platform, can it be started."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ..image.model import MAX_CONFIG_BYTES, Image, is_digest, sha256
-from ..policy import Policy
+from ..image.model import MAX_CONFIG_BYTES, is_digest, sha256
 from ..report import Finding, Severity
-from ..rules.engine_messages import engine_message
-from ..rules.runtimes import Runtime
-from .artifact import is_refused
 from .manifest import size_error
+from .subject import Subject, finding
 
 
-def is_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """The config's descriptor is sound, and names a blob that has that digest and size."""
+def is_there(subject: Subject) -> Iterator[Finding]:
+    """The config's descriptor is valid, and references a blob that has that digest and size."""
+    image, family, exact = subject.image, subject.family, subject.checks_sizes
     if image.manifest is None:
         return
     config, content = image.manifest.config, image.config_content
-    family = runtime.engines[0].family
-    exact = any(engine.exact_sizes for engine in runtime.engines)
     if not is_digest(config.digest) or (config.size <= 0 and exact):
-        yield Finding(
+        yield finding(
             "config-descriptor-invalid",
-            Severity.ERROR,
-            f"The manifest's config has the digest {config.digest!r} and the size {config.size}.",
+            f"The manifest's descriptor of the config is invalid: its digest is {config.digest!r} and its size is "
+            f"{config.size}.",
             expected="a sha256 digest, and the size of the config in bytes",
             runtime_error=size_error("config-descriptor-invalid", config, len(content or b""), family),
         )
     elif content is None:
         if image.missing:
-            yield Finding(
+            yield finding(
                 "config-missing",
-                Severity.ERROR,
                 f"The registry does not hold the image's config {config.digest}.",
-                runtime_error=engine_message(
-                    "config-missing", family, digest=config.digest, media_type=config.media_type
-                ),
+                family,
+                digest=config.digest,
+                media_type=config.media_type,
             )
     elif len(content) > MAX_CONFIG_BYTES:
-        yield Finding(
+        yield finding(
             "config-too-large",
-            Severity.ERROR,
-            f"The config has more than {MAX_CONFIG_BYTES} bytes.",
+            f"The config is larger than {MAX_CONFIG_BYTES} bytes and was not read.",
             expected=f"at most {MAX_CONFIG_BYTES} bytes",
         )
     elif sha256(content) != config.digest:
-        yield Finding(
-            "config-digest-mismatch",
-            Severity.ERROR,
-            f"The bytes of the config {config.digest} have the digest {sha256(content)}.",
-            expected=config.digest,
-            found=sha256(content),
-            # containerd looks at the size first.
-            runtime_error=size_error("config-size-mismatch", config, len(content), family)
-            if exact and family == "containerd" and len(content) != config.size
-            else engine_message(
-                "config-digest-mismatch",
-                family,
-                name=f"config-{config.digest}",
-                digest=config.digest,
-                actual=sha256(content),
-            ),
-        )
+        yield _digest_mismatch(subject, config.digest, content)
     elif len(content) != config.size and exact:
-        yield Finding(
+        yield finding(
             "config-size-mismatch",
-            Severity.ERROR,
-            f"The manifest says that the config has {config.size} bytes; it has {len(content)}.",
+            f"The size of the config in the manifest's descriptor is {config.size} bytes, but the config is "
+            f"{len(content)} bytes.",
             expected=f"{config.size} bytes",
             found=f"{len(content)} bytes",
             runtime_error=size_error("config-size-mismatch", config, len(content), family),
         )
 
 
-def is_readable(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """The engine's decoder takes the config, and it has a `rootfs`."""
-    engine = runtime.engines[0]
+def _digest_mismatch(subject: Subject, digest: str, content: bytes) -> Finding:
+    assert subject.image.manifest
+    config, family = subject.image.manifest.config, subject.family
+    # containerd compares the size before the digest.
+    by_size = subject.checks_sizes and family == "containerd" and len(content) != config.size
+    return finding(
+        "config-digest-mismatch",
+        f"The config {digest} does not match its digest: its bytes have the digest {sha256(content)}.",
+        "" if by_size else family,
+        expected=digest,
+        found=sha256(content),
+        runtime_error=size_error("config-size-mismatch", config, len(content), family) if by_size else "",
+        name=f"config-{digest}",
+        digest=digest,
+        actual=sha256(content),
+    )
+
+
+def is_readable(subject: Subject) -> Iterator[Finding]:
+    """The engine's decoder accepts the config, and the config has a `rootfs`."""
+    image, engine = subject.image, subject.engines[0]
+    assert image.manifest
     problems: Mapping[str, str] = image.config.problems if image.config else {}
     if image.unreadable and image.unreadable[0] == "config":
         problems = image.unreadable[1]
-    if image.manifest is None or is_refused(image, engine):
-        return
-    for refusing in runtime.engines:
+    for refusing in subject.engines:
         why = refusing.cannot_read(problems)
         if why:
-            yield Finding(
+            yield finding(
                 "config-unreadable",
-                Severity.ERROR,
                 f"The config {image.manifest.config.digest} cannot be read: {why}.",
-                runtime_error=engine_message("config-unreadable", refusing.family, why=why),
+                refusing.family,
+                why=why,
             )
     if image.config and not engine.cannot_read(problems) and not image.config.has_rootfs:
-        counted = sum(engine.counts(layer.media_type) for layer in image.layers)
-        yield Finding(
+        yield finding(
             "rootfs-missing",
-            Severity.ERROR,
-            "The config has no rootfs, so it names none of the layers.",
+            "The config has no rootfs, so it lists none of the layers.",
+            engine.family,
             expected=f"rootfs.diff_ids with {len(image.layers)} entries",
-            runtime_error=engine_message("rootfs-missing", engine.family, counted=counted, diff_ids=0),
+            counted=sum(engine.counts(layer.media_type) for layer in image.layers),
+            diff_ids=0,
         )
 
 
-def has_a_layered_rootfs(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+def has_a_layered_rootfs(subject: Subject) -> Iterator[Finding]:
     """The config's `rootfs.type` is `layers`, where an engine unpacks nothing else."""
-    rootfs_type = image.config.rootfs_type if image.config else ""
-    if rootfs_type not in ("", "layers") and any(engine.layered_rootfs for engine in runtime.engines):
-        yield Finding(
+    rootfs_type = subject.image.config.rootfs_type if subject.image.config else ""
+    if rootfs_type not in ("", "layers") and any(engine.layered_rootfs for engine in subject.engines):
+        yield finding(
             "rootfs-type-unknown",
-            Severity.ERROR,
-            f"The config's rootfs has the type {rootfs_type!r}: {runtime.title} pulls such an image without unpacking "
-            "it, and cannot start it.",
+            f"The config's rootfs has the type {rootfs_type!r}: {subject.runtime.title} pulls such an image without "
+            "unpacking it, and cannot start it.",
             expected="layers",
             found=rootfs_type,
         )
 
 
-def is_on_a_known_platform(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """It is known that the runtime runs this platform."""
-    why = runtime.doubtful_platforms.get(str(policy.platform))
-    if why and image.config:
-        yield Finding(
+def is_on_a_known_platform(subject: Subject) -> Iterator[Finding]:
+    """The runtime is known to run this platform."""
+    runtime, platform = subject.runtime, str(subject.policy.platform)
+    why = runtime.doubtful_platforms.get(platform)
+    if why and subject.image.config:
+        yield finding(
             "platform-doubtful",
-            Severity.WARNING,
-            f"The image is for {policy.platform}, and {why}.",
+            f"The image is for {platform}, which {runtime.title} may not run: {why}.",
+            severity=Severity.WARNING,
             expected=" or ".join(p for p in runtime.platforms if p not in runtime.doubtful_platforms),
-            found=str(policy.platform),
+            found=platform,
         )
 
 
-def is_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """The config says the platform that was asked for; nobody checks a single manifest's before it is started."""
-    if image.config is None or any(is_refused(image, engine) for engine in runtime.engines):
+def is_for_the_platform(subject: Subject) -> Iterator[Finding]:
+    """The config has the required platform; no engine checks that of a single manifest before it is started."""
+    if subject.image.config is None:
         return
-    platform, asked = image.config.platform, policy.platform
-    if platform.os == asked.os and not platform.architecture:
-        yield Finding(
+    platform, required = subject.image.config.platform, subject.policy.platform
+    if platform.os == required.os and not platform.architecture:
+        yield finding(
             "platform-unknown",
-            Severity.WARNING,
-            f"The config does not say for which architecture the image is; {asked} was asked for.",
-            expected=str(asked),
+            f"The config does not name the image's architecture, and {required} is required.",
+            severity=Severity.WARNING,
+            expected=str(required),
             found="none",
         )
-    elif (platform.os, platform.architecture) not in {(p.os, p.architecture) for p in asked.accepts()}:
-        refusing = next((e for e in runtime.engines if e.checks_os and platform.os != asked.os), None)
-        yield Finding(
+    elif (platform.os, platform.architecture) not in {(p.os, p.architecture) for p in required.accepts()}:
+        refusing = next((e for e in subject.engines if e.checks_os and platform.os != required.os), None)
+        yield finding(
             "platform-mismatch",
-            Severity.ERROR,
-            f"The image is built for {platform}, and {asked} was asked for.",
-            expected=str(asked),
+            f"The image is built for {platform}, but {required} is required.",
+            refusing.family if refusing else subject.family,
+            "operating system" if refusing else "",
+            expected=str(required),
             found=str(platform),
-            runtime_error=engine_message(
-                "platform-mismatch",
-                (refusing or runtime.engines[0]).family,
-                "operating system" if refusing else "",
-                os=platform.os,
-            ),
+            os=platform.os,
         )
 
 
-def has_no_more_history_than_layers(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """The history names no more layers than there are diff_ids, where the engine counts them.
+def has_no_more_history_than_layers(subject: Subject) -> Iterator[Finding]:
+    """The history lists no more layers than there are diff_ids, where the engine counts them.
 
     https://github.com/moby/moby/blob/master/daemon/internal/image/store.go, Create
     """
-    config = image.config
-    for engine in runtime.engines:
-        if not config or not engine.counts_history or len(image.layers) != len(config.diff_ids):
+    config = subject.image.config
+    for engine in subject.engines:
+        if not config or not engine.counts_history or len(subject.image.layers) != len(config.diff_ids):
             continue
         if config.history_layers > len(config.diff_ids):
-            yield Finding(
+            yield finding(
                 "history-too-long",
-                Severity.ERROR,
-                f"The config's history has {config.history_layers} steps that made a layer, and {len(config.diff_ids)} "
-                "diff_ids.",
+                f"The config's history lists {config.history_layers} layers, but the config has only "
+                f"{len(config.diff_ids)} diff_ids.",
+                engine.family,
                 expected=f"at most {len(config.diff_ids)} steps without empty_layer",
                 found=str(config.history_layers),
-                runtime_error=engine_message("history-too-long", engine.family),
             )
 
 
-def can_be_started(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """There is something that can be executed, in a working directory that an engine takes."""
-    config = image.config
-    if config is None or any(is_refused(image, engine) for engine in runtime.engines):
+def can_be_started(subject: Subject) -> Iterator[Finding]:
+    """There is a command to execute, in a working directory that an engine accepts."""
+    config, family = subject.image.config, subject.family
+    if config is None:
         return
-    family = runtime.engines[0].family
     if not config.entrypoint and not config.command:
-        yield Finding(
+        yield finding(
             "no-command",
-            Severity.ERROR,
             "The image has neither an entrypoint nor a command.",
+            family,
             expected="ENTRYPOINT or CMD in the Dockerfile",
-            runtime_error=engine_message("no-command", family),
         )
     if config.working_dir and not config.working_dir.startswith("/"):
-        yield Finding(
+        yield finding(
             "working-dir-relative",
-            Severity.ERROR,
             f"The working directory {config.working_dir!r} is not absolute.",
+            family,
             expected="an absolute path in WORKDIR",
             found=config.working_dir,
-            runtime_error=engine_message("working-dir-relative", family),
         )
     command = (*config.entrypoint, *config.command)
     number = next((number for number, word in enumerate(command, 1) if "\0" in word), 0)
     if number:
-        yield Finding(
+        yield finding(
             "argument-invalid",
-            Severity.ERROR,
-            f"Word {number} of the image's command has a NUL character.",
+            f"Word {number} of the image's command contains a NUL character.",
+            # Where it is the first word, no engine gets as far.
+            family if number > 1 else "",
             expected="words without NUL characters",
-            # With the first word, no engine gets as far.
-            runtime_error=engine_message("argument-invalid", family, program=command[0], error="invalid argument")
-            if number > 1
-            else "",
+            program=command[0],
+            error="invalid argument",
         )
 
 
-# What is wrong with an entry of Env, by how engines say it.
+# What is wrong with an entry of Env, by the variant of the engines' message.
 _ENV_PROBLEMS: Final = {
     "name": "has no name before its `=`",
-    "NUL": "has a NUL character in its {part}",
-    "=": "has no `=`: containerd's own client starts no such image, dockerd and Kubernetes leave the entry out",
+    "NUL": "contains a NUL character in its {part}",
+    "=": "has no `=`: containerd's own client cannot start such an image; dockerd and Kubernetes drop the entry",
 }
 
 
 def _env_problem(entry: str) -> tuple[str, str]:
-    """What is wrong with an entry of Env, and in which part of it; nothing where it can be set."""
+    """The problem of an entry of Env, and in which part of the entry it is; both empty where it can be set."""
     name, equals, _ = entry.partition("=")
     if not equals:
         return ("=", "") if entry else ("", "")
@@ -238,28 +224,26 @@ def _env_problem(entry: str) -> tuple[str, str]:
     return ("NUL", part) if "\0" in entry else ("", "")
 
 
-def can_be_given_its_environment(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """Every entry of Env is a name and a value. The entry itself may be a secret, and is not told.
+def can_be_given_its_environment(subject: Subject) -> Iterator[Finding]:
+    """Every entry of Env is a name and a value. The entry itself may be a secret and is not reported.
 
     https://github.com/containerd/containerd/blob/main/pkg/oci/spec_opts.go, WithImageConfigArgs: an entry without
-    `=` stays. With WithEnv, as Kubernetes' interface has it, and with dockerd it goes.
+    `=` stays. WithEnv, which Kubernetes' interface uses, and dockerd drop it.
     https://github.com/opencontainers/runc/blob/main/libcontainer/env.go
     """
-    config = image.config
-    if config is None or any(is_refused(image, engine) for engine in runtime.engines):
-        return
+    config = subject.image.config
     first: dict[tuple[str, str], int] = {}
-    for number, entry in enumerate(config.env, 1):
+    for number, entry in enumerate(config.env if config else (), 1):
         first.setdefault(_env_problem(entry), number)
     for (problem, part), number in first.items():
         doubtful = problem == "="
-        if problem and not (doubtful and all(engine.family != "containerd" for engine in runtime.engines)):
-            yield Finding(
+        if problem and (not doubtful or subject.uses("containerd")):
+            yield finding(
                 "env-invalid",
-                Severity.WARNING if doubtful else Severity.ERROR,
                 f"Entry {number} of the config's Env {_ENV_PROBLEMS[problem].format(part=part)}.",
+                "containerd" if doubtful else subject.family,
+                problem,
+                severity=Severity.WARNING if doubtful else Severity.ERROR,
                 expected="NAME=value",
-                runtime_error=engine_message(
-                    "env-invalid", "containerd" if doubtful else runtime.engines[0].family, problem, part=part
-                ),
+                part=part,
             )

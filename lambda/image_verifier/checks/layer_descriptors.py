@@ -1,4 +1,4 @@
-"""The layers, as far as the manifest, the config and the registry tell without their bytes."""
+"""The layers, as far as the manifest, the config and the registry describe them without their bytes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import Final
 
 from ..image import media_types
 from ..image.model import Descriptor, Image, is_digest
-from ..policy import Policy
 from ..report import Finding, Severity
-from ..rules.engine_messages import engine_message
 from ..rules.engines import Engine
-from ..rules.runtimes import Runtime
-from .artifact import is_refused
 from .manifest import size_error
+from .subject import Subject, finding
 
 _DIGEST: Final = re.compile(r"[a-z0-9]+([.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+", re.ASCII)
 _HEX_DIGITS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
-_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_UNPACKABLE_TYPES: Final = "layers of the types OCI gzip, OCI zstd or Docker gzip"
 
 
 def counted(image: Image, engine: Engine) -> list[Descriptor]:
@@ -27,133 +25,132 @@ def counted(image: Image, engine: Engine) -> list[Descriptor]:
     return [layer for layer in image.layers if engine.counts(layer.media_type)]
 
 
-def _judged(image: Image, runtime: Runtime) -> list[Engine]:
-    """The engines that get as far as the layers."""
-    return [engine for engine in runtime.engines if not is_refused(image, engine)]
-
-
-def _few(layers: list[Descriptor]) -> str:
+def _first_digests(layers: list[Descriptor]) -> str:
     names = ", ".join(layer.digest[:19] for layer in layers[:3])
     return names if len(layers) <= 3 else f"{names} and {len(layers) - 3} more"
 
 
-def have_types_that_unpack(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+def have_types_that_unpack(subject: Subject) -> Iterator[Finding]:
     """Every layer's type is one that the runtime unpacks."""
+    for engine in subject.engines:
+        yield from _types_that_an_engine_refuses(subject, engine)
+    yield from _types_that_the_runtime_refuses(subject)
+
+
+def _types_that_an_engine_refuses(subject: Subject, engine: Engine) -> Iterator[Finding]:
+    image = subject.image
     diff_ids = image.config.diff_ids if image.config else ()
-    for engine in _judged(image, runtime):
-        known = counted(image, engine)
-        wrong: dict[str, list[Descriptor]] = {}
-        for layer in image.layers:
-            skipped = not engine.counts(layer.media_type)
-            # Layers that are left out do no harm where the config does not count them either.
-            if (skipped and len(known) != len(diff_ids)) or (not skipped and not engine.reads(layer.media_type)):
-                wrong.setdefault(layer.media_type, []).append(layer)
-        first = {layer.media_type: i for i, layer in reversed(list(enumerate(known)))}
-        for media_type, layers in wrong.items():
-            diff_id = diff_ids[first[media_type]] if len(known) == len(diff_ids) else ""
-            yield Finding(
+    known = counted(image, engine)
+    refused: dict[str, list[Descriptor]] = {}
+    for layer in image.layers:
+        skipped = not engine.counts(layer.media_type)
+        # Layers that the engine skips do no harm where the config does not count them either.
+        if (skipped and len(known) != len(diff_ids)) or (not skipped and not engine.reads(layer.media_type)):
+            refused.setdefault(layer.media_type, []).append(layer)
+    first = {layer.media_type: i for i, layer in reversed(list(enumerate(known)))}
+    for media_type, layers in refused.items():
+        variant = ""
+        if engine.family == "containerd" and len(known) != len(diff_ids):
+            variant = "not counted"
+        elif engine.family == "containerd" and media_types.is_encrypted(media_type):
+            variant = "encrypted"
+        yield finding(
+            "layer-type-unsupported",
+            f"{_share(layers, image)} {media_type or '(none)'}, which {subject.runtime.title} cannot unpack: "
+            f"{_first_digests(layers)}.",
+            engine.family,
+            variant,
+            expected=_UNPACKABLE_TYPES,
+            found=media_type,
+            layer=layers[0].digest,
+            media_type=media_type,
+            diff_id=diff_ids[first[media_type]] if len(known) == len(diff_ids) else "",
+            counted=len(known),
+            diff_ids=len(diff_ids),
+        )
+
+
+def _types_that_the_runtime_refuses(subject: Subject) -> Iterator[Finding]:
+    image, runtime = subject.image, subject.runtime
+    by_type: dict[str, list[Descriptor]] = {}
+    for layer in image.layers:
+        by_type.setdefault(layer.media_type, []).append(layer)
+    for media_type, message in runtime.refused_layers.items():
+        layers = by_type.get(media_type)
+        if layers:
+            yield finding(
                 "layer-type-unsupported",
-                Severity.ERROR,
-                f"{_number(layers)} of {len(image.layers)} typed {media_type or 'nothing'}, which "
-                f"{runtime.title} does not unpack: {_few(layers)}.",
-                expected="layers typed as OCI gzip or zstd, or as Docker gzip",
+                f"{_share(layers, image)} {media_type}, which {runtime.title} refuses.",
                 found=media_type,
-                runtime_error=_type_error(engine, media_type, diff_id, len(known), len(diff_ids)),
+                runtime_error=message.format(digest=layers[0].digest),
                 layer=layers[0].digest,
             )
-    for media_types_of, severity in (
-        (runtime.refused_layers, Severity.ERROR),
-        (runtime.doubtful_layers, Severity.WARNING),
-    ):
-        for media_type, why in media_types_of.items():
-            layers = [layer for layer in image.layers if layer.media_type == media_type]
-            if layers and _judged(image, runtime):
-                refused = severity is Severity.ERROR
-                reason = "it refuses" if refused else why
-                yield Finding(
-                    "layer-type-unsupported" if refused else "layer-type-doubtful",
-                    severity,
-                    f"{_number(layers)} of {len(image.layers)} typed {media_type}, which {reason}"
-                    if refused
-                    else f"{_number(layers)} of {len(image.layers)} typed {media_type}: {reason}.",
-                    found=media_type,
-                    runtime_error=why.format(digest=layers[0].digest) if refused else "",
-                    layer=layers[0].digest,
-                )
+    for media_type, why in runtime.doubtful_layers.items():
+        layers = by_type.get(media_type)
+        if layers:
+            yield finding(
+                "layer-type-doubtful",
+                f"{_share(layers, image)} {media_type}, which may not be unpacked: {why}.",
+                severity=Severity.WARNING,
+                found=media_type,
+                layer=layers[0].digest,
+            )
 
 
-def _number(layers: list[Descriptor]) -> str:
-    return "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
+def _share(layers: list[Descriptor], image: Image) -> str:
+    return f"{len(layers)} of {len(image.layers)} layers {'has' if len(layers) == 1 else 'have'} the type"
 
 
-def _type_error(engine: Engine, media_type: str, diff_id: str, counted: int, diff_ids: int) -> str:
-    variant = ""
-    if engine.family == "containerd" and counted != diff_ids:
-        variant = "not counted"
-    elif engine.family == "containerd" and media_types.is_encrypted(media_type):
-        variant = "encrypted"
-    return engine_message(
-        "layer-type-unsupported",
-        engine.family,
-        variant,
-        media_type=media_type,
-        diff_id=diff_id,
-        counted=counted,
-        diff_ids=diff_ids,
-    )
-
-
-def are_for_the_platform(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """No descriptor of the manifest is marked as for another platform: containerd leaves such a one out.
+def are_for_the_platform(subject: Subject) -> Iterator[Finding]:
+    """No descriptor in the manifest is for another platform: containerd skips such a descriptor.
 
     https://github.com/containerd/containerd/blob/main/core/images/handlers.go, FilterPlatforms
     """
-    if image.manifest is None or all(engine.family != "containerd" for engine in runtime.engines):
+    image = subject.image
+    if image.manifest is None or not subject.uses("containerd"):
         return
-    config, accepted = image.manifest.config, policy.platform.accepts()
-    left_out = [d for d in image.layers if d.platform and d.platform not in accepted]
-    for descriptor in [*left_out, *([config] if config.platform and config.platform not in accepted else [])]:
-        what = "config" if descriptor is config else "layer"
-        yield Finding(
+    config, accepted = image.manifest.config, subject.policy.platform.accepts()
+    skipped = [d for d in image.layers if d.platform and d.platform not in accepted]
+    for descriptor in [*skipped, *([config] if config.platform and config.platform not in accepted else [])]:
+        is_config = descriptor is config
+        yield finding(
             "descriptor-for-another-platform",
-            Severity.ERROR,
-            f"The manifest marks its {what} {descriptor.digest} as one for {descriptor.platform}, so that "
-            f"{runtime.title} leaves it out.",
+            f"The manifest's descriptor of the {'config' if is_config else 'layer'} {descriptor.digest} is for "
+            f"{descriptor.platform}, so {subject.runtime.title} skips it.",
+            "containerd",
+            "config" if is_config else "",
             expected="no platform in the descriptor",
             found=str(descriptor.platform),
-            runtime_error=engine_message(
-                "descriptor-for-another-platform",
-                "containerd",
-                "config" if descriptor is config else "",
-                digest=descriptor.digest,
-                counted=len(image.layers) - len(left_out),
-                diff_ids=len(image.config.diff_ids) if image.config else 0,
-            ),
-            layer=descriptor.digest if descriptor is not config else "",
+            layer="" if is_config else descriptor.digest,
+            digest=descriptor.digest,
+            counted=len(image.layers) - len(skipped),
+            diff_ids=len(image.config.diff_ids) if image.config else 0,
         )
 
 
-def are_as_many_as_diff_ids(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+def are_as_many_as_diff_ids(subject: Subject) -> Iterator[Finding]:
     """The layers are as many as the config's diff_ids."""
-    if image.config is None or not image.config.has_rootfs or len(image.layers) == len(image.config.diff_ids):
+    config, layers = subject.image.config, subject.image.layers
+    if config is None or not config.has_rootfs or len(layers) == len(config.diff_ids):
         return
-    for engine in _judged(image, runtime):
-        known, diff_ids = counted(image, engine), image.config.diff_ids
-        if len(known) == len(diff_ids):
-            continue
-        yield Finding(
-            "diff-ids-count",
-            Severity.ERROR,
-            f"The manifest has {len(image.layers)} layers, the config has {len(diff_ids)} diff_ids.",
-            expected=f"{len(image.layers)} diff_ids",
-            found=f"{len(diff_ids)} diff_ids",
-            runtime_error=engine_message("diff-ids-count", engine.family, counted=len(known), diff_ids=len(diff_ids)),
-        )
+    for engine in subject.engines:
+        known, diff_ids = counted(subject.image, engine), config.diff_ids
+        if len(known) != len(diff_ids):
+            yield finding(
+                "diff-ids-count",
+                f"The manifest has {len(layers)} layers, but the config has {len(diff_ids)} diff_ids.",
+                engine.family,
+                expected=f"{len(layers)} diff_ids",
+                found=f"{len(diff_ids)} diff_ids",
+                counted=len(known),
+                diff_ids=len(diff_ids),
+            )
 
 
-def agree_with_their_diff_ids(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """What digests and diff_ids alone tell of a wrong diff_id, without the bytes."""
-    for engine in _judged(image, runtime):
+def agree_with_their_diff_ids(subject: Subject) -> Iterator[Finding]:
+    """No diff_id is wrong, as far as the digests and the diff_ids show it without the bytes."""
+    image = subject.image
+    for engine in subject.engines:
         known = counted(image, engine)
         diff_ids = image.config.diff_ids if image.config else ()
         if len(known) != len(diff_ids):
@@ -166,20 +163,16 @@ def agree_with_their_diff_ids(image: Image, runtime: Runtime, policy: Policy) ->
             if not why and other != diff_id:
                 why = f"the same blob has the diff_id {other} elsewhere in this image"
             if why:
-                yield Finding(
+                yield finding(
                     "diff-id-wrong",
-                    Severity.ERROR,
                     f"The diff_id {diff_id} of layer {layer.digest[:19]} cannot be right: {why}.",
+                    engine.family,
+                    "compressed" if reads == "raw" and _is_compressed(image, layer) else "",
                     found=diff_id,
-                    runtime_error=engine_message(
-                        "diff-id-wrong",
-                        engine.family,
-                        "compressed" if reads == "raw" and _is_compressed(image, layer) else "",
-                        diff_id=diff_id,
-                        # containerd names the one that it expected, not the one that it calculated.
-                        calculated=diff_id,
-                    ),
                     layer=layer.digest,
+                    diff_id=diff_id,
+                    # containerd prints the one that it expected, not the one that it calculated.
+                    calculated=diff_id,
                 )
 
 
@@ -188,13 +181,13 @@ def _is_compressed(image: Image, layer: Descriptor) -> bool:
 
 
 def _impossible(image: Image, layer: Descriptor, diff_id: str, reads: str) -> str:
-    """Why this cannot be the layer's diff_id, or nothing. Incidents: buildpacks/lifecycle #1662, 0.21.15."""
+    """Why this cannot be the layer's diff_id; empty where it can. Incidents: buildpacks/lifecycle #1662, 0.21.15."""
     if not is_digest(diff_id):
-        return "it is no sha256 digest"
+        return "it is not a sha256 digest"
     if reads == "raw" and diff_id != layer.digest:
-        return "the layer is typed as a plain tar, whose diff_id is its digest"
-    # Either a plain tar under a wrong label, which every engine takes, or the digest of the compressed bytes in
-    # the place of the diff_id. The first bytes tell.
+        return "the layer's type is a plain tar, whose diff_id is its digest"
+    # Either a plain tar with the wrong type, which every engine accepts, or the digest of the compressed bytes in
+    # place of the diff_id. The first bytes decide.
     if reads == "sniffed" and diff_id == layer.digest and _is_compressed(image, layer):
         return "it is the digest of the compressed bytes"
     return ""
@@ -203,8 +196,8 @@ def _impossible(image: Image, layer: Descriptor, diff_id: str, reads: str) -> st
 def doubtful(image: Image) -> list[Descriptor]:
     """The layers whose first bytes `agree_with_their_diff_ids` needs.
 
-    Those that claim to be compressed and have their digest for a diff_id, and those that are read as they are and
-    have not.
+    These are the layers of a compressed type whose digest is a diff_id, and the layers that are read as they are and
+    whose digest is not a diff_id.
     """
     if image.config is None:
         return []
@@ -220,73 +213,80 @@ def doubtful(image: Image) -> list[Descriptor]:
     ]
 
 
-def are_there(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """Every layer's descriptor is sound, and the registry holds the blob with the size declared."""
-    exact = any(engine.exact_sizes for engine in runtime.engines)
-    engines = _judged(image, runtime)
-    family = runtime.engines[0].family
-    for layer in dict.fromkeys(image.layers) if engines else ():
-        blob = image.blobs.get(layer.digest)
-        if not is_digest(layer.digest):
-            yield Finding(
-                "layer-descriptor-invalid",
-                Severity.ERROR,
-                f"A layer has the digest {layer.digest!r}.",
-                expected="a sha256 digest",
-                found=layer.digest,
-                runtime_error=engine_message(
-                    "layer-descriptor-invalid",
-                    family,
-                    digest=layer.digest,
-                    media_type=layer.media_type,
-                    why=_digest_error(layer.digest),
-                ),
-                layer=layer.digest,
-            )
-        elif blob and not blob.available:
-            yield Finding(
-                "layer-missing",
-                Severity.ERROR,
-                f"The registry does not serve the layer {layer.digest}: it is {blob.state}.",
-                expected="AVAILABLE",
-                found=blob.state,
-                runtime_error=engine_message("layer-missing", family, digest=layer.digest, media_type=layer.media_type),
-                layer=layer.digest,
-            )
-        elif exact and layer.size == 0:
-            yield Finding(
-                "layer-size-zero",
-                Severity.ERROR,
-                f"The manifest says that the layer {layer.digest} has no bytes.",
-                runtime_error=size_error("layer-size-zero", layer, 0, family),
-                layer=layer.digest,
-            )
-        elif exact and blob and blob.size is not None and blob.size != layer.size:
-            yield Finding(
-                "layer-size-mismatch",
-                Severity.ERROR,
-                f"The manifest says that the layer {layer.digest} has {layer.size} bytes; it has {blob.size}.",
-                expected=f"{layer.size} bytes",
-                found=f"{blob.size} bytes",
-                runtime_error=size_error("layer-size-mismatch", layer, blob.size, family),
-                layer=layer.digest,
-            )
-        # containerd asks every descriptor's own URLs first, whatever its type:
+def are_there(subject: Subject) -> Iterator[Finding]:
+    """Every layer's descriptor is valid, and the registry holds the blob with the size in the descriptor."""
+    for layer in dict.fromkeys(subject.image.layers):
+        yield from _problem_of(subject, layer)
+        # containerd tries every descriptor's own URLs first, whatever its type:
         # https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
         url = next((url for url in layer.urls if url.startswith(("http://", "https://"))), "")
-        if url and any(engine.family == "containerd" for engine in runtime.engines):
-            yield Finding(
+        if url and subject.uses("containerd"):
+            yield finding(
                 "layer-foreign",
-                Severity.WARNING,
                 f"The layer {layer.digest} is fetched from {url}, not from the registry.",
+                severity=Severity.WARNING,
                 expected="a layer that the registry holds",
                 found=url,
                 layer=layer.digest,
             )
 
 
+def _problem_of(subject: Subject, layer: Descriptor) -> Iterator[Finding]:
+    """What is wrong with a layer's descriptor or its blob, at most one thing."""
+    blob, family = subject.image.blobs.get(layer.digest), subject.family
+    if not is_digest(layer.digest):
+        yield finding(
+            "layer-descriptor-invalid",
+            f"A layer's descriptor is invalid: its digest is {layer.digest!r}.",
+            family,
+            expected="a sha256 digest",
+            found=layer.digest,
+            layer=layer.digest,
+            digest=layer.digest,
+            media_type=layer.media_type,
+            why=_digest_error(layer.digest),
+        )
+    elif blob and not blob.available:
+        yield finding(
+            "layer-missing",
+            f"The registry does not serve the layer {layer.digest}: its state is {blob.state}.",
+            family,
+            expected="AVAILABLE",
+            found=blob.state,
+            layer=layer.digest,
+            digest=layer.digest,
+            media_type=layer.media_type,
+        )
+    elif subject.checks_sizes and layer.size == 0:
+        yield finding(
+            "layer-size-zero",
+            f"The size of the layer {layer.digest} in the manifest's descriptor is 0.",
+            runtime_error=size_error("layer-size-zero", layer, 0, family),
+            layer=layer.digest,
+        )
+    elif subject.checks_sizes and blob and blob.size is not None and blob.size != layer.size:
+        yield size_mismatch(layer, blob.size, family)
+
+
+def size_mismatch(layer: Descriptor, actual: int, family: str) -> Finding:
+    """The finding for a layer whose size is not the one in its descriptor.
+
+    :param actual: the blob's size in bytes.
+    :param family: the family of the engine that is quoted.
+    """
+    return finding(
+        "layer-size-mismatch",
+        f"The size of the layer {layer.digest} in the manifest's descriptor is {layer.size} bytes, but the layer is "
+        f"{actual} bytes.",
+        expected=f"{layer.size} bytes",
+        found=f"{actual} bytes",
+        runtime_error=size_error("layer-size-mismatch", layer, actual, family),
+        layer=layer.digest,
+    )
+
+
 def _digest_error(digest: str) -> str:
-    """What Go's digest package says: https://github.com/opencontainers/go-digest/blob/master/digest.go, Validate"""
+    """The error of Go's digest package: https://github.com/opencontainers/go-digest/blob/master/digest.go, Validate"""
     algorithm, _, value = digest.partition(":")
     if not _DIGEST.fullmatch(digest):
         return "invalid checksum digest format"
@@ -295,38 +295,37 @@ def _digest_error(digest: str) -> str:
     return "invalid checksum digest " + ("length" if len(value) != _HEX_DIGITS[algorithm] else "format")
 
 
-def are_not_too_many(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """The engine's storage takes as many layers as the image has."""
-    bounds = [(engine.max_layers, engine.family) for engine in runtime.engines if engine.max_layers is not None]
-    most, family = min(bounds, default=(len(image.layers), ""))
-    if len(image.layers) > most:
-        yield Finding(
+def are_not_too_many(subject: Subject) -> Iterator[Finding]:
+    """The engine's storage accepts as many layers as the image has."""
+    count = len(subject.image.layers)
+    bounds = [(engine.max_layers, engine.family) for engine in subject.engines if engine.max_layers is not None]
+    most, family = min(bounds, default=(count, ""))
+    if count > most:
+        yield finding(
             "too-many-layers",
-            Severity.ERROR,
-            f"The image has {len(image.layers)} layers, and {runtime.title} takes {most}.",
+            f"The image has {count} layers, but {subject.runtime.title} accepts at most {most}.",
+            family,
             expected=f"at most {most} layers",
-            found=f"{len(image.layers)} layers",
-            runtime_error=engine_message("too-many-layers", family),
+            found=f"{count} layers",
         )
 
 
-def can_be_mounted(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+def can_be_mounted(subject: Subject) -> Iterator[Finding]:
     """The layers can be mounted over each other, whatever numbers the host has given them."""
-    engine = min(_judged(image, runtime), key=lambda engine: engine.mountable_layers or math.inf, default=None)
-    if engine is None or engine.mountable_layers is None or engine.surely_mountable_layers is None:
+    engine = min(subject.engines, key=lambda engine: engine.mountable_layers or math.inf)
+    if engine.mountable_layers is None or engine.surely_mountable_layers is None:
         return
-    count = len(counted(image, engine))
+    count = len(counted(subject.image, engine))
     if count > engine.surely_mountable_layers:
         never = count > engine.mountable_layers
         most = engine.mountable_layers if never else engine.surely_mountable_layers
-        yield Finding(
+        who = subject.runtime.title if never else "a host that has unpacked very many layers before"
+        yield finding(
             "layers-not-mountable",
-            Severity.ERROR if never else Severity.WARNING,
-            f"The image has {count} layers, and {runtime.title} mounts at most {most} over each other."
-            if never
-            else f"The image has {count} layers, and a host that has unpacked very many before mounts at most {most} "
-            "over each other.",
+            f"The image has {count} layers, but {who} can mount at most {most} over each other.",
+            engine.family,
+            "" if never else "options",
+            severity=Severity.ERROR if never else Severity.WARNING,
             expected=f"at most {most} layers",
             found=f"{count} layers",
-            runtime_error=engine_message("layers-not-mountable", engine.family, "" if never else "options"),
         )

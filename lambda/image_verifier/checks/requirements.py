@@ -1,95 +1,86 @@
-"""What a policy requires beyond what runtimes ask for: a user, a base, labels, a number of layers."""
+"""What a policy requires beyond what runtimes do: a user, a base, labels, a number of layers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
-from ..image.model import Config, Image
 from ..image.references import Reference
 from ..image.users import is_root
-from ..policy import Policy
-from ..report import Finding, Severity
+from ..report import Finding
 from ..rules.requirement_types import LABEL, MAX_LAYERS, NO_LATEST_BASE, NON_ROOT_USER
-from ..rules.runtimes import Runtime
-from .artifact import is_refused
+from .subject import Subject, finding
 
 # https://github.com/opencontainers/image-spec/blob/main/annotations.md#pre-defined-annotation-keys
 _BASE_NAME: Final = "org.opencontainers.image.base.name"
-# What a Dockerfile writes after FROM for no base at all.
+# The name after FROM in a Dockerfile that has no base at all.
 _NO_BASE: Final = "scratch"
 
 
-def _config(image: Image, runtime: Runtime) -> Config | None:
-    """The config, where nothing before has told that the image is none."""
-    return None if any(is_refused(image, engine) for engine in runtime.engines) else image.config
+def has_a_user_besides_root(subject: Subject) -> Iterator[Finding]:
+    """Where that is required, the config sets a user other than root.
 
-
-def has_a_user_besides_root(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """Where that is required, the runtime runs it as somebody else than root.
-
-    A user that is named, and not by its number, is looked up in the image's /etc/passwd where the layers were read.
+    Where the layers were read, `start.runs_as_a_user_besides_root` runs in its place and looks up the user's name.
     """
-    config = _config(image, runtime)
-    if not policy.required(NON_ROOT_USER) or config is None or runtime.own_user:
+    if subject.image.config:
+        yield from refuse_root(subject, is_root=is_root(subject.image.config.user))
+
+
+def refuse_root(subject: Subject, *, is_root: bool) -> Iterator[Finding]:
+    """Report an image that runs as root, where another user is required and the runtime does not set one itself.
+
+    :param is_root: whether the image runs as root, as far as it is known.
+    """
+    config = subject.image.config
+    if not is_root or config is None or subject.runtime.own_user or not subject.policy.required(NON_ROOT_USER):
         return
-    user_ids: set[int] = set()
-    if image.contents:
-        from .start import user_ids as ids_in_the_layers
-
-        user_ids = ids_in_the_layers(image, runtime)
-    if 0 in user_ids if user_ids else is_root(config.user):
-        names = f"its config names the user {config.user!r}" if config.user else "its config names no user"
-        yield Finding(
-            "user-is-root",
-            Severity.ERROR,
-            f"The image runs as root, since {names}.",
-            expected="a user whose ID is not 0",
-            found=config.user or "no user",
-        )
+    user = f"the user {config.user!r}" if config.user else "no user"
+    yield finding(
+        "user-is-root",
+        f"The image runs as root: its config sets {user}.",
+        expected="a user whose ID is not 0",
+        found=config.user or "no user",
+    )
 
 
-def has_no_latest_base(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """Where that is required, the image says its base, and that it is not whatever was the latest one."""
-    config = _config(image, runtime)
-    if not policy.required(NO_LATEST_BASE) or config is None or image.manifest is None:
+def has_no_latest_base(subject: Subject) -> Iterator[Finding]:
+    """Where that is required, the image names its base, and the base's tag is not `latest`."""
+    config, manifest = subject.image.config, subject.image.manifest
+    if not subject.policy.required(NO_LATEST_BASE) or config is None or manifest is None:
         return
-    # Labels come down from the base, annotations do not.
-    base = image.manifest.annotations.get(_BASE_NAME) or config.labels.get(_BASE_NAME, "")
+    # An image inherits its base's labels, but not its annotations.
+    base = manifest.annotations.get(_BASE_NAME) or config.labels.get(_BASE_NAME, "")
     if base == _NO_BASE:
         return
     try:
         tag = Reference.parse(base).tag
     except ValueError:
-        yield Finding(
+        yield finding(
             "base-not-said",
-            Severity.ERROR,
-            f"The image says that its base is {base!r}, which is no image's name."
+            f"The image names {base!r} as its base, which is not an image reference."
             if base
-            else "The image does not say on which base it is built.",
+            else "The image does not name its base image.",
             expected=f"the base's name in the annotation or the label {_BASE_NAME}",
             found=base or "neither",
         )
         return
     if tag == "latest":
-        yield Finding(
+        yield finding(
             "base-is-latest",
-            Severity.ERROR,
-            f"The image is built on {base}, which is another one after each of its releases.",
+            f"The image is built on {base}, whose tag moves with every release.",
             expected="a base with a version in its tag, or with a digest",
             found=base,
         )
 
 
-def has_its_labels(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """The image has every label that is required, with something in it."""
-    config = _config(image, runtime)
-    for name in policy.required(LABEL) if config else ():
+def has_its_labels(subject: Subject) -> Iterator[Finding]:
+    """The image has every label that is required, and none of them is empty."""
+    config = subject.image.config
+    for name in subject.policy.required(LABEL) if config else ():
         assert config
         if not config.labels.get(name, "").strip():
-            yield Finding(
+            yield finding(
                 "label-missing",
-                Severity.ERROR,
                 f"The image's label {name} is empty."
                 if name in config.labels
                 else f"The image does not have the label {name}.",
@@ -98,16 +89,14 @@ def has_its_labels(image: Image, runtime: Runtime, policy: Policy) -> Iterator[F
             )
 
 
-def has_no_more_layers_than_allowed(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+def has_no_more_layers_than_allowed(subject: Subject) -> Iterator[Finding]:
     """The image has no more layers than the policy allows."""
-    if _config(image, runtime) is None:
-        return
-    for most in map(int, policy.required(MAX_LAYERS)):
-        if len(image.layers) > most:
-            yield Finding(
+    count = len(subject.image.layers) if subject.image.config else 0
+    for most in map(int, subject.policy.required(MAX_LAYERS)):
+        if count > most:
+            yield finding(
                 "layers-above-maximum",
-                Severity.ERROR,
-                f"The image has {len(image.layers)} layers, and at most {most} are allowed.",
+                f"The image has {count} layers, but at most {most} are allowed.",
                 expected=f"at most {most} layers",
-                found=str(len(image.layers)),
+                found=str(count),
             )

@@ -1,70 +1,63 @@
-"""The compressed size: within what was asked for, and within what the runtime has room for."""
+"""The compressed size: within the policy's bounds, and within the runtime's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..image.model import Image
-from ..policy import Policy
 from ..report import Finding, Severity
-from ..rules.runtimes import Runtime
 from ..text import readable_size
-from .artifact import is_refused
+from .subject import Subject, finding
 
 
-def is_within_bounds(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
-    """The image is neither smaller nor larger than the policy says."""
-    if image.manifest is None or any(is_refused(image, engine) for engine in runtime.engines):
-        return
+def is_within_bounds(subject: Subject) -> Iterator[Finding]:
+    """The image is neither smaller nor larger than the policy allows."""
+    image, policy = subject.image, subject.policy
     size = readable_size(image.size)
     if policy.min_size is not None and image.size < policy.min_size:
         least = readable_size(policy.min_size)
-        yield Finding(
+        yield finding(
             "image-too-small",
-            Severity.ERROR,
-            f"The image has {size} compressed, and min_size is {least}: something is missing in it.",
+            f"The image is {size} compressed, but min_size is {least}: something is missing in it.",
             expected=f"at least {least}",
             found=size,
         )
     if policy.max_size is not None and image.size > policy.max_size:
         most = readable_size(policy.max_size)
-        yield Finding(
+        yield finding(
             "image-too-large",
-            Severity.ERROR,
-            f"The image has {size} compressed, and max_size is {most}.",
+            f"The image is {size} compressed, but max_size is {most}.",
             expected=f"at most {most}",
             found=size,
         )
-    grown = policy.baseline
-    if grown is not None and image.size > grown.max_size:
-        more = readable_size(image.size - grown.size)
-        yield Finding(
+    baseline = policy.baseline
+    if baseline is not None and image.size > baseline.max_size:
+        growth = readable_size(image.size - baseline.size)
+        yield finding(
             "image-grew",
-            Severity.ERROR,
-            f"The image has {size} compressed, {more} more than {grown.reference}.",
-            expected=f"at most {readable_size(grown.max_size)}",
+            f"The image is {size} compressed, {growth} more than {baseline.reference}.",
+            expected=f"at most {readable_size(baseline.max_size)}",
             found=size,
         )
 
 
-def fits_the_runtime(image: Image, runtime: Runtime, policy: Policy) -> Iterator[Finding]:
+def fits_the_runtime(subject: Subject) -> Iterator[Finding]:
     """The runtime has room for the image."""
+    image, runtime = subject.image, subject.runtime
     size = readable_size(image.size)
     if runtime.max_bytes is not None and image.size > runtime.max_bytes:
         most = readable_size(runtime.max_bytes)
-        yield Finding(
+        yield finding(
             "image-too-large-for-runtime",
-            Severity.ERROR,
-            f"The image has {size} compressed, and {runtime.title} takes at most {most} unpacked.",
+            f"The image is {size} compressed, but {runtime.title} accepts at most {most} unpacked.",
             expected=f"at most {most}",
             found=size,
         )
     elif runtime.roomy_bytes is not None and image.size > runtime.roomy_bytes:
-        yield Finding(
+        yield finding(
             "image-needs-storage",
-            Severity.WARNING,
-            f"The image has {size} compressed; together with what it unpacks to, it needs more storage than "
+            f"The image is {size} compressed. Compressed and unpacked together, it needs more storage than "
             f"{runtime.title} gives a task by default.",
+            severity=Severity.WARNING,
             expected="a larger ephemeral storage in the task definition",
             found=size,
         )

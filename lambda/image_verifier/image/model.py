@@ -9,13 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from . import schemas
 from .schemas import decode_as
-
-if TYPE_CHECKING:
-    from ..layers.facts import Contents
 
 # containerd refuses larger manifests: core/remotes/docker/resolver.go, MaxManifestSize.
 MAX_MANIFEST_BYTES: Final = 4 * 1048 * 1048
@@ -315,7 +312,6 @@ class Image:
     :param missing: the index's child or the config, where the registry does not have it.
     :param absent: the index's manifests for other platforms that the registry does not have, where a runtime
         fetches those as well.
-    :param contents: what the layers' bytes tell, where they were read.
     """
 
     reference: str
@@ -333,7 +329,6 @@ class Image:
     unreadable: tuple[str, Mapping[str, str]] | None = None
     missing: Descriptor | None = None
     absent: tuple[Descriptor, ...] = ()
-    contents: Contents | None = None
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:

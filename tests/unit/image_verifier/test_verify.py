@@ -135,7 +135,7 @@ def test_indexes_in_each_other_are_followed_so_deep_and_no_deeper(layout: Layout
     for _ in range(MAX_INDEX_DEPTH):
         top = layout.index({**top, "platform": AMD64})
     assert judged(layout, top).verdict == "pass"
-    with pytest.raises(Fault, match=f"more than {MAX_INDEX_DEPTH} indexes"):
+    with pytest.raises(Fault, match=f"more than {MAX_INDEX_DEPTH} levels"):
         judged(layout, layout.index({**top, "platform": AMD64}))
 
 
@@ -169,8 +169,8 @@ def test_a_broken_config_is_refused_for_what_is_wrong_in_it(
     [
         ("=x", "has no name before its `=`"),
         ("=", "has no name before its `=`"),
-        ("A\0B=secret", "has a NUL character in its name"),
-        ("A=secret\0", "has a NUL character in its value"),
+        ("A\0B=secret", "contains a NUL character in its name"),
+        ("A=secret\0", "contains a NUL character in its value"),
     ],
 )
 def test_an_environment_that_no_engine_can_set_is_refused(layout: Layout, entry: str, about: str) -> None:

@@ -1,0 +1,81 @@
+"""What a check is given, and how it reports what it finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..image.model import Image
+from ..policy import Policy
+from ..report import Finding, Severity
+from ..rules.engine_messages import engine_message
+from ..rules.engines import Engine
+from ..rules.runtimes import Runtime
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One image, held against one runtime.
+
+    :param image: what is known of the image.
+    :param runtime: the runtime that must be able to run it.
+    :param policy: what is required of the image.
+    :param engines: the runtime's engines that get as far as the check; at least one.
+    """
+
+    image: Image
+    runtime: Runtime
+    policy: Policy
+    engines: tuple[Engine, ...]
+
+    @property
+    def family(self) -> str:
+        """The family of the first engine: its message is reported where all engines find the same."""
+        return self.engines[0].family
+
+    def uses(self, family: str) -> bool:
+        """Whether one of the engines belongs to this family."""
+        return any(engine.family == family for engine in self.engines)
+
+    @property
+    def checks_sizes(self) -> bool:
+        """Whether one of the engines compares the size in a descriptor with the size of the content."""
+        return any(engine.exact_sizes for engine in self.engines)
+
+
+def finding(
+    finding_id: str,
+    message: str,
+    family: str = "",
+    variant: str = "",
+    *,
+    severity: Severity = Severity.ERROR,
+    expected: str = "",
+    found: str = "",
+    runtime_error: str = "",
+    layer: str = "",
+    **values: object,
+) -> Finding:
+    """A finding, together with the engine's message for it.
+
+    :param finding_id: the id in the catalogue.
+    :param message: what is wrong, as one sentence or more.
+    :param family: the family of the engine that is quoted; empty where it has no message for this.
+    :param variant: which of the family's messages is quoted.
+    :param severity: how much the finding weighs.
+    :param expected: what was expected, where that says more than the message.
+    :param found: what was found instead.
+    :param runtime_error: the message itself, where it is not in the table of messages.
+    :param layer: the digest of the layer that it is about; empty where it is about the whole image.
+    :param values: what the quoted message's placeholders stand for, besides `expected` and `found`.
+    """
+    if family:
+        runtime_error = engine_message(finding_id, family, variant, expected=expected, found=found, **values)
+    return Finding(
+        finding_id,
+        severity,
+        message,
+        expected=expected,
+        found=found,
+        runtime_error=runtime_error,
+        layer=layer,
+    )
