@@ -100,7 +100,7 @@ def test_every_finding_and_its_remedy_can_be_seen(files: Mapping[str, Path], ope
 def test_a_broken_layer_leads_to_its_finding(files: Mapping[str, Path], open_page: Open) -> None:
     page = open_page(files["refused"]).page
     page.locator(".stack a", has_text="layer-type-unsupported").first.click()
-    expect(page.locator(":target").get_by_text("which ECS on Fargate does not unpack")).to_be_visible()
+    expect(page.locator(":target").get_by_text("which ECS on Fargate cannot unpack")).to_be_visible()
 
 
 def test_a_difference_leads_to_the_finding_that_it_causes(files: Mapping[str, Path], open_page: Open) -> None:

@@ -23,7 +23,8 @@ RELATIVE: Final = "cannot run executable found relative to current directory"
 class Launch:
     """How an engine starts a container of the image.
 
-    :param files: the file system that the engine makes of the layers."""
+    :param files: the file system that the engine makes of the layers.
+    """
 
     files: FileSystem
     engine: Engine
