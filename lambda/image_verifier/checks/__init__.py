@@ -41,7 +41,7 @@ def all_if_accepted(image: Image, runtime: Runtime) -> tuple[Engine, ...]:
     return runtime.engines if len(accepting_engines(image, runtime)) == len(runtime.engines) else ()
 
 
-_CHECKS: Final[tuple[CheckGroup, ...]] = (
+CHECKS: Final[tuple[CheckGroup, ...]] = (
     (
         all_engines,
         (
@@ -93,7 +93,7 @@ def checks_for(contents: Contents | None) -> tuple[CheckGroup, ...]:
     :param contents: the facts that the bytes of the image's layers give; None where they were not read.
     """
     if contents is None:
-        return (*_CHECKS, (all_if_accepted, (requirements.has_a_user_besides_root, *_REQUIREMENTS)))
+        return (*CHECKS, (all_if_accepted, (requirements.has_a_user_besides_root, *_REQUIREMENTS)))
     from . import layer_bytes, mounts, start
 
     deep_checks = (
@@ -109,7 +109,7 @@ def checks_for(contents: Contents | None) -> tuple[CheckGroup, ...]:
     )
     has_a_user_besides_root = partial(start.runs_as_a_user_besides_root, contents=contents)
     return (
-        *_CHECKS,
+        *CHECKS,
         (all_if_accepted, (has_a_user_besides_root, *_REQUIREMENTS)),
         (accepting_engines, tuple(partial(check, contents=contents) for check in deep_checks)),
     )
