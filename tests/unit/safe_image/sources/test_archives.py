@@ -1,4 +1,4 @@
-"""Images in files: what docker save writes, before and since Docker 25, and what other tools do."""
+"""Images in files: archives of docker save, before and since Docker 25, and of other tools."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_an_archive_that_is_compressed_itself_is_read_too(tmp_path: Path) -> Non
     assert _judged(compressed).image.top == _judged(plain).image.top
 
 
-def test_what_the_config_of_an_archive_says_wrong_is_found(tmp_path: Path) -> None:
+def test_a_wrong_config_in_an_archive_is_found(tmp_path: Path) -> None:
     config = _config(rootfs={"type": "layers", "diff_ids": [sha256(LAYERS[0])]})
     report = _judged(_saved(tmp_path / "shop.tar", "shop:1", config=config))
     assert "diff-ids-count" in {finding.id for finding in report.errors}
@@ -184,7 +184,7 @@ def test_one_of_several_images_is_chosen_by_a_name_as_docker_reads_it(tmp_path: 
         ({"manifest.json": b'[{"Config": "c", "Layers": ["../etc/passwd"]}]', "c": b"{}"}, "lacks the layer"),
     ],
 )
-def test_what_is_no_archive_of_an_image_is_one_line_with_exit_code_2(
+def test_a_tar_without_an_image_is_one_line_with_exit_code_2(
     tmp_path: Path, files: dict[str, bytes], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = _written(tmp_path / "odd.tar", files)
@@ -199,7 +199,7 @@ def test_what_is_no_archive_of_an_image_is_one_line_with_exit_code_2(
     [b"", b"no tar at all" * 100, gzip.compress(b"x" * 10_000, mtime=0)[:40], b"\x1f\x8b"],
     ids=["empty", "a text", "a gzip stream that breaks off", "the beginning of one"],
 )
-def test_a_file_that_is_no_tar_is_one_line_with_exit_code_2(
+def test_a_file_that_is_not_a_tar_is_one_line_with_exit_code_2(
     tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "odd"
@@ -217,7 +217,7 @@ def test_a_link_out_of_the_archive_or_to_itself_leads_nowhere(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
-def test_headers_that_say_that_they_have_gigabytes_are_not_read(tmp_path: Path, kind: bytes) -> None:
+def test_headers_that_claim_to_have_gigabytes_are_not_read(tmp_path: Path, kind: bytes) -> None:
     path = tmp_path / "huge.tar"
     header = tarfile.TarInfo("x")
     header.type, header.size = kind, 8 * 1024**3

@@ -1,4 +1,4 @@
-"""As whom AWS is asked: the roles of a cloud assembly, and the caller's own credentials where it cannot be had."""
+"""AWS sessions: the roles of a cloud assembly, and the caller's own credentials where a role cannot be assumed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def actions(aws: Aws) -> list[str]:
     return [action for action, _ in aws.calls]
 
 
-def test_an_image_is_asked_for_as_the_role_that_publishes_it_which_is_assumed_once(aws: Aws) -> None:
+def test_an_image_is_read_with_the_role_that_publishes_it_which_is_assumed_once(aws: Aws) -> None:
     aws.answers["AssumeRole"] = CREDENTIALS
     sessions, first = (
         AwsSessions(),
@@ -73,21 +73,21 @@ def test_without_the_role_an_image_of_another_account_is_a_fault_that_names_the_
     assert f"sts:AssumeRole on arn:aws:iam::{OTHER}:role/publishing" in e.value.message
 
 
-def test_an_image_without_a_role_is_asked_for_as_the_caller(aws: Aws) -> None:
+def test_an_image_without_a_role_is_read_with_the_callers_credentials(aws: Aws) -> None:
     sessions = AwsSessions()
     own = AssetImage("ab", "Image", (), ACCOUNT, REGION, "assets", "ab")
     assert key_of(sessions, sessions.publisher(own)) == "AKIDEXAMPLE"
     assert aws.calls == []
 
 
-def test_the_environment_is_the_callers_and_asked_once(aws: Aws) -> None:
+def test_the_environment_is_the_callers_and_read_once(aws: Aws) -> None:
     sessions = AwsSessions()
     assert sessions.environment() == Environment(ACCOUNT, REGION, "aws")
     assert sessions.environment() == Environment(ACCOUNT, REGION, "aws")
     assert actions(aws) == ["GetCallerIdentity"]
 
 
-def test_the_region_is_the_one_that_the_cdk_cli_takes(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_region_is_the_one_that_the_cdk_cli_uses(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
     assert AwsSessions().environment().region == REGION
     monkeypatch.delenv("AWS_REGION")
@@ -110,7 +110,7 @@ def test_no_credentials_are_a_fault(aws: Aws, monkeypatch: pytest.MonkeyPatch) -
         AwsSessions().environment()
 
 
-def test_a_profile_that_is_not_there_is_a_fault(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_that_does_not_exist_is_a_fault(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(Fault) as e:
         AwsSessions().environment()

@@ -1,4 +1,4 @@
-"""A cloud assembly is read without a call."""
+"""A cloud assembly is read without a call to AWS."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def write(file: Path, document: Any) -> None:
     file.write_text(json.dumps(document))
 
 
-def test_an_image_of_a_stack_without_an_environment_goes_where_it_is_deployed_from(tmp_path: Path) -> None:
+def test_an_image_of_a_stack_without_an_environment_goes_to_the_callers_environment(tmp_path: Path) -> None:
     (image,) = assembly_images(assembly(tmp_path))
     assert image.needs_environment
     here = image.at(HERE)
@@ -76,26 +76,26 @@ def test_an_image_of_a_stack_without_an_environment_goes_where_it_is_deployed_fr
     assert not here.needs_environment
 
 
-def test_an_image_of_a_stack_with_an_environment_goes_there_whoever_deploys(tmp_path: Path) -> None:
+def test_an_image_of_a_stack_with_an_environment_goes_there(tmp_path: Path) -> None:
     (image,) = assembly_images(assembly(tmp_path, BOUND, environment="aws://444455556666/cn-north-1"))
     assert not image.needs_environment
     assert (image.account, image.region, image.repository) == ("444455556666", "cn-north-1", "assets")
 
 
-def test_an_image_says_its_stack_its_platform_and_its_twin_on_the_builders_machine(tmp_path: Path) -> None:
+def test_an_image_has_its_stack_its_platform_and_its_copy_on_the_builders_machine(tmp_path: Path) -> None:
     (image,) = assembly_images(assembly(tmp_path))
     assert (image.name, image.stacks, image.platform) == ("Shop/Image", ("Shop",), "linux/arm64")
     assert image.local_image == f"cdkasset-{HASH}"
     assert image.is_built
 
 
-def test_an_image_that_another_program_brings_is_not_built_and_has_no_twin(tmp_path: Path) -> None:
+def test_an_image_of_another_program_is_not_built_and_has_no_copy(tmp_path: Path) -> None:
     (image,) = assembly_images(assembly(tmp_path, source={"executable": ["sh", "-c", "docker load"]}))
     assert not image.is_built
     assert image.local_image == ""
 
 
-def test_what_goes_with_the_role_is_read_too(tmp_path: Path) -> None:
+def test_the_options_of_the_role_are_read(tmp_path: Path) -> None:
     tags = {"Tags": [{"Key": "team", "Value": "shop"}]}
     more = {"assumeRoleExternalId": "for-${AWS::AccountId}", "assumeRoleAdditionalOptions": tags}
     (image,) = assembly_images(assembly(tmp_path, {**UNBOUND, **more}))
@@ -125,14 +125,12 @@ def options(*arguments: str) -> Namespace:
 
 
 @pytest.mark.parametrize(("platform", "asked"), [("linux/arm64", "linux/arm64"), ("riscv", "linux/amd64")])
-def test_an_image_of_which_nobody_says_more_is_to_run_on_fargate_as_what_it_is_built_for(
-    platform: str, asked: str
-) -> None:
+def test_an_image_without_a_verification_is_checked_for_fargate_on_its_own_platform(platform: str, asked: str) -> None:
     known = default_policy(platform)
     assert (known.runs_on, str(known.platform)) == (("fargate",), asked)
 
 
-def test_what_the_command_line_says_goes_before_what_a_verification_asks_or_comes_to_it() -> None:
+def test_options_override_or_extend_the_policy_of_a_verification() -> None:
     known = Policy(
         ("lambda",), Platform.parse("linux/arm64"), min_size=1, max_size=9, acknowledge={"image-needs-storage": "x"}
     )
@@ -175,7 +173,7 @@ def test_an_assembly_that_is_its_own_stage_comes_to_an_end(tmp_path: Path) -> No
     ("content", "words"),
     [(None, "is not a cloud assembly"), ("[]", "is not a document of a cloud assembly"), ("{", "cannot be read")],
 )
-def test_what_is_no_assembly_is_one_line_that_says_what_to_write(
+def test_a_folder_that_is_not_an_assembly_is_one_line_that_says_what_to_use(
     tmp_path: Path, content: str | None, words: str
 ) -> None:
     if content is not None:
@@ -185,7 +183,7 @@ def test_what_is_no_assembly_is_one_line_that_says_what_to_write(
 
 
 @pytest.mark.parametrize("strange", [None, [], "text", 7, {"a": None}, {"a": []}, {"a": {"type": []}}])
-def test_parts_of_a_strange_kind_are_passed_by(tmp_path: Path, strange: Any) -> None:
+def test_parts_of_an_unknown_type_are_skipped(tmp_path: Path, strange: Any) -> None:
     write(assembly(tmp_path) / "manifest.json", {"artifacts": strange})
     assert assembly_images(tmp_path) == ()
     write(assembly(tmp_path) / "Shop.assets.json", {"dockerImages": strange})
@@ -201,13 +199,13 @@ def test_parts_of_a_strange_kind_are_passed_by(tmp_path: Path, strange: Any) -> 
 
 
 @pytest.mark.parametrize("value", [{"Ref": "Parameter"}, 7, [7], None])
-def test_a_policy_of_a_strange_kind_is_one_line(tmp_path: Path, value: Any) -> None:
+def test_a_policy_of_an_unknown_type_is_one_line(tmp_path: Path, value: Any) -> None:
     strange = {**VERIFICATION, "Properties": {**VERIFICATION["Properties"], "RunsOn": value, "MinSize": value}}
     with pytest.raises(UsageError, match="that this release of safe-image does not know"):
         assembly_images(assembly(tmp_path, resources={"Verification": strange}))
 
 
-def test_a_template_of_a_later_release_is_told_and_not_misread(tmp_path: Path) -> None:
+def test_a_template_of_a_later_release_is_reported_and_not_misread(tmp_path: Path) -> None:
     later = {**VERIFICATION, "Properties": {**VERIFICATION["Properties"], "RunsOn": ["moon-base"]}}
     with pytest.raises(UsageError, match="moon-base"):
         assembly_images(assembly(tmp_path, resources={"Verification": later}))

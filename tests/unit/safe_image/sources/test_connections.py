@@ -1,4 +1,4 @@
-"""An answer has an end, also where the server is never silent for long."""
+"""A response has a timeout, also where the server never pauses for long."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _url(scheme: str, server: Registry) -> str:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("endless", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["in its head", "before its head"])
-def test_an_answer_that_trickles_in_before_its_body_is_not_waited_for(
+def test_a_response_that_trickles_in_before_its_body_times_out(
     monkeypatch: pytest.MonkeyPatch, scheme: str, endless: bytes
 ) -> None:
     monkeypatch.setattr("safe_image.sources.connections.RESPONSE_TIMEOUT", 0.2)

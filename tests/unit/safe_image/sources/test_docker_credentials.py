@@ -37,7 +37,7 @@ def auth(username: str, password: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("key", [HOST, f"https://{HOST}", f"https://{HOST}/v1/"])
-def test_what_docker_login_wrote_is_found_under_old_keys_too(configure: Any, key: str) -> None:
+def test_credentials_of_docker_login_are_found_under_old_keys_too(configure: Any, key: str) -> None:
     configure({"auths": {key: auth("me", "se:cret")}})
     assert credentials(HOST) == Credentials("me", "se:cret")
 
@@ -52,16 +52,16 @@ def test_an_identity_token_is_found(configure: Any) -> None:
     assert credentials(HOST) == Credentials("00000000", "", "refresh")
 
 
-def test_there_are_none_without_a_configuration(configure: Any) -> None:
+def test_without_a_configuration_there_are_no_credentials(configure: Any) -> None:
     assert credentials(HOST) is None
 
 
-def test_another_registrys_are_not_shown(configure: Any) -> None:
+def test_the_credentials_of_another_registry_are_not_sent(configure: Any) -> None:
     configure({"auths": {"other.example.com": auth("me", "secret")}})
     assert credentials(HOST) is None
 
 
-def test_a_registrys_own_helper_goes_before_the_store(configure: Any, tmp_path: Path) -> None:
+def test_a_registrys_own_helper_has_precedence_over_the_store(configure: Any, tmp_path: Path) -> None:
     helper(tmp_path, 'read host; echo "{\\"Username\\": \\"$host\\", \\"Secret\\": \\"s\\"}"')
     configure({"credHelpers": {HOST: "test"}, "credsStore": "nowhere", "auths": {HOST: auth("file", "file")}})
     assert credentials(HOST) == Credentials(HOST, "s")
@@ -73,7 +73,7 @@ def test_a_helpers_token_is_an_identity_token(configure: Any, tmp_path: Path) ->
     assert credentials(HOST) == Credentials(identity_token="refresh")
 
 
-def test_a_helper_that_knows_nothing_is_no_fault(configure: Any, tmp_path: Path) -> None:
+def test_a_helper_without_credentials_is_not_a_fault(configure: Any, tmp_path: Path) -> None:
     helper(tmp_path, "echo 'credentials not found in native keychain'; exit 1")
     configure({"credsStore": "test"})
     assert credentials(HOST) is None
@@ -90,7 +90,7 @@ def test_a_helper_that_knows_nothing_is_no_fault(configure: Any, tmp_path: Path)
         ({"auths": {HOST: {"auth": "%%%"}}}, "", "not base64"),
     ],
 )
-def test_what_is_broken_is_a_fault_that_says_so(
+def test_a_broken_configuration_or_helper_is_a_fault_that_names_it(
     configure: Any, tmp_path: Path, config: object, script: str, words: str
 ) -> None:
     helper(tmp_path, script)
@@ -101,5 +101,5 @@ def test_what_is_broken_is_a_fault_that_says_so(
     assert fault.value.advice
 
 
-def test_a_secret_is_not_in_the_text_of_what_holds_it() -> None:
+def test_the_repr_of_credentials_has_no_secret() -> None:
     assert "secret" not in f"{Credentials('me', 'secret', 'secret', 'secret')!r}"

@@ -55,7 +55,7 @@ def log_in(login: Path, registry: Registry, **entry: str) -> None:
     login.write_text(json.dumps({"auths": {registry.host: entry or {"auth": auth}}}))
 
 
-# What is read
+# Documents and blobs
 
 
 def test_a_healthy_image_passes(registry: Registry) -> None:
@@ -65,7 +65,7 @@ def test_a_healthy_image_passes(registry: Registry) -> None:
     assert len(report.image.blobs) == 40
 
 
-def test_a_layer_that_the_registry_does_not_hold_is_a_finding(registry: Registry) -> None:
+def test_a_layer_that_the_registry_lacks_is_a_finding(registry: Registry) -> None:
     manifest = registry.image("app", "v1")
     del registry.answers[f"/v2/app/blobs/{manifest['layers'][1]['digest']}"]
     assert [f.id for f in verify(image(registry), POLICY).errors] == ["layer-missing"]
@@ -78,7 +78,7 @@ def test_a_layer_of_another_size_is_a_finding(registry: Registry) -> None:
     assert "layer-size-mismatch" in [f.id for f in verify(image(registry), POLICY).errors]
 
 
-def test_a_tag_that_is_not_there_is_a_finding(registry: Registry) -> None:
+def test_a_tag_that_does_not_exist_is_a_finding(registry: Registry) -> None:
     assert [f.id for f in verify(image(registry), POLICY).errors] == ["image-missing"]
 
 
@@ -103,26 +103,26 @@ def test_a_type_is_read_without_its_parameters(registry: Registry) -> None:
     assert document.media_type == media_types.OCI_MANIFEST
 
 
-def test_no_more_of_a_manifest_is_read_than_an_engine_takes(registry: Registry) -> None:
+def test_a_manifest_is_read_only_up_to_the_limit_of_the_engines(registry: Registry) -> None:
     registry.put("/v2/app/manifests/v1", b" " * (MAX_MANIFEST_BYTES + 100_000), media_types.OCI_MANIFEST)
     document = image(registry).resolve().document
     assert document
     assert document.size == MAX_MANIFEST_BYTES + 1
 
 
-def test_the_first_bytes_are_asked_for_as_a_range(registry: Registry) -> None:
+def test_the_first_bytes_are_a_range_request(registry: Registry) -> None:
     digest = registry.put("/v2/app/blobs/{}", b"\x1f\x8b and more")
     assert image(registry).first_bytes(Descriptor("x", digest, 13), 4) == b"\x1f\x8b a"
     assert registry.asked[-1].headers["Range"] == "bytes=0-3"
 
 
-def test_a_registry_that_knows_no_ranges_is_read_no_further_either(registry: Registry) -> None:
+def test_a_registry_without_range_requests_is_not_read_further_either(registry: Registry) -> None:
     digest = registry.put("/v2/app/blobs/{}", b"\x1f\x8b and more")
     registry.knows_ranges = False
     assert image(registry).first_bytes(Descriptor("x", digest, 13), 4) == b"\x1f\x8b a"
 
 
-def test_a_layers_download_that_breaks_off_goes_on_where_it_stopped(registry: Registry) -> None:
+def test_a_layers_download_that_breaks_off_resumes_at_its_offset(registry: Registry) -> None:
     content = bytes(range(256)) * 4000
     digest = registry.put("/v2/app/blobs/{}", content)
     path = f"/v2/app/blobs/{digest}"
@@ -134,12 +134,12 @@ def test_a_layers_download_that_breaks_off_goes_on_where_it_stopped(registry: Re
     with image(registry).open(Descriptor("x", digest, len(content))) as chunks:
         assert chunks is not None
         assert b"".join(chunks) == content
-    # What had come of the chunk that broke off is asked for once more.
+    # The bytes of the chunk that broke off are requested again.
     assert [a.headers.get("Range") for a in registry.asked] == [None, "bytes=524288-"]
     assert registry.asked[-1].path == path
 
 
-def test_a_digest_that_is_none_is_never_made_a_path(registry: Registry) -> None:
+def test_an_invalid_digest_never_becomes_a_path(registry: Registry) -> None:
     source = image(registry)
     hostile = Descriptor(media_types.OCI_MANIFEST, "sha256:../../../etc", 1)
     assert source.manifest(hostile) is None
@@ -148,7 +148,7 @@ def test_a_digest_that_is_none_is_never_made_a_path(registry: Registry) -> None:
     assert registry.asked == []
 
 
-# Where it is reached
+# The origin
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_digest_that_is_none_is_never_made_a_path(registry: Registry) -> None:
         ("localhost.example.com", "https://localhost.example.com"),
     ],
 )
-def test_only_what_stays_on_this_machine_goes_by_http(host: str, expected: str) -> None:
+def test_only_requests_to_this_machine_use_http(host: str, expected: str) -> None:
     assert origin(host) == expected
 
 
@@ -195,7 +195,7 @@ def test_a_token_is_fetched_once_for_all_requests(registry: Registry) -> None:
     assert "Authorization" not in tokens[0].headers
 
 
-def test_the_token_service_is_shown_what_docker_login_knows(registry: Registry, login: Path) -> None:
+def test_the_token_service_gets_the_credentials_of_docker_login(registry: Registry, login: Path) -> None:
     registry.image("app", "v1")
     token_service(registry)
     log_in(login, registry)
@@ -204,7 +204,7 @@ def test_the_token_service_is_shown_what_docker_login_knows(registry: Registry, 
     assert asked.headers["Authorization"] == "Basic " + base64.b64encode(b"me:secret").decode()
 
 
-def test_an_identity_token_is_changed_for_an_access_token(registry: Registry, login: Path) -> None:
+def test_an_identity_token_is_exchanged_for_an_access_token(registry: Registry, login: Path) -> None:
     registry.image("app", "v1")
     token_service(registry)
     log_in(login, registry, identitytoken="refresh-me")
@@ -288,7 +288,7 @@ def test_a_redirect_to_another_host_is_followed_without_the_credentials(registry
         assert "Authorization" not in storage.asked[0].headers
 
 
-def test_what_the_storage_refuses_is_told_without_the_presigned_url(registry: Registry) -> None:
+def test_a_refusal_of_the_storage_is_reported_without_the_presigned_url(registry: Registry) -> None:
     with serving() as storage:
         storage.gate = lambda asked: Answer(403, b"<Error/>", {"Content-Type": "application/xml"})
         registry.gate = lambda asked: Answer(
@@ -304,7 +304,7 @@ def test_redirects_without_end_are_a_fault(registry: Registry) -> None:
     assert "without end" in fault(image(registry)).message
 
 
-def test_a_redirect_to_what_is_no_http_is_a_fault(registry: Registry) -> None:
+def test_a_redirect_to_another_scheme_is_a_fault(registry: Registry) -> None:
     registry.gate = lambda asked: Answer(307, b"", {"Location": "file:///etc/passwd"})
     assert "without encryption" in fault(image(registry)).message
 
@@ -317,12 +317,12 @@ def test_a_web_page_is_a_fault(registry: Registry) -> None:
     assert "web page" in fault(image(registry)).message
 
 
-def test_a_web_server_that_knows_no_such_page_is_a_fault_and_no_finding(registry: Registry) -> None:
+def test_a_web_servers_404_page_is_a_fault_and_not_a_finding(registry: Registry) -> None:
     registry.gate = lambda asked: Answer(404, b"<html>404</html>", {"Content-Type": "text/html"})
     assert "web page" in fault(image(registry)).message
 
 
-def test_a_server_that_is_no_registry_is_a_fault_and_no_finding(registry: Registry) -> None:
+def test_a_server_that_is_not_a_registry_is_a_fault_and_not_a_finding(registry: Registry) -> None:
     registry.gate = lambda asked: Answer(404, b"404 page not found", {"Content-Type": "text/plain"})
     assert "does not answer as a registry does" in fault(image(registry)).message
 
@@ -347,7 +347,7 @@ def test_a_rate_limit_that_does_not_end_soon_is_a_fault_at_once(registry: Regist
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_what_passes_by_itself_is_asked_again(registry: Registry, status: int) -> None:
+def test_a_transient_error_is_retried(registry: Registry, status: int) -> None:
     registry.image("app", "v1")
     answers = iter([Answer(status), Answer(status)])
     registry.gate = lambda asked: next(answers, None)
@@ -355,12 +355,12 @@ def test_what_passes_by_itself_is_asked_again(registry: Registry, status: int) -
     assert len(registry.asked) == 3
 
 
-def test_what_does_not_pass_is_a_fault(registry: Registry) -> None:
+def test_an_error_that_persists_is_a_fault(registry: Registry) -> None:
     registry.gate = lambda asked: Answer(503)
     assert "HTTP 503" in fault(image(registry, seconds=0.5)).message
 
 
-def test_a_body_that_breaks_off_is_asked_for_again(registry: Registry) -> None:
+def test_a_body_that_breaks_off_is_requested_again(registry: Registry) -> None:
     registry.image("app", "v1")
     whole = registry.answers["/v2/app/manifests/v1"]
     answers = iter([Answer(200, whole.body[:10], whole.headers, cut=len(whole.body) - 10)])
@@ -375,7 +375,7 @@ def test_a_body_that_always_breaks_off_is_a_fault(registry: Registry) -> None:
     assert "broke off" in fault(image(registry, seconds=0.5)).message
 
 
-def test_a_document_that_trickles_in_is_not_waited_for(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_that_trickles_in_times_out(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("safe_image.sources.distribution._READ_TIMEOUT", 0.2)
     registry.gate = lambda asked: Answer(body=b" " * 1000, pace=0.05)
     began = time.monotonic()
@@ -383,7 +383,7 @@ def test_a_document_that_trickles_in_is_not_waited_for(registry: Registry, monke
     assert time.monotonic() - began < 30
 
 
-def test_a_layer_that_trickles_in_is_not_waited_for(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_layer_that_trickles_in_times_out(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = Descriptor("x", sha256(b" " * 1000), 1000)
     monkeypatch.setattr("safe_image.sources.distribution._READ_TIMEOUT", 0.2)
     registry.gate = lambda asked: Answer(body=b" " * 1000, pace=0.05)
@@ -394,9 +394,7 @@ def test_a_layer_that_trickles_in_is_not_waited_for(registry: Registry, monkeypa
     assert time.monotonic() - began < 30
 
 
-def test_an_answer_that_never_comes_to_its_body_is_not_waited_for(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_response_that_never_reaches_its_body_times_out(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("safe_image.sources.connections.RESPONSE_TIMEOUT", 0.2)
     registry.gate = lambda asked: Answer(endless=b"HTTP/1.1 100 Continue\r\n\r\n", pace=0.01)
     began = time.monotonic()
@@ -404,7 +402,7 @@ def test_an_answer_that_never_comes_to_its_body_is_not_waited_for(
     assert time.monotonic() - began < 30
 
 
-def test_a_host_that_nobody_knows_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

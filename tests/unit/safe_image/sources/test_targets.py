@@ -31,7 +31,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         ("dkr.ecr.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1", "aws-eusc", "api.ecr.eusc-de-east-1.amazonaws.eu"),
     ],
 )
-def test_a_reference_to_ecr_is_asked_for_in_its_own_region_and_partition(
+def test_a_reference_to_ecr_is_read_in_its_own_region_and_partition(
     host: str, region: str, partition: str, endpoint: str
 ) -> None:
     target = TargetResolver().target(f"{ACCOUNT}.{host}/team/app:v1", "linux/amd64")
@@ -42,7 +42,7 @@ def test_a_reference_to_ecr_is_asked_for_in_its_own_region_and_partition(
     assert (target.names.region, target.names.registry_id, target.names.repository) == (region, ACCOUNT, "team/app")
 
 
-def test_the_commands_for_an_image_of_cdks_remove_its_local_twin_too() -> None:
+def test_the_commands_for_an_image_of_cdk_remove_its_local_copy_too() -> None:
     tag = "f" * 64
     host = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
     names = (
@@ -52,7 +52,7 @@ def test_the_commands_for_an_image_of_cdks_remove_its_local_twin_too() -> None:
     assert names.platform == "linux/arm64"
 
 
-def test_an_image_that_is_named_by_its_digest_has_no_tag_in_its_commands() -> None:
+def test_an_image_that_is_referenced_by_digest_has_no_tag_in_its_commands() -> None:
     names = TargetResolver().target(f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app@{DIGEST}", "linux/amd64").names
     assert names == Names(
         reference=f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app@{DIGEST}",
