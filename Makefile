@@ -29,6 +29,7 @@ lint: .local/venv/.stamp  ## run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 integ: .local/venv/.stamp  ## deploy, roll back and delete a stack in your own AWS account; costs cents
 	$(BIN)/python -m release.integ
