@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import image_verifier
 from image_verifier.layers import decompression, decompressors, tar
+from image_verifier.layers.stream import Stream
 from image_verifier.layers.unpacking import UnpackedLayer
 
 from benchmarks.registry_check import registry
@@ -143,7 +144,7 @@ def _walk(blobs: Sequence[bytes]) -> float:
 
 
 def _walk_one(pieces: Sequence[bytes]) -> None:
-    stream, layer = tar.Stream(pieces), UnpackedLayer()
+    stream, layer = Stream(pieces), UnpackedLayer()
     for entry in tar.entries(stream):
         layer.add(entry, stream)
 

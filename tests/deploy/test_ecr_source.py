@@ -116,7 +116,7 @@ def test_a_tag_that_does_not_exist_is_a_finding(aws: LocalAws, repository: str) 
 def test_a_missing_repository_is_a_fault_with_its_name(aws: LocalAws) -> None:
     with pytest.raises(Fault, match=r"repository/nowhere failed with RepositoryNotFoundException") as fault:
         verify(source(aws, "nowhere", "x"), POLICY)
-    assert "Name a repository that exists" in fault.value.advice
+    assert "Use a repository that exists" in fault.value.advice
 
 
 def test_access_denied_is_a_fault_with_the_call_and_the_permission(

@@ -18,6 +18,7 @@ from ..sources import Source
 from . import decompression, decompressors, tar, unpack_errors
 from .facts import LayerFacts, Reading, interpretation
 from .file_tree import Folder
+from .stream import Stream
 from .unpacking import UnpackedLayer
 
 # How often the names in memory are counted.
@@ -186,7 +187,7 @@ class BlobReader:
         chunks = _Chunks(self._counted(decompression.unpacked(source, compression, exact=exact)), self, digest)
         layer, outcome = UnpackedLayer(), _Outcome()
         with outcome.noting_errors():
-            self._unpack(tar.Stream(chunks), layer, outcome)
+            self._unpack(Stream(chunks), layer, outcome)
         self._count(layer, 0)
         for rest in (chunks, source):
             if not outcome.limit_exceeded:
@@ -203,7 +204,7 @@ class BlobReader:
         )
         return reading, layer.root
 
-    def _unpack(self, stream: tar.Stream, layer: UnpackedLayer, outcome: _Outcome) -> None:
+    def _unpack(self, stream: Stream, layer: UnpackedLayer, outcome: _Outcome) -> None:
         entries = 0
         try:
             for entry in tar.entries(stream):

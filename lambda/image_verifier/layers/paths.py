@@ -35,7 +35,7 @@ def split(name: bytes) -> tuple[bool, bytes, bytes]:
 
     :returns: whether it leads out of the root, the path of its folder, and its last part; both within the root.
     """
-    if name.startswith(b"./"):
+    if name[:2] == b"./":
         name = name[2:]
     name = name.rstrip(b"/")
     leads_out = False

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from .decompression import UNEXPECTED_EOF
+from .stream import Stream
 
 BLOCK: Final = 512
 REGULAR, HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
@@ -86,59 +87,6 @@ class _Extension(NamedTuple):
 _NOT_EXTENDED: Final = _Extension({})
 
 
-class Stream:
-    """A stream of chunks, most of whose bytes are skipped."""
-
-    __slots__ = ("_before", "_chunk", "_chunks", "_next", "_size")
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._chunk = b""
-        self._size = self._next = self._before = 0
-
-    @property
-    def position(self) -> int:
-        """The number of bytes read and skipped so far."""
-        return self._before + self._next
-
-    def read(self, count: int) -> bytes:
-        """The next bytes; fewer only at the end."""
-        end = self._next + count
-        if end <= self._size:
-            data = self._chunk[self._next : end]
-            self._next = end
-            return data
-        parts = [self._chunk[self._next :]]
-        missing = end - self._size
-        while missing and self._more():
-            part = self._chunk[:missing]
-            self._next = len(part)
-            missing -= len(part)
-            parts.append(part)
-        return b"".join(parts)
-
-    def skip(self, count: int) -> int:
-        """Skip the next bytes.
-
-        :returns: how many bytes there were.
-        """
-        end = self._next + count
-        if end <= self._size:
-            self._next = end
-            return count
-        missing = end - self._size
-        while missing and self._more():
-            self._next = min(missing, self._size)
-            missing -= self._next
-        return count - missing
-
-    def _more(self) -> bool:
-        self._before += self._size
-        self._chunk = next(self._chunks, b"")
-        self._size, self._next = len(self._chunk), 0
-        return self._size > 0
-
-
 def entries(stream: Stream) -> Iterator[TarEntry]:
     """The entries in their order, until the end of the tar.
 
@@ -150,7 +98,9 @@ def entries(stream: Stream) -> Iterator[TarEntry]:
     extension = _NOT_EXTENDED
     while block := _header_block(stream):
         entry = _parse(block)
-        content = _content_size(entry)
+        content = 0 if entry.type in _WITHOUT_CONTENT else entry.size
+        if content < 0:
+            raise TarError(_INVALID)
         end = stream.position + content
         if entry.type in _EXTENDING:
             extension = extension.extended(entry.type, _special(stream, content))
@@ -168,13 +118,6 @@ def entries(stream: Stream) -> Iterator[TarEntry]:
             raise TarError(UNEXPECTED_EOF)
         # The stream may end within the padding.
         stream.skip(-content % BLOCK)
-
-
-def _content_size(entry: TarEntry) -> int:
-    size = 0 if entry.type in _WITHOUT_CONTENT else entry.size
-    if size < 0:
-        raise TarError(_INVALID)
-    return size
 
 
 def _header_block(stream: Stream) -> bytes:
@@ -327,7 +270,9 @@ def _completed(stream: Stream, block: bytes, entry: TarEntry, extension: _Extens
         entry = _merged(entry, extension)
     if entry.type == _OLD_REGULAR:
         entry = entry._replace(type=FOLDER if entry.name.endswith(b"/") else REGULAR)
-    content = _content_size(entry)
+    content = 0 if entry.type in _WITHOUT_CONTENT else entry.size
+    if content < 0:
+        raise TarError(_INVALID)
     end = stream.position + content
     if entry.type == _GNU_SPARSE or extension.pax:
         entry, end = _sparse(stream, block, entry, extension.pax, end)

@@ -74,7 +74,7 @@ class UnpackedLayer:
         leads_out, path, base = split(entry.name)
         if entry.type == tar.GLOBAL_HEADER:
             return
-        self._leading.add(entry.name.startswith(b"/"))
+        self._leading.add(entry.name[:1] == b"/")
         if leads_out:
             self.report(unpack_errors.outside_of_layer(entry))
         if not base:

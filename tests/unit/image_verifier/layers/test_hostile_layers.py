@@ -15,6 +15,7 @@ from image_verifier.image.model import Descriptor, sha256
 from image_verifier.layers import reader, tar
 from image_verifier.layers.blob_reader import Limits
 from image_verifier.layers.reader import read_layers
+from image_verifier.layers.stream import Stream
 from image_verifier.policy import Policy
 from image_verifier.rules.engines import CONTAINERD_1_7, DOCKERD
 from image_verifier.verify import load, verify
@@ -166,7 +167,7 @@ def test_the_paths_of_a_hostile_tar_cost_little() -> None:
 def test_the_content_of_special_headers_has_a_limit() -> None:
     content = header("././@LongLink", b"L", size=1 << 50) + bytes(3 * MEGA)
     with pytest.raises(tar.TarError):
-        list(tar.entries(tar.Stream([content])))
+        list(tar.entries(Stream([content])))
 
 
 def test_a_fault_of_one_layer_stops_the_others() -> None:

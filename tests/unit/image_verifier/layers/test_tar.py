@@ -8,6 +8,7 @@ import tarfile
 import pytest
 from image_verifier.layers import tar
 from image_verifier.layers.file_system import FileSystem
+from image_verifier.layers.stream import Stream
 from image_verifier.layers.unpacking import UnpackedLayer
 
 from tests.unit.blobs import END, PROGRAM, file, folder, found, header, image, link, padded, pax, report
@@ -18,7 +19,7 @@ EOF = "unexpected EOF"
 
 
 def _names(content: bytes) -> list[bytes]:
-    return [entry.name for entry in tar.entries(tar.Stream([content]))]
+    return [entry.name for entry in tar.entries(Stream([content]))]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_a_tar_of_pythons_own_is_read_as_python_reads_it(style: int, chunk: int)
         info.type, info.linkname = tarfile.SYMTYPE, "to/" * (30 if style == tarfile.USTAR_FORMAT else 90)
         writer.addfile(info)
     content = buffer.getvalue()
-    stream = tar.Stream(content[i : i + chunk] for i in range(0, len(content), chunk))
+    stream = Stream(content[i : i + chunk] for i in range(0, len(content), chunk))
     ours = [(e.name.decode(), e.size, e.uid, e.mode, e.link.decode()) for e in tar.entries(stream)]
     with tarfile.open(fileobj=io.BytesIO(content)) as reader:
         theirs = [(m.name, m.size, m.uid, m.mode, m.linkname) for m in reader]
@@ -136,7 +137,7 @@ def test_a_name_is_joined_with_its_prefix() -> None:
 
 def _layer(*parts: bytes) -> UnpackedLayer:
     layer = UnpackedLayer()
-    stream = tar.Stream([b"".join(parts)])
+    stream = Stream([b"".join(parts)])
     for entry in tar.entries(stream):
         layer.add(entry, stream)
     return layer
