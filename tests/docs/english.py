@@ -32,7 +32,8 @@ RULES: Final = {
         rf"{_START}(?:What|Who|Whoever|Whatever|Whichever|Which) (?![^.?!\n]*(?:\n[^.?!\n]+)*\?)", re.MULTILINE
     ),
     "an object needs a noun": re.compile(
-        rf"\b(?:{_BEFORE_OBJECT}) what\s+(?!kind|sort|size|type)|\bwhoever\b|\bwhatever (?:\w+s|it|they|we|you) ",
+        rf"\b(?:{_BEFORE_OBJECT}) what\s+(?!kind|sort|size|type)|\bwhoever\b"
+        r"|\bwhatever (?:is|was|has|uses|names|comes|goes|makes|runs|needs|references|it|they|we|you)\b",
         re.IGNORECASE,
     ),
     '"of which"': re.compile(r"\bof which\b", re.IGNORECASE),
@@ -51,8 +52,18 @@ PAGES: Final = ("*.md", "docs/**/*.md", "examples/*.md", "tests/*.md", "action.y
 PROGRAMS: Final = ("cdk_safe_image", "safe_image", "lambda", "local_aws", "local_engines", "release")
 OTHERS: Final = ("tests", "benchmarks", "examples", "example_app")
 
-# The texts of these places have an owner of their own, or are quotations of engines.
-ALLOWED: Final = ("safe_image/explanations/", "lambda/image_verifier/rules/remedies.py")
+# The first two quote engines and AWS, or are written together with what is quoted; the page of checks is generated from
+# texts that are read where they come from.
+ALLOWED: Final = ("safe_image/explanations/", "lambda/image_verifier/rules/remedies.py", "docs/checks.md")
+# Places that do not pass yet: take one out as soon as it does.
+PENDING: Final = (
+    "docs/commands/explain.md",
+    "lambda/image_verifier/",
+    "safe_image/commands/",
+    "safe_image/results/",
+    "tests/explanations/",
+    "tests/unit/",
+)
 
 
 class Passage(NamedTuple):
@@ -75,7 +86,7 @@ class Offence(NamedTuple):
         return f"{self.path}:{self.line}: {self.rule}: {self.excerpt}"
 
 
-def offences(allowed: tuple[str, ...] = ALLOWED) -> list[Offence]:
+def offences(allowed: tuple[str, ...] = ALLOWED + PENDING) -> list[Offence]:
     """Every refused wording of the repository.
 
     :param allowed: the beginnings of paths that are left out.
@@ -146,7 +157,7 @@ def _template(node: ast.JoinedStr) -> str:
 
 def main() -> None:
     """Print every offence, and how many each folder has."""
-    found = offences()
+    found = offences(ALLOWED)
     for folder, count in sorted(Counter(str(Path(offence.path).parent) for offence in found).items()):
         print(f"{count:5} {folder}")
     print(f"{len(found):5} in all\n", *found, sep="\n")
