@@ -1,4 +1,4 @@
-"""Fault: we could not determine whether an image is good. It never mixes with a finding, which says that it is bad."""
+"""Fault: it is not known whether an image is good. A finding is something else: it says that the image is bad."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from .text import in_sentences
 
 
 class Fault(Exception):
-    """We could not tell whether the image is good.
+    """It is not known whether the image is good.
 
-    :param message: which call failed, on what, with which answer.
-    :param advice: what to do about it.
+    :param message: which call failed, on what, and with which answer.
+    :param advice: how to fix it, in whole sentences.
     """
 
     def __init__(self, message: str, advice: str = "") -> None:
@@ -19,5 +19,5 @@ class Fault(Exception):
 
     @property
     def text(self) -> str:
-        """Both, as one line."""
+        """The message and the advice, as one line."""
         return in_sentences(self.message, self.advice)

@@ -1,4 +1,4 @@
-"""Policy: what somebody asks of an image."""
+"""Policy: what is required of an image."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .text import readable_size
 
 @dataclass(frozen=True)
 class Baseline:
-    """Another image, against whose size an image is held.
+    """Another image, with whose size an image is compared.
 
-    :param reference: that image.
+    :param reference: the other image.
     :param size: its compressed size in bytes.
-    :param max_size: the largest compressed size in bytes that an image may have beside it.
+    :param max_size: the largest compressed size in bytes that an image compared with it may have.
     """
 
     reference: str
@@ -29,18 +29,18 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Policy:
-    """What is asked of an image.
+    """What is required of an image.
 
     :param runs_on: names of the runtimes that must be able to run it, at least one.
-    :param platform: the platform that it must be for.
+    :param platform: the platform that the image must be for.
     :param min_size: the least compressed size in bytes; None is no bound.
     :param max_size: the largest compressed size in bytes; None is no bound.
-    :param verify_layers: whether every layer's bytes are to be read, which tells what else only a pull would.
-    :param acknowledge: reasons for which findings are waived, by their id.
-    :param fail_on: from which severity on a finding refuses it.
-    :param require: conditions beyond what the runtimes ask for.
-    :param baseline: another image beside which it may not have grown too much; None is none.
-    :raises ValueError: for a policy that no image can meet; the message says what to write instead.
+    :param verify_layers: whether every layer's bytes are read, which finds what otherwise only a pull would.
+    :param acknowledge: why findings are waived, by their id.
+    :param fail_on: the lowest severity that refuses the image.
+    :param require: conditions beyond those of the runtimes.
+    :param baseline: another image that it must not be much larger than; None is none.
+    :raises ValueError: for a policy that no image can meet; the message says what to use instead.
     """
 
     runs_on: tuple[str, ...]
@@ -68,8 +68,8 @@ class Policy:
                 raise ValueError(f"runs_on names {name!r}, which is not a runtime: write one of {known}")
             runtime = RUNTIMES[name]
             if str(self.platform) not in runtime.platforms:
-                takes = " or ".join(runtime.platforms)
-                raise ValueError(f"{runtime.title} cannot run {self.platform}: write {takes}")
+                accepted = " or ".join(runtime.platforms)
+                raise ValueError(f"{runtime.title} cannot run {self.platform}: write {accepted}")
 
     def _check_sizes(self) -> None:
         for bound, size in (("min_size", self.min_size), ("max_size", self.max_size)):
@@ -85,14 +85,14 @@ class Policy:
         for runtime in self.runtimes:
             if runtime.max_bytes is not None and self.min_size is not None and self.min_size > runtime.max_bytes:
                 raise ValueError(
-                    f"min_size ({readable_size(self.min_size)}) is above what {runtime.title} takes "
+                    f"min_size ({readable_size(self.min_size)}) is above the maximum of {runtime.title} "
                     f"({readable_size(runtime.max_bytes)}): no image fits"
                 )
 
     def _check_requirements(self) -> None:
         for kind in KINDS:
             values = sorted(set(self.required(kind)))
-            # An image may have any number of labels, and is held to one bound.
+            # An image can be required to have any number of labels, but only one value of every other kind.
             if kind != LABEL and len(values) > 1:
                 raise ValueError(f"require names {kind} with {' and with '.join(values)}: write one of them")
 
@@ -110,7 +110,7 @@ class Policy:
                 )
 
     def required(self, kind: str) -> tuple[str, ...]:
-        """The values with which a kind of requirement is named; empty where it is not.
+        """The values of a kind of requirement in `require`; empty where it is not required.
 
         :param kind: one of `KINDS`.
         """

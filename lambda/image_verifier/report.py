@@ -10,7 +10,7 @@ from .image.model import Image
 
 
 class Severity(str, Enum):
-    """How much a finding weighs: an error refuses the image unless the policy says otherwise, an info never does."""
+    """How serious a finding is: an error refuses the image by default, an info never does."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -18,7 +18,7 @@ class Severity(str, Enum):
 
 
 class FailOn(str, Enum):
-    """From which severity on a finding refuses the image. A fault fails a deploy whatever it says."""
+    """The lowest severity that refuses the image. A fault fails a deploy in any case."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -30,14 +30,14 @@ class Finding:
     """One thing that is wrong with an image.
 
     :param id: the check's stable name, in kebab-case.
-    :param severity: how much it weighs.
+    :param severity: how serious it is.
     :param message: what is wrong, complete in itself.
     :param runs_on: the runtimes to which it matters.
     :param expected: what was expected, where that says more than the message.
     :param found: what was found instead.
-    :param runtime_error: what the runtime would have answered, where that is known.
-    :param layer: the digest of the layer that it is about; empty where it is about the whole image.
-    :param acknowledged: the reason for which somebody waived it; empty where nobody did.
+    :param runtime_error: the error that the runtime would report; empty where it is not known.
+    :param layer: the digest of the layer that has it; empty where the whole image has it.
+    :param acknowledged: why it is waived; empty where it is not.
     """
 
     id: str
@@ -63,10 +63,10 @@ _REFUSED: Final = {
 class Report:
     """The outcome for one image.
 
-    :param image: what is known of it.
-    :param runs_on: the runtimes that it was judged for.
-    :param findings: everything that was found, gravest first.
-    :param fail_on: from which severity on a finding refuses it.
+    :param image: what is known of the image.
+    :param runs_on: the runtimes that it was verified for.
+    :param findings: all findings, the most serious first.
+    :param fail_on: the lowest severity that refuses the image.
     """
 
     image: Image
@@ -86,6 +86,6 @@ class Report:
 
     @property
     def tolerated_errors(self) -> tuple[Finding, ...]:
-        """The errors that nobody acknowledged, and that are let pass since nothing refuses the image."""
+        """The errors that are not acknowledged and pass all the same, because `fail_on` is `never`."""
         errors = (f for f in self.findings if f.severity is Severity.ERROR and not f.acknowledged)
         return tuple(f for f in errors if f not in self.errors)

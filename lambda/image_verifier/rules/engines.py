@@ -14,30 +14,30 @@ from ..image import media_types, schemas
 
 @dataclass(frozen=True)
 class Engine:
-    """A container engine, and in what the ones that matter here differ.
+    """A container engine, and the facts in which engines differ.
 
-    :param name: with its version, as messages name it.
-    :param family: whose words its errors speak.
+    :param name: its name and version, as shown in messages.
+    :param family: the engines that share its error messages.
     :param known_layers_only: whether it counts only the layers whose type it knows, and needs a config whose
         type it knows; the others look at the beginning of a type's name alone.
-    :param docker_zstd: whether `rootfs.diff.tar.zstd` is a layer to it.
-    :param extracts_unknown: whether an image without any layer that it knows is extracted all the same; this
-        only decides what its error says.
-    :param plain_tar_raw: whether an OCI layer typed as a plain tar is read as one, whatever its bytes are.
-    :param schema_1: whether it still takes Docker schema 1 manifests.
+    :param docker_zstd: whether it knows Docker's `rootfs.diff.tar.zstd` as a layer.
+    :param extracts_unknown: whether it extracts an image of which it knows no layer all the same; this only
+        decides its error message.
+    :param plain_tar_raw: whether it reads an OCI layer of the plain tar type as one, whatever its bytes are.
+    :param schema_1: whether it still accepts Docker schema 1 manifests.
     :param exact_sizes: whether a descriptor's size must be the document's or blob's, and not zero.
-    :param exact_media_type: whether the `mediaType` inside a document must be the one that the registry says.
-    :param counts_history: whether it refuses a config whose history names more layers than there are.
+    :param exact_media_type: whether the `mediaType` in a document must be the one that the registry reports.
+    :param counts_history: whether it refuses a config whose history lists more layers than there are.
     :param checks_os: whether it refuses a config for another operating system when it pulls.
-    :param decoders: the compressions that it tells by their first bytes; what it does not know, it reads as it is.
-    :param ignores_end: whether it takes no notice of what a layer's stream has behind the end of the tar, such as a
-        wrong checksum. https://github.com/moby/moby/blob/master/daemon/internal/layer/layer_store.go, applyTar
+    :param decoders: the compressions that it detects by their first bytes; it reads everything else as it is.
+    :param ignores_end: whether it ignores what follows the tar in a layer's stream, such as a wrong checksum:
+        https://github.com/moby/moby/blob/master/daemon/internal/layer/layer_store.go, applyTar
     :param always_has_path: whether it sets PATH also where the image has other variables but not that one.
-    :param layered_rootfs: whether it unpacks nothing of a config whose `rootfs.type` is not `layers`.
-    :param whole_index: whether it fetches an index's manifests for other platforms, too.
-    :param max_layers: more layers than this do not fit its storage; None is no bound.
-    :param mountable_layers: more layers than this no host mounts for a container; None where `max_layers` is less.
-    :param surely_mountable_layers: more layers than this some hosts do not mount; None is no bound.
+    :param layered_rootfs: whether it unpacks nothing where the config's `rootfs.type` is not `layers`.
+    :param whole_index: whether it also fetches an index's manifests for other platforms.
+    :param max_layers: the most layers that its storage holds; None is no bound.
+    :param mountable_layers: the most layers that any host mounts for a container; None where `max_layers` is less.
+    :param surely_mountable_layers: the most layers that every host mounts; None is no bound.
     """
 
     name: str
@@ -71,20 +71,20 @@ class Engine:
         return "sniffed" if media_types.is_docker_or_oci(media_type) else None
 
     def cannot_read(self, problems: Mapping[str, str]) -> str:
-        """What it says of a document that it cannot read; empty where it can.
+        """Its error for a document that it cannot read; empty where it can.
 
-        An engine of a family that nobody outside knows is held to what every family refuses.
+        The engine of the family `any` is not known, and refuses only what every family refuses.
 
-        :param problems: what the families that cannot read the document say.
+        :param problems: the errors of the families that cannot read the document.
         """
         if self.family == "any":
             return next(iter(problems.values())) if len(problems) == len(schemas.CONFIG) else ""
         return problems.get(self.family, "")
 
     def knows_config(self, media_type: str, top_type: str) -> bool:
-        """Whether it takes a config of this type for the config of an image.
+        """Whether it accepts a config of this type as an image's config.
 
-        :param top_type: what the tag points at; dockerd is stricter with a Docker manifest there.
+        :param top_type: the type of the document that the tag points at; dockerd is stricter with a Docker manifest.
         """
         if self.known_layers_only:
             return media_type in media_types.CONFIGS
@@ -134,5 +134,5 @@ DOCKERD: Final = Engine(
     always_has_path=True,
     max_layers=125,
 )
-# What every engine that was measured refuses: for runtimes whose engine nobody outside knows.
+# What every measured engine refuses: for runtimes whose engine is not published.
 ANY: Final = Engine("any engine", "any", decoders=_DOCKERD_DECODERS, ignores_end=True, always_has_path=True)

@@ -1,4 +1,4 @@
-"""How each finding is mended: advice and commands, filled in with the image's own names.
+"""How each finding is fixed: advice and commands, filled in with the image's own names.
 
 The steps are data by the finding's id. A line that begins with `$ ` is a command to run as it stands.
 """
@@ -15,14 +15,14 @@ from ..report import Finding
 
 @dataclass(frozen=True)
 class Names:
-    """What the commands are filled in with; what is empty is left out, and its commands with it.
+    """The names that fill in the commands; a command whose names are empty is left out.
 
-    :param reference: the image as people write it.
+    :param reference: the image as the user wrote it.
     :param region: the region of the ECR repository.
     :param registry_id: the account that owns the ECR repository.
     :param repository: the name of the ECR repository.
     :param tag: the image's tag.
-    :param digest: the image's digest, where no tag was asked for.
+    :param digest: the image's digest, where it has no tag.
     :param local_image: the name under which CDK keeps the built image on the machine that built it.
     :param platform: the platform that the image must be for.
     :param untagged: whether the tag has been removed already.
@@ -54,7 +54,7 @@ def _ecr(names: Names, command: str, *arguments: str) -> Iterable[str]:
 
 
 def _delete_from_ecr(names: Names) -> Iterable[str]:
-    # CDK takes a tag that exists for published and never repairs it:
+    # CDK treats a tag that exists as published and never repairs it:
     # https://github.com/aws/aws-cdk/issues/33264
     return () if names.untagged else _ecr(names, "batch-delete-image", "--image-ids", names.image_id)
 
@@ -227,7 +227,7 @@ _REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
 
 
 def remedy(finding: Finding, names: Names) -> tuple[str, ...]:
-    """What mends a finding: one line for each step, commands filled in.
+    """How to fix a finding: one line for each step, commands filled in.
 
     :param finding: the finding. Where nothing more is known, the image is to be pushed again.
     :param names: the image's own names.

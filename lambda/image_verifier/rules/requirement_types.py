@@ -1,4 +1,4 @@
-"""Requirement: a condition beyond what every runtime asks for, off until a policy names it."""
+"""Requirement: a condition beyond those of the runtimes, off until a policy requires it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 
 
 @dataclass(frozen=True)
-class Kind:
+class RequirementKind:
     """One kind of requirement.
 
-    :param findings: what may be found where it is not met.
-    :param value: what is written after its name and a colon; empty where nothing is.
+    :param findings: the ids of the findings where it is not met.
+    :param value: what follows its name and a colon; empty where the kind has no value.
     """
 
     findings: tuple[str, ...]
@@ -24,11 +24,11 @@ NO_LATEST_BASE: Final = "no-latest-base"
 LABEL: Final = "label"
 MAX_LAYERS: Final = "max-layers"
 
-KINDS: Final[Mapping[str, Kind]] = {
-    NON_ROOT_USER: Kind(("user-is-root",)),
-    NO_LATEST_BASE: Kind(("base-is-latest", "base-not-said")),
-    LABEL: Kind(("label-missing",), "NAME"),
-    MAX_LAYERS: Kind(("layers-above-maximum",), "NUMBER"),
+KINDS: Final[Mapping[str, RequirementKind]] = {
+    NON_ROOT_USER: RequirementKind(("user-is-root",)),
+    NO_LATEST_BASE: RequirementKind(("base-is-latest", "base-not-said")),
+    LABEL: RequirementKind(("label-missing",), "NAME"),
+    MAX_LAYERS: RequirementKind(("layers-above-maximum",), "NUMBER"),
 }
 
 
@@ -37,7 +37,7 @@ class Requirement:
     """A condition that a policy requires, written as `kind` or as `kind:value`.
 
     :param kind: one of `KINDS`.
-    :param value: the label's name, or the number of layers; empty where the kind takes none.
+    :param value: the label's name, or the number of layers; empty where the kind has no value.
     """
 
     kind: str
@@ -45,9 +45,9 @@ class Requirement:
 
     @classmethod
     def parse(cls, text: str) -> Requirement:
-        """The requirement that a text such as `non-root-user` or `max-layers:50` names.
+        """Parse a requirement, such as `non-root-user` or `max-layers:50`.
 
-        :raises ValueError: if there is none; the message says what to write.
+        :raises ValueError: if it is not one; the message says what to use instead.
         """
         name, _, value = text.partition(":")
         kind = KINDS.get(name)

@@ -1,7 +1,7 @@
 """What each place that runs images accepts: data, with the source of each fact.
 
-A runtime is held to the engines that it is known or believed to use, and must be pulled and started by all of
-them. A new runtime is one row.
+An image must be pulled and started by every engine that the runtime is known or believed to use. A new runtime is one
+row.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from .engines import ANY, CONTAINERD_1_6, CONTAINERD_1_7, CONTAINERD_2, DOCKERD,
 class Runtime:
     """A place that runs images.
 
-    :param name: as `runs_on` names it.
-    :param title: as messages name it.
+    :param name: its name in `runs_on`.
+    :param title: its name in messages.
     :param engines: the engines that must be able to pull and start the image.
     :param platforms: the `os/architecture` that it can run.
-    :param error_prefixes: what it writes in front of its engine's error, by the stage that failed.
-    :param doubtful_platforms: those of `platforms` of which nothing certain is known, with what is.
-    :param refused_manifests: types of an index or a manifest that it refuses, with what it says.
-    :param refused_layers: layer types that it refuses, with what it says.
-    :param doubtful_layers: layer types of which nothing certain is known, with what is.
-    :param parent_error: what it says of a file whose folder no entry made before it; empty where it makes the folder.
+    :param error_prefixes: what it puts in front of its engine's error, by the stage that failed.
+    :param doubtful_platforms: those of `platforms` that it may not run, with the reason for the doubt.
+    :param refused_manifests: types of an index or a manifest that it refuses, with its error.
+    :param refused_layers: layer types that it refuses, with its error.
+    :param doubtful_layers: layer types that it may not unpack, with the reason for the doubt.
+    :param parent_error: its error for a file whose folder has no entry before it; empty where it creates the folder.
     :param max_bytes: an image whose layers are larger than this, compressed, cannot run.
     :param roomy_bytes: an image whose layers are larger than this, compressed, needs more storage than it has
         by default.
-    :param own_user: whether it runs every image as a user of its own, whomever the config names.
+    :param own_user: whether it runs every image as a user of its own, whatever user the config sets.
     :param sources: where these facts come from.
     """
 
@@ -73,7 +73,7 @@ _SAGEMAKER_ERROR: Final = (
     "Unsupported manifest media type {media_type} for image {uri}. Ensure that valid manifest media type is used "
     "for specified image."
 )
-# What containerd before 2.0 cannot pull, where nobody outside knows which engine there is.
+# What containerd before 2.0 cannot pull, where the engine is not published.
 _DOCKER_ZSTD_SOMEWHERE: Final = {
     media_types.DOCKER_LAYER_ZSTD: "no source says which engine pulls it there, and containerd before 2.0 cannot"
 }
@@ -159,7 +159,7 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             error_prefixes={},
             doubtful_platforms={
                 "linux/arm64": "users report `exec format error`, about ten minutes after the deploy began; no source "
-                "says that App Runner takes it"
+                "says that App Runner supports it"
             },
             doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,
             sources=(
@@ -184,7 +184,7 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             name="agentcore",
             title="Bedrock AgentCore",
             engines=(ANY,),
-            # Of its micro-VMs.
+            # Its micro-VMs are arm64.
             platforms=("linux/arm64",),
             error_prefixes={},
             doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,

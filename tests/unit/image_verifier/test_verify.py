@@ -329,7 +329,7 @@ def test_an_acknowledged_finding_does_not_refuse_and_keeps_its_reason(layout: La
         ({"max_size": 0}, "max_size is 0 bytes: no image fits"),
         (
             {"runs_on": ("lambda",), "min_size": 11 * 1024**3},
-            r"min_size .* is above what Lambda takes .*: no image fits",
+            r"min_size .* is above the maximum of Lambda .*: no image fits",
         ),
     ],
 )
