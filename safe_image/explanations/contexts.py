@@ -9,7 +9,7 @@ from typing import Final
 
 # A tool that pulls, an address that only registries have, or a service that reports a pull.
 PULL: Final = (
-    r"cannotpull|imagepull|pullimage|pull(?:ing)?(?:access|and|from|images?|manifest)|refpull|failedtopull|dockerpull"
+    r"cannotpull|compose.{0,60}pull|imagepull|pullimage|pull(?:ing)?(?:access|and|from|images?|manifest)|refpull|failedtopull|dockerpull"
     r"|/v2/|/manifests/|/blobs/|\.dkr\.ecr\.|public\.ecr\.aws|docker\.io|registry-1|ghcr\.io|quay\.io|gcr\.io|mcr\.micros"
     r"|failedtoresolve(?:ref|source)|httpreadseeker|starport|registryauth|failedtofetch(?:anonymous|oauth)token"
     r"|auth\.docker|errorresponsefromdaemon:(?:get|head)|containerregistry|copyimage|api\.ecr|downloadinglayer"
@@ -28,7 +28,7 @@ PUSH: Final = (
 # BuildKit numbers its steps: `#7 0.371 …`, `#7 ERROR`.
 BUILD: Final = (
     r"dockerbuild|failedtosolve|didnotcompletesuccessfully|buildx|buildkit|executorfailedrunning|thecommand/bin/sh-c"
-    r"|dockerfile|#\d{1,3}\d+\.\d{1,4}|#\d{1,3}error|returnedanon-zerocode|kaniko|podmanbuild|buildahbud|finchbuild"
+    r"|dockerfile|#\d{1,3}\d+\.\d{1,4}|#\d{1,3}error|returnedanon-zerocode|kaniko|sendingbuildcontext|failedtobuild|composebuild|podmanbuild|buildahbud|finchbuild"
 )
 EXTRACT: Final = (
     r"failedtoextractlayer|failedtoregisterlayer|applylayer|failedtounpack|errorprocessingtarfile|unpackimage"

@@ -33,8 +33,7 @@ CAUSES: Final = (
     Cause(
         "health-check-failed",
         "The container started, and its health check failed: the program, its port or the check's path is to blame, "
-        "not the "
-        "image.",
+        "not the image.",
         "The load balancer or the container's own check got no good answer in time, so ECS replaced the task.",
         "run",
         ("application", "task definition"),
@@ -78,16 +77,16 @@ CAUSES: Final = (
         ),
         confirm=(
             "See the containers' exit codes:",
-            "$ aws ecs describe-tasks --cluster CLUSTER --tasks TASK "
-            "--query 'tasks[].containers[].[name,exitCode,reason]'",
+            "$ aws ecs describe-tasks --cluster CLUSTER --tasks TASK --query "
+            "'tasks[].containers[].[name,exitCode,reason]'",
             *_LOG,
         ),
         remedy=(
             "Fix what the log shows. Exit code 137 is a kill (memory or stop time-out), 139 a crash, 126 and 127 a "
-            "command "
-            "that cannot be executed or found, 255 often another architecture.",
+            "command that cannot be executed or found, 255 often another architecture.",
         ),
         sources=(_STOPPED, "https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/"),
+        tells="frame",
     ),
     Cause(
         "stopped-by-request",

@@ -73,8 +73,11 @@ CAUSES: Final = (
         "build",
         ("permissions", "build machine"),
         words=(
-            "public.ecr.aws/{name}: unexpected status from HEAD request to {url}: 403 Forbidden",
-            "public.ecr.aws/{name}: 403 Forbidden",
+            *near(
+                BUILD,
+                "public.ecr.aws/{name}: unexpected status from HEAD request to {url}: 403 Forbidden",
+                "public.ecr.aws/{name}: 403 Forbidden",
+            ),
             "pull access denied, repository does not exist or may require authorization{it}public.ecr.aws",
             *near(r"public\.ecr\.aws", "authorization token has expired", "Your authorization token has expired"),
         ),
@@ -96,8 +99,7 @@ CAUSES: Final = (
         "The registry refuses the base image after FROM: the build machine has no valid login, or the image does not "
         "exist.",
         "The build machine, and not the service, pulls the base image. For a private repository its login is missing "
-        "or "
-        "older than twelve hours; Docker Hub gives the same answer for a misspelled name.",
+        "or older than twelve hours; Docker Hub gives the same answer for a misspelled name.",
         "build",
         ("permissions", "base image"),
         words=(
@@ -147,6 +149,17 @@ CAUSES: Final = (
         sources=("https://docs.docker.com/reference/dockerfile/#from",),
     ),
     Cause(
+        "build-name-invalid",
+        "The name (tag) of the image that is built is not a valid reference: it must be lowercase, without spaces.",
+        "Usually a variable in the name is empty, or a user or repository name of Git has capitals.",
+        "build",
+        ("build machine",),
+        words=near(BUILD, "invalid reference format", "must be lowercase", "invalid tag"),
+        confirm=("Look at --tag and the variables in it.",),
+        remedy=("Write the name in lower case, as REGISTRY/repository:tag, and build again.",),
+        sources=("https://pkg.go.dev/github.com/distribution/reference",),
+    ),
+    Cause(
         "build-disk-full",
         "The build machine's disk is full.",
         "Layers, build cache and old images fill the disk of the machine, of the Docker Desktop VM or of the CI "
@@ -181,6 +194,7 @@ CAUSES: Final = (
                 "failed to authorize: failed to fetch anonymous token",
                 "failed to authorize: failed to fetch oauth token",
                 "DeadlineExceeded",
+                "dial tcp: lookup",
                 "unexpected EOF",
             ),
             *near(
@@ -196,8 +210,7 @@ CAUSES: Final = (
         "build-out-of-memory",
         "The build machine ran out of memory, so the kernel killed a build step.",
         "A compiler or a package manager in a RUN step needs more memory than the machine or the Docker Desktop VM "
-        "has. "
-        "Exit code 137 is a killed process.",
+        "has. Exit code 137 is a killed process.",
         "build",
         ("build machine",),
         words=(
@@ -287,7 +300,7 @@ CAUSES: Final = (
         "build",
         ("quota", "registry"),
         words=near(
-            r"failedtosolve|dockerbuild|dockerfile|loadmetadata",
+            BUILD + "|loadmetadata",
             "toomanyrequests",
             "429 Too Many Requests",
             "pull rate limit",

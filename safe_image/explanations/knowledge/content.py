@@ -20,10 +20,8 @@ CAUSES: Final = (
         "tag-is-attestation",
         "The tag points at a build attestation (provenance), not at an image.",
         "docker build attaches an attestation, and Docker before 28.2.0 pushes the image, the attestation and the "
-        "index "
-        "to one tag. If the tag is immutable, the first push wins. The registry shows an image of almost no size, and "
-        "an "
-        "engine finds an in-toto document where a layer should be.",
+        "index to one tag. If the tag is immutable, the first push wins. The registry shows an image of almost no "
+        "size, and an engine finds an in-toto document where a layer should be.",
         "pull",
         ("image", "build machine"),
         words=(
@@ -49,8 +47,7 @@ CAUSES: Final = (
         "The tag points at an artifact that is not an image: a chart, a signature, a build cache, a model or a wasm "
         "module.",
         "The artifact has a config or layers of a type that container engines do not unpack. Often a tool pushed it "
-        "under "
-        "the image's own tag, or the task definition references the artifact's repository.",
+        "under the image's own tag, or the task definition references the artifact's repository.",
         "pull",
         ("image", "task definition"),
         words=(
@@ -78,8 +75,7 @@ CAUSES: Final = (
         "The image has zstd layers under Docker's media type, which containerd before 2.0 does not count as layers.",
         "The engine counted fewer layers than the config lists: the first number is what it knows, the second is what "
         "there is. Usually a base image moved to zstd, and the build kept Docker's manifest format. With OCI media "
-        "types "
-        "the same zstd layers pull everywhere.",
+        "types the same zstd layers pull everywhere.",
         "pull",
         ("image", "base image"),
         words=(
@@ -110,8 +106,7 @@ CAUSES: Final = (
         "The host's Docker is older than 23.0 and does not read zstd layers.",
         "Docker before 23.0 reads a zstd layer as a plain tar, so it reports an invalid tar header. Hosts with an old "
         "ECS-optimized AMI, and old CI runners, have such a Docker. An OCI layer typed as plain tar that holds "
-        "compressed "
-        "bytes fails the same way.",
+        "compressed bytes fails the same way.",
         "unpack",
         ("image", "host engine"),
         words=(
@@ -147,8 +142,7 @@ CAUSES: Final = (
         "signature-missing",
         "The engine expects a schema 1 signature: the manifest is in a format that no current tool should write.",
         "`missing signature key` comes from Docker's reader for schema 1. The registry or a proxy served another "
-        "manifest "
-        "than the engine's Accept header allows, or served it under the wrong content type.",
+        "manifest than the engine's Accept header allows, or served it under the wrong content type.",
         "pull",
         ("registry", "image"),
         words=("missing signature key", "manifest invalid: missing signature"),
@@ -162,8 +156,7 @@ CAUSES: Final = (
         "schema-1-refused",
         "The manifest is a Docker schema 1 manifest, which current engines refuse.",
         "Images that were pushed by Docker before 1.10, or copied by old tools, have schema 1. Docker 28.2 and "
-        "containerd "
-        "2.1 removed it.",
+        "containerd 2.1 removed it.",
         "pull",
         ("image",),
         words=(
@@ -242,8 +235,7 @@ CAUSES: Final = (
         "windows-version",
         "The Windows image is for another Windows version than the host's, or for Windows on a Linux host.",
         "Windows containers need a base image of the host's Windows build (for example ltsc2022 on Windows Server "
-        "2022). "
-        "A Linux host pulls no Windows image at all.",
+        "2022). A Linux host pulls no Windows image at all.",
         "start",
         ("image", "task definition"),
         words=(
@@ -268,8 +260,7 @@ CAUSES: Final = (
         "layer-limit",
         "The image has more layers than the engine can stack.",
         "Docker's classic store takes 125 layers, and a mount takes fewer than 500. Each RUN, COPY and ADD makes one, "
-        "on "
-        "top of those of the base image.",
+        "on top of those of the base image.",
         "unpack",
         ("image",),
         words=(
@@ -287,8 +278,7 @@ CAUSES: Final = (
         "manifest-invalid",
         "The registry, or a proxy before it, served something that is not the image's manifest, often an HTML page.",
         "The engine could not parse the answer as JSON. A login page of a proxy, an error page of a registry or a "
-        "wrong "
-        "host after the image's name gives this.",
+        "wrong host after the image's name gives this.",
         "resolve",
         ("registry", "network"),
         words=near(
@@ -330,8 +320,7 @@ CAUSES: Final = (
         "json-not-read",
         "A program could not read a JSON document. In a pull, that is the image's manifest or config.",
         "The text does not say which document it is. A registry or a proxy that answers with a page instead of JSON "
-        "gives "
-        "this too.",
+        "gives this too.",
         "pull",
         ("unknown", "image", "registry"),
         words=(

@@ -21,8 +21,7 @@ CAUSES: Final = (
         "layer-not-unpacked",
         "A layer could not be unpacked, and this text does not say the cause.",
         "The engine names the layer and what the operating system answered. That can be the host (permissions, a "
-        "broken "
-        "store, a security module) or the layer's content.",
+        "broken store, a security module) or the layer's content.",
         "unpack",
         ("unknown",),
         words=(
@@ -116,8 +115,7 @@ CAUSES: Final = (
         "resources-not-initialized",
         "The task failed before its container started, and this text does not say the cause.",
         "ResourceInitializationError covers the network interface, secrets, volumes and the log driver. The words "
-        "behind "
-        "it name which.",
+        "behind it name which.",
         "start",
         ("unknown",),
         words=("ResourceInitializationError",),
@@ -165,8 +163,7 @@ CAUSES: Final = (
         "deployment-failed",
         "A service's deployment failed, and this text does not say why: the reason is in the stopped tasks.",
         "The circuit breaker and CloudFormation report only that tasks did not become healthy. Stopped tasks vanish "
-        "after "
-        "about an hour.",
+        "after about an hour.",
         "other",
         ("unknown",),
         words=(

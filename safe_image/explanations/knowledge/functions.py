@@ -71,8 +71,7 @@ CAUSES: Final = (
         "Lambda cannot use this image URI: the image is in another region, or the URI is not one of a private ECR "
         "repository.",
         "Lambda takes images only from ECR in the function's own region: no Docker Hub, no public.ecr.aws, no FIPS or "
-        "dual "
-        "stack host name.",
+        "dual stack host name.",
         "create",
         ("task definition",),
         words=(
@@ -107,8 +106,7 @@ CAUSES: Final = (
         "lambda-image-deleted",
         "The function's image was deleted from ECR, by a lifecycle rule or by hand.",
         "Lambda keeps using the digest that it resolved. When ECR no longer has it, the function becomes inactive and "
-        "can "
-        "no longer be invoked.",
+        "can no longer be invoked.",
         "run",
         ("registry",),
         words=(
@@ -129,8 +127,7 @@ CAUSES: Final = (
         "lambda-not-ready",
         "Lambda is still getting the function ready: wait, it will work shortly.",
         "After a create, an update or weeks without a call, Lambda optimizes the image before the first call. Nothing "
-        "is "
-        "wrong with the image.",
+        "is wrong with the image.",
         "start",
         ("nobody",),
         words=(
@@ -153,11 +150,9 @@ CAUSES: Final = (
     Cause(
         "lambda-access-denied",
         "Lambda may not read the image: the repository's policy does not permit the service, or the role that deploys "
-        "lacks "
-        "ECR permissions.",
-        "For an image of the same account, Lambda adds the permission itself if the deployer may. For another "
-        "account, the "
-        "repository's policy must allow lambda.amazonaws.com and that account.",
+        "lacks ECR permissions.",
+        "For an image of the same account, Lambda adds the permission itself if the deployer may. For another account, "
+        "the repository's policy must allow lambda.amazonaws.com and that account.",
         "create",
         ("permissions",),
         words=(
@@ -172,8 +167,7 @@ CAUSES: Final = (
         ),
         remedy=(
             "Allow lambda.amazonaws.com ecr:BatchGetImage and ecr:GetDownloadUrlForLayer in the repository's policy, "
-            "for "
-            "another account with a condition on aws:sourceArn.",
+            "for another account with a condition on aws:sourceArn.",
         ),
         sources=("https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#gettingstarted-images-permissions",),
     ),
@@ -241,8 +235,7 @@ CAUSES: Final = (
         "lambda-working-dir",
         "The function's working directory is invalid: WORKDIR must be an absolute path that exists.",
         "The image's WORKDIR, or the working directory in the function's image configuration, is empty, relative or "
-        "not "
-        "there.",
+        "not there.",
         "start",
         ("image", "task definition"),
         words=("Runtime.InvalidWorkingDir", "the working directory {it} is invalid", "InvalidWorkingDir"),
@@ -256,8 +249,7 @@ CAUSES: Final = (
         "Lambda cannot execute the image's entrypoint: another architecture, a missing file or one that is not "
         "executable.",
         "An image built on an Apple silicon Mac is arm64, while the function is x86_64 by default. A wrong path, a "
-        "missing "
-        "chmod +x or Windows line ends (CRLF) in a script give the same error.",
+        "missing chmod +x or Windows line ends (CRLF) in a script give the same error.",
         "start",
         ("image", "task definition"),
         words=(
@@ -298,8 +290,7 @@ CAUSES: Final = (
         "lambda-exit-127",
         "The function's entrypoint started a program that is not in the image (exit status 127: not found).",
         "127 is a shell's answer for a command that does not exist: a wrong path, a missing interpreter, or Windows "
-        "line "
-        "ends (CRLF) in the script.",
+        "line ends (CRLF) in the script.",
         "start",
         ("image",),
         words=(*near(LAMBDA, "exit status 127", "exit code 127"),),
@@ -311,8 +302,7 @@ CAUSES: Final = (
     Cause(
         "lambda-runtime-exited",
         "The function's program ended by itself before it answered (Runtime.ExitError): the program is to blame, not "
-        "the "
-        "image.",
+        "the image.",
         "The process that polls Lambda's runtime API exited: a crash at import, a wrong handler in CMD, or an image "
         "without a runtime interface client. Exit status 126 or 127 are a file that cannot be executed or found.",
         "run",

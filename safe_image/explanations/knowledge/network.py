@@ -11,14 +11,12 @@ _ECS_PULL: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/
 _ENDPOINTS: Final = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html"
 _RUNBOOK: Final = (
     "Let AWS look for the missing piece: run the Systems Manager runbook AWSSupport-TroubleshootECSTaskFailedToStart "
-    "on "
-    "the task.",
+    "on the task.",
 )
 _NOT_A_PULL: Final = rf"{BUILD}|{PUSH}"
 _WAYS: Final = (
     "Private subnet: route 0.0.0.0/0 to a NAT gateway, or add VPC endpoints for ecr.api and ecr.dkr and a gateway "
-    "endpoint "
-    "for S3; their security group must allow port 443 from the task. Docker Hub needs the NAT gateway.",
+    "endpoint for S3; their security group must allow port 443 from the task. Docker Hub needs the NAT gateway.",
     "Public subnet: set assignPublicIp to ENABLED.",
 )
 
@@ -28,8 +26,7 @@ CAUSES: Final = (
         "The layers come from S3, and the task has no path to S3: its gateway endpoint, its route or its policy is to "
         "blame.",
         "ECR hands out the manifest itself and redirects to an S3 bucket for the layers. With endpoints for ECR but "
-        "none "
-        "for S3, the manifest arrives and the layers do not. A policy of the S3 endpoint must allow the bucket "
+        "none for S3, the manifest arrives and the layers do not. A policy of the S3 endpoint must allow the bucket "
         "prod-REGION-starport-layer-bucket.",
         "pull",
         ("network",),
@@ -69,14 +66,14 @@ CAUSES: Final = (
         "registry-name-unresolved",
         "The registry's name was not resolved: DNS of the VPC or of the host fails, or the name is wrong.",
         "The VPC has DNS support or DNS host names turned off, the DHCP options name a DNS server that does not "
-        "answer, a "
-        "private hosted zone hides the name, or the region in the name is wrong.",
+        "answer, a private hosted zone hides the name, or the region in the name is wrong.",
         "resolve",
         ("network", "task definition"),
         words=near(
             PULL + "|amazonaws",
             "no such host",
             "server misbehaving",
+            "dial tcp: lookup",
             "Temporary failure in name resolution",
             "lookup {name} on {server}: read udp",
             "could not resolve host",
@@ -96,8 +93,7 @@ CAUSES: Final = (
         "The registry was not reached over the network: no route (NAT, public IP or VPC endpoint), or a security group "
         "blocks port 443.",
         "In a private subnet there is no NAT gateway and no VPC endpoint; in a public one the task has no public IP. "
-        "Docker "
-        "Hub and other public registries always need a route to the internet.",
+        "Docker Hub and other public registries always need a route to the internet.",
         "resolve",
         ("network",),
         words=(
@@ -130,8 +126,7 @@ CAUSES: Final = (
         "logs-unreachable",
         "The task cannot reach CloudWatch Logs, or may not write there, so its container is not started.",
         "The awslogs driver creates its stream before the container starts. The log group is missing, the execution "
-        "role "
-        "lacks logs:CreateLogStream, or the subnet has no path (VPC endpoint `logs`, NAT gateway).",
+        "role lacks logs:CreateLogStream, or the subnet has no path (VPC endpoint `logs`, NAT gateway).",
         "start",
         ("network", "permissions", "task definition"),
         words=(
@@ -158,8 +153,7 @@ CAUSES: Final = (
         "certificate-untrusted",
         "A certificate on the way to the registry is not trusted, usually a proxy's own.",
         "A proxy that inspects TLS answers with a certificate of its own authority, the registry has a self-signed "
-        "one, or "
-        "the clock of the host is wrong.",
+        "one, or the clock of the host is wrong.",
         "resolve",
         ("network", "registry"),
         words=(
@@ -180,11 +174,11 @@ CAUSES: Final = (
         "file-system-unreachable",
         "The task's EFS file system could not be mounted.",
         "The security group of the mount target does not allow port 2049 from the task, the subnet has no mount "
-        "target, "
-        "DNS does not resolve the file system's name, or its policy refuses the task.",
+        "target, DNS does not resolve the file system's name, or its policy refuses the task.",
         "start",
         ("network", "permissions", "task definition"),
         words=(
+            "ecs-volume-plugin.sock/VolumeDriver.",
             "failed to invoke EFS utils commands",
             "EFS utils commands to set up EFS volumes",
             "mount.nfs4: Connection timed out",
@@ -208,8 +202,7 @@ CAUSES: Final = (
         "environment-file-unreadable",
         "The task's environment file in S3 could not be read.",
         "The execution role lacks s3:GetObject and s3:GetBucketLocation, the object does not exist, or the subnet has "
-        "no "
-        "path to S3.",
+        "no path to S3.",
         "resolve",
         ("permissions", "network", "task definition"),
         words=(

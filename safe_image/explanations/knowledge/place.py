@@ -15,8 +15,7 @@ CAUSES: Final = (
         "The task got no network interface: the subnet has no free address, or a limit on network interfaces is "
         "reached.",
         "Each task with awsvpc networking needs an elastic network interface with an address of its subnet. The image "
-        "was "
-        "not asked for yet.",
+        "was not asked for yet.",
         "place",
         ("network", "quota"),
         words=(

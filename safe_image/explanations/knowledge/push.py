@@ -17,10 +17,8 @@ CAUSES: Final = (
         "push-race",
         "Several manifests raced for one immutable tag, and the tag may now point at a build attestation.",
         "Docker before 28.2.0 (25.0.16 apart) with the containerd image store pushes the image, its attestation and "
-        "the "
-        "index to the same tag. The repository's tags are immutable, so the first push wins and the next gets 400. If "
-        "the "
-        "attestation won, a retry succeeds and the service cannot pull.",
+        "the index to the same tag. The repository's tags are immutable, so the first push wins and the next gets 400. "
+        "If the attestation won, a retry succeeds and the service cannot pull.",
         "push",
         ("build machine", "registry"),
         words=(
@@ -57,8 +55,7 @@ CAUSES: Final = (
         "push-tag-immutable",
         "The tag exists already with another image, and the repository's tags are immutable.",
         "A repository with immutable tags accepts each tag once. The build made another image under the same tag, or "
-        "the "
-        "push of an attestation got there first.",
+        "the push of an attestation got there first.",
         "push",
         ("registry", "build machine"),
         words=(
@@ -88,7 +85,7 @@ CAUSES: Final = (
         words=(
             "405 Method Not Allowed",
             *near(PUSH + r"|cache", "Invalid parameter at 'ImageManifest' failed to satisfy constraint"),
-            "error writing manifest blob: failed commit on ref{it}400 Bad Request{it}cache",
+            "error writing manifest blob: failed commit on ref {ref}: unexpected status: 400 Bad Request",
             "Invalid parameter at 'ImageManifest'",
         ),
         confirm=("Look at what the failed push was: a cache (--cache-to), an attestation, or the image.",),
@@ -106,11 +103,9 @@ CAUSES: Final = (
     Cause(
         "push-ended-early",
         "The registry closed the connection: often a push permission (such as ecr:InitiateLayerUpload) is missing, or "
-        "the "
-        "repository does not exist.",
+        "the repository does not exist.",
         "ECR often answers a push that it does not allow by closing the connection, and Docker retries until it "
-        "reports "
-        "EOF. A proxy that limits uploads has the same effect.",
+        "reports EOF. A proxy that limits uploads has the same effect.",
         "push",
         ("permissions", "network"),
         words=(
@@ -173,8 +168,7 @@ CAUSES: Final = (
         "push-repository-missing",
         "The registry has no repository of that name, so the push fails: create the repository first.",
         "ECR does not create repositories on a push. The name, the account or the region is wrong, or cdk bootstrap "
-        "was "
-        "not run in this account and region.",
+        "was not run in this account and region.",
         "push",
         ("registry", "task definition"),
         words=(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..cause import Cause, near, unless
-from ..contexts import ANY, ECS, PULL, PUSH, SECRETS
+from ..cause import Cause, Words, near, unless
+from ..contexts import ANY, BUILD, ECS, PULL, PUSH, SECRETS
 
 _ECS_PULL: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html"
 _ECS_INIT: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html"
@@ -19,8 +19,8 @@ CAUSES: Final = (
         "image-not-found",
         "The repository has no image of that tag or digest.",
         "The push did not happen or went elsewhere, the tag is misspelled, a lifecycle rule expired the image, or the "
-        "tag "
-        "was moved and ECS still asks for the digest that it resolved before. An archived image gives the same error.",
+        "tag was moved and ECS still asks for the digest that it resolved before. An archived image gives the same "
+        "error.",
         "resolve",
         ("registry", "task definition"),
         words=(
@@ -87,8 +87,7 @@ CAUSES: Final = (
         "reference-invalid",
         "The image's name is not a valid reference: it must be lowercase, without https:// and spaces.",
         "A repository's name has lower case letters, digits and separators only. Usually a variable in the name is "
-        "empty, "
-        "or the name has capitals or a scheme.",
+        "empty, or the name has capitals or a scheme.",
         "resolve",
         ("task definition",),
         words=(
@@ -110,13 +109,10 @@ CAUSES: Final = (
     Cause(
         "pull-denied",
         "Whoever pulls the image is not allowed to: the execution role, the node's role, the repository's policy or "
-        "the "
-        "login lacks a permission.",
+        "the login lacks a permission.",
         "A pull from ECR needs ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer. For an "
-        "image "
-        "of another account, the repository's policy must allow it too. Docker Hub gives the same answer for a "
-        "private or "
-        "misspelled name.",
+        "image of another account, the repository's policy must allow it too. Docker Hub gives the same answer for a "
+        "private or misspelled name.",
         "resolve",
         ("permissions",),
         words=(
@@ -149,8 +145,8 @@ CAUSES: Final = (
         confirm=(
             "See the repository's policy, and the permissions of the role that pulls:",
             _ECR_POLICY,
-            "$ aws ecs describe-task-definition --task-definition TASK_DEFINITION "
-            "--query 'taskDefinition.executionRoleArn'",
+            "$ aws ecs describe-task-definition --task-definition TASK_DEFINITION --query "
+            "'taskDefinition.executionRoleArn'",
         ),
         remedy=(
             "Allow the role ecr:GetAuthorizationToken on *, and ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and "
@@ -160,6 +156,21 @@ CAUSES: Final = (
         ),
         prevention=("Let CDK grant the pull: ContainerImage.from_ecr_repository or from_docker_image_asset.",),
         sources=(_ECS_PULL, "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-pull-iam.html", _ECR_ERRORS),
+    ),
+    Cause(
+        "public-login-stale",
+        "public.ecr.aws refuses the pull, usually because of an expired login: run docker logout public.ecr.aws.",
+        "public.ecr.aws allows anonymous pulls, but not a login that has expired. The engine sends the stored login "
+        "with every request, so the registry answers 403 Forbidden instead of the permission that nobody needs.",
+        "resolve",
+        ("permissions",),
+        words=(
+            Words("public.ecr.aws/{name}: unexpected status from HEAD request to {url}: 403 Forbidden", unless=BUILD),
+            Words("public.ecr.aws/{name}: 403 Forbidden", unless=BUILD),
+        ),
+        remedy=("Remove the stored login and pull again:", "$ docker logout public.ecr.aws"),
+        prevention=("Do not log in to public.ecr.aws on machines that keep their Docker configuration.",),
+        sources=("https://docs.aws.amazon.com/AmazonECR/latest/public/public-troubleshooting.html",),
     ),
     Cause(
         "secret-denied",
@@ -182,13 +193,12 @@ CAUSES: Final = (
         ),
         confirm=(
             "See the execution role and the secrets of the task definition:",
-            "$ aws ecs describe-task-definition --task-definition TASK_DEFINITION "
-            "--query 'taskDefinition.[executionRoleArn,containerDefinitions[].secrets]'",
+            "$ aws ecs describe-task-definition --task-definition TASK_DEFINITION --query "
+            "'taskDefinition.[executionRoleArn,containerDefinitions[].secrets]'",
         ),
         remedy=(
             "Allow the execution role secretsmanager:GetSecretValue or ssm:GetParameters on the secret, and "
-            "kms:Decrypt "
-            "on its key: secret.grant_read(task_definition.obtain_execution_role()) in CDK.",
+            "kms:Decrypt on its key: secret.grant_read(task_definition.obtain_execution_role()) in CDK.",
         ),
         prevention=("Pass secrets with ecs.Secret.from_secrets_manager, which grants the permission.",),
         sources=(
@@ -219,10 +229,8 @@ CAUSES: Final = (
         "registry-auth-unreachable",
         "The task has no network path to ECR or Secrets Manager, so it got no login for the pull.",
         "Fargate asks for the login through the task's own network interface. In a private subnet there is no NAT "
-        "gateway "
-        "and no VPC endpoint (ecr.api, ecr.dkr, secretsmanager, ssm, S3), in a public one the task has no public IP, "
-        "or a "
-        "security group blocks port 443.",
+        "gateway and no VPC endpoint (ecr.api, ecr.dkr, secretsmanager, ssm, S3), in a public one the task has no "
+        "public IP, or a security group blocks port 443.",
         "resolve",
         ("network",),
         words=(
@@ -247,8 +255,7 @@ CAUSES: Final = (
         ),
         remedy=(
             "Private subnet: add a NAT gateway, or VPC endpoints for ecr.api, ecr.dkr, logs, secretsmanager and ssm, "
-            "and a "
-            "gateway endpoint for S3; their security group must allow port 443 from the task.",
+            "and a gateway endpoint for S3; their security group must allow port 443 from the task.",
             "Public subnet: set assignPublicIp to ENABLED.",
         ),
         prevention=("Deploy the endpoints and the routes in the stack of the VPC, and let the service depend on it.",),
@@ -263,8 +270,7 @@ CAUSES: Final = (
         "ECS could not read the task's secrets or the registry's login, with the network or the execution role to "
         "blame.",
         "The end of the text, after `service call has been retried`, names which: AccessDenied is the execution role, "
-        "a "
-        "timeout is the network.",
+        "a timeout is the network.",
         "resolve",
         ("permissions", "network"),
         words=(
@@ -287,16 +293,16 @@ CAUSES: Final = (
         "pull-rate-limited",
         "The registry refuses the pull, because too many were made: a rate limit or a quota.",
         "Docker Hub limits pulls without a login by address, and all tasks behind one NAT gateway share an address. "
-        "ECR "
-        "throttles when many tasks start at once.",
+        "ECR throttles when many tasks start at once.",
         "resolve",
         ("quota", "registry"),
         words=(
             *unless(
-                "dockerbuild|failedtosolve|" + PUSH,
+                f"{BUILD}|{PUSH}",
                 "toomanyrequests: You have reached your pull rate limit",
                 "You have reached your unauthenticated pull rate limit",
                 "You have reached your pull rate limit",
+                "toomanyrequests:",
             ),
             *near(
                 PULL,
@@ -304,7 +310,7 @@ CAUSES: Final = (
                 "429 Too Many Requests",
                 "Rate exceeded",
                 "ThrottlingException",
-                unless="failedtosolve|" + PUSH,
+                unless=f"{BUILD}|{PUSH}",
             ),
             "UpstreamTooManyRequests",
         ),
@@ -351,8 +357,8 @@ CAUSES: Final = (
         ),
         confirm=(
             "See the repository's key, and its state:",
-            "$ aws ecr describe-repositories --region {region} --registry-id {registry_id} "
-            "--repository-names {repository} --query 'repositories[].encryptionConfiguration'",
+            "$ aws ecr describe-repositories --region {region} --registry-id {registry_id} --repository-names "
+            "{repository} --query 'repositories[].encryptionConfiguration'",
             "$ aws kms describe-key --key-id KEY",
         ),
         remedy=("Enable the key, and allow ECR and the role kms:Decrypt in its policy.",),

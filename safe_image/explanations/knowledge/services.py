@@ -100,8 +100,7 @@ CAUSES: Final = (
         "pull-secret-missing",
         "The pod has no valid pull secret for the registry.",
         "imagePullSecrets references a secret that is missing in the pod's namespace, or whose login has expired. An "
-        "ECR "
-        "login lasts twelve hours.",
+        "ECR login lasts twelve hours.",
         "resolve",
         ("permissions", "task definition"),
         words=(
@@ -128,8 +127,7 @@ CAUSES: Final = (
         "hook-refused",
         "A CloudFormation hook refused the change; the hook's own message says why.",
         "A Lambda hook, a Guard hook or a hook of the organization looked at the resource or the change set, and "
-        "answered "
-        "that it does not comply. Nothing was pulled or started.",
+        "answered that it does not comply. Nothing was pulled or started.",
         "create",
         ("task definition", "permissions"),
         words=(

@@ -24,10 +24,8 @@ CAUSES: Final = (
         "wrong-architecture",
         "The program is built for another architecture (platform) than the host's, such as arm64 on x86_64.",
         "Usually the image was built on an Apple silicon Mac or an arm64 runner without a platform. Engines do not "
-        "check "
-        "the platform of a single image when they pull it, so it fails at the start. A script without #! gives the "
-        "same "
-        "error.",
+        "check the platform of a single image when they pull it, so it fails at the start. A script without #! gives "
+        "the same error.",
         "start",
         ("image", "task definition"),
         words=unless(
@@ -41,8 +39,8 @@ CAUSES: Final = (
         remedy=(
             "Build for the platform of the service, and push under a new tag:",
             "$ docker build --platform {platform} .",
-            "Or set the task's runtimePlatform (cpuArchitecture) to the image's. A script needs #!/bin/sh as its "
-            "first line.",
+            "Or set the task's runtimePlatform (cpuArchitecture) to the image's. A script needs #!/bin/sh as its first "
+            "line.",
         ),
         prevention=("Set platform= of the asset; SafeDockerImageAsset requires and verifies it.",),
         sources=(
@@ -54,11 +52,9 @@ CAUSES: Final = (
     Cause(
         "interpreter-not-found",
         "The program's interpreter is not in the image: a script with Windows line ends (CRLF), or a binary for "
-        "another C "
-        "library.",
+        "another C library.",
         "The file is there, but the kernel does not find what must execute it: /bin/bash in an Alpine image, "
-        "`/bin/sh\\r` "
-        "from a checkout on Windows, or the glibc loader in an image with musl.",
+        "`/bin/sh\\r` from a checkout on Windows, or the glibc loader in an image with musl.",
         "start",
         ("image",),
         words=(
@@ -76,8 +72,7 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=(
             "Convert the script to Unix line ends, install the interpreter, or build for the image's C library; push "
-            "under "
-            "a new tag.",
+            "under a new tag.",
         ),
         prevention=("Write `*.sh text eol=lf` into .gitattributes.",),
         sources=(
@@ -96,6 +91,7 @@ CAUSES: Final = (
         words=(
             'exec: "{program}": stat {program}: no such file or directory',
             'exec: "{program}": no such file or directory',
+            'exec: "{program}": stat',
             Words("stat {program}: no such file or directory", _START, EXTRACT),
             "exec: {program}: not found",
             *near(r"entrypoint", "not found", unless="lambda"),
@@ -112,8 +108,7 @@ CAUSES: Final = (
     Cause(
         "command-not-in-path",
         "The command was not found in the image: arguments are run as the command (no ENTRYPOINT), or the program is "
-        "not in "
-        "PATH.",
+        "not in PATH.",
         "The task definition's command replaces CMD. Without an ENTRYPOINT, its first word must be a program. A whole "
         "command line in one string is taken as the name of one program.",
         "start",
@@ -166,8 +161,7 @@ CAUSES: Final = (
     Cause(
         "passwd-is-a-link",
         "/etc/passwd or /etc/group in the image is an absolute link, which containerd 2.2.0 to 2.2.2 (Fargate) does "
-        "not "
-        "follow.",
+        "not follow.",
         "Nix, flox and some Android images link these files into a store. containerd 2.2 opens them inside the image's "
         "root only and reports that the path escapes from its parent.",
         "create",
@@ -187,8 +181,7 @@ CAUSES: Final = (
         "etc-is-a-link",
         "/etc in the image is a link, and Fargate must create the directory /etc itself.",
         "Images of Nix tools often link /etc into a store. Fargate alone makes /etc for its resolv.conf and hosts "
-        "files, "
-        "and fails on the link.",
+        "files, and fails on the link.",
         "create",
         ("image",),
         words=("fail to create /etc", "container rootfs: fail to create /etc", "rootfs/etc: file exists"),
@@ -201,8 +194,7 @@ CAUSES: Final = (
         "user-unknown",
         "The image's user or group is not in its /etc/passwd or /etc/group.",
         "USER, or the task definition's user, names somebody whom no step of the Dockerfile created. Images from "
-        "scratch "
-        "have no /etc/passwd at all.",
+        "scratch have no /etc/passwd at all.",
         "start",
         ("image", "task definition"),
         words=(
@@ -245,17 +237,18 @@ CAUSES: Final = (
     Cause(
         "mount-failed",
         "A mount into the container failed: a file is mounted on a directory or the other way round, or the path in "
-        "the "
-        "image is something else.",
-        "Volumes of the task definition, VOLUME in the Dockerfile, and files such as /etc/resolv.conf are mounted "
-        "before "
-        "the program starts.",
+        "the image is something else.",
+        "Volumes of the task definition (EFS over / or /dev gives errno 524), VOLUME in the Dockerfile, and files such "
+        "as /etc/resolv.conf are mounted before the program starts.",
         "start",
         ("task definition", "image"),
         words=(
             "Are you trying to mount a directory onto a file",
             'error mounting "{source}" to rootfs at "{path}"',
             "error mounting {it} to rootfs",
+            "rootfs_linux.go{it}mounting {source} to rootfs",
+            "error creating device nodes: mknod {path}: errno 524",
+            "error creating device nodes: mknod",
             "cannot mount volume over existing file, file exists",
             "error closing exec fds: open /proc/self/fd: no such file or directory",
             Words("lstat …: not a directory", _START),

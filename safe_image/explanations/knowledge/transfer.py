@@ -33,8 +33,7 @@ CAUSES: Final = (
         "The transfer was interrupted: the connection ended before the first byte, and e3b0c442… is the digest of "
         "nothing.",
         "The engine got an empty body where it expected the layer. The network, a proxy or a mirror cut the "
-        "connection; "
-        "the image in the registry is usually fine.",
+        "connection; the image in the registry is usually fine.",
         "pull",
         ("network", "registry"),
         words=(
@@ -56,9 +55,8 @@ CAUSES: Final = (
         "A mirror, a proxy or the registry sent another number of bytes than was requested, often because it ignores "
         "Range.",
         "containerd 2.1 and later fetches a layer in parallel pieces (Range requests) and resumes broken downloads "
-        "that "
-        "way. A mirror or proxy that answers with the whole layer makes it too long; a cut connection makes it too "
-        "short.",
+        "that way. A mirror or proxy that answers with the whole layer makes it too long; a cut connection makes it "
+        "too short.",
         "pull",
         ("registry", "network"),
         words=(
@@ -71,8 +69,7 @@ CAUSES: Final = (
         confirm=_CONFIRM,
         remedy=(
             "Pull again without the mirror or the proxy. On a host of your own, remove what is half downloaded by a "
-            "pull of "
-            "another tag, or set max_concurrent_downloads lower and concurrent_layer_fetch_buffer to 0.",
+            "pull of another tag, or set max_concurrent_downloads lower and concurrent_layer_fetch_buffer to 0.",
         ),
         prevention=("Upgrade the mirror, or let the engine pull from the registry itself.",),
         sources=(
@@ -85,8 +82,7 @@ CAUSES: Final = (
         "transfer-wrong-digest",
         "The bytes that arrived are not those of the digest: the network, a proxy or a mirror changed them on the way.",
         "A registry stores a blob under its digest, so a difference usually arises in transit: a proxy that rewrites "
-        "or "
-        "answers with a page of its own, a mirror with a broken cache, or a failing disk on the host.",
+        "or answers with a page of its own, a mirror with a broken cache, or a failing disk on the host.",
         "pull",
         ("network", "registry"),
         words=(
@@ -108,8 +104,7 @@ CAUSES: Final = (
         "transfer-cut",
         "The connection was interrupted while the image was being transferred over the network.",
         "The registry, S3, a proxy, a NAT gateway or the host closed the connection before all bytes had arrived. A "
-        "busy "
-        "NAT instance, a host without memory or a mirror does this repeatedly.",
+        "busy NAT instance, a host without memory or a mirror does this repeatedly.",
         "pull",
         ("network", "registry"),
         words=(
@@ -165,13 +160,13 @@ CAUSES: Final = (
         confirm=("Compare the image's size with the time that the pull took.",),
         remedy=("Pull again. If it stays, make the image smaller, or raise the time-out on hosts of your own.",),
         sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html",),
+        tells="frame",
     ),
     Cause(
         "descriptor-size-zero",
         "The manifest says that a layer, a config or a manifest has no bytes, and containerd refuses to fetch it.",
         "The tool that wrote the manifest left the descriptor's size at 0. Docker does not look at it, so the image "
-        "works "
-        "there.",
+        "works there.",
         "pull",
         ("image",),
         words=("which reports content size of zero",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..cause import Cause, near, unless
+from ..cause import Cause, Words, near, unless
 from ..contexts import ANY, BUILD, EXTRACT, PULL
 
 _CONFIRM: Final = ("Read every layer of the image:", "$ safe-image check {image} --layers --runs-on {runs_on}")
@@ -14,8 +14,7 @@ CAUSES: Final = (
         "disk-full",
         "There is no space left on the disk where the image is unpacked: the task's or the host's storage is full.",
         "An image needs room for its compressed and its unpacked bytes. Fargate gives 20 GiB by default; on an "
-        "instance, "
-        "old images and logs use the volume.",
+        "instance, old images and logs use the volume.",
         "unpack",
         ("quota", "task definition", "host engine"),
         words=near(
@@ -44,14 +43,14 @@ CAUSES: Final = (
     Cause(
         "diff-id-mismatch",
         "A layer unpacks to other content than the image's config says: its diff ID is wrong.",
-        "The tool that built the image wrote a wrong diff ID: buildpacks lifecycle 0.21.11 and 0.21.15 and docker "
-        "save of "
-        "Docker 25.0.0 do. On one host only, a damaged content store is to blame.",
+        "The tool that built the image wrote a wrong diff ID: buildpacks lifecycle 0.21.11 and 0.21.15 and docker save "
+        "of Docker 25.0.0 do. On one host only, a damaged content store is to blame.",
         "unpack",
         ("image", "build machine"),
         words=(
             "wrong diff id calculated on extraction",
             'wrong diff id "{actual}" calculated on extraction "{expected}"',
+            "does not match config's DiffID",
             "layers from manifest don't match image configuration",
         ),
         confirm=_CONFIRM,
@@ -64,8 +63,7 @@ CAUSES: Final = (
         "layer-damaged",
         "A layer's compressed data is damaged or ends too early.",
         "Either the layer was pushed like that, or the host's copy of it is damaged. A check of the layers' bytes in "
-        "the "
-        "registry shows which.",
+        "the registry shows which.",
         "unpack",
         ("image", "host engine"),
         words=(
@@ -99,8 +97,7 @@ CAUSES: Final = (
         "owner-not-mapped",
         "A file in a layer has an owner (a user or group ID) that the host's user namespace does not have.",
         "A rootless engine, a CI runner in a container or userns-remap maps only a range of IDs, often 65,536. The "
-        "image "
-        "has a file of a larger ID, such as one of a company's directory.",
+        "image has a file of a larger ID, such as one of a company's directory.",
         "unpack",
         ("host engine", "image"),
         words=(
@@ -158,8 +155,7 @@ CAUSES: Final = (
         "tar-entry-refused",
         "A layer has an entry that the engine does not unpack.",
         "The layer is not a plain file tar: a device, a sparse file, a duplicate name or an extended attribute is in "
-        "it "
-        "that this engine or its file system refuses.",
+        "it that this engine or its file system refuses.",
         "unpack",
         ("image", "host engine"),
         words=(
@@ -183,8 +179,7 @@ CAUSES: Final = (
         "content-store-damaged",
         "The host's own content store lost a part of the image.",
         "The engine believes that it has a layer or a config which is not there: another process collected it, or the "
-        "host "
-        "stopped during a pull.",
+        "host stopped during a pull.",
         "unpack",
         ("host engine",),
         words=(
@@ -192,7 +187,7 @@ CAUSES: Final = (
             "failed to resolve rootfs: content digest",
             "content digest {digest}: not found",
             *near(
-                EXTRACT + "|overlay|snapshot|layer",
+                EXTRACT + "|snapshot",
                 "input/output error",
                 "structure needs cleaning",
                 "read-only file system",
@@ -213,7 +208,7 @@ CAUSES: Final = (
         "usually after many containers started and stopped.",
         "start",
         ("host engine",),
-        words=("errno 524", "unable to init seccomp: error loading seccomp filter"),
+        words=(Words("errno 524", unless="mknod"), "unable to init seccomp: error loading seccomp filter"),
         confirm=("$ sysctl net.core.bpf_jit_limit",),
         remedy=("Replace the host, or raise net.core.bpf_jit_limit there.",),
         prevention=("Use a host image with a current kernel.",),
