@@ -58,11 +58,15 @@ ALLOWED: Final = ("safe_image/explanations/", "lambda/image_verifier/rules/remed
 # Places that do not pass yet: take one out as soon as it does.
 PENDING: Final = (
     "docs/commands/explain.md",
-    "lambda/image_verifier/",
-    "safe_image/commands/",
-    "safe_image/results/",
+    "lambda/image_verifier/checks/",
+    "lambda/image_verifier/custom_resource/",
+    "lambda/image_verifier/image/",
+    "lambda/image_verifier/layers/",
+    "lambda/image_verifier/policy.py",
+    "lambda/image_verifier/rules/",
+    "safe_image/commands/explain.py",
+    "safe_image/results/comparison.py",
     "tests/explanations/",
-    "tests/unit/",
 )
 
 

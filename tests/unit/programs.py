@@ -1,4 +1,4 @@
-"""Programs that print what a test sets: versions that are not installed, and faults that real programs do not have."""
+"""Programs that print the text of a test: versions that are not installed, and faults that real ones do not have."""
 
 from __future__ import annotations
 
