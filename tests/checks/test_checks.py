@@ -49,14 +49,14 @@ def test_the_image_that_the_examples_change_is_healthy(runtime: Runtime) -> None
 
 
 @pytest.mark.parametrize("finding_id", CATALOG)
-def test_every_finding_says_how_to_mend_it(finding_id: str) -> None:
+def test_every_finding_says_how_to_fix_it(finding_id: str) -> None:
     for finding in found(finding_id).values():
         assert remedy(finding, NAMES)
         assert finding.message.endswith(".")
 
 
 @pytest.mark.parametrize("finding_id", [i for i, entry in CATALOG.items() if entry.stage in (Stage.START, Stage.RUN)])
-def test_what_the_image_holds_is_mended_before_it_is_pushed_again(finding_id: str) -> None:
+def test_the_content_of_an_image_is_fixed_before_it_is_pushed_again(finding_id: str) -> None:
     for finding in found(finding_id).values():
         assert not remedy(finding, NAMES)[0].startswith(("$ ", "Then "))
 

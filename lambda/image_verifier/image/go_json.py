@@ -1,6 +1,6 @@
 """Decodes JSON as Go's encoding/json does into a struct, since that is what every engine does.
 
-A config whose `Cmd` is a string, or whose `created` is no date, is refused by the engine's decoder before
+A config whose `Cmd` is a string, or whose `created` is not a date, is refused by the engine's decoder before
 anything else is looked at. The shapes of the structs are data (see `image.py`), the errors speak Go's words, so
 that they read as the engine's log does: https://pkg.go.dev/encoding/json#Unmarshal
 """
@@ -25,7 +25,7 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/\r\n]", re.ASCII)
 
 
 class GoJsonError(ValueError):
-    """What Go's decoder says of a document that does not fit the struct."""
+    """The error of Go's decoder for a document that does not fit the struct."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ Shape = Scalar | ListOf | MapOf | Struct | StringOrList
 
 
 class _Number(str):
-    """A number with a fraction, an exponent or too many digits, which no integer field takes."""
+    """A number with a fraction, an exponent or too many digits, which no integer field accepts."""
 
     __slots__ = ()
 
 
 def _integer(text: str) -> int | _Number:
-    # Python gives up at 4,300 digits, or takes very long.
+    # Python gives up at 4,300 digits, or needs very long.
     return int(text) if len(text) <= len(str(-_MAX_INT64)) else _Number(text)
 
 
@@ -103,7 +103,7 @@ def decode(content: bytes, shape: Struct, *, since_1_24: bool = False) -> dict[s
     :raises GoJsonError: in Go's words, where Go would have refused the document.
     """
     try:
-        # Go replaces what is no UTF-8 and goes on.
+        # Go replaces bytes that are not UTF-8 and goes on.
         document = json.loads(
             content.decode("utf-8", errors="replace"),
             object_pairs_hook=_Object,

@@ -36,10 +36,10 @@ SCHEMA_1: Final = frozenset({DOCKER_MANIFEST_1, DOCKER_MANIFEST_1_SIGNED})
 CONFIGS: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 # What registries once served for such blobs.
 _DEFAULTED: Final = frozenset({"application/octet-stream", "application/json", "text/html", ""})
-# What dockerd takes for the config of a Docker manifest.
+# The types that dockerd accepts as the config of a Docker manifest.
 DOCKERD_CONFIGS: Final = CONFIGS | _DEFAULTED
 
-# What a client says that it takes. ECR converts a *tag* between OCI and schema 2 when the stored type is not
+# The types that a client accepts. ECR converts a *tag* between OCI and schema 2 when the stored type is not
 # among them, so all five are always sent, and what comes back is what was pushed.
 ACCEPTED: Final = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST_1_SIGNED)
 
@@ -91,7 +91,7 @@ def containerd_reads(media_type: str) -> str | None:
 
 
 def is_docker_or_oci(media_type: str) -> bool:
-    """Whether dockerd takes a config or a layer of this type: it looks at the beginning of the name alone.
+    """Whether dockerd accepts a config or a layer of this type: it compares only the beginning of the name.
 
     https://github.com/moby/moby/blob/master/daemon/internal/distribution/registry.go
     """
@@ -100,7 +100,7 @@ def is_docker_or_oci(media_type: str) -> bool:
 
 
 def declared_compression(media_type: str) -> str:
-    """What a layer's type says of its compression: `gzip`, `zstd`, or `none`."""
+    """The compression in a layer's type: `gzip`, `zstd`, or `none`."""
     for name in ("gzip", "zstd"):
         if media_type.endswith((f"+{name}", f".tar.{name}")):
             return name

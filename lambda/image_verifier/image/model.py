@@ -1,6 +1,6 @@
 """What an image is: Platform, Descriptor, Index, Manifest, Config, Layer, Image. Frozen, and parsed once.
 
-Parsing takes what the engines' own decoders take; what they refuse is kept beside what was read, and a check
+Parsing accepts what the engines' own decoders accept; what they refuse is kept beside what was read, and a check
 turns it into a finding.
 """
 
@@ -91,7 +91,7 @@ class Platform:
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
     def accepts(self) -> tuple[Platform, ...]:
-        """The platforms that an engine on this one takes from an index, best first.
+        """The platforms that an engine on this one accepts from an index, best first.
 
         https://github.com/containerd/platforms/blob/main/compare.go, platformVector
         """
@@ -104,7 +104,7 @@ class Platform:
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What one document says of another: its type, its digest and its size in bytes.
+    """A document's reference to another: its type, its digest and its size in bytes.
 
     :param platform: what it is for; None where it does not say.
     :param blank_platform: whether it has a platform of which all fields are empty.
@@ -157,7 +157,7 @@ class Index:
     """An OCI index or a Docker manifest list: one image for each of several platforms.
 
     :param declared_type: the `mediaType` inside the document; empty where it has none.
-    :param problems: what the families of engines that cannot read it say.
+    :param problems: the errors of the engines' families that cannot read it.
     """
 
     document: Document
@@ -172,10 +172,10 @@ class Index:
         return cls(document, value["mediaType"], tuple(map(Descriptor.of, value["manifests"])), problems)
 
     def choose(self, platform: Platform, *, by_dockerd: bool = False) -> Descriptor | None:
-        """The child that an engine on this platform takes, or None.
+        """The child that an engine on this platform chooses; None where there is none.
 
         :param platform: the engine's.
-        :param by_dockerd: whether to choose as dockerd does, which takes variants of amd64 as far as the processor
+        :param by_dockerd: whether to choose as dockerd does, which accepts variants of amd64 as far as the processor
             has them (here v3, as all machines for ECS of the last ten years), wants no `os.features`, and counts a
             platform of which nothing is said as none:
             https://github.com/moby/moby/blob/master/daemon/internal/distribution/pull_v2.go, filterManifests
@@ -205,7 +205,7 @@ class Manifest:
     """An image manifest: a config and the layers, bottom first.
 
     :param declared_type: the `mediaType` inside the document; empty where it has none.
-    :param problems: what the families of engines that cannot read it say.
+    :param problems: the errors of the engines' families that cannot read it.
     """
 
     document: Document
@@ -233,12 +233,12 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Config:
-    """What an image's config says of how it is run, and of its layers.
+    """An image's config: how the image is run, and its layers.
 
     :param platform: its architecture is empty where the config says none.
     :param has_rootfs: dockerd refuses a config without a `rootfs`.
     :param history_layers: how many steps of its history made a layer.
-    :param problems: what the families of engines that cannot read it say.
+    :param problems: the errors of the engines' families that cannot read it.
     """
 
     platform: Platform
@@ -279,7 +279,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Blob:
-    """What a registry says of a blob without sending it.
+    """A registry's facts about a blob that it has not sent.
 
     :param available: whether a pull would get it.
     :param size: its size in bytes, or None where the registry does not say.
@@ -298,15 +298,15 @@ class Image:
     What could not be had is None or empty, and `unreadable` and `missing` say why, so that every check can run
     on whatever is there.
 
-    :param reference: what was asked for, as people write it: `repository:tag`.
-    :param platform: the platform that was asked for.
+    :param reference: the reference as the user wrote it: `repository:tag`.
+    :param platform: the required platform.
     :param status: the registry's word for the image as a whole, such as `ACTIVE` or `ARCHIVED`.
     :param top: what the reference points at; None where there is nothing.
     :param indexes: the indexes on the way to the manifest, outermost first.
     :param chosen: the descriptors by which the way went on from each index.
     :param document: the last document on the way, before it was parsed.
     :param config_content: the config blob, at most `MAX_CONFIG_BYTES`.
-    :param blobs: what the registry says of the layers, by digest; empty where it was not asked.
+    :param blobs: the registry's facts about the layers, by digest; empty where it was not asked.
     :param first_bytes: the first bytes of layers whose type and digests leave a doubt, by digest.
     :param unreadable: what could not be read (`index`, `manifest` or `config`), and what each family of engines says.
     :param missing: the index's child or the config, where the registry does not have it.

@@ -237,7 +237,7 @@ def decode_as(
     :param decoders: one of `INDEX`, `MANIFEST`, `CONFIG`.
     :param content: the document.
     :param media_type: what the registry says that it is.
-    :returns: what the first family that takes it reads, and what the others say of it.
+    :returns: what the first family that accepts it reads, and the errors of the others.
     :raises Unreadable: if every family refuses it.
     """
     values: list[dict[str, Any]] = []
@@ -256,5 +256,5 @@ _ROOTFS: Final = Struct("image.Image", {"rootfs": RAW})
 
 
 def has_rootfs(config: bytes) -> bool:
-    """Whether a config that can be read has a `rootfs`, which dockerd tells from an empty one."""
+    """Whether a config that can be read has a `rootfs`, which dockerd distinguishes from an empty one."""
     return decode(config, _ROOTFS)["rootfs"] not in (None, "null")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 MAX_ID: Final = (1 << 31) - 1
-"""The largest ID that engines take."""
+"""The largest ID that engines accept."""
 
 
 def account_id(name: str) -> int | None:
-    """An ID, if the engines take it for one; larger numbers are names to them.
+    """An ID, if the engines accept it as one; larger numbers are names to them.
 
     https://github.com/containerd/containerd/blob/main/pkg/oci/spec_opts.go, WithUser
     https://github.com/moby/sys/blob/main/user/user.go, GetExecUser
@@ -21,7 +21,7 @@ def account_id(name: str) -> int | None:
 
 
 def is_root(user: str) -> bool:
-    """Whether a config's `User` is root as far as it tells by itself: nobody, the ID 0, or the name.
+    """Whether a config's `User` is root by itself: an empty user, the ID 0, or the name.
 
     :param user: `user`, `user:group`, or empty.
     """

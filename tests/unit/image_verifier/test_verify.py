@@ -71,7 +71,7 @@ def test_an_artifact_type_on_a_real_image_does_no_harm(layout: Layout) -> None:
     assert judged(layout, top, "fargate", "ecs-ec2").verdict == "pass"
 
 
-def test_the_layers_of_what_is_no_image_are_not_read(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_layers_of_an_artifact_are_not_read(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     config = layout.descriptor("application/vnd.example.config+json", b"{}")
     artifact = layout.image(manifest={"config": config})
 
@@ -93,7 +93,7 @@ def test_docker_zstd_layers_fail_on_fargate_with_the_numbers_that_users_saw(layo
     assert judged(layout, top, "ecs-ec2").verdict == "pass"
 
 
-def test_an_image_of_docker_zstd_layers_alone_is_told_of_its_layers_and_not_that_it_is_no_image(layout: Layout) -> None:
+def test_an_image_of_only_docker_zstd_layers_is_refused_for_its_layers_and_not_as_an_artifact(layout: Layout) -> None:
     top = layout.image(layer_types=(media_types.DOCKER_LAYER_ZSTD,) * 2, schema_2=True)
     (finding,) = judged(layout, top).errors
     assert finding.id == "layer-type-unsupported"
@@ -282,7 +282,7 @@ def test_an_image_of_exactly_a_bound_is_within_it(layout: Layout) -> None:
     assert ids(judged(layout, top, max_size=size - 1)) == ["image-too-large"]
 
 
-def test_an_image_of_exactly_what_a_runtime_takes_has_room_there(layout: Layout) -> None:
+def test_an_image_of_exactly_the_largest_size_fits_the_runtime(layout: Layout) -> None:
     most = RUNTIMES["lambda"].max_bytes
     assert most
 
@@ -294,7 +294,7 @@ def test_an_image_of_exactly_what_a_runtime_takes_has_room_there(layout: Layout)
     assert "image-too-large-for-runtime" in ids(of(room + 1))
 
 
-def test_all_findings_are_told_at_once(layout: Layout) -> None:
+def test_all_findings_are_reported_at_once(layout: Layout) -> None:
     top = layout.image(config={**ARM64, "config": {"WorkingDir": "app"}}, layers={"size": 1})
     assert sorted(ids(judged(layout, top, max_size=10))) == [
         "image-too-large",

@@ -48,7 +48,7 @@ def test_these_users_are_root(layout: Layout, user: str) -> None:
 
 
 @pytest.mark.parametrize("user", ["app", "1000", "1000:0", "app:root", "4294967296"])
-def test_these_users_are_not_root_as_far_as_the_config_tells(layout: Layout, user: str) -> None:
+def test_these_users_are_not_root_by_the_config_alone(layout: Layout, user: str) -> None:
     assert found(layout, "non-root-user", run={"User": user}) == []
 
 
@@ -87,13 +87,13 @@ def test_a_user_named_root_who_is_somebody_else_is_not_root() -> None:
         ("", "base-not-said"),
     ],
 )
-def test_a_base_is_told_by_the_annotation_or_the_label(layout: Layout, base: str, id: str | None) -> None:
+def test_the_base_is_named_by_the_annotation_or_the_label(layout: Layout, base: str, id: str | None) -> None:
     expected = [id] if id else []
     assert found(layout, "no-latest-base", run={"Labels": {BASE: base}}) == expected
     assert found(layout, "no-latest-base", manifest={"annotations": {BASE: base}}) == expected
 
 
-def test_a_base_of_which_nothing_is_said_cannot_be_told(layout: Layout) -> None:
+def test_an_image_without_a_base_name_is_refused(layout: Layout) -> None:
     assert found(layout, "no-latest-base") == ["base-not-said"]
     assert found(layout, "no-latest-base", manifest={"annotations": None}) == ["base-not-said"]
 
@@ -125,7 +125,7 @@ def test_layers_are_counted(layout: Layout) -> None:
     assert found(layout, "max-layers:2", layer_types=(GZIP,) * 3) == ["layers-above-maximum"]
 
 
-def test_what_is_no_image_is_not_held_to_what_images_are(layout: Layout) -> None:
+def test_an_artifact_is_not_held_to_the_requirements_for_images(layout: Layout) -> None:
     policy = asked("non-root-user", "no-latest-base", "label:team", "max-layers:1")
     assert [f.id for f in judged(layout, layout.attestation(), policy).errors] == ["not-an-image"]
 

@@ -120,7 +120,7 @@ def test_path_is_set_without_the_image_by_dockerd_and_by_containerd_where_there_
         header("run", b"3", device=(1, 3)),
     ],
 )
-def test_a_command_that_may_not_be_executed_is_told(files: bytes) -> None:
+def test_a_command_that_is_not_executable_is_refused(files: bytes) -> None:
     assert _found(files, Cmd=["/run"]) == ["entrypoint-not-executable"]
 
 
@@ -151,13 +151,13 @@ def test_a_script_must_be_readable_by_the_user() -> None:
     assert readable("", 0o755, above=0o700)
 
 
-def test_what_the_kernel_cannot_execute_is_told() -> None:
+def test_a_file_that_the_kernel_cannot_execute_is_refused() -> None:
     for content in (b"", b"echo hello\n", b"#!\n/bin/sh\n", b"\xef\xbb\xbf#!/bin/sh\n", b"MZ", elf()[:40], elf(kind=1)):
         assert _found(SHELL, file("run", content), Cmd=["/run"]) == ["entrypoint-format-invalid"], content
     assert _error(file("run", b"x"), Cmd=["/run"]) == "exec /run: exec format error"
 
 
-def test_a_program_for_another_machine_is_told() -> None:
+def test_a_program_for_another_machine_is_refused() -> None:
     arm = file("run", elf(183))
     assert _found(arm, Cmd=["/run"]) == ["entrypoint-wrong-machine"]
     assert _found(PROGRAM, platform="linux/arm64") == ["platform-mismatch", "entrypoint-wrong-machine"]
@@ -166,7 +166,7 @@ def test_a_program_for_another_machine_is_told() -> None:
     assert _found(file("sh", elf(183)), file("run", b"#!/sh\n"), Cmd=["/run"]) == ["entrypoint-wrong-machine"]
 
 
-def test_an_interpreter_that_is_not_there_is_told_with_its_likely_reason() -> None:
+def test_a_missing_interpreter_is_reported_with_its_likely_reason() -> None:
     def message(content: bytes) -> str:
         (error,) = report(image(SHELL + file("run", content) + END, config={"Cmd": ["/run"]})).errors
         assert error.id == "interpreter-missing"
@@ -180,7 +180,7 @@ def test_an_interpreter_that_is_not_there_is_told_with_its_likely_reason() -> No
     assert _error(SHELL, file("run", b"#!/bin/bash\n"), Cmd=["/run"]) == "exec /run: no such file or directory"
 
 
-def test_interpreters_that_go_in_a_circle_are_told() -> None:
+def test_interpreters_that_form_a_circle_are_refused() -> None:
     assert "too many levels of symbolic links" in _error(file("run", b"#!/run\n"), Cmd=["/run"])
 
 
@@ -212,12 +212,12 @@ def test_a_user_who_cannot_be_looked_up_is_a_warning() -> None:
     assert (outcome.verdict, [f.id for f in outcome.findings]) == ("pass", ["user-missing"])
 
 
-def test_a_working_directory_that_is_a_file_is_told() -> None:
+def test_a_working_directory_that_is_a_file_is_refused() -> None:
     assert _found(PROGRAM, WorkingDir="/program") == ["working-dir-invalid"]
     assert _found(PROGRAM, WorkingDir="/program/below") == ["working-dir-invalid"]
 
 
-def test_a_link_that_leads_nowhere_is_no_working_directory_to_containerd() -> None:
+def test_containerd_refuses_a_dangling_link_as_working_directory() -> None:
     for files in (link("wd", "/nowhere"), link("wd", "wd")):
         for cwd in ("/wd", "/wd/below"):
             assert _found(PROGRAM, files, WorkingDir=cwd) == ["working-dir-invalid"]
@@ -236,7 +236,7 @@ def test_what_engines_mount_over_is_of_the_kind_that_they_mount() -> None:
             assert _found(PROGRAM, folder("etc"), folder(name), runtime=runtime) == ["mount-point-invalid"]
 
 
-def test_a_volume_over_a_file_is_told_where_dockerd_would_make_it() -> None:
+def test_a_volume_over_a_file_is_refused_where_dockerd_would_create_it() -> None:
     files = PROGRAM + folder("data") + file("file") + link("linked", "file")
     for volume in ("/file", "/linked", "file", "//file/"):
         assert _found(files, Volumes={volume: {}}, runtime="ecs-ec2") == ["mount-point-invalid"]
@@ -247,7 +247,7 @@ def test_a_volume_over_a_file_is_told_where_dockerd_would_make_it() -> None:
 
 
 @pytest.mark.parametrize("volume", ["/", "", "//", "/.", "/data/..", "/file/below", "/loop", "/loop/below"])
-def test_a_volume_that_dockerd_cannot_mount_is_told(volume: str) -> None:
+def test_a_volume_that_dockerd_cannot_mount_is_refused(volume: str) -> None:
     files = PROGRAM + folder("data") + file("file") + link("loop", "loop") + link("dangling", "nowhere")
     assert _found(files, Volumes={volume: {}}, runtime="ecs-ec2") == ["mount-point-invalid"]
     assert _found(files, Volumes={volume: {}}) == []
@@ -259,7 +259,7 @@ def test_a_working_directory_with_a_nul_is_none() -> None:
         assert _found(PROGRAM, WorkingDir="/a\0b", runtime=runtime) == ["working-dir-invalid"]
 
 
-def test_an_account_whose_id_is_too_large_is_told() -> None:
+def test_an_account_whose_id_is_too_large_is_refused() -> None:
     def accounts(uid: int, gid: int, other: int = 5) -> bytes:
         users = file("etc/passwd", f"big:x:{uid}:{gid}::/:\n".encode())
         return PROGRAM + folder("etc") + users + file("etc/group", f"big:x:{gid}:\nother:x:{other}:big\n".encode())

@@ -139,7 +139,7 @@ def test_eks_needs_the_manifests_of_all_platforms(layout: Layout) -> None:
     assert errors(layout, top, "fargate", "ecs-ec2") == []
 
 
-def test_eks_takes_an_index_whose_manifests_are_there(layout: Layout) -> None:
+def test_eks_accepts_an_index_whose_manifests_exist(layout: Layout) -> None:
     amd64 = {**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}
     attestation = {**layout.attestation(), "platform": {"os": "unknown", "architecture": "unknown"}}
     assert report(layout, layout.index(amd64, attestation), "eks").findings == ()
@@ -154,7 +154,7 @@ def test_batch_is_held_to_dockerd_too(layout: Layout) -> None:
     assert found[0].runtime_error == "CannotPullContainerError: failed to register layer: max depth exceeded"
 
 
-def test_what_several_engines_of_one_runtime_find_is_told_once(layout: Layout) -> None:
+def test_a_finding_of_several_engines_of_one_runtime_is_reported_once(layout: Layout) -> None:
     top = layout.image(config={"rootfs": {"type": "layers", "diff_ids": []}})
     found = report(layout, top, "batch").errors
     assert [f.id for f in found] == ["diff-ids-count"]
@@ -164,7 +164,7 @@ def test_what_several_engines_of_one_runtime_find_is_told_once(layout: Layout) -
 # App Runner, SageMaker, AgentCore
 
 
-def test_app_runner_warns_of_arm64_and_takes_it(layout: Layout) -> None:
+def test_app_runner_accepts_arm64_with_a_warning(layout: Layout) -> None:
     top = layout.image(config={"architecture": "arm64"})
     assert errors(layout, top, "app-runner", platform="linux/arm64") == []
     assert warnings(layout, top, "app-runner", platform="linux/arm64") == ["platform-doubtful"]
