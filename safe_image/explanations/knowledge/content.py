@@ -190,8 +190,8 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=(
             "Build the format that the service reads; Docker schema 2 with gzip layers is the most widely accepted:",
-            "$ docker build --output=type=docker,oci-mediatypes=false,compression=gzip,force-compression=true,"
-            "attestation-inline=false .",
+            "$ docker build --provenance=false "
+            "--output=type=docker,oci-mediatypes=false,compression=gzip,force-compression=true .",
         ),
         prevention=("Verify the image for its runtime before the deploy.",),
         sources=(_CDK_30680, "https://github.com/containers/image/blob/main/manifest/docker_schema2.go"),
@@ -232,6 +232,29 @@ CAUSES: Final = (
         findings=("platform-missing", "platform-mismatch"),
     ),
     Cause(
+        "windows-image-missing",
+        "The image has no variant for Windows (of this version), and the engine runs Windows containers.",
+        "Most images are for Linux only. Docker Desktop is switched to Windows containers, or the host is a Windows "
+        "server; a Windows image must also be built for the host's Windows version.",
+        "resolve",
+        ("image", "host engine", "task definition"),
+        words=(
+            "no matching manifest for windows/amd64",
+            "no matching manifest for windows/amd64{version} in the manifest list entries",
+            "no match for platform in manifest{it}windows",
+        ),
+        confirm=("List the platforms of the image:", "$ docker buildx imagetools inspect {image}"),
+        remedy=(
+            "Switch Docker Desktop to Linux containers, set operatingSystemFamily to LINUX, or use a Windows image.",
+        ),
+        prevention=("Write the platform into the task definition (runtimePlatform).",),
+        sources=(
+            "https://docs.docker.com/desktop/setup/install/windows-install/",
+            "https://learn.microsoft.com/virtualization/windowscontainers/deploy-containers/version-compatibility",
+        ),
+        findings=("platform-missing",),
+    ),
+    Cause(
         "windows-version",
         "The Windows image is for another Windows version than the host's, or for Windows on a Linux host.",
         "Windows containers need a base image of the host's Windows build (for example ltsc2022 on Windows Server "
@@ -240,7 +263,6 @@ CAUSES: Final = (
         ("image", "task definition"),
         words=(
             "The container operating system does not match the host operating system",
-            "no matching manifest for windows/amd64",
             "hcs::CreateComputeSystem",
             'operating system "windows" cannot be used on this platform',
             "image operating system {os} cannot be used on this platform",

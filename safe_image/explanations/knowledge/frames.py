@@ -32,6 +32,7 @@ CAUSES: Final = (
             "failed to unpack image on snapshotter",
             "ApplyLayer exit status 1",
             "mount callback failed on",
+            "failed to mount {path}/containerd-mount",
         ),
         confirm=(
             *_CHECK_LAYERS,

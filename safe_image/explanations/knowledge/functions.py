@@ -124,6 +124,30 @@ CAUSES: Final = (
         findings=("image-missing",),
     ),
     Cause(
+        "lambda-cannot-initialize",
+        "Lambda cannot initialize the image: the tag now is an index (SOCI v2, an attestation), or the image is "
+        "damaged.",
+        "The function's image was accepted once and could not be optimized afterwards. SOCI v2 and builds with "
+        "provenance turn a tag into an index, which Lambda does not accept; layers that are refused have the same "
+        "effect.",
+        "start",
+        ("image",),
+        words=(
+            "Lambda cannot initialize the provided container image",
+            "CodeArtifactUserFailed",
+            "cannot initialize the provided container image",
+        ),
+        confirm=_CHECK_LAYERS,
+        remedy=(
+            "Build one platform without an attestation and without SOCI v2, push under a new tag, and update the "
+            "function:",
+            "$ docker build --platform {platform} --provenance=false --sbom=false .",
+        ),
+        prevention=("Turn SOCI indexing off for repositories of Lambda images.",),
+        sources=("https://github.com/CloudSnorkel/cdk-github-runners/issues/768", _STATES),
+        findings=("index-not-taken", "not-an-image", "layer-type-unsupported", "manifest-type-refused"),
+    ),
+    Cause(
         "lambda-not-ready",
         "Lambda is still getting the function ready: wait, it will work shortly.",
         "After a create, an update or weeks without a call, Lambda optimizes the image before the first call. Nothing "

@@ -109,6 +109,10 @@ CAUSES: Final = (
         "push",
         ("permissions", "network"),
         words=(
+            "Upload failed, retrying: EOF",
+            "Upload failed, retrying",
+            "Failed to upload layer: Put {url}: EOF",
+            "Failed to upload layer",
             *near(
                 r"dockerpush|failedtopush|pushrefersto|/blobs/uploads", "error code 1: EOF", "EOF", "write: broken pipe"
             ),
