@@ -1,4 +1,4 @@
-"""Policy: what is required of an image."""
+"""Policy: the requirements that an image must meet."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Policy:
-    """What is required of an image.
+    """The requirements that an image must meet.
 
     :param runs_on: names of the runtimes that must be able to run it, at least one.
     :param platform: the platform that the image must be for.
-    :param min_size: the least compressed size in bytes; None is no bound.
-    :param max_size: the largest compressed size in bytes; None is no bound.
-    :param verify_layers: whether every layer's bytes are read, which finds what otherwise only a pull would.
-    :param acknowledge: why findings are waived, by their id.
+    :param min_size: the smallest compressed size in bytes; None sets no bound.
+    :param max_size: the largest compressed size in bytes; None sets no bound.
+    :param verify_layers: whether every layer's bytes are read, which finds errors that only a pull would show.
+    :param acknowledge: reasons for waived findings, by their id.
     :param fail_on: the lowest severity that refuses the image.
     :param require: conditions beyond those of the runtimes.
-    :param baseline: another image that it must not be much larger than; None is none.
+    :param baseline: another image that this one must not be much larger than; None compares with nothing.
     :raises ValueError: for a policy that no image can meet; the message says what to use instead.
     """
 
@@ -65,16 +65,16 @@ class Policy:
             raise ValueError(f"runs_on is empty: name at least one of {known}")
         for name in self.runs_on:
             if name not in RUNTIMES:
-                raise ValueError(f"runs_on names {name!r}, which is not a runtime: write one of {known}")
+                raise ValueError(f"runs_on names {name!r}, which is not a runtime: use one of {known}")
             runtime = RUNTIMES[name]
             if str(self.platform) not in runtime.platforms:
                 accepted = " or ".join(runtime.platforms)
-                raise ValueError(f"{runtime.title} cannot run {self.platform}: write {accepted}")
+                raise ValueError(f"{runtime.title} cannot run {self.platform}: use {accepted}")
 
     def _check_sizes(self) -> None:
         for bound, size in (("min_size", self.min_size), ("max_size", self.max_size)):
             if size is not None and size < 0:
-                raise ValueError(f"{bound} is {size} bytes: write a size of 0 or more")
+                raise ValueError(f"{bound} is {size} bytes: use a size of 0 or more")
         if self.max_size == 0:
             raise ValueError("max_size is 0 bytes: no image fits")
         if self.min_size is not None and self.max_size is not None and self.min_size > self.max_size:
@@ -94,14 +94,14 @@ class Policy:
             values = sorted(set(self.required(kind)))
             # An image can be required to have any number of labels, but only one value of every other kind.
             if kind != LABEL and len(values) > 1:
-                raise ValueError(f"require names {kind} with {' and with '.join(values)}: write one of them")
+                raise ValueError(f"require names {kind} with {' and with '.join(values)}: keep one of them")
 
     def _check_waivers(self) -> None:
         for finding, reason in self.acknowledge.items():
             if finding not in CATALOG:
-                raise ValueError(f"acknowledge names {finding!r}, which is no finding's id: {_nearest(finding)}")
+                raise ValueError(f"acknowledge names {finding!r}, which is not a finding's id: {_nearest(finding)}")
             if not reason.strip():
-                raise ValueError(f"acknowledge gives no reason for {finding!r}: write why it may pass")
+                raise ValueError(f"acknowledge gives no reason for {finding!r}: say why the finding may pass")
             kind = next((name for name, kind in KINDS.items() if finding in kind.findings), None)
             if kind and not self.required(kind):
                 raise ValueError(
@@ -126,4 +126,4 @@ def _nearest(finding: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(finding, CATALOG, n=3)
-    return f"write {' or '.join(near or CATALOG)}"
+    return f"use {' or '.join(near or CATALOG)}"

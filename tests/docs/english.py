@@ -59,10 +59,6 @@ ALLOWED: Final = ("safe_image/explanations/", "lambda/image_verifier/rules/remed
 PENDING: Final = (
     "docs/commands/explain.md",
     "lambda/image_verifier/checks/",
-    "lambda/image_verifier/custom_resource/",
-    "lambda/image_verifier/image/",
-    "lambda/image_verifier/layers/",
-    "lambda/image_verifier/policy.py",
     "lambda/image_verifier/rules/",
     "safe_image/commands/explain.py",
     "safe_image/results/comparison.py",

@@ -24,7 +24,7 @@ class Detail:
     """How much a reason contains.
 
     :param errors: the number of errors with their message.
-    :param runtime_errors: the number of errors with what the runtime would have said.
+    :param runtime_errors: the number of errors that are shown with the runtime's words.
     :param others: the number of warnings.
     :param commands: whether it contains the commands.
     """

@@ -31,7 +31,7 @@ _KEPT: Final = "The tag was not removed, although on_failure is 'untag':"
 
 @dataclass(frozen=True)
 class Untagging:
-    """What happened to the tag of a refused image.
+    """The result of removing the tag of a refused image.
 
     :param removed: whether it was removed.
     :param message: a sentence about it.

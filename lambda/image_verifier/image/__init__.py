@@ -1,1 +1,1 @@
-"""What an image is: references, media types, documents and the model that they are decoded into."""
+"""The model of an image: references, media types, documents and the model that they are decoded into."""

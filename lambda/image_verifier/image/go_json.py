@@ -1,8 +1,8 @@
 """Decodes JSON as Go's encoding/json does into a struct, since that is what every engine does.
 
 A config whose `Cmd` is a string, or whose `created` is not a date, is refused by the engine's decoder before
-anything else is looked at. The shapes of the structs are data (see `image.py`), the errors speak Go's words, so
-that they read as the engine's log does: https://pkg.go.dev/encoding/json#Unmarshal
+anything else is looked at. The shapes of the structs are data (see `schemas.py`), the errors are in Go's
+words, so that they read as in the engine's log: https://pkg.go.dev/encoding/json#Unmarshal
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The names of media types, and the few questions that engines ask about them.
+"""The names of media types, and the properties of a type that engines distinguish.
 
 Engines compare these names exactly, case included, and so does everything here:
 https://github.com/containerd/containerd/blob/main/core/images/mediatypes.go
@@ -34,13 +34,13 @@ INDEXES: Final = frozenset({OCI_INDEX, DOCKER_INDEX})
 MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 SCHEMA_1: Final = frozenset({DOCKER_MANIFEST_1, DOCKER_MANIFEST_1_SIGNED})
 CONFIGS: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG})
-# What registries once served for such blobs.
+# Types that registries once served for such blobs.
 _DEFAULTED: Final = frozenset({"application/octet-stream", "application/json", "text/html", ""})
 # The types that dockerd accepts as the config of a Docker manifest.
 DOCKERD_CONFIGS: Final = CONFIGS | _DEFAULTED
 
 # The types that a client accepts. ECR converts a *tag* between OCI and schema 2 when the stored type is not
-# among them, so all five are always sent, and what comes back is what was pushed.
+# among them, so all five are always sent, and ECR returns the document that was pushed.
 ACCEPTED: Final = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST_1_SIGNED)
 
 _DOCKER_LAYERS = frozenset({DOCKER_LAYER, DOCKER_LAYER_GZIP, DOCKER_FOREIGN_LAYER, DOCKER_FOREIGN_LAYER_GZIP})

@@ -1,7 +1,7 @@
-"""What an image is: Platform, Descriptor, Index, Manifest, Config, Layer, Image. Frozen, and parsed once.
+"""The model of an image: Platform, Descriptor, Index, Manifest, Config, Layer, Image. Frozen, and parsed once.
 
-Parsing accepts what the engines' own decoders accept; what they refuse is kept beside what was read, and a check
-turns it into a finding.
+Parsing accepts all documents that one of the engines' decoders accepts. The errors of the other decoders are kept
+beside the value, and a check turns them into findings.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Platform:
 
     @classmethod
     def of(cls, os: str, architecture: str, variant: str = "") -> Platform:
-        """The normalized platform of what a config or a descriptor says.
+        """Normalize the platform fields of a config or a descriptor.
 
         :param os: empty stands for linux, as for an engine on Linux.
         :param architecture: such as `amd64`, `x86_64`, `arm64`, `aarch64`.
@@ -80,11 +80,11 @@ class Platform:
         """The platform of a text such as `linux/amd64` or `linux/arm64/v8`.
 
         :param text: operating system, architecture and perhaps a variant, with slashes between them.
-        :raises ValueError: if it is not of that form; the message says what to write.
+        :raises ValueError: if it is not of that form; the message says what to use instead.
         """
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(parts):
-            raise ValueError(f"{text!r} is not a platform: write os/architecture, such as linux/amd64")
+            raise ValueError(f"{text!r} is not a platform: use os/architecture, such as linux/amd64")
         return cls.of(*parts)
 
     def __str__(self) -> str:
@@ -106,9 +106,9 @@ class Platform:
 class Descriptor:
     """A document's reference to another: its type, its digest and its size in bytes.
 
-    :param platform: what it is for; None where it does not say.
-    :param blank_platform: whether it has a platform of which all fields are empty.
-    :param os_features: what the platform says that the operating system must have.
+    :param platform: the platform of the document; None where the descriptor has none.
+    :param blank_platform: whether it has a platform with only empty fields.
+    :param os_features: the features that the platform requires of the operating system.
     """
 
     media_type: str
@@ -121,7 +121,7 @@ class Descriptor:
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Descriptor:
-        """The descriptor of a decoded one."""
+        """Build a descriptor from its decoded JSON."""
         platform = value["platform"]
         return cls(
             media_type=value["mediaType"],
@@ -138,7 +138,7 @@ class Descriptor:
 class Document:
     """An index or a manifest as the registry served it.
 
-    :param media_type: what the registry says that it is.
+    :param media_type: the type that the registry reports.
     :param digest: the digest by which the registry names it.
     """
 
@@ -176,8 +176,8 @@ class Index:
 
         :param platform: the engine's.
         :param by_dockerd: whether to choose as dockerd does, which accepts variants of amd64 as far as the processor
-            has them (here v3, as all machines for ECS of the last ten years), wants no `os.features`, and counts a
-            platform of which nothing is said as none:
+            has them (here v3, as all machines for ECS of the last ten years), skips children with `os.features`, and
+            treats an empty platform as none:
             https://github.com/moby/moby/blob/master/daemon/internal/distribution/pull_v2.go, filterManifests
 
         Children whose platform does not match are dropped, those without one stay and come last, the order
@@ -295,20 +295,20 @@ class Blob:
 class Image:
     """All that is known of one image for one platform.
 
-    What could not be had is None or empty, and `unreadable` and `missing` say why, so that every check can run
-    on whatever is there.
+    A part that could not be read is None or empty, and `unreadable` and `missing` say why, so that every check can run
+    on the rest.
 
     :param reference: the reference as the user wrote it: `repository:tag`.
     :param platform: the required platform.
     :param status: the registry's word for the image as a whole, such as `ACTIVE` or `ARCHIVED`.
-    :param top: what the reference points at; None where there is nothing.
+    :param top: the document that the reference points at; None where there is none.
     :param indexes: the indexes on the way to the manifest, outermost first.
     :param chosen: the descriptors by which the way went on from each index.
     :param document: the last document on the way, before it was parsed.
     :param config_content: the config blob, at most `MAX_CONFIG_BYTES`.
     :param blobs: the registry's facts about the layers, by digest; empty where it was not asked.
     :param first_bytes: the first bytes of layers whose type and digests leave a doubt, by digest.
-    :param unreadable: what could not be read (`index`, `manifest` or `config`), and what each family of engines says.
+    :param unreadable: the document that no decoder reads (`index`, `manifest` or `config`), and each family's error.
     :param missing: the index's child or the config, where the registry does not have it.
     :param absent: the index's manifests for other platforms that the registry does not have, where a runtime
         fetches those as well.

@@ -37,25 +37,25 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """The image that a text names.
+        """The image that a text references.
 
         A name without a registry is Docker Hub's, one without a tag means `latest`, and where there are both a tag
         and a digest the digest counts.
 
-        :raises ValueError: if Docker would not read it either; the message says what to write.
+        :raises ValueError: if Docker would not read it either; the message says what to use instead.
         """
         name, at, digest = text.partition("@")
         if at and not is_digest(digest):
-            raise ValueError(f"{text!r}: write sha256: and 64 hexadecimal digits after the @")
+            raise ValueError(f"{text!r}: use sha256: and 64 hexadecimal digits after the @")
         name, tag = _split_tag(name)
         if tag is not None and not _TAG.fullmatch(tag):
-            raise ValueError(f"{text!r}: {tag!r} is not a tag: write up to 128 letters, digits, points, - and _")
+            raise ValueError(f"{text!r}: {tag!r} is not a tag: use up to 128 letters, digits, points, - and _")
         registry, repository = _split_registry(name)
         if not _REGISTRY.fullmatch(registry):
             raise ValueError(f"{text!r}: {registry!r} is not a registry's host")
         if not _REPOSITORY.fullmatch(repository) or len(repository) > _LONGEST_REPOSITORY:
             raise ValueError(
-                f"{text!r}: {repository!r} is not a repository's name: write lower-case letters and digits, with "
+                f"{text!r}: {repository!r} is not a repository's name: use lower-case letters and digits, with "
                 "single points, underscores, dashes or slashes between them"
             )
         return cls(registry, repository, "" if digest else tag or "latest", digest)
@@ -66,7 +66,7 @@ class Reference:
 
 def _split_tag(name: str) -> tuple[str, str | None]:
     head, colon, tail = name.rpartition(":")
-    # What follows the last colon is a port where a slash follows it.
+    # Digits behind the last colon are a port where a slash follows them.
     return (head, tail) if colon and "/" not in tail else (name, None)
 
 

@@ -1,4 +1,4 @@
-"""How the two families of engines decode an index, a manifest and a config: as data, and what they refuse.
+"""The schemas with which the two families of engines decode an index, a manifest and a config.
 
 containerd decodes into the OCI specification's structs, dockerd into its registry client's and its own:
 https://github.com/opencontainers/image-spec/blob/main/specs-go/v1
@@ -73,7 +73,7 @@ def _manifest(go: str, descriptor: Struct, **more: Shape) -> Struct:
 _OCI_DESCRIPTOR: Final = _descriptor("v1.Descriptor", data=BYTES, artifactType=STRING)
 _DOCKER_DESCRIPTOR: Final = _descriptor("distribution.Descriptor")
 _SUBJECT: Final = replace(_OCI_DESCRIPTOR, pointer=True)
-# What a manifest may say beside its config and layers.
+# The fields of a manifest beside its config and layers.
 _OCI: Final[Mapping[str, Shape]] = {"artifactType": STRING, "subject": _SUBJECT, "annotations": _MAP}
 
 _HISTORY: Final = ListOf(
@@ -221,7 +221,7 @@ CONFIG: Final[Mapping[str, Decoder]] = {
 class Unreadable(ValueError):
     """A document that every family of engines refuses.
 
-    :param errors_by_engine: what each family says.
+    :param errors_by_engine: each family's error.
     """
 
     def __init__(self, errors_by_engine: Mapping[str, str]) -> None:
@@ -236,20 +236,20 @@ def decode_as(
 
     :param decoders: one of `INDEX`, `MANIFEST`, `CONFIG`.
     :param content: the document.
-    :param media_type: what the registry says that it is.
-    :returns: what the first family that accepts it reads, and the errors of the others.
+    :param media_type: the type that the registry reports.
+    :returns: the value that the first accepting family decodes, and the errors of the other families.
     :raises Unreadable: if every family refuses it.
     """
     values: list[dict[str, Any]] = []
-    said: dict[str, str] = {}
+    errors: dict[str, str] = {}
     for family, decoder in decoders.items():
         try:
             values.append(decoder(media_type, content))
         except GoJsonError as e:
-            said[family] = str(e)
+            errors[family] = str(e)
     if not values:
-        raise Unreadable(said)
-    return values[0], said
+        raise Unreadable(errors)
+    return values[0], errors
 
 
 _ROOTFS: Final = Struct("image.Image", {"rootfs": RAW})

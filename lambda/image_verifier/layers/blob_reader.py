@@ -30,7 +30,7 @@ Reader = tuple[Engine, str]
 
 @dataclass(frozen=True)
 class Limits:
-    """What the layers of one image may cost.
+    """The limits for reading the layers of one image.
 
     :param unpacked: bytes of all layers, unpacked. A Fargate task has at most 200 GiB for the compressed and the
         unpacked image and everything else:

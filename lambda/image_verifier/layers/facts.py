@@ -37,7 +37,7 @@ class Reading:
         return "" if self.complete and engine.ignores_end else self.stream_error
 
     def unpack_errors_for(self, engine: Engine, *, first: bool) -> list[UnpackError]:
-        """What stops the engine while it unpacks the tar.
+        """The errors that stop the engine while it unpacks the tar.
 
         :param first: whether this is the image's first layer.
         """

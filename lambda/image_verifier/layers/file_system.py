@@ -70,7 +70,7 @@ class FileSystem:
                 folder.clear()
 
     def find(self, path: bytes, cwd: bytes = b"/", *, follow: bool = True) -> tuple[Node | None, list[Folder]]:
-        """Find what the kernel finds at a path, links followed.
+        """Find the node at a path as the kernel does, links followed.
 
         :param cwd: the folder in which a path begins that is not absolute.
         :param follow: whether a link at the end of the path is followed, too.

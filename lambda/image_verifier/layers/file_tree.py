@@ -9,7 +9,7 @@ from .executables import Program
 
 
 class Mark(Enum):
-    """What a name can stand for besides files, folders and links."""
+    """The kinds of node besides files, folders and links."""
 
     WHITEOUT = "whiteout"
     DEVICE = "device"

@@ -262,7 +262,7 @@ def _check_time(text: bytes) -> None:
 
 
 def _completed(stream: Stream, block: bytes, entry: TarEntry, extension: _Extension) -> tuple[TarEntry, int, int]:
-    """Complete an entry with what its own header does not contain.
+    """Complete an entry with the fields that its own header lacks.
 
     :returns: the entry, the size of its content, and where its content ends.
     """

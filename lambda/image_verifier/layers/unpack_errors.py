@@ -1,4 +1,4 @@
-"""What stops an engine while it unpacks a layer: each error for people, and in the words of containerd and dockerd.
+"""Errors that stop an engine while it unpacks a layer: for people, and in the words of containerd and dockerd.
 
 https://github.com/containerd/containerd/blob/main/pkg/archive/tar.go
 https://github.com/moby/go-archive/blob/main/archive.go, Unpack

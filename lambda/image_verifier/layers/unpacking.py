@@ -96,7 +96,7 @@ class UnpackedLayer:
         self._place(folder, path, base, entry, content)
 
     def _place(self, folder: Folder, path: bytes, base: bytes, entry: TarEntry, content: Content) -> None:
-        """Put the entry's node into its folder, in the place of what was there."""
+        """Put the entry's node into its folder, in the place of the former one."""
         existing = folder.get(base)
         if existing is None:
             self.nodes += 1
@@ -146,7 +146,7 @@ class UnpackedLayer:
         return file
 
     def _other(self, entry: TarEntry) -> Node:
-        """The node of what is neither a folder nor a regular file."""
+        """The node of an entry that is neither a folder nor a regular file."""
         if entry.type == tar.SYMLINK:
             if not 0 < len(entry.link) <= _MAX_PATH:
                 raise unpack_errors.impossible_symlink(entry)

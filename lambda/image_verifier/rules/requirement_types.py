@@ -52,11 +52,11 @@ class Requirement:
         name, _, value = text.partition(":")
         kind = KINDS.get(name)
         if kind is None:
-            raise ValueError(f"require names {text!r}, which is no requirement: write one of {_written()}")
+            raise ValueError(f"require names {text!r}, which is not a requirement: use one of {_forms()}")
         if bool(kind.value) != bool(value.strip()):
-            raise ValueError(f"require names {text!r}: write {_form(name)}")
+            raise ValueError(f"require names {text!r}: use {_form(name)}")
         if name == MAX_LAYERS and not (value.isascii() and value.isdigit() and int(value) > 0):
-            raise ValueError(f"require names {text!r}: write a number of layers from 1 on, such as {name}:50")
+            raise ValueError(f"require names {text!r}: use a number of layers from 1 on, such as {name}:50")
         return cls(name, value)
 
     def __str__(self) -> str:
@@ -67,5 +67,5 @@ def _form(name: str) -> str:
     return f"{name}:{KINDS[name].value}" if KINDS[name].value else name
 
 
-def _written() -> str:
+def _forms() -> str:
     return ", ".join(map(_form, KINDS))

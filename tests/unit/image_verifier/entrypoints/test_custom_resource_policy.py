@@ -147,7 +147,7 @@ def test_the_log_of_a_tolerated_image_says_that_it_may_not_run(
     [
         ("FailOn", "sometimes", "FailOn is 'sometimes': use error or warning or never"),
         ("OnFailure", "delete", "OnFailure is 'delete': use keep or untag"),
-        ("Require", ["root"], "'root', which is no requirement"),
+        ("Require", ["root"], "'root', which is not a requirement"),
         ("Require", "non-root-user", "use a list for RunsOn and for Require"),
     ],
 )

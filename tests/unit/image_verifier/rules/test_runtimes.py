@@ -186,7 +186,7 @@ def test_sagemaker_refuses_an_index_and_what_is_in_it_at_once(layout: Layout) ->
 
 
 def test_agentcore_runs_arm64_only_and_says_which_to_write() -> None:
-    with pytest.raises(ValueError, match=r"Bedrock AgentCore cannot run linux/amd64: write linux/arm64"):
+    with pytest.raises(ValueError, match=r"Bedrock AgentCore cannot run linux/amd64: use linux/arm64"):
         Policy(("agentcore",), Platform.parse("linux/amd64"))
 
 
@@ -199,5 +199,5 @@ def test_a_waiver_of_what_does_not_exist_names_what_does() -> None:
 
 
 def test_a_waiver_without_a_reason_is_refused() -> None:
-    with pytest.raises(ValueError, match="write why"):
+    with pytest.raises(ValueError, match="say why"):
         Policy(("fargate",), Platform.parse("linux/amd64"), acknowledge={"layer-foreign": " "})

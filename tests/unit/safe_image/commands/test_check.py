@@ -71,7 +71,7 @@ def test_a_required_condition_is_checked(good: str, capsys: pytest.CaptureFixtur
 
 def test_an_unknown_requirement_is_a_usage_error(good: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", good, "--require", "root") == 2
-    assert "--require names 'root', which is no requirement: write one of non-root-user" in capsys.readouterr().err
+    assert "--require names 'root', which is not a requirement: use one of non-root-user" in capsys.readouterr().err
 
 
 def test_a_healthy_image_passes_with_exit_code_0(good: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,9 +211,9 @@ def test_a_device_is_written_to_and_not_replaced(good: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--runs-on", "fargat"], "--runs-on names 'fargat', which is not a runtime: write one of fargate,"),
-        (["--platform", "amd64"], "'amd64' is not a platform: write os/architecture, such as linux/amd64"),
-        (["--runs-on", "agentcore"], "Bedrock AgentCore cannot run linux/amd64: write linux/arm64"),
+        (["--runs-on", "fargat"], "--runs-on names 'fargat', which is not a runtime: use one of fargate,"),
+        (["--platform", "amd64"], "'amd64' is not a platform: use os/architecture, such as linux/amd64"),
+        (["--runs-on", "agentcore"], "Bedrock AgentCore cannot run linux/amd64: use linux/arm64"),
         (["--min-size", "50 lots"], "--min-size '50 lots' is not a size: use a number and a unit, such as 50MiB"),
         (["--max-size", "-1"], "--max-size '-1' is not a size"),
         (
@@ -221,7 +221,7 @@ def test_a_device_is_written_to_and_not_replaced(good: str) -> None:
             "--min-size (2.0 GiB) is above --max-size (1.0 GiB)",
         ),
         (["--acknowledge", "layer-foreign"], "use ID=REASON, a finding's id and the reason"),
-        (["--acknowledge", "layer-forein=x"], "no finding's id: write layer-foreign"),
+        (["--acknowledge", "layer-forein=x"], "not a finding's id: use layer-foreign"),
         (["--format", "xml"], "invalid choice: 'xml'"),
         (["--frobnicate"], "unrecognized arguments: --frobnicate (see safe-image check --help)"),
         (

@@ -27,7 +27,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     [
         (["nowhere"], "is not a folder: pass the cloud assembly that cdk synth writes"),
         (["."], "is not a cloud assembly"),
-        (["out", "--runs-on", "moon"], "safe-image: --runs-on names 'moon', which is not a runtime: write one of"),
+        (["out", "--runs-on", "moon"], "safe-image: --runs-on names 'moon', which is not a runtime: use one of"),
         (["out", "-o", "/nowhere/report"], "--output /nowhere/report"),
     ],
 )
