@@ -15,10 +15,14 @@ from typing import Final
 class Stage(str, Enum):
     """How far a runtime gets with an image that has a finding."""
 
-    PULL = "pullIt cannot be pulled and unpacked."
-    START = "startIt is pulled, and no container can be started from it."
-    RUN = "runA container is started from it and ends at once."
-    POLICY = "policyEvery runtime accepts it; the policy requires something else, or the finding is worth knowing."
+    PULL = "pull"
+    """It cannot be pulled and unpacked."""
+    START = "start"
+    """It is pulled, and no container can be started from it."""
+    RUN = "run"
+    """A container is started from it and ends at once."""
+    POLICY = "policy"
+    """Every runtime accepts it; the policy requires something else, or the finding is worth knowing."""
 
 
 @dataclass(frozen=True)
