@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol, TextIO
 
-from image_verifier.custom_resource.untag import remove
+from image_verifier.deletion import remove_tag
 from image_verifier.faults import Fault
 from image_verifier.report import Report, Severity
 from image_verifier.retry import RetryBudget
@@ -65,7 +65,7 @@ class Untag:
         names, partition = self.names, self.sessions.partition(self.names.region)
         client = self.sessions.client("ecr", Endpoint(names.region))
         arn = f"arn:{partition}:ecr:{names.region}:{names.registry_id}:repository/{names.repository}"
-        failure = remove(client, arn, names.tag, self.digest, RetryBudget.of(30))
+        failure = remove_tag(client, arn, names.tag, self.digest, RetryBudget.of(30))
         # Somebody else has removed it meanwhile.
         if failure and not failure.startswith("ImageNotFound"):
             raise Fault(f"The tag {self.names.tag} was not removed: {failure}")

@@ -10,6 +10,7 @@ import boto3
 
 from .. import aws
 from ..faults import Fault
+from ..policy import Policy
 from ..report import Report
 from ..report_json import report_as_json
 from ..retry import RetryBudget
@@ -90,9 +91,13 @@ def _refused(
     event: Event, properties: Properties, report: Report, retry_budget: RetryBudget, log_place: str
 ) -> Response:
     untagged, names = "", properties.names
+
+    def verify_by(policy: Policy) -> Report:
+        return _verify(replace(properties, policy=policy), retry_budget)
+
     # An Update may continue with the image that the tag references now, or roll back to it.
     if properties.on_failure is OnFailure.UNTAG and event["RequestType"] == "Create":
-        untagging = untag(report, properties, event["StackId"], retry_budget)
+        untagging = untag(report, properties, event["StackId"], retry_budget, verify_by)
         untagged, names = untagging.message, replace(names, untagged=untagging.removed)
     entry = LogEntry(reason.refusal(report, properties, names, "", untagging=untagged), report_as_json(report, names))
     levels = [reason.refusal(report, properties, names, log_place, level, untagged) for level in reason.LEVELS]

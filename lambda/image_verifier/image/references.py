@@ -79,3 +79,11 @@ def _split_registry(name: str) -> tuple[str, str]:
     if registry in (DOCKER_HUB, "index.docker.io"):
         registry, repository = DOCKER_HUB, repository if "/" in repository else f"library/{repository}"
     return registry, repository
+
+
+def rejected_tag(digest: str) -> str:
+    """The second tag of a rejected manifest that an index references, which must not be deleted.
+
+    :param digest: the manifest's digest.
+    """
+    return f"cdk-safe-image-rejected-{digest.partition(':')[2][:12]}"

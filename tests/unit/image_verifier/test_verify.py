@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from image_verifier.custom_resource.untag import cannot_be_pulled
+from image_verifier.deletion import cannot_be_pulled
 from image_verifier.faults import Fault
 from image_verifier.image import media_types
 from image_verifier.image.model import MAX_INDEX_DEPTH, Descriptor, Platform, sha256

@@ -177,7 +177,7 @@ def deleted(monkeypatch: pytest.MonkeyPatch, before: set[str]) -> list[str]:
         removed.append(f"{tag}@{digest}")
         return ""
 
-    monkeypatch.setattr(untag, "remove", remove)
+    monkeypatch.setattr(untag, "remove_tag", remove)
     return removed
 
 
@@ -242,6 +242,63 @@ def test_the_tag_of_an_image_that_one_runtime_can_pull_is_kept(stack: Stack, ima
     stack.bodies.clear()
     handler(event(stack, RunsOn=["lambda"], OnFailure="untag"), Context())
     assert len(deleted) == 1
+
+
+def test_the_tag_is_kept_if_a_second_reading_finds_a_good_image(
+    stack: Stack, image: Layout, deleted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = image.source(image.attestation()), image.source(image.image())
+    sources = [bad, good]
+    monkeypatch.setattr(verification, "_verify", lambda p, _: verified(sources.pop(0), p))
+    handler(event(stack, OnFailure="untag"), Context())
+    assert deleted == []
+    assert "at a second reading, it references another image." in reason_text(stack)
+
+
+def test_a_tag_is_kept_if_an_answer_trickles_in_until_the_response_is_due(
+    stack: Stack, image: Layout, deleted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trickling(stack_id: str, retry_budget: RetryBudget) -> set[str]:
+        monkeypatch.setattr(RetryBudget, "seconds_left", 5.0)
+        return set()
+
+    monkeypatch.setattr(untag, "_verified_by", trickling)
+    image.manifests.append(image.attestation())
+    handler(event(stack, OnFailure="untag"), Context())
+    assert deleted == []
+    assert "the verifier does not have enough time left" in reason_text(stack)
+
+
+@pytest.mark.parametrize(
+    ("layer", "found"),
+    [
+        ("application/vnd.dev.cosign.simplesigning.v1+json", "a cosign signature"),
+        ("application/vnd.cncf.helm.chart.content.v1.tar+gzip", "a Helm chart"),
+        ("application/vnd.dsse.envelope.v1+json", "an artifact of type"),
+    ],
+)
+def test_the_tag_of_a_signature_a_chart_or_another_tools_attestation_is_kept(
+    stack: Stack, image: Layout, deleted: list[str], layer: str, found: str
+) -> None:
+    image.manifests.append(image.image(layer_types=(layer,)))
+    handler(event(stack, OnFailure="untag"), Context())
+    assert "[not-an-image]" in reason_text(stack)
+    assert deleted == []
+    assert f"it points at {found}" in reason_text(stack)
+
+
+def test_an_index_that_references_the_refused_manifest_keeps_its_tag(
+    stack: Stack, image: Layout, before: set[str], clients: Clients
+) -> None:
+    image.manifests.append(image.attestation())
+    held = {
+        "failureCode": "ImageReferencedByManifestList",
+        "failureReason": "Requested image referenced by manifest list",
+    }
+    clients("ecr").add_response("batch_delete_image", {"failures": [held]})
+    handler(event(stack, OnFailure="untag"), Context())
+    digest = image.manifests[-1]["digest"]
+    assert f"an index in the repository references {digest}, so ECR keeps its tag." in reason_text(stack)
 
 
 def test_a_warning_removes_no_tag(stack: Stack, image: Layout, deleted: list[str]) -> None:
@@ -339,7 +396,11 @@ def test_the_stacks_records_are_read_from_all_pages_of_its_resources(clients: Cl
     stub.add_response(
         "list_stack_resources", {"StackResourceSummaries": pages[1]}, {"StackName": stack_id, "NextToken": "n"}
     )
-    assert untag._verified_by(stack_id, RetryBudget.of(5)) == {"sha256:1", "sha256:2", "sha256:3"}
+    assert untag._verified_by(stack_id, RetryBudget.of(5)) == {
+        "sha256:1",
+        "sha256:2",
+        "sha256:3",
+    }
 
 
 def test_ecr_is_called_with_both_the_tag_and_the_digest(

@@ -1,0 +1,190 @@
+"""The one rule for every deletion: which rejected tag may be removed from ECR, and the calls that remove it.
+
+`on_failure`, `heal`, `preflight --fix` and `doctor --fix` follow it. A tag is removed only
+- from an image, a build's attestation or a build cache, never from somebody's signature or chart;
+- if none of the runtimes of any verification that references the image can pull it;
+- after the image was read a second time, with the same result;
+- by tag and digest, so that ECR removes nothing where the tag has moved.
+
+Each caller adds what it knows: the digests that were verified before, and what runs in the account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from . import aws
+from .faults import Fault
+from .image import media_types
+from .image.model import Image, Manifest, Platform, is_digest, sha256
+from .image.references import rejected_tag
+from .policy import Policy
+from .report import Report, Severity
+from .retry import RetryBudget
+from .rules.catalog import CATALOG, Stage
+from .rules.runtimes import RUNTIMES
+
+# ECR refuses to remove the last tag of a manifest that an index references, since that would delete the manifest:
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageFailure.html
+HELD_BY_INDEX: Final = "ImageReferencedByManifestList"
+# The tags that cosign and OCI's referrers fallback make for the signatures and attestations of an image:
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
+_REFERRERS_TAG: Final = re.compile(r"sha256-[0-9a-f]{64}(\..+)?")
+_CACHE_CONFIG: Final = "application/vnd.buildkit.cacheconfig.v0"
+_ATTESTATION: Final = "application/vnd.docker.attestation.manifest.v1+json"
+
+
+def reason_to_keep(reports: Sequence[Report], tag: str) -> str:
+    """Why the tag of a refused image must not be removed, as a clause; empty if it may be removed.
+
+    :param reports: the reports of the same image by the policy of each verification that references it, at least one.
+    :param tag: the tag.
+    """
+    image = reports[0].image
+    if image.top is None:
+        return "it references nothing"
+    if _REFERRERS_TAG.fullmatch(tag):
+        return "a tag of this form belongs to the signature or attestation of another image"
+    if not _is_disposable(image):
+        findings = (finding for report in reports for finding in report.findings)
+        found = next(
+            (f.found for f in findings if f.id == "not-an-image"), "something that is not known to be an image"
+        )
+        return f"it points at {found}, which may be there on purpose"
+    if not all(cannot_be_pulled(report) for report in reports):
+        return "the image can be pulled, so something else may run it"
+    return ""
+
+
+def cannot_be_pulled(report: Report) -> bool:
+    """Whether the errors keep every runtime from pulling the image."""
+    unpullable = {
+        name
+        for finding in report.errors
+        if finding.severity is Severity.ERROR and CATALOG[finding.id].stage is Stage.PULL
+        for name in finding.runs_on
+    }
+    return unpullable >= set(report.runs_on)
+
+
+def reason_after_second_reading(
+    verify_by: Callable[[Policy], Report], policies: Sequence[Policy], tag: str, digest: str
+) -> str:
+    """Read a condemned image again: why its tag must be kept after all, as a clause; empty if it may be removed.
+
+    :param verify_by: reads the image anew, and judges it by a policy.
+    :param policies: the policies of all verifications that reference the image, at least one.
+    :param tag: the tag.
+    :param digest: the digest that was condemned.
+    :raises Fault: if the image cannot be read.
+    """
+    reports = [_read_again(verify_by, policy) for policy in policies]
+    if any(report.image.top is None or report.image.top.digest != digest for report in reports):
+        return "at a second reading, it references another image"
+    reason = reason_to_keep(reports, tag)
+    return f"at a second reading, {reason}" if reason else ""
+
+
+def _read_again(verify_by: Callable[[Policy], Report], policy: Policy) -> Report:
+    """The report by a policy. Layers are read again only where nothing else condemns the image."""
+    report = verify_by(replace(policy, verify_layers=False))
+    return verify_by(policy) if policy.verify_layers and not cannot_be_pulled(report) else report
+
+
+def policies_of_every_runtime() -> tuple[Policy, ...]:
+    """The policies by which an image is condemned only if no runtime at all can pull it, on any platform."""
+    platforms = dict.fromkeys(platform for runtime in RUNTIMES.values() for platform in runtime.platforms)
+    return tuple(
+        Policy(tuple(r.name for r in RUNTIMES.values() if platform in r.platforms), Platform.parse(platform))
+        for platform in platforms
+    )
+
+
+def _is_disposable(image: Image) -> bool:
+    """Whether this is an image, the attestation of a build or a build cache, which a build makes again."""
+    if image.manifest:
+        return _is_built(image.manifest)
+    document = image.document
+    if image.unreadable or document is None:
+        return False
+    is_cache = media_types.is_containerd_layer(document.media_type, docker_zstd=True)
+    # An index of signatures and other referrers has no platforms.
+    is_of_images = any(child.platform for index in image.indexes for child in index.manifests)
+    return is_cache or is_of_images or document.media_type in media_types.SCHEMA_1
+
+
+def _is_built(manifest: Manifest) -> bool:
+    config, layers = manifest.config.media_type, {layer.media_type for layer in manifest.layers}
+    if layers == {media_types.IN_TOTO}:
+        # Attestations of other tools have a config or an artifact type of their own.
+        return manifest.artifact_type == _ATTESTATION or (config in media_types.CONFIGS and not manifest.artifact_type)
+    if config == _CACHE_CONFIG:
+        return True
+    if manifest.artifact_type or config not in media_types.CONFIGS:
+        return False
+    # A cosign signature has the config of an image.
+    return not layers or any(media_types.is_containerd_layer(layer, docker_zstd=True) for layer in layers)
+
+
+def remove_tag(client: Any, arn: str, tag: str, digest: str, retry_budget: RetryBudget) -> str:
+    """Remove a tag, if it still references this digest.
+
+    An image is deleted together with its last tag. With both the tag and the digest in the call, ECR removes nothing if
+    the tag references another digest: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
+
+    :param client: boto3's client of ECR, made with `aws.CLIENT_CONFIG`.
+    :param arn: the repository's ARN.
+    :param tag: the tag.
+    :param digest: the digest that the tag must reference.
+    :param retry_budget: for how long the call is retried.
+    :returns: why it failed, such as `ImageNotFound: …`; empty where it did not.
+    :raises Fault: if the call fails, or its answer reports neither a removal nor a failure.
+    """
+    ids = [{"imageDigest": digest, "imageTag": tag}]
+    answer = aws.call(client, "batch_delete_image", arn, retry_budget, imageIds=ids, **_repository(arn))
+    failures: Sequence[Any] = answer.get("failures", ())
+    if failures:
+        return "; ".join(f"{f.get('failureCode', '')}: {f.get('failureReason', '')}" for f in failures)
+    if not any(removed.get("imageTag") == tag for removed in answer.get("imageIds", ())):
+        raise Fault(f"ecr:BatchDeleteImage on {arn} did not report whether {tag} was removed", aws.UNKNOWN_ADVICE)
+    return ""
+
+
+def tag_as_rejected(client: Any, arn: str, digest: str, retry_budget: RetryBudget) -> str:
+    """Give a stored manifest a second tag, so that another tag of it can be removed and nothing is deleted.
+
+    Only a person's command does this: the verifier's role has no permission for it.
+
+    :param client: boto3's client of ECR, made with `aws.CLIENT_CONFIG`.
+    :param arn: the repository's ARN.
+    :param digest: the manifest's digest.
+    :param retry_budget: for how long calls are retried.
+    :returns: the second tag.
+    :raises Fault: if the stored bytes cannot be read or tagged, or ECR stores others than these.
+    """
+    tag = rejected_tag(digest)
+    wanted: dict[str, Any] = {"imageIds": [{"imageDigest": digest}], "acceptedMediaTypes": list(media_types.ACCEPTED)}
+    read = aws.call(client, "batch_get_image", arn, retry_budget, **wanted, **_repository(arn))
+    stored = next((i for i in read.get("images", ()) if i.get("imageId", {}).get("imageDigest") == digest), None)
+    if not is_digest(digest) or stored is None or sha256(stored.get("imageManifest", "").encode()) != digest:
+        raise Fault(f"ecr:BatchGetImage on {arn} did not return the bytes of {digest}", aws.UNKNOWN_ADVICE)
+    put: dict[str, Any] = {
+        "imageManifest": stored["imageManifest"],
+        "imageManifestMediaType": stored["imageManifestMediaType"],
+        "imageDigest": digest,
+        "imageTag": tag,
+    }
+    # The manifest has the tag already, from an earlier run that was interrupted.
+    known = ("ImageAlreadyExistsException",)
+    answer = aws.call(client, "put_image", arn, retry_budget, known, **put, **_repository(arn))
+    returned = answer.get("image", {}).get("imageId", {}).get("imageDigest")
+    if answer and returned != digest:
+        raise Fault(f"ecr:PutImage on {arn} tagged {returned} as {tag}, and not {digest}", aws.UNKNOWN_ADVICE)
+    return tag
+
+
+def _repository(arn: str) -> dict[str, str]:
+    return {"registryId": arn.split(":", 5)[4], "repositoryName": arn.partition("/")[2]}
