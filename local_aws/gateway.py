@@ -31,6 +31,7 @@ from local_aws.custom_resources import CustomResources
 from local_aws.ecr_api import EcrApi
 from local_aws.ecr_messages import TARGET, error_response, registry_address
 from local_aws.fault_injection import Call, CallFault, CallLog, InjectedFaults
+from local_aws.incidents import Incidents
 from local_aws.layer_downloads import PREFIX as LAYER_PREFIX
 from local_aws.layer_downloads import CutOff, LayerDownloads
 from local_aws.registry_api import RegistryApi
@@ -83,11 +84,13 @@ class Gateway:
         layers: LayerDownloads,
         custom_resources: CustomResources,
         faults: InjectedFaults,
+        incidents: Incidents,
         log: CallLog,
         auth: bool,
     ) -> None:
         self._ministack, self._ecr, self._registry, self._layers = ministack, ecr, registry, layers
         self._custom_resources, self._faults, self._log, self._auth = custom_resources, faults, log, auth
+        self._incidents = incidents
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on to ministack."""
@@ -133,7 +136,10 @@ class Gateway:
 
     async def _answer(self, request: Request, body: bytes | None, identity: Identity, send: Send) -> None:
         path, base = request.path, f"http://{request.headers.get('host', 'localhost')}"
-        if path.startswith(LAYER_PREFIX):
+        recorded = self._incidents.answer(identity.name, path, body or b"")
+        if recorded:
+            await send_response(send, recorded)
+        elif path.startswith(LAYER_PREFIX):
             await send_response(send, self._layers.serve(request))
         elif path.startswith(RESPONSE_PREFIX):
             await send_response(send, self._custom_resources.answer(request, await request.body()))
@@ -163,12 +169,16 @@ class Gateway:
         return await self._ecr.answer(action, body, base)
 
     async def _control(self, request: Request) -> Response:
-        """The control API: faults, the log of calls, the log of requests to custom resources."""
+        """The control API: faults, recorded incidents, the log of calls, the log of requests to custom resources."""
         resource = request.path.removeprefix(CONTROL_PREFIX)
         if (request.method, resource) == ("POST", "faults"):
             self._faults.add(json.loads(await request.body()))
         elif (request.method, resource) == ("DELETE", "faults"):
             self._faults.clear()
+        elif (request.method, resource) == ("POST", "incidents"):
+            self._incidents.record(json.loads(await request.body()))
+        elif (request.method, resource) == ("DELETE", "incidents"):
+            self._incidents.clear()
         elif (request.method, resource) == ("GET", "calls"):
             return json_response(200, self._log.listed())
         elif (request.method, resource) == ("DELETE", "calls"):

@@ -253,6 +253,17 @@ class LocalAws:
         if done.returncode:
             raise LocalAwsError(f"cdk bootstrap failed:\n{done.stdout}")
 
+    def record_incident(self, records: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Record failed services, tasks, functions and stacks, which AWS's own calls then return.
+
+        :param records: the objects by kind, as `local_aws.incidents` has them, in the shapes of AWS's responses.
+        """
+        self._control.send("POST", "incidents", records)
+
+    def clear_incidents(self) -> None:
+        """Forget what was recorded."""
+        self._control.send("DELETE", "incidents")
+
     def calls(self) -> list[dict[str, Any]]:
         """Every call since the start or `reset_calls()`: name, path, time, status, seconds, principal."""
         calls: list[dict[str, Any]] = self._control.send("GET", "calls")

@@ -21,6 +21,7 @@ from local_aws.custom_resources import CustomResources
 from local_aws.ecr_api import EcrApi
 from local_aws.fault_injection import CallLog, InjectedFaults
 from local_aws.gateway import Gateway
+from local_aws.incidents import Incidents
 from local_aws.layer_downloads import LayerDownloads
 from local_aws.ministack_client import MinistackClient
 from local_aws.registry_api import RegistryApi
@@ -135,7 +136,7 @@ def build_gateway(
     layers = LayerDownloads(store, faults)
     ecr = EcrApi(store, layers, faults)
     registry = RegistryApi(store, layers, faults, ecr, auth)
-    return Gateway(ministack, ecr, registry, layers, custom_resources, faults, log, auth)
+    return Gateway(ministack, ecr, registry, layers, custom_resources, faults, Incidents(), log, auth)
 
 
 if __name__ == "__main__":

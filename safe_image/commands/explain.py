@@ -1,4 +1,4 @@
-"""`safe-image explain`: say what an error text means, what mends it, and whether an image is to blame."""
+"""`safe-image explain`: explain an error, a finding, or what failed in AWS: the cause, the proof, the cure."""
 
 from __future__ import annotations
 
@@ -17,35 +17,50 @@ from .output import open_output
 
 if TYPE_CHECKING:
     from ..explanations.explanation import Explanation, Verification
+    from ..incident.incident import Incident
+    from ..sources.targets import TargetResolver
 
 DESCRIPTION: Final = (
-    "Explain an error that ECS, Lambda, EKS, App Runner, SageMaker, CloudFormation, CDK, containerd or docker has "
-    "shown, as it was shown: broken into lines, escaped, coloured, cut off."
+    "Explain an error as ECS, Lambda, EKS, CloudFormation, the CDK or docker showed it; or a service, task, function "
+    "or stack, whose errors and images are then read from AWS: what happened, who is to blame, and how to fix it."
 )
 EXAMPLES: Final = """\
   safe-image explain "CannotPullContainerError: number of layers and diffIDs don't match: 3 != 15"
   aws ecs describe-tasks --cluster shop --tasks "$TASK" | safe-image explain
+  safe-image explain --service shop/web
   safe-image explain -f deploy.log --image 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.4
 """
 
 # The module of each.
 _FORMATS: Final[Mapping[str, str]] = {"text": "explain.explanation_text", "json": "explain.explanation_json"}
+_INCIDENT_FORMATS: Final[Mapping[str, str]] = {"text": "explain.incident_text", "json": "explain.incident_json"}
 _EXIT: Final = {"no": 0, "yes": 1, "another": 1}
-_CANNOT_TELL: Final = 2
+_UNKNOWN: Final = 2
+# What is read from AWS, by the option.
+_SUBJECTS: Final = ("service", "task", "function", "stack")
+# What AWS tells by itself.
+_OF_A_TEXT: Final = ("text", "file", "image", "runs_on", "platform", "layers")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("text", nargs="*", metavar="TEXT", help="the error; without it, standard input is read")
+    parser.add_argument(
+        "text", nargs="*", metavar="TEXT", help="the error, or the id of a finding; without it, standard input is read"
+    )
     parser.add_argument("-f", "--file", metavar="FILE", help="read the error from this file, - for standard input")
-    parser.add_argument("--image", metavar="REFERENCE", help="look whether this image is to blame")
-    parser.add_argument("--runs-on", metavar="NAME", help="where it was to run; default: what the error tells")
+    parser.add_argument("--image", metavar="REFERENCE", help="check whether this image is to blame")
+    parser.add_argument("--runs-on", metavar="NAME", help="where it runs; default: what the error shows")
     parser.add_argument(
         "--platform",
         metavar="OS/ARCH",
-        help="default: what the error tells, else linux/amd64, and linux/arm64 for agentcore",
+        help="default: what the error shows, else linux/amd64, and linux/arm64 for agentcore",
     )
     parser.add_argument("--layers", action="store_true", help="with --image: read every layer's bytes in any case")
+    parser.add_argument("--service", metavar="CLUSTER/SERVICE", help="explain why this ECS service fails")
+    parser.add_argument("--task", metavar="ARN", help="explain why this ECS task stopped")
+    parser.add_argument("--function", metavar="NAME", help="explain why this Lambda function fails")
+    parser.add_argument("--stack", metavar="NAME", help="explain why this stack's last deploy failed")
+    parser.add_argument("--region", help="with these four: the region; default: the environment's or the profile's")
     parser.add_argument("--format", choices=_FORMATS, default="text", help="default: text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the explanation to this file")
 
@@ -54,14 +69,28 @@ def run(arguments: Namespace) -> int:
     """Run the command.
 
     :param arguments: as `safe-image explain` parses them.
-    :returns: the exit code: 0, the text was recognised; 2, it was not. With `--image`, what `check` would say of it: 0,
-        it is fine; 1, it is refused; 2, it could not be told.
+    :returns: the exit code. Of a text: 0, it was recognised; 2, it was not. Where an image was checked: 0, it is fine;
+        1, it is refused; 2, the result is unknown. Of something in AWS that does not fail: 0.
     :raises UsageError: if an argument is wrong, or there is no text.
+    :raises Fault: if what was to be read from AWS could not be read.
     """
+    chosen = [name for name in _SUBJECTS if getattr(arguments, name)]
+    if not chosen:
+        return _explain_text(arguments)
+    others = [name for name in _OF_A_TEXT if getattr(arguments, name)]
+    if len(chosen) > 1 or others:
+        second = chosen[1] if len(chosen) > 1 else others[0].replace("_", "-")
+        raise UsageError(
+            f"--{chosen[0]} reads everything from AWS: leave out {'TEXT' if second == 'text' else f'--{second}'}"
+        )
+    return _explain_incident(arguments, chosen[0])
+
+
+def _explain_text(arguments: Namespace) -> int:
     text = _text(arguments)
     from image_verifier.rules.remedies import Names
 
-    from ..explanations.explanation import explain, verified
+    from ..explanations.explanation import explain, settle, verified
     from ..explanations.normalize import image_in, platform_in, runtime_in, unwrapped
     from ..sources.targets import TargetResolver
 
@@ -71,11 +100,48 @@ def run(arguments: Namespace) -> int:
     target = TargetResolver().target(image, str(policy.platform)) if image else None
     explanation = explain(text, image, policy, target.names if target else Names())
     verification = verified(target, policy, explanation) if target and arguments.image else None
+    explanation = settle(explanation, verification)
     with open_output(arguments.output) as stream:
         format_ = import_module(f"safe_image.formats.{_FORMATS[arguments.format]}")
         for part in format_.report(explanation, verification, stream):
             stream.write(part)
     return _exit(explanation, verification)
+
+
+def _explain_incident(arguments: Namespace, subject: str) -> int:
+    from ..incident.diagnosis import diagnose
+    from ..sources.targets import TargetResolver
+
+    resolver = TargetResolver()
+    incident = _incident(resolver, subject, getattr(arguments, subject), arguments.region or "")
+    diagnoses = diagnose(incident, resolver)
+    with open_output(arguments.output) as stream:
+        format_ = import_module(f"safe_image.formats.{_INCIDENT_FORMATS[arguments.format]}")
+        for part in format_.report(incident, diagnoses, stream):
+            stream.write(part)
+    return max((_exit(one.explanation, one.verification) for one in diagnoses), default=0)
+
+
+def _incident(resolver: TargetResolver, subject: str, name: str, region: str) -> Incident:
+    """What AWS tells about a service, a task, a function or a stack."""
+    from ..incident.ecs_service import service_incident
+    from ..incident.ecs_tasks import task_incident
+    from ..incident.lambda_function import function_incident
+    from ..incident.reader import Reader
+    from ..incident.stack import stack_incident
+
+    # An ARN tells its region.
+    reader = Reader(resolver.sessions, region or (name.split(":")[3] if name.startswith("arn:") else ""))
+    if subject == "service":
+        cluster, _, service = name.partition(":service/")[2 if name.startswith("arn:") else 0].partition("/")
+        if not cluster or not service:
+            raise UsageError(f"--service {name}: use CLUSTER/SERVICE, such as shop/web, or the service's ARN")
+        return service_incident(reader, cluster, service)
+    if subject == "task":
+        if ":task/" not in name:
+            raise UsageError(f"--task {name}: use the task's ARN, arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID")
+        return task_incident(reader, name)
+    return function_incident(reader, name) if subject == "function" else stack_incident(reader, name)
 
 
 def _text(arguments: Namespace) -> str:
@@ -120,5 +186,5 @@ def _policy(platform: str, runs_on: str, layers: bool) -> Policy:
 
 def _exit(explanation: Explanation, verification: Verification | None) -> int:
     if verification is None:
-        return 0 if explanation.causes else _CANNOT_TELL
-    return _EXIT[verification.culprit] if verification.culprit else _CANNOT_TELL
+        return 0 if explanation.causes else _UNKNOWN
+    return _EXIT[verification.culprit] if verification.culprit else _UNKNOWN

@@ -44,6 +44,7 @@ ONLY_LAYERS_TELL: Final = frozenset(
 )
 
 _NO_NAMES: Final = Names()
+_MOST_FINDINGS: Final = 3
 
 Culprit = Literal["yes", "another", "no"]
 
@@ -58,6 +59,7 @@ class Explanation:
     :param causes: what can have happened, the most likely first, three at most; empty where nothing was recognised.
     :param findings: the findings of `check` that give such a text.
     :param matches: the words by which the text was recognised.
+    :param names: what commands are filled in with, by placeholder.
     """
 
     image: str
@@ -66,6 +68,7 @@ class Explanation:
     causes: tuple[Cause, ...]
     findings: tuple[str, ...]
     matches: tuple[Match, ...]
+    names: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _explained(
 ) -> Explanation:
     findings = tuple(dict.fromkeys(id_ for cause in causes for id_ in cause.findings))
     filled = tuple(cause.filled(known) for cause in causes)
-    return Explanation(image, policy.runs_on[0], str(policy.platform), filled, findings, told)
+    return Explanation(image, policy.runs_on[0], str(policy.platform), filled, findings, told, known)
 
 
 def _known(image: str, policy: Policy, names: Names) -> dict[str, str]:
@@ -139,18 +142,34 @@ def verified(target: Target, policy: Policy, explanation: Explanation) -> Verifi
     from image_verifier.verify import verify
 
     suspected = set(explanation.findings)
+    # Where the text does not name a cause, whatever the image is refused for can be it.
+    is_open = all(cause.tells in ("frame", "wrapper") for cause in explanation.causes)
     try:
         report = verify(target.open(), policy)
-        confirmed = _confirmed(report, suspected)
-        if not confirmed and (suspected & ONLY_LAYERS_TELL or not explanation.causes):
+        confirmed = _confirmed(report, suspected, is_open)
+        if not confirmed and (suspected & ONLY_LAYERS_TELL or is_open):
             policy = replace(policy, verify_layers=True)
             report = verify(target.open(), policy)
-            confirmed = _confirmed(report, suspected)
+            confirmed = _confirmed(report, suspected, is_open)
     except Fault as e:
         return Verification(None, e, None)
     culprit: Culprit = "yes" if confirmed else "another" if report.errors else "no"
     return Verification(report, None, culprit, confirmed, policy.verify_layers, target.names)
 
 
-def _confirmed(report: Report, suspected: set[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(finding.id for finding in report.errors if finding.id in suspected))
+def _confirmed(report: Report, suspected: set[str], is_open: bool) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(finding.id for finding in report.errors if is_open or finding.id in suspected))
+
+
+def settle(explanation: Explanation, verification: Verification | None) -> Explanation:
+    """The explanation with what the check of the image leaves of its causes.
+
+    :param explanation: what the text means.
+    :param verification: the result of checking the image; None where nobody asked for it.
+    """
+    confirmed = verification.confirmed if verification else ()
+    if not confirmed:
+        return explanation
+    causes = tuple(cause for cause in explanation.causes if set(confirmed) & set(cause.findings))
+    findings = (finding(finding_id).filled(explanation.names) for finding_id in confirmed[:_MOST_FINDINGS])
+    return replace(explanation, causes=causes or tuple(findings))

@@ -86,6 +86,13 @@ CAUSES: Final = (
             "command that cannot be executed or found, 255 often another architecture.",
         ),
         sources=(_STOPPED, "https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/"),
+        findings=(
+            "platform-mismatch",
+            "entrypoint-wrong-machine",
+            "entrypoint-format-invalid",
+            "interpreter-missing",
+            "argument-invalid",
+        ),
         tells="frame",
     ),
     Cause(

@@ -20,7 +20,16 @@ def report(explanation: Explanation, verification: Verification | None, stream: 
     :param verification: the result of checking the image; None where nobody asked for it.
     :param stream: what it is written to.
     """
-    value = {
+    yield json.dumps(explanation_as_json(explanation, verification), indent=2) + "\n"
+
+
+def explanation_as_json(explanation: Explanation, verification: Verification | None) -> dict[str, Any]:
+    """The explanation as a JSON object.
+
+    :param explanation: what the text means.
+    :param verification: the result of checking the image; None where nobody asked for it.
+    """
+    return {
         "schema_version": SCHEMA_VERSION,
         "recognised": bool(explanation.causes),
         "image": explanation.image or None,
@@ -39,7 +48,6 @@ def report(explanation: Explanation, verification: Verification | None, stream: 
             and {"message": verification.fault.message, "advice": verification.fault.advice},
         },
     }
-    yield json.dumps(value, indent=2) + "\n"
 
 
 def _cause(cause: Cause) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from image_verifier.rules.remedies import remedy
@@ -25,23 +25,40 @@ def report(explanation: Explanation, verification: Verification | None, stream: 
     :param stream: what it is written to; a terminal gets colours.
     """
     page = TextPage.of(stream)
-    yield "\n".join(_lines(explanation, verification, page)) + "\n"
+    yield "\n".join(explanation_lines(explanation, verification, page)) + "\n"
 
 
-def _lines(explanation: Explanation, verification: Verification | None, page: TextPage) -> Iterator[str]:
+def explanation_lines(
+    explanation: Explanation, verification: Verification | None, page: TextPage, proof: Sequence[str] = ()
+) -> Iterator[str]:
+    """The explanation in lines: whether the image is to blame, the cause, the proof, the cure.
+
+    :param explanation: what the text means.
+    :param verification: the result of checking the image; None where nobody asked for it.
+    :param page: the page that it is written on.
+    :param proof: what shows that it happened, one sentence each.
+    """
     if verification:
         yield from _verdict(explanation, verification, page)
         yield ""
     if not explanation.causes:
         yield from _unknown(page)
-        return
-    confirmed = set(verification.confirmed if verification else ())
-    # What the image was found to have leaves no doubt.
-    causes = [cause for cause in explanation.causes if confirmed & set(cause.findings)] or explanation.causes
-    for number, cause in enumerate(causes):
+        yield from _steps("Proof:", tuple(proof), page)
+    for number, cause in enumerate(explanation.causes):
         yield from _cause(cause, number, page)
+        if number == 0:
+            yield from _steps("Proof:", tuple(proof), page)
+        if number == 0 and verification and verification.confirmed:
+            yield from _cure_of_the_image(verification, page)
+        else:
+            yield from _steps("To confirm:", cause.confirm, page)
+            yield from _steps("To fix it now:", cause.remedy, page)
+        yield from _steps("To fix it for good:", cause.prevention, page)
+        if number == 0 and cause.sources:
+            yield "  Sources:"
+            yield from (f"    {printable(source)}" for source in cause.sources)
         yield ""
-    if explanation.matches:
+    if explanation.matches and explanation.causes:
         match = explanation.matches[0]
         cut = "" if match.whole else " (cut off)"
         yield from page.wrap(f"Recognised by{cut}: {match.words.text}", "")
@@ -49,17 +66,17 @@ def _lines(explanation: Explanation, verification: Verification | None, page: Te
 
 def _cause(cause: Cause, number: int, page: TextPage) -> Iterator[str]:
     head = "" if number == 0 else "It can also be this: "
-    first, *rest = page.wrap(head + cause.title, "")
-    yield page.paint("head", first)
-    yield from (page.paint("head", line) for line in rest)
+    yield from (page.paint("head", line) for line in page.wrap(head + cause.title, ""))
     yield page.paint("dim", f"  {cause.id} · stage: {cause.stage} · to blame: {', '.join(cause.blame)}")
     yield from page.wrap(cause.meaning, "  ")
-    yield from _steps("To confirm:", cause.confirm, page)
-    yield from _steps("To fix it now:", cause.remedy, page)
-    yield from _steps("To fix it for good:", cause.prevention, page)
-    if number == 0 and cause.sources:
-        yield "  Sources:"
-        yield from (f"    {printable(source)}" for source in cause.sources)
+
+
+def _cure_of_the_image(verification: Verification, page: TextPage) -> Iterator[str]:
+    """The steps for the image's own findings: it was checked, so they may delete."""
+    assert verification.report
+    found = [finding for finding in verification.report.errors if finding.id in verification.confirmed]
+    steps = dict.fromkeys(step for finding in found for step in remedy(finding, verification.names))
+    yield from _steps("To fix it now:", tuple(steps), page)
 
 
 def _steps(head: str, steps: tuple[str, ...], page: TextPage) -> Iterator[str]:
@@ -92,10 +109,10 @@ def _verdict(explanation: Explanation, verification: Verification, page: TextPag
     first, *rest = page.wrap(text, "")
     yield f"{page.paint(painted, word)}  {first}"
     yield from rest
-    # Here the image was checked, so the commands are for it, those that delete included.
     for finding in verification.report.errors:
         yield from page.wrap(f"{finding.id}: {finding.message}", "  ")
-        yield from remedy_lines(remedy(finding, verification.names), page, "  ")
+        if verification.culprit == "another":
+            yield from remedy_lines(remedy(finding, verification.names), page, "  ")
 
 
 def _unknown(page: TextPage) -> Iterator[str]:

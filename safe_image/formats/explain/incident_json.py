@@ -1,0 +1,44 @@
+"""The diagnosis of an incident as one JSON object, for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from .explanation_json import explanation_as_json
+
+if TYPE_CHECKING:
+    from ...incident.diagnosis import Diagnosis
+    from ...incident.incident import Incident
+
+
+def report(incident: Incident, diagnoses: Sequence[Diagnosis], stream: TextIO) -> Iterator[str]:
+    """The diagnosis, in one piece.
+
+    :param incident: what AWS told.
+    :param diagnoses: what each failure means.
+    :param stream: what it is written to.
+    """
+    value = {
+        "subject": incident.subject,
+        "state": incident.state,
+        "runs_on": incident.runs_on,
+        "platform": incident.platform,
+        "proof": list(incident.proof),
+        "notes": list(incident.notes),
+        "failures": [_failure(diagnosis) for diagnosis in diagnoses],
+    }
+    yield json.dumps(value, indent=2) + "\n"
+
+
+def _failure(diagnosis: Diagnosis) -> dict[str, Any]:
+    failure = diagnosis.failure
+    return {
+        "name": failure.name,
+        "text": failure.text,
+        "image": failure.image or None,
+        "digest": failure.digest or None,
+        "digest_source": failure.digest_source,
+        **explanation_as_json(diagnosis.explanation, diagnosis.verification),
+    }

@@ -1,0 +1,53 @@
+"""From an incident to its diagnosis: each failure explained, and its image checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from image_verifier.faults import Fault
+from image_verifier.image.model import Platform
+from image_verifier.policy import Policy
+from image_verifier.rules.remedies import Names
+
+from ..errors import UsageError
+from ..explanations.explanation import Explanation, Verification, explain, settle, verified
+from ..sources.targets import TargetResolver
+from .incident import Failure, Incident
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One failure, explained.
+
+    :param failure: what failed.
+    :param explanation: what its text means.
+    :param verification: the check of its image; None where there is no image.
+    """
+
+    failure: Failure
+    explanation: Explanation
+    verification: Verification | None
+
+
+def diagnose(incident: Incident, resolver: TargetResolver) -> tuple[Diagnosis, ...]:
+    """Explain each failure of an incident, and check its image.
+
+    :param incident: what failed.
+    :param resolver: opens images.
+    """
+    return tuple(_diagnosis(failure, incident, resolver) for failure in incident.failures)
+
+
+def _diagnosis(failure: Failure, incident: Incident, resolver: TargetResolver) -> Diagnosis:
+    try:
+        policy = Policy((incident.runs_on,), Platform.parse(incident.platform))
+        target = resolver.target(failure.reference, str(policy.platform)) if failure.image else None
+    except (UsageError, ValueError) as e:
+        # The reference is the one of a task definition, and may be what is wrong.
+        policy, target = Policy((incident.runs_on,), Platform.parse("linux/amd64")), None
+        unreadable = Verification(None, Fault(str(e)), None) if failure.image else None
+        return Diagnosis(failure, explain(failure.text, failure.reference, policy, Names()), unreadable)
+    names = target.names if target else Names()
+    explanation = explain(failure.text, failure.reference, policy, names)
+    verification = verified(target, policy, explanation) if target else None
+    return Diagnosis(failure, settle(explanation, verification), verification)
