@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ _HUB_KEY: Final = "https://index.docker.io/v1/"
 _TOKEN_NAME: Final = "<token>"  # noqa: S105 - a marker, not a secret
 _NOT_FOUND: Final = "credentials not found"
 _HELPER_SECONDS: Final = 30
+# A name with a slash would be a path, and not be looked up on PATH.
+_HELPER_NAME: Final = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,11 @@ def _path() -> Path:
 def _config() -> Mapping[str, Any]:
     path = _path()
     try:
-        config = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
+        # A named pipe would be read without end.
+        config = json.loads(path.read_bytes()) if path.is_file() else {}
     except OSError as e:
         raise Fault(f"{path} cannot be read: {e.strerror}", "Make it readable, or set DOCKER_CONFIG.") from e
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise Fault(f"{path} is not JSON: {e}", "Fix the file, or run docker login again.") from e
     if not isinstance(config, dict):
         raise Fault(f"{path} is not a Docker configuration", "Fix the file, or run docker login again.")
@@ -112,7 +114,7 @@ def _host(key: str) -> str:
 def _from_helper(helper: str, key: str) -> Credentials | None:
     """Run a helper: it reads the registry from standard input, and prints JSON."""
     name = f"docker-credential-{helper}"
-    program = shutil.which(name)
+    program = shutil.which(name) if _HELPER_NAME.fullmatch(helper) else None
     if program is None:
         raise Fault(
             f"{_path()} sets the credential helper {name}, which is not on PATH",
@@ -133,6 +135,6 @@ def _from_helper(helper: str, key: str) -> Credentials | None:
     try:
         found = json.loads(answer.stdout)
         username, secret = str(found["Username"]), str(found["Secret"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Fault(f"{name} returned no Username and Secret for {key}", "Fix the helper.") from None
     return Credentials(identity_token=secret) if username == _TOKEN_NAME else Credentials(username, secret)

@@ -16,9 +16,12 @@ from image_verifier.retry import RetryBudget
 from image_verifier.sources import Resolved
 from urllib3.exceptions import HTTPError
 
-from .distribution import Distribution, is_html, read, unreachable
+from .distribution import Distribution
+from .responses import is_html, read, unreachable
 
 _CHUNK: Final = 1 << 18
+# The digits of the largest 64-bit integer.
+_MAX_SIZE_DIGITS: Final = 19
 _ACCEPT: Final = {"Accept": ", ".join(media_types.ACCEPTED)}
 
 
@@ -112,7 +115,8 @@ class RegistryImage:
         if response is None:
             return Blob(False, None, "UNAVAILABLE")
         length = response.headers.get("Content-Length", "")
-        return Blob(True, int(length) if length.isascii() and length.isdigit() else None, "AVAILABLE")
+        is_size = length.isascii() and length.isdigit() and len(length) <= _MAX_SIZE_DIGITS
+        return Blob(True, int(length) if is_size else None, "AVAILABLE")
 
     @contextmanager
     def open(self, descriptor: Descriptor) -> Iterator[Iterator[bytes] | None]:

@@ -122,7 +122,8 @@ def serving(*, https: bool = False) -> Iterator[Registry]:
             self.send_response(status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content) + answer.cut))
+            if "Content-Length" not in answer.headers:
+                self.send_header("Content-Length", str(len(content) + answer.cut))
             self.end_headers()
             if self.command != "HEAD":
                 for part in [content[i : i + 1] for i in range(len(content))] if answer.pace else [content]:

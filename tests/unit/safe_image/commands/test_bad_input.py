@@ -166,7 +166,7 @@ def test_a_registry_on_another_machine_whose_certificate_does_not_verify_names_t
 ) -> None:
     with serving(https=True) as server:
         # This machine is asked by http; as anything else it is asked by https.
-        monkeypatch.setattr("safe_image.sources.distribution._is_loopback", lambda host: False)
+        monkeypatch.setattr("safe_image.sources.registry_urls.is_loopback", lambda host: False)
         assert "Set SSL_CERT_FILE" in line(capsys, tmp_path, f"{server.host}/shop:1")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,11 @@ def test_a_helper_without_credentials_is_not_a_fault(configure: Any, tmp_path: P
         ({"credsStore": "test"}, "echo 'the keychain is locked' >&2; exit 1", "the keychain is locked"),
         ({"credsStore": "test"}, "echo no json", "no Username and Secret"),
         ({"credsStore": "elsewhere"}, "", "docker-credential-elsewhere, which is not on PATH"),
+        ({"credsStore": "test"}, "head -c 100000 /dev/zero | tr '\\0' '['", "no Username and Secret"),
+        ({"credsStore": "../test"}, "", "docker-credential-../test, which is not on PATH"),
+        ({"credsStore": "a\0b"}, "", "which is not on PATH"),
         ("{", "", "is not JSON"),
+        ("[" * 100_000, "", "is not JSON"),
         ("[]", "", "is not a Docker configuration"),
         ({"auths": {HOST: {"auth": "%%%"}}}, "", "not base64"),
     ],
@@ -99,6 +104,13 @@ def test_a_broken_configuration_or_helper_is_a_fault_that_names_it(
         credentials(HOST)
     assert words in fault.value.message
     assert fault.value.advice
+
+
+def test_a_configuration_that_is_a_named_pipe_is_not_waited_for(configure: Any, tmp_path: Path) -> None:
+    configure({})
+    (tmp_path / "config.json").unlink()
+    os.mkfifo(tmp_path / "config.json")
+    assert credentials(HOST) is None
 
 
 def test_the_repr_of_credentials_has_no_secret() -> None:

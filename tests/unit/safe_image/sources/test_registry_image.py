@@ -18,8 +18,9 @@ from image_verifier.policy import Policy
 from image_verifier.retry import RetryBudget
 from image_verifier.verify import verify
 
-from safe_image.sources.distribution import Distribution, origin
+from safe_image.sources.distribution import Distribution
 from safe_image.sources.registry_image import RegistryImage
+from safe_image.sources.registry_urls import registry_url
 from tests.unit.registry_server import JSON, Answer, Asked, Registry, serving
 
 POLICY = Policy(("fargate",), Platform.parse("linux/amd64"))
@@ -166,7 +167,7 @@ def test_an_invalid_digest_never_becomes_a_path(registry: Registry) -> None:
     ],
 )
 def test_only_requests_to_this_machine_use_http(host: str, expected: str) -> None:
-    assert origin(host) == expected
+    assert registry_url(host) == expected
 
 
 # Authentication
@@ -253,7 +254,7 @@ def test_a_token_service_that_is_reached_without_encryption_gets_nothing(registr
     log_in(login, registry)
     challenge = 'Bearer realm="ftp://elsewhere.example.com/token"'
     registry.gate = lambda asked: Answer(401, b"", {"WWW-Authenticate": challenge})
-    assert "has a token service without encryption" in fault(image(registry)).message
+    assert "has a token service at an invalid URL" in fault(image(registry)).message
 
 
 @pytest.mark.parametrize("body", [b"no json", b"[]", b"{}", b'{"token": 5}', b'{"token": "a\\r\\nX-Evil: 1"}'])
@@ -306,7 +307,7 @@ def test_redirects_without_end_are_a_fault(registry: Registry) -> None:
 
 def test_a_redirect_to_another_scheme_is_a_fault(registry: Registry) -> None:
     registry.gate = lambda asked: Answer(307, b"", {"Location": "file:///etc/passwd"})
-    assert "without encryption" in fault(image(registry)).message
+    assert "redirects to an invalid URL" in fault(image(registry)).message
 
 
 # Faults
@@ -376,7 +377,7 @@ def test_a_body_that_always_breaks_off_is_a_fault(registry: Registry) -> None:
 
 
 def test_a_document_that_trickles_in_times_out(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("safe_image.sources.distribution._READ_TIMEOUT", 0.2)
+    monkeypatch.setattr("safe_image.sources.responses._READ_TIMEOUT", 0.2)
     registry.gate = lambda asked: Answer(body=b" " * 1000, pace=0.05)
     began = time.monotonic()
     assert "broke off (TimeoutError)" in fault(image(registry, seconds=0.1)).message
@@ -385,7 +386,7 @@ def test_a_document_that_trickles_in_times_out(registry: Registry, monkeypatch: 
 
 def test_a_layer_that_trickles_in_times_out(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = Descriptor("x", sha256(b" " * 1000), 1000)
-    monkeypatch.setattr("safe_image.sources.distribution._READ_TIMEOUT", 0.2)
+    monkeypatch.setattr("safe_image.sources.responses._READ_TIMEOUT", 0.2)
     registry.gate = lambda asked: Answer(body=b" " * 1000, pace=0.05)
     began = time.monotonic()
     with image(registry, seconds=0.1).open(layer) as chunks, pytest.raises(Fault, match=r"broke off \(TimeoutError\)"):
