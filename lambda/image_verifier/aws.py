@@ -1,10 +1,14 @@
-"""One call to AWS: transient errors are retried, and every other error is a fault that says what to do."""
+"""Every call to AWS: a transient error or an incomplete answer is retried, every other error is a fault.
+
+Nothing else makes sessions, clients or calls, so that no answer of AWS is read without the checks of `aws_answers`.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
 from botocore.exceptions import (
@@ -16,9 +20,14 @@ from botocore.exceptions import (
     HTTPClientError,
     ParamValidationError,
 )
+from botocore.parsers import ResponseParserError
 
+from .aws_answers import BadAnswer, check_body, check_complete, is_web_page, web_page
 from .faults import Fault
 from .retry import RetryBudget
+
+if TYPE_CHECKING:
+    import boto3
 
 # `RetryBudget` alone decides about retries. The timeouts keep one lost packet from costing a minute.
 CLIENT_CONFIG: Final = Config(
@@ -61,6 +70,18 @@ _CREDENTIALS: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
+# What botocore and the checks of an answer raise about a body that is not AWS's.
+_BAD_ANSWERS: Final = (
+    BadAnswer,
+    ResponseParserError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+# A cut connection is over at the next attempt; a proxy that answers for AWS stays.
+_MAX_BAD_ANSWERS: Final = 4
 _CONNECTION_ERRORS: Final = (EndpointConnectionError, ConnectTimeoutError, ConnectionClosedError, HTTPClientError)
 # What to do where the call did not get as far as AWS, by the names of botocore's errors, some of which older versions
 # do not have: https://github.com/boto/botocore/blob/develop/botocore/exceptions.py
@@ -83,6 +104,33 @@ _SETUP_ADVICE: Final = {
 }
 
 
+def session(**settings: Any) -> boto3.Session:
+    """A boto3 session whose clients check the body of every response, also in the calls that botocore makes by itself.
+
+    :param settings: the arguments of `boto3.Session`.
+    """
+    import boto3
+
+    made = boto3.Session(**settings)
+    made.events.register("before-parse", check_body)
+    return made
+
+
+def client(service: str, region: str) -> Any:
+    """A client with the credentials of this process, for `call`.
+
+    :param service: such as `ecr`.
+    :param region: its region.
+    """
+    made: Any = _own_session()
+    return made.client(service, region_name=region, config=CLIENT_CONFIG)
+
+
+@cache
+def _own_session() -> boto3.Session:
+    return session()
+
+
 def call(
     client: Any,
     operation: str,
@@ -91,31 +139,51 @@ def call(
     missing: Collection[str] = (),
     **parameters: Any,
 ) -> Mapping[str, Any]:
-    """Call an operation of a boto3 client that was made with `CLIENT_CONFIG`.
+    """Call an operation of a client that was made with `CLIENT_CONFIG`.
 
+    :param client: the client.
     :param operation: the method's name, such as `describe_images`.
     :param on: the ARN that the call is about, for messages.
     :param retry_budget: for how long transient errors are retried.
     :param missing: error codes that mean that there is nothing; the response is then empty.
-    :returns: the response.
+    :returns: the response, which accounts for everything that the parameters request.
     :raises Fault: for every other error.
     """
     api = client.meta.method_to_api_mapping[operation]
     action = f"{client.meta.service_model.signing_name}:{api} on {on}"
+    bad_answers = 0
     for attempt in itertools.count(1):
+        if retry_budget.is_abandoned:
+            raise Fault(f"{action} was not called: the response was sent before")
         try:
-            response: Mapping[str, Any] = getattr(client, operation)(**parameters)
+            return _complete_answer(client, operation, api, parameters)
         except (BotoCoreError, ClientError, OSError) as e:
             if _code(e) in missing:
                 return {}
-            if _is_retried(e) and retry_budget.wait_before_retry(attempt, denied=_code(e) in _DENIED):
-                continue
-            raise _fault(e, action, api) from None
-        # botocore makes an empty response of a body that is not JSON, and nothing would seem to be there.
-        if _is_web_page(response):
-            raise _web_page(action)
-        return response
+            error: Exception = e
+            retried = _is_retried(e)
+        except _BAD_ANSWERS as e:
+            # The error's own text may contain the whole body, which may hold secrets.
+            error = e if isinstance(e, BadAnswer) else BadAnswer(f"could not be parsed ({type(e).__name__})")
+            bad_answers += 1
+            retried = bad_answers < _MAX_BAD_ANSWERS
+        if not retried or not retry_budget.wait_before_retry(attempt, denied=_code(error) in _DENIED):
+            raise _fault(error, action, api) from None
     raise AssertionError("counting does not end")
+
+
+def _complete_answer(client: Any, operation: str, api: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """:raises BadAnswer: if the answer is not one of AWS, or does not account for all that was requested."""
+    try:
+        answer: Mapping[str, Any] = getattr(client, operation)(**parameters)
+    except ClientError as e:
+        status = e.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        # botocore puts the status into the place of a code that the body does not have.
+        if status < 500 and _code(e) in ("", "Unknown", str(status)):
+            raise BadAnswer(f"has HTTP status {status} and no error of AWS") from None
+        raise
+    check_complete(api, parameters, answer)
+    return answer
 
 
 def setup_fault(what: str, error: Exception) -> Fault:
@@ -150,8 +218,11 @@ def _fault(error: Exception, action: str, api: str) -> Fault:
     :param action: the call and the ARN that it is about.
     :param api: the name of the call's operation.
     """
+    if isinstance(error, BadAnswer):
+        return _bad_answer(action, error)
     if isinstance(error, ClientError):
-        return _web_page(action) if _is_web_page(error.response) else _refusal(error, action, api)
+        kind = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", "")
+        return _bad_answer(action, web_page()) if is_web_page(kind) else _refusal(error, action, api)
     if isinstance(error, _CONNECTION_ERRORS):
         return Fault(
             f"{action} could not be called: {error}",
@@ -161,6 +232,13 @@ def _fault(error: Exception, action: str, api: str) -> Fault:
     if isinstance(error, ParamValidationError):
         return Fault(f"{action} could not be called: {' '.join(str(error).split())}", "Correct the invalid value.")
     return setup_fault(action, error)
+
+
+def _bad_answer(action: str, error: BadAnswer) -> Fault:
+    return Fault(
+        f"The response to {action} {error}",
+        "Check HTTPS_PROXY and the network: a proxy or a login form may have answered.",
+    )
 
 
 def _refusal(error: ClientError, action: str, api: str) -> Fault:
@@ -173,19 +251,6 @@ def _refusal(error: ClientError, action: str, api: str) -> Fault:
             "Check the role in AWS_PROFILE or AWS_ROLE_ARN, and whether these credentials may assume it.",
         )
     return Fault(f"{action} {failure}", _advice(code, action))
-
-
-def _is_web_page(response: Mapping[str, Any]) -> bool:
-    """Whether a proxy or a login form has answered in the place of AWS, which sends JSON or XML."""
-    kind = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", "").lower()
-    return "html" in kind or (kind.startswith("text/") and "xml" not in kind)
-
-
-def _web_page(action: str) -> Fault:
-    return Fault(
-        f"{action} was answered with a web page, which AWS does not send",
-        "Check HTTPS_PROXY and the network: a proxy or a login form may have answered.",
-    )
 
 
 def _advice(code: str, action: str) -> str:

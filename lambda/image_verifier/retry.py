@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Final
 
 _FIRST_PAUSE: Final = 0.2
@@ -17,20 +18,23 @@ class RetryBudget:
     :param ends_at: the moment, on `time.monotonic`, after which nothing is retried.
     :param denied_until: the moment until which AccessDenied is retried too. CloudFormation reports a new policy as
         complete some seconds before IAM applies it: https://github.com/aws/aws-cdk/issues/37675
+    :param abandoned: set when nobody waits for the results any longer. From then on nothing is called.
     """
 
     ends_at: float
     denied_until: float = 0.0
+    abandoned: Event = field(default_factory=Event, compare=False, repr=False)
 
     @classmethod
-    def of(cls, seconds: float, denied_seconds: float = 0.0) -> RetryBudget:
+    def of(cls, seconds: float, denied_seconds: float = 0.0, abandoned: Event | None = None) -> RetryBudget:
         """A budget that starts now.
 
         :param seconds: for how long transient errors are retried.
         :param denied_seconds: for how long AccessDenied is retried.
+        :param abandoned: set when nobody waits for the results any longer; None where somebody always does.
         """
         now = time.monotonic()
-        return cls(now + seconds, now + min(seconds, denied_seconds))
+        return cls(now + seconds, now + min(seconds, denied_seconds), abandoned or Event())
 
     def part(self, share: float) -> RetryBudget:
         """A smaller budget, for the first of several steps.
@@ -38,7 +42,12 @@ class RetryBudget:
         :param share: the part of the remaining time that the step may use, from 0 to 1.
         """
         ends_at = time.monotonic() + share * self.seconds_left
-        return RetryBudget(ends_at, min(ends_at, self.denied_until))
+        return RetryBudget(ends_at, min(ends_at, self.denied_until), self.abandoned)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for the results any longer."""
+        return self.abandoned.is_set()
 
     @property
     def seconds_left(self) -> float:
@@ -61,5 +70,4 @@ class RetryBudget:
         ends_at = min(self.ends_at, self.denied_until) if denied else self.ends_at
         if time.monotonic() + seconds >= ends_at:
             return False
-        time.sleep(seconds)
-        return True
+        return not self.abandoned.wait(seconds)

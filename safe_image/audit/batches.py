@@ -29,7 +29,7 @@ Answer = Mapping[str, Any]
 
 
 class LayerAnswer(NamedTuple):
-    """ECR's answer for one layer, compactly. Every field is empty where ECR's answer lacks the layer."""
+    """ECR's answer for one layer, compactly: either its state and size, or a failure."""
 
     state: str = ""
     size: int | None = None
@@ -42,8 +42,7 @@ class LayerAnswer(NamedTuple):
         """
         if self.failure:
             return {"failures": [{"layerDigest": digest, "failureCode": self.failure}]}
-        layer = {"layerDigest": digest, "layerAvailability": self.state, "layerSize": self.size}
-        return {"layers": [layer]} if self.state else {}
+        return {"layers": [{"layerDigest": digest, "layerAvailability": self.state, "layerSize": self.size}]}
 
 
 class Batches:
@@ -82,8 +81,7 @@ class Batches:
             )
         except Fault as fault:
             return dict.fromkeys(digests, fault)
-        answers: dict[str, Answer | Fault] = {digest: {} for digest in digests}
-        answers |= {
+        answers: dict[str, Answer | Fault] = {
             failure["imageId"].get("imageDigest", ""): {"failures": [failure]} for failure in answer.get("failures", ())
         }
         return answers | {image["imageId"]["imageDigest"]: {"images": [image]} for image in answer.get("images", ())}
@@ -97,10 +95,10 @@ class Batches:
             answer = self._call("batch_check_layer_availability", layerDigests=list(digests))
         except Fault as fault:
             return dict.fromkeys(digests, fault)
-        answers: dict[str, LayerAnswer | Fault] = dict.fromkeys(digests, LayerAnswer())
+        answers: dict[str, LayerAnswer | Fault] = {}
         for layer in answer.get("layers", ()):
             # Many layers are cached, and their states are the same few words.
-            state = intern(layer.get("layerAvailability", "UNKNOWN"))
+            state = intern(layer["layerAvailability"])
             answers[layer["layerDigest"]] = LayerAnswer(state, layer.get("layerSize"))
         for failure in answer.get("failures", ()):
             answers[failure.get("layerDigest", "")] = LayerAnswer(failure=intern(failure.get("failureCode", "UNKNOWN")))

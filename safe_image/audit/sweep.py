@@ -104,7 +104,12 @@ class _RecordedClient:
         if digest not in one.documents:
             one.wanted_documents[digest] = None
             raise _MissingAnswer
-        return _answer(one.documents[digest])
+        answer = _answer(one.documents[digest])
+        # The answer was fetched by the digest, and accounts for the tag as well.
+        return {
+            what: [{**item, "imageId": {**item["imageId"], **imageIds[0]}} for item in answer.get(what, ())]
+            for what in ("images", "failures")
+        }
 
     def batch_check_layer_availability(self, *, layerDigests: Sequence[str], **_: Any) -> Answer:  # noqa: N803
         one = self._candidate

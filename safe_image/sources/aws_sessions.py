@@ -108,12 +108,12 @@ class AwsSessions:
             return image.role_arn
 
     def _assume_role(self, image: AssetImage) -> boto3.Session:
-        import boto3
+        from image_verifier import aws
 
         external_id = {"ExternalId": image.external_id} if image.external_id else {}
         parameters = {"RoleSessionName": _SESSION_NAME, **image.role_options, "RoleArn": image.role_arn, **external_id}
         keys = self._call("assume_role", image.role_arn, image.region, **parameters)["Credentials"]
-        return boto3.Session(
+        return aws.session(
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],
             aws_session_token=keys["SessionToken"],
@@ -133,13 +133,13 @@ class AwsSessions:
         return aws.call(client, operation, on, RetryBudget.of(_RETRY_SECONDS), **parameters)
 
     def _session(self, role: str) -> boto3.Session:
-        import boto3
+        from image_verifier import aws
 
         if role not in self._sessions:
             with _configuration_faults("AWS"):
                 # boto3 reads only AWS_DEFAULT_REGION; the CDK CLI reads this one first.
                 region = self.region or os.environ.get("AWS_REGION") or None
-                self._sessions[role] = boto3.Session(region_name=region)
+                self._sessions[role] = aws.session(region_name=region)
         return self._sessions[role]
 
     def _new_client(self, service: str, endpoint: Endpoint, role: str) -> Any:

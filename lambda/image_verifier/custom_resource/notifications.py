@@ -6,8 +6,6 @@ import re
 import threading
 from typing import Final
 
-import boto3
-
 from .. import aws
 from ..retry import RetryBudget
 from . import log
@@ -86,7 +84,7 @@ def publish(topic_arn: str, subject: str, reason: Reason, retry_budget: RetryBud
     headline, *lines = reason.shown
     text = "\n".join((headline, "", *lines)).encode()[:_MAX_MESSAGE_BYTES].decode(errors="ignore")
     aws.call(
-        boto3.client("sns", region_name=match["region"], config=aws.CLIENT_CONFIG),
+        aws.client("sns", match["region"]),
         "publish",
         topic_arn,
         retry_budget,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import boto3
-
 from .. import aws
 from ..retry import RetryBudget
 from .attributes import NO_WARNINGS, attributes
@@ -21,7 +19,7 @@ def is_rolling_back(stack_id: str, retry_budget: RetryBudget) -> bool:
 
     :raises Fault: if CloudFormation does not report the stack's status.
     """
-    client = boto3.client("cloudformation", region_name=stack_id.split(":")[3], config=aws.CLIENT_CONFIG)
+    client = aws.client("cloudformation", stack_id.split(":")[3])
     stacks = aws.call(client, "describe_stacks", stack_id, retry_budget, StackName=stack_id)["Stacks"]
     return "ROLLBACK" in stacks[0]["StackStatus"]
 

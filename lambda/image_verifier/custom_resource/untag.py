@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import boto3
-
 from .. import aws
 from ..deletion import HELD_BY_INDEX, reason_after_second_reading, reason_to_keep, remove_tag
 from ..faults import Fault
@@ -64,7 +62,7 @@ def untag(
         reason = _reason_to_keep(report, properties, stack_id, retry_budget, verify_by)
         if reason or top is None:
             return Untagging(False, f"{_KEPT} {reason}.")
-        client = boto3.client("ecr", region_name=properties.names.region, config=aws.CLIENT_CONFIG)
+        client = aws.client("ecr", properties.names.region)
         failure = remove_tag(client, properties.repository_arn, tag, top.digest, retry_budget)
     except Fault as fault:
         return Untagging(False, f"{_KEPT} {fault.message} {fault.advice}")
@@ -98,5 +96,5 @@ def _reason_to_keep(
 
 
 def _verified_by(stack_id: str, retry_budget: RetryBudget) -> set[str]:
-    client = boto3.client("cloudformation", region_name=stack_id.split(":")[3], config=aws.CLIENT_CONFIG)
+    client = aws.client("cloudformation", stack_id.split(":")[3])
     return verified_digests(client, stack_id, retry_budget)

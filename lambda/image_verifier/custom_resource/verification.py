@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-import boto3
-
 from .. import aws
 from ..faults import Fault
 from ..policy import Policy
@@ -76,7 +74,7 @@ def _verified_or_restored(
 
 def _verify(properties: Properties, retry_budget: RetryBudget) -> Report:
     source = EcrImage(
-        boto3.client("ecr", region_name=properties.names.region, config=aws.CLIENT_CONFIG),
+        aws.client("ecr", properties.names.region),
         repository_arn=properties.repository_arn,
         repository_uri=properties.repository_uri,
         tag=properties.tag,

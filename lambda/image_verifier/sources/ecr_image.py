@@ -17,9 +17,10 @@ import urllib3
 from botocore.model import StructureShape
 
 from .. import aws
+from ..aws_answers import is_web_page
 from ..faults import Fault
 from ..image import media_types
-from ..image.model import Blob, Descriptor, Document, is_digest
+from ..image.model import Blob, Descriptor, Document, is_digest, sha256
 from ..retry import RetryBudget
 from . import Resolved, side_by_side
 
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 # The most that BatchCheckLayerAvailability accepts in one call.
 _BATCH_SIZE: Final = 100
 _CHUNK: Final = 1 << 18
+# How often a blob is downloaded whose bytes do not match its digest.
+_MAX_DOWNLOADS: Final = 3
+# The codes with which S3 says that there is no blob, or that it has no bytes in the requested range.
+_NOTHING: Final = {404: b"<Code>NoSuchKey</Code>", 416: b"<Code>InvalidRange</Code>"}
+# The longest error of S3 that is read.
+_MAX_ERROR: Final = 4096
 _GONE: Final = frozenset({"ImageNotFound", "InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest"})
 
 
@@ -82,22 +89,29 @@ class EcrImage:
     def resolve(self) -> Resolved:
         """Resolve the tag or digest, and look up whether ECR has archived the image."""
         with side_by_side(self.at_once) as pool:
-            status = pool.submit(self._status)
+            pending = pool.submit(self._status)
             try:
-                return Resolved(self._document(self._id), status.result())
+                document = self._document(self._id)
             except Fault:
-                if status.result() == "ACTIVE":
+                if pending.result() in ("", "ACTIVE"):
                     raise
                 # ECR does not hand out the manifest of an archived image.
-                return Resolved(None, status.result())
+                document = None
+            status = pending.result()
+        if document is None and status == "ACTIVE":
+            raise Fault(
+                f"ecr:DescribeImages on {self._arn} reports {self.reference}, and ecr:BatchGetImage does not",
+                "Try again: the image may have been deleted in between.",
+            )
+        return Resolved(document, status or "ACTIVE")
 
     def _status(self) -> str:
+        """The image's status; empty if there is no image."""
         parameters: dict[str, Any] = {"imageIds": [self._id]}
         if wanted := any_status(self._client):
             parameters["filter"] = wanted
         answer = self._call("describe_images", missing=("ImageNotFoundException",), **parameters)
-        details = answer.get("imageDetails") or [{}]
-        return str(details[0].get("imageStatus", "ACTIVE"))
+        return next((str(details.get("imageStatus", "ACTIVE")) for details in answer.get("imageDetails", ())), "")
 
     def manifest(self, descriptor: Descriptor) -> Document | None:
         """Read the document that an index's child references."""
@@ -121,12 +135,29 @@ class EcrImage:
         return None
 
     def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
-        """Read a small blob, at most `limit + 1` bytes of it."""
-        return self._download(descriptor, limit + 1)
+        """Read a small blob, at most `limit + 1` bytes of it.
+
+        :raises Fault: if the download has neither the digest nor the size of the blob, however often it is repeated.
+        """
+        content: bytes | None = b""
+        for _ in range(_MAX_DOWNLOADS):
+            content = self._download(descriptor, limit + 1)
+            if content is None or len(content) > limit or sha256(content) == descriptor.digest:
+                return content
+        if content and len(content) == descriptor.size:
+            return content
+        raise _wrong_bytes(descriptor)
 
     def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
-        """Read a blob's first bytes, by a Range request."""
-        return self._download(descriptor, count, {"Range": f"bytes=0-{count - 1}"})
+        """Read a blob's first bytes, by a Range request.
+
+        :raises Fault: if the download is shorter than that and the blob, however often it is repeated.
+        """
+        for _ in range(_MAX_DOWNLOADS):
+            content = self._download(descriptor, count, {"Range": f"bytes=0-{count - 1}"})
+            if content is None or len(content) >= min(count, descriptor.size):
+                return content
+        raise _wrong_bytes(descriptor)
 
     def _download(self, descriptor: Descriptor, limit: int, headers: Mapping[str, str] | None = None) -> bytes | None:
         for attempt in itertools.count(1):
@@ -186,19 +217,25 @@ class EcrImage:
                 missing=("LayersNotFoundException", "LayerInaccessibleException"),
                 layerDigest=descriptor.digest,
             )
-            url = answer.get("downloadUrl")
-            if not url:
+            if not answer:
                 return None
+            url = answer["downloadUrl"]
             try:
-                response = self._http.request("GET", url, headers=headers, preload_content=False)
+                response = self._http.request(
+                    "GET",
+                    url,
+                    headers=headers,
+                    preload_content=False,
+                    decode_content=False,
+                    enforce_content_length=True,
+                )
             except urllib3.exceptions.HTTPError as e:
                 if self._retry_budget.wait_before_retry(attempt):
                     continue
                 raise self._download_failed(descriptor, e, urlsplit(url).hostname or "") from None
-            if response.status in (200, 206):
+            if response.status in (200, 206) and not is_web_page(response.headers.get("content-type", "")):
                 return response
-            response.close()
-            if response.status in (404, 410, 416):
+            if _says_nothing(response):
                 return None
             if response.status == 403 or not self._retry_budget.wait_before_retry(attempt):
                 raise Fault(
@@ -253,6 +290,24 @@ class EcrImage:
             repositoryName=self.repository,
             **parameters,
         )
+
+
+def _wrong_bytes(descriptor: Descriptor) -> Fault:
+    return Fault(
+        f"The download of {descriptor.digest} has neither the bytes nor the size of the blob",
+        "Check the network: a proxy or a firewall may have answered.",
+    )
+
+
+def _says_nothing(response: urllib3.BaseHTTPResponse) -> bool:
+    """Whether S3 says that there is nothing; closes the response."""
+    try:
+        code = _NOTHING.get(response.status)
+        return code is not None and code in response.read(_MAX_ERROR)
+    except urllib3.exceptions.HTTPError:
+        return False
+    finally:
+        response.close()
 
 
 def _advice(code: str) -> str:

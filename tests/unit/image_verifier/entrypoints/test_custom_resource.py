@@ -17,8 +17,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
+from image_verifier import aws
 from image_verifier.custom_resource import rollback, verification
 from image_verifier.custom_resource.layout import Reason
 from image_verifier.custom_resource.physical_id import VerifiedImage, physical_id, records_of
@@ -363,7 +363,7 @@ def test_layers_are_not_read_beyond_the_timeout(stack: Stack, tmp_path: Path, mo
     layout = Layout(tmp_path)
     source = layout.source(layout.image())
     monkeypatch.setattr(source, "open", lambda _: nullcontext(chunks()))
-    monkeypatch.setattr(boto3, "client", lambda *_, **__: None)
+    monkeypatch.setattr(aws, "client", lambda *_: None)
     monkeypatch.setattr(verification, "EcrImage", lambda *_, **__: source)
     handler(stack.event(ResourceProperties={**PROPERTIES, "VerifyLayers": "true"}), Context(milliseconds=12_000))
     assert "The layers could not all be read in the available time" in " ".join(stack.response["Reason"].split())

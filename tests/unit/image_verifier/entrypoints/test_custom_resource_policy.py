@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
+from image_verifier import aws
 from image_verifier.custom_resource import metrics, notifications, rollback, untag, verification
 from image_verifier.custom_resource.layout import Reason
 from image_verifier.entrypoints.custom_resource import handler
@@ -355,15 +356,16 @@ Clients = Callable[..., Stubber]
 def clients(monkeypatch: pytest.MonkeyPatch) -> Clients:
     """Creates the stub of a service, which replaces the verifier's client."""
     made: dict[str, Any] = {}
-    real = boto3.client
 
     def stub(service: str) -> Stubber:
-        made[service] = real(service, region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")
+        made[service] = boto3.client(
+            service, region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b"
+        )
         stubber = Stubber(made[service])
         stubber.activate()
         return stubber
 
-    monkeypatch.setattr(boto3, "client", lambda service, **_: made[service])
+    monkeypatch.setattr(aws, "client", lambda service, region: made[service])
     return stub
 
 

@@ -92,13 +92,14 @@ def test_a_tag_is_removed_from_the_very_digest_that_was_verified(answer: Any) ->
 
 
 def test_a_tag_that_is_already_gone_is_a_success(answer: Any) -> None:
-    answer({"imageIds": [], "failures": [{"failureCode": "ImageNotFound", "failureReason": "it is not there"}]})
+    gone = {"failureCode": "ImageNotFound", "failureReason": "it is not there"}
+    answer({"imageIds": [], "failures": [{"imageId": {"imageTag": "v1", "imageDigest": DIGEST}, **gone}]})
 
 
 def test_a_tag_that_has_moved_is_left_alone_and_reported(answer: Any) -> None:
     moved = {"failureCode": "ImageTagDoesNotMatchDigest", "failureReason": "The tag does not match the digest"}
     with pytest.raises(Fault, match=r"The tag v1 was not removed: ImageTagDoesNotMatchDigest"):
-        answer({"imageIds": [], "failures": [moved]})
+        answer({"imageIds": [], "failures": [{"imageId": {"imageTag": "v1", "imageDigest": DIGEST}, **moved}]})
 
 
 def test_a_missing_permission_is_named(answer: Any) -> None:
