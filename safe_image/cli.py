@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from typing import Final
 
 from image_verifier.faults import Fault
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: the exit code.
     """
     _replace_closed_streams()
+    _escape_what_cannot_be_encoded()
     words = sys.argv[1:] if argv is None else argv
     arguments = command_parser(words).parse_args(words)
     run: Callable[[argparse.Namespace], int] = arguments.run
@@ -52,6 +54,13 @@ def _replace_closed_streams() -> None:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    """Let one character that the terminal's encoding does not have not take the whole report with it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _explain(error: Exception) -> str:

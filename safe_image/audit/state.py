@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 
 from ..errors import UsageError
 from ..formats.audit.audit_row import Row
+from ..temporary_name import temporary_name
 
 _KIND: Final = "safe-image audit"
 
@@ -98,9 +99,9 @@ def _temporary(settings: Mapping[str, Any]) -> Iterator[IO[str]]:
 @contextmanager
 def _resumed(path: Path, settings: Mapping[str, Any]) -> Iterator[IO[str]]:
     """The file with its complete and known rows, or a new one. It is locked against other runs."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    new = temporary_name(path)
     try:
-        with path.open("a+", encoding="utf-8") as old, new.open("w+", encoding="utf-8") as stream:
+        with path.open("a+", encoding="utf-8") as old, new.open("x+", encoding="utf-8") as stream:
             _lock(old, path)
             _lock(stream, path)
             stream.write(_line(settings))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final
 from image_verifier.text import printable
 
 from ..errors import UsageError
+from ..formats.json_text import json_text
 from ..formats.text.text_page import TextPage
 from ..machine.diagnosis import Diagnosis, Status
 from ..machine.docker import Docker
@@ -67,7 +67,7 @@ def run(arguments: Namespace) -> int:
     fixes = [fix for line in lines for fix in line.fixes]
     with open_output(arguments.output) as stream:
         if arguments.format == "json":
-            stream.write(json.dumps({"schema_version": 1, "lines": [_json(line) for line in lines]}, indent=2) + "\n")
+            stream.write(json_text({"schema_version": 1, "lines": [_json(line) for line in lines]}) + "\n")
         else:
             stream.write(_text(lines, TextPage.of(stream)))
     if not arguments.fix or not fixes:

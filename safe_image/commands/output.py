@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..errors import UsageError
+from ..temporary_name import temporary_name
 
 
 @contextmanager
@@ -17,7 +17,8 @@ def open_output(file: str | None) -> Iterator[TextIO]:
     """The stream that a report is written to.
 
     A file is written under a temporary name beside it, and renamed when it is complete: a reader never sees half a
-    report, and a run that fails leaves the previous report as it was.
+    report, and a run that fails leaves the previous report as it was. Characters that UTF-8 does not have, as in a
+    file name that is not UTF-8, are escaped.
 
     :param file: the file's path; None for standard output.
     :raises UsageError: if the file cannot be written.
@@ -26,12 +27,14 @@ def open_output(file: str | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    path = Path(os.path.realpath(file))
-    # A device or a pipe (/dev/null, /dev/stderr) is written in place: it must not be replaced by a file.
-    is_replaced = path.is_file() or not path.exists()
-    written = path.with_name(f".{path.name}.{os.getpid()}.tmp") if is_replaced else path
+    path = Path(file)
+    # A device or a pipe (/dev/null, /dev/stderr) is written in place: it must not be replaced by a file. So is a link:
+    # the system then decides who may follow it, in a folder such as /tmp.
+    # https://docs.kernel.org/admin-guide/sysctl/fs.html#protected-symlinks
+    is_replaced = not path.is_symlink() and (path.is_file() or not path.exists())
+    written = temporary_name(path) if is_replaced else path
     try:
-        stream = written.open("w", encoding="utf-8")
+        stream = written.open("x" if is_replaced else "w", encoding="utf-8", errors="backslashreplace")
     except OSError as e:
         raise UsageError(f"--output {file}: {e.strerror}: use a file in a folder that you can write to") from e
     try:

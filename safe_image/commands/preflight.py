@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from image_verifier.text import printable
 from image_verifier.verify import verify
 
 from ..errors import UsageError
+from ..formats.json_text import json_text
 from ..formats.text.text_page import TextPage
 from ..machine.docker import Docker
 from ..machine.fixes import Fix, RemoveLocalImage, apply, can_be_fixed_by_a_build, fixes_for, refusal_lines
@@ -241,4 +241,4 @@ def _json(states: Sequence[AssetState]) -> str:
         }
         for one in states
     ]
-    return json.dumps({"schema_version": 1, "images": images}, indent=2) + "\n"
+    return json_text({"schema_version": 1, "images": images}) + "\n"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from image_verifier.report_json import SCHEMA_VERSION
 
+from ..json_text import json_text
 from .audit_totals import AuditTotals
 
 if TYPE_CHECKING:
@@ -33,4 +33,4 @@ def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
 
 def _indented(value: object, columns: int) -> str:
     pad = " " * columns
-    return "\n".join(pad + line for line in json.dumps(value, indent=2).split("\n"))
+    return "\n".join(pad + line for line in json_text(value).split("\n"))

@@ -64,7 +64,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
         for number, outcome in enumerate(outcomes, start=1):
             entry = _overview_row(outcome, f"image-{number}")
             entries.append(entry)
-            lengths.append(spool.write(_image(outcome, entry).encode()))
+            lengths.append(spool.write(_image(outcome, entry).encode(errors="backslashreplace")))
         spool.seek(0)
         tally = Counter(entry.verdict for entry in entries)
         yield from render_page(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from image_verifier.report_json import SCHEMA_VERSION, report_as_json
+
+from ..json_text import json_text
 
 if TYPE_CHECKING:
     from ...results.check_runner import Outcome
@@ -19,7 +20,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     :param stream: the stream that the report is written to.
     """
     images = [image(outcome) for outcome in outcomes]
-    yield json.dumps({"schema_version": SCHEMA_VERSION, "images": images}, indent=2) + "\n"
+    yield json_text({"schema_version": SCHEMA_VERSION, "images": images}) + "\n"
 
 
 def image(outcome: Outcome) -> dict[str, Any]:

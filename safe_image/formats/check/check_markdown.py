@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _MARKS: Final = {"pass": "✅ passed", "fail": "❌ refused", "unknown": "⚠️ unknown"}
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
+# Words that GitHub and GitLab turn into links or mentions, also where their special characters are escaped:
+# https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls
+_LIVE: Final = re.compile(r"@|://|www\.|[#!$%&~]\w|\bGH-\d", re.IGNORECASE)
+_WORDS: Final = re.compile(r"(\S+)")
 
 
 def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
@@ -80,4 +84,6 @@ def _code(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", printable(text))
+    """Text as text: no character of it is markup, and no word notifies anybody or becomes a link."""
+    words = _WORDS.split(printable(text))
+    return "".join(_code(word) if _LIVE.search(word) else _SPECIAL.sub(r"\\\1", word) for word in words)

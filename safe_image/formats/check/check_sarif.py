@@ -9,7 +9,6 @@ It is written without a library: the ones on PyPI model the specification and ha
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -20,6 +19,8 @@ from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.remedies import remedy
 from image_verifier.text import printable
+
+from ..json_text import json_text
 
 if TYPE_CHECKING:
     from ...results.check_runner import Outcome
@@ -50,7 +51,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
         "invocations": [{"executionSuccessful": not faults, "toolExecutionNotifications": faults}],
         "results": results,
     }
-    yield json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+    yield json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n"
 
 
 def _rule(id_: str) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def _result(outcome: Outcome, finding: Finding) -> dict[str, Any]:
     steps = "".join(f"\n{step.removeprefix('$ ')}" for step in remedy(finding, outcome.names))
     text = printable(finding.message + runtime_error) + (f"\nTo fix it:{_lines(steps)}" if steps else "")
     fingerprint = hashlib.sha256(
-        "\0".join((finding.id, _repository(outcome.reference), finding.message)).encode()
+        "\0".join((finding.id, _repository(outcome.reference), finding.message)).encode(errors="backslashreplace")
     ).hexdigest()
     result: dict[str, Any] = {
         "ruleId": finding.id,
@@ -76,7 +77,12 @@ def _result(outcome: Outcome, finding: Finding) -> dict[str, Any]:
         "message": {"text": text},
         # An image is not a file of the repository, but viewers require a location.
         "locations": [
-            {"physicalLocation": {"artifactLocation": {"uri": quote(outcome.reference)}, "region": {"startLine": 1}}}
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": quote(outcome.reference, errors="backslashreplace")},
+                    "region": {"startLine": 1},
+                }
+            }
         ],
         "partialFingerprints": {"safeImage/v1": fingerprint[:32]},
         "properties": {"runsOn": list(finding.runs_on)},

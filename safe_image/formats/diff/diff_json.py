@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, TextIO
 
@@ -12,6 +11,7 @@ from image_verifier.rules.remedies import Names
 from ...results.comparison import Comparison, LayerPair
 from ...results.layer_rows import LayerRow
 from ...results.merge_runtimes import merge_runtimes
+from ..json_text import json_text
 
 
 def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:
@@ -21,7 +21,7 @@ def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -
     :param names: each image's names, which title it and fill in its remedies' commands.
     :param stream: the stream that the report is written to.
     """
-    yield json.dumps(_comparison(comparison, names), indent=2) + "\n"
+    yield json_text(_comparison(comparison, names)) + "\n"
 
 
 def _comparison(comparison: Comparison, names: tuple[Names, Names]) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from image_verifier.report_json import SCHEMA_VERSION, report_as_json
+
+from ..json_text import json_text
 
 if TYPE_CHECKING:
     from ...explanations.cause import Cause
@@ -20,7 +21,7 @@ def report(explanation: Explanation, verification: Verification | None, stream: 
     :param verification: the result of checking the image; None where nobody asked for it.
     :param stream: what it is written to.
     """
-    yield json.dumps(explanation_as_json(explanation, verification), indent=2) + "\n"
+    yield json_text(explanation_as_json(explanation, verification)) + "\n"
 
 
 def explanation_as_json(explanation: Explanation, verification: Verification | None) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..json_text import json_text
 from .explanation_json import explanation_as_json
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def report(incident: Incident, diagnoses: Sequence[Diagnosis], stream: TextIO) -
         "notes": list(incident.notes),
         "failures": [_failure(diagnosis) for diagnosis in diagnoses],
     }
-    yield json.dumps(value, indent=2) + "\n"
+    yield json_text(value) + "\n"
 
 
 def _failure(diagnosis: Diagnosis) -> dict[str, Any]:
