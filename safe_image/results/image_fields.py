@@ -10,7 +10,8 @@ from typing import Any, Final
 from image_verifier.image.model import Image
 from image_verifier.text import readable_size
 
-from .layer_rows import run_config, without_secret
+from .layer_rows import run_config
+from .redaction import redact, redact_variable
 
 
 def _top_type(image: Image) -> str:
@@ -64,11 +65,11 @@ def _layers(image: Image) -> str:
 
 
 def _entrypoint(image: Image) -> str:
-    return shlex.join(image.config.entrypoint) if image.config else ""
+    return redact(shlex.join(image.config.entrypoint)) if image.config else ""
 
 
 def _command(image: Image) -> str:
-    return shlex.join(image.config.command) if image.config else ""
+    return redact(shlex.join(image.config.command)) if image.config else ""
 
 
 def _user(image: Image) -> str:
@@ -80,7 +81,7 @@ def _working_dir(image: Image) -> str:
 
 
 def _environment(image: Image) -> str:
-    return "\n".join(map(without_secret, sorted(image.config.env))) if image.config else ""
+    return "\n".join(map(redact_variable, sorted(image.config.env))) if image.config else ""
 
 
 def _labels(image: Image) -> str:
@@ -92,7 +93,7 @@ def _annotations(image: Image) -> str:
 
 
 def _mapping(values: Mapping[str, str]) -> str:
-    return "\n".join(f"{key}={value}" for key, value in sorted(values.items()))
+    return "\n".join(redact_variable(f"{key}={value}") for key, value in sorted(values.items()))
 
 
 def _run_config(key: str) -> Callable[[Image], str]:
@@ -102,7 +103,7 @@ def _run_config(key: str) -> Callable[[Image], str]:
         value: Any = run_config(image.config_content).get(key)
         if isinstance(value, dict) and not any(value.values()):
             return "\n".join(sorted(value))
-        return value if isinstance(value, str) else json.dumps(value, sort_keys=True) if value else ""
+        return redact(value if isinstance(value, str) else json.dumps(value, sort_keys=True) if value else "")
 
     return text
 

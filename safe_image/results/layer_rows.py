@@ -13,11 +13,11 @@ from image_verifier.image import media_types
 from image_verifier.image.model import Descriptor, Image
 from image_verifier.report import Finding
 
+from .redaction import redact
+
 _VENDOR: Final = "application/vnd."
 # Builders record a RUN step with the build arguments and the shell before its command.
 _SHELL: Final = re.compile(r"^(?:RUN )?(?:\|\d+ .*?)?/bin/sh -c (?:#\(nop\) )?", re.DOTALL)
-_SECRET: Final = re.compile("password|passwd|secret|token|credential|(api|access|private)_?key", re.IGNORECASE)
-_ARGUMENT: Final = re.compile(r"""\b\w+=(?:"[^"]*"|'[^']*'|\S+)""")
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,4 @@ def _steps(config: bytes | None) -> list[str]:
 def _step(text: str) -> str:
     """A step as it is in the Dockerfile, without the builder's wrapping."""
     text = " ".join(_SHELL.sub("", text).removesuffix(" # buildkit").split())
-    return _ARGUMENT.sub(lambda match: without_secret(match[0]), text)
-
-
-def without_secret(variable: str) -> str:
-    """A variable without its value, if its name says that the value is secret.
-
-    Everybody who can pull the image can read the value, but a log or a page that is passed around has other readers.
-
-    :param variable: its name, `=` and its value.
-    """
-    name, _, _ = variable.partition("=")
-    return f"{name}=(not shown)" if _SECRET.search(name) else variable
+    return redact(text)

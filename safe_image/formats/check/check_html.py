@@ -15,6 +15,7 @@ from image_verifier.text import readable_size
 
 from ...results.layer_rows import layer_rows
 from ...results.merge_runtimes import merge_runtimes
+from ...results.redaction import redact
 from ..html.html_page import as_markup, render_page, render_part
 from ..html.html_views import finding_views, stack, titles, tree
 
@@ -141,7 +142,7 @@ def _start(config: Config) -> Sequence[tuple[str, str]]:
     import shlex
 
     return (
-        ("command", shlex.join((*config.entrypoint, *config.command)) or "none"),
+        ("command", redact(shlex.join((*config.entrypoint, *config.command))) or "none"),
         ("user", config.user or "root"),
         ("working directory", config.working_dir or "/"),
         ("built for", str(config.platform)),
