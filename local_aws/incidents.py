@@ -32,7 +32,7 @@ _KINDS = (
 
 @dataclass
 class Incidents:
-    """What was recorded, by kind: the objects of the API's responses."""
+    """The recorded objects, by kind: the objects of the API's responses."""
 
     records: dict[str, list[Record]] = field(default_factory=lambda: {kind: [] for kind in _KINDS})
 

@@ -43,7 +43,7 @@ _OF_A_TEXT: Final = ("text", "file", "image", "runs_on", "platform", "layers")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """What the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "text", nargs="*", metavar="TEXT", help="the error, or the id of a finding; without it, standard input is read"
     )
@@ -69,8 +69,8 @@ def run(arguments: Namespace) -> int:
     """Run the command.
 
     :param arguments: as `safe-image explain` parses them.
-    :returns: the exit code. Of a text: 0, it was recognised; 2, it was not. Where an image was checked: 0, it is fine;
-        1, it is refused; 2, the result is unknown. Of something in AWS that does not fail: 0.
+    :returns: the exit code. For a text: 0, it was recognised; 2, it was not. Where an image was checked: 0, it is fine;
+        1, it is refused; 2, the result is unknown. For a subject in AWS that does not fail: 0.
     :raises UsageError: if an argument is wrong, or there is no text.
     :raises Fault: if what was to be read from AWS could not be read.
     """
@@ -123,7 +123,7 @@ def _explain_incident(arguments: Namespace, subject: str) -> int:
 
 
 def _incident(resolver: TargetResolver, subject: str, name: str, region: str) -> Incident:
-    """What AWS tells about a service, a task, a function or a stack."""
+    """Read the incident of a service, a task, a function or a stack."""
     from ..incident.ecs_service import service_incident
     from ..incident.ecs_tasks import task_incident
     from ..incident.lambda_function import function_incident
@@ -162,7 +162,7 @@ def _text(arguments: Namespace) -> str:
             print("safe-image: paste the error, then press Ctrl-D on a line of its own", file=sys.stderr, flush=True)
         text = readable(_end(sys.stdin.buffer))
     if not text.strip():
-        raise UsageError("there is no text to explain: write the error, name a file with -f, or pipe it in")
+        raise UsageError("there is no text to explain: pass the error, set a file with -f, or pipe it in")
     return text
 
 

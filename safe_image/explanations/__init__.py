@@ -1,1 +1,1 @@
-"""What an error text means: the knowledge base of causes, and how a text is matched against it."""
+"""Explanations of error texts: the knowledge base of causes, and how a text is matched against it."""

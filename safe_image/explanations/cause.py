@@ -28,7 +28,7 @@ Blame = Literal[
     "nobody",
     "unknown",
 ]
-Tells = Literal["cause", "finding", "frame", "wrapper"]
+Specificity = Literal["cause", "finding", "frame", "wrapper"]
 
 HOLE: Final = re.compile(r"\{[a-z_0-9]+\}|…")
 
@@ -37,7 +37,7 @@ HOLE: Final = re.compile(r"\{[a-z_0-9]+\}|…")
 class Words:
     """One text by which a cause is recognised.
 
-    :param text: the text; `{name}` and `…` stand for what differs each time.
+    :param text: the text; `{name}` and `…` stand for names and numbers that differ each time.
     :param beside: what must be found near it: a pattern for squashed text, one of `contexts`; empty requires nothing.
     :param unless: what must not be found near it; empty forbids nothing.
     :param source: where the words are known from; empty for the cause's own first source.
@@ -50,7 +50,7 @@ class Words:
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
-        """What is the same each time, squashed."""
+        """The parts between the holes, squashed."""
         return tuple(filter(None, map(squashed, HOLE.split(self.text))))
 
 
@@ -101,8 +101,8 @@ class Cause:
     :param prevention: how to fix it for good.
     :param sources: URLs.
     :param findings: the findings of `safe-image check` that give these texts; empty where no image is to blame.
-    :param tells: `cause`; `finding`, it is a finding's own text; `frame`, the text says where it failed and not why;
-        `wrapper`, the text says only that it failed.
+    :param specificity: `cause`; `finding`, it is a finding's own text; `frame`, the text says where it failed and not
+        why; `wrapper`, the text says only that it failed.
     """
 
     id: str
@@ -117,7 +117,7 @@ class Cause:
     prevention: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
-    tells: Tells = "cause"
+    specificity: Specificity = "cause"
 
     @property
     def all_words(self) -> Iterable[tuple[Words, bool]]:

@@ -1,4 +1,4 @@
-"""What stands beside an error: words of a pull, a push, a build or a service, as patterns for squashed text.
+"""Contexts of an error: words of a pull, a push, a build or a service, as patterns for squashed text.
 
 Applications say "i/o timeout" and "AccessDenied" too. Such words count only near one of these.
 """

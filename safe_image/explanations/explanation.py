@@ -51,7 +51,7 @@ Culprit = Literal["yes", "another", "no"]
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a text means.
+    """The meaning of a text.
 
     :param image: the image that the text is about; empty where it references none.
     :param runs_on: the runtime that the text is of.
@@ -143,7 +143,7 @@ def verified(target: Target, policy: Policy, explanation: Explanation) -> Verifi
 
     suspected = set(explanation.findings)
     # Where the text does not name a cause, whatever the image is refused for can be it.
-    is_open = all(cause.tells in ("frame", "wrapper") for cause in explanation.causes)
+    is_open = all(cause.specificity in ("frame", "wrapper") for cause in explanation.causes)
     try:
         report = verify(target.open(), policy)
         confirmed = _confirmed(report, suspected, is_open)
@@ -162,7 +162,7 @@ def _confirmed(report: Report, suspected: set[str], is_open: bool) -> tuple[str,
 
 
 def settle(explanation: Explanation, verification: Verification | None) -> Explanation:
-    """The explanation with what the check of the image leaves of its causes.
+    """The explanation with only the causes that the check of the image confirms.
 
     :param explanation: what the text means.
     :param verification: the result of checking the image; None where nobody asked for it.

@@ -49,20 +49,20 @@ class Match:
 
     @property
     def order(self) -> tuple[int, int, bool]:
-        """The most telling comes first; words with several causes name their first cause first."""
-        return (_GRADES[self.cause.tells], -self.length, not self.first)
+        """The most specific comes first; words with several causes name their first cause first."""
+        return (_GRADES[self.cause.specificity], -self.length, not self.first)
 
 
 def matches(text: str) -> tuple[Match, ...]:
-    """The causes whose words a text has, each once, the most telling first.
+    """The causes whose words a text has, each once, the most specific first.
 
     :param text: as it was shown.
     """
     read = readings(text)
-    found = [match for reading in read for match in _telling(_whole(reading))]
-    if all(_GRADES[match.cause.tells] > 1 for match in found):
+    found = [match for reading in read for match in _specific(_whole(reading))]
+    if all(_GRADES[match.cause.specificity] > 1 for match in found):
         cuts = [match for part in segments(read[0]) for match in _cut(part)]
-        found = [match for match in cuts if _GRADES[match.cause.tells] < 2] or found or cuts
+        found = [match for match in cuts if _GRADES[match.cause.specificity] < 2] or found or cuts
     best: dict[str, Match] = {}
     for match in sorted(found, key=lambda match: match.order):
         best.setdefault(match.cause.id, match)
@@ -70,14 +70,14 @@ def matches(text: str) -> tuple[Match, ...]:
 
 
 def likely(found: Sequence[Match]) -> tuple[Match, ...]:
-    """At most three causes to report: of a frame or a wrapper, only one, and none beside what says more.
+    """At most three causes to report: of a frame or a wrapper, only one, and none beside a more specific one.
 
-    :param found: all matches, the most telling first.
+    :param found: all matches, the most specific first.
     """
     told: list[Match] = []
     covered: set[str] = set()
     for match in found:
-        if told and (_GRADES[match.cause.tells] > 1 or set(match.cause.findings) & covered):
+        if told and (_GRADES[match.cause.specificity] > 1 or set(match.cause.findings) & covered):
             continue
         told.append(match)
         covered.update(match.cause.findings)
@@ -92,15 +92,15 @@ def _whole(text: str) -> Iterable[Match]:
                 yield Match(cause, words, first, *span, sum(map(len, words.parts)), True)
 
 
-def _telling(found: Iterable[Match]) -> list[Match]:
-    """Without the words that are only a part of other, longer words of the text that tell at least as much."""
+def _specific(found: Iterable[Match]) -> list[Match]:
+    """Without the words that are only a part of other, longer words of the text that are at least as specific."""
     known = list(found)
     return [match for match in known if not any(_contains(other, match) for other in known)]
 
 
 def _contains(other: Match, match: Match) -> bool:
-    tells = _GRADES[other.cause.tells] <= _GRADES[match.cause.tells]
-    return tells and other.length > match.length and other.start <= match.start and match.end <= other.end
+    specific = _GRADES[other.cause.specificity] <= _GRADES[match.cause.specificity]
+    return specific and other.length > match.length and other.start <= match.start and match.end <= other.end
 
 
 def _span(words: Words, text: str) -> tuple[int, int] | None:

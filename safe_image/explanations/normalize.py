@@ -1,4 +1,4 @@
-"""What of a text is the error: consoles break lines inside words, escape, colour, quote and cut off."""
+"""Finds the error in a text: consoles break lines inside words, escape, colour, quote and cut off."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _NO_IMAGE: Final = re.compile(
 
 
 def readable(raw: bytes) -> str:
-    """The text of bytes of which nobody knows what they are; undecodable ones are marked.
+    """The text of bytes in an unknown encoding; undecodable ones are marked.
 
     :param raw: at most its last 256 KiB are read.
     """
@@ -165,7 +165,7 @@ _RUNTIMES: Final = (
 
 
 def runtime_in(text: str) -> str:
-    """The runtime that a text is of, as far as it tells: Fargate, where nothing says another.
+    """The runtime that a text is of, as far as it shows: Fargate, where nothing shows another.
 
     :param text: unwrapped.
     """

@@ -15,9 +15,7 @@ from .normalize import plain_readings
 
 _REFUSED: Final = re.compile(r"Image\s+refused:\s+(.{1,1500}?)\s*\[([a-z0-9-]{3,60})\]", re.DOTALL)
 _OTHER: Final = re.compile(r"Also:\s+(.{1,1500}?)\s*\[([a-z0-9-]{3,60})\]", re.DOTALL)
-_STEPS: Final = re.compile(
-    r"To (?:mend|fix) it:(.{1,6000}?)(?=Construct:|\bImage: |Full report|And \d+ more|\Z)", re.DOTALL
-)
+_STEPS: Final = re.compile(r"To fix it:(.{1,6000}?)(?=Construct:|\bImage: |Full report|And \d+ more|\Z)", re.DOTALL)
 _COMMAND: Final = re.compile(r"^(?:\$ |\d+\. )?(?=(?:aws|docker|safe-image|podman|finch|cdk) |[A-Z_]+=)")
 _SPACE: Final = re.compile(r"\s+")
 

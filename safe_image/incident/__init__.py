@@ -1,1 +1,1 @@
-"""What failed in AWS, read from AWS itself: a service, a task, a function or a stack, its errors and its images."""
+"""Incidents, read from AWS itself: a service, a task, a function or a stack, its errors and its images."""

@@ -34,7 +34,7 @@ _VANISHED: Final = (
 
 @dataclass(frozen=True)
 class _Deployment:
-    """The last deployment, as far as ECS told it.
+    """The last deployment, as far as ECS reports it.
 
     :param task_definition: the ARN of its task definition; empty where it is not known.
     :param failed: whether it failed.
@@ -156,7 +156,7 @@ def _telling_events(service: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _from_events(events: tuple[str, ...], deployment: _Deployment, definition: TaskDefinition) -> tuple[Failure, ...]:
-    """What failed, where no task is left: the words of events, and the images of the deployment."""
+    """The failures, where no task is left: the words of events, and the images of the deployment."""
     text = "\n".join(filter(None, (*events, deployment.reason)))
     names = {one.get("containerName", ""): one for one in deployment.revision.get("containerImages", [])}
     containers = definition.get("containerDefinitions", [])

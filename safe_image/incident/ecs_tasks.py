@@ -91,7 +91,7 @@ def task_definition(reader: Reader, arn: str) -> TaskDefinition:
 
 
 def failures_of(tasks: Sequence[Task], definition: TaskDefinition, digests: Mapping[str, str]) -> tuple[Failure, ...]:
-    """What failed in some tasks, each container and text once.
+    """The failures of some tasks, each container and text once.
 
     :param tasks: the failed tasks, the newest first.
     :param definition: their task definition.
@@ -106,7 +106,7 @@ def failures_of(tasks: Sequence[Task], definition: TaskDefinition, digests: Mapp
 
 
 def task_failures(task: Task, definition: TaskDefinition, digests: Mapping[str, str]) -> Iterable[Failure]:
-    """What failed in a task: the containers with a reason of their own, else those that exited with an error.
+    """The failures of a task: the containers with a reason of their own, else those that exited with an error.
 
     :param task: the task.
     :param definition: its task definition.
@@ -139,7 +139,7 @@ def digest(of_the_task: str, of_the_revision: str) -> tuple[str, str]:
 
 
 def task_proof(task: Task) -> Iterable[str]:
-    """What a task shows, in sentences."""
+    """The proof that a task gives, in sentences."""
     task_id = str(task.get("taskArn", "")).rpartition("/")[2]
     code = f" ({task['stopCode']})" if task.get("stopCode") else ""
     if task.get("stoppedReason"):
@@ -158,7 +158,7 @@ def _at(moment: Any) -> str:
 def runs_on(*places: Mapping[str, Any]) -> str:
     """The runtime of a task, a revision or a service.
 
-    :param places: what may tell it, the best first.
+    :param places: the objects that may have it, the best first.
     """
     for place in places:
         strategy = [one.get("capacityProvider", "") for one in place.get("capacityProviderStrategy", [])]
@@ -173,7 +173,7 @@ def platform(definition: TaskDefinition, task: Task) -> str:
     """The platform of a task.
 
     :param definition: its task definition.
-    :param task: the task, whose attributes tell it where the definition does not.
+    :param task: the task, whose attributes have it where the definition does not.
     """
     runtime = definition.get("runtimePlatform", {})
     attributes = {one.get("name"): one.get("value") for one in task.get("attributes", [])}

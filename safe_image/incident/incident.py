@@ -15,7 +15,7 @@ class Failure:
     :param name: its name; empty where the text is about the whole.
     :param text: the error, as AWS shows it.
     :param image: the image's reference; empty where there is none.
-    :param digest: the digest of the image that was used; empty where AWS does not tell it.
+    :param digest: the digest of the image that was used; empty where AWS does not report it.
     :param digest_source: where the digest is from, or what its absence means.
     """
 
@@ -36,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Incident:
-    """What AWS told about one subject.
+    """AWS's report about one subject.
 
     :param subject: such as `service web in cluster shop`.
     :param state: whether anything failed.

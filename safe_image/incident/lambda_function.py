@@ -41,7 +41,7 @@ def function_incident(reader: Reader, name: str) -> Incident:
 
 
 def _states(configuration: Mapping[str, Any]) -> Iterable[str]:
-    """What the function's state and its last update say, where they are not well."""
+    """The messages of the function's state and its last update, where they are not well."""
     if configuration.get("State") not in (None, "Active"):
         yield _said(
             configuration, "State", f"The function is currently in the following state: {configuration['State']}"

@@ -53,7 +53,7 @@ def stack_incident(reader: Reader, name: str, depth: int = 0) -> Incident:
 
 
 def _failures(events: Sequence[Event]) -> list[Event]:
-    """What failed in the last operation, the first first.
+    """The failures of the last operation, the first first.
 
     :param events: as CloudFormation lists them, the newest first.
     """

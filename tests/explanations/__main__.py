@@ -1,4 +1,4 @@
-"""`python -m tests.explanations`: write the tables of docs/commands/explain.md anew; with `score`, print the score."""
+"""`python -m tests.explanations`: make the tables of docs/commands/explain.md anew; with `score`, print the score."""
 
 from __future__ import annotations
 

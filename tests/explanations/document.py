@@ -14,14 +14,14 @@ MARK: Final = "<!-- From here on made by python -m tests.explanations -->"
 
 
 def tables() -> str:
-    """What follows the mark."""
+    """The text after the mark."""
     return "\n".join([MARK, "", *_causes(), "", *_frames(), ""])
 
 
 def _causes() -> Iterator[str]:
     yield "## Causes"
     yield ""
-    yield from _table(cause for cause in KNOWLEDGE if cause.tells == "cause")
+    yield from _table(cause for cause in KNOWLEDGE if cause.specificity == "cause")
 
 
 def _frames() -> Iterator[str]:
@@ -29,11 +29,11 @@ def _frames() -> Iterator[str]:
     yield ""
     yield "`explain` reports these only where the text says nothing else."
     yield ""
-    yield from _table(cause for cause in KNOWLEDGE if cause.tells in ("frame", "wrapper"))
+    yield from _table(cause for cause in KNOWLEDGE if cause.specificity in ("frame", "wrapper"))
 
 
 def _table(causes: Iterable[Cause]) -> Iterator[str]:
-    yield "| Cause | What happened | Stage | To blame | Sources |"
+    yield "| Cause | Event | Stage | To blame | Sources |"
     yield "| --- | --- | --- | --- | --- |"
     for cause in causes:
         sources = ", ".join(map(_source, cause.sources))

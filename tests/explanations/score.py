@@ -1,4 +1,4 @@
-"""Hold `safe-image explain` against texts that somebody pasted, each labelled with what really happened.
+"""Hold `safe-image explain` against texts that somebody pasted, each labelled with the real cause.
 
 The first cause must name one of the label's words, its stage and one of whom it blames. Nothing that deletes may be
 printed, since no image was checked.
@@ -57,7 +57,7 @@ def _label(row: Mapping[str, Any]) -> Label:
 
 
 def mistakes(label: Label) -> list[str]:
-    """What is wrong in the explanation of a text; empty where all is right."""
+    """The mistakes in the explanation of a text; empty where all is right."""
     causes = explain(label.text, "", Policy(("fargate",), Platform("linux", "amd64")), Names()).causes
     steps = " ".join(line for cause in causes for line in (*cause.confirm, *cause.remedy, *cause.prevention))
     wrong = [f"deletes: {word}" for word in _DELETES if word in steps]
@@ -75,7 +75,7 @@ def mistakes(label: Label) -> list[str]:
 
 
 def report(file: str = "*.json") -> bool:
-    """Print what is wrong and the score, and return whether all is right.
+    """Print the mistakes and the score, and return whether all is right.
 
     :param file: a pattern for the files that are read.
     """

@@ -1,4 +1,4 @@
-"""The knowledge base: every cause, by the stage that fails. Of causes that share their words, the first comes first."""
+"""The knowledge base: every cause, by the stage that fails. If two share their words, the first wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image that was pulled and started does: its program ends, is killed, does not answer, or cannot connect."""
+"""Failures of an image that was pulled and started: its program ends, is killed, does not answer, or cannot connect."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ CAUSES: Final = (
             "interpreter-missing",
             "argument-invalid",
         ),
-        tells="frame",
+        specificity="frame",
     ),
     Cause(
         "stopped-by-request",
@@ -151,6 +151,6 @@ CAUSES: Final = (
             "Read the program's log around this line. If the service also failed to pull, give that error instead.",
         ),
         sources=(_STOPPED,),
-        tells="frame",
+        specificity="frame",
     ),
 )

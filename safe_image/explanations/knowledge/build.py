@@ -1,4 +1,4 @@
-"""What fails while an image is built: no container runs yet, and no image is to blame but the base image."""
+"""Failures while an image is built: no container runs yet, and no image is to blame but the base image."""
 
 from __future__ import annotations
 
@@ -341,6 +341,6 @@ CAUSES: Final = (
         confirm=("Build again with every line shown:", "$ docker build --progress=plain --no-cache ."),
         remedy=("Read the lines of the failed step, and give those to safe-image explain.",),
         sources=("https://docs.docker.com/reference/cli/docker/buildx/build/#progress",),
-        tells="frame",
+        specificity="frame",
     ),
 )

@@ -1,4 +1,4 @@
-"""What the tag points at: an attestation, an index, layers that an engine does not count, a manifest it refuses."""
+"""Images of the wrong kind under a tag: an attestation, an index, layers or a manifest that an engine refuses."""
 
 from __future__ import annotations
 
@@ -357,6 +357,6 @@ CAUSES: Final = (
         remedy=("Find out which document it is: give the lines around this one to safe-image explain.",),
         sources=("https://pkg.go.dev/encoding/json",),
         findings=("config-unreadable", "manifest-unreadable"),
-        tells="frame",
+        specificity="frame",
     ),
 )

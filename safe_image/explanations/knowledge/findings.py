@@ -66,12 +66,12 @@ def finding(finding_id: str) -> Cause:
         remedy=steps or _ASK,
         sources=(f"docs/checks.md#{finding_id}",),
         findings=(finding_id,),
-        tells="finding",
+        specificity="finding",
     )
 
 
 def _texts(finding_id: str) -> Iterator[str]:
-    """What engines say of it, as far as it tells more than where something failed."""
+    """The engines' messages that name more than the place of the failure."""
     texts = (text for text in MESSAGES.get(finding_id, {}).values() if not _OPEN.search(text))
     for text in dict.fromkeys(map(_stripped, texts)):
         if len(squashed(HOLE.sub("", text))) >= _LEAST:

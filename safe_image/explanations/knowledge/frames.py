@@ -49,7 +49,7 @@ CAUSES: Final = (
             "xattr-invalid",
             "hardlink-target-missing",
         ),
-        tells="frame",
+        specificity="frame",
     ),
     Cause(
         "not-fetched",
@@ -72,7 +72,7 @@ CAUSES: Final = (
         confirm=_WHOLE_REASON,
         remedy=("Give the whole text to safe-image explain: its end says why.",),
         sources=(_ECS_PULL,),
-        tells="frame",
+        specificity="frame",
     ),
     Cause(
         "not-pushed",
@@ -91,7 +91,7 @@ CAUSES: Final = (
         confirm=("Push by hand to see docker's message:", "$ docker push {image}"),
         remedy=("Give docker's own message to safe-image explain.",),
         sources=("https://github.com/aws/aws-cdk/issues/33264",),
-        tells="frame",
+        specificity="frame",
     ),
     Cause(
         "not-started",
@@ -110,7 +110,7 @@ CAUSES: Final = (
         confirm=_WHOLE_REASON,
         remedy=("Give the whole text to safe-image explain: its end says why.",),
         sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cannot-start-container.html",),
-        tells="frame",
+        specificity="frame",
     ),
     Cause(
         "resources-not-initialized",
@@ -123,7 +123,7 @@ CAUSES: Final = (
         confirm=_WHOLE_REASON,
         remedy=("Give the whole reason to safe-image explain.",),
         sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html",),
-        tells="wrapper",
+        specificity="wrapper",
     ),
     Cause(
         "pull-failed",
@@ -140,7 +140,7 @@ CAUSES: Final = (
         confirm=(*_WHOLE_REASON, "Check the image:", "$ safe-image check {image} --runs-on {runs_on}"),
         remedy=("Give the whole reason to safe-image explain.",),
         sources=(_ECS_PULL,),
-        tells="wrapper",
+        specificity="wrapper",
     ),
     Cause(
         "start-failed",
@@ -158,7 +158,7 @@ CAUSES: Final = (
         confirm=_WHOLE_REASON,
         remedy=("Give the whole reason to safe-image explain.",),
         sources=(_STOPPED,),
-        tells="wrapper",
+        specificity="wrapper",
     ),
     Cause(
         "deployment-failed",
@@ -188,6 +188,6 @@ CAUSES: Final = (
             "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html",
             _STOPPED,
         ),
-        tells="wrapper",
+        specificity="wrapper",
     ),
 )

@@ -1,4 +1,4 @@
-"""What Lambda reports: of the image's format, of its place, and of the start of a function."""
+"""Failures that Lambda reports: of the image's format, of its place, and of the start of a function."""
 
 from __future__ import annotations
 
@@ -394,6 +394,6 @@ CAUSES: Final = (
             "$ aws lambda get-function --function-name NAME --query Configuration.StateReason",
         ),
         sources=(_STATES,),
-        tells="frame",
+        specificity="frame",
     ),
 )

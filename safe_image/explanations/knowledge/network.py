@@ -1,4 +1,4 @@
-"""What fails on the way to the registry: DNS, routes, endpoints, certificates."""
+"""Failures on the way to the registry: DNS, routes, endpoints, certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fails before the image is asked for: no network interface, no capacity, no host."""
+"""Failures before the image is requested: no network interface, no capacity, no host."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ CAUSES: Final = (
     Cause(
         "no-container-instance",
         "No container instance of the cluster fits the task: too little CPU, memory or ports, or a missing attribute.",
-        "ECS places a task on an instance that has all of what the task definition asks for.",
+        "ECS places a task only on an instance that meets the whole task definition.",
         "place",
         ("task definition", "quota"),
         words=(

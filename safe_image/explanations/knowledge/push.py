@@ -1,4 +1,4 @@
-"""What fails while an image is pushed: the tag, the repository, permissions, and manifests that a registry refuses."""
+"""Failures while an image is pushed: the tag, the repository, permissions, and manifests that a registry refuses."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ CAUSES: Final = (
         ),
         confirm=("Look at what the failed push was: a cache (--cache-to), an attestation, or the image.",),
         remedy=(
-            "For a cache, write --cache-to type=registry,ref=REF,mode=max,image-manifest=true,oci-mediatypes=true.",
+            "For a cache, pass --cache-to type=registry,ref=REF,mode=max,image-manifest=true,oci-mediatypes=true.",
             "For an attestation, set BUILDX_NO_DEFAULT_ATTESTATIONS=1 or BUILDX_NO_DEFAULT_OCI_ARTIFACT=true.",
         ),
         prevention=("Keep the cache in a repository of its own.",),

@@ -1,4 +1,4 @@
-"""What fails before anything is transferred: the name, the tag, permissions, secrets, quotas of the registry."""
+"""Failures before anything is transferred: the name, the tag, permissions, secrets, quotas of the registry."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ CAUSES: Final = (
     ),
     Cause(
         "pull-denied",
-        "Whoever pulls the image is not allowed to: the execution role, the node's role, the repository's policy or "
-        "the login lacks a permission.",
+        "The puller of the image is not allowed to read it: the execution role, the node's role, the repository's "
+        "policy or the login lacks a permission.",
         "A pull from ECR needs ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer. For an "
         "image of another account, the repository's policy must allow it too. Docker Hub gives the same answer for a "
         "private or misspelled name.",
@@ -298,7 +298,7 @@ CAUSES: Final = (
             "With a timeout: give the subnet a NAT gateway or VPC endpoints.",
         ),
         sources=(_ECS_INIT,),
-        tells="frame",
+        specificity="frame",
     ),
     Cause(
         "pull-rate-limited",
@@ -339,7 +339,7 @@ CAUSES: Final = (
     Cause(
         "pull-through-failed",
         "ECR could not fetch the image from the upstream registry of a pull through cache.",
-        "The upstream's login in Secrets Manager is wrong, the upstream limits pulls, or whoever pulls first lacks "
+        "The upstream's login in Secrets Manager is wrong, the upstream limits pulls, or the first puller lacks "
         "ecr:BatchImportUpstreamImage and ecr:CreateRepository.",
         "resolve",
         ("registry", "permissions"),

@@ -1,4 +1,4 @@
-"""What other services report: SageMaker, App Runner, AgentCore, Batch, Kubernetes, CloudFormation."""
+"""Failures that other services report: SageMaker, App Runner, AgentCore, Batch, Kubernetes, CloudFormation."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ CAUSES: Final = (
             "HookFailure",
         ),
         confirm=("Read the hook's results:", "$ aws cloudformation describe-events --stack-name STACK"),
-        remedy=("Change the resource as the hook's message says, or ask whoever owns the hook.",),
+        remedy=("Change the resource as the hook's message says, or ask the owner of the hook.",),
         prevention=("Run the same rules before the deploy.",),
         sources=(
             "https://docs.aws.amazon.com/cloudformation-cli/latest/hooks-userguide/what-is-cloudformation-hooks.html",
@@ -157,7 +157,7 @@ CAUSES: Final = (
         confirm=("$ aws batch describe-jobs --jobs JOB --query 'jobs[].[statusReason,attempts[].container.reason]'",),
         remedy=("Give the whole reason to safe-image explain.",),
         sources=("https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html",),
-        tells="frame",
+        specificity="frame",
     ),
     Cause(
         "pod-sandbox",
@@ -186,6 +186,6 @@ CAUSES: Final = (
         confirm=("Read the events of the pod, above all `Failed to pull image`:", "$ kubectl describe pod POD"),
         remedy=("Give that event to safe-image explain.",),
         sources=("https://kubernetes.io/docs/concepts/containers/images/#imagepullbackoff",),
-        tells="wrapper",
+        specificity="wrapper",
     ),
 )

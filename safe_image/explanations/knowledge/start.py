@@ -1,4 +1,4 @@
-"""What fails when a container is created and its program executed: the entrypoint, the user, the folders."""
+"""Failures when a container is created and its program executed: the entrypoint, the user, the folders."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ CAUSES: Final = (
         "interpreter-not-found",
         "The program's interpreter is not in the image: a script with Windows line ends (CRLF), or a binary for "
         "another C library.",
-        "The file is there, but the kernel does not find what must execute it: /bin/bash in an Alpine image, "
-        "`/bin/sh\\r` from a checkout on Windows, or the glibc loader in an image with musl.",
+        "The file is there, but the kernel does not find the program that must execute it: /bin/bash in an Alpine "
+        "image, `/bin/sh\\r` from a checkout on Windows, or the glibc loader in an image with musl.",
         "start",
         ("image",),
         words=(
@@ -74,7 +74,7 @@ CAUSES: Final = (
             "Convert the script to Unix line ends, install the interpreter, or build for the image's C library; push "
             "under a new tag.",
         ),
-        prevention=("Write `*.sh text eol=lf` into .gitattributes.",),
+        prevention=("Add `*.sh text eol=lf` to .gitattributes.",),
         sources=(
             _RUNC,
             "https://docs.github.com/get-started/getting-started-with-git/configuring-git-to-handle-line-endings",

@@ -1,4 +1,4 @@
-"""What fails while bytes are on their way: the network, a mirror or the registry first, the image last."""
+"""Failures while bytes are on their way: the network, a mirror or the registry first, the image last."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ CAUSES: Final = (
         ),
         confirm=_CONFIRM,
         remedy=(
-            "Pull again without the mirror or the proxy. On a host of your own, remove what is half downloaded by a "
-            "pull of another tag, or set max_concurrent_downloads lower and concurrent_layer_fetch_buffer to 0.",
+            "Pull again without the mirror or the proxy. On a host of your own, set max_concurrent_downloads lower and "
+            "concurrent_layer_fetch_buffer to 0.",
         ),
         prevention=("Upgrade the mirror, or let the engine pull from the registry itself.",),
         sources=(
@@ -160,7 +160,7 @@ CAUSES: Final = (
         confirm=("Compare the image's size with the time that the pull took.",),
         remedy=("Pull again. If it stays, make the image smaller, or raise the time-out on hosts of your own.",),
         sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html",),
-        tells="frame",
+        specificity="frame",
     ),
     Cause(
         "descriptor-size-zero",

@@ -1,4 +1,4 @@
-"""What fails while layers are unpacked: their bytes, the host's disk, owners that a host does not know."""
+"""Failures while layers are unpacked: their bytes, the host's disk, owners that a host does not know."""
 
 from __future__ import annotations
 

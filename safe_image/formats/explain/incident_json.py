@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def report(incident: Incident, diagnoses: Sequence[Diagnosis], stream: TextIO) -> Iterator[str]:
     """The diagnosis, in one piece.
 
-    :param incident: what AWS told.
-    :param diagnoses: what each failure means.
+    :param incident: the incident.
+    :param diagnoses: the explanation of each failure.
     :param stream: what it is written to.
     """
     value = {
