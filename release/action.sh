@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # The step of the GitHub Action: one check of all images. It annotates the run, writes the job's summary and the outputs,
 # and fails where an image is refused or its verdict is unknown. Every input arrives as INPUT_….
+#
+# The current folder is the workspace, which may hold the code of a stranger's pull request: Python runs with -I, so that
+# it imports nothing from there.
 set -uo pipefail
 
 folder=$(mktemp -d "${RUNNER_TEMP:-/tmp}/safe-image.XXXXXX")
@@ -65,7 +68,7 @@ command=$INPUT_COMMAND
 
 # A pipe to tee, since bash does not wait reliably for a process substitution, and the errors are read below.
 {
-  python3 "$command" check "${options[@]}" \
+  python3 -I "$command" check "${options[@]}" \
     --format github --format "markdown=$folder/summary.md" --format "json=$folder/report.json" -- "${images[@]}" \
     2>&1 >&3 3>&- | tee "$folder/errors" >&2
   code=${PIPESTATUS[0]}
@@ -80,8 +83,11 @@ esac
   echo "verdict=$verdict"
   if [[ -s $folder/report.json ]]; then
     echo "report=$folder/report.json"
-    python3 -c 'import json, sys; print("digest=" + (json.load(open(sys.argv[1]))["images"][0]["digest"] or ""))' \
-      "$folder/report.json"
+    # A digest of another form could add outputs of its own.
+    python3 -I -c 'if True:
+      import json, re, sys
+      digest = json.load(open(sys.argv[1]))["images"][0]["digest"] or ""
+      print("digest=" + digest if re.fullmatch("[a-z0-9]+:[0-9a-f]+", digest) else "digest=")' "$folder/report.json"
   fi
 } >>"$GITHUB_OUTPUT"
 if [[ -s $folder/summary.md ]]; then

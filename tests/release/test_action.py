@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -42,7 +43,13 @@ Run = Callable[..., Ran]
 def run(pyz: Path, tmp_path: Path) -> Run:
     """Run the action's step with these inputs, and its own defaults for the others."""
 
-    def run_step(*, action: Path = _ROOT, path: str = os.environ["PATH"], **inputs: str) -> Ran:
+    def run_step(
+        *,
+        action: Path = _ROOT,
+        path: str = os.environ["PATH"],
+        job: Mapping[str, str] = MappingProxyType({}),
+        **inputs: str,
+    ) -> Ran:
         (step,) = _ACTION["runs"]["steps"]
         given = {name.replace("_", "-"): value for name, value in inputs.items()}
         known = {f"inputs.{name}": given.get(name, spec.get("default", "")) for name, spec in _ACTION["inputs"].items()}
@@ -56,6 +63,7 @@ def run(pyz: Path, tmp_path: Path) -> Run:
             "HOME": str(tmp_path),
             "RUNNER_TEMP": str(tmp_path),
             "PEX_ROOT": str(pyz.parent / "root"),
+            **job,
             **variables,
             **{name: str(file) for name, file in files.items()},
         }
@@ -209,6 +217,24 @@ def test_no_input_is_part_of_the_script(run: Run, pyz: Path, tmp_path: Path) -> 
     ran = run(image='$(touch owned)";touch owned;`touch owned`', command=str(pyz), max_size="1;touch owned")
     assert ran.code == 2
     assert not list(tmp_path.rglob("owned"))
+
+
+def test_nothing_of_the_workspace_is_imported(run: Run, pyz: Path, tmp_path: Path) -> None:
+    reference, digest = _image(tmp_path / "good", GZIP)
+    for name in ("json", "re", "os", "runpy", "argparse", "sitecustomize", "usercustomize", "safe_image", "urllib3"):
+        (tmp_path / f"{name}.py").write_text("open('owned', 'w')\n")
+    ran = run(image=reference, command=str(pyz), job={"PYTHONPATH": ".", "PYTHONSTARTUP": "json.py"})
+    assert not (tmp_path / "owned").exists()
+    assert (ran.code, ran.outputs["digest"]) == (0, digest), ran.log
+
+
+def test_a_digest_that_is_not_one_adds_no_output(run: Run, pyz: Path, tmp_path: Path) -> None:
+    reference, digest = _image(tmp_path / "image", GZIP)
+    index = tmp_path / "image" / "index.json"
+    index.write_text(index.read_text().replace(digest, f"{digest}\\nverdict=pass"))
+    ran = run(image=reference, command=str(pyz))
+    assert ran.outputs["verdict"] != "pass"
+    assert ran.outputs.get("digest", "") == ""
 
 
 def test_every_input_of_the_action_is_passed_to_its_script() -> None:
