@@ -293,6 +293,7 @@ def test_an_index_that_references_the_refused_manifest_keeps_its_tag(
 ) -> None:
     image.manifests.append(image.attestation())
     held = {
+        "imageId": {"imageDigest": image.manifests[-1]["digest"], "imageTag": TAG},
         "failureCode": "ImageReferencedByManifestList",
         "failureReason": "Requested image referenced by manifest list",
     }
