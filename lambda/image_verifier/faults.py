@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .text import in_sentences
+from .text import in_sentences, shortened
 
 
 class Fault(Exception):
@@ -13,8 +13,9 @@ class Fault(Exception):
     """
 
     def __init__(self, message: str, advice: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        # It may quote a server's answer of any length.
+        self.message = shortened(message)
+        super().__init__(self.message)
         self.advice = advice
 
     @property

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from .report import Finding, Report
 from .rules.remedies import Names, remedy
+from .text import shortened
 
 SCHEMA_VERSION: Final = 1
 
@@ -25,14 +26,14 @@ def report_as_json(report: Report, names: Names) -> dict[str, Any]:
         "verdict": report.verdict,
         "runs_on": list(report.runs_on),
         "platform": str(image.platform),
-        "media_type": image.top.media_type if image.top else None,
+        "media_type": shortened(image.top.media_type) if image.top else None,
         "size_bytes": image.size,
         "layers": [
             {
-                "digest": layer.digest,
-                "media_type": layer.media_type,
+                "digest": shortened(layer.digest),
+                "media_type": shortened(layer.media_type),
                 "size_bytes": layer.size,
-                "diff_id": diff_ids[i] if i < len(diff_ids) else None,
+                "diff_id": shortened(diff_ids[i]) if i < len(diff_ids) else None,
             }
             for i, layer in enumerate(image.layers)
         ],

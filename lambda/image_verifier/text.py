@@ -18,6 +18,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def shortened(text: str, limit: int = 1000) -> str:
+    """Bound a text that somebody else has written: where it is too long, its middle is left out.
+
+    :param text: the text.
+    :param limit: the most characters of the result.
+    """
+    if len(text) <= limit:
+        return text
+    begins, ends = limit * 7 // 10, limit * 2 // 10
+    return f"{text[:begins]} [... {len(text) - begins - ends} characters ...] {text[-ends:]}"
+
+
 def in_sentences(message: str, advice: str) -> str:
     """Join a message and its advice to one line.
 

@@ -10,6 +10,7 @@ from ..report import Finding, Severity
 from ..rules.engine_messages import engine_message
 from ..rules.engines import Engine
 from ..rules.runtimes import Runtime
+from ..text import shortened
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def finding(
     layer: str = "",
     **values: object,
 ) -> Finding:
-    """A finding, together with the engine's message for it.
+    """A finding, together with the engine's message for it. An image's own text in it is bounded here, once for all.
 
     :param finding_id: the id in the catalogue.
     :param message: what is wrong, as one sentence or more.
@@ -73,9 +74,9 @@ def finding(
     return Finding(
         finding_id,
         severity,
-        message,
-        expected=expected,
-        found=found,
-        runtime_error=runtime_error,
-        layer=layer,
+        shortened(message),
+        expected=shortened(expected),
+        found=shortened(found),
+        runtime_error=shortened(runtime_error),
+        layer=shortened(layer),
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from .layout import Reason
 
-_QUERY: Final = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+")
+_WORD: Final = re.compile(r"[^\s'\"]+")
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,43 @@ class LogEntry:
     reason: Reason
     report: Mapping[str, Any] | None = None
 
+    def lines(self) -> Iterator[str]:
+        """The entry as it is logged."""
+        yield from map(_for_people, self.reason.shown)
+        if self.report is not None:
+            yield json.dumps(self.report)
 
-def write(*entries: LogEntry) -> None:
+
+def write(lines: Iterable[str]) -> None:
     """Write to the log. A failure is ignored: a missing line is better than a response that is never sent."""
-    with suppress(OSError, ValueError):
-        for entry in entries:
-            for line in entry.reason.shown:
-                print(without_queries(line))
-            if entry.report is not None:
-                print(json.dumps(entry.report))
+    with suppress(Exception):
+        for line in lines:
+            print(line)
+
+
+def note(text: str) -> None:
+    """Log one sentence for people.
+
+    :param text: the sentence.
+    """
+    write(LogEntry(Reason(text)).lines())
+
+
+def _for_people(line: str) -> str:
+    """A line that CloudWatch does not read as JSON, from which it would extract metrics: it may be an image's text.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    line = without_queries(line)
+    return f"| {line}" if line.lstrip().startswith(("{", "[")) else line
 
 
 def without_queries(text: str) -> str:
     """The text without the queries of URLs, which are secrets until they expire."""
-    return _QUERY.sub(r"\1?...", text)
+    return _WORD.sub(lambda word: _without_query(word[0]), text)
+
+
+def _without_query(word: str) -> str:
+    begins = max(word.find("http://"), word.find("https://"))
+    query = word.find("?", begins)
+    return f"{word[:query]}?..." if begins >= 0 and query >= 0 else word

@@ -11,7 +11,6 @@ from ..retry import RetryBudget
 from . import log
 from .events import Context, Event, properties_of
 from .layout import Reason
-from .log import LogEntry
 from .response import Response
 from .schema import Property
 
@@ -54,7 +53,7 @@ def notify(event: Event, response: Response, context: Context) -> None:
     publisher.join(seconds)
     failure = outcomes[0] if outcomes else f" within {seconds:.1f} s."
     if failure:
-        log.write(LogEntry(Reason(f"The notification could not be published{failure}")))
+        log.note(f"The notification could not be published{failure}")
 
 
 def subject(verdict: str, about: str) -> str:

@@ -47,6 +47,29 @@ class Response:
     log: Sequence[LogEntry] = ()
 
 
+@dataclass(frozen=True)
+class Sendable:
+    """A response that is laid out and scrubbed, so that nothing slow is left to do before it is sent.
+
+    :param response: the response.
+    :param body: its body.
+    :param log: the lines for the log.
+    """
+
+    response: Response
+    body: bytes
+    log: Sequence[str]
+
+
+def sendable(event: Event, response: Response) -> Sendable:
+    """Lay a response out.
+
+    :param event: the event that it responds to.
+    :param response: the response.
+    """
+    return Sendable(response, body(event, response), [line for entry in response.log for line in entry.lines()])
+
+
 def unknown(reason: Reason, **report: Any) -> Response:
     """The response where the verifier could not determine whether the image is good.
 
@@ -110,7 +133,7 @@ def send(url: str, body: bytes, ends_at: float) -> None:
         except (OSError, http.client.HTTPException) as e:
             code = getattr(e, "code", "")
             failure = f"The response could not be sent (attempt {attempt}): {type(e).__name__} {code}"
-            log.write(LogEntry(Reason(failure)))
+            log.note(failure)
             pause = random.uniform(0.2, 0.4 * 2 ** min(attempt, 4))  # noqa: S311 - jitter, not a secret
             if time.monotonic() + pause >= ends_at:
                 raise TimeoutError("CloudFormation did not accept the response in time") from None

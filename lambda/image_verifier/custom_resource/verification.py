@@ -15,6 +15,7 @@ from ..retry import RetryBudget
 from ..sources.ecr_image import EcrImage
 from ..verify import verify
 from . import reason, rollback
+from .attempt import Attempt
 from .attributes import attributes, warnings
 from .events import Context, Event, log_place
 from .layout import Reason
@@ -32,18 +33,22 @@ _STATUS_SHARE: Final = 0.3
 _REPORTING: Final = 2.0
 
 
-def respond(event: Event, context: Context, seconds: float) -> Response:
+def respond(event: Event, context: Context, attempt: Attempt) -> Response:
     """The response to a Create or an Update.
 
-    :param seconds: the time that there is for it.
+    :param attempt: the time that there is for it, and where the response for a failure is left.
     """
     try:
         properties = Properties.parse(event["ResourceProperties"])
     except ValueError as e:
         return unknown(Reason(f"The properties of this Custom::ImageVerification are wrong: {e}."))
-    retry_budget = RetryBudget.of(seconds - _REPORTING, denied_seconds=_PROPAGATION)
+    retry_budget = RetryBudget.of(attempt.seconds - _REPORTING, _PROPAGATION, attempt.abandoned)
     try:
-        return _verified_or_restored(event, context, properties, retry_budget)
+        history = records_of(event.get("PhysicalResourceId", ""))
+        reused = (
+            _reused(event, attempt, properties, history, retry_budget) if event["RequestType"] == "Update" else None
+        )
+        return reused or _verified(event, context, properties, history, retry_budget)
     except Fault as fault:
         return unknown(
             reason.doubt(fault, properties, log_place(context)),
@@ -52,23 +57,37 @@ def respond(event: Event, context: Context, seconds: float) -> Response:
         )
 
 
-def _verified_or_restored(
-    event: Event, context: Context, properties: Properties, retry_budget: RetryBudget
+def _reused(
+    event: Event,
+    attempt: Attempt,
+    properties: Properties,
+    history: Sequence[VerifiedImage],
+    retry_budget: RetryBudget,
+) -> Response | None:
+    """The response to an Update that may belong to a rollback; None where the image must be verified."""
+    image = rollback.recorded(properties, history)
+    if image:
+        attempt.fallback = rollback.on_doubt(properties, image, history, "The stack's status was not read in time.")
+    try:
+        if rollback.is_rolling_back(event["StackId"], retry_budget.part(_STATUS_SHARE)):
+            return rollback.restored(properties, history)
+    except Fault as fault:
+        # A good image is right in a rollback, too; only without a record does a bad one fail.
+        return rollback.on_doubt(properties, image, history, fault.text) if image else None
+    attempt.fallback = None
+    return None
+
+
+def _verified(
+    event: Event,
+    context: Context,
+    properties: Properties,
+    history: Sequence[VerifiedImage],
+    retry_budget: RetryBudget,
 ) -> Response:
-    history = records_of(event.get("PhysicalResourceId", ""))
-    no_status = None
-    if event["RequestType"] == "Update":
-        try:
-            if rollback.is_rolling_back(event["StackId"], retry_budget.part(_STATUS_SHARE)):
-                return rollback.restored(properties, history)
-        except Fault as fault:
-            no_status = fault
     report = _verify(properties, retry_budget)
     if report.verdict != "fail":
         return _accepted(properties, report, history)
-    # An image that was verified before and is bad now may be what a rollback leads back to, which must succeed.
-    if no_status and rollback.recorded(properties, history):
-        raise no_status
     return _refused(event, properties, report, retry_budget, log_place(context))
 
 

@@ -47,6 +47,15 @@ class Limits:
     copies: int = 4_000_000
 
 
+def out_of_time() -> Fault:
+    """The fault for layers that are not read in time."""
+    return Fault(
+        "The layers could not all be read in the available time",
+        "Deploy again. If the error persists, give the ImageVerifier a longer timeout or more memory, or set "
+        "verify_layers=False.",
+    )
+
+
 class Stopped(Exception):
     """Another layer has failed, so nobody waits for this one."""
 
@@ -135,11 +144,7 @@ class BlobReader:
         if self.stop.is_set():
             raise Stopped
         if time.monotonic() > self.ends_at:
-            raise Fault(
-                "The layers could not all be read in the available time",
-                "Deploy again. If the error persists, give the ImageVerifier a longer timeout or more memory, or set "
-                "verify_layers=False.",
-            )
+            raise out_of_time()
 
     def read(self, layer: Descriptor, readers: set[Reader]) -> tuple[LayerFacts | None, dict[str, Folder]]:
         """Read one blob as each of the readers does.

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import os
 import threading
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, wait
+from contextlib import contextmanager
 from typing import Final
 
 from ..faults import Fault
 from ..image.model import Descriptor, Image, is_digest
+from ..pool import Pool
 from ..rules.engines import Engine
 from ..sources import Source
-from .blob_reader import BlobReader, Limits, Reader
+from .blob_reader import BlobReader, Limits, Reader, out_of_time
 from .facts import Contents, Stack, stack_of
 from .file_system import FileSystem
 from .file_tree import Folder, copy_of
@@ -43,16 +46,17 @@ def read_layers(
     # The largest first, so that none of them is left for the end.
     order = sorted(readers.values(), key=lambda wanted: -wanted[0].size)
     workers = min(_cores(), _MAX_AT_ONCE)
-    with (
-        _ONE_AT_A_TIME,
-        ThreadPoolExecutor(workers, "layers") as pool,
-        ThreadPoolExecutor(workers, "hashing") as hashing,
-    ):
+    with _one_at_a_time(ends_at), Pool(workers, "layers") as pool, Pool(workers, "hashing") as hashing:
         work = BlobReader(source, limits or Limits(), ends_at, hashing, cores=workers, to_read=len(order))
         futures = {layer.digest: pool.submit(work.read, layer, readers) for layer, readers in order}
         try:
-            for future in wait(futures.values(), return_when=FIRST_EXCEPTION).done:
+            seconds = max(0.0, ends_at - time.monotonic()) if ends_at < math.inf else None
+            done, running = wait(futures.values(), seconds, FIRST_EXCEPTION)
+            for future in done:
                 future.result()
+            if running:
+                # A download that trickles in holds its thread, and must not hold the layers of the next event, too.
+                raise out_of_time()
         except BaseException:
             # Nobody waits for the others.
             work.stop.set()
@@ -62,6 +66,17 @@ def read_layers(
     folders = {digest: unpacked for digest, (_, unpacked) in results.items()}
     stacks = {stack_of(image, engine, layers) for engine in engines}
     return Contents(layers, _file_systems(stacks, folders, work.limits.copies))
+
+
+@contextmanager
+def _one_at_a_time(ends_at: float) -> Iterator[None]:
+    seconds = ends_at - time.monotonic()
+    if not _ONE_AT_A_TIME.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX)):
+        raise out_of_time()
+    try:
+        yield
+    finally:
+        _ONE_AT_A_TIME.release()
 
 
 def _readers(image: Image, engines: Sequence[Engine]) -> Mapping[str, tuple[Descriptor, set[Reader]]]:

@@ -29,6 +29,7 @@ from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
 from image_verifier.verify import verify
 
+from tests.unit.aws_server import serving_aws
 from tests.unit.images import Layout
 from tests.unit.local_server import listening
 
@@ -491,16 +492,158 @@ def test_a_new_broken_image_is_refused_though_the_stacks_status_is_unknown(stack
 
 
 @pytest.mark.usefixtures("status_unknown")
-def test_an_image_that_broke_since_is_a_doubt_if_the_stacks_status_is_unknown(stack: Stack, image: Layout) -> None:
+def test_a_recorded_image_is_reused_if_the_stacks_status_is_unknown_and_the_log_says_why(
+    stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stack may be rolling back, and a rollback must not fail though the image has broken since."""
     image.manifests.append(image.image())
     handler(stack.event(), Context())
-    verified = stack.response["PhysicalResourceId"]
+    verified = stack.response
     stack.bodies.clear()
     image.manifests.append(image.attestation())
-    handler(stack.event("Update", PhysicalResourceId=verified), Context())
+    handler(stack.event("Update", PhysicalResourceId=verified["PhysicalResourceId"]), Context())
+    assert stack.response["Status"] == "SUCCESS"
+    assert stack.response["Data"] == verified["Data"]
+    assert (
+        "was verified before, with the same policy: its result is reused. cloudformation:DescribeStacks was denied"
+        in (capsys.readouterr().out)
+    )
+
+
+def test_a_recorded_image_is_reused_if_the_stacks_status_does_not_arrive_in_time(
+    stack: Stack, image: Layout, endless: Endless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event(), Context())
+    verified = stack.response
+    stack.bodies.clear()
+    monkeypatch.setattr(rollback, "is_rolling_back", endless)
+    handler(stack.event("Update", PhysicalResourceId=verified["PhysicalResourceId"]), Context(milliseconds=10_500))
+    assert stack.response["Status"] == "SUCCESS"
+    assert stack.response["Data"] == verified["Data"]
+
+
+def test_work_that_does_not_end_is_a_doubt_in_an_update_that_is_no_rollback(
+    stack: Stack, image: Layout, endless: Endless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event(), Context())
+    verified = stack.response
+    stack.bodies.clear()
+    monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: False)
+    monkeypatch.setattr(verification, "_verify", endless)
+    handler(stack.event("Update", PhysicalResourceId=verified["PhysicalResourceId"]), Context(milliseconds=10_500))
     assert stack.response["Status"] == "FAILED"
-    assert "Allow cloudformation:DescribeStacks" in stack.response["Reason"]
-    assert "nothing is known about it" in " ".join(stack.response["Reason"].split())
+    assert "could not be verified within the" in " ".join(stack.response["Reason"].split())
+
+
+def test_a_rollback_to_an_image_without_a_record_succeeds_and_records_nothing(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: True)
+    handler(stack.event("Update", PhysicalResourceId="[]"), Context())
+    assert stack.response["Status"] == "SUCCESS"
+    assert records_of(stack.response["PhysicalResourceId"]) == []
+    assert "It was not verified: a rollback must not fail." in capsys.readouterr().out
+
+
+def test_a_rollback_succeeds_though_no_thread_can_be_started(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image.manifests.append(image.image())
+    handler(stack.event(), Context())
+    verified = stack.response
+    stack.bodies.clear()
+    monkeypatch.setattr(rollback, "is_rolling_back", lambda *_: True)
+    monkeypatch.setattr(threading.Thread, "start", cannot_start)
+    handler(stack.event("Update", PhysicalResourceId=verified["PhysicalResourceId"]), Context())
+    monkeypatch.undo()
+    assert stack.response["Data"] == verified["Data"]
+
+
+def cannot_start(thread: threading.Thread) -> None:
+    if "work" in repr(thread):
+        raise RuntimeError("can't start new thread")
+    real_start(thread)
+
+
+real_start = threading.Thread.start
+
+
+def test_work_that_cannot_even_report_its_failure_is_a_doubt(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without_memory(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(verification, "respond", without_memory)
+    monkeypatch.setattr("traceback.format_exc", without_memory)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    handler(stack.event(), Context())
+    assert stack.response["Status"] == "FAILED"
+    assert "The verifier ended without a result" in " ".join(stack.response["Reason"].split())
+    assert "more memory" in stack.response["Reason"]
+
+
+def test_a_log_for_which_there_is_no_memory_does_not_stop_the_response(
+    stack: Stack, image: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise MemoryError
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    image.manifests.append(image.image())
+    handler(stack.event(), Context())
+    assert stack.response["Status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize(
+    ("status", "rolls_back"),
+    [
+        ("UPDATE_IN_PROGRESS", False),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", True),
+        ("ROLLBACK_IN_PROGRESS", True),
+        ("IMPORT_ROLLBACK_IN_PROGRESS", True),
+        ("UPDATE_ROLLBACK_COMPLETE", False),
+        ("UPDATE_ROLLBACK_FAILED", False),
+        ("ROLLBACK_COMPLETE", False),
+        ("IMPORT_ROLLBACK_COMPLETE", False),
+    ],
+)
+def test_only_a_rollback_in_progress_reuses_a_result(
+    monkeypatch: pytest.MonkeyPatch, status: str, rolls_back: bool
+) -> None:
+    stack_id = "arn:aws:cloudformation:eu-west-1:111122223333:stack/Demo/0000"
+    with serving_aws() as server:
+        server.use(monkeypatch)
+        server.answers["DescribeStacks"] = {"Stacks": [{"StackId": stack_id, "StackStatus": status}]}
+        assert rollback.is_rolling_back(stack_id, RetryBudget.of(5)) is rolls_back
+
+
+METRIC = (
+    '{"_aws":{"Timestamp":1,"CloudWatchMetrics":[{"Namespace":"N","Dimensions":[[]],"Metrics":[{"Name":"M"}]}]},"M":9}'
+)
+
+
+def test_no_line_of_the_log_that_is_the_images_own_text_is_json(
+    stack: Stack, image: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CloudWatch would extract metrics from it."""
+    image.manifests.append(image.image(config={"config": {"WorkingDir": f"{'x' * 100} {METRIC} {'y' * 110}"}}))
+    handler(stack.event(), Context())
+    log = capsys.readouterr().out
+    (line,) = {line for line in log.splitlines() if line.endswith(METRIC)}
+    assert line.startswith("| ")
+    assert line.removeprefix("|").strip() == METRIC
+
+
+@pytest.mark.parametrize("text", ["http://", "https://a?", "a ", "\x01", "\N{GRINNING FACE}"])
+def test_a_text_of_a_megabyte_is_cut_and_the_response_leaves(stack: Stack, image: Layout, text: str) -> None:
+    image.manifests.append(image.image(config={"config": {"WorkingDir": text * (1_000_000 // len(text))}}))
+    handler(stack.event(), Context())
+    assert stack.response["Reason"].startswith("Image refused: ")
+    assert "characters ...]" in " ".join(stack.response["Reason"].split())
 
 
 def test_the_log_has_one_line_of_json_for_machines(
@@ -554,6 +697,7 @@ def test_the_log_has_one_line_of_json_for_every_doubt(
 FIRST = {
     "image_verifier",
     "image_verifier.custom_resource",
+    "image_verifier.custom_resource.attempt",
     "image_verifier.custom_resource.events",
     "image_verifier.custom_resource.layout",
     "image_verifier.custom_resource.log",

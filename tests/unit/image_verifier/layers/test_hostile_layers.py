@@ -8,10 +8,11 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from image_verifier.faults import Fault
-from image_verifier.image.model import Descriptor, sha256
+from image_verifier.image.model import Descriptor, Platform, sha256
 from image_verifier.layers import reader, tar
 from image_verifier.layers.blob_reader import Limits
 from image_verifier.layers.reader import read_layers
@@ -206,3 +207,33 @@ def test_each_layer_is_streamed_once_for_all_runtimes() -> None:
     contents = read_layers(load(source, policy), source, [CONTAINERD_1_7, DOCKERD])
     assert sorted(source.opened) == sorted({sha256(blob) for blob in source.layers})
     assert len(contents.file_systems) == 1
+
+
+def test_a_download_that_never_ends_does_not_hold_the_layers_of_the_next_image() -> None:
+    """The Lambda answers an event when its time is over, and the thread of its download stays."""
+    over = threading.Event()
+
+    class Trickling(InMemory):
+        def chunks(self) -> Iterator[bytes]:
+            over.wait()
+            yield b""
+
+        @contextmanager
+        def open(self, descriptor: Descriptor) -> Iterator[Iterator[bytes] | None]:
+            yield self.chunks()
+
+    blob = gzip.compress(PROGRAM + END)
+    policy = Policy(("fargate",), Platform.parse("linux/amd64"), verify_layers=True)
+    try:
+        with pytest.raises(Fault, match="could not all be read in the available time"):
+            verify(Trickling([blob], [sha256(PROGRAM + END)]), policy, ends_at=time.monotonic() + 0.2)
+        assert verify(InMemory([blob], [sha256(PROGRAM + END)]), policy).verdict == "pass"
+    finally:
+        over.set()
+
+
+def test_layers_wait_for_those_of_another_image_no_longer_than_there_is_time() -> None:
+    policy = Policy(("fargate",), Platform.parse("linux/amd64"), verify_layers=True)
+    blob = gzip.compress(PROGRAM + END)
+    with reader._ONE_AT_A_TIME, pytest.raises(Fault, match="could not all be read in the available time"):
+        verify(InMemory([blob], [sha256(PROGRAM + END)]), policy, ends_at=time.monotonic() + 0.2)
