@@ -27,6 +27,8 @@ class RunsOn(str, Enum):
 
     FARGATE = "fargate"
     ECS_EC2 = "ecs-ec2"
+    ECS_MANAGED_INSTANCES = "ecs-managed-instances"
+    ECS_ANYWHERE = "ecs-anywhere"
     LAMBDA = "lambda"
     EKS = "eks"
     BATCH = "batch"
@@ -85,7 +87,18 @@ class Require:
         return Requirement.parse(f"{MAX_LAYERS}:{count}")
 
 
-RunsOnName = Literal["fargate", "ecs-ec2", "lambda", "eks", "batch", "app-runner", "sagemaker", "agentcore"]
+RunsOnName = Literal[
+    "fargate",
+    "ecs-ec2",
+    "ecs-managed-instances",
+    "ecs-anywhere",
+    "lambda",
+    "eks",
+    "batch",
+    "app-runner",
+    "sagemaker",
+    "agentcore",
+]
 RunsOnValue = RunsOn | RunsOnName
 PinValue = Pin | Literal["digest", "tag"]
 GateValue = Gate | Literal["stack", "image"]

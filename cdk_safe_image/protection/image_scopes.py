@@ -90,7 +90,8 @@ def default_platform(options: Options, consumers: Iterable[Consumer] = ()) -> ec
     platforms = {consumer.platform for consumer in consumers if consumer.platform in _PLATFORMS}
     if len(platforms) == 1:
         return _PLATFORMS[platforms.pop() or ""]
-    accepted = [RUNTIMES[name].platforms for name in runtime_names(options.runs_on) if name in RUNTIMES]
+    runtimes = [RUNTIMES[name] for name in runtime_names(options.runs_on) if name in RUNTIMES]
+    accepted = [set(runtime.platforms) - set(runtime.doubtful_platforms) for runtime in runtimes]
     names = [name for name in _PLATFORMS if all(name in platforms for platforms in accepted)]
     return options.platform or _PLATFORMS[names[0] if names else "linux/amd64"]
 
@@ -152,7 +153,7 @@ class _Image:
         if self.build:
             platform = ecr_assets.Platform.custom(self.build.platform)
         # A consumer that cannot run this platform at all is reported by its own check.
-        runs_on: Any = [name for name in names if platform.platform in RUNTIMES[name].platforms]
+        runs_on: Any = [name for name in names if RUNTIMES[name].runs(platform.platform)]
         self._check_build(runs_on)
         is_built = isinstance(self.asset, ecr_assets.DockerImageAsset)
         return ImageVerification(

@@ -67,7 +67,7 @@ class Policy:
             if name not in RUNTIMES:
                 raise ValueError(f"runs_on names {name!r}, which is not a runtime: use one of {known}")
             runtime = RUNTIMES[name]
-            if str(self.platform) not in runtime.platforms:
+            if not runtime.runs(str(self.platform)):
                 accepted = " or ".join(runtime.platforms)
                 raise ValueError(f"{runtime.title} cannot run {self.platform}: use {accepted}")
 

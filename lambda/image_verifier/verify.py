@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from .checks import accepting_engines, checks_for
+from .checks import checks_for
+from .checks.artifact import accepts
+from .checks.hosts import Placed, weigh
 from .checks.layer_descriptors import doubtful
 from .checks.subject import Subject
 from .faults import Fault
 from .image import media_types
+from .image.choices import Choice
 from .image.model import MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Blob, Config, Descriptor, Document, Image, Index, Manifest
 from .image.schemas import Unreadable
 from .policy import Policy
 from .report import Finding, Report, Severity
 from .rules.catalog import CATALOG
-from .rules.runtimes import Runtime
+from .rules.engines import Engine
+from .rules.runtimes import HostEngine, Runtime
 from .sources import Source, side_by_side
 
 if TYPE_CHECKING:
@@ -26,7 +31,28 @@ if TYPE_CHECKING:
 # The largest number of values in one document that is held in memory, at up to 500 bytes each. The largest manifest
 # that engines accept has room for half as many meaningful ones.
 _MAX_VALUES: Final = 250_000
+Documents = Callable[[Descriptor], Document | None]
 _GRAVITY: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+@dataclass(frozen=True)
+class Views:
+    """One image, as each way to choose a manifest from an index shows it: most images look the same to all engines.
+
+    :param by_choice: the image by each of these ways; the first one is shown in reports.
+    """
+
+    by_choice: Mapping[Choice, Image]
+
+    @property
+    def first(self) -> Image:
+        """The image that a report shows."""
+        return next(iter(self.by_choice.values()))
+
+    def of(self, engine: Engine) -> Image:
+        """The image that an engine pulls; an unknown engine pulls one if any of its families finds one."""
+        images = [self.by_choice[choice] for choice in engine.choices]
+        return next((image for image in images if image.manifest), images[0])
 
 
 def verify(source: Source, policy: Policy, *, ends_at: float = math.inf) -> Report:
@@ -38,31 +64,44 @@ def verify(source: Source, policy: Policy, *, ends_at: float = math.inf) -> Repo
     :returns: the report, with every finding and not only the first.
     :raises Fault: if it is not known whether the image is good.
     """
-    image = load(source, policy)
-    contents = _read_layers(image, source, policy, ends_at) if policy.verify_layers and image.manifest else None
-    return Report(image, policy.runs_on, judge(image, policy, contents), policy.fail_on)
+    views = load_views(source, policy)
+    contents = _read_layers(views, source, policy, ends_at) if policy.verify_layers else {}
+    return Report(views.first, policy.runs_on, judge(views, policy, contents), policy.fail_on)
 
 
 def load(source: Source, policy: Policy) -> Image:
-    """Load everything that is known of the image without its layers' bytes.
+    """Load everything that is known of the image without its layers' bytes, as its first runtime's engine chooses it.
+
+    :raises Fault: if the source fails.
+    """
+    return load_views(source, policy).first
+
+
+def load_views(source: Source, policy: Policy) -> Views:
+    """Load everything that is known of the image without its layers' bytes, as each engine of the policy chooses it.
 
     :raises Fault: if the source fails.
     """
     resolved = source.resolve()
     image = Image(source.reference, policy.platform, status=resolved.status, top=resolved.document)
+    engines = [host.engine for runtime in policy.runtimes for host in runtime.on_hosts]
+    choices = tuple(dict.fromkeys(choice for engine in engines for choice in engine.choices))
     if resolved.document is None:
-        return image
-    engines = [engine for runtime in policy.runtimes for engine in runtime.engines]
-    only_dockerd = all(engine.family == "dockerd" for engine in engines)
-    image = _choose(image, source, resolved.document, by_dockerd=only_dockerd)
-    if image.manifest is None:
-        return image
-    others = _others(image) if any(e.whole_index for runtime in policy.runtimes for e in runtime.engines) else []
-    return _load_config(image, source, image.manifest, others)
+        return Views(dict.fromkeys(choices, image))
+    whole_index = any(engine.whole_index for engine in engines)
+    documents = cache(source.manifest)
+    by_path: dict[tuple[Descriptor, ...], Image] = {}
+    by_choice: dict[Choice, Image] = {}
+    for choice in choices:
+        chosen = _choose(image, documents, resolved.document, choice)
+        if chosen.chosen not in by_path:
+            by_path[chosen.chosen] = _load_rest(chosen, source, documents, whole_index=whole_index)
+        by_choice[choice] = by_path[chosen.chosen]
+    return Views(by_choice)
 
 
-def _choose(image: Image, source: Source, document: Document, *, by_dockerd: bool) -> Image:
-    """Follow the indexes to the platform's manifest, as the engines do."""
+def _choose(image: Image, documents: Documents, document: Document, choice: Choice) -> Image:
+    """Follow the indexes to the platform's manifest, as engines that choose in this way do."""
     image = replace(image, document=document)
     _check_values("document", document.digest, document.content)
     try:
@@ -81,14 +120,14 @@ def _choose(image: Image, source: Source, document: Document, *, by_dockerd: boo
             f"The indexes are nested more than {MAX_INDEX_DEPTH} levels deep, and the verifier searches no deeper",
             "Push the image itself, or an index that references it directly.",
         )
-    chosen = index.choose(image.platform, by_dockerd=by_dockerd)
+    chosen = index.choose(image.platform, choice)
     if chosen is None:
         return image
     image = replace(image, chosen=(*image.chosen, chosen))
-    child = source.manifest(chosen)
+    child = documents(chosen)
     if child is None:
         return replace(image, missing=chosen)
-    return _choose(image, source, child, by_dockerd=by_dockerd)
+    return _choose(image, documents, child, choice)
 
 
 def _check_values(what: str, digest: str, content: bytes) -> None:
@@ -106,11 +145,16 @@ def _others(image: Image) -> list[Descriptor]:
     return [d for d in dict.fromkeys(passed) if media_types.is_manifest(d.media_type)]
 
 
-def _load_config(image: Image, source: Source, manifest: Manifest, others: Sequence[Descriptor]) -> Image:
+def _load_rest(image: Image, source: Source, documents: Documents, *, whole_index: bool) -> Image:
+    """Load what a manifest references: the config, the registry's facts about layers, the index's other manifests."""
+    manifest = image.manifest
+    if manifest is None:
+        return image
+    others = _others(image) if whole_index else []
     # None of these depends on another, and each costs a round trip.
     with side_by_side(source.at_once) as pool:
         availability = pool.submit(source.availability, manifest.layers)
-        children = pool.map(source.manifest, others)
+        children = pool.map(documents, others)
         content = source.blob(manifest.config, MAX_CONFIG_BYTES)
         blobs: Mapping[str, Blob] = availability.result()
         absent = tuple(d for d, document in zip(others, children, strict=True) if document is None)
@@ -127,40 +171,61 @@ def _load_config(image: Image, source: Source, manifest: Manifest, others: Seque
     return replace(image, first_bytes={d.digest: source.first_bytes(d, 4) or b"" for d in doubtful(image)})
 
 
-def _read_layers(image: Image, source: Source, policy: Policy, ends_at: float) -> Contents:
+def _read_layers(views: Views, source: Source, policy: Policy, ends_at: float) -> Mapping[str, Contents]:
+    """The facts of the layers' bytes, by the digest of the manifest."""
     # Imports are most of what verifying a small image costs, and nothing else needs these modules.
     from .layers.reader import read_layers
 
-    engines = dict.fromkeys(e for runtime in policy.runtimes for e in accepting_engines(image, runtime))
-    return read_layers(image, source, tuple(engines), ends_at=ends_at)
+    engines: dict[str, list[Engine]] = {}
+    images: dict[str, Image] = {}
+    for engine in dict.fromkeys(engine for runtime in policy.runtimes for engine in runtime.engines):
+        image = views.of(engine)
+        if image.manifest:
+            images[image.manifest.document.digest] = image
+            accepting = engines.setdefault(image.manifest.document.digest, [])
+            accepting += [engine] if accepts(image, engine) else []
+    return {
+        digest: read_layers(images[digest], source, tuple(accepting), ends_at=ends_at)
+        for digest, accepting in engines.items()
+    }
 
 
-def judge(image: Image, policy: Policy, contents: Contents | None = None) -> tuple[Finding, ...]:
+def judge(views: Views, policy: Policy, contents: Mapping[str, Contents]) -> tuple[Finding, ...]:
     """Run every check for every runtime; findings that are equal for several runtimes become one.
 
-    :param image: what is known of the image.
+    :param views: what is known of the image.
     :param policy: what is required of it.
-    :param contents: the facts that the bytes of its layers give; None where they were not read.
+    :param contents: the facts that the bytes of layers give, by the digest of the manifest; empty where they were not
+        read.
     :returns: the findings, gravest first.
     """
     runs_on: dict[Finding, list[str]] = {}
-    for choose_engines, checks in checks_for(contents):
-        subjects = [
-            Subject(image, runtime, policy, engines)
-            for runtime in policy.runtimes
-            if (engines := choose_engines(image, runtime))
-        ]
-        for check in checks:
-            for subject in subjects:
-                # Several engines of one runtime may find the same; the first one's message is reported.
-                found: dict[tuple[str, str], Finding] = {}
-                for finding in check(subject):
-                    found.setdefault((finding.id, finding.message), finding)
-                for finding in found.values():
-                    complete = _complete(finding, subject.runtime, policy)
-                    runs_on.setdefault(complete, []).append(subject.runtime.name)
-    findings = [replace(finding, runs_on=tuple(names)) for finding, names in runs_on.items()]
-    return tuple(sorted(findings, key=lambda f: _GRAVITY[f.severity]))
+    places: dict[Finding, int] = {}
+    for runtime in policy.runtimes:
+        by_host = {host: _judge_for(host, runtime, views, policy, contents) for host in runtime.on_hosts}
+        for place, finding in weigh(by_host):
+            complete = _complete(finding, runtime, policy)
+            runs_on.setdefault(complete, []).append(runtime.name)
+            places.setdefault(complete, place)
+    findings = sorted(runs_on, key=lambda f: (_GRAVITY[f.severity], places[f]))
+    return tuple(replace(finding, runs_on=tuple(runs_on[finding])) for finding in findings)
+
+
+def _judge_for(
+    host: HostEngine, runtime: Runtime, views: Views, policy: Policy, contents: Mapping[str, Contents]
+) -> list[Placed]:
+    """What an engine finds, each finding with the place of its check in the order of all checks."""
+    engine = host.engine
+    image = views.of(engine)
+    read = contents.get(image.manifest.document.digest) if image.manifest else None
+    subject = Subject(image, runtime, policy, engine)
+    found: list[Placed] = []
+    place = 0
+    for applies, checks in checks_for(read):
+        if applies(image, engine):
+            found += [(place + i, finding) for i, check in enumerate(checks) for finding in check(subject)]
+        place += len(checks)
+    return found
 
 
 def _complete(finding: Finding, runtime: Runtime, policy: Policy) -> Finding:

@@ -40,8 +40,8 @@ def add_policy_options(parser: ArgumentParser, default: str = "fargate") -> None
         "--runs-on",
         action="append",
         metavar="NAME",
-        help="a runtime that must run the image, may be repeated: fargate, ecs-ec2, lambda, eks, batch, app-runner, "
-        f"sagemaker, agentcore; default: {default}",
+        help="a runtime that must run the image, may be repeated: fargate, ecs-ec2, ecs-managed-instances, "
+        f"ecs-anywhere, lambda, eks, batch, app-runner, sagemaker, agentcore; default: {default}",
     )
     parser.add_argument(
         "--platform", metavar="OS/ARCH", help=f"the image's platform; default: {DEFAULT_POLICY.platform}"

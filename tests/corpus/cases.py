@@ -14,6 +14,18 @@ from typing import Any, Final
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import Report
+from image_verifier.rules.engines import (
+    ANY,
+    CONTAINERD_1_6,
+    CONTAINERD_1_7,
+    CONTAINERD_2_1,
+    CONTAINERD_2_2,
+    CONTAINERD_2_3,
+    DOCKERD,
+    DOCKERD_CONTAINERD_STORE,
+    Engine,
+)
+from image_verifier.rules.runtimes import RUNTIMES, Share
 from image_verifier.verify import verify
 
 from safe_image.sources.oci_layout import LayoutFolder, OciLayout
@@ -21,13 +33,32 @@ from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 ARCHIVE: Final = Path(__file__).with_name("corpus.tar.xz")
 PLATFORM: Final = Platform.parse("linux/amd64")
 
-# The engines of a runtime. It accepts an image if each of them pulled and started the image.
-ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
-    "fargate": ("containerd-1.6.20", "containerd-1.7.24"),
-    "ecs-ec2": ("docker-28.5.2-classic",),
-    "eks": ("containerd-1.7.24", "containerd-2.1.9"),
-    "batch": ("containerd-1.6.20", "containerd-1.7.24", "docker-28.5.2-classic"),
+# The engine of each row that was measured. containerd 2.2 and 2.3 cannot be had as packages; 2.1 stands for them, as
+# far as these images go.
+_RECORDED: Final[Mapping[Engine, str]] = {
+    CONTAINERD_1_6: "containerd-1.6.20",
+    CONTAINERD_1_7: "containerd-1.7.24",
+    CONTAINERD_2_1: "containerd-2.1.9",
+    CONTAINERD_2_2: "containerd-2.1.9",
+    CONTAINERD_2_3: "containerd-2.1.9",
+    DOCKERD: "docker-28.5.2-classic",
+    DOCKERD_CONTAINERD_STORE: "docker-28.5.2-containerd-store",
 }
+
+
+def _recorded(runtime: str, *shares: Share) -> tuple[str, ...]:
+    hosts = (host for host in RUNTIMES[runtime].on_hosts if host.share in shares)
+    return tuple(dict.fromkeys(_RECORDED[host.engine] for host in hosts))
+
+
+# The engines of a runtime that all of its hosts have. It accepts an image if each pulled and started the image.
+ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
+    name: _recorded(name, Share.ALL) for name, runtime in RUNTIMES.items() if ANY not in runtime.engines
+}
+# The engines that some or old hosts have.
+OTHER_ENGINES: Final = {name: _recorded(name, Share.SOME, Share.OLD) for name in ENGINES}
+# The engines whose messages a runtime quotes.
+QUOTED: Final = {name: _recorded(name, Share.WORDS, Share.ALL) for name in ENGINES}
 
 
 @dataclass(frozen=True)
@@ -44,23 +75,27 @@ class Case:
 
     def runs(self, runtime: str) -> bool:
         """Whether every engine of the runtime pulled the image, and started it where the case has a start."""
-        outcomes = [self.facts["engines"][engine] for engine in ENGINES[runtime]]
-        return all(outcome["pulls"] and outcome.get("starts", True) for outcome in outcomes)
+        return all(map(self.runs_on, ENGINES[runtime]))
+
+    def runs_on(self, engine: str) -> bool:
+        """Whether this engine pulled the image, and started it where the case has a start."""
+        outcome = self.facts["engines"][engine]
+        return bool(outcome["pulls"] and outcome.get("starts", True))
 
     def errors(self, runtime: str) -> list[str]:
         """The error texts of the runtime's engines, normalized."""
-        outcomes = [self.facts["engines"][engine] for engine in ENGINES[runtime]]
+        outcomes = [self.facts["engines"][engine] for engine in QUOTED[runtime]]
         errors = [outcome.get("error") or outcome.get("start_error") for outcome in outcomes]
         return [normalized(error) for error in errors if error is not None]
 
-    def report(self, runtime: str, *, layers: bool = False) -> Report:
+    def report(self, *runtimes: str, layers: bool = False) -> Report:
         """Our own report on the image."""
-        return _report(self.folder, runtime, layers)
+        return _report(self.folder, runtimes, layers)
 
 
 @cache
-def _report(folder: Path, runtime: str, layers: bool) -> Report:
-    return verify(OciLayout(LayoutFolder(folder)), Policy((runtime,), PLATFORM, verify_layers=layers))
+def _report(folder: Path, runtimes: tuple[str, ...], layers: bool) -> Report:
+    return verify(OciLayout(LayoutFolder(folder)), Policy(runtimes, PLATFORM, verify_layers=layers))
 
 
 def unpack(folder: Path) -> Sequence[Case]:

@@ -71,6 +71,8 @@ _DOCKERD: Final = frozenset(
 ONLY_BYTES_TELL: Final[Mapping[str, frozenset[str]]] = {
     "fargate": _CONTAINERD,
     "ecs-ec2": _DOCKERD,
+    "ecs-managed-instances": _CONTAINERD,
+    "ecs-anywhere": _DOCKERD,
     "eks": _CONTAINERD,
     "batch": _CONTAINERD | _DOCKERD,
 }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from image_verifier.report import Severity
+from image_verifier.rules.runtimes import RUNTIMES, Share
 
-from tests.corpus.cases import ENGINES, Case, normalized
+from tests.corpus.cases import ENGINES, OTHER_ENGINES, PLATFORM, Case, normalized
 from tests.corpus.differences import ONLY_BYTES_TELL, VERDICTS, WORDS
 
 runtimes = pytest.mark.parametrize("runtime", ENGINES)
@@ -63,3 +65,32 @@ def test_the_first_finding_has_the_engines_words(corpus: Sequence[Case], runtime
 
 def test_the_cases_whose_words_differ_are_in_the_corpus(corpus: Sequence[Case]) -> None:
     assert set(WORDS) <= {case.name for case in corpus}
+
+
+@runtimes
+def test_what_only_some_or_old_hosts_refuse_is_a_warning_that_names_them(corpus: Sequence[Case], runtime: str) -> None:
+    wrong = {}
+    hosts = [host.hosts for host in RUNTIMES[runtime].on_hosts if host.share in (Share.SOME, Share.OLD)]
+    for case in corpus:
+        if case.name in VERDICTS or not case.runs(runtime):
+            continue
+        refused = [engine for engine in OTHER_ENGINES[runtime] if not case.runs_on(engine)]
+        findings = case.report(runtime, layers=True).findings
+        warned = [f for f in findings if any(name in f.message for name in hosts)]
+        if bool(refused) != bool(warned) or any(f.severity is not Severity.WARNING for f in warned):
+            wrong[case.name] = (refused, warned)
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("layers", [False, True])
+def test_the_verdict_for_several_runtimes_is_the_union_of_the_verdicts_for_each(
+    corpus: Sequence[Case], layers: bool
+) -> None:
+    def outcome(case: Case, *names: str) -> set[tuple[str, str, str, str]]:
+        findings = case.report(*names, layers=layers).findings
+        return {(name, f.id, f.severity, f.message) for f in findings for name in f.runs_on}
+
+    names = [name for name, runtime in RUNTIMES.items() if runtime.runs(str(PLATFORM))]
+    for case in corpus:
+        for order in (names, names[::-1]):
+            assert outcome(case, *order) == set().union(*(outcome(case, name) for name in names)), case.name

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from ..image.model import Image
 from ..report import Finding
 from ..rules.engines import Engine
-from ..rules.runtimes import Runtime
 from . import artifact, config, layer_descriptors, manifest, requirements, size
 from .subject import Subject
 
@@ -21,29 +20,19 @@ if TYPE_CHECKING:
     from ..layers.facts import Contents
 
 Check = Callable[[Subject], Iterable[Finding]]
-# Chooses the engines that the checks of a group are handed; where it chooses none, they are not run.
-ChooseEngines = Callable[[Image, Runtime], tuple[Engine, ...]]
-CheckGroup = tuple[ChooseEngines, tuple[Check, ...]]
+# Whether the checks of a group are about an engine at all.
+Applies = Callable[[Image, Engine], bool]
+CheckGroup = tuple[Applies, tuple[Check, ...]]
 
 
-def all_engines(image: Image, runtime: Runtime) -> tuple[Engine, ...]:
-    """All engines of the runtime: the check is about what each of them meets first."""
-    return runtime.engines
-
-
-def accepting_engines(image: Image, runtime: Runtime) -> tuple[Engine, ...]:
-    """The engines that accept the manifest as an image's; why the others do not is reported by then."""
-    return tuple(engine for engine in runtime.engines if artifact.accepts(image, engine))
-
-
-def all_if_accepted(image: Image, runtime: Runtime) -> tuple[Engine, ...]:
-    """All engines of the runtime where each accepts the manifest as an image's, else none."""
-    return runtime.engines if len(accepting_engines(image, runtime)) == len(runtime.engines) else ()
+def always(image: Image, engine: Engine) -> bool:
+    """Each engine: the check is about what it meets first."""
+    return True
 
 
 CHECKS: Final[tuple[CheckGroup, ...]] = (
     (
-        all_engines,
+        always,
         (
             manifest.exists,
             manifest.is_active,
@@ -59,25 +48,25 @@ CHECKS: Final[tuple[CheckGroup, ...]] = (
             artifact.is_an_image,
         ),
     ),
-    (accepting_engines, (config.is_readable, config.has_a_layered_rootfs)),
-    (all_if_accepted, (config.is_for_the_platform,)),
-    (all_engines, (config.is_on_a_known_platform,)),
-    (all_if_accepted, (config.can_be_started, config.can_be_given_its_environment)),
-    (accepting_engines, (layer_descriptors.have_types_that_unpack,)),
-    (all_engines, (layer_descriptors.are_for_the_platform,)),
+    (artifact.accepts, (config.is_readable, config.has_a_layered_rootfs)),
+    (artifact.accepts, (config.is_for_the_platform,)),
+    (always, (config.is_on_a_known_platform,)),
+    (artifact.accepts, (config.can_be_started, config.can_be_given_its_environment)),
+    (artifact.accepts, (layer_descriptors.have_types_that_unpack,)),
+    (always, (layer_descriptors.are_for_the_platform,)),
     (
-        accepting_engines,
+        artifact.accepts,
         (
             layer_descriptors.are_as_many_as_diff_ids,
             layer_descriptors.are_there,
             layer_descriptors.agree_with_their_diff_ids,
         ),
     ),
-    (all_engines, (layer_descriptors.are_not_too_many,)),
-    (accepting_engines, (layer_descriptors.can_be_mounted,)),
-    (all_engines, (config.has_no_more_history_than_layers,)),
-    (all_if_accepted, (size.is_within_bounds,)),
-    (all_engines, (size.fits_the_runtime,)),
+    (always, (layer_descriptors.are_not_too_many,)),
+    (artifact.accepts, (layer_descriptors.can_be_mounted,)),
+    (always, (config.has_no_more_history_than_layers,)),
+    (artifact.accepts, (size.is_within_bounds,)),
+    (always, (size.fits_the_runtime,)),
 )
 
 _REQUIREMENTS: Final[tuple[Check, ...]] = (
@@ -93,7 +82,7 @@ def checks_for(contents: Contents | None) -> tuple[CheckGroup, ...]:
     :param contents: the facts that the bytes of the image's layers give; None where they were not read.
     """
     if contents is None:
-        return (*CHECKS, (all_if_accepted, (requirements.has_a_user_besides_root, *_REQUIREMENTS)))
+        return (*CHECKS, (artifact.accepts, (requirements.has_a_user_besides_root, *_REQUIREMENTS)))
     from . import layer_bytes, mounts, start
 
     deep_checks = (
@@ -110,6 +99,6 @@ def checks_for(contents: Contents | None) -> tuple[CheckGroup, ...]:
     has_a_user_besides_root = partial(start.runs_as_a_user_besides_root, contents=contents)
     return (
         *CHECKS,
-        (all_if_accepted, (has_a_user_besides_root, *_REQUIREMENTS)),
-        (accepting_engines, tuple(partial(check, contents=contents) for check in deep_checks)),
+        (artifact.accepts, (has_a_user_besides_root, *_REQUIREMENTS)),
+        (artifact.accepts, tuple(partial(check, contents=contents) for check in deep_checks)),
     )

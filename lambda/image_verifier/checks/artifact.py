@@ -64,8 +64,8 @@ def is_an_image(subject: Subject) -> Iterator[Finding]:
         if not media_types.is_index(image.document.media_type):
             yield _not_an_image(image, _no_manifest_error(image.document, subject.family))
         return
-    engine = next((e for e in subject.engines if not accepts(image, e)), None)
-    if engine is None:
+    engine = subject.engine
+    if accepts(image, engine):
         return
     if not image.layers and image.manifest.config.media_type in media_types.CONFIGS:
         yield _without_layers(image.config, engine)

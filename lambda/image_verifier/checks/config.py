@@ -13,7 +13,7 @@ from .subject import Subject, finding
 
 def is_there(subject: Subject) -> Iterator[Finding]:
     """The config's descriptor is valid, and references a blob that has that digest and size."""
-    image, family, exact = subject.image, subject.family, subject.checks_sizes
+    image, family, exact = subject.image, subject.family, subject.engine.exact_sizes
     if image.manifest is None:
         return
     config, content = image.manifest.config, image.config_content
@@ -57,7 +57,7 @@ def _digest_mismatch(subject: Subject, digest: str, content: bytes) -> Finding:
     assert subject.image.manifest
     config, family = subject.image.manifest.config, subject.family
     # containerd compares the size before the digest.
-    by_size = subject.checks_sizes and family == "containerd" and len(content) != config.size
+    by_size = subject.engine.exact_sizes and family == "containerd" and len(content) != config.size
     return finding(
         "config-digest-mismatch",
         f"The config {digest} does not match its digest: its bytes have the digest {sha256(content)}.",
@@ -73,21 +73,21 @@ def _digest_mismatch(subject: Subject, digest: str, content: bytes) -> Finding:
 
 def is_readable(subject: Subject) -> Iterator[Finding]:
     """The engine's decoder accepts the config, and the config has a `rootfs`."""
-    image, engine = subject.image, subject.engines[0]
+    image, engine = subject.image, subject.engine
     assert image.manifest
     problems: Mapping[str, str] = image.config.problems if image.config else {}
     if image.unreadable and image.unreadable[0] == "config":
         problems = image.unreadable[1]
-    for refusing in subject.engines:
-        why = refusing.cannot_read(problems)
-        if why:
-            yield finding(
-                "config-unreadable",
-                f"The config {image.manifest.config.digest} cannot be read: {why}.",
-                refusing.family,
-                why=why,
-            )
-    if image.config and not engine.cannot_read(problems) and not image.config.has_rootfs:
+    why = engine.cannot_read_config(problems)
+    if why:
+        yield finding(
+            "config-unreadable",
+            f"The config {image.manifest.config.digest} cannot be read: {why}.",
+            engine.family,
+            "store" if engine.config_decoder else "",
+            why=why,
+        )
+    elif image.config and not image.config.has_rootfs:
         yield finding(
             "rootfs-missing",
             "The config has no rootfs, so it lists none of the layers.",
@@ -101,7 +101,7 @@ def is_readable(subject: Subject) -> Iterator[Finding]:
 def has_a_layered_rootfs(subject: Subject) -> Iterator[Finding]:
     """The config's `rootfs.type` is `layers`, where an engine unpacks nothing else."""
     rootfs_type = subject.image.config.rootfs_type if subject.image.config else ""
-    if rootfs_type not in ("", "layers") and any(engine.layered_rootfs for engine in subject.engines):
+    if rootfs_type not in ("", "layers") and subject.engine.layered_rootfs:
         yield finding(
             "rootfs-type-unknown",
             f"The config's rootfs has the type {rootfs_type!r}: {subject.runtime.title} pulls such an image without "
@@ -139,12 +139,12 @@ def is_for_the_platform(subject: Subject) -> Iterator[Finding]:
             found="none",
         )
     elif (platform.os, platform.architecture) not in {(p.os, p.architecture) for p in required.accepts()}:
-        refusing = next((e for e in subject.engines if e.checks_os and platform.os != required.os), None)
+        refuses = subject.engine.checks_os and platform.os != required.os
         yield finding(
             "platform-mismatch",
             f"The image is built for {platform}, but {required} is required.",
-            refusing.family if refusing else subject.family,
-            "operating system" if refusing else "",
+            subject.family if refuses else subject.engine.starter,
+            "operating system" if refuses else "",
             expected=str(required),
             found=str(platform),
             os=platform.os,
@@ -157,23 +157,23 @@ def has_no_more_history_than_layers(subject: Subject) -> Iterator[Finding]:
     https://github.com/moby/moby/blob/master/daemon/internal/image/store.go, Create
     """
     config = subject.image.config
-    for engine in subject.engines:
-        if not config or not engine.counts_history or len(subject.image.layers) != len(config.diff_ids):
-            continue
-        if config.history_layers > len(config.diff_ids):
-            yield finding(
-                "history-too-long",
-                f"The config's history lists {config.history_layers} layers, but the config has only "
-                f"{len(config.diff_ids)} diff_ids.",
-                engine.family,
-                expected=f"at most {len(config.diff_ids)} steps without empty_layer",
-                found=str(config.history_layers),
-            )
+    engine = subject.engine
+    if not config or not engine.counts_history or len(subject.image.layers) != len(config.diff_ids):
+        return
+    if config.history_layers > len(config.diff_ids):
+        yield finding(
+            "history-too-long",
+            f"The config's history lists {config.history_layers} layers, but the config has only "
+            f"{len(config.diff_ids)} diff_ids.",
+            engine.family,
+            expected=f"at most {len(config.diff_ids)} steps without empty_layer",
+            found=str(config.history_layers),
+        )
 
 
 def can_be_started(subject: Subject) -> Iterator[Finding]:
     """There is a command to execute, in a working directory that an engine accepts."""
-    config, family = subject.image.config, subject.family
+    config, family = subject.image.config, subject.engine.starter
     if config is None:
         return
     if not config.entrypoint and not config.command:
@@ -237,11 +237,11 @@ def can_be_given_its_environment(subject: Subject) -> Iterator[Finding]:
         first.setdefault(_env_problem(entry), number)
     for (problem, part), number in first.items():
         doubtful = problem == "="
-        if problem and (not doubtful or subject.uses("containerd")):
+        if problem and (not doubtful or subject.engine.starter == "containerd"):
             yield finding(
                 "env-invalid",
                 f"Entry {number} of the config's Env {_ENV_PROBLEMS[problem].format(part=part)}.",
-                "containerd" if doubtful else subject.family,
+                subject.engine.starter,
                 problem,
                 severity=Severity.WARNING if doubtful else Severity.ERROR,
                 expected="NAME=value",

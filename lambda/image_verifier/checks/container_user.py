@@ -57,14 +57,14 @@ def find_account(files: FileSystem, engine: Engine, user: str) -> tuple[Account,
     """
     name, _, group = user.partition(":")
     for path in (b"/etc/group", b"/etc/passwd")[: 2 if user else 1]:
-        unreadable = engine.family == "containerd" and _is_below_a_file(files, path)
+        unreadable = engine.starter == "containerd" and _is_below_a_file(files, path)
         if unreadable or isinstance(_find(files, path), Folder):
-            error = engine_message("user-missing", engine.family, "folder", path=shown(path))
+            error = engine_message("user-missing", engine.starter, "folder", path=shown(path))
             return Account(), UserProblem(f"{shown(path)} cannot be read", error)
     if not user:
         return Account(), None
-    if ":" in group and engine.family == "containerd":
-        error = engine_message("user-missing", engine.family, "no user", user=user)
+    if ":" in group and engine.starter == "containerd":
+        error = engine_message("user-missing", engine.starter, "no user", user=user)
         return Account(), UserProblem("that is not a valid user", error)
     users, groups = _table(files, b"/etc/passwd"), _table(files, b"/etc/group")
     uid, gid = account_id(name) if name else 0, account_id(group)
@@ -83,9 +83,9 @@ def find_account(files: FileSystem, engine: Engine, user: str) -> tuple[Account,
     others = {_field(r, 2) for r in groups or () if row and not group and len(r) > 3 and row[0] in r[3].split(",")}
     account = Account(uid or 0, gid or 0, frozenset(other for other in others if other is not None))
     # dockerd lets runc check the groups as well.
-    checked = (account.uid, account.gid, *account.groups) if engine.family == "dockerd" else (account.uid,)
+    checked = (account.uid, account.gid, *account.groups) if engine.starter == "dockerd" else (account.uid,)
     if problem is None and max(checked) > MAX_ID:
-        error = engine_message("user-missing", engine.family, "ID")
+        error = engine_message("user-missing", engine.starter, "ID")
         problem = UserProblem(f"that has an ID above {MAX_ID} in its /etc/passwd or /etc/group", error)
     return account, problem
 
@@ -95,9 +95,9 @@ def _missing(files: FileSystem, engine: Engine, kind: str, name: str, table: lis
     if table is None:
         return UserProblem(f"{path} could not be read to look it up", "", Severity.WARNING)
     variant = "group" if kind == "group" else ""
-    if engine.family == "containerd" and not table and not isinstance(_find(files, path.encode()), File):
+    if engine.starter == "containerd" and not table and not isinstance(_find(files, path.encode()), File):
         variant = "no file"
-    error = engine_message("user-missing", engine.family, variant, name=name)
+    error = engine_message("user-missing", engine.starter, variant, name=name)
     return UserProblem(f"there is no {kind} {name!r} in its {path}", error)
 
 

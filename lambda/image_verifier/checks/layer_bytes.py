@@ -56,84 +56,84 @@ def _unpack_error(finding_id: str, image: Image, engine: Engine, i: int, error: 
 def are_the_named_bytes(subject: Subject, contents: Contents) -> Iterator[Finding]:
     """The registry serves every layer, with the digest and the size in the manifest's descriptor."""
     image = subject.image
-    for engine in subject.engines:
-        for _, layer, facts in _streamed(image, engine, contents):
-            blob = image.blobs.get(layer.digest)
-            if facts is None:
-                yield finding(
-                    "layer-missing",
-                    f"The registry does not serve the layer {layer.digest}.",
-                    engine.family,
-                    layer=layer.digest,
-                    digest=layer.digest,
-                    media_type=layer.media_type,
-                )
-            elif facts.digest and facts.digest != layer.digest:
-                yield finding(
-                    "layer-digest-mismatch",
-                    f"The layer {layer.digest} does not match its digest: its bytes have the digest {facts.digest}.",
-                    engine.family,
-                    expected=layer.digest,
-                    found=facts.digest,
-                    layer=layer.digest,
-                    name=f"layer-{layer.digest}",
-                    digest=layer.digest,
-                    actual=facts.digest,
-                )
-            elif engine.exact_sizes and facts.size != layer.size and (blob is None or blob.size is None):
-                yield size_mismatch(layer, facts.size, engine.family)
+    engine = subject.engine
+    for _, layer, facts in _streamed(image, engine, contents):
+        blob = image.blobs.get(layer.digest)
+        if facts is None:
+            yield finding(
+                "layer-missing",
+                f"The registry does not serve the layer {layer.digest}.",
+                engine.family,
+                layer=layer.digest,
+                digest=layer.digest,
+                media_type=layer.media_type,
+            )
+        elif facts.digest and facts.digest != layer.digest:
+            yield finding(
+                "layer-digest-mismatch",
+                f"The layer {layer.digest} does not match its digest: its bytes have the digest {facts.digest}.",
+                engine.family,
+                expected=layer.digest,
+                found=facts.digest,
+                layer=layer.digest,
+                name=f"layer-{layer.digest}",
+                digest=layer.digest,
+                actual=facts.digest,
+            )
+        elif engine.exact_sizes and facts.size != layer.size and (blob is None or blob.size is None):
+            yield size_mismatch(layer, facts.size, engine.family)
 
 
 def can_be_unpacked(subject: Subject, contents: Contents) -> Iterator[Finding]:
     """The engine reads every layer's stream and its tar to the end, and can create every file in it."""
     image = subject.image
-    for engine in subject.engines:
-        for i, layer, reading in _read(image, engine, contents):
-            if reading.limit_exceeded:
-                yield finding(
-                    "layer-too-large",
-                    f"The layer {layer.digest} was not read to its end: {reading.limit_exceeded}.",
-                    layer=layer.digest,
-                )
-            error = reading.stream_error_for(engine)
-            if error:
-                truncated = error == _UNEXPECTED_EOF
-                finding_id = "layer-truncated" if truncated else "layer-corrupt"
-                why = "ends before its compressed stream does" if truncated else f"cannot be decompressed: {error}"
-                yield finding(
-                    finding_id,
-                    f"The layer {layer.digest} {why}.",
-                    found=error,
-                    runtime_error=_unpack_error(finding_id, image, engine, i, error, in_tar=not reading.complete),
-                    layer=layer.digest,
-                )
-            for problem in reading.unpack_errors_for(engine, first=i == 0):
-                yield finding(
-                    problem.id,
-                    f"The layer {layer.digest} cannot be unpacked. {problem.message}",
-                    runtime_error=_unpack_error(problem.id, image, engine, i, problem.engine_message(engine.family)),
-                    layer=layer.digest,
-                )
+    engine = subject.engine
+    for i, layer, reading in _read(image, engine, contents):
+        if reading.limit_exceeded:
+            yield finding(
+                "layer-too-large",
+                f"The layer {layer.digest} was not read to its end: {reading.limit_exceeded}.",
+                layer=layer.digest,
+            )
+        error = reading.stream_error_for(engine)
+        if error:
+            truncated = error == _UNEXPECTED_EOF
+            finding_id = "layer-truncated" if truncated else "layer-corrupt"
+            why = "ends before its compressed stream does" if truncated else f"cannot be decompressed: {error}"
+            yield finding(
+                finding_id,
+                f"The layer {layer.digest} {why}.",
+                found=error,
+                runtime_error=_unpack_error(finding_id, image, engine, i, error, in_tar=not reading.complete),
+                layer=layer.digest,
+            )
+        for problem in reading.unpack_errors_for(engine, first=i == 0):
+            yield finding(
+                problem.id,
+                f"The layer {layer.digest} cannot be unpacked. {problem.message}",
+                runtime_error=_unpack_error(problem.id, image, engine, i, problem.engine_message(engine.family)),
+                layer=layer.digest,
+            )
 
 
 def give_their_diff_ids(subject: Subject, contents: Contents) -> Iterator[Finding]:
     """Every layer unpacks to bytes whose digest is its diff_id."""
     explained = {earlier.layer for earlier in agree_with_their_diff_ids(subject)}
-    for engine in subject.engines:
-        for i, layer, reading in _read(subject.image, engine, contents):
-            expected = _diff_id(subject.image, engine, i)
-            unknown = not expected or not reading.diff_id or reading.stream_error_for(engine)
-            if not unknown and layer.digest not in explained and reading.diff_id != expected:
-                yield finding(
-                    "diff-id-wrong",
-                    f"The layer {layer.digest} unpacks to {reading.diff_id}, but its diff_id is {expected}.",
-                    engine.family,
-                    expected=expected,
-                    found=reading.diff_id,
-                    layer=layer.digest,
-                    # containerd prints the one that it expected, not the one that it calculated.
-                    calculated=expected,
-                )
+    engine = subject.engine
+    for i, layer, reading in _read(subject.image, engine, contents):
+        expected = _diff_id(subject.image, engine, i)
+        unknown = not expected or not reading.diff_id or reading.stream_error_for(engine)
+        if not unknown and layer.digest not in explained and reading.diff_id != expected:
+            yield finding(
+                "diff-id-wrong",
+                f"The layer {layer.digest} unpacks to {reading.diff_id}, but its diff_id is {expected}.",
+                engine.family,
+                expected=expected,
+                found=reading.diff_id,
+                layer=layer.digest,
+                # containerd prints the one that it expected, not the one that it calculated.
+                calculated=expected,
+            )
 
 
 def have_parent_folders(subject: Subject, contents: Contents) -> Iterator[Finding]:
@@ -141,22 +141,21 @@ def have_parent_folders(subject: Subject, contents: Contents) -> Iterator[Findin
 
     https://github.com/aspect-build/rules_aws/issues/103, https://github.com/nlewo/nix2container/issues/54
     """
-    for engine in subject.engines if subject.runtime.parent_error else ():
-        files = contents.file_system(subject.image, engine)
-        for name, digest in files.orphans[:1] if files else ():
-            yield finding(
-                "parent-folder-missing",
-                f"The layer {digest} has no entry for the folder of {name} before that file.",
-                expected="an entry for every folder, before what is in it",
-                runtime_error=subject.runtime.parent_error.format(file=name),
-                layer=digest,
-            )
+    files = contents.file_system(subject.image, subject.engine) if subject.runtime.parent_error else None
+    for name, digest in files.orphans[:1] if files else ():
+        yield finding(
+            "parent-folder-missing",
+            f"The layer {digest} has no entry for the folder of {name} before that file.",
+            expected="an entry for every folder, before what is in it",
+            runtime_error=subject.runtime.parent_error.format(file=name),
+            layer=digest,
+        )
 
 
 def fit_unpacked(subject: Subject, contents: Contents) -> Iterator[Finding]:
     """The runtime has room for the unpacked layers."""
     image, runtime = subject.image, subject.runtime
-    unpacked = max(sum(reading.unpacked for _, _, reading in _read(image, e, contents)) for e in subject.engines)
+    unpacked = sum(reading.unpacked for _, _, reading in _read(image, subject.engine, contents))
     if runtime.max_bytes is not None and image.size <= runtime.max_bytes < unpacked:
         most = readable_size(runtime.max_bytes)
         yield finding(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -32,8 +31,7 @@ def _first_digests(layers: list[Descriptor]) -> str:
 
 def have_types_that_unpack(subject: Subject) -> Iterator[Finding]:
     """Every layer's type is one that the runtime unpacks."""
-    for engine in subject.engines:
-        yield from _types_that_an_engine_refuses(subject, engine)
+    yield from _types_that_an_engine_refuses(subject, subject.engine)
     yield from _types_that_the_runtime_refuses(subject)
 
 
@@ -107,7 +105,7 @@ def are_for_the_platform(subject: Subject) -> Iterator[Finding]:
     https://github.com/containerd/containerd/blob/main/core/images/handlers.go, FilterPlatforms
     """
     image = subject.image
-    if image.manifest is None or not subject.uses("containerd"):
+    if image.manifest is None or subject.family != "containerd":
         return
     config, accepted = image.manifest.config, subject.policy.platform.accepts()
     skipped = [d for d in image.layers if d.platform and d.platform not in accepted]
@@ -133,47 +131,47 @@ def are_as_many_as_diff_ids(subject: Subject) -> Iterator[Finding]:
     config, layers = subject.image.config, subject.image.layers
     if config is None or not config.has_rootfs or len(layers) == len(config.diff_ids):
         return
-    for engine in subject.engines:
-        known, diff_ids = counted(subject.image, engine), config.diff_ids
-        if len(known) != len(diff_ids):
-            yield finding(
-                "diff-ids-count",
-                f"The manifest has {len(layers)} layers, but the config has {len(diff_ids)} diff_ids.",
-                engine.family,
-                expected=f"{len(layers)} diff_ids",
-                found=f"{len(diff_ids)} diff_ids",
-                counted=len(known),
-                diff_ids=len(diff_ids),
-            )
+    engine = subject.engine
+    known, diff_ids = counted(subject.image, engine), config.diff_ids
+    if len(known) != len(diff_ids):
+        yield finding(
+            "diff-ids-count",
+            f"The manifest has {len(layers)} layers, but the config has {len(diff_ids)} diff_ids.",
+            engine.family,
+            expected=f"{len(layers)} diff_ids",
+            found=f"{len(diff_ids)} diff_ids",
+            counted=len(known),
+            diff_ids=len(diff_ids),
+        )
 
 
 def agree_with_their_diff_ids(subject: Subject) -> Iterator[Finding]:
     """No diff_id is wrong, as far as the digests and the diff_ids show it without the bytes."""
     image = subject.image
-    for engine in subject.engines:
-        known = counted(image, engine)
-        diff_ids = image.config.diff_ids if image.config else ()
-        if len(known) != len(diff_ids):
-            continue
-        seen: dict[tuple[str, str], str] = {}
-        for layer, diff_id in zip(known, diff_ids, strict=True):
-            reads = engine.reads(layer.media_type) or ""
-            why = _impossible(image, layer, diff_id, reads)
-            other = seen.setdefault((layer.digest, reads), diff_id)
-            if not why and other != diff_id:
-                why = f"the same blob has the diff_id {other} elsewhere in this image"
-            if why:
-                yield finding(
-                    "diff-id-wrong",
-                    f"The diff_id {diff_id} of layer {layer.digest[:19]} cannot be right: {why}.",
-                    engine.family,
-                    "compressed" if reads == "raw" and _is_compressed(image, layer) else "",
-                    found=diff_id,
-                    layer=layer.digest,
-                    diff_id=diff_id,
-                    # containerd prints the one that it expected, not the one that it calculated.
-                    calculated=diff_id,
-                )
+    engine = subject.engine
+    known = counted(image, engine)
+    diff_ids = image.config.diff_ids if image.config else ()
+    if len(known) != len(diff_ids):
+        return
+    seen: dict[tuple[str, str], str] = {}
+    for layer, diff_id in zip(known, diff_ids, strict=True):
+        reads = engine.reads(layer.media_type) or ""
+        why = _impossible(image, layer, diff_id, reads)
+        other = seen.setdefault((layer.digest, reads), diff_id)
+        if not why and other != diff_id:
+            why = f"the same blob has the diff_id {other} elsewhere in this image"
+        if why:
+            yield finding(
+                "diff-id-wrong",
+                f"The diff_id {diff_id} of layer {layer.digest[:19]} cannot be right: {why}.",
+                engine.family,
+                "compressed" if reads == "raw" and _is_compressed(image, layer) else "",
+                found=diff_id,
+                layer=layer.digest,
+                diff_id=diff_id,
+                # containerd prints the one that it expected, not the one that it calculated.
+                calculated=diff_id,
+            )
 
 
 def _is_compressed(image: Image, layer: Descriptor) -> bool:
@@ -220,7 +218,7 @@ def are_there(subject: Subject) -> Iterator[Finding]:
         # containerd tries every descriptor's own URLs first, whatever its type:
         # https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
         url = next((url for url in layer.urls if url.startswith(("http://", "https://"))), "")
-        if url and subject.uses("containerd"):
+        if url and subject.family == "containerd":
             yield finding(
                 "layer-foreign",
                 f"The layer {layer.digest} is fetched from {url}, not from the registry.",
@@ -257,14 +255,14 @@ def _problem_of(subject: Subject, layer: Descriptor) -> Iterator[Finding]:
             digest=layer.digest,
             media_type=layer.media_type,
         )
-    elif subject.checks_sizes and layer.size == 0:
+    elif subject.engine.exact_sizes and layer.size == 0:
         yield finding(
             "layer-size-zero",
             f"The size of the layer {layer.digest} in the manifest's descriptor is 0.",
             runtime_error=size_error("layer-size-zero", layer, 0, family),
             layer=layer.digest,
         )
-    elif subject.checks_sizes and blob and blob.size is not None and blob.size != layer.size:
+    elif subject.engine.exact_sizes and blob and blob.size is not None and blob.size != layer.size:
         yield size_mismatch(layer, blob.size, family)
 
 
@@ -298,13 +296,12 @@ def _digest_error(digest: str) -> str:
 def are_not_too_many(subject: Subject) -> Iterator[Finding]:
     """The engine's storage accepts as many layers as the image has."""
     count = len(subject.image.layers)
-    bounds = [(engine.max_layers, engine.family) for engine in subject.engines if engine.max_layers is not None]
-    most, family = min(bounds, default=(count, ""))
-    if count > most:
+    most = subject.engine.max_layers
+    if most is not None and count > most:
         yield finding(
             "too-many-layers",
             f"The image has {count} layers, but {subject.runtime.title} accepts at most {most}.",
-            family,
+            subject.family,
             expected=f"at most {most} layers",
             found=f"{count} layers",
         )
@@ -312,7 +309,7 @@ def are_not_too_many(subject: Subject) -> Iterator[Finding]:
 
 def can_be_mounted(subject: Subject) -> Iterator[Finding]:
     """The layers can be mounted over each other, whatever numbers the host has given them."""
-    engine = min(subject.engines, key=lambda engine: engine.mountable_layers or math.inf)
+    engine = subject.engine
     if engine.mountable_layers is None or engine.surely_mountable_layers is None:
         return
     count = len(counted(subject.image, engine))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
 from typing import Final
 
 from ..image import media_types
@@ -60,13 +59,13 @@ def is_readable(subject: Subject) -> Iterator[Finding]:
         refused.append(("manifest", image.manifest.document.digest, image.manifest.problems))
     if image.unreadable and image.unreadable[0] != "config" and image.document:
         refused.append((image.unreadable[0], image.document.digest, image.unreadable[1]))
-    for (what, digest, problems), engine in product(refused, subject.engines):
-        why = engine.cannot_read(problems)
+    for what, digest, problems in refused:
+        why = subject.engine.cannot_read(problems)
         if why:
             yield finding(
                 "manifest-unreadable",
                 f"The {what} {digest} cannot be read: {why.rpartition(f'{digest}: ')[2]}.",
-                engine.family,
+                subject.family,
                 why=why,
             )
 
@@ -104,7 +103,7 @@ def is_whole(subject: Subject) -> Iterator[Finding]:
                 found=f"{document.size} bytes",
                 size=document.size,
             )
-    if not subject.checks_sizes:
+    if not subject.engine.exact_sizes:
         return
     for descriptor, document in zip(subject.image.chosen, documents[1:], strict=False):
         if descriptor.size != document.size:
@@ -143,7 +142,7 @@ def says_its_type(subject: Subject) -> Iterator[Finding]:
     https://github.com/distribution/distribution/blob/main/manifest/schema2/manifest.go, UnmarshalJSON
     """
     image = subject.image
-    if not any(engine.exact_media_type for engine in subject.engines):
+    if not subject.engine.exact_media_type:
         return
     read: list[Index | Manifest] = [*image.indexes, *([image.manifest] if image.manifest else [])]
     for document in read:
@@ -167,7 +166,7 @@ def is_what_the_index_says(subject: Subject) -> Iterator[Finding]:
 
     https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
     """
-    if not subject.uses("containerd"):
+    if subject.family != "containerd":
         return
     for descriptor, document in zip(subject.image.chosen, _documents(subject.image)[1:], strict=False):
         declared, served = (
@@ -193,7 +192,7 @@ def has_no_variants(subject: Subject) -> Iterator[Finding]:
 
     https://github.com/moby/moby/blob/master/daemon/internal/distribution/pull_v2.go, maximumSpec
     """
-    if not subject.uses("dockerd"):
+    if subject.family != "dockerd":
         return
     required = replace(subject.policy.platform, variant="")
     for index, chosen in zip(subject.image.indexes, subject.image.chosen, strict=False):
@@ -228,7 +227,7 @@ def holds_the_platform(subject: Subject) -> Iterator[Finding]:
 
 def has_its_other_platforms(subject: Subject) -> Iterator[Finding]:
     """The registry holds the index's manifests for other platforms, where an engine fetches them as well."""
-    if not any(engine.whole_index for engine in subject.engines):
+    if not subject.engine.whole_index:
         return
     for child in subject.image.absent:
         yield finding(
@@ -265,13 +264,13 @@ def is_taken_as_it_is(subject: Subject) -> Iterator[Finding]:
             runtime_error=runtime.refused_manifests[manifest].format(uri=image.reference, media_type=manifest),
         )
     if image.document and image.document.media_type in media_types.SCHEMA_1:
-        refusing = next((engine for engine in subject.engines if not engine.schema_1), None)
+        tolerated = subject.engine.schema_1
         yield finding(
             "schema-1",
             "The manifest is a Docker schema 1 manifest, which "
-            + ("is no longer supported." if refusing else "newer engines no longer accept. Nothing else was checked."),
-            refusing.family if refusing else "",
-            severity=Severity.ERROR if refusing else Severity.WARNING,
+            + ("newer engines no longer accept. Nothing else was checked." if tolerated else "is no longer supported."),
+            "" if tolerated else subject.family,
+            severity=Severity.WARNING if tolerated else Severity.ERROR,
             expected=" or ".join(sorted(media_types.MANIFESTS)),
             found=image.document.media_type,
         )

@@ -18,10 +18,10 @@ from .subject import Subject, finding
 
 def file_systems(subject: Subject, contents: Contents) -> Iterator[tuple[FileSystem, Engine, Config]]:
     """The file system that each engine makes of the layers, where it can unpack them all."""
-    for engine in subject.engines:
-        files = contents.file_system(subject.image, engine)
-        if files and subject.image.config:
-            yield files, engine, subject.image.config
+    engine = subject.engine
+    files = contents.file_system(subject.image, engine)
+    if files and subject.image.config:
+        yield files, engine, subject.image.config
 
 
 def has_its_working_dir(subject: Subject, contents: Contents) -> Iterator[Finding]:
@@ -30,12 +30,12 @@ def has_its_working_dir(subject: Subject, contents: Contents) -> Iterator[Findin
         cwd = config.working_dir
         problem = _working_dir_problem(files, cwd.encode("utf-8", "surrogateescape")) if cwd.startswith("/") else ""
         # dockerd creates a folder where a link leads nowhere.
-        if problem and not (problem == "link" and engine.family != "containerd"):
+        if problem and not (problem == "link" and engine.starter != "containerd"):
             why = ", and cannot be created: it goes through a link that leads nowhere" if problem == "link" else ""
             yield finding(
                 "working-dir-invalid",
                 f"The working directory {cwd} is not a folder in the image{why}.",
-                engine.family,
+                engine.starter,
                 problem,
                 found=cwd,
                 cwd=cwd,
@@ -86,8 +86,8 @@ def _mounts(engine: Engine, config: Config) -> Iterator[tuple[bytes, str, bool]]
 
     https://github.com/moby/moby/blob/master/daemon/create_unix.go
     """
-    yield from _MOUNTS[engine.family]
-    for volume in config.volumes if engine.family == "dockerd" else ():
+    yield from _MOUNTS[engine.starter]
+    for volume in config.volumes if engine.starter == "dockerd" else ():
         yield normpath(b"/" + volume.encode("utf-8", "surrogateescape").strip(b"/")), "volume", True
 
 
@@ -104,7 +104,7 @@ def has_its_mount_points(subject: Subject, contents: Contents) -> Iterator[Findi
                     f"{shown(path)} is not a {what} in the image, but {title} mounts a {kind} there."
                     if path != b"/"
                     else f"The image has a volume at /, and {title} mounts it over the whole image.",
-                    engine.family,
+                    engine.starter,
                     problem,
                     expected=f"a {what}, or nothing" if path != b"/" else "a volume below /",
                     path=shown(path),

@@ -55,7 +55,7 @@ def has_its_command(subject: Subject, contents: Contents) -> Iterator[Finding]:
     """The image contains its command, which is executable and has a format that the machine executes."""
     for files, engine, config in file_systems(subject, contents):
         # dockerd treats an entrypoint of one empty word as none.
-        entrypoint = () if config.entrypoint == ("",) and engine.family != "containerd" else config.entrypoint
+        entrypoint = () if config.entrypoint == ("",) and engine.starter != "containerd" else config.entrypoint
         command = (*entrypoint, *config.command)
         if command:
             account, _ = find_account(files, engine, config.user)
@@ -76,7 +76,7 @@ def _command(launch: Launch, name: str, policy: Policy) -> Iterator[Finding]:
     yield finding(
         "entrypoint-not-executable" if not_executable else "entrypoint-missing",
         not_executable or f"The image's command {name!r} is not in the image{searched}.",
-        launch.engine.family,
+        launch.engine.starter,
         found=name,
         program=name,
         error=error,
@@ -114,7 +114,7 @@ def _program(launch: Launch, path: bytes, file: File, policy: Policy) -> Iterato
     yield finding(
         "interpreter-missing",
         f"The image's command {command} cannot be executed: its interpreters are scripts of each other.",
-        launch.engine.family,
+        launch.engine.starter,
         program=command,
         error="too many levels of symbolic links",
     )
@@ -127,7 +127,7 @@ def _format_problem(launch: Launch, command: str, name: str, program: Program, p
             "entrypoint-format-invalid",
             f"The image's command {command} cannot be executed: {name} is neither a program nor a script that begins "
             "with #!.",
-            launch.engine.family,
+            launch.engine.starter,
             expected="an ELF file, or a first line such as #!/bin/sh",
             program=command,
         )
@@ -137,7 +137,7 @@ def _format_problem(launch: Launch, command: str, name: str, program: Program, p
             "entrypoint-wrong-machine",
             f"The image's command {command}{needs} is built for {program.architecture}, but {policy.platform} is "
             "required.",
-            launch.engine.family,
+            launch.engine.starter,
             expected=policy.platform.architecture,
             found=program.architecture,
             program=command,
@@ -159,7 +159,7 @@ def _missing_interpreter(engine: Engine, command: str, name: str, program: Progr
     return finding(
         "interpreter-missing",
         f"The image's command {command} cannot be executed: the {what} {interpreter!r} of {name} {state}.{hint}",
-        engine.family,
+        engine.starter,
         expected=interpreter,
         program=command,
         error=error,

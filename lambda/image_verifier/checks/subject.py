@@ -15,32 +15,23 @@ from ..text import shortened
 
 @dataclass(frozen=True)
 class Subject:
-    """One image, held against one runtime.
+    """One image as one engine of a runtime sees it.
 
     :param image: what is known of the image.
     :param runtime: the runtime that must be able to run it.
     :param policy: what is required of the image.
-    :param engines: the runtime's engines that get as far as the check; at least one.
+    :param engine: the engine of the runtime that judges it.
     """
 
     image: Image
     runtime: Runtime
     policy: Policy
-    engines: tuple[Engine, ...]
+    engine: Engine
 
     @property
     def family(self) -> str:
-        """The family of the first engine: its message is reported where all engines find the same."""
-        return self.engines[0].family
-
-    def uses(self, family: str) -> bool:
-        """Whether one of the engines belongs to this family."""
-        return any(engine.family == family for engine in self.engines)
-
-    @property
-    def checks_sizes(self) -> bool:
-        """Whether one of the engines compares the size in a descriptor with the size of the content."""
-        return any(engine.exact_sizes for engine in self.engines)
+        """The family whose messages the engine has when it pulls."""
+        return self.engine.family
 
 
 def finding(

@@ -94,17 +94,38 @@ def _integer(text: str) -> int | _Number:
     return int(text) if len(text) <= len(str(-_MAX_INT64)) else _Number(text)
 
 
-def decode(content: bytes, shape: Struct, *, since_1_24: bool = False) -> dict[str, Any]:
-    """The document as the struct that Go would have filled.
+class JsonText:
+    """A document that is parsed once, however many structs are filled from it.
 
     :param content: the document's bytes.
-    :param shape: the struct. Fields that the document lacks, or has as null, hold Go's zero value.
-    :param since_1_24: whether errors name the outermost struct, as from Go 1.24 on, or the innermost one.
-    :raises GoJsonError: in Go's words, where Go would have refused the document.
     """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self._error = ""
+        self._value: Any = None
+        try:
+            self._value = _parse(content)
+        except GoJsonError as e:
+            self._error = str(e)
+
+    def fill(self, shape: Struct, *, since_1_24: bool = False) -> dict[str, Any]:
+        """The document as the struct that Go would have filled.
+
+        :param shape: the struct. Fields that the document lacks, or has as null, hold Go's zero value.
+        :param since_1_24: whether errors name the outermost struct, as from Go 1.24 on, or the innermost one.
+        :raises GoJsonError: in Go's words, where Go would have refused the document.
+        """
+        if self._error:
+            raise GoJsonError(self._error)
+        value: dict[str, Any] = _Filler(since_1_24).fill(self._value, shape, zero(shape), "", "")
+        return value
+
+
+def _parse(content: bytes) -> Any:
     try:
         # Go replaces bytes that are not UTF-8 and goes on.
-        document = json.loads(
+        return json.loads(
             content.decode("utf-8", errors="replace"),
             object_pairs_hook=_Object,
             parse_float=_Number,
@@ -115,10 +136,10 @@ def decode(content: bytes, shape: Struct, *, since_1_24: bool = False) -> dict[s
         raise GoJsonError("exceeded max depth") from e
     except json.JSONDecodeError as e:
         raise GoJsonError(_syntax_error(e)) from e
+    except GoJsonError:
+        raise
     except ValueError as e:
         raise GoJsonError(str(e)) from e
-    value: dict[str, Any] = _Filler(since_1_24).fill(document, shape, zero(shape), "", "")
-    return value
 
 
 class _Object(list[tuple[str, Any]]):

@@ -28,6 +28,8 @@ DOCKER_LAYER_ZSTD: Final = "application/vnd.docker.image.rootfs.diff.tar.zstd"
 DOCKER_FOREIGN_LAYER: Final = "application/vnd.docker.image.rootfs.foreign.diff.tar"
 DOCKER_FOREIGN_LAYER_GZIP: Final = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 
+EROFS_LAYER: Final = "application/vnd.erofs.layer.v1"
+
 IN_TOTO: Final = "application/vnd.in-toto+json"
 
 INDEXES: Final = frozenset({OCI_INDEX, DOCKER_INDEX})

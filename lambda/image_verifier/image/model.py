@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from . import schemas
+from .choices import BY_CONTAINERD, Choice
+from .go_json import JsonText
 from .schemas import decode_as
 
 # containerd refuses larger manifests: core/remotes/docker/resolver.go, MaxManifestSize.
@@ -168,32 +170,27 @@ class Index:
     @classmethod
     def parse(cls, document: Document) -> Index:
         """:raises Unreadable: if every engine's decoder refuses it."""
-        value, problems = decode_as(schemas.INDEX, document.content, document.media_type)
+        value, problems = decode_as(schemas.INDEX, JsonText(document.content), document.media_type)
         return cls(document, value["mediaType"], tuple(map(Descriptor.of, value["manifests"])), problems)
 
-    def choose(self, platform: Platform, *, by_dockerd: bool = False) -> Descriptor | None:
+    def choose(self, platform: Platform, by: Choice = BY_CONTAINERD) -> Descriptor | None:
         """The child that an engine on this platform chooses; None where there is none.
 
-        :param platform: the engine's.
-        :param by_dockerd: whether to choose as dockerd does, which accepts variants of amd64 as far as the processor
-            has them (here v3, as all machines for ECS of the last ten years), skips children with `os.features`, and
-            treats an empty platform as none:
-            https://github.com/moby/moby/blob/master/daemon/internal/distribution/pull_v2.go, filterManifests
-
         Children whose platform does not match are dropped, those without one stay and come last, the order
-        among equals is the document's. Nothing else is looked at:
-        https://github.com/containerd/containerd/blob/main/core/images/handlers.go, FilterPlatforms and
-        LimitManifests
+        among equals is the document's. Nothing else is looked at.
+
+        :param platform: the engine's.
+        :param by: how the engine chooses.
         """
         wanted = platform.accepts()
-        if by_dockerd and platform == Platform("linux", "amd64"):
-            wanted = (*(replace(platform, variant=variant) for variant in ("v3", "v2")), *wanted)
+        if platform == Platform("linux", "amd64"):
+            wanted = (*(replace(platform, variant=variant) for variant in by.variants), *wanted)
         last = len(wanted)
 
         def rank(child: Descriptor) -> int:
-            if child.platform is None or (by_dockerd and child.blank_platform):
+            if child.platform is None or (by.blank_is_none and child.blank_platform):
                 return last
-            if by_dockerd and child.os_features:
+            if by.skips_os_features and child.os_features:
                 return last + 1
             return wanted.index(child.platform) if child.platform in wanted else last + 1
 
@@ -219,7 +216,7 @@ class Manifest:
     @classmethod
     def parse(cls, document: Document) -> Manifest:
         """:raises Unreadable: if every engine's decoder refuses it."""
-        value, problems = decode_as(schemas.MANIFEST, document.content, document.media_type)
+        value, problems = decode_as(schemas.MANIFEST, JsonText(document.content), document.media_type)
         return cls(
             document=document,
             declared_type=value["mediaType"],
@@ -258,7 +255,8 @@ class Config:
     @classmethod
     def parse(cls, content: bytes) -> Config:
         """:raises Unreadable: if every engine's decoder refuses it."""
-        value, problems = decode_as(schemas.CONFIG, content)
+        document = JsonText(content)
+        value, problems = decode_as(schemas.CONFIG, document)
         run, rootfs = value["config"], value["rootfs"]
         return cls(
             platform=Platform.of(value["os"], value["architecture"], value["variant"]),
@@ -269,7 +267,7 @@ class Config:
             env=tuple(run["Env"]),
             volumes=tuple(run["Volumes"]),
             labels=run["Labels"],
-            has_rootfs=schemas.has_rootfs(content),
+            has_rootfs=schemas.has_rootfs(document),
             rootfs_type=rootfs["type"],
             diff_ids=tuple(rootfs["diff_ids"]),
             history_layers=sum(not step["empty_layer"] for step in value["history"]),

@@ -24,13 +24,14 @@ from .go_json import (
     STRING,
     TIME,
     GoJsonError,
+    JsonText,
     ListOf,
     MapOf,
     Scalar,
     Shape,
     StringOrList,
     Struct,
-    decode,
+    zero,
 )
 
 _STRINGS: Final = ListOf(STRING)
@@ -136,10 +137,25 @@ _DOCKER_RUN: Final[Mapping[str, Shape]] = {
 }
 _DOCKER_RUN_STRUCT: Final = Struct("container.Config", _DOCKER_RUN)
 
-_OCI_IMAGE: Final = _image(
-    "v1.Image",
-    Struct("v1.ImageConfig", _RUN),
-    Struct("v1.RootFS", {"type": STRING, "diff_ids": ListOf(DIGEST)}),
+_OCI_ROOTFS: Final = Struct("v1.RootFS", {"type": STRING, "diff_ids": ListOf(DIGEST)})
+_OCI_IMAGE: Final = _image("v1.Image", Struct("v1.ImageConfig", _RUN), _OCI_ROOTFS)
+_DOCKER_OCI_IMAGE: Final = _image(
+    "v1.DockerOCIImage",
+    # https://github.com/moby/docker-image-spec/blob/v1.3.1/specs-go/v1/image.go
+    Struct(
+        "v1.DockerOCIImageConfig",
+        {
+            **_RUN,
+            "OnBuild": _STRINGS,
+            "Shell": _STRINGS,
+            "Healthcheck": Struct(
+                "v1.HealthcheckConfig",
+                {"Test": _STRINGS, "Retries": INT, **dict.fromkeys(_DURATIONS, INT64)},
+                pointer=True,
+            ),
+        },
+    ),
+    _OCI_ROOTFS,
 )
 _DOCKER_IMAGE: Final = _image(
     "image.Image",
@@ -163,16 +179,16 @@ _OCI_KIND: Final = Struct(
 _DOCKER_KIND: Final = Struct("struct", {"config": RAW, "layers": RAW, "manifests": RAW})
 
 
-def _containerd_kind(media_type: str, content: bytes) -> None:
+def _containerd_kind(media_type: str, document: JsonText) -> None:
     try:
-        _validate_media_type(media_type, content)
+        _validate_media_type(media_type, document)
     except GoJsonError as e:
-        digest = hashlib.sha256(content).hexdigest()
+        digest = hashlib.sha256(document.content).hexdigest()
         raise GoJsonError(f"children: invalid desc sha256:{digest}: {e}") from e
 
 
-def _validate_media_type(media_type: str, content: bytes) -> None:
-    kind = decode(content, _OCI_KIND)
+def _validate_media_type(media_type: str, document: JsonText) -> None:
+    kind = document.fill(_OCI_KIND)
     if kind["fsLayers"] is not None:
         raise GoJsonError("media-type: schema 1 not supported")
     if media_types.is_manifest(media_type):
@@ -193,29 +209,40 @@ _DOCKER_DOCUMENTS: Final = {
 
 
 def _by_containerd(shape: Struct) -> Decoder:
-    def run(media_type: str, content: bytes) -> dict[str, Any]:
-        _containerd_kind(media_type, content)
-        return decode(content, shape)
+    def run(media_type: str, document: JsonText) -> dict[str, Any]:
+        _containerd_kind(media_type, document)
+        return document.fill(shape)
 
     return run
 
 
-def _by_dockerd(media_type: str, content: bytes) -> dict[str, Any]:
-    held = {name for name, value in decode(content, _DOCKER_KIND).items() if value not in (None, "null")}
+def _by_dockerd(media_type: str, document: JsonText) -> dict[str, Any]:
+    held = {name for name, value in document.fill(_DOCKER_KIND).items() if value not in (None, "null")}
     if media_type == media_types.OCI_MANIFEST and "manifests" in held:
         raise GoJsonError("ocimanifest: expected manifest but found index")
     if media_type == media_types.OCI_INDEX and held & {"config", "layers"}:
         raise GoJsonError("index: expected index but found manifest")
-    return decode(content, _DOCKER_DOCUMENTS[media_type], since_1_24=True)
+    return document.fill(_DOCKER_DOCUMENTS[media_type], since_1_24=True)
 
 
-Decoder = Callable[[str, bytes], dict[str, Any]]
+def _docker_image(_: str, document: JsonText) -> dict[str, Any]:
+    value = document.fill(_DOCKER_IMAGE, since_1_24=True)
+    # A config without `rootfs` is refused by a check of its own.
+    return value if value["rootfs"] is not None else {**value, "rootfs": zero(_OCI_ROOTFS)}
+
+
+Decoder = Callable[[str, JsonText], dict[str, Any]]
 INDEX: Final[Mapping[str, Decoder]] = {"containerd": _by_containerd(_OCI_INDEX), "dockerd": _by_dockerd}
 MANIFEST: Final[Mapping[str, Decoder]] = {"containerd": _by_containerd(_OCI_MANIFEST), "dockerd": _by_dockerd}
+# dockerd reads the configs of its containerd store with another struct than those of its classic one.
+DOCKERD_CONTAINERD_STORE: Final = "dockerd, containerd store"
 CONFIG: Final[Mapping[str, Decoder]] = {
-    "containerd": lambda _, content: decode(content, _OCI_IMAGE),
-    "dockerd": lambda _, content: decode(content, _DOCKER_IMAGE, since_1_24=True),
+    "containerd": lambda _, document: document.fill(_OCI_IMAGE),
+    "dockerd": _docker_image,
+    DOCKERD_CONTAINERD_STORE: lambda _, document: document.fill(_DOCKER_OCI_IMAGE, since_1_24=True),
 }
+# The families that all engines belong to.
+FAMILIES: Final = frozenset(MANIFEST)
 
 
 class Unreadable(ValueError):
@@ -230,23 +257,23 @@ class Unreadable(ValueError):
 
 
 def decode_as(
-    decoders: Mapping[str, Decoder], content: bytes, media_type: str = ""
+    decoders: Mapping[str, Decoder], document: JsonText, media_type: str = ""
 ) -> tuple[dict[str, Any], Mapping[str, str]]:
     """Decode a document as each family of engines does.
 
     :param decoders: one of `INDEX`, `MANIFEST`, `CONFIG`.
-    :param content: the document.
-    :param media_type: the type that the registry reports.
-    :returns: the value that the first accepting family decodes, and the errors of the other families.
-    :raises Unreadable: if every family refuses it.
+    :param document: the document, which is parsed once for all of them.
+    :param media_type: what the registry says that it is.
+    :returns: what the first decoder that accepts it reads, and the errors of the others.
+    :raises Unreadable: if every decoder refuses it.
     """
     values: list[dict[str, Any]] = []
     errors: dict[str, str] = {}
-    for family, decoder in decoders.items():
+    for name, decoder in decoders.items():
         try:
-            values.append(decoder(media_type, content))
+            values.append(decoder(media_type, document))
         except GoJsonError as e:
-            errors[family] = str(e)
+            errors[name] = str(e)
     if not values:
         raise Unreadable(errors)
     return values[0], errors
@@ -255,6 +282,6 @@ def decode_as(
 _ROOTFS: Final = Struct("image.Image", {"rootfs": RAW})
 
 
-def has_rootfs(config: bytes) -> bool:
+def has_rootfs(config: JsonText) -> bool:
     """Whether a config that can be read has a `rootfs`, which dockerd distinguishes from an empty one."""
-    return decode(config, _ROOTFS)["rootfs"] not in (None, "null")
+    return config.fill(_ROOTFS)["rootfs"] not in (None, "null")

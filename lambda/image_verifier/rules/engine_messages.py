@@ -115,7 +115,11 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "error pulling image configuration: image config verification failed for digest {digest}"
     ),
     "config-size-mismatch": _SIZES,
-    "config-unreadable": {"containerd": "unmarshal image config: {why}", "dockerd": "{why}"},
+    "config-unreadable": {
+        "containerd": "unmarshal image config: {why}",
+        "containerd, store": "could not deserialize image config: {why}",
+        "dockerd": "{why}",
+    },
     "rootfs-missing": {"containerd": _COUNT, "dockerd": "invalid rootfs in image configuration"},
     "platform-mismatch": {
         "containerd": "exec format error",

@@ -10,6 +10,25 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from ..image import media_types, schemas
+from ..image.choices import BY_CONTAINERD, BY_CONTAINERD_2_3, BY_DOCKERD, Choice
+
+Family = Literal["containerd", "dockerd", "any"]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """How it is known what an engine does.
+
+    :param measured: whether images were pulled with it; else its source was read, or nobody outside AWS can tell.
+    :param version: the versions that were run or read.
+    :param date: when, as `YYYY-MM-DD`.
+    :param sources: the addresses of what was read.
+    """
+
+    measured: bool
+    version: str
+    date: str
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -17,10 +36,16 @@ class Engine:
     """A container engine, and the facts in which engines differ.
 
     :param name: its name and version, as shown in messages.
-    :param family: the engines that share its error messages.
+    :param family: the engines that pull as it does and share its error messages.
+    :param starter: the family whose way to start a container it shares.
+    :param confirmed: how it is known what it does.
+    :param choices: how it chooses a manifest from an index. An unknown engine has several: it refuses only what all
+        of them refuse.
     :param known_layers_only: whether it counts only the layers whose type it knows, and needs a config whose
         type it knows; the others look at the beginning of a type's name alone.
     :param docker_zstd: whether it knows Docker's `rootfs.diff.tar.zstd` as a layer.
+    :param erofs: whether it knows EROFS layers as layers; without a snapshotter for them it cannot unpack them.
+    :param config_decoder: the decoder that reads its configs, a name in `schemas.CONFIG`; empty for its family's.
     :param extracts_unknown: whether it extracts an image of which it knows no layer all the same; this only
         decides its error message.
     :param plain_tar_raw: whether it reads an OCI layer of the plain tar type as one, whatever its bytes are.
@@ -41,9 +66,14 @@ class Engine:
     """
 
     name: str
-    family: Literal["containerd", "dockerd", "any"]
+    family: Family
+    starter: Family
+    confirmed: Confirmation
+    choices: tuple[Choice, ...]
+    config_decoder: str = ""
     known_layers_only: bool = False
     docker_zstd: bool = True
+    erofs: bool = False
     extracts_unknown: bool = False
     plain_tar_raw: bool = False
     schema_1: bool = False
@@ -62,6 +92,8 @@ class Engine:
 
     def counts(self, media_type: str) -> bool:
         """Whether a descriptor of this type is one of the image's layers to this engine."""
+        if self.erofs and media_type == media_types.EROFS_LAYER:
+            return True
         return not self.known_layers_only or media_types.is_containerd_layer(media_type, docker_zstd=self.docker_zstd)
 
     def reads(self, media_type: str) -> str | None:
@@ -78,8 +110,16 @@ class Engine:
         :param problems: the errors of the families that cannot read the document.
         """
         if self.family == "any":
-            return next(iter(problems.values())) if len(problems) == len(schemas.CONFIG) else ""
+            refused = problems.keys() >= schemas.FAMILIES
+            return next(iter(problems.values())) if refused else ""
         return problems.get(self.family, "")
+
+    def cannot_read_config(self, problems: Mapping[str, str]) -> str:
+        """Its error for a config that it cannot read; empty where it can.
+
+        :param problems: the errors of the decoders that cannot read the config.
+        """
+        return problems.get(self.config_decoder, "") if self.config_decoder else self.cannot_read(problems)
 
     def knows_config(self, media_type: str, top_type: str) -> bool:
         """Whether it accepts a config of this type as an image's config.
@@ -97,35 +137,98 @@ class Engine:
 _KERNEL_STACKS: Final = 500
 
 
-def _containerd(version: str, mountable_layers: int = _KERNEL_STACKS, **facts: Any) -> Engine:
+# The mount's options must fit into a page of 4,096 bytes, with `NUMBER/fs:` for each layer and some 190 bytes besides.
+# NUMBER counts all layers that the host has unpacked so far; with six digits 390 fit.
+# https://github.com/containerd/containerd/blob/main/core/mount/mount_linux.go, compactLowerdirOption
+_SURELY_MOUNTABLE: Final = 390
+
+
+# From 1.7 on, containerd looks up the image's user where the container's own folder lies among the layers, as one of
+# them: https://github.com/containerd/containerd/blob/release/2.1/core/mount/mount.go, readonlyOverlay
+_BESIDES_A_FOLDER: Final = _KERNEL_STACKS - 1
+
+
+def _containerd(name: str, confirmed: Confirmation, **facts: Any) -> Engine:
+    settings = {
+        "starter": "containerd",
+        "choices": (BY_CONTAINERD,),
+        "mountable_layers": _BESIDES_A_FOLDER,
+        **facts,
+    }
     return Engine(
-        f"containerd {version}",
+        name,
         "containerd",
+        confirmed=confirmed,
         known_layers_only=True,
         plain_tar_raw=True,
         exact_sizes=True,
-        mountable_layers=mountable_layers,
-        # The mount's options must fit into a page of 4,096 bytes, with `NUMBER/fs:` for each layer and some 190 bytes
-        # besides. NUMBER counts all layers that the host has unpacked so far; with six digits 390 fit.
-        # https://github.com/containerd/containerd/blob/main/core/mount/mount_linux.go, compactLowerdirOption
-        surely_mountable_layers=390,
-        **facts,
+        surely_mountable_layers=_SURELY_MOUNTABLE,
+        **settings,
     )
 
 
-# Measured with Debian's containerd 1.6.20, 1.7.24 and 2.1.9, pulling through CRI, and with dockerd 28.5.2.
-CONTAINERD_1_6: Final = _containerd("1.6", docker_zstd=False, schema_1=True, extracts_unknown=True)
-# 1.7 looks up the image's user where the container's own folder lies among the layers, as one of them:
-# https://github.com/containerd/containerd/blob/release/1.7/mount/mount.go, readonlyOverlay
-CONTAINERD_1_7: Final = _containerd("1.7", _KERNEL_STACKS - 1, docker_zstd=False, schema_1=True)
+# When the corpus was recorded: each of its images was pulled and started with these engines, from Debian's packages.
+_RECORDED: Final = "2026-11-22"
+
+
+def _measured(version: str) -> Confirmation:
+    return Confirmation(True, version, _RECORDED, ("https://packages.debian.org/sid/" + version.split()[0],))
+
+
+def _read(version: str, date: str, *sources: str) -> Confirmation:
+    return Confirmation(False, version, date, sources)
+
+
+CONTAINERD_1_6: Final = _containerd(
+    "containerd 1.6",
+    _measured("containerd 1.6.20"),
+    docker_zstd=False,
+    schema_1=True,
+    extracts_unknown=True,
+    mountable_layers=_KERNEL_STACKS,
+)
+CONTAINERD_1_7: Final = _containerd("containerd 1.7", _measured("containerd 1.7.24"), docker_zstd=False, schema_1=True)
 # Pulls through its transfer service, https://github.com/containerd/containerd/blob/main/core/transfer/local/pull.go
-CONTAINERD_2: Final = _containerd("2.1", layered_rootfs=True, whole_index=True)
+CONTAINERD_2_1: Final = _containerd(
+    "containerd 2.1", _measured("containerd 2.1.9"), layered_rootfs=True, whole_index=True
+)
+# Pulls and unpacks as 2.1 does, by a comparison of the two tags' core/images, core/unpack and core/transfer.
+CONTAINERD_2_2: Final = _containerd(
+    "containerd 2.2",
+    _read(
+        "containerd 2.2.7",
+        "2026-11-28",
+        "https://github.com/containerd/containerd/blob/v2.2.7/core/transfer/local/pull.go",
+        "https://github.com/containerd/containerd/blob/v2.2.7/core/unpack/unpacker.go",
+        "https://github.com/containerd/containerd/blob/v2.2.7/core/images/mediatypes.go",
+    ),
+    layered_rootfs=True,
+    whole_index=True,
+)
+# Knows EROFS layers, and compares a platform's `os.features`: its vendored platforms package is v1.0.0-rc.4.
+CONTAINERD_2_3: Final = _containerd(
+    "containerd 2.3",
+    _read(
+        "containerd 2.3.4",
+        "2026-11-28",
+        "https://github.com/containerd/containerd/blob/v2.3.4/core/images/mediatypes.go",
+        "https://github.com/containerd/containerd/blob/v2.3.4/core/transfer/local/pull.go",
+        "https://github.com/containerd/platforms/blob/v1.0.0-rc.4/platforms.go",
+    ),
+    choices=(BY_CONTAINERD_2_3,),
+    erofs=True,
+    layered_rootfs=True,
+    whole_index=True,
+)
 # The graph driver store, as on the ECS-optimized AMIs (Docker 25.0.16 in 2026-08). The 125 is maxLayerDepth of
 # https://github.com/moby/moby/blob/master/layer/layer_store.go
 _DOCKERD_DECODERS: Final = frozenset(("gzip", "zstd", "bzip2", "xz"))
 DOCKERD: Final = Engine(
+    "dockerd, classic store",
     "dockerd",
-    "dockerd",
+    starter="dockerd",
+    confirmed=_measured("docker.io 28.5.2"),
+    choices=(BY_DOCKERD,),
     exact_media_type=True,
     counts_history=True,
     checks_os=True,
@@ -134,5 +237,25 @@ DOCKERD: Final = Engine(
     always_has_path=True,
     max_layers=125,
 )
+# The default of new installations of Docker 29, and of Bottlerocket's. It pulls with containerd's client, without the
+# transfer service, and starts containers as dockerd does:
+# https://github.com/moby/moby/blob/v28.5.2/daemon/containerd/image_pull.go
+DOCKERD_CONTAINERD_STORE: Final = _containerd(
+    "dockerd, containerd store",
+    _measured("docker.io 28.5.2"),
+    starter="dockerd",
+    config_decoder="dockerd, containerd store",
+    always_has_path=True,
+    mountable_layers=_KERNEL_STACKS,
+)
 # What every measured engine refuses: for runtimes whose engine is not published.
-ANY: Final = Engine("any engine", "any", decoders=_DOCKERD_DECODERS, ignores_end=True, always_has_path=True)
+ANY: Final = Engine(
+    "any engine",
+    "any",
+    starter="any",
+    confirmed=_read("what all of the engines above refuse", _RECORDED),
+    choices=(BY_CONTAINERD, BY_DOCKERD),
+    decoders=_DOCKERD_DECODERS,
+    ignores_end=True,
+    always_has_path=True,
+)

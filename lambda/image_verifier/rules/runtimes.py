@@ -1,18 +1,56 @@
 """What each place that runs images accepts: data, with the source of each fact.
 
-An image must be pulled and started by every engine that the runtime is known or believed to use. A new runtime is one
-row.
+Each row says which engines the runtime uses and how many of its hosts have them. What an engine of all hosts refuses
+is an error; what an engine of some or of old hosts refuses is a warning that names them. A new runtime is one row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 from ..image import media_types
 from .catalog import Stage
-from .engines import ANY, CONTAINERD_1_6, CONTAINERD_1_7, CONTAINERD_2, DOCKERD, Engine
+from .engines import (
+    ANY,
+    CONTAINERD_1_6,
+    CONTAINERD_1_7,
+    CONTAINERD_2_1,
+    CONTAINERD_2_2,
+    CONTAINERD_2_3,
+    DOCKERD,
+    DOCKERD_CONTAINERD_STORE,
+    Engine,
+)
+
+
+class Share(str, Enum):
+    """How many hosts of a runtime have an engine.
+
+    `all` also where nobody outside of AWS knows which host an image gets. `words`: its messages are quoted where
+    another engine finds the same, and nothing else is known of it there.
+    """
+
+    ALL = "all"
+    SOME = "some"
+    OLD = "old"
+    WORDS = "words"
+
+
+@dataclass(frozen=True)
+class HostEngine:
+    """An engine on the hosts of a runtime.
+
+    :param hosts: which hosts have it, where not all do: the end of a sentence.
+    :param sources: where that comes from.
+    """
+
+    engine: Engine
+    share: Share = Share.ALL
+    hosts: str = ""
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -21,8 +59,10 @@ class Runtime:
 
     :param name: its name in `runs_on`.
     :param title: its name in messages.
-    :param engines: the engines that must be able to pull and start the image.
+    :param on_hosts: its engines, and how many of its hosts have each; the messages of the first are quoted.
     :param platforms: the `os/architecture` that it can run.
+    :param any_platform: whether it also runs other platforms than `platforms`.
+    :param remark: what else a user must know of it: a sentence.
     :param error_prefixes: what it puts in front of its engine's error, by the stage that failed.
     :param doubtful_platforms: those of `platforms` that it may not run, with the reason for the doubt.
     :param refused_manifests: types of an index or a manifest that it refuses, with its error.
@@ -38,9 +78,11 @@ class Runtime:
 
     name: str
     title: str
-    engines: tuple[Engine, ...]
+    on_hosts: tuple[HostEngine, ...]
     platforms: tuple[str, ...]
     error_prefixes: Mapping[Stage, str]
+    any_platform: bool = False
+    remark: str = ""
     doubtful_platforms: Mapping[str, str] = field(default_factory=dict)
     refused_manifests: Mapping[str, str] = field(default_factory=dict)
     refused_layers: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +92,15 @@ class Runtime:
     roomy_bytes: int | None = None
     own_user: bool = False
     sources: tuple[str, ...] = ()
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines that must be able to pull and start the image, on however many hosts."""
+        return tuple(host.engine for host in self.on_hosts if host.share is not Share.WORDS)
+
+    def runs(self, platform: str) -> bool:
+        """Whether it can run images for this platform, such as `linux/amd64`."""
+        return self.any_platform or platform in self.platforms
 
 
 _BOTH: Final = ("linux/amd64", "linux/arm64")
@@ -78,20 +129,39 @@ _DOCKER_ZSTD_SOMEWHERE: Final = {
     media_types.DOCKER_LAYER_ZSTD: "no source says which engine pulls it there, and containerd before 2.0 cannot"
 }
 
+# The AMIs' containerd by date, of the changelog: 2.1 from v20251016 (Kubernetes 1.33) to v20251209 (1.30), 2.2 in all
+# from v20260318.
+_EKS_AMI: Final = "https://github.com/awslabs/amazon-eks-ami/blob/main/CHANGELOG.md"
+_BOTTLEROCKET: Final = "https://github.com/bottlerocket-os/bottlerocket/blob/develop/CHANGELOG.md"
+# AWS does not publish the version. The errors that users report are containerd 1.x's, still before 2.0 in 2025-02, and
+# 2.2's in 2026-04.
+_FARGATE_1: Final = "https://vrnithinkumar.github.io/2025/02/17/aws-ecs-docker-pull-error"
+_FARGATE_2: Final = "https://github.com/flox/flox/issues/4178"
+_FARGATE_HOSTS: Final = (
+    HostEngine(
+        CONTAINERD_1_6, Share.WORDS, "reported by users in 2024", ("https://github.com/aws/aws-cdk/issues/30258",)
+    ),
+    HostEngine(CONTAINERD_1_7, sources=(_FARGATE_1,)),
+    HostEngine(CONTAINERD_2_2, sources=(_FARGATE_2,)),
+)
+# Docker 25.0.16 in 2026-08, with the classic store.
+_ECS_AMI: Final = HostEngine(DOCKERD, sources=("https://github.com/aws/amazon-ecs-ami",))
+_UNKNOWN: Final = (HostEngine(ANY),)
+# 20 GiB by default, of which the compressed and the unpacked image both take their share.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
+_FARGATE_ROOM: Final = 10 * 1024**3
+
 RUNTIMES: Final[Mapping[str, Runtime]] = {
     runtime.name: runtime
     for runtime in (
         Runtime(
             name="fargate",
             title="ECS on Fargate",
-            # AWS does not publish the version. The errors that users report are containerd 1.x's, and still
-            # before 2.0 in 2025: https://vrnithinkumar.github.io/2025/02/17/aws-ecs-docker-pull-error
-            engines=(CONTAINERD_1_6, CONTAINERD_1_7),
+            on_hosts=_FARGATE_HOSTS,
             platforms=_BOTH,
             error_prefixes=_ON_FARGATE,
-            # 20 GiB by default, of which the compressed and the unpacked image both take their share.
-            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
-            roomy_bytes=10 * 1024**3,
+            remark="AWS does not publish which containerd a task gets.",
+            roomy_bytes=_FARGATE_ROOM,
             sources=(
                 "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html",
                 "https://github.com/aws/aws-cdk/issues/30258",
@@ -100,15 +170,55 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
         Runtime(
             name="ecs-ec2",
             title="ECS on EC2",
-            engines=(DOCKERD,),
+            on_hosts=(
+                _ECS_AMI,
+                HostEngine(
+                    DOCKERD_CONTAINERD_STORE,
+                    Share.SOME,
+                    "Bottlerocket (aws-ecs-3), whose Docker uses the containerd image store",
+                    ("https://github.com/bottlerocket-os/bottlerocket-core-kit/pull/730",),
+                ),
+            ),
             platforms=_BOTH,
             error_prefixes=_ON_EC2,
             sources=("https://github.com/aws/amazon-ecs-ami", "https://github.com/aws/aws-cdk/issues/30680"),
         ),
         Runtime(
+            name="ecs-managed-instances",
+            title="ECS Managed Instances",
+            on_hosts=(
+                HostEngine(
+                    DOCKERD_CONTAINERD_STORE,
+                    sources=("https://github.com/bottlerocket-os/bottlerocket-core-kit/pull/743",),
+                ),
+            ),
+            platforms=_BOTH,
+            error_prefixes=_ON_EC2,
+            remark="Its hosts run Bottlerocket.",
+            sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ManagedInstances.html",),
+        ),
+        Runtime(
+            name="ecs-anywhere",
+            title="ECS Anywhere",
+            on_hosts=(
+                HostEngine(DOCKERD),
+                HostEngine(
+                    DOCKERD_CONTAINERD_STORE,
+                    Share.SOME,
+                    "hosts whose Docker uses the containerd image store, the default of new installations of Docker 29",
+                    ("https://docs.docker.com/engine/storage/containerd/",),
+                ),
+            ),
+            platforms=_BOTH,
+            any_platform=True,
+            error_prefixes=_ON_EC2,
+            remark="A task runs on your own host, with that host's Docker and for that host's platform.",
+            sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-anywhere.html",),
+        ),
+        Runtime(
             name="lambda",
             title="Lambda",
-            engines=(ANY,),
+            on_hosts=_UNKNOWN,
             platforms=_BOTH,
             error_prefixes={},
             refused_manifests=dict.fromkeys(sorted(media_types.INDEXES), _LAMBDA_INDEX_ERROR),
@@ -132,8 +242,18 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
         Runtime(
             name="eks",
             title="EKS",
-            # AL2023 AMIs carry containerd 2.x from Kubernetes 1.34 on, and 1.7 before.
-            engines=(CONTAINERD_1_7, CONTAINERD_2),
+            on_hosts=(
+                HostEngine(CONTAINERD_2_1, sources=(_EKS_AMI,)),
+                HostEngine(CONTAINERD_2_2, sources=(_EKS_AMI,)),
+                HostEngine(CONTAINERD_2_3, sources=(_BOTTLEROCKET,)),
+                HostEngine(
+                    CONTAINERD_1_7,
+                    Share.OLD,
+                    "nodes with containerd 1.7: AL2023 AMIs before v20251209 (Kubernetes 1.33: before v20251016), and "
+                    "Bottlerocket up to 1.62",
+                    (_EKS_AMI, _BOTTLEROCKET),
+                ),
+            ),
             platforms=_BOTH,
             error_prefixes={},
             sources=(
@@ -144,17 +264,17 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
         Runtime(
             name="batch",
             title="Batch",
-            # A compute environment is Fargate's or EC2's.
-            engines=(CONTAINERD_1_6, CONTAINERD_1_7, DOCKERD),
+            on_hosts=(*_FARGATE_HOSTS, _ECS_AMI),
             platforms=_BOTH,
             error_prefixes={Stage.PULL: _ON_FARGATE[Stage.PULL]},
-            roomy_bytes=10 * 1024**3,
+            remark="A job runs on Fargate or on EC2 wholly, as its compute environment says.",
+            roomy_bytes=_FARGATE_ROOM,
             sources=("https://docs.aws.amazon.com/batch/latest/userguide/compute_environments.html",),
         ),
         Runtime(
             name="app-runner",
             title="App Runner",
-            engines=(ANY,),
+            on_hosts=_UNKNOWN,
             platforms=_BOTH,
             error_prefixes={},
             doubtful_platforms={
@@ -162,7 +282,9 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
                 "says that App Runner supports it"
             },
             doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,
+            remark="It accepts no new customers since 2026-04-30; ECS Express Mode, on Fargate, succeeds it.",
             sources=(
+                "https://docs.aws.amazon.com/apprunner/latest/dg/apprunner-availability-change.html",
                 "https://github.com/aws/apprunner-roadmap/issues/79",
                 "https://github.com/aws/copilot-cli/issues/2640",
             ),
@@ -170,7 +292,7 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
         Runtime(
             name="sagemaker",
             title="SageMaker",
-            engines=(ANY,),
+            on_hosts=_UNKNOWN,
             platforms=_BOTH,
             error_prefixes={},
             refused_manifests=dict.fromkeys((*sorted(media_types.INDEXES), media_types.OCI_MANIFEST), _SAGEMAKER_ERROR),
@@ -183,10 +305,13 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
         Runtime(
             name="agentcore",
             title="Bedrock AgentCore",
-            engines=(ANY,),
-            # Its micro-VMs are arm64.
-            platforms=("linux/arm64",),
+            on_hosts=_UNKNOWN,
+            platforms=("linux/arm64", "linux/amd64"),
             error_prefixes={},
+            doubtful_platforms={
+                "linux/amd64": "its micro-VMs are arm64, and only the compute type Instances, through a capacity "
+                "provider, runs amd64"
+            },
             doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,
             sources=(
                 "https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/getting-started-custom.html",

@@ -16,7 +16,18 @@ from image_verifier.verify import verify
 
 from tests.unit.images import GZIP, Layout
 
-NAMES = ("fargate", "ecs-ec2", "lambda", "eks", "batch", "app-runner", "sagemaker", "agentcore")
+NAMES = (
+    "fargate",
+    "ecs-ec2",
+    "ecs-managed-instances",
+    "ecs-anywhere",
+    "lambda",
+    "eks",
+    "batch",
+    "app-runner",
+    "sagemaker",
+    "agentcore",
+)
 DOCKER_GZIP = media_types.DOCKER_LAYER_GZIP
 DOCKER_ZSTD = media_types.DOCKER_LAYER_ZSTD
 
@@ -80,15 +91,26 @@ def test_an_attestation_runs_nowhere(layout: Layout, name: str) -> None:
 # Docker's zstd type: an error where containerd before 2.0 is known, a warning where nothing is
 
 
-@pytest.mark.parametrize("name", ["fargate", "eks", "batch"])
+@pytest.mark.parametrize("name", ["fargate", "batch"])
 def test_dockers_zstd_type_is_refused_where_containerd_may_not_know_it(layout: Layout, name: str) -> None:
     top = layout.image(schema_2=True, layer_types=(DOCKER_GZIP, DOCKER_ZSTD))
     assert errors(layout, top, name) == ["layer-type-unsupported"]
 
 
-def test_dockers_zstd_type_runs_where_dockerd_does(layout: Layout) -> None:
+@pytest.mark.parametrize("name", ["ecs-ec2", "ecs-managed-instances", "ecs-anywhere"])
+def test_dockers_zstd_type_runs_where_dockerd_does(layout: Layout, name: str) -> None:
     top = layout.image(schema_2=True, layer_types=(DOCKER_GZIP, DOCKER_ZSTD))
-    assert report(layout, top, "ecs-ec2").findings == ()
+    assert report(layout, top, name).findings == ()
+
+
+def test_dockers_zstd_type_is_a_warning_for_old_nodes_of_eks_that_names_them(layout: Layout) -> None:
+    top = layout.image(schema_2=True, layer_types=(DOCKER_GZIP, DOCKER_ZSTD))
+    (finding,) = report(layout, top, "eks").findings
+    assert (finding.id, finding.severity) == ("layer-type-unsupported", Severity.WARNING)
+    assert finding.message.endswith(
+        "Affected are only nodes with containerd 1.7: AL2023 AMIs before v20251209 (Kubernetes 1.33: before "
+        "v20251016), and Bottlerocket up to 1.62."
+    )
 
 
 @pytest.mark.parametrize("name", ["lambda", "app-runner", "sagemaker", "agentcore"])
@@ -103,10 +125,45 @@ def test_dockers_zstd_type_is_a_warning_where_nobody_knows(layout: Layout, name:
     assert warnings(layout, top, name, platform=platform) == ["layer-type-doubtful"]
 
 
-# EKS: containerd 1.7 and 2.1
+# Where hosts differ: an error only for what all of them refuse
 
 
-def test_eks_is_held_to_both_releases_of_containerd(layout: Layout) -> None:
+def test_what_only_bottlerocket_refuses_is_a_warning_for_ecs_on_ec2(layout: Layout) -> None:
+    top = layout.image(layers={"size": 1})
+    (finding,) = report(layout, top, "ecs-ec2").findings
+    assert (finding.id, finding.severity) == ("layer-size-mismatch", Severity.WARNING)
+    assert "Affected are only Bottlerocket (aws-ecs-3)" in finding.message
+    assert errors(layout, top, "ecs-managed-instances") == ["layer-size-mismatch"]
+
+
+def test_what_all_hosts_refuse_is_not_repeated_for_some(layout: Layout) -> None:
+    top = layout.image(config={"rootfs": {"type": "layers", "diff_ids": []}})
+    (finding,) = report(layout, top, "ecs-ec2").findings
+    assert (finding.id, finding.severity) == ("diff-ids-count", Severity.ERROR)
+
+
+@pytest.mark.parametrize("beside", [(), ("fargate",), ("lambda", "eks")])
+def test_a_runtime_is_judged_the_same_whatever_is_beside_it(layout: Layout, beside: tuple[str, ...]) -> None:
+    amd64 = {"os": "linux", "architecture": "amd64"}
+    for platform in ({**amd64, "os.features": ["sse4"]}, {"os": "", "architecture": ""}):
+        top = layout.index({**layout.image(), "platform": platform})
+        found = {(name, f.id) for f in report(layout, top, "ecs-ec2", *beside).errors for name in f.runs_on}
+        refused = {("ecs-ec2", "platform-missing")} if "os.features" in platform else set()
+        assert {one for one in found if one[0] == "ecs-ec2"} == refused
+        assert (("fargate", "platform-missing") in found) == ("fargate" in beside and "os.features" not in platform)
+
+
+def test_ecs_anywhere_runs_any_platform_and_fargate_does_not(layout: Layout) -> None:
+    top = layout.image(config={"architecture": "arm", "variant": "v7"})
+    assert errors(layout, top, "ecs-anywhere", platform="linux/arm/v7") == []
+    with pytest.raises(ValueError, match="ECS on Fargate cannot run linux/arm/v7"):
+        Policy(("fargate",), Platform.parse("linux/arm/v7"))
+
+
+# EKS and Fargate: several releases of containerd
+
+
+def test_eks_is_held_to_every_release_of_containerd(layout: Layout) -> None:
     # 1.7 passes over the zstd layer and counts one, as the config does; 2.1 counts two.
     top = layout.image(schema_2=True, layer_types=(DOCKER_GZIP, DOCKER_ZSTD))
     both = layout.image(
@@ -114,7 +171,7 @@ def test_eks_is_held_to_both_releases_of_containerd(layout: Layout) -> None:
         layer_types=(DOCKER_GZIP, DOCKER_ZSTD),
         config={"rootfs": {"type": "layers", "diff_ids": _diff_ids(layout, top)[:1]}},
     )
-    assert errors(layout, both, "fargate") == []
+    assert errors(layout, both, "fargate") == ["diff-ids-count"]
     assert errors(layout, both, "eks") == ["diff-ids-count"]
 
 
@@ -124,19 +181,21 @@ def _diff_ids(layout: Layout, top: dict[str, Any]) -> list[str]:
     return list(config.diff_ids)
 
 
-def test_eks_unpacks_nothing_of_another_kind_of_rootfs(layout: Layout) -> None:
+def test_containerd_2_unpacks_nothing_of_another_kind_of_rootfs(layout: Layout) -> None:
     plain = layout.image()
     odd = layout.image(config={"rootfs": {"type": "layer", "diff_ids": _diff_ids(layout, plain)}})
     assert errors(layout, odd, "eks") == ["rootfs-type-unknown"]
-    assert errors(layout, odd, "fargate", "ecs-ec2") == []
+    assert errors(layout, odd, "fargate") == ["rootfs-type-unknown"]
+    assert errors(layout, odd, "ecs-ec2") == []
 
 
-def test_eks_needs_the_manifests_of_all_platforms(layout: Layout) -> None:
+def test_containerd_2_needs_the_manifests_of_all_platforms(layout: Layout) -> None:
     amd64 = {**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}
     arm64 = {**amd64, "digest": "sha256:" + "b" * 64, "platform": {"os": "linux", "architecture": "arm64"}}
     top = layout.index(amd64, arm64)
     assert errors(layout, top, "eks") == ["index-incomplete"]
-    assert errors(layout, top, "fargate", "ecs-ec2") == []
+    assert errors(layout, top, "fargate") == ["index-incomplete"]
+    assert errors(layout, top, "ecs-ec2") == []
 
 
 def test_eks_accepts_an_index_whose_manifests_exist(layout: Layout) -> None:
@@ -185,9 +244,17 @@ def test_sagemaker_refuses_an_index_and_what_is_in_it_at_once(layout: Layout) ->
     assert errors(layout, layout.index(child), "sagemaker") == ["index-not-taken", "manifest-type-refused"]
 
 
-def test_agentcore_runs_arm64_only_and_says_which_to_write() -> None:
-    with pytest.raises(ValueError, match=r"Bedrock AgentCore cannot run linux/amd64: use linux/arm64"):
-        Policy(("agentcore",), Platform.parse("linux/amd64"))
+def test_agentcore_runs_amd64_only_through_a_capacity_provider_and_warns(layout: Layout) -> None:
+    (warning,) = report(layout, layout.image(), "agentcore").findings
+    assert (warning.id, warning.severity) == ("platform-doubtful", Severity.WARNING)
+    assert "capacity provider" in warning.message
+    arm64 = layout.image(config={"architecture": "arm64"})
+    assert report(layout, arm64, "agentcore", platform="linux/arm64").findings == ()
+
+
+def test_schema_1_is_an_error_on_fargate(layout: Layout) -> None:
+    top = layout.descriptor(media_types.DOCKER_MANIFEST_1_SIGNED, b'{"schemaVersion": 1}')
+    assert errors(layout, top, "fargate") == ["schema-1"]
 
 
 # The policy

@@ -1,0 +1,49 @@
+"""What the findings of one engine weigh for its runtime, by how many of the runtime's hosts have that engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ..report import Finding, Severity
+from ..rules.runtimes import HostEngine, Share
+
+# A finding, and the place of its check in the order of all checks.
+Placed = tuple[int, Finding]
+
+
+def weigh(by_host: Mapping[HostEngine, Sequence[Placed]]) -> Iterator[Placed]:
+    """The findings for a runtime: what some or old hosts find is a warning that names them.
+
+    Several engines may find the same: it is reported once, with the message of the first one that every host has.
+
+    :param by_host: what each engine finds, in the order of the runtime's engines.
+    """
+    words: dict[tuple[str, str], str] = {}
+    found: dict[tuple[str, str], Placed] = {}
+    certain: set[tuple[str, str]] = set()
+    for host, placed in sorted(by_host.items(), key=lambda item: _ORDER[item[0].share]):
+        for place, finding in placed:
+            same = finding.id, finding.message
+            if host.share is Share.WORDS:
+                words.setdefault(same, finding.runtime_error)
+                continue
+            if host.share is Share.ALL:
+                certain.add((finding.id, finding.layer))
+                found.setdefault(same, (place, _quoted(finding, words)))
+            elif (finding.id, finding.layer) not in certain:
+                found.setdefault(same, (place, _on(host, finding)))
+    yield from found.values()
+
+
+# Words first, so that they are known; then what is certain, since it makes the rest needless.
+_ORDER = {Share.WORDS: 0, Share.ALL: 1, Share.SOME: 2, Share.OLD: 3}
+
+
+def _quoted(finding: Finding, words: Mapping[tuple[str, str], str]) -> Finding:
+    return replace(finding, runtime_error=words.get((finding.id, finding.message)) or finding.runtime_error)
+
+
+def _on(host: HostEngine, finding: Finding) -> Finding:
+    severity = Severity.WARNING if finding.severity is Severity.ERROR else finding.severity
+    return replace(finding, severity=severity, message=f"{finding.message} Affected are only {host.hosts}.")
