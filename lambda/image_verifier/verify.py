@@ -214,7 +214,7 @@ def judge(views: Views, policy: Policy, contents: Mapping[str, Contents]) -> tup
 def _judge_for(
     host: HostEngine, runtime: Runtime, views: Views, policy: Policy, contents: Mapping[str, Contents]
 ) -> list[Placed]:
-    """What an engine finds, each finding with the place of its check in the order of all checks."""
+    """The findings of one engine, each with the place of its check in the order of all checks."""
     engine = host.engine
     image = views.of(engine)
     read = contents.get(image.manifest.document.digest) if image.manifest else None

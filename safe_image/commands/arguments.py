@@ -12,6 +12,7 @@ from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import FailOn
 from image_verifier.rules.requirement_types import Requirement
+from image_verifier.rules.runtimes import usual_platform
 
 from ..errors import UsageError
 
@@ -44,7 +45,9 @@ def add_policy_options(parser: ArgumentParser, default: str = "fargate") -> None
         f"ecs-anywhere, lambda, eks, batch, app-runner, sagemaker, agentcore; default: {default}",
     )
     parser.add_argument(
-        "--platform", metavar="OS/ARCH", help=f"the image's platform; default: {DEFAULT_POLICY.platform}"
+        "--platform",
+        metavar="OS/ARCH",
+        help=f"the image's platform; default: {DEFAULT_POLICY.platform}, and linux/arm64 for agentcore",
     )
     parser.add_argument("--layers", action="store_true", help="also download and read every layer")
     parser.add_argument(
@@ -153,9 +156,10 @@ def parse_policy(arguments: Namespace, base: Policy = DEFAULT_POLICY) -> Policy:
     :raises UsageError: if an option is invalid, or no image can meet them all.
     """
     try:
+        platform = arguments.platform or usual_platform(arguments.runs_on or (), str(base.platform))
         options: dict[str, Any] = {
             "runs_on": arguments.runs_on and tuple(arguments.runs_on),
-            "platform": arguments.platform and Platform.parse(arguments.platform),
+            "platform": Platform.parse(platform),
             "min_size": parse_size("--min-size", arguments.min_size),
             "max_size": parse_size("--max-size", arguments.max_size),
             "fail_on": arguments.fail_on and FailOn(arguments.fail_on),

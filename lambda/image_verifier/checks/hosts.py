@@ -1,4 +1,4 @@
-"""What the findings of one engine weigh for its runtime, by how many of the runtime's hosts have that engine."""
+"""Weighs the findings of each engine for its runtime, by how many of the runtime's hosts have that engine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Placed = tuple[int, Finding]
 
 
 def weigh(by_host: Mapping[HostEngine, Sequence[Placed]]) -> Iterator[Placed]:
-    """The findings for a runtime: what some or old hosts find is a warning that names them.
+    """The findings for a runtime: a finding of some or of old hosts is a warning that names them.
 
-    Several engines may find the same: it is reported once, with the message of the first one that every host has.
+    An equal finding of several engines is reported once. All hosts come first, since their findings are certain.
 
     :param by_host: what each engine finds, in the order of the runtime's engines.
     """

@@ -17,12 +17,12 @@ Family = Literal["containerd", "dockerd", "any"]
 
 @dataclass(frozen=True)
 class Confirmation:
-    """How it is known what an engine does.
+    """The witness for the facts about an engine.
 
-    :param measured: whether images were pulled with it; else its source was read, or nobody outside AWS can tell.
-    :param version: the versions that were run or read.
-    :param date: when, as `YYYY-MM-DD`.
-    :param sources: the addresses of what was read.
+    :param measured: whether images were pulled and started with it; otherwise its source was read.
+    :param version: the version that was run or read.
+    :param date: the day, as `YYYY-MM-DD`.
+    :param sources: the addresses of the package or of the files.
     """
 
     measured: bool
@@ -38,7 +38,7 @@ class Engine:
     :param name: its name and version, as shown in messages.
     :param family: the engines that pull as it does and share its error messages.
     :param starter: the family whose way to start a container it shares.
-    :param confirmed: how it is known what it does.
+    :param confirmed: the witness for its facts.
     :param choices: how it chooses a manifest from an index. An unknown engine has several: it refuses only what all
         of them refuse.
     :param known_layers_only: whether it counts only the layers whose type it knows, and needs a config whose

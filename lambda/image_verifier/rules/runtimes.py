@@ -1,12 +1,12 @@
-"""What each place that runs images accepts: data, with the source of each fact.
+"""The runtimes: the images that each accepts, as data, with the source of each fact.
 
-Each row says which engines the runtime uses and how many of its hosts have them. What an engine of all hosts refuses
-is an error; what an engine of some or of old hosts refuses is a warning that names them. A new runtime is one row.
+Each row says which engines the runtime uses and how many of its hosts have them. A refusal by an engine of all hosts is
+an error; a refusal by an engine of some or of old hosts is a warning that names them. A new runtime is one row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -320,3 +320,14 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
         ),
     )
 }
+
+
+def usual_platform(names: Iterable[str], default: str) -> str:
+    """The platform of an image where nobody sets one.
+
+    :param names: the runtimes; unknown ones are reported elsewhere.
+    :param default: the platform that is used where each of them surely runs it, or where they agree on no other.
+    """
+    runtimes = [RUNTIMES[name] for name in names if name in RUNTIMES]
+    candidates = (default, *(platform for runtime in runtimes for platform in runtime.platforms))
+    return next((p for p in candidates if all(r.runs(p) and p not in r.doubtful_platforms for r in runtimes)), default)

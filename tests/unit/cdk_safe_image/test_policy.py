@@ -222,7 +222,7 @@ def test_a_second_call_for_the_defaults_of_a_scope_is_refused() -> None:
             "fail_on is 'never', so that no image is refused, but on_failure",
         ),
         ({"min_size": Size.bytes(2), "max_size": Size.bytes(1)}, "min_size (2 bytes) is above max_size (1 bytes)"),
-        ({"runs_on": "agentcore"}, "Bedrock AgentCore cannot run linux/amd64"),
+        ({"platform": ecr_assets.Platform.custom("windows/amd64")}, "ECS on Fargate cannot run windows/amd64"),
         ({"runs_on": []}, "runs_on is empty: name at least one of"),
         ({"require": "non-root-user"}, "require is 'non-root-user': use a list"),
         ({"require": Require.NON_ROOT_USER}, "use a list, such as [Require.NON_ROOT_USER]"),

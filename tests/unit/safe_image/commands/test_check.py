@@ -213,7 +213,7 @@ def test_a_device_is_written_to_and_not_replaced(good: str) -> None:
     [
         (["--runs-on", "fargat"], "--runs-on names 'fargat', which is not a runtime: use one of fargate,"),
         (["--platform", "amd64"], "'amd64' is not a platform: use os/architecture, such as linux/amd64"),
-        (["--runs-on", "agentcore"], "Bedrock AgentCore cannot run linux/amd64: use linux/arm64"),
+        (["--platform", "linux/arm/v7"], "ECS on Fargate cannot run linux/arm/v7: use linux/amd64 or linux/arm64"),
         (["--min-size", "50 lots"], "--min-size '50 lots' is not a size: use a number and a unit, such as 50MiB"),
         (["--max-size", "-1"], "--max-size '-1' is not a size"),
         (

@@ -142,8 +142,9 @@ def test_options_override_or_extend_the_policy_of_a_verification() -> None:
     assert (more.acknowledge, more.fail_on) == ({"image-needs-storage": "x", "layer-foreign": "y"}, FailOn.WARNING)
     other = parse_policy(options("--runs-on", "eks", "--platform", "linux/amd64"), known)
     assert (other.runs_on, str(other.platform)) == (("eks",), "linux/amd64")
-    with pytest.raises(UsageError, match="cannot run linux/amd64"):
-        parse_policy(options("--runs-on", "agentcore", "--platform", "linux/amd64"), known)
+    assert str(parse_policy(options("--runs-on", "agentcore")).platform) == "linux/arm64"
+    with pytest.raises(UsageError, match="cannot run linux/arm/v7"):
+        parse_policy(options("--runs-on", "eks", "--platform", "linux/arm/v7"), known)
 
 
 def test_the_images_of_stages_are_found_and_those_in_one_place_are_one(tmp_path: Path) -> None:
