@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _escape_what_cannot_be_encoded()
     words = sys.argv[1:] if argv is None else argv
     arguments = command_parser(words).parse_args(words)
+    arguments.words = words
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)

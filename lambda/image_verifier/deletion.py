@@ -6,7 +6,7 @@
 - after the image was read a second time, with the same result;
 - by tag and digest, so that ECR removes nothing where the tag has moved.
 
-Each caller adds what it knows: the digests that were verified before, and what runs in the account.
+Each caller adds its own knowledge: the digests that were verified before, and the images that run in the account.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from .rules.runtimes import RUNTIMES
 # ECR refuses to remove the last tag of a manifest that an index references, since that would delete the manifest:
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageFailure.html
 HELD_BY_INDEX: Final = "ImageReferencedByManifestList"
+# The reason of `reason_after_second_reading` where there is nothing left to remove.
+GONE: Final = "at a second reading, the tag no longer exists"
 # The tags that cosign and OCI's referrers fallback make for the signatures and attestations of an image:
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
 _REFERRERS_TAG: Final = re.compile(r"sha256-[0-9a-f]{64}(\..+)?")
@@ -82,7 +84,10 @@ def reason_after_second_reading(
     :raises Fault: if the image cannot be read.
     """
     reports = [_read_again(verify_by, policy) for policy in policies]
-    if any(report.image.top is None or report.image.top.digest != digest for report in reports):
+    tops = [report.image.top for report in reports]
+    if not any(tops) and all(report.image.status == "ACTIVE" for report in reports):
+        return GONE
+    if any(top is None or top.digest != digest for top in tops):
         return "at a second reading, it references another image"
     reason = reason_to_keep(reports, tag)
     return f"at a second reading, {reason}" if reason else ""

@@ -13,9 +13,9 @@ from image_verifier.text import printable
 from ..errors import UsageError
 from ..formats.json_text import json_text
 from ..formats.text.text_page import TextPage
+from ..machine.carry_out import Result, carry_out
 from ..machine.diagnosis import Diagnosis, Status
 from ..machine.docker import Docker
-from ..machine.fixes import apply, is_confirmed, plan
 from ..machine.probes import diagnose
 from ..sources.aws_sessions import AwsSessions
 from .output import open_output
@@ -73,10 +73,10 @@ def run(arguments: Namespace) -> int:
     if not arguments.fix or not fixes:
         return _exit_code(lines)
     messages = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
-    print(plan(fixes), file=messages, flush=True)
-    if not is_confirmed(fixes, yes=arguments.yes):
-        return _exit_code(lines)
-    return 2 if apply(fixes, messages) else _exit_code([line for line in lines if not line.fixes])
+    result = carry_out(fixes, sessions or AwsSessions(), messages, arguments.words, yes=arguments.yes)
+    if result is Result.FAILED:
+        return 2
+    return _exit_code(lines if result is Result.LEFT else [line for line in lines if not line.fixes])
 
 
 def _exit_code(lines: Iterable[Diagnosis]) -> int:

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
+from image_verifier.deletion import reason_to_keep
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import Report
 from image_verifier.text import printable
-from image_verifier.verify import verify
 
 from ..errors import UsageError
 from ..formats.text.text_page import TextPage
+from ..machine.carry_out import Result, carry_out
 from ..machine.docker import Docker
-from ..machine.fixes import (
-    Fix,
-    apply,
-    can_be_fixed_by_a_build,
-    fixes_for,
-    is_confirmed,
-    local_fixes,
-    plan,
-    refusal_lines,
-)
+from ..machine.fixes import Fix, can_be_fixed_by_a_build, fixes_for, local_fixes, refusal_lines
+from ..results.requirements import Requirements, policies_of, reports_of
 from ..sources.aws_sessions import AwsSessions
 from ..sources.refused_images import refused_images
 from ..sources.targets import Target, TargetResolver
@@ -35,24 +29,21 @@ from .exit_codes import UNKNOWN
 
 DESCRIPTION: Final = (
     "Fix a failed deploy: remove the rejected tag from ECR, and from this machine the image that CDK would push again "
-    "without building it. Each image is checked first: a tag is removed only if its image is broken, and only from the "
-    "digest that was checked. The plan is shown before anything is done."
+    "without building it. A tag is removed only if no runtime of its verifications can pull the image, and only from "
+    "the digest that was checked. The plan is shown before anything is done."
 )
 EXAMPLES: Final = """\
-  safe-image heal --stack Shop
+  safe-image heal --stack Shop --region eu-west-1
   safe-image heal cdk.out:cdk.out --yes
   safe-image heal 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.4 --dry-run
 """
-_DEFAULT_PLATFORM: Final = str(DEFAULT_POLICY.platform)
-_PLATFORM_FINDINGS: Final = frozenset({"platform-mismatch", "platform-missing"})
+_PLATFORMS: Final = ("linux/amd64", "linux/arm64")
 _ARCHIVED: Final = "It is archived, and may be healthy: restore it."
-_OTHER_PLATFORM: Final = (
-    "It is for another platform than {platform}, which may be intended: pass --platform {platform} to remove it."
-)
 _SAME_AGAIN: Final = (
-    "A build would make the same image again: change its Dockerfile or its policy. Pass --any-finding to remove the "
-    "tag anyway."
+    "A build would make the same image again: change its Dockerfile or its policy. A changed Dockerfile gets another "
+    "tag, so this one does no harm."
 )
+_KEPT: Final = "{reason}. If nothing needs it, run the commands above."
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -60,15 +51,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "references", nargs="*", metavar="REFERENCE", help="an image in ECR by its tag, or cdk.out:PATH"
     )
-    parser.add_argument("--stack", metavar="NAME", help="the images that the last deploy of this stack refused")
-    add_policy_options(parser)
-    # Without --platform, an image for another platform is not broken.
-    parser.set_defaults(platform=None)
     parser.add_argument(
-        "--any-finding",
-        action="store_true",
-        help="remove the tag for any finding, also for one of the policy or of the Dockerfile",
+        "--stack",
+        metavar="NAME",
+        help="the images that the last deploy of this stack refused; its name or ARN, also after it was deleted",
     )
+    parser.add_argument(
+        "--region", help="the region of the stack; default: that of its ARN, of the environment or of the profile"
+    )
+    parser.add_argument("--profile", metavar="NAME", help="the profile of the AWS CLI; default: AWS_PROFILE")
+    add_policy_options(parser)
+    # Without --platform, an image may be for any.
+    parser.set_defaults(platform=None)
     parser.add_argument("--dry-run", action="store_true", help="only show the plan")
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
@@ -78,15 +72,19 @@ class _Case:
     """One image and its fixes.
 
     :param target: the image.
-    :param report: its report.
+    :param reports: its reports, one for each verification that references it.
     :param fixes: its fixes.
     :param kept: why a refused image is left alone; empty otherwise.
     """
 
     target: Target
-    report: Report
+    reports: tuple[Report, ...]
     fixes: tuple[Fix, ...] = ()
     kept: str = ""
+
+    @property
+    def passes(self) -> bool:
+        return all(report.verdict == "pass" for report in self.reports)
 
 
 def run(arguments: Namespace) -> int:
@@ -97,100 +95,128 @@ def run(arguments: Namespace) -> int:
     :raises UsageError: if an argument is wrong.
     :raises Fault: if an image could not be checked.
     """
-    is_platform_passed = arguments.platform is not None
-    arguments.platform = arguments.platform or _DEFAULT_PLATFORM
-    policy = parse_policy(arguments)
-    resolver, docker, page = TargetResolver(), Docker(), TextPage.of(sys.stdout)
-    healer = _Healer(policy, is_platform_passed, arguments.any_finding, resolver.sessions, docker)
-    cases = []
+    sessions = AwsSessions(_region(arguments), arguments.profile or "")
+    healer = _Healer(_alternatives(arguments), sessions, Docker())
+    page, cases = TextPage.of(sys.stdout), []
     # Every image is checked before the first fix is applied.
-    for target in _targets(arguments, policy, resolver):
-        case = healer.case(target)
+    for targets in _targets(arguments, TargetResolver(sessions)):
+        case = healer.case(targets)
         print("\n".join(_case_lines(case, page)), flush=True)
         cases.append(case)
     fixes = list({fix.command: fix for case in cases for fix in case.fixes}.values())
-    is_any_kept = any(case.kept for case in cases)
-    if fixes:
-        print(plan(fixes), flush=True)
-    if arguments.dry_run or not fixes:
-        return 1 if is_any_kept or fixes else 0
-    if not is_confirmed(fixes, yes=arguments.yes):
-        return 1
-    if apply(fixes, sys.stdout):
+    result = carry_out(fixes, sessions, sys.stdout, arguments.words, yes=arguments.yes, dry_run=arguments.dry_run)
+    if result is Result.FAILED:
         return UNKNOWN
-    print("Now deploy again: CDK builds and pushes the image anew.")
-    return 1 if is_any_kept else 0
+    if fixes and result is Result.DONE:
+        print("Now deploy again: CDK builds and pushes the image anew.")
+    return 1 if result is Result.LEFT or any(case.kept for case in cases) else 0
+
+
+def _region(arguments: Namespace) -> str:
+    """The region of the arguments; empty for that of the environment or the profile."""
+    parts = (arguments.stack or "").split(":")
+    if parts[0] != "arn":
+        return arguments.region or ""
+    region = parts[3] if len(parts) > 3 else ""
+    if not region:
+        raise UsageError(f"--stack {arguments.stack} is not the ARN of a stack: use the stack's name, or its whole ARN")
+    if arguments.region and arguments.region != region:
+        raise UsageError(f"--region is {arguments.region}, but the stack is in {region}: leave out --region")
+    return region
+
+
+def _alternatives(arguments: Namespace) -> tuple[Policy, ...]:
+    """The policies of an image without a verification, which must meet any of them.
+
+    :raises UsageError: if an option is wrong.
+    """
+    is_platform_passed = arguments.platform is not None
+    arguments.platform = arguments.platform or str(DEFAULT_POLICY.platform)
+    policy = parse_policy(arguments)
+    policies = [policy]
+    for platform in () if is_platform_passed else _PLATFORMS:
+        # A runtime that cannot run this platform says nothing about the image.
+        with suppress(ValueError):
+            policies.append(replace(policy, platform=Platform.parse(platform)))
+    return tuple(policy for number, policy in enumerate(policies) if policy not in policies[:number])
 
 
 @dataclass(frozen=True)
 class _Healer:
     """Finds the fixes of images.
 
-    :param policy: the policy of an image that has none of its own.
-    :param is_platform_passed: whether the user passed the policy's platform.
-    :param any_finding: whether a tag is removed for any finding.
+    :param alternatives: the policies of an image without a verification.
     :param sessions: the AWS sessions that remove tags.
     :param docker: the engine of this machine.
     """
 
-    policy: Policy
-    is_platform_passed: bool
-    any_finding: bool
+    alternatives: tuple[Policy, ...]
     sessions: AwsSessions
     docker: Docker
 
-    def case(self, target: Target) -> _Case:
-        """An image with its fixes. Raises `Fault` if it could not be checked."""
-        report = verify(target.open(), self._policy(target))
-        if report.image.top is None:
-            if report.image.status != "ACTIVE":
-                return _Case(target, report, kept=_ARCHIVED)
+    def case(self, targets: Sequence[Target]) -> _Case:
+        """An image with its fixes. Raises `Fault` if it could not be checked.
+
+        :param targets: the image, once for each verification that references it.
+        """
+        target, requirements = targets[0], self._requirements(targets)
+        reports = reports_of(target.open, requirements)
+        top = reports[0].image.top
+        if top is None:
+            if any(report.image.status != "ACTIVE" for report in reports):
+                return _Case(target, reports, kept=_ARCHIVED)
             # CDK would push the local image under the tag again.
-            return _Case(target, report, tuple(local_fixes(target.names.local_image, self.docker)))
-        if report.verdict == "pass":
-            return _Case(target, report)
-        if self._is_for_another_platform(target, report):
-            platform = report.image.platform
-            return _Case(target, report, kept=_OTHER_PLATFORM.format(platform=platform))
-        if not self.any_finding and not can_be_fixed_by_a_build(report):
-            return _Case(target, report, kept=_SAME_AGAIN)
-        return _Case(target, report, tuple(fixes_for(target.names, report, self.sessions, self.docker)))
+            return _Case(target, reports, tuple(local_fixes(target.names.local_image, self.docker)))
+        case = _Case(target, reports)
+        if case.passes:
+            return case
+        if reason := reason_to_keep(reports, target.names.tag):
+            if not any(can_be_fixed_by_a_build(report) for report in reports):
+                return replace(case, kept=_SAME_AGAIN)
+            return replace(case, kept=_KEPT.format(reason=reason[0].upper() + reason[1:]))
+        if not any(can_be_fixed_by_a_build(report) for report in reports):
+            return replace(case, kept=_SAME_AGAIN)
+        fixes = fixes_for(target, top.digest, policies_of(requirements), self.sessions, self.docker)
+        return replace(case, fixes=tuple(fixes))
 
-    def _policy(self, target: Target) -> Policy:
-        if target.policy or self.is_platform_passed:
-            return target.policy or self.policy
-        try:
-            return replace(self.policy, platform=Platform.parse(target.names.platform))
-        except ValueError:
-            return self.policy
-
-    def _is_for_another_platform(self, target: Target, report: Report) -> bool:
-        """Whether the image is refused only because it is not for the default platform, which was not passed."""
-        is_known = target.policy or self.is_platform_passed or target.names.platform != _DEFAULT_PLATFORM
-        return not is_known and all(finding.id in _PLATFORM_FINDINGS for finding in report.errors)
+    def _requirements(self, targets: Sequence[Target]) -> Requirements:
+        policies = [target.policy for target in targets if target.policy]
+        if policies:
+            return [(policy,) for policy in policies]
+        known = [policy for policy in self.alternatives if str(policy.platform) == targets[0].names.platform]
+        default = str(DEFAULT_POLICY.platform)
+        return [known if known and targets[0].names.platform != default else self.alternatives]
 
 
-def _targets(arguments: Namespace, policy: Policy, resolver: TargetResolver) -> Iterator[Target]:
+def _targets(arguments: Namespace, resolver: TargetResolver) -> Iterator[Sequence[Target]]:
+    """The images, each once for each verification that references it."""
     if bool(arguments.references) == bool(arguments.stack):
         raise UsageError("pass either an image (or cdk.out:PATH), or --stack and the name of the stack that failed")
+    found: dict[tuple[str, ...], list[Target]] = {}
+    for target in refused_images(arguments.stack, resolver) if arguments.stack else _named(arguments, resolver):
+        names = target.names
+        found.setdefault((names.registry_id, names.region, names.repository, names.tag), []).append(target)
+    yield from found.values()
+
+
+def _named(arguments: Namespace, resolver: TargetResolver) -> Iterator[Target]:
     for text in arguments.references:
-        for target in resolver.targets(text, str(policy.platform)):
+        for target in resolver.targets(text, arguments.platform):
             if not target.names.repository or not target.names.tag:
                 raise UsageError(f"{text!r} is not a tag in ECR: use ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG")
             yield target
-    if arguments.stack:
-        yield from refused_images(arguments.stack, resolver)
 
 
 def _case_lines(case: _Case, page: TextPage) -> Iterator[str]:
-    name, report = page.paint("head", printable(case.target.reference)), case.report
-    if report.image.top is None and not case.kept:
+    name = page.paint("head", printable(case.target.reference))
+    if case.reports[0].image.top is None and not case.kept:
         yield f"{name}: the tag does not exist" + (", but its image is on this machine" if case.fixes else "")
         return
-    if report.verdict == "pass":
+    if case.passes:
         yield f"{name}: {page.paint('pass', 'passed')}, nothing is removed"
         return
     yield f"{name}: {page.paint('fail', 'refused')}"
-    yield from refusal_lines(report, case.target.names, case.fixes, page)
+    for report in case.reports:
+        yield from refusal_lines(report, case.target.names, case.fixes, page)
     if case.kept:
         yield from page.wrap(f"Nothing is removed. {case.kept}", "  ")

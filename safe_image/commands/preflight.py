@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from image_verifier.deletion import reason_to_keep
 from image_verifier.faults import Fault
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
@@ -17,15 +18,15 @@ from image_verifier.pool import Pool
 from image_verifier.report import Report
 from image_verifier.report_json import report_as_json
 from image_verifier.rules.remedies import Names
-from image_verifier.sources import Source
 from image_verifier.text import printable
-from image_verifier.verify import verify
 
 from ..errors import UsageError
 from ..formats.json_text import json_text
 from ..formats.text.text_page import TextPage
+from ..machine.carry_out import Result, carry_out
 from ..machine.docker import Docker
-from ..machine.fixes import Fix, RemoveLocalImage, apply, can_be_fixed_by_a_build, fixes_for, refusal_lines
+from ..machine.fixes import Fix, RemoveLocalImage, can_be_fixed_by_a_build, fixes_for, refusal_lines
+from ..results.requirements import Requirements, policies_of, reports_of
 from ..sources.archive import Archive
 from ..sources.cloud_assembly import AssetImage
 from ..sources.docker_archive import docker_archive
@@ -54,7 +55,7 @@ class AssetState:
     :param state: `pushed` and healthy, `absent` and to be built, `kept` on this machine and healthy, `broken` in ECR,
         `stale` on this machine, `refused` for a finding that a new build would not change, or `unknown`.
     :param message: the state in words.
-    :param report: the image's report, where it was checked.
+    :param reports: the image's reports, one for each verification; empty where it was not checked.
     :param fixes: the image's fixes.
     :param names: the image's names, which fill in the remedies' commands.
     """
@@ -62,7 +63,7 @@ class AssetState:
     image: AssetImage
     state: str
     message: str
-    report: Report | None = None
+    reports: tuple[Report, ...] = ()
     fixes: tuple[Fix, ...] = ()
     names: Names = _NO_NAMES
 
@@ -83,7 +84,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="a runtime that must run the images without an ImageVerification in the assembly, may be repeated; "
         "default: fargate",
     )
-    parser.add_argument("--fix", action="store_true", help="remove broken tags and stale images, without confirmation")
+    parser.add_argument(
+        "--fix", action="store_true", help="remove broken tags and stale images; a terminal asks for confirmation"
+    )
+    parser.add_argument("--yes", action="store_true", help="with --fix: do not ask for confirmation")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report to this file, not to standard output")
 
@@ -95,6 +99,8 @@ def run(arguments: Namespace) -> int:
     :returns: the exit code: 0 if a deploy would meet no broken image, or all of them were fixed.
     :raises UsageError: if an argument is wrong.
     """
+    if arguments.yes and not arguments.fix:
+        raise UsageError("--yes does nothing without --fix: use --fix --yes")
     path = Path(arguments.assembly.removeprefix("cdk.out:"))
     if not path.is_dir():
         raise UsageError(f"{path} is not a folder: pass the cloud assembly that cdk synth writes, such as cdk.out")
@@ -106,9 +112,12 @@ def run(arguments: Namespace) -> int:
         stream.write(_json(states) if arguments.format == "json" else _text(states, TextPage.of(stream)))
     fixes = {fix.command: fix for one in states for fix in one.fixes} if arguments.fix else {}
     messages = sys.stdout if arguments.format == "text" and not arguments.output else sys.stderr
-    if apply(list(fixes.values()), messages):
+    # A pipeline fixes what it finds before it deploys: --fix is its consent.
+    yes = arguments.yes or not sys.stdin.isatty()
+    result = carry_out(list(fixes.values()), inspector.resolver.sessions, messages, arguments.words, yes=yes)
+    if result is Result.FAILED:
         return 2
-    left = (one.state for one in states if not (arguments.fix and one.fixes))
+    left = (one.state for one in states if not (fixes and one.fixes and result is Result.DONE))
     return max((_EXIT_CODES.get(state, 0) for state in left), default=0)
 
 
@@ -137,35 +146,36 @@ class _AssetInspector:
     def state_of(self, image: AssetImage) -> AssetState:
         """The state of an image."""
         try:
-            # Without a platform, the image may be for any.
-            platforms = (image.platform,) if image.platform else _PLATFORMS
-            policies = (image.policy,) if image.policy else _policies(self.runs_on, platforms)
-            return self._published_state(image, policies) or self._local_state(image, policies)
+            requirements = _requirements(image, self.runs_on)
+            return self._published_state(image, requirements) or self._local_state(image, requirements)
         except Fault as fault:
             return AssetState(image, "unknown", fault.text)
 
-    def _published_state(self, image: AssetImage, policies: Sequence[Policy]) -> AssetState | None:
+    def _published_state(self, image: AssetImage, requirements: Requirements) -> AssetState | None:
         """The state of the pushed image, which CDK reuses even if it is broken; None where the tag does not exist."""
         target = self.resolver.asset_target(image)
         found = partial(AssetState, image, names=target.names)
         try:
-            report = _check(target.open, policies)
+            reports = reports_of(target.open, requirements)
         except Fault as fault:
             # A stack of the assembly may create the repository; if none does, the deploy itself fails early.
             if "RepositoryNotFoundException" in fault.message:
                 return None
             raise
-        if report.image.top is None and report.image.status == "ACTIVE":
-            return None
-        if report.verdict == "pass":
-            return found("pushed", "is pushed, and passes", report)
-        if report.image.top and can_be_fixed_by_a_build(report):
-            fixes = tuple(fixes_for(target.names, report, self.resolver.sessions, self.docker))
-            return found("broken", "is pushed and broken, and CDK would reuse it", report, fixes)
-        why = "a build would make the same image again" if report.image.top else "it is archived"
-        return found("refused", f"is pushed and refused: {why}", report)
+        top = reports[0].image.top
+        if top is None:
+            if all(report.image.status == "ACTIVE" for report in reports):
+                return None
+            return found("refused", "is pushed and refused: it is archived", reports)
+        if all(report.verdict == "pass" for report in reports):
+            return found("pushed", "is pushed, and passes", reports)
+        if why := _reason_to_keep(reports, image.tag):
+            return found("refused", f"is pushed and refused: {why}", reports)
+        policies = policies_of(requirements)
+        fixes = fixes_for(target, top.digest, policies, self.resolver.sessions, self.docker)
+        return found("broken", "is pushed and broken, and CDK would reuse it", reports, tuple(fixes))
 
-    def _local_state(self, image: AssetImage, policies: Sequence[Policy]) -> AssetState:
+    def _local_state(self, image: AssetImage, requirements: Requirements) -> AssetState:
         """The state of the image that CDK would push: it is on this machine, or yet to be built."""
         kept = self.docker.image(image.local_image) if image.local_image and self.docker.is_installed else None
         if kept is None:
@@ -174,26 +184,31 @@ class _AssetInspector:
         found = partial(AssetState, image, names=Names(platform=image.platform))
         fixes: tuple[Fix, ...] = (RemoveLocalImage(self.docker, kept.name),)
         with self.docker.saved(kept.name) as file:
-            report = _check(lambda: docker_archive(Archive(file), ""), policies)
-        if report.image.indexes and self.docker.engine().races is not False:
+            reports = reports_of(lambda: docker_archive(Archive(file), ""), requirements)
+        if reports[0].image.indexes and self.docker.engine().races is not False:
             message = "is on this machine with an attestation, and this Docker may push the tag to the attestation"
-            return found("stale", message, report, fixes)
-        if report.verdict == "pass":
-            return found("kept", "is not pushed yet; CDK will push the image on this machine, which passes", report)
-        if can_be_fixed_by_a_build(report):
+            return found("stale", message, reports, fixes)
+        if all(report.verdict == "pass" for report in reports):
+            return found("kept", "is not pushed yet; CDK will push the image on this machine, which passes", reports)
+        if any(can_be_fixed_by_a_build(report) for report in reports):
             message = "is on this machine and broken, and CDK would push it without building it"
-            return found("stale", message, report, fixes)
-        return found("refused", "is on this machine and refused: a build would make the same image again", report)
+            return found("stale", message, reports, fixes)
+        return found("refused", "is on this machine and refused: a build would make the same image again", reports)
 
 
-def _check(source: Callable[[], Source], policies: Sequence[Policy]) -> Report:
-    """The report by the first policy that accepts the image; if none does, by the first policy."""
-    reports = []
-    for policy in policies:
-        reports.append(verify(source(), policy))
-        if reports[-1].verdict == "pass":
-            return reports[-1]
-    return reports[0]
+def _requirements(image: AssetImage, runs_on: tuple[str, ...]) -> Requirements:
+    """The requirements of an image: each verification's policy, or its runtimes on one of the possible platforms."""
+    if image.policies:
+        return [(policy,) for policy in image.policies]
+    # Without a platform, the image may be for any.
+    return [_policies(runs_on, (image.platform,) if image.platform else _PLATFORMS)]
+
+
+def _reason_to_keep(reports: Sequence[Report], tag: str) -> str:
+    """Why the tag of a refused image is not removed, as a clause; empty if it is removed."""
+    if not any(can_be_fixed_by_a_build(report) for report in reports):
+        return "a build would make the same image again"
+    return reason_to_keep(reports, tag)
 
 
 def _policies(runs_on: tuple[str, ...], platforms: Sequence[str]) -> Sequence[Policy]:
@@ -219,7 +234,8 @@ def _text(states: Sequence[AssetState], page: TextPage) -> str:
         stacks = f" ({', '.join(one.image.stacks)})" if one.image.stacks else ""
         name = page.paint("head", printable(one.image.name + stacks))
         lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.message)}")
-        lines += refusal_lines(one.report, one.names, one.fixes, page) if one.report else ()
+        for report in one.reports:
+            lines += refusal_lines(report, one.names, one.fixes, page)
         lines += [f"    --fix runs: {page.paint('command', printable(fix.command))}" for fix in one.fixes]
     wrong = sum(one.state in _EXIT_CODES for one in states)
     lines.append(f"{len(states)} image{'s' * (len(states) != 1)}, {wrong} of them would break a deploy")
@@ -236,9 +252,17 @@ def _json(states: Sequence[AssetState]) -> str:
             "local_image": one.image.local_image,
             "state": one.state,
             "message": one.message,
-            "findings": report_as_json(one.report, one.names)["findings"] if one.report else [],
+            "findings": _findings(one),
             "remedy": [fix.command for fix in one.fixes],
         }
         for one in states
     ]
     return json_text({"schema_version": 1, "images": images}) + "\n"
+
+
+def _findings(one: AssetState) -> list[Any]:
+    """The findings of all reports, each once."""
+    found: list[Any] = []
+    for report in one.reports:
+        found += [finding for finding in report_as_json(report, one.names)["findings"] if finding not in found]
+    return found

@@ -7,20 +7,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Final, Protocol, TextIO
+from typing import ClassVar, Final, Protocol, TextIO
 
-from image_verifier.deletion import remove_tag
 from image_verifier.faults import Fault
+from image_verifier.policy import Policy
 from image_verifier.report import Report, Severity
-from image_verifier.retry import RetryBudget
 from image_verifier.rules.catalog import CATALOG, Stage
 from image_verifier.rules.remedies import Names, remedy
 from image_verifier.text import printable
 
 from ..formats.text.finding_text import fault_line, finding_lines
 from ..formats.text.text_page import TextPage
-from ..sources.aws_sessions import AwsSessions, Endpoint
+from ..sources.aws_sessions import AwsSessions
+from ..sources.targets import Target
 from .docker import Docker
+from .untag import Untag
 
 # Faults that a pull does not show, and that the platform or the tools of the build have caused.
 _BUILT_OTHERWISE: Final = frozenset({"platform-mismatch", "entrypoint-wrong-machine"})
@@ -35,40 +36,19 @@ class Fix(Protocol):
     def command(self) -> str:
         """The equivalent command, as a person would type it."""
 
-    def apply(self) -> None:
-        """Apply the fix. Raises `Fault` if that fails."""
-
-
-@dataclass(frozen=True)
-class Untag:
-    """Remove a tag from the very digest that was verified.
-
-    :param sessions: the AWS sessions.
-    :param names: the image's names.
-    :param digest: the digest that the tag pointed at.
-    """
-
-    sessions: AwsSessions
-    names: Names
-    digest: str
+    @property
+    def note(self) -> str:
+        """A further consequence, shown with the plan; empty for none."""
 
     @property
-    def command(self) -> str:
-        """The equivalent command."""
-        names = self.names
-        words = ("aws", "ecr", "batch-delete-image", "--region", names.region, "--registry-id", names.registry_id)
-        image = f"imageTag={names.tag},imageDigest={self.digest}"
-        return shlex.join((*words, "--repository-name", names.repository, "--image-ids", image))
+    def permissions(self) -> tuple[str, ...]:
+        """The IAM permissions that it needs."""
 
-    def apply(self) -> None:
-        """Remove the tag. The call has tag and digest, so ECR removes nothing where the tag has moved meanwhile."""
-        names, partition = self.names, self.sessions.partition(self.names.region)
-        client = self.sessions.client("ecr", Endpoint(names.region))
-        arn = f"arn:{partition}:ecr:{names.region}:{names.registry_id}:repository/{names.repository}"
-        failure = remove_tag(client, arn, names.tag, self.digest, RetryBudget.of(30))
-        # Somebody else has removed it meanwhile.
-        if failure and not failure.startswith("ImageNotFound"):
-            raise Fault(f"The tag {self.names.tag} was not removed: {failure}")
+    def apply(self) -> str:
+        """Apply the fix, and return its further consequence; empty for none.
+
+        :raises Fault: if it fails.
+        """
 
 
 @dataclass(frozen=True)
@@ -81,15 +61,18 @@ class RemoveLocalImage:
 
     docker: Docker
     name: str
+    note: ClassVar[str] = ""
+    permissions: ClassVar[tuple[str, ...]] = ()
 
     @property
     def command(self) -> str:
         """The equivalent command."""
         return shlex.join((self.docker.command, "image", "rm", self.name))
 
-    def apply(self) -> None:
+    def apply(self) -> str:
         """Remove the image."""
         self.docker.remove(self.name)
+        return ""
 
 
 def can_be_fixed_by_a_build(report: Report) -> bool:
@@ -105,19 +88,19 @@ def can_be_fixed_by_a_build(report: Report) -> bool:
     )
 
 
-def fixes_for(names: Names, report: Report, sessions: AwsSessions, docker: Docker) -> list[Fix]:
-    """The fixes of a refused image in ECR.
+def fixes_for(
+    target: Target, digest: str, policies: tuple[Policy, ...], sessions: AwsSessions, docker: Docker
+) -> list[Fix]:
+    """The fixes of a refused image in ECR whose tag may be removed.
 
-    :param names: the image's names.
-    :param report: the refusal.
+    :param target: the image.
+    :param digest: the digest that was refused.
+    :param policies: the policies of all verifications that reference it, at least one.
     :param sessions: the AWS sessions.
     :param docker: the engine of this machine, whose copy of the image is removed too.
     """
-    fixes: list[Fix] = []
-    top = report.image.top
-    if names.repository and names.tag and top:
-        fixes.append(Untag(sessions, names, top.digest))
-    return [*fixes, *local_fixes(names.local_image, docker)]
+    untag = Untag(sessions, target.names, digest, target.open, policies)
+    return [untag, *local_fixes(target.names.local_image, docker)]
 
 
 def local_fixes(name: str, docker: Docker) -> list[Fix]:
@@ -151,22 +134,10 @@ def refusal_lines(report: Report, names: Names, fixes: Sequence[Fix], page: Text
 
 def plan(fixes: Sequence[Fix]) -> str:
     """The plan that is shown before the fixes are applied."""
-    return "\n".join(["To be done:", *(f"  {printable(fix.command)}" for fix in fixes)])
-
-
-def is_confirmed(fixes: Sequence[Fix], *, yes: bool) -> bool:
-    """Whether the user confirms the fixes, after the plan was shown.
-
-    :param yes: whether the user passed `--yes`.
-    """
-    if yes or not fixes:
-        return True
-    if not sys.stdin.isatty():
-        print("Nothing was done: stdin is not a terminal. Pass --yes", file=sys.stderr)
-        return False
-    # input() would write the prompt to standard output, where the report may be.
-    print("Proceed? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    lines = ["To be done:"]
+    for fix in fixes:
+        lines += [f"  {printable(fix.command)}", *([f"    {printable(fix.note)}"] if fix.note else [])]
+    return "\n".join(lines)
 
 
 def apply(fixes: Sequence[Fix], stream: TextIO) -> list[Fault]:
@@ -177,10 +148,12 @@ def apply(fixes: Sequence[Fix], stream: TextIO) -> list[Fault]:
     faults = []
     for fix in fixes:
         try:
-            fix.apply()
+            note = fix.apply()
         except Fault as fault:
             faults.append(fault)
             print(f"safe-image: not done: {fault_line(fix.command, fault)}", file=sys.stderr, flush=True)
         else:
             print(f"done: {printable(fix.command)}", file=stream, flush=True)
+            if note:
+                print(f"  {printable(note)}", file=stream, flush=True)
     return faults

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from image_verifier import aws
-from image_verifier.image.model import Platform
-from image_verifier.policy import Policy
+from image_verifier.deletion import policies_of_every_runtime, reason_to_keep
 from image_verifier.pool import Pool
 from image_verifier.retry import RetryBudget
 from image_verifier.rules.remedies import Names
+from image_verifier.sources import Source
 from image_verifier.sources.ecr_image import EcrImage
 from image_verifier.verify import verify
 
@@ -18,7 +19,8 @@ from ..sources.aws_sessions import AwsSessions, Endpoint
 from .build_probes import RACE
 from .diagnosis import Diagnosis, Status
 from .docker import BuildEngine, Docker, LocalImage
-from .fixes import Fix, RemoveLocalImage, Untag
+from .fixes import Fix, RemoveLocalImage
+from .untag import Untag
 
 _NEVER_REPAIRED: Final = "https://github.com/aws/aws-cdk/issues/33264"
 # Every application's image is larger; smaller ones are verified. An attestation has some ten KB.
@@ -26,7 +28,9 @@ _SMALL: Final = 1 << 20
 _MOST_LOOKED_AT: Final = 200
 _AT_ONCE: Final = 8
 _LISTED: Final = 5
-_ANY: Final = Policy(("ecs-ec2",), Platform.parse("linux/amd64"))
+# The tags that CDK makes: an asset's hash, behind the prefix of the stack's synthesizer. Other tags are not CDK's.
+# https://docs.aws.amazon.com/cdk/v2/guide/configure-synth.html, dockerTagPrefix
+_CDK_TAG: Final = re.compile(r"(?!sha256-)[A-Za-z0-9._-]*[0-9a-f]{64}")
 
 
 def probe_local_images(docker: Docker, engine: BuildEngine | None) -> Iterator[Diagnosis]:
@@ -88,7 +92,7 @@ def probe_repository(sessions: AwsSessions, qualifier: str, engine: BuildEngine 
 
 
 def _poisoned(sessions: AwsSessions, repository: Mapping[str, Any]) -> Diagnosis:
-    """The tags that do not point at an image. Only images that are too small to be one are verified."""
+    """CDK's tags that do not point at an image. Only images that are too small to be one are verified."""
     name, arn, uri = repository["repositoryName"], repository["repositoryArn"], repository["repositoryUri"]
     _, _, _, region, account, _ = arn.split(":", 5)
     client = sessions.client("ecr", Endpoint(region))
@@ -96,11 +100,18 @@ def _poisoned(sessions: AwsSessions, repository: Mapping[str, Any]) -> Diagnosis
 
     def fix_for(tag: str) -> Fix | None:
         names = Names(f"{uri}:{tag}", region, account, name, tag)
-        source = EcrImage(client, repository_arn=arn, repository_uri=uri, tag=tag, retry_budget=RetryBudget.of(30))
-        report = verify(source, _ANY)
-        top = report.image.top
-        wrong = top and any(finding.id == "not-an-image" for finding in report.errors)
-        return Untag(sessions, names, top.digest) if top and wrong else None
+
+        def open_() -> Source:
+            return EcrImage(client, repository_arn=arn, repository_uri=uri, tag=tag, retry_budget=RetryBudget.of(30))
+
+        # Which runtimes the image is for is not known here: only what none of all can pull is removed.
+        policies = policies_of_every_runtime()
+        reports = [verify(open_(), policy) for policy in policies]
+        top = reports[0].image.top
+        wrong = any(finding.id == "not-an-image" for finding in reports[0].errors)
+        if top is None or not wrong or reason_to_keep(reports, tag):
+            return None
+        return Untag(sessions, names, top.digest, open_, policies)
 
     with Pool(_AT_ONCE) as pool:
         fixes = tuple(fix for fix in pool.results(fix_for, small[:_MOST_LOOKED_AT]) if fix)
@@ -135,7 +146,7 @@ def _small_tags(client: Any, name: str, account: str) -> Iterator[str]:
         )
         for image in page["imageDetails"]:
             if image.get("imageSizeInBytes", 0) < _SMALL:
-                yield from image.get("imageTags", ())
+                yield from filter(_CDK_TAG.fullmatch, image.get("imageTags", ()))
         if not page.get("nextToken"):
             return
         more = {"nextToken": page["nextToken"]}

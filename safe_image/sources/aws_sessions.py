@@ -40,9 +40,11 @@ class AwsSessions:
     """The sessions and clients of one run of the command, each created once, at its first use.
 
     :param region: the default region; empty for that of the environment or the profile.
+    :param profile: the profile of the AWS CLI; empty for that of the environment.
     """
 
     region: str = ""
+    profile: str = ""
     _lock: RLock = field(default_factory=RLock)
     _sessions: dict[str, boto3.Session] = field(default_factory=dict)
     _clients: dict[tuple[str, Endpoint, str], Any] = field(default_factory=dict)
@@ -139,7 +141,7 @@ class AwsSessions:
             with _configuration_faults("AWS"):
                 # boto3 reads only AWS_DEFAULT_REGION; the CDK CLI reads this one first.
                 region = self.region or os.environ.get("AWS_REGION") or None
-                self._sessions[role] = aws.session(region_name=region)
+                self._sessions[role] = aws.session(region_name=region, profile_name=self.profile or None)
         return self._sessions[role]
 
     def _new_client(self, service: str, endpoint: Endpoint, role: str) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -57,7 +57,7 @@ class AssetImage:
     :param role_options: further parameters of sts:AssumeRole for the role, such as session tags.
     :param platform: the platform that it is built for; empty where the build decides.
     :param is_built: whether CDK builds it from a Dockerfile, or another program provides it.
-    :param policy: the policy of its `Custom::ImageVerification`; None where it has no verification.
+    :param policies: the policies of every `Custom::ImageVerification` of its place and tag, in any stack.
     """
 
     hash: str
@@ -72,7 +72,7 @@ class AssetImage:
     role_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     platform: str = ""
     is_built: bool = True
-    policy: Policy | None = None
+    policies: tuple[Policy, ...] = ()
 
     @property
     def local_image(self) -> str:
@@ -110,33 +110,55 @@ def assembly_images(folder: Path) -> tuple[AssetImage, ...]:
     :param folder: such as `cdk.out`.
     :raises UsageError: if it is not a cloud assembly.
     """
+    return merge_places(_images(folder, 0))
+
+
+def merge_places(images: Iterable[AssetImage]) -> tuple[AssetImage, ...]:
+    """The images, those of the same place and tag as one, with the stacks and the policies of all."""
     found: dict[tuple[str, ...], AssetImage] = {}
-    for image in _images(folder, 0):
+    for image in images:
         key = (image.account, image.region, image.repository, image.tag)
         known = found.get(key, image)
         found[key] = replace(
             known,
             stacks=tuple(dict.fromkeys((*known.stacks, *image.stacks))),
-            policy=known.policy or image.policy,
+            policies=_distinct((*known.policies, *image.policies)),
         )
     return tuple(found.values())
 
 
+def _distinct(policies: Iterable[Policy]) -> tuple[Policy, ...]:
+    # A policy has a mapping, so it cannot be hashed.
+    found: list[Policy] = []
+    for policy in policies:
+        if policy not in found:
+            found.append(policy)
+    return tuple(found)
+
+
 def _images(folder: Path, depth: int) -> Iterator[AssetImage]:
     artifacts = _objects(_document(folder / "manifest.json", folder).get("artifacts"))
+    stacks = list(_stacks(artifacts))
+    verifications = {stack.name: list(_verifications(folder, stack.template, set())) for stack in stacks}
     for name, artifact in sorted(artifacts.items()):
         kind, properties = artifact.get("type"), _object(artifact.get("properties"))
         if kind == "cdk:asset-manifest":
-            stacks = [s for s in _stacks(artifacts) if name in s.assets]
-            account, region = next((s.environment for s in stacks if any(s.environment)), ("", ""))
-            policies = {k: v for stack in stacks for k, v in _policies(folder, stack.template, 0).items()}
+            publishers = [stack for stack in stacks if name in stack.assets]
+            account, region = next((s.environment for s in publishers if any(s.environment)), ("", ""))
             for image in _manifest_images(_document(folder / str(properties.get("file")), folder)):
+                policies = [
+                    verification.policy
+                    for stack in stacks
+                    for verification in verifications[stack.name]
+                    if verification.tag == image.tag
+                    and (stack in publishers or (stack.environment == (account, region) and verification.names(image)))
+                ]
                 yield replace(
                     image,
                     account=image.account or account,
                     region=image.region or region,
-                    stacks=tuple(stack.name for stack in stacks),
-                    policy=policies.get(image.tag),
+                    stacks=tuple(stack.name for stack in publishers),
+                    policies=_distinct(policies),
                 )
         elif kind == "cdk:cloud-assembly":
             if depth >= _MAX_DEPTH:
@@ -195,24 +217,45 @@ def _account(role_arn: str) -> str:
     return match[1] if match else ""
 
 
-def _policies(folder: Path, template: str, depth: int) -> Mapping[str, Policy]:
-    """The policies of the verifications in a stack and its nested stacks, by the image's tag."""
+@dataclass(frozen=True)
+class _Verification:
+    """A verification in a template.
+
+    :param tag: the image's tag.
+    :param places: the properties that name the image's repository, as JSON.
+    :param policy: its policy.
+    """
+
+    tag: str
+    places: str
+    policy: Policy
+
+    def names(self, image: AssetImage) -> bool:
+        """Whether it references the repository of an image."""
+        return bool(image.repository) and image.repository in self.places
+
+
+def _verifications(folder: Path, template: str, read: set[Path]) -> Iterator[_Verification]:
+    """The verifications in a stack and its nested stacks.
+
+    :param read: the templates that were read. Each is read once, also where it references itself.
+    """
     file = folder / template
-    if depth > _MAX_DEPTH or not file.is_file():
-        return {}
-    found: dict[str, Policy] = {}
+    if file in read or not file.is_file():
+        return
+    read.add(file)
     for resource in _objects(_document(file, folder).get("Resources")).values():
         properties = _object(resource.get("Properties"))
         if resource.get("Type") == "AWS::CloudFormation::Stack":
             # CDK writes the file of a nested stack's template here.
             path = str(_object(resource.get("Metadata")).get("aws:asset:path") or "")
-            found.update(_policies(folder, path, depth + 1))
+            yield from _verifications(folder, path, read)
         elif resource.get("Type") == RESOURCE_TYPE and isinstance(properties.get(Property.IMAGE_TAG), str):
+            places = [properties.get(name) for name in (Property.REPOSITORY_ARN, Property.REPOSITORY_URI)]
             try:
-                found[properties[Property.IMAGE_TAG]] = policy_of(properties)
+                yield _Verification(properties[Property.IMAGE_TAG], json.dumps(places), policy_of(properties))
             except ValueError as e:
                 raise UsageError(f"{file} has a verification that this release of safe-image does not know: {e}") from e
-    return found
 
 
 def _object(value: Any) -> Mapping[str, Any]:

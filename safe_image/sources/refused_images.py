@@ -11,6 +11,7 @@ from typing import Any, Final
 from image_verifier import aws
 from image_verifier.custom_resource.properties import Properties
 from image_verifier.custom_resource.schema import RESOURCE_TYPE
+from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
 
 from ..errors import UsageError
@@ -26,7 +27,7 @@ _RETRY_SECONDS: Final = 30.0
 def refused_images(stack: str, resolver: TargetResolver) -> Iterator[Target]:
     """The images that the last deploy of a stack, or of a stack nested in it, refused, each with its policy.
 
-    :param stack: the stack's name.
+    :param stack: the stack's name or ARN, also of a deleted stack.
     :param resolver: makes targets of references.
     :raises UsageError: if the stack does not exist, or its last deploy refused no image.
     :raises Fault: if CloudFormation cannot be called.
@@ -70,14 +71,13 @@ def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:
     client, seen = sessions.client("cloudformation"), 0
     more: dict[str, str] = {}
     while seen < _MAX_EVENTS:
-        missing = ("ValidationError",)
-        budget = RetryBudget.of(_RETRY_SECONDS)
-        answer = aws.call(client, "describe_stack_events", stack, budget, missing, StackName=stack, **more)
-        if not answer:
-            raise UsageError(
-                f"there is no stack {stack!r} in this account and region: check AWS_PROFILE and AWS_REGION; if the "
-                "stack was deleted, pass the image"
-            )
+        answer = _page_of_events(client, stack, more)
+        if not answer and not seen:
+            # CloudFormation knows a deleted stack by its ARN alone.
+            stack = _deleted_stack(client, stack)
+            answer = _page_of_events(client, stack, more)
+        if "StackEvents" not in answer:
+            raise Fault(f"cloudformation:DescribeStackEvents on {stack} listed no events", aws.UNKNOWN_ADVICE)
         for event in answer["StackEvents"]:
             seen += 1
             yield event
@@ -87,6 +87,34 @@ def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:
         if not answer.get("NextToken"):
             return
         more = {"NextToken": answer["NextToken"]}
+
+
+def _page_of_events(client: Any, stack: str, more: Mapping[str, str]) -> Mapping[str, Any]:
+    """A page of a stack's events; empty where CloudFormation does not know the stack."""
+    budget, missing = RetryBudget.of(_RETRY_SECONDS), ("ValidationError",)
+    return aws.call(client, "describe_stack_events", stack, budget, missing, StackName=stack, **more)
+
+
+def _deleted_stack(client: Any, name: str) -> str:
+    """The ARN of the stack that had this name and was deleted last.
+
+    :raises UsageError: if there was none within 90 days, for which CloudFormation lists deleted stacks.
+    """
+    more: dict[str, str] = {}
+    found: list[Mapping[str, Any]] = []
+    while True:
+        budget = RetryBudget.of(_RETRY_SECONDS)
+        page = aws.call(client, "list_stacks", name, budget, StackStatusFilter=["DELETE_COMPLETE"], **more)
+        found += [stack for stack in page.get("StackSummaries", ()) if stack["StackName"] == name]
+        if not page.get("NextToken"):
+            break
+        more = {"NextToken": page["NextToken"]}
+    if not found:
+        raise UsageError(
+            f"there is no stack {name!r} in this account and region, nor was one deleted in the last 90 days: check "
+            "--profile and --region, or pass the image"
+        )
+    return str(max(found, key=lambda stack: stack["DeletionTime"])["StackId"])
 
 
 def _resource_properties(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -86,10 +86,13 @@ class Target:
 
 
 class TargetResolver:
-    """Resolves the references of one run of the command, which share sessions and connections."""
+    """Resolves the references of one run of the command, which share sessions and connections.
 
-    def __init__(self) -> None:
-        self.sessions = AwsSessions()
+    :param sessions: the AWS sessions; None for those of the environment.
+    """
+
+    def __init__(self, sessions: AwsSessions | None = None) -> None:
+        self.sessions = sessions or AwsSessions()
         self._lock = Lock()
         self._distribution: Distribution | None = None
 
@@ -166,13 +169,15 @@ class TargetResolver:
         return Target(text, Names(reference=text, platform=platform), open_)
 
     def assembly_targets(self, text: str) -> Sequence[Target]:
-        """The targets of the images that a cloud assembly publishes.
+        """The targets of the images that a cloud assembly publishes: one for each image and policy.
 
         :param text: `cdk.out:PATH`.
         :raises UsageError: if it is not an assembly.
         :raises Fault: if an image needs an environment, and none is configured.
         """
-        return [self.asset_target(image) for image in self.assets(Path(text.removeprefix(_ASSEMBLY) or "cdk.out"))]
+        images = self.assets(Path(text.removeprefix(_ASSEMBLY) or "cdk.out"))
+        targets = ((self.asset_target(image), image.policies or (None,)) for image in images)
+        return [replace(target, policy=policy) for target, policies in targets for policy in policies]
 
     def assets(self, folder: Path) -> Sequence[AssetImage]:
         """The images of a cloud assembly, each at its place in its stacks' environments.
@@ -182,11 +187,12 @@ class TargetResolver:
         :raises Fault: if an image needs an environment, and none is configured.
         """
         # Imported here: most runs have no assembly, and must start fast.
-        from .cloud_assembly import assembly_images
+        from .cloud_assembly import assembly_images, merge_places
 
         found = assembly_images(folder)
         if any(image.needs_environment for image in found):
-            found = tuple(image.at(self.sessions.environment()) for image in found)
+            # A stack that is bound to this environment and one that is bound to none share their places in it.
+            found = merge_places(image.at(self.sessions.environment()) for image in found)
         return found
 
     def asset_target(self, image: AssetImage) -> Target:
@@ -218,7 +224,7 @@ class TargetResolver:
                 retry_budget=RetryBudget.of(_RETRY_SECONDS),
             )
 
-        return Target(names.reference, names, open_, image.policy)
+        return Target(names.reference, names, open_)
 
     def _in_registry(self, text: str, platform: str, reference: Reference) -> Target:
         names = Names(reference=text, tag=reference.tag, digest=reference.digest, platform=platform)

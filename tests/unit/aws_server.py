@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 import pytest
@@ -36,11 +36,13 @@ class Aws:
     :param endpoint: its address.
     :param answers: the response by action: a document, a `Refusal`, or a function that makes one from the parameters.
     :param calls: the calls, oldest first: the action, and its parameters.
+    :param blobs: the content of `/blobs/NAME` by name, for download URLs.
     """
 
     endpoint: str
     answers: dict[str, Any] = field(default_factory=lambda: {"GetCallerIdentity": _IDENTITY})
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    blobs: dict[str, bytes] = field(default_factory=dict)
 
     def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make boto3 call this server."""
@@ -88,6 +90,20 @@ def serving_aws() -> Iterator[Aws]:
                 action = parameters["Action"]
                 answer = aws._answer(action, parameters)
                 self._send(answer, _xml(action, answer), "text/xml")
+
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            if path.startswith("/blobs/"):
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(aws.blobs[path[7:]])))
+                self.end_headers()
+                self.wfile.write(aws.blobs[path[7:]])
+                return
+            # Lambda's API: https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html
+            name = unquote(path.removeprefix("/2015-03-31/functions").strip("/"))
+            parameters = {**dict(parse_qsl(query)), **({"FunctionName": name} if name else {})}
+            answer = aws._answer("GetFunction" if name else "ListFunctions", parameters)
+            self._send(answer, _json(answer), "application/json")
 
         def _send(self, answer: Any, content: str, media_type: str) -> None:
             self.send_response(answer.status if isinstance(answer, Refusal) else 200)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from image_verifier.faults import Fault
 
 from safe_image.cli import main
+from safe_image.commands import heal
 from safe_image.errors import UsageError
+from safe_image.sources.aws_sessions import AwsSessions
 from safe_image.sources.refused_images import refused_images
 from safe_image.sources.targets import TargetResolver
 from tests.unit.aws_server import ACCOUNT, REGION, Aws, serving_aws
@@ -112,8 +116,77 @@ def test_a_verification_of_an_unknown_release_is_skipped(aws: Aws, properties: s
 
 def test_a_missing_stack_is_one_line(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     aws.answers["DescribeStackEvents"] = aws.refusal("ValidationError", "Stack [Shop] does not exist")
+    aws.answers["ListStacks"] = {"StackSummaries": []}
     assert main(["heal", "--stack", "Shop"]) == 2
-    assert capsys.readouterr().err.startswith("safe-image: there is no stack 'Shop' in this account and region: check")
+    said = capsys.readouterr().err
+    assert said.startswith("safe-image: there is no stack 'Shop' in this account and region, nor was one deleted")
+    assert said.count("\n") == 1
+
+
+def test_a_stack_that_was_deleted_in_a_rollback_is_found_by_its_name(aws: Aws) -> None:
+    def deleted(number: int, name: str = "Shop") -> dict[str, str]:
+        times = {"CreationTime": "2026-01-01T00:00:00Z", "DeletionTime": f"2026-01-0{number}T00:00:00Z"}
+        return {"StackId": f"{STACK}{number}", "StackName": name, "StackStatus": "DELETE_COMPLETE", **times}
+
+    def events(asked: dict[str, Any]) -> Any:
+        if not asked["StackName"].startswith("arn:"):
+            return aws.refusal("ValidationError", "Stack [Shop] does not exist")
+        assert asked["StackName"] == f"{STACK}3"
+        return {"StackEvents": [failed("v1"), begun("CREATE_IN_PROGRESS")]}
+
+    aws.answers["DescribeStackEvents"] = events
+    pages = {
+        "": {"StackSummaries": [deleted(2), deleted(9, "Other")], "NextToken": "more"},
+        "more": {"StackSummaries": [deleted(3), deleted(1)]},
+    }
+    aws.answers["ListStacks"] = lambda asked: pages[asked.get("NextToken", "")]
+    assert [target.names.tag for target in refused_images("Shop", TargetResolver())] == ["v1"]
+
+
+def test_events_that_are_cut_are_a_fault_and_no_stack_without_refusals(aws: Aws) -> None:
+    aws.answers["DescribeStackEvents"] = {"NextToken": ""}
+    with pytest.raises(Fault, match="listed no events"):
+        list(refused_images("Shop", TargetResolver()))
+
+
+def regions(aws: Aws, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> set[str]:
+    """The regions of the sessions that `heal` opens."""
+    found: set[str] = set()
+
+    def opened(region: str = "", profile: str = "") -> AwsSessions:
+        found.add(region)
+        return AwsSessions(region, profile)
+
+    monkeypatch.setattr(heal, "AwsSessions", opened)
+    aws.answers["DescribeStackEvents"] = {"StackEvents": [begun()]}
+    assert main(["heal", *arguments]) == 2
+    return found
+
+
+def test_the_region_is_that_of_the_option_or_of_the_stacks_arn(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert regions(aws, monkeypatch, "--stack", "Shop", "--region", "eu-north-1") == {"eu-north-1"}
+    assert regions(aws, monkeypatch, "--stack", STACK) == {REGION}
+    assert regions(aws, monkeypatch, "--stack", STACK, "--region", REGION) == {REGION}
+    assert regions(aws, monkeypatch, "--stack", STACK, "--region", "us-east-1") == set()
+    assert "--region is us-east-1, but the stack is in eu-west-1: leave out --region" in capsys.readouterr().err
+    assert regions(aws, monkeypatch, "--stack", "arn:aws:iam") == set()
+    assert "is not the ARN of a stack" in capsys.readouterr().err
+
+
+def test_the_profile_is_that_of_the_option(
+    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config").write_text(
+        "[profile shop]\nregion = eu-south-1\naws_access_key_id = a\naws_secret_access_key = b\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    assert AwsSessions(profile="shop").environment().region == "eu-south-1"
+    assert main(["heal", "--stack", "Shop", "--profile", "nobody"]) == 2
+    assert "nobody" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

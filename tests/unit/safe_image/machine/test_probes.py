@@ -344,7 +344,7 @@ def test_fix_without_a_terminal_does_nothing_and_reports_it(here: Path, capsys: 
     assert run("--offline", "--fix") == 0
     said = capsys.readouterr()
     assert "To be done:\n  docker image rm cdkasset-aa\n" in said.out
-    assert said.err == "Nothing was done: stdin is not a terminal. Pass --yes\n"
+    assert said.err == ("Nothing was done: stdin is not a terminal. Run: safe-image doctor --offline --fix --yes\n")
     assert not any(call.startswith("image rm") for call in calls(here, "docker"))
 
 

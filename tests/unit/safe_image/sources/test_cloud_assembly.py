@@ -15,6 +15,7 @@ from image_verifier.report import FailOn
 from safe_image.commands.arguments import add_policy_options, default_policy, parse_policy
 from safe_image.errors import UsageError
 from safe_image.sources.cloud_assembly import Environment, assembly_images
+from safe_image.sources.targets import TargetResolver
 
 HASH = "ab" * 32
 HERE = Environment("111122223333", "eu-west-1")
@@ -105,8 +106,8 @@ def test_the_options_of_the_role_are_read(tmp_path: Path) -> None:
 
 def test_the_policy_is_the_one_of_its_verification(tmp_path: Path) -> None:
     (image,) = assembly_images(assembly(tmp_path, resources={"Verification": VERIFICATION}))
-    assert image.policy
-    assert (image.policy.runs_on, image.policy.min_size) == (("lambda",), 1024)
+    (policy,) = image.policies
+    assert (policy.runs_on, policy.min_size) == (("lambda",), 1024)
 
 
 def test_the_policy_is_found_in_a_stack_in_the_stack(tmp_path: Path) -> None:
@@ -114,8 +115,8 @@ def test_the_policy_is_found_in_a_stack_in_the_stack(tmp_path: Path) -> None:
     folder = assembly(tmp_path, resources={"Nested": nested})
     write(folder / "Inner.nested.template.json", {"Resources": {"Verification": VERIFICATION, "Nested": nested}})
     (image,) = assembly_images(folder)
-    assert image.policy
-    assert image.policy.runs_on == ("lambda",)
+    (policy,) = image.policies
+    assert policy.runs_on == ("lambda",)
 
 
 def options(*arguments: str) -> Namespace:
@@ -158,7 +159,57 @@ def test_the_images_of_stages_are_found_and_those_in_one_place_are_one(tmp_path:
     write(tmp_path / "manifest.json", {"artifacts": stages})
     found = assembly_images(tmp_path)
     assert len(found) == 2
-    assert [bool(image.policy) for image in found] == [True, False]
+    assert [bool(image.policies) for image in found] == [True, False]
+
+
+def verification(runs_on: str, **more: Any) -> dict[str, Any]:
+    return {**VERIFICATION, "Properties": {**VERIFICATION["Properties"], "RunsOn": [runs_on], **more}}
+
+
+def stages(folder: Path, *names: str) -> None:
+    """The manifest of an app with these stages."""
+    artifacts = {n: {"type": "cdk:cloud-assembly", "properties": {"directoryName": f"assembly-{n}"}} for n in names}
+    write(folder / "manifest.json", {"artifacts": artifacts})
+
+
+def runtimes(folder: Path) -> list[tuple[str, ...]]:
+    (image,) = assembly_images(folder)
+    return [policy.runs_on for policy in image.policies]
+
+
+def test_an_image_has_the_policies_of_all_verifications_of_its_place_and_tag(tmp_path: Path) -> None:
+    twice = {"A": verification("lambda"), "B": verification("fargate"), "Again": verification("lambda")}
+    assert runtimes(assembly(tmp_path / "one", resources=twice)) == [("lambda",), ("fargate",)]
+    for name, runs_on in (("Api", "lambda"), ("Web", "fargate"), ("Job", "lambda")):
+        assembly(tmp_path / f"assembly-{name}", resources={"V": verification(runs_on)})
+    stages(tmp_path, "Api", "Job", "Web")
+    assert runtimes(tmp_path) == [("lambda",), ("fargate",)]
+
+
+@pytest.mark.parametrize(("repository", "found"), [(UNBOUND["repositoryName"], True), ("another", False)])
+def test_a_stack_that_verifies_the_image_of_another_stack_counts(tmp_path: Path, repository: str, found: bool) -> None:
+    folder = assembly(tmp_path)
+    arn = {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":ecr:", {"Fn::Sub": f"x:repository/{repository}"}]]}
+    write(folder / "Web.template.json", {"Resources": {"V": verification("fargate", RepositoryArn=arn)}})
+    manifest = json.loads((folder / "manifest.json").read_text())
+    web = {**manifest["artifacts"]["Shop"], "properties": {"templateFile": "Web.template.json"}, "dependencies": []}
+    manifest["artifacts"]["Web"] = {**web, "displayName": "Web"}
+    write(folder / "manifest.json", manifest)
+    assert runtimes(folder) == ([("fargate",)] if found else [])
+
+
+def test_a_stack_bound_to_the_callers_environment_and_an_unbound_one_share_a_place(tmp_path: Path) -> None:
+    bound = {"repositoryName": "assets", "imageTag": HASH, "region": HERE.region}
+    for name, environment, runs_on in (("Api", "unknown-account/unknown-region", "lambda"), ("Web", "", "fargate")):
+        where = f"aws://{environment or f'{HERE.account}/{HERE.region}'}"
+        resources = {"V": verification(runs_on)}
+        assembly(tmp_path / f"assembly-{name}", bound, environment=where, resources=resources)
+    stages(tmp_path, "Api", "Web")
+    resolver = TargetResolver()
+    resolver.sessions._environment = HERE
+    targets = resolver.assembly_targets(f"cdk.out:{tmp_path}")
+    assert len({target.reference for target in targets}) == 1
+    assert [target.policy and target.policy.runs_on for target in targets] == [("lambda",), ("fargate",)]
 
 
 def test_an_assembly_that_is_its_own_stage_comes_to_an_end(tmp_path: Path) -> None:
