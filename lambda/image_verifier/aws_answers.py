@@ -188,6 +188,9 @@ _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "BatchGetImage": _images,
     "DescribeImages": _image_details,
     "DescribeRepositories": _repositories,
+    "DescribeServiceRevisions": _described(
+        "serviceRevisionArns", "serviceRevisions", "serviceRevisionArn", "serviceRevisionArn"
+    ),
     "DescribeServices": _described("services", "services", "serviceArn", "serviceName"),
     "DescribeStackEvents": _list_of("StackEvents", "ResourceStatus"),
     "DescribeStacks": _stack,
@@ -198,8 +201,10 @@ _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "GetFunction": _has("Code"),
     "ListClusters": _has("clusterArns"),
     "ListFunctions": _list_of("Functions", "FunctionName"),
+    "ListServiceDeployments": _list_of("serviceDeployments", "status"),
     "ListServices": _has("serviceArns"),
     "ListStackResources": _list_of("StackResourceSummaries", "ResourceType"),
+    "ListStacks": _list_of("StackSummaries", "StackName"),
     "ListTaskDefinitions": _has("taskDefinitionArns"),
     "ListTasks": _has("taskArns"),
     "PutImage": _has("image"),

@@ -11,7 +11,6 @@ from typing import Any, Final
 from image_verifier import aws
 from image_verifier.custom_resource.properties import Properties
 from image_verifier.custom_resource.schema import RESOURCE_TYPE
-from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
 
 from ..errors import UsageError
@@ -76,8 +75,6 @@ def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:
             # CloudFormation knows a deleted stack by its ARN alone.
             stack = _deleted_stack(client, stack)
             answer = _page_of_events(client, stack, more)
-        if "StackEvents" not in answer:
-            raise Fault(f"cloudformation:DescribeStackEvents on {stack} listed no events", aws.UNKNOWN_ADVICE)
         for event in answer["StackEvents"]:
             seen += 1
             yield event

@@ -1,8 +1,8 @@
 """The images that run in an account, by the digests to which ECS and Lambda have resolved them.
 
 They are those of ECS tasks, of the service revisions that run or start next, of those that a service rolls back to,
-and of every version of a Lambda function. Every answer must account for all that was requested: an answer that is cut,
-empty or denied raises a fault, since it does not prove that nothing runs.
+and of every version of a Lambda function. An answer that is cut, empty or denied raises a fault: it does not prove that
+nothing runs.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceRevision.html and
 https://docs.aws.amazon.com/lambda/latest/api/API_FunctionCodeLocation.html
@@ -62,48 +62,44 @@ def running_images(sessions: AwsSessions, region: str) -> list[RunningImage]:
 
 
 class _Api:
-    """One service's API, whose answers must have the fields that were requested."""
+    """One service's API."""
 
     def __init__(self, sessions: AwsSessions, name: str, region: str) -> None:
         self._client = sessions.client(name, Endpoint(region))
         self._name, self._on = name, f"{name} in {region}"
 
-    def call(self, operation: str, *fields: str, missing: Sequence[str] = (), **parameters: Any) -> Mapping[str, Any]:
-        """One call. Raises `Fault`, also where the answer lacks one of the fields."""
-        budget = RetryBudget.of(_RETRY_SECONDS)
-        answer = aws.call(self._client, operation, self._on, budget, missing, **parameters)
-        absent = [field for field in fields if field not in answer]
-        if absent and (answer or not missing):
-            raise self.incomplete(operation, f"no {absent[0]}")
-        return answer
+    def call(self, operation: str, missing: Sequence[str] = (), **parameters: Any) -> Mapping[str, Any]:
+        """One call. Raises `Fault`."""
+        return aws.call(self._client, operation, self._on, RetryBudget.of(_RETRY_SECONDS), missing, **parameters)
 
-    def items(self, operation: str, field: str, tokens: tuple[str, str], **parameters: Any) -> list[Any]:
+    def items(self, operation: str, name: str, tokens: tuple[str, str], **parameters: Any) -> list[Any]:
         """All items of a paged call.
 
+        :param name: the answer's field with the items.
         :param tokens: the answer's field with the next page's token, and the parameter for it.
         """
         found: list[Any] = []
         more: dict[str, Any] = {}
         while True:
-            answer = self.call(operation, field, **parameters, **more)
-            found += answer[field]
+            answer = self.call(operation, **parameters, **more)
+            found += answer[name]
             if not answer.get(tokens[0]):
                 return found
             more = {tokens[1]: answer[tokens[0]]}
 
-    def described(self, operation: str, field: str, key: str, wanted: Sequence[str], **parameters: Any) -> list[Any]:
-        """The descriptions of all wanted ARNs; those that have ended meanwhile are missing.
+    def described(self, operation: str, name: str, **parameters: Any) -> list[Any]:
+        """The descriptions of ECS, without those that have ended meanwhile.
 
-        :param key: the field of a description that has its ARN.
+        :param name: the answer's field with the descriptions.
         """
-        answer = self.call(operation, field, **parameters)
-        gone = [failure.get("arn", "") for failure in answer.get("failures", ()) if failure.get("reason") == "MISSING"]
-        if set(wanted) - {one.get(key, "") for one in answer[field]} - set(gone):
-            raise self.incomplete(operation, f"not all of {len(wanted)} {field}")
-        return list(answer[field])
+        answer = self.call(operation, **parameters)
+        reasons = {failure.get("reason", "") for failure in answer.get("failures", ())} - {"MISSING"}
+        if reasons:
+            raise self.incomplete(operation, f"the failure {' and '.join(sorted(reasons))}")
+        return list(answer.get(name, ()))
 
     def incomplete(self, operation: str, what: str) -> Fault:
-        """The fault for an answer that does not account for all that was requested."""
+        """The fault for an answer that leaves open what runs."""
         return Fault(f"{self._name}:{operation} on {self._on} returned {what}", aws.UNKNOWN_ADVICE)
 
 
@@ -113,12 +109,10 @@ def _in_cluster(ecs: _Api, cluster: str) -> list[RunningImage]:
     tasks = ecs.items("list_tasks", "taskArns", paged, cluster=cluster)
     found: list[RunningImage] = []
     for arns in _batches(services, _SERVICES):
-        for service in ecs.described(
-            "describe_services", "services", "serviceArn", arns, cluster=cluster, services=arns
-        ):
+        for service in ecs.described("describe_services", "services", cluster=cluster, services=arns):
             found += _of_service(ecs, cluster, service)
     for arns in _batches(tasks, _TASKS):
-        for task in ecs.described("describe_tasks", "tasks", "taskArn", arns, cluster=cluster, tasks=arns):
+        for task in ecs.described("describe_tasks", "tasks", cluster=cluster, tasks=arns):
             user = f"ECS task {_name(cluster)}/{_name(task['taskArn'])}"
             found += [_running(one, user) for one in task.get("containers", ()) if one.get("image")]
     return found
@@ -129,10 +123,7 @@ def _of_service(ecs: _Api, cluster: str, service: Mapping[str, Any]) -> Iterator
     definitions = [service, *service.get("deployments", ()), *service.get("taskSets", ())]
     unresolved = {one["taskDefinition"] for one in definitions if one.get("taskDefinition")}
     for arns in _batches(_revisions(ecs, cluster, service), _REVISIONS):
-        parameters = {"serviceRevisionArns": arns}
-        for revision in ecs.described(
-            "describe_service_revisions", "serviceRevisions", "serviceRevisionArn", arns, **parameters
-        ):
+        for revision in ecs.described("describe_service_revisions", "serviceRevisions", serviceRevisionArns=arns):
             images = revision.get("containerImages", ())
             if images and all(image.get("imageDigest") for image in images):
                 unresolved.discard(revision.get("taskDefinition", ""))
@@ -141,7 +132,7 @@ def _of_service(ecs: _Api, cluster: str, service: Mapping[str, Any]) -> Iterator
             yield from (_running(image, user) for image in images if image.get("image"))
     # Where no revision has the digests, the references of the task definitions are all that is known.
     for definition in sorted(unresolved):
-        described = ecs.call("describe_task_definition", "taskDefinition", taskDefinition=definition)
+        described = ecs.call("describe_task_definition", taskDefinition=definition)
         containers = described["taskDefinition"].get("containerDefinitions")
         if not containers:
             raise ecs.incomplete("describe_task_definition", f"no containers of {definition} of {arn}")
@@ -168,7 +159,7 @@ def _in_lambda(service: _Api) -> list[RunningImage]:
     arns = [one["FunctionArn"] for one in functions if one.get("PackageType") == "Image"]
 
     def image(arn: str) -> RunningImage | None:
-        answer = service.call("get_function", "Code", missing=("ResourceNotFoundException",), FunctionName=arn)
+        answer = service.call("get_function", ("ResourceNotFoundException",), FunctionName=arn)
         if not answer:
             # It was deleted meanwhile.
             return None

@@ -68,7 +68,8 @@ class EcrRepository:
         digest = self._find(ids[0])
         if digest is None:
             return self.aws.refusal("ImageNotFoundException", "no")
-        return {"imageDetails": [{"imageDigest": digest, "imageStatus": "ACTIVE"}]}
+        tags = [tag for tag, tagged in self.tags.items() if tagged == digest]
+        return {"imageDetails": [{"imageDigest": digest, "imageTags": tags, "imageStatus": "ACTIVE"}]}
 
     def _get(self, asked: Mapping[str, Any]) -> Any:
         images, failures = [], []

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import aws
-from ..faults import Fault
 from ..retry import RetryBudget
 from .physical_id import records_of
 from .schema import RESOURCE_TYPE
@@ -32,8 +31,6 @@ def _resources(client: Any, stack: str, retry_budget: RetryBudget) -> Iterator[A
     more: dict[str, str] = {}
     while True:
         page = aws.call(client, "list_stack_resources", stack, retry_budget, StackName=stack, **more)
-        if "StackResourceSummaries" not in page:
-            raise Fault(f"cloudformation:ListStackResources on {stack} listed nothing", aws.UNKNOWN_ADVICE)
         yield from page["StackResourceSummaries"]
         if not page.get("NextToken"):
             return

@@ -65,7 +65,9 @@ def service_runs(aws: Aws, image: str, digest: str, *, status: str = "SUCCESSFUL
 
 
 def function_runs(aws: Aws, image: str) -> None:
-    aws.answers["ListFunctions"] = {"Functions": [{"FunctionArn": FUNCTION, "PackageType": "Image"}]}
+    aws.answers["ListFunctions"] = {
+        "Functions": [{"FunctionName": "api", "FunctionArn": FUNCTION, "PackageType": "Image"}]
+    }
     aws.answers["GetFunction"] = {"Code": {"ImageUri": f"{HOST}/shop:v1", "ResolvedImageUri": image}}
 
 
