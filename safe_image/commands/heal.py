@@ -131,8 +131,8 @@ def _alternatives(arguments: Namespace) -> tuple[Policy, ...]:
     :raises UsageError: if an option is wrong.
     """
     is_platform_passed = arguments.platform is not None
-    arguments.platform = arguments.platform or str(DEFAULT_POLICY.platform)
     policy = parse_policy(arguments)
+    arguments.platform = str(policy.platform)
     policies = [policy]
     for platform in () if is_platform_passed else _PLATFORMS:
         # A runtime that cannot run this platform says nothing about the image.
