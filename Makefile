@@ -5,7 +5,9 @@ BIN := .local/venv/bin
 export UV_SYSTEM_CERTS := 1
 UV := $(or $(shell command -v uv),.local/uv/bin/uv)
 
-.PHONY: help demo test unit deploy browser lint integ engines incidents versions bench wheel pyz clean
+PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
+
+.PHONY: help demo test unit deploy browser lint integ engines incidents versions bench wheel pyz requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +51,11 @@ bench: .local/venv/.stamp  ## measure speed and memory, side by side with other 
 wheel: .local/venv/.stamp  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
+requirements: | $(filter .local/%,$(UV))  ## pin today's versions of all dependencies, with their hashes
+	for name in uv pyz local-aws; do \
+		$(UV) pip compile $(PIN) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	$(UV) pip compile $(PIN) pyproject.toml --extra cli --extra dev -o requirements/dev.txt
+
 pyz: .local/venv/.stamp  ## build the command as one file, dist/safe-image.pyz
 	$(BIN)/python -m release.pyz dist/safe-image.pyz
 
@@ -56,12 +63,14 @@ clean:  ## remove everything that these commands made
 	rm -rf .local dist cdk.out .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.local/uv/bin/uv:
+.local/uv/bin/uv: requirements/uv.txt
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || apt-get install -qq -y python3-pip || \
 		{ echo "pip is missing: install it for $(PYTHON) (Debian: apt-get install python3-pip)" >&2; exit 1; }
-	$(PYTHON) -m pip install --quiet --target .local/uv uv
+	$(PYTHON) -m pip install --quiet --upgrade --target .local/uv --require-hashes --requirement requirements/uv.txt
+	@touch $@
 
 .local/venv/.stamp: pyproject.toml requirements/dev.txt | $(filter .local/%,$(UV))
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .local/venv
-	$(UV) pip install --quiet --python $(BIN)/python --requirement requirements/dev.txt --editable '.[cli,dev]'
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

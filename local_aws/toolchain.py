@@ -56,7 +56,8 @@ def _python_environment(report: Callable[[str], None]) -> Path:
         report("Installing ministack and Node ...")
         installer = uv()
         _run([installer, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
-        _run([installer, "pip", "install", "--quiet", "--python", str(python), "--requirement", str(_REQUIREMENTS)])
+        install = [installer, "pip", "install", "--quiet", f"--python={python}", "--require-hashes"]
+        _run([*install, f"--requirement={_REQUIREMENTS}"])
         _stamp(folder, sys.version, _REQUIREMENTS)
     return python
 

@@ -1,7 +1,7 @@
 """Secrets in an image's texts, which reports do not show.
 
-Everybody who can pull the image can read them, but a log or a page that is passed around has other readers. What counts
-is the name before a value, the form of an option or a header, and the forms of well-known tokens.
+Everybody who can pull the image can read them, but a log or a page that is passed around has other readers. A value is
+hidden for its name, for the option or header that it belongs to, or for the form that well-known tokens have.
 """
 
 from __future__ import annotations
