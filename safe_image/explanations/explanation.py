@@ -14,6 +14,7 @@ from image_verifier.rules.remedies import Names
 
 from ..sources.targets import Target
 from .cause import Cause
+from .described_finding import described_finding
 from .knowledge.findings import finding
 from .match import Match, likely, matches
 from .refusal import refusal_in
@@ -101,7 +102,7 @@ def explain(text: str, image: str, policy: Policy, names: Names) -> Explanation:
     """
     known = _known(image, policy, names)
     if text.strip() in CATALOG:
-        return _explained((finding(text.strip()),), (), image, policy, known)
+        return _explained((described_finding(text.strip()),), (), image, policy, known)
     refused = refusal_in(text)
     if refused:
         return _explained(refused, (), image, policy, known)

@@ -23,6 +23,8 @@ _WIDEST_OF_A_CUT: Final = 300
 _LEAST_OF_A_PART: Final = 4
 # How much of a text that was cut off must be there.
 _LEAST_OF_A_CUT: Final = 16
+# How much of it must be there where not even its first part is complete.
+_LEAST_OF_A_BEGINNING: Final = 24
 _MOST_CAUSES: Final = 3
 
 _GRADES: Final = {"cause": 0, "finding": 1, "frame": 2, "wrapper": 3}
@@ -146,7 +148,7 @@ def _cut_words(words: Words, text: str) -> tuple[int, int] | None:
     start = text.rfind(first)
     if start < 0:
         there = _beginning_at_the_end(first, text, 0)
-        return (len(text) - there, there) if there >= _LEAST_OF_A_CUT else None
+        return (len(text) - there, there) if there >= _LEAST_OF_A_BEGINNING else None
     end = start + len(first)
     length = len(first)
     for part in rest:

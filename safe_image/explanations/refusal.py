@@ -26,11 +26,21 @@ def refusal_in(text: str) -> tuple[Cause, ...]:
     :param text: as it was shown.
     """
     as_it_is, unquoted, *others = plain_readings(text)
-    for reading in (unquoted, as_it_is, *others):
-        if first := _REFUSED.search(reading):
-            causes = [_cause(first), *(_cause(other) for other in _OTHER.finditer(reading, first.end()))]
-            return tuple(_with_steps([cause for cause in causes if cause], reading))
-    return ()
+    found = [causes for reading in (unquoted, as_it_is, *others) if (causes := _causes(reading))]
+    # A prefix of each line hides the commands from all readings but the one without prefixes.
+    return max(found, key=_commands, default=())
+
+
+def _causes(text: str) -> tuple[Cause, ...]:
+    first = _REFUSED.search(text)
+    if not first:
+        return ()
+    causes = [_cause(first), *(_cause(other) for other in _OTHER.finditer(text, first.end()))]
+    return tuple(_with_steps([cause for cause in causes if cause], text))
+
+
+def _commands(causes: tuple[Cause, ...]) -> int:
+    return sum(step.startswith("$ ") for cause in causes for step in cause.remedy)
 
 
 def _cause(match: re.Match[str]) -> Cause | None:
@@ -59,8 +69,18 @@ def _with_steps(causes: list[Cause], text: str) -> Iterator[Cause]:
 
 
 def _steps(text: str) -> Iterator[str]:
+    """The printed steps, each on one line: lines were broken behind a backslash, or are indented further."""
+    joined: list[str] = []
+    first = 0
     for line in text.splitlines():
-        step = line.strip()
-        if step:
-            command = _COMMAND.match(step)
-            yield f"$ {step[command.end() :]}" if command else step
+        step, indent = line.strip(), len(line) - len(line.lstrip())
+        if not step:
+            continue
+        if joined and (joined[-1].endswith("\\") or indent > first):
+            joined[-1] = f"{joined[-1].removesuffix(chr(92)).rstrip()} {step}"
+        else:
+            joined.append(step)
+            first = indent
+    for step in joined:
+        command = _COMMAND.match(step)
+        yield f"$ {step[command.end() :]}" if command else step

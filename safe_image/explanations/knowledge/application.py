@@ -129,6 +129,8 @@ CAUSES: Final = (
             "connection refused",
             "connection reset by peer",
             "no such host",
+            "could not connect to server",
+            "OperationalError",
             "ECONNREFUSED",
             "ETIMEDOUT",
             "ENOTFOUND",

@@ -54,7 +54,7 @@ def finding(finding_id: str) -> Cause:
     entry = CATALOG[finding_id]
     found = Finding(finding_id, Severity.ERROR, entry.meaning)
     # Without names there are no commands that delete: nobody has looked at the image yet.
-    steps = tuple(line for line in remedy(found, Names(platform="PLATFORM")) if not line.startswith("$ "))
+    steps = tuple(line for line in remedy(found, Names(platform="{platform}")) if not line.startswith("$ "))
     return Cause(
         id=finding_id,
         title=entry.meaning,

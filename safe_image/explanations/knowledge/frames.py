@@ -161,6 +161,20 @@ CAUSES: Final = (
         specificity="wrapper",
     ),
     Cause(
+        "custom-resource-failed",
+        "The function behind a custom resource answered FAILED; the text after `Message returned` says why, if "
+        "anything.",
+        "CloudFormation repeats what the function sends. Where that is only a log stream's name, the cause is in that "
+        "log.",
+        "create",
+        ("unknown",),
+        words=("Received response status [FAILED] from custom resource", "Failed to create resource. See reason in"),
+        confirm=("Read the function's log:", "$ aws logs tail /aws/lambda/FUNCTION --since 1h"),
+        remedy=("Give the message in the log to safe-image explain.",),
+        sources=("https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-custom-resources.html",),
+        specificity="wrapper",
+    ),
+    Cause(
         "deployment-failed",
         "A service's deployment failed, and this text does not say why: the reason is in the stopped tasks.",
         "The circuit breaker and CloudFormation report only that tasks did not become healthy. Stopped tasks vanish "

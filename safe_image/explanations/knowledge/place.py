@@ -27,6 +27,8 @@ CAUSES: Final = (
             "InsufficientFreeAddressesInSubnet",
             "encountered error RESOURCE:ENI",
             "RESOURCE:ENI",
+            "failed to configure ENI",
+            "netplugin failed",
             "failed to create network interface",
             "The maximum number of network interfaces",
             "NetworkInterfaceLimitExceeded",
@@ -55,6 +57,19 @@ CAUSES: Final = (
             "InsufficientInstanceCapacity",
         ),
         remedy=("Try again, use more availability zones, or FARGATE instead of FARGATE_SPOT.",),
+        sources=(_STOPPED,),
+    ),
+    Cause(
+        "host-terminated",
+        "The instance on which the task ran was terminated or stopped.",
+        "An Auto Scaling group, a Spot interruption or a person ended the instance. The image is not involved.",
+        "other",
+        ("nobody", "host engine"),
+        words=("Host EC2 {instance} terminated", "Host EC2 {instance} stopped"),
+        remedy=(
+            "Nothing, if ECS has started the task elsewhere. Otherwise look at the Auto Scaling group's activity.",
+        ),
+        prevention=("Turn on managed instance draining of the capacity provider.",),
         sources=(_STOPPED,),
     ),
     Cause(

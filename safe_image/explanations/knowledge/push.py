@@ -138,6 +138,18 @@ CAUSES: Final = (
         sources=(_PUSH_POLICY, "https://repost.aws/knowledge-center/ecr-eof-error"),
     ),
     Cause(
+        "push-too-large",
+        "A proxy before the registry limits the size of uploads, and a layer is larger than that.",
+        "nginx and other proxies accept small bodies only (client_max_body_size). ECR itself accepts layers of up to "
+        "52,000 MiB.",
+        "push",
+        ("network", "registry"),
+        words=("413 Request Entity Too Large", "HTTP 413", "413 Payload Too Large"),
+        remedy=("Raise the proxy's limit, or push without the proxy. Splitting a large layer helps too.",),
+        prevention=("Set client_max_body_size 0 for registries.",),
+        sources=("https://distribution.github.io/distribution/recipes/nginx/",),
+    ),
+    Cause(
         "push-denied",
         "The role or the login that pushes does not have a permission for the repository.",
         "A push needs more permissions than a pull: ecr:InitiateLayerUpload, ecr:UploadLayerPart, "

@@ -116,6 +116,7 @@ CAUSES: Final = (
         words=(
             *unless("docker-credential", "executable file not found in $PATH", "executable file not found in"),
             "exec: {program}: executable file not found",
+            *unless(BUILD, "/bin/sh: {line}: {program}: not found", "sh: {program}: not found", "command not found"),
         ),
         confirm=_CHECK,
         remedy=(
@@ -137,6 +138,7 @@ CAUSES: Final = (
             'exec: "{program}": is a directory',
             "exec {program}: permission denied",
             "exec user process caused: permission denied",
+            *unless(BUILD, "/bin/sh: {line}: {program}: Permission denied", "sh: {program}: Permission denied"),
             'exec user process caused "permission denied"',
             *near(_START, "permission denied", unless=BUILD + "|lambda|fork/exec|/var/task"),
         ),
@@ -305,6 +307,24 @@ CAUSES: Final = (
             "Minimum memory limit allowed is",
         ),
         remedy=("Raise the container's memory in the task definition.",),
+        sources=(_ECS_START,),
+    ),
+    Cause(
+        "engine-did-not-answer",
+        "The host's container engine did not answer in time, so the container was not created, started or inspected.",
+        "The instance is overloaded: its disk (EBS burst balance), its memory or its CPU is exhausted, or too many "
+        "tasks start at once. The image is not involved.",
+        "start",
+        ("host engine",),
+        words=(
+            "Could not transition to inspecting; timed out",
+            "Could not transition to started; timed out",
+            "Could not transition to created; timed out",
+            "Could not transition to {state}; timed out",
+        ),
+        confirm=("Look at the instance's disk, memory and CPU metrics, and at the engine's log.",),
+        remedy=("Start the task on another instance, or replace the instance.",),
+        prevention=("Use larger or faster volumes (gp3), and leave memory for the host.",),
         sources=(_ECS_START,),
     ),
     Cause(

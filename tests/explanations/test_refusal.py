@@ -1,0 +1,67 @@
+"""A refusal of our own verifier, as CloudFormation and the CDK CLI show it, leads to its finding and its commands."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from image_verifier.custom_resource.layout import page
+from image_verifier.custom_resource.properties import Properties
+from image_verifier.custom_resource.reason import refusal
+from image_verifier.image.model import Platform
+from image_verifier.policy import Policy
+from image_verifier.rules.remedies import Names
+from image_verifier.verify import verify
+
+from safe_image.explanations.normalize import runtime_in, unwrapped
+from safe_image.explanations.refusal import refusal_in
+from tests.unit.images import Layout
+
+HOST: Final = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+POLICY: Final = Policy(("lambda",), Platform("linux", "amd64"))
+SHOWN: Final[dict[str, Callable[[str], str]]] = {
+    "as sent": lambda text: text,
+    "event": lambda text: f"Shop | 3/5 | 02:03:11 | CREATE_FAILED | Custom::ImageVerification | {text}",
+    "trimmed": lambda text: "\n".join(line.rstrip() for line in text.splitlines()),
+    "quoted": lambda text: "\n".join(f"> {line}" for line in text.splitlines()),
+    "job": lambda text: "\n".join(f"2026-11-28T02:03:11.1234567Z {line}" for line in text.splitlines()),
+    "100 columns": lambda text: "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, 100)),
+    "collapsed": lambda text: " ".join(text.split()),
+}
+
+
+@pytest.fixture
+def reason(tmp_path: Path) -> str:
+    """The reason of an image that is refused for Lambda, with the commands that fix it."""
+    layout = Layout(tmp_path)
+    source = layout.source(layout.index({**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}))
+    names = Names(f"{HOST}/shop:1", "eu-west-1", "123456789012", "shop", "1")
+    properties = Properties(
+        "arn:aws:ecr:eu-west-1:123456789012:repository/shop", f"{HOST}/shop", "1", "", "digest", POLICY
+    )
+    return page(refusal(verify(source, POLICY), properties, names, "the log"))
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_a_refusal_leads_to_its_own_finding_and_runtime_however_it_is_shown(reason: str, shown: str) -> None:
+    text = SHOWN[shown](reason)
+    first = refusal_in(text)[0]
+    assert first.id == "index-not-taken"
+    assert first.stage == "pull"
+    assert runtime_in(unwrapped(text)) == "lambda"
+
+
+@pytest.mark.parametrize("shown", ["as sent", "event", "trimmed", "quoted", "job"])
+def test_the_commands_of_a_refusal_are_repeated_as_printed(reason: str, shown: str) -> None:
+    steps = refusal_in(SHOWN[shown](reason))[0].remedy
+    commands = [step for step in steps if step.startswith("$ ")]
+    assert any("batch-delete-image" in command and "imageTag=1" in command for command in commands), steps
+    assert all(not command.endswith("\\") for command in commands)
+
+
+def test_a_text_that_only_quotes_a_findings_id_is_not_a_refusal() -> None:
+    assert refusal_in("Image refused: nothing of ours [not-a-finding]") == ()
+    assert refusal_in("the finding [not-an-image] is explained in the documentation") == ()
