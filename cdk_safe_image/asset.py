@@ -105,7 +105,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :param on_failure: whether the verifier may remove the tag of a refused image that none of the runtimes can
             pull, so that the next deploy pushes the image again (docs/policy.md). Default: the tag is kept
         :param notify: the SNS topic that gets a report of every refusal and every fault. Default: none
-        :param pin: whether `image_uri` contains the verified digest or the tag. Default: the digest
+        :param pin: whether `image_uri` contains the verified digest or the tag. Default: the digest, except in Lambda
+            functions (docs/constructs.md)
         :param gate: whether every ECS service of the stack, nested stacks included, waits for the verification, or
             only the resources that use the image. Default: the services of the stack
         :param verifier: the Lambda that verifies the image. Default: the verifier of the stack

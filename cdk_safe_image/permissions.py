@@ -13,7 +13,11 @@ from .verifier import ImageVerifier
 
 
 class Permissions:
-    """A policy of the verifier's role: it may read one repository, and no more until a method allows it."""
+    """A policy of the verifier's role: it may read one repository and the status of its own stack.
+
+    The handler recognizes a rollback from that status. Every verification may need it, because an aspect may give the
+    resource a logical ID of its own, and then each new image is an update.
+    """
 
     def __init__(self, scope: Construct, id: str, *, verifier: ImageVerifier, repository_arn: str) -> None:
         """
@@ -31,13 +35,10 @@ class Permissions:
             ],
             resources=[repository_arn],
         )
-        self.policy = verifier.policy(scope, id, [reads])
+        status = iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[Stack.of(scope).stack_id])
+        self.policy = verifier.policy(scope, id, [reads, status])
         self._repository_arn = repository_arn
         self._allowed: set[str] = set()
-
-    def allow_own_stack_status(self) -> None:
-        """Allow reading the status of this stack, from which the handler recognizes a rollback."""
-        self._allow(["cloudformation:DescribeStacks"], Stack.of(self.policy).stack_id)
 
     def allow_untagging(self) -> None:
         """Allow removing the tag of a refused image, and listing the images that this stack verified before."""

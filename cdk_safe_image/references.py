@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from image_verifier.custom_resource.schema import Attribute
 from .consumer_checks import ConsumedImage, find_mismatch
 from .consumers import Consumer, consumer_at, user_path
 from .stack_resources import top_level
+from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,27 @@ class ImageReferences:
     """The resources that reference one image: each waits for the verification, and each is checked."""
 
     def __init__(
-        self, verification: IConstruct, given: GivenImage, consumed: ConsumedImage, resource: CustomResource | None
+        self,
+        verification: IConstruct,
+        given: GivenImage,
+        consumed: ConsumedImage,
+        resource: CustomResource | None,
+        *,
+        pins_functions: bool,
     ) -> None:
         """
         :param verification: the construct that verifies the image.
         :param given: the image as the user gave it.
         :param consumed: what the checks of consumers need to know about it.
         :param resource: the custom resource; None if verification is switched off.
+        :param pins_functions: whether Lambda functions get the attributes too, instead of the image as it was given.
         """
         self._verification = verification
         self._given = given
         self._consumed = consumed
         self._resource = resource
+        self._pins_functions = pins_functions
+        self._function_ids: frozenset[str] = frozenset()
         self._reported: set[str] = set()
 
     def lazy(self, attribute: str) -> str:
@@ -73,6 +84,13 @@ class ImageReferences:
         :param attribute: one of `Attribute`.
         """
         return Lazy.uncached_string(_AttributeProducer(self, attribute), display_hint=attribute)
+
+    def find_functions(self, snapshot: StageSnapshot) -> None:
+        """Find the Lambda functions of the stage: in a whole template, only the logical ID says what a resource is.
+
+        :param snapshot: the complete stage.
+        """
+        self._function_ids = snapshot.function_ids
 
     def add_dependent(self, resource: CfnResource, *, runs: bool) -> None:
         """Make a resource wait that references the image by a plain string, and check that it can run the image.
@@ -86,17 +104,16 @@ class ImageReferences:
             self._check(resource, consumer)
         stack, own = top_level(Stack.of(resource)), top_level(Stack.of(self._verification))
         if stack is own:
-            dependency = self._resource.node.default_child
-            assert dependency
-            resource.node.add_dependency(dependency)
+            self._add_dependency(resource)
         else:
             self._add_stack_dependency(resource, stack, own)
 
-    def resolve(self, scope: IConstruct, attribute: str) -> str:
+    def resolve(self, scope: IConstruct, attribute: str, document_path: Sequence[str] = ()) -> str:
         """The value of an attribute for one resource. An error is reported if the resource cannot use it.
 
-        :param scope: the resource that is being resolved.
+        :param scope: the resource that is being resolved, or the stack if its whole template is.
         :param attribute: one of `Attribute`.
+        :param document_path: the position of the value in the template.
         """
         if self._resource is None:
             return self._given.unverified(attribute)
@@ -105,6 +122,10 @@ class ImageReferences:
             self._check(scope, consumer)
         stack, own = top_level(Stack.of(scope)), top_level(Stack.of(self._verification))
         if stack is own:
+            if attribute in self._plain_in_functions and self._is_function(scope, document_path):
+                if isinstance(scope, CfnResource):
+                    self._add_dependency(scope)
+                return self._given.unverified(attribute)
             # In another nested stack CDK makes this a parameter of that stack, which is not an export.
             value = self._resource.get_att_string(attribute)
             return Fn.select(1, Fn.split(":", value)) if attribute == Attribute.IMAGE_DIGEST else value
@@ -116,6 +137,27 @@ class ImageReferences:
             )
         self._add_stack_dependency(scope, stack, own)
         return self._given.unverified(attribute)
+
+    @property
+    def _plain_in_functions(self) -> Collection[str]:
+        """The attributes that Lambda functions get as the image was given.
+
+        The logical ID of an attribute contains the policy. `Function.current_version` makes a new version for each
+        change of the function's properties, and Lambda refuses a new version of an unchanged image. Lambda itself
+        resolves a tag only once, when the function is made or updated.
+        """
+        return () if self._pins_functions else (Attribute.IMAGE_URI, Attribute.IMAGE_TAG)
+
+    def _is_function(self, scope: IConstruct, document_path: Sequence[str]) -> bool:
+        if isinstance(scope, CfnResource):
+            return scope.cfn_resource_type in FUNCTION_TYPES
+        return not self._function_ids.isdisjoint(document_path[1:2])
+
+    def _add_dependency(self, resource: CfnResource) -> None:
+        assert self._resource
+        dependency = self._resource.node.default_child
+        assert isinstance(dependency, CfnResource)
+        resource.add_dependency(dependency)
 
     def _add_stack_dependency(self, scope: IConstruct, stack: Stack, own: Stack) -> None:
         # aws-cdk-lib deprecates `add_dependency` in favor of a method that its older versions do not have.
@@ -155,4 +197,4 @@ class _AttributeProducer:
         self._attribute = attribute
 
     def produce(self, context: IResolveContext) -> str:
-        return self._references.resolve(context.scope, self._attribute)
+        return self._references.resolve(context.scope, self._attribute, context.document_path)

@@ -36,14 +36,13 @@ from .options import (
 from .references import GivenImage, ImageReferences
 from .stack_resources import StackResources, VerificationHolder
 from .switch import SWITCH, is_verification_on
-from .tokens import changes_at_deploy, referenced_constructs, region_of
+from .synthesis.finalizer import StageFinalizer
+from .tokens import referenced_constructs, region_of
 from .validation import check_environment, check_reference, check_tag_options, service_timeout_for
 from .verified_repository import VerifiedRepository
 from .verifier import ImageVerifier
 
 ASSETS: Final = (ecr_assets.DockerImageAsset, ecr_assets.TarballImageAsset)
-# CDK's own limit for a logical ID is 255.
-_MAX_LOGICAL_ID: Final = 245
 _HASH_LENGTH: Final = 10
 
 
@@ -102,7 +101,8 @@ class ImageVerification(Construct):
         :param on_failure: whether the verifier may remove the tag of a refused image that none of the runtimes can
             pull, so that the next deploy pushes the image again (docs/policy.md). Default: the tag is kept
         :param notify: the SNS topic that gets a report of every refusal and every fault. Default: none
-        :param pin: whether `image_uri` contains the verified digest or the tag. Default: the digest
+        :param pin: whether `image_uri` contains the verified digest or the tag. Default: the digest, except in Lambda
+            functions (docs/constructs.md)
         :param gate: whether every ECS service of the stack, nested stacks included, waits for the verification, or
             only the resources that use the image. Default: the services of the stack
         :param verifier: the Lambda that verifies the image. Default: the verifier of the stack
@@ -145,15 +145,19 @@ class ImageVerification(Construct):
         if is_verification_on(self):
             self._verify(resolved, options.verifier, options.notify, service_timeout, local_image or "")
         consumed = ConsumedImage(self.user_path, region_of(repository.repository_arn), resolved.policy)
-        self._references = ImageReferences(self, self._image, consumed, self._verified)
+        self._references = ImageReferences(
+            self, self._image, consumed, self._verified, pins_functions=options.pin == Pin.DIGEST
+        )
+        StageFinalizer.of(self).on_finalize(self._references.find_functions, path)
 
     @property
     def image_uri(self) -> str:
         """The image's URI. Every resource that uses it waits for the verification.
 
-        In the stack of the verification it contains the verified digest, unless `pin` says otherwise. In another
-        stack it contains the tag, and that stack depends on this one: the export of a value that changes with each
-        image could not be changed while another stack imports it.
+        In the stack of the verification it contains the verified digest, unless `pin` says otherwise. A Lambda
+        function gets the tag, unless `pin` is set to the digest. In another stack it contains the tag, and that stack
+        depends on this one: the export of a value that changes with each image could not be changed while another
+        stack imports it.
         """
         return self._references.lazy(Attribute.IMAGE_URI)
 
@@ -271,8 +275,6 @@ class ImageVerification(Construct):
         resolved = stack.resolve(properties)
 
         permissions = stack_resources.permissions(verifier_name, verifier, self.repository.repository_arn)
-        if changes_at_deploy(resolved):
-            permissions.allow_own_stack_status()
         if options.on_failure is OnFailure.UNTAG:
             permissions.allow_untagging()
         if topic is not None:
@@ -280,13 +282,14 @@ class ImageVerification(Construct):
 
         self._verified = CustomResource(
             self,
-            "Resource",
+            # Part of the path, from which CDK derives the logical ID: another identity is another resource of the
+            # template, and stays one if an aspect prefixes logical IDs.
+            _hash([resolved, timeout.to_seconds(), verifier_name]),
             resource_type=RESOURCE_TYPE,
             service_token=verifier.function.function_arn,
             service_timeout=timeout,
             properties=properties,
         )
-        _append_to_logical_id(self.resource, [resolved, timeout.to_seconds(), verifier_name])
         # The role must have its permissions when CloudFormation calls the Lambda.
         self._verified.node.add_dependency(permissions.policy)
         self._prerequisites = [
@@ -320,8 +323,5 @@ class ImageVerification(Construct):
         return VerifiedRepository(self, "Repository", repository=self.repository, image_uri=self.image_uri)
 
 
-def _append_to_logical_id(resource: CfnResource, identity: Any) -> None:
-    """Make another identity another resource of the template."""
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    logical_id = Stack.of(resource).get_logical_id(resource)
-    resource.override_logical_id(f"{logical_id[:_MAX_LOGICAL_ID]}{digest[:_HASH_LENGTH]}")
+def _hash(identity: Any) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]

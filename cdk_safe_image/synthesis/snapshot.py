@@ -18,6 +18,7 @@ from constructs import IConstruct
 
 _Construct = TypeVar("_Construct", bound=IConstruct)
 _CDK_MODULES: Final = "aws_cdk.aws_"
+FUNCTION_TYPES: Final = frozenset({"AWS::Lambda::Function", "AWS::Serverless::Function"})
 _REFERENCES: Final = frozenset({"DependsOn", "Fn::GetAtt", "Fn::Sub", "Ref"})
 _WORDS: Final = re.compile(r"\w+")
 
@@ -69,6 +70,11 @@ class StageSnapshot:
     def services(self) -> list[tuple[CfnResource, list[Stack]]]:
         """The ECS services, each with the stacks that contain it, the innermost first."""
         return [(found, list(_outwards(Stack.of(found)))) for found in self.resources({"AWS::ECS::Service"})]
+
+    @cached_property
+    def function_ids(self) -> frozenset[str]:
+        """The logical IDs of the Lambda functions, as the tokens that are the keys of unresolved templates."""
+        return frozenset(found.logical_id for found in self.resources(FUNCTION_TYPES))
 
     @cached_property
     def template_resources(self) -> list[TemplateResource]:

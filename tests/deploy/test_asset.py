@@ -99,13 +99,15 @@ def test_with_untag_the_refused_tag_is_removed_and_the_next_deploy_pushes_it_aga
     assert steps.built.outputs["ImageTag"] == steps.tag
 
 
-def test_a_built_image_is_one_manifest_whose_digest_service_and_function_use(steps: Steps, aws: LocalAws) -> None:
+def test_a_built_image_is_one_manifest_whose_digest_the_service_uses_and_whose_tag_the_function_uses(
+    steps: Steps, aws: LocalAws
+) -> None:
     assert steps.built.status == "CREATE_COMPLETE"
     tag = steps.built.outputs["ImageTag"]
     (detail,) = aws.client("ecr").describe_images(repositoryName=_ASSETS, imageIds=[{"imageTag": tag}])["imageDetails"]
     assert detail["imageManifestMediaType"] == "application/vnd.oci.image.manifest.v1+json"
     assert steps.built.images == {"Web": f"{_HOST}/{_ASSETS}@{detail['imageDigest']}"}
-    assert steps.function_uri == steps.built.images["Web"]
+    assert steps.function_uri == f"{_HOST}/{_ASSETS}:{tag}"
 
 
 def test_containerd_runs_the_image_of_the_task_definition(steps: Steps, aws: LocalAws) -> None:

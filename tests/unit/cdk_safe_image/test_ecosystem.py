@@ -189,7 +189,7 @@ def test_another_accounts_repository_is_read_under_its_own_arn() -> None:
     assert verification["Properties"]["RepositoryArn"] == arn
     policies = resources(assembly, "AWS::IAM::Policy")
     (reads,) = [it for name, it in policies.items() if name.startswith("CdkSafeImagePermissions")]
-    (statement,) = reads["Properties"]["PolicyDocument"]["Statement"]
+    statement, *_ = reads["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Resource"] == arn
 
 

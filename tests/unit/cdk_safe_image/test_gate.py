@@ -63,7 +63,7 @@ def test_a_task_definition_runs_the_verified_digest(docker_folder: str) -> None:
     assert image_of(the_only(assembly, TASK)[1]) == {"Fn::GetAtt": [name, "ImageUri"]}
 
 
-def test_a_lambda_function_runs_the_verified_digest(docker_folder: str) -> None:
+def test_a_lambda_function_waits_for_the_verification_of_its_tag(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
     image = SafeDockerImageAsset(stack, "Image", directory=docker_folder, runs_on="lambda")
@@ -72,8 +72,10 @@ def test_a_lambda_function_runs_the_verified_digest(docker_folder: str) -> None:
     assembly = app.synth()
     name, _ = the_only(assembly, VERIFICATION)
     functions = resources(assembly, "AWS::Lambda::Function").values()
-    (function,) = [it["Properties"] for it in functions if it["Properties"].get("PackageType") == "Image"]
-    assert function["Code"] == {"ImageUri": {"Fn::GetAtt": [name, "ImageUri"]}}
+    (resource,) = [it for it in functions if it["Properties"].get("PackageType") == "Image"]
+    assert name in resource["DependsOn"]
+    function = resource["Properties"]
+    assert function["Code"]["ImageUri"]["Fn::Join"][1][-1].endswith(f":{image.asset_hash}")
     assert function["ImageConfig"] == {"Command": ["a"], "EntryPoint": ["b"], "WorkingDirectory": "/c"}
     assert messages_of(assembly, "warning") == []
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import jsii
 import pytest
-from aws_cdk import CfnOutput, CfnParameter, Duration, Size, Stack, Stage
+from aws_cdk import Aspects, CfnOutput, CfnParameter, CfnResource, Duration, IAspect, NestedStack, Size, Stack, Stage
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_ssm as ssm
+from aws_cdk.cx_api import CloudAssembly
 from image_verifier.custom_resource.properties import Properties
 
 from cdk_safe_image import ImageVerification, ImageVerifier, Pin, SafeDockerImageAsset
@@ -140,7 +144,7 @@ def test_a_tag_from_a_parameter_keeps_its_logical_id() -> None:
     assert name("v1") == name("v2")
 
 
-def test_the_role_may_only_read_the_repository() -> None:
+def test_the_role_may_only_read_the_repository_and_the_status_of_its_stack() -> None:
     app = new_app()
     verified(stack_in(app))
     assembly = app.synth()
@@ -149,6 +153,7 @@ def test_the_role_may_only_read_the_repository() -> None:
         "ecr:BatchGetImage": REPOSITORY,
         "ecr:DescribeImages": REPOSITORY,
         "ecr:GetDownloadUrlForLayer": REPOSITORY,
+        "cloudformation:DescribeStacks": {"Ref": "AWS::StackId"},
     }
     _, resource = the_only(assembly, VERIFICATION)
     assert resource["DependsOn"] == list(resources(assembly, "AWS::IAM::Policy"))
@@ -162,28 +167,26 @@ def test_images_of_one_repository_share_a_policy(docker_folder: str) -> None:
     assert len(resources(app.synth(), "AWS::IAM::Policy")) == 1
 
 
-@pytest.mark.parametrize("source", ["parameter", "repository", "ssm", "dynamic reference"])
-def test_the_role_may_read_the_status_of_its_stack_if_a_value_changes_at_deploy(source: str) -> None:
-    app = new_app()
-    stack = stack_in(app)
-    if source == "repository":
-        ImageVerification(stack, "Verified", repository=ecr.Repository(stack, "New"), tag="v1")
-    elif source == "parameter":
-        verified(stack, tag=CfnParameter(stack, "Tag").value_as_string)
-    elif source == "ssm":
-        verified(stack, tag=ssm.StringParameter.value_for_string_parameter(stack, "/tag"))
-    else:
-        verified(stack, tag="{{resolve:ssm:/tag:1}}")
-    assert actions(app.synth())["cloudformation:DescribeStacks"] == {"Ref": "AWS::StackId"}
+@jsii.implements(IAspect)
+class PrefixesLogicalIds:
+    def visit(self, node: Any) -> None:
+        if isinstance(node, CfnResource) and not (name := Stack.of(node).get_logical_id(node)).startswith("Acme"):
+            node.override_logical_id(f"Acme{name}")
 
 
-def test_the_role_may_not_read_the_status_if_every_value_is_known_at_synth(docker_folder: str) -> None:
-    app = new_app()
-    stack = stack_in(app)
-    verified(stack)
-    SafeDockerImageAsset(stack, "Image", directory=docker_folder)
-    ImageVerification(stack, "ByName", repository=ecr.Repository.from_repository_name(stack, "N", "n"), tag="v1")
-    assert "cloudformation:DescribeStacks" not in actions(app.synth())
+def test_an_aspect_that_prefixes_logical_ids_leaves_each_image_and_policy_a_logical_id_of_its_own(
+    docker_folder: str,
+) -> None:
+    def name(**keywords: Any) -> str:
+        app = new_app()
+        SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder, **keywords)
+        Aspects.of(app).add(PrefixesLogicalIds())
+        return the_only(app.synth(), VERIFICATION)[0]
+
+    names = [name(), name(max_size=Size.gibibytes(1)), name(extra_hash="another image"), name()]
+    assert all(it.startswith("Acme") for it in names)
+    assert len(set(names)) == 3
+    assert names[0] == names[3]
 
 
 def test_an_image_that_cdk_did_not_build_runs_on_ecs_and_lambda() -> None:
@@ -197,8 +200,9 @@ def test_an_image_that_cdk_did_not_build_runs_on_ecs_and_lambda() -> None:
     uri = {"Fn::GetAtt": [name, "ImageUri"]}
     _, task = the_only(assembly, "AWS::ECS::TaskDefinition")
     assert task["Properties"]["ContainerDefinitions"][0]["Image"] == uri
-    functions = resources(assembly, "AWS::Lambda::Function").values()
-    assert {"ImageUri": uri} in [function["Properties"]["Code"] for function in functions]
+    function = image_function(assembly)
+    assert function["Properties"]["Code"]["ImageUri"]["Fn::Join"][1][-1].endswith("/shop:v1")
+    assert name in function["DependsOn"]
     # The task's role may pull from the repository.
     (pulls,) = [
         policy["Properties"]["PolicyDocument"]["Statement"][0]
@@ -206,6 +210,66 @@ def test_an_image_that_cdk_did_not_build_runs_on_ecs_and_lambda() -> None:
         if name.startswith("WebTask")
     ]
     assert pulls["Resource"] == REPOSITORY
+
+
+def image_function(assembly: CloudAssembly) -> Any:
+    """The only function of an image."""
+    functions = resources(assembly, "AWS::Lambda::Function").values()
+    (function,) = [it for it in functions if it["Properties"].get("PackageType") == "Image"]
+    return function
+
+
+def function_version(folder: str, on: bool = True, nested: bool = False, **keywords: Any) -> str:
+    """The logical ID of the version of a function, which CDK derives from the function's properties."""
+    app = new_app(**({} if on else {"cdk-safe-image:verify": "off"}))
+    stack = stack_in(app)
+    image = SafeDockerImageAsset(stack, "Image", directory=folder, runs_on="lambda", **keywords)
+    scope = NestedStack(stack, "Below") if nested else stack
+    function = lambda_.DockerImageFunction(scope, "Function", code=image.docker_image_code())
+    function.add_alias("live")
+    assembly = app.synth()
+    templates = [json.loads(path.read_text()) for path in Path(assembly.directory).glob("*.template.json")]
+    (name,) = [
+        name
+        for template in templates
+        for name, it in template["Resources"].items()
+        if it["Type"] == "AWS::Lambda::Version"
+    ]
+    return str(name)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_change_of_the_policy_makes_no_version_of_an_unchanged_function(docker_folder: str, nested: bool) -> None:
+    def version(**keywords: Any) -> str:
+        return function_version(docker_folder, nested=nested, **keywords)
+
+    assert version() == version(max_size=Size.gibibytes(1)) == version(pin="tag") == version(on=False)
+    assert version() != version(extra_hash="another image")
+
+
+def test_a_function_gets_the_digest_if_the_user_pins_it(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder, runs_on="lambda", pin=Pin.DIGEST)
+    lambda_.DockerImageFunction(stack, "Function", code=image.docker_image_code())
+    assembly = app.synth()
+    name, _ = the_only(assembly, VERIFICATION)
+    assert image_function(assembly)["Properties"]["Code"] == {"ImageUri": {"Fn::GetAtt": [name, "ImageUri"]}}
+
+
+def test_a_variable_of_a_function_gets_the_plain_tag_too(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    code = lambda_.Code.from_inline("x")
+    runtime = lambda_.Runtime("python3.13", lambda_.RuntimeFamily.PYTHON, supports_inline_code=True)
+    variables = {"IMAGE_TAG": image.image_tag}
+    lambda_.Function(stack, "Starts", code=code, handler="index.x", runtime=runtime, environment=variables)
+    assembly = app.synth()
+    functions = resources(assembly, "AWS::Lambda::Function")
+    (starts,) = [it for name, it in functions.items() if name.startswith("Starts")]
+    assert starts["Properties"]["Environment"]["Variables"] == {"IMAGE_TAG": image.asset_hash}
+    assert the_only(assembly, VERIFICATION)[0] in starts["DependsOn"]
 
 
 @pytest.mark.parametrize("named_by", ["tag", "digest"])
@@ -226,8 +290,9 @@ def test_an_image_that_is_only_known_at_deploy_runs_on_ecs_and_lambda(named_by: 
     verified_uri = {"Fn::GetAtt": [name, "ImageUri"]}
     _, task = the_only(assembly, "AWS::ECS::TaskDefinition")
     assert task["Properties"]["ContainerDefinitions"][0]["Image"] == verified_uri
-    functions = [it["Properties"] for it in resources(assembly, "AWS::Lambda::Function").values()]
-    assert [it["Code"] for it in functions if it.get("PackageType") == "Image"] == [{"ImageUri": verified_uri}]
+    function = image_function(assembly)
+    assert json.dumps(stack.resolve(value))[1:-1] in json.dumps(function["Properties"]["Code"])
+    assert name in function["DependsOn"]
     assert resource["Properties"]["ImageTag" if named_by == "tag" else "ImageDigest"] == stack.resolve(value)
 
 
