@@ -15,6 +15,7 @@ from image_verifier.custom_resource.schema import Attribute
 from .consumer_checks import ConsumedImage, find_mismatch
 from .consumers import Consumer, consumer_at, user_path
 from .stack_resources import top_level
+from .synthesis.identity import is_same
 from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot
 
 
@@ -103,7 +104,7 @@ class ImageReferences:
         if runs and (consumer := consumer_at(resource)):
             self._check(resource, consumer)
         stack, own = top_level(Stack.of(resource)), top_level(Stack.of(self._verification))
-        if stack is own:
+        if is_same(stack, own):
             self._add_dependency(resource)
         else:
             self._add_stack_dependency(resource, stack, own)
@@ -121,7 +122,7 @@ class ImageReferences:
         if consumer is not None:
             self._check(scope, consumer)
         stack, own = top_level(Stack.of(scope)), top_level(Stack.of(self._verification))
-        if stack is own:
+        if is_same(stack, own):
             if attribute in self._plain_in_functions and self._is_function(scope, document_path):
                 if isinstance(scope, CfnResource):
                     self._add_dependency(scope)

@@ -15,6 +15,7 @@ from image_verifier.custom_resource.schema import Attribute
 from .build import BuildRecord
 from .permissions import Permissions
 from .synthesis.finalizer import StageFinalizer
+from .synthesis.identity import address, is_same
 from .synthesis.snapshot import StageSnapshot
 from .verifier import ImageVerifier
 
@@ -90,8 +91,8 @@ class StackResources(Construct):
     def verifier(self) -> ImageVerifier:
         """The default verifier of this stack. Nested stacks use the verifier of their top-level stack."""
         if self._verifier is None:
-            shared = self._stack is not self._root
-            self._verifier = StackResources.of(self._root).verifier() if shared else ImageVerifier(self, "Verifier")
+            is_root = is_same(self._stack, self._root)
+            self._verifier = ImageVerifier(self, "Verifier") if is_root else StackResources.of(self._root).verifier()
         return self._verifier
 
     def permissions(self, verifier_name: str, verifier: ImageVerifier, repository_arn: str) -> Permissions:
@@ -134,22 +135,25 @@ class StackResources(Construct):
         )
 
     def _close_gate(self, snapshot: StageSnapshot) -> None:
+        own = address(self._stack)
         services = [
-            (service, stacks[: stacks.index(self._stack)])
-            for service, stacks in snapshot.services
-            if self._stack in stacks
+            (service, stacks[: stacks.index(own)])
+            for service, stacks in ((service, list(map(address, stacks))) for service, stacks in snapshot.services)
+            if own in stacks
         ]
         dependencies: dict[CfnResource, list[CfnResource]] = {service: [] for service, _ in services}
-        scopes = cache(lambda service: service.node.scopes)
+        scopes = cache(lambda service: set(map(address, service.node.scopes)))
         has_nested = any(nested_stacks for _, nested_stacks in services)
         for verification in self._gated:
             scope = _ordered_scope(verification, snapshot)
             resource = verification.resource
             prerequisites = snapshot.dependency_closure(verification.prerequisites) if has_nested else ()
-            prerequisite_stacks = set(map(Stack.of, prerequisites))
+            prerequisite_stacks = {address(Stack.of(prerequisite)) for prerequisite in prerequisites}
             for service, nested_stacks in services:
                 # A nested stack that contains a prerequisite of the verification cannot wait for the verification.
-                if (scope is None or scope in scopes(service)) and prerequisite_stacks.isdisjoint(nested_stacks):
+                if (scope is None or address(scope) in scopes(service)) and prerequisite_stacks.isdisjoint(
+                    nested_stacks
+                ):
                     dependencies[service].append(resource)
         for service, verifications in dependencies.items():
             service.node.add_dependency(*verifications)
@@ -178,8 +182,9 @@ def _ordered_scope(verification: StackVerification, snapshot: StageSnapshot) -> 
     that the construct depends on, or a dependency of that one.
     """
     services = {service for service, _ in snapshot.services}
+    root = address(top_level(Stack.of(verification)))
     scopes = verification.node.scopes
-    for scope in reversed(scopes[scopes.index(top_level(Stack.of(verification))) + 1 :]):
+    for scope in reversed(scopes[[*map(address, scopes)].index(root) + 1 :]):
         dependencies = scope.node.dependencies
         if dependencies and services.intersection(snapshot.dependency_closure(dependencies)):
             return scope

@@ -10,6 +10,7 @@ from aws_cdk import Duration, Stack, Stage, Token
 from image_verifier.custom_resource.properties import OnFailure
 
 from .options import Pin, ResolvedOptions
+from .synthesis.identity import is_same
 from .tokens import is_known_at_synth
 from .verifier import ImageVerifier
 
@@ -73,9 +74,9 @@ def check_environment(path: str, stack: Stack, verifier: ImageVerifier) -> None:
     :raises ValueError: if the verifier is in another stage, account or region.
     """
     other = Stack.of(verifier)
-    if other is stack:
+    if is_same(other, stack):
         return
-    if Stage.of(other) is not Stage.of(stack):
+    if not is_same(Stage.of(other), Stage.of(stack)):
         raise ValueError(
             f"{path} and its verifier {verifier.node.path} are in different stages, and CDK allows no references "
             "between stages: make an ImageVerifier in each, or leave out verifier="

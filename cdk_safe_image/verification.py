@@ -20,6 +20,7 @@ from image_verifier.report import FailOn
 
 from .argument_types import check_types
 from .consumer_checks import ConsumedImage
+from .exports import keep_exports
 from .options import (
     FailOnValue,
     Gate,
@@ -144,6 +145,8 @@ class ImageVerification(Construct):
         StackResources.of(Stack.of(self)).verifications.append(self)
         if is_verification_on(self):
             self._verify(resolved, options.verifier, options.notify, service_timeout, local_image or "")
+        else:
+            self._keep_exports(options.verifier, options.notify)
         consumed = ConsumedImage(self.user_path, region_of(repository.repository_arn), resolved.policy)
         self._references = ImageReferences(
             self, self._image, consumed, self._verified, pins_functions=options.pin == Pin.DIGEST
@@ -301,6 +304,19 @@ class ImageVerification(Construct):
             stack_resources.gate(self)
         if options.policy.fail_on is FailOn.NEVER:
             stack_resources.show_findings(self)
+
+    def _keep_exports(self, own_verifier: ImageVerifier | None, topic: sns.ITopic | None) -> None:
+        key = getattr(topic, "master_key", None)
+        keep_exports(
+            Stack.of(self),
+            *((own_verifier.function.function_arn, own_verifier.role.role_name) if own_verifier else ()),
+            topic.topic_arn if topic else None,
+            key.key_arn if key else None,
+            self.repository.repository_arn,
+            self._image.repository_uri,
+            self._image.tag,
+            self._image.digest,
+        )
 
     def _properties(self, options: ResolvedOptions, topic: sns.ITopic | None, local_image: str) -> Properties:
         return Properties(

@@ -25,6 +25,7 @@ from local_aws.incidents import Incidents
 from local_aws.layer_downloads import LayerDownloads
 from local_aws.ministack_client import MinistackClient
 from local_aws.registry_api import RegistryApi
+from local_aws.stack_exports import keep_exports_in_use
 from local_aws.store import Store
 
 _GRACE = 10
@@ -96,7 +97,7 @@ async def _serve(state: Path, auth: bool, port: int, sockets: list[socket.socket
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app as ministack
-    from ministack.services.cloudformation import custom_resource
+    from ministack.services.cloudformation import _exports, _stacks, custom_resource, handlers, stacks
 
     base = f"http://127.0.0.1:{port}"
     loop = asyncio.get_running_loop()
@@ -110,6 +111,17 @@ async def _serve(state: Path, auth: bool, port: int, sockets: list[socket.socket
     # ministack calls this public function of its own inside the process, so that the gateway never sees the requests.
     # Ours has the same signature.
     custom_resource.invoke_custom_resource = custom_resources.invoke
+
+    def importers(export: str, stack_id: str) -> list[str]:
+        return [
+            name
+            for name, stack in _stacks.items()
+            if stack["StackId"] != stack_id
+            and not stack["StackStatus"].startswith("DELETE")
+            and export in handlers._imported_export_names(stack, name)
+        ]
+
+    stacks._resolve_stack_outputs = keep_exports_in_use(stacks._resolve_stack_outputs, _exports, importers)
     config = Config()
     config.bind = [f"fd://{listening.fileno()}" for listening in sockets]
     # A server that closes an idle connection can fail a request that was just sent, and some clients do not retry.

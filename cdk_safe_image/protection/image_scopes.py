@@ -21,6 +21,7 @@ from ..build import BuildRecord
 from ..consumers import TYPES, Consumer, consumer_at, images_of
 from ..options import Options, runtime_names, with_defaults
 from ..stack_resources import StackResources, StackVerification, VerificationHolder, top_level
+from ..synthesis.identity import address, is_same
 from ..synthesis.snapshot import StageSnapshot, TemplateResource, as_json
 from ..verification import ImageVerification
 
@@ -202,10 +203,11 @@ def _check_nested_stages(snapshot: StageSnapshot) -> None:
 
     The injector registers each stage with images, unless another injector is nearer to all of them.
     """
-    known = {stack_resources.node.scope for stack_resources in snapshot.of(StackResources)}
+    known = {address(Stack.of(stack_resources)) for stack_resources in snapshot.of(StackResources)}
+    known |= set(map(address, snapshot.stacks))
     for asset in _assets(snapshot):
         stack = Stack.of(asset)
-        if stack not in known and stack not in snapshot.stacks and ImageScope.above(asset):
+        if address(stack) not in known and ImageScope.above(asset):
             stage = Stage.of(stack)
             assert stage
             raise ValueError(
@@ -217,18 +219,20 @@ def _check_nested_stages(snapshot: StageSnapshot) -> None:
 def _images(snapshot: StageSnapshot) -> Iterable[_Image]:
     """The images that do not verify themselves and that are below an image scope, each once per stack."""
     seen = set()
+    stacks = set(map(address, snapshot.stacks))
     for asset in _assets(snapshot):
         stack = Stack.of(asset)
-        if stack not in snapshot.stacks or (scope := ImageScope.above(asset)) is None:
+        if address(stack) not in stacks or (scope := ImageScope.above(asset)) is None:
             continue
         tag = asset.image_tag
-        if (stack, tag, scope) not in seen:
+        key = (address(stack), tag, address(scope))
+        if key not in seen:
             stack_resources = StackResources.of(stack)
             record = stack_resources.builds.get(asset.node.path)
             verifications = stack_resources.verifications
             verification = next((it for it in verifications if it.verifies(asset.repository, tag)), None)
             yield _Image(asset, stack, tag, scope.settings, verification, record)
-        seen.add((stack, tag, scope))
+        seen.add(key)
 
 
 def _dependents(snapshot: StageSnapshot, images: Sequence[_Image]) -> dict[_Image, list[_Dependent]]:
@@ -255,8 +259,8 @@ def _nearest(tag: str, images: Sequence[_Image], stack: Stack) -> list[_Image]:
     same = [image for image in images if image.tag == tag]
     root = top_level(stack)
     return (
-        [image for image in same if image.stack is stack]
-        or [image for image in same if top_level(image.stack) is root]
+        [image for image in same if is_same(image.stack, stack)]
+        or [image for image in same if is_same(top_level(image.stack), root)]
         or same[:1]
     )
 

@@ -94,6 +94,7 @@ class _VisitOf:
         self._construct, self._function = construct, function
 
     def visit(self, node: IConstruct) -> None:
+        # Python made this construct, so that jsii knows it. To compare addresses would be two calls for each construct.
         if node is self._construct:
             self._function()
 

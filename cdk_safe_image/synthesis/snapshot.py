@@ -16,6 +16,8 @@ from aws_cdk import CfnResource, ISynthesisSession, NestedStackSynthesizer, Stac
 from aws_cdk.cx_api import CloudAssemblyBuilder
 from constructs import IConstruct
 
+from .identity import address, is_same
+
 _Construct = TypeVar("_Construct", bound=IConstruct)
 _CDK_MODULES: Final = "aws_cdk.aws_"
 FUNCTION_TYPES: Final = frozenset({"AWS::Lambda::Function", "AWS::Serverless::Function"})
@@ -56,7 +58,7 @@ class StageSnapshot:
     @cached_property
     def stacks(self) -> list[Stack]:
         """The stacks, nested ones included, without the stacks of nested stages."""
-        return [found for found in self.of(Stack) if Stage.of(found) is self._stage]
+        return [found for found in self.of(Stack) if is_same(Stage.of(found), self._stage)]
 
     def of(self, construct_class: type[_Construct]) -> list[_Construct]:
         """The constructs of a class."""
@@ -132,13 +134,15 @@ class StageSnapshot:
 
         :param resources: some of `template_resources`.
         """
-        wanted = {(resource.stack, resource.logical_id): resource for resource in resources}
+        wanted = {(address(resource.stack), resource.logical_id): resource for resource in resources}
         candidates = self.resources({resource.type for resource in resources})
         if not candidates:
             return {}
         # All at once: a logical ID is a token, and to resolve a token is a call to Node.js.
         logical_ids: list[str] = self.stacks[0].resolve([candidate.logical_id for candidate in candidates])
-        found = {(candidate.stack, name): candidate for candidate, name in zip(candidates, logical_ids, strict=True)}
+        found = {
+            (address(candidate.stack), name): candidate for candidate, name in zip(candidates, logical_ids, strict=True)
+        }
         return {resource: found[key] for key, resource in wanted.items() if key in found}
 
 

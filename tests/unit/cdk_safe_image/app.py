@@ -15,6 +15,7 @@ from aws_cdk.cx_api import CloudAssembly
 from cdk_safe_image import ImageVerification, SafeDockerImageAsset
 
 VERIFICATION = "Custom::ImageVerification"
+TASK = "AWS::ECS::TaskDefinition"
 # CDK's own rules for templates make any synth fail that CloudFormation would refuse.
 RULES = {"@aws-cdk/core:validateAgainstDefaultRules": True}
 
