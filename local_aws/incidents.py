@@ -60,11 +60,22 @@ class Incidents:
         if service == "ecs" and any(self.records[kind] for kind in _KINDS[:5]):
             answer = _ECS.get(action)
             return answer and json_response(200, answer(self, json.loads(body or b"{}")), _AMZ_JSON)
-        if service == "lambda" and path.startswith(_FUNCTIONS):
-            return self._function(unquote(path.removeprefix(_FUNCTIONS)))
+        if service == "lambda" and f"{path}/".startswith(_FUNCTIONS):
+            name = unquote(f"{path}/".removeprefix(_FUNCTIONS).rstrip("/"))
+            return self._function(name) if name else self._list_functions()
         if name == "cloudformation:DescribeStackEvents":
             return self._stack_events(parse_qs(body.decode()).get("StackName", [""])[0])
         return None
+
+    def list_clusters(self, parameters: Record) -> Record:
+        """ListClusters."""
+        return {
+            "clusterArns": sorted({one["clusterArn"] for kind in ("services", "tasks") for one in self.records[kind]})
+        }
+
+    def list_services(self, parameters: Record) -> Record:
+        """ListServices."""
+        return {"serviceArns": [one["serviceArn"] for one in self._in(parameters, "services")]}
 
     def describe_services(self, parameters: Record) -> Record:
         """DescribeServices."""
@@ -117,6 +128,10 @@ class Incidents:
         found = next(known, None)
         return json_response(200, found) if found else None
 
+    def _list_functions(self) -> Response | None:
+        known = [one["Configuration"] for one in self.records["functions"]]
+        return json_response(200, {"Functions": known}) if known else None
+
     def _stack_events(self, name: str) -> Response | None:
         events = [one for one in self.records["stackEvents"] if name in (one["StackName"], one["StackId"])]
         if not events:
@@ -134,6 +149,8 @@ def _xml(event: Record) -> str:
 
 
 _ECS: Mapping[str, Callable[[Incidents, Record], Record]] = {
+    "ListClusters": Incidents.list_clusters,
+    "ListServices": Incidents.list_services,
     "DescribeServices": Incidents.describe_services,
     "ListTasks": Incidents.list_tasks,
     "DescribeTasks": Incidents.describe_tasks,
