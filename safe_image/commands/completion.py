@@ -12,6 +12,8 @@ from image_verifier.rules.runtimes import RUNTIMES
 
 from ..errors import UsageError
 from ..formats import CHECK_FORMATS
+from ..sources.local_images import LOCAL_IMAGES
+from ..sources.targets import ASSEMBLY
 from . import COMMANDS
 from .command_parser import command_parser
 
@@ -22,6 +24,8 @@ EXAMPLES: Final = """\
   safe-image completion fish > ~/.config/fish/completions/safe-image.fish
 """
 _SHELLS: Final = ("bash", "zsh", "fish")
+# The beginnings of references to images that are not in a registry.
+_REFERENCES: Final = (*LOCAL_IMAGES, ASSEMBLY)
 # Words for arguments that the parser itself does not restrict to choices.
 _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "runs_on": tuple(RUNTIMES),
@@ -29,6 +33,7 @@ _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "format": CHECK_FORMATS,
     "require": tuple(KINDS),
     "acknowledge": tuple(f"{finding}=" for finding in CATALOG),
+    **dict.fromkeys(("references", "good", "bad", "against"), _REFERENCES),
 }
 _FILES: Final = frozenset({"output", "assembly", "file"})
 

@@ -18,6 +18,7 @@ from image_verifier.pool import Pool
 from image_verifier.report import Report
 from image_verifier.report_json import report_as_json
 from image_verifier.rules.remedies import Names
+from image_verifier.sources import Source
 from image_verifier.text import printable
 
 from ..errors import UsageError
@@ -184,7 +185,7 @@ class _AssetInspector:
         found = partial(AssetState, image, names=Names(platform=image.platform))
         fixes: tuple[Fix, ...] = (RemoveLocalImage(self.docker, kept.name),)
         with self.docker.saved(kept.name) as file:
-            reports = reports_of(lambda: docker_archive(Archive(file), ""), requirements)
+            reports = reports_of(lambda: _pushed(file), requirements)
         if reports[0].image.indexes and self.docker.engine().races is not False:
             message = "is on this machine with an attestation, and this Docker may push the tag to the attestation"
             return found("stale", message, reports, fixes)
@@ -202,6 +203,11 @@ def _requirements(image: AssetImage, runs_on: tuple[str, ...]) -> Requirements:
         return [(policy,) for policy in image.policies]
     # Without a platform, the image may be for any.
     return [_policies(runs_on, (image.platform,) if image.platform else _PLATFORMS)]
+
+
+def _pushed(archive: Path) -> Source:
+    """The image in an archive of `docker save`, as the Docker that wrote it pushes it."""
+    return docker_archive(Archive(archive), "", Platform("linux", "amd64"))[0].open()
 
 
 def _reason_to_keep(reports: Sequence[Report], tag: str) -> str:

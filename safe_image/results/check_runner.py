@@ -11,9 +11,9 @@ from image_verifier.policy import Policy
 from image_verifier.pool import Pool
 from image_verifier.report import Report, Verdict
 from image_verifier.rules.remedies import Names
-from image_verifier.verify import verify
 
 from ..sources.targets import Target
+from .pushed_images import verify_target
 
 # Images that are checked at once; each reads its own documents in parallel.
 _AT_ONCE: Final = 32
@@ -68,7 +68,7 @@ def run_check(target: Target, policy: Policy, debug: bool) -> Outcome:
     :param debug: whether the traceback of a fault is printed.
     """
     try:
-        return Outcome(target.reference, policy, report=verify(target.open(), policy), names=target.names)
+        return Outcome(target.reference, policy, report=verify_target(target, policy), names=target.names)
     except Exception as e:
         if debug:
             import traceback

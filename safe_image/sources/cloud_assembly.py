@@ -6,6 +6,7 @@ https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cloud-assembly-
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,11 @@ from typing import Any, Final
 
 from image_verifier.custom_resource.properties import policy_of
 from image_verifier.custom_resource.schema import RESOURCE_TYPE, Property
+from image_verifier.faults import Fault
 from image_verifier.policy import Policy
 
 from ..errors import UsageError
+from .regular_files import file_kind, open_regular
 
 # The placeholders for the environment of a stack that is not bound to one.
 # https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/cx-api/lib/placeholders.ts
@@ -110,7 +113,7 @@ def assembly_images(folder: Path) -> tuple[AssetImage, ...]:
     :param folder: such as `cdk.out`.
     :raises UsageError: if it is not a cloud assembly.
     """
-    return merge_places(_images(folder, 0))
+    return merge_places(_images(folder, 0, set()))
 
 
 def merge_places(images: Iterable[AssetImage]) -> tuple[AssetImage, ...]:
@@ -136,7 +139,12 @@ def _distinct(policies: Iterable[Policy]) -> tuple[Policy, ...]:
     return tuple(found)
 
 
-def _images(folder: Path, depth: int) -> Iterator[AssetImage]:
+def _images(folder: Path, depth: int, read: set[str]) -> Iterator[AssetImage]:
+    place = os.path.realpath(folder)
+    if place in read:
+        # An assembly that is its own stage, or several stages, is read once.
+        return
+    read.add(place)
     artifacts = _objects(_document(folder / "manifest.json", folder).get("artifacts"))
     stacks = list(_stacks(artifacts))
     verifications = {stack.name: list(_verifications(folder, stack.template, set())) for stack in stacks}
@@ -163,7 +171,7 @@ def _images(folder: Path, depth: int) -> Iterator[AssetImage]:
         elif kind == "cdk:cloud-assembly":
             if depth >= _MAX_DEPTH:
                 raise UsageError(f"{folder} has assemblies nested more than {_MAX_DEPTH} deep: run cdk synth again")
-            yield from _images(folder / str(properties.get("directoryName")), depth + 1)
+            yield from _images(folder / str(properties.get("directoryName")), depth + 1, read)
 
 
 @dataclass(frozen=True)
@@ -241,7 +249,7 @@ def _verifications(folder: Path, template: str, read: set[Path]) -> Iterator[_Ve
     :param read: the templates that were read. Each is read once, also where it references itself.
     """
     file = folder / template
-    if file in read or not file.is_file():
+    if file in read or file_kind(file) != "file":
         return
     read.add(file)
     for resource in _objects(_document(file, folder).get("Resources")).values():
@@ -272,13 +280,19 @@ def _objects(value: Any) -> Mapping[str, Mapping[str, Any]]:
 
 def _document(file: Path, folder: Path) -> dict[str, Any]:
     try:
-        if file.stat().st_size > _MAX_DOCUMENT_BYTES:
+        opened = open_regular(file)
+        if opened is None:
+            raise UsageError(
+                f"{folder} is not a cloud assembly (it has no {file.name}): use the folder that cdk synth writes, "
+                "cdk.out"
+            )
+        with opened:
+            content = opened.read(_MAX_DOCUMENT_BYTES + 1)
+        if len(content) > _MAX_DOCUMENT_BYTES:
             raise UsageError(f"{file} is larger than any manifest of a cloud assembly: run cdk synth again")
-        document = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise UsageError(
-            f"{folder} is not a cloud assembly (it has no {file.name}): use the folder that cdk synth writes, cdk.out"
-        ) from None
+        document = json.loads(content)
+    except Fault as e:
+        raise UsageError(f"{e.message}: run cdk synth again") from e
     except (OSError, ValueError, RecursionError) as e:
         raise UsageError(f"{file} cannot be read: {getattr(e, 'strerror', None) or e}: run cdk synth again") from e
     if not isinstance(document, dict):

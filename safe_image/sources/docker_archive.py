@@ -1,191 +1,140 @@
-"""An image that `docker save` has written, as `docker push` would push it.
+"""An image that `docker save` has written, as `docker push` would push it after `docker load`.
 
-The content of such an archive depends on Docker's image store. containerd's store writes the image itself, as it is
-pushed. The classic store writes uncompressed layers; a push compresses them with gzip and lists them in a schema 2
-manifest. This module does the same, so that sizes and digests are those of a real image.
-https://github.com/moby/docker-image-spec/blob/main/spec.md and
-https://github.com/moby/moby/blob/master/daemon/internal/distribution/push_v2.go
+The content of such an archive depends on the image store that wrote it, and a push on the image store that loads it.
+https://github.com/moby/docker-image-spec/blob/main/spec.md
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import zlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
-from itertools import islice
-from typing import IO, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from image_verifier.faults import Fault
 from image_verifier.image import media_types
-from image_verifier.image.model import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Blob, Descriptor, Document, sha256
-from image_verifier.image.references import Reference
-from image_verifier.sources import Resolved, Source
+from image_verifier.image.go_json import STRING, GoJsonError, ListOf, Struct, decode_list
+from image_verifier.image.model import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Platform
 
-from .archive import Archive
-from .oci_layout import OciLayout, chunks
+from .compressed_files import MAGIC_BYTES, compression_of
+from .docker_index import pushed_image
+from .docker_push import ArchiveFiles, ImageStore, Push, classic_push, containerd_push
+from .oci_layout import EmptyLayout, OciLayout, full_name
+from .tar_index import SAVE_AGAIN
 
-_GZIP: Final = b"\x1f\x8b"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_LEVEL: Final = 6
-_GZIP_WINDOW: Final = 31
-_SAVE: Final = "Create the archive again: docker save -o FILE IMAGE"
+# https://github.com/moby/moby/blob/master/daemon/internal/image/tarexport/tarexport.go, manifestItem
+_ENTRY: Final = Struct(
+    "tarexport.manifestItem", {"Config": STRING, "RepoTags": ListOf(STRING), "Layers": ListOf(STRING)}
+)
+_MAX_MANIFEST_JSON_BYTES: Final = 4 * MAX_MANIFEST_BYTES
+# Engines accept 125 layers, or as many as a manifest of 4 MiB lists.
+_MAX_LAYERS: Final = 30_000
 
 
-def docker_archive(files: Archive, name: str) -> Source:
-    """The image of an archive.
+def docker_archive(files: ArchiveFiles, name: str, platform: Platform, digest: str = "") -> tuple[Push, ...]:
+    """The images that Docker pushes of an archive: first as the store that wrote it pushes, then as the other does.
 
     :param files: the archive.
     :param name: the image's name; empty where the archive holds one image.
+    :param platform: the platform of the machine that pushes, which chooses one image of an incomplete index.
+    :param digest: the digest of the image's index or manifest, in place of a name; only containerd's image store writes
+        archives with digests.
     :raises Fault: if `docker save` has not written it, or it does not hold exactly one image of that name.
     """
+    if digest:
+        return (Push(ImageStore.CONTAINERD, lambda: OciLayout(files, digest=digest)),)
     entries = _entries(files)
     entry = _entry_named(files, entries, name)
-    layers = [str(layer) for layer in entry.get("Layers") or ()]
-    if files.size("index.json") is not None:
-        several = sum(len(_tags(each)) or 1 for each in entries) > 1
-        image = OciLayout(files, [_full(tag) for tag in ([name] if name else _tags(entry))] if several else ())
-        # Since Docker 25 the classic store also writes a layout: with OCI media types, and uncompressed layers.
-        plain = not any(map(_is_compressed, (files.open(layer) for layer in layers)))
-        top = image.resolve().document
-        if not (plain and top and top.media_type == media_types.OCI_MANIFEST):
-            return image
-    return _PushedImage(files, entry, layers)
+    layout = _layout(files, entries, [name] if name else entry["RepoTags"], platform)
+    reference, layers = next(iter(entry["RepoTags"]), str(files)), entry["Layers"]
+    pushes = [Push(ImageStore.CLASSIC, lambda: classic_push(files, reference, _config(files, entry), layers))]
+    if layout:
+        pushes.append(Push(ImageStore.CONTAINERD, lambda: layout))
+    elif files.size("index.json") is None:
+        pushes.append(
+            Push(ImageStore.CONTAINERD, lambda: containerd_push(files, reference, _config(files, entry), layers))
+        )
+    is_classic = layout is None or _is_of_the_classic_store(files, layout, layers)
+    return tuple(pushes if is_classic else reversed(pushes))
 
 
-class _PushedImage:
-    """An image of the classic store, as `docker push` would push it."""
-
-    at_once = 1
-
-    def __init__(self, files: Archive, entry: Mapping[str, Any], layers: Sequence[str]) -> None:
-        self._files = files
-        self.reference = next(iter(entry.get("RepoTags") or ()), str(files))
-        config = files.open(str(entry.get("Config")))
-        if config is None:
-            raise Fault(f"{files} lacks the config that its manifest.json references", _SAVE)
-        with config:
-            self._config = config.read(MAX_CONFIG_BYTES + 1)
-        missing = [name for name in layers if files.size(name) is None]
-        if missing:
-            raise Fault(f"{files} lacks the layer {missing[0]} that its manifest.json references", _SAVE)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            pushed = list(pool.map(self._pushed, layers))
-        self._names = {descriptor["digest"]: name for descriptor, name in zip(pushed, layers, strict=True)}
-        self._sizes = {descriptor["digest"]: descriptor["size"] for descriptor in pushed}
-        self._manifest = json.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": media_types.DOCKER_MANIFEST,
-                "config": {
-                    "mediaType": media_types.DOCKER_CONFIG,
-                    "size": len(self._config),
-                    "digest": sha256(self._config),
-                },
-                "layers": pushed,
-            }
-        ).encode()
-
-    def _pushed(self, name: str) -> dict[str, Any]:
-        size, digest = 0, hashlib.sha256()
-        for chunk in self._compressed(name):
-            size += len(chunk)
-            digest.update(chunk)
-        return {
-            "mediaType": media_types.DOCKER_LAYER_GZIP,
-            "size": size,
-            "digest": f"sha256:{digest.hexdigest()}",
-        }
-
-    def _compressed(self, name: str) -> Generator[bytes, None, None]:
-        file = self._files.open(name)
-        assert file
-        if _is_compressed(self._files.open(name)):
-            yield from chunks(file)
-            return
-        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-        for chunk in chunks(file):
-            if compressed := compressor.compress(chunk):
-                yield compressed
-        yield compressor.flush()
-
-    def resolve(self) -> Resolved:
-        """The manifest that a push sends."""
-        return Resolved(Document(media_types.DOCKER_MANIFEST, sha256(self._manifest), self._manifest))
-
-    def manifest(self, descriptor: Descriptor) -> Document | None:
-        """None: a pushed image of the classic store has no index."""
+def _layout(
+    files: ArchiveFiles, entries: Sequence[Mapping[str, Any]], names: Sequence[str], platform: Platform
+) -> OciLayout | None:
+    """The image that containerd's image store pushes of an OCI layout; None for an empty one, or none."""
+    if files.size("index.json") is None:
         return None
-
-    def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
-        """The config, at most `limit + 1` bytes of it."""
-        return self._config[: limit + 1]
-
-    def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
-        """All layers are available, with their compressed sizes."""
-        return {layer.digest: Blob(True, self._sizes[layer.digest], "AVAILABLE") for layer in layers}
-
-    def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
-        """A layer's first bytes."""
-        with self.open(descriptor) as stream:
-            return b"".join(islice(stream or (), 1))[:count]
-
-    def open(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes] | None]:
-        """A layer's bytes as a stream of chunks, compressed as a push compresses them."""
-        name = self._names.get(descriptor.digest)
-        return closing(self._compressed(name)) if name else nullcontext()
-
-
-def _entries(files: Archive) -> Sequence[Mapping[str, Any]]:
-    """The entries of `manifest.json`, one for each image."""
-    file = files.open("manifest.json")
-    if file is None:
-        also = "; or use oci-archive: instead of docker-archive:" if files.size("index.json") is not None else ""
-        raise Fault(f"{files} has no manifest.json and was not written by docker save", f"{_SAVE}{also}")
-    with file:
-        content = file.read(MAX_MANIFEST_BYTES)
+    several = sum(len(entry["RepoTags"]) or 1 for entry in entries) > 1
     try:
-        entries: list[Mapping[str, Any]] = list(json.loads(content))
-        for entry in entries:
-            _tags(entry)
-    except (ValueError, TypeError, AttributeError, RecursionError) as e:
-        raise Fault(f"{files} has a manifest.json that docker save has not written", _SAVE) from e
-    return entries
+        layout = OciLayout(files, [full_name(name) for name in names] if several else (), platform=platform)
+    except EmptyLayout:
+        # docker save of Docker 25.0.0 does so for an ID: https://github.com/moby/moby/issues/47207
+        return None
+    instead = pushed_image(layout, platform)
+    return OciLayout(files, digest=instead.digest) if instead else layout
 
 
-def _tags(entry: Mapping[str, Any]) -> Sequence[str]:
-    return [str(tag) for tag in entry.get("RepoTags") or ()]
-
-
-def _entry_named(files: Archive, entries: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    """The entry of the image with a name."""
-    named = {_full(tag): entry for entry in entries for tag in _tags(entry)}
-    if not name and len(entries) == 1:
-        return entries[0]
-    if name and (entry := named.get(_full(name))):
-        return entry
-    held = ", ".join(sorted(tag for entry in entries for tag in _tags(entry)))
-    raise Fault(
-        f"{files} does not hold the image {name}" if name else f"{files} holds {len(entries)} images",
-        f"Append a colon and one of these names to the path: {held}." if held else f"{_SAVE}, with the image's name",
+def _is_of_the_classic_store(files: ArchiveFiles, layout: OciLayout, layers: Sequence[str]) -> bool:
+    """Since Docker 25 the classic store also writes a layout: with OCI media types, and uncompressed layers."""
+    top = layout.resolve().document
+    return bool(top and top.media_type == media_types.OCI_MANIFEST) and not any(
+        _is_compressed(files, n) for n in layers
     )
 
 
-def _full(name: str) -> str:
-    """A name as Docker completes it: `app` becomes `docker.io/library/app:latest`."""
-    try:
-        reference = Reference.parse(name)
-    except ValueError:
-        return name
-    return f"{reference.registry}/{reference.repository}:{reference.tag}"
-
-
-def _is_compressed(file: IO[bytes] | None) -> bool:
+def _is_compressed(files: ArchiveFiles, name: str) -> bool:
+    file = files.open(name)
     if file is None:
         return False
     with file:
-        start = file.read(4)
-    return start.startswith(_GZIP) or start == _ZSTD
+        return compression_of(file.read(MAGIC_BYTES)) is not None
+
+
+def _config(files: ArchiveFiles, entry: Mapping[str, Any]) -> bytes:
+    file = files.open(entry["Config"])
+    if file is None:
+        raise Fault(f"{files} lacks the config that its manifest.json references", SAVE_AGAIN)
+    with file:
+        return file.read(MAX_CONFIG_BYTES + 1)
+
+
+def _entries(files: ArchiveFiles) -> Sequence[Mapping[str, Any]]:
+    """The entries of `manifest.json`, one for each image, decoded as Docker does."""
+    file = files.open("manifest.json")
+    if file is None:
+        raise _without_manifest_json(files)
+    with file:
+        content = file.read(_MAX_MANIFEST_JSON_BYTES)
+    try:
+        entries = decode_list(content, _ENTRY)
+    except GoJsonError as e:
+        raise Fault(f"{files} has a manifest.json that docker save has not written: {e}", SAVE_AGAIN) from e
+    for entry in entries:
+        if len(entry["Layers"]) > _MAX_LAYERS:
+            count = len(entry["Layers"])
+            raise Fault(f"{files} has a manifest.json with {count} layers, more than any image has", SAVE_AGAIN)
+    return entries
+
+
+def _without_manifest_json(files: ArchiveFiles) -> Fault:
+    if files.size("index.json") is not None:
+        why, advice = "was not written by docker save", f"{SAVE_AGAIN}; or use oci-archive: instead of docker-archive:"
+    elif files.size("repositories") is not None:
+        why, advice = "was written by Docker before 1.10", f"Docker 1.10 or later is required. {SAVE_AGAIN}"
+    else:
+        why, advice = "was not written by docker save", SAVE_AGAIN
+    return Fault(f"{files} has no manifest.json and {why}", advice)
+
+
+def _entry_named(files: ArchiveFiles, entries: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """The entry of the image with a name."""
+    named = {full_name(tag): entry for entry in entries for tag in entry["RepoTags"]}
+    if not name and len(entries) == 1:
+        return entries[0]
+    if name and (entry := named.get(full_name(name))):
+        return entry
+    held = ", ".join(sorted(tag for entry in entries for tag in entry["RepoTags"]))
+    raise Fault(
+        f"{files} does not hold the image {name}" if name else f"{files} holds {len(entries)} images",
+        f"Append a colon and one of these names to the path: {held}."
+        if held
+        else f"{SAVE_AGAIN}, with the image's name",
+    )

@@ -64,13 +64,14 @@ def credentials(registry: str) -> Credentials | None:
     return _from_helper(str(helper), key) if helper else _from_file(_mapping(config, "auths"), key, registry)
 
 
-def _path() -> Path:
+def docker_config_folder() -> Path:
+    """The folder of Docker's configuration."""
     folder = os.environ.get("DOCKER_CONFIG")
-    return (Path(folder) if folder else Path.home() / ".docker") / "config.json"
+    return Path(folder) if folder else Path.home() / ".docker"
 
 
 def _config() -> Mapping[str, Any]:
-    path = _path()
+    path = docker_config_folder() / "config.json"
     try:
         # A named pipe would be read without end.
         config = json.loads(path.read_bytes()) if path.is_file() else {}
@@ -99,7 +100,8 @@ def _from_file(auths: Mapping[str, Any], key: str, registry: str) -> Credentials
             username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
         except (binascii.Error, ValueError, TypeError) as e:
             raise Fault(
-                f"{_path()} has an auth for {registry} that is not base64", f"Run docker login {registry}."
+                f"{docker_config_folder() / 'config.json'} has an auth for {registry} that is not base64",
+                f"Run docker login {registry}.",
             ) from e
     found = Credentials(
         username, password.rstrip("\0"), str(entry.get("identitytoken", "")), str(entry.get("registrytoken", ""))
@@ -117,7 +119,7 @@ def _from_helper(helper: str, key: str) -> Credentials | None:
     program = shutil.which(name) if _HELPER_NAME.fullmatch(helper) else None
     if program is None:
         raise Fault(
-            f"{_path()} sets the credential helper {name}, which is not on PATH",
+            f"{docker_config_folder() / 'config.json'} sets the credential helper {name}, which is not on PATH",
             "Install it, or remove it from the file and run docker login.",
         )
     try:

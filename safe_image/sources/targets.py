@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from image_verifier.image.model import Platform
 from image_verifier.image.references import Reference
 from image_verifier.policy import Policy
 from image_verifier.retry import RetryBudget
@@ -16,17 +17,20 @@ from image_verifier.rules.remedies import Names
 
 from ..errors import UsageError
 from .aws_sessions import AwsSessions, Endpoint
+from .local_images import LOCAL_IMAGES
 
 if TYPE_CHECKING:
     from image_verifier.sources import Source
 
     from .cloud_assembly import AssetImage
     from .distribution import Distribution
+    from .docker_push import Push
 
 REFERENCES: Final = (
-    "an image in ECR (through its API), in any other registry (with Docker's own credentials), in a folder: "
-    "oci-layout:PATH[:tag], or in a file: docker-archive:PATH[:name], oci-archive:PATH[:tag]; or every image that a "
-    "cloud assembly publishes: cdk.out:PATH"
+    "an image in ECR (through its API), in any other registry (with Docker's own credentials), in the local Docker: "
+    "docker-daemon:NAME, in a folder: oci-layout:PATH[:NAME|@DIGEST], or in a file: "
+    "docker-archive:PATH[:NAME|@DIGEST], oci-archive:PATH[:NAME|@DIGEST]; or every image that a cloud assembly "
+    "publishes: cdk.out:PATH"
 )
 # For how long transient errors are retried, for each image, in seconds.
 _RETRY_SECONDS: Final = 30.0
@@ -40,10 +44,8 @@ ECR_HOST: Final = re.compile(
 )
 # CDK's bootstrap repository, whose images have a copy on the machine that built them.
 _CDK_ASSETS: Final = re.compile(r"cdk-[a-z0-9]+-container-assets-.+")
-_LAYOUT: Final = "oci-layout:"
-_ASSEMBLY: Final = "cdk.out:"
-# Each with the name of its suffix, for messages.
-_ARCHIVES: Final = {"docker-archive:": "name", "oci-archive:": "tag"}
+# A reference to all images of a cloud assembly.
+ASSEMBLY: Final = "cdk.out:"
 # The partitions whose suffix is not amazonaws.com.
 _SUFFIXES: Final = {
     "aws-cn": "amazonaws.com.cn",
@@ -58,8 +60,7 @@ _OTHERS: Final = {
     "https://": "remove https://",
     "http://": "remove http://",
     "docker://": "remove docker://",
-    "oci:": f"use {_LAYOUT}PATH[:tag] for a folder",
-    "docker-daemon:": "push the image to a registry first",
+    "oci:": "use oci-layout:PATH[:NAME] for a folder",
     "containers-storage:": "push the image to a registry first",
 }
 
@@ -76,6 +77,8 @@ class Target:
     :param reference: the reference as it was written.
     :param names: the image's names, for the commands of remedies.
     :param open: opens its source; raises `Fault` if it cannot be reached.
+    :param open_pushes: for an archive, the images that Docker pushes of it, first the one that `open` opens; raises
+        `Fault` if it cannot be read. None for every other target.
     :param policy: the policy of its verification in a cloud assembly; None where it has none.
     """
 
@@ -83,6 +86,7 @@ class Target:
     names: Names
     open: Callable[[], Source]
     policy: Policy | None = None
+    open_pushes: Callable[[], tuple[Push, ...]] | None = None
 
 
 class TargetResolver:
@@ -105,7 +109,7 @@ class TargetResolver:
         :raises UsageError: if it is not a reference; the message says what to use instead.
         :raises Fault: if an assembly needs an environment, and none is configured.
         """
-        return self.assembly_targets(text) if text.startswith(_ASSEMBLY) else (self.target(text, platform),)
+        return self.assembly_targets(text) if text.startswith(ASSEMBLY) else (self.target(text, platform),)
 
     def target(self, text: str, platform: str) -> Target:
         """The target of a reference to one image. The image is not read yet.
@@ -114,59 +118,25 @@ class TargetResolver:
         :param platform: the requested platform, for the commands of remedies.
         :raises UsageError: if it is not a reference, or a cloud assembly; the message says what to use instead.
         """
-        if text.startswith(_ASSEMBLY):
+        if text.startswith(ASSEMBLY):
             raise UsageError(
                 f"{text!r} stands for all images of an assembly: use one of the references that check prints"
             )
-        if text.startswith(_LAYOUT):
-            return self._layout(text, platform)
-        if text.startswith(tuple(_ARCHIVES)):
-            return self._archive(text, platform)
+        scheme = next((scheme for scheme in LOCAL_IMAGES if text.startswith(scheme)), None)
+        if scheme:
+            image = LOCAL_IMAGES[scheme](text.removeprefix(scheme), Platform.parse(platform))
+            return Target(text, Names(reference=text, platform=platform), image.open, open_pushes=image.open_pushes)
         other = next((scheme for scheme in _OTHERS if text.startswith(scheme)), None)
         if other:
             raise UsageError(f"{text!r}: {_OTHERS[other]}")
         if text.startswith((".", "/", "~")) or "\\" in text:
-            raise UsageError(f"{text!r} is not an image reference: use {_LAYOUT}{text} for a folder")
+            raise UsageError(f"{text!r} is not an image reference: use oci-layout:{text} for a folder")
         try:
             reference = Reference.parse(text)
         except ValueError as e:
             raise UsageError(str(e)) from e
         ecr = ECR_HOST.fullmatch(reference.registry)
         return self._in_ecr(text, platform, reference, ecr) if ecr else self._in_registry(text, platform, reference)
-
-    def _layout(self, text: str, platform: str) -> Target:
-        path, tag = text.removeprefix(_LAYOUT), ""
-        if not Path(path).is_dir() and ":" in path:
-            path, _, tag = path.rpartition(":")
-        if not path:
-            raise UsageError(f"{text!r} has no path: use {_LAYOUT}PATH[:tag]")
-
-        def open_() -> Source:
-            from .oci_layout import LayoutFolder, OciLayout
-
-            return OciLayout(LayoutFolder(Path(path)), (tag,) if tag else ())
-
-        return Target(text, Names(reference=text, platform=platform), open_)
-
-    def _archive(self, text: str, platform: str) -> Target:
-        scheme, _, path = text.partition(":")
-        name = ""
-        if not Path(path).exists() and ":" in path:
-            path, _, name = path.partition(":")
-        if not path:
-            raise UsageError(f"{text!r} has no path: use {scheme}:PATH[:{_ARCHIVES[scheme + ':']}]")
-        if not Path(path).is_file():
-            raise UsageError(f"{text!r}: the file {path} does not exist: use the path of an archive")
-
-        def open_() -> Source:
-            from .archive import Archive
-            from .docker_archive import docker_archive
-            from .oci_layout import OciLayout
-
-            files = Archive(Path(path))
-            return OciLayout(files, (name,) if name else ()) if scheme == "oci-archive" else docker_archive(files, name)
-
-        return Target(text, Names(reference=text, platform=platform), open_)
 
     def assembly_targets(self, text: str) -> Sequence[Target]:
         """The targets of the images that a cloud assembly publishes: one for each image and policy.
@@ -175,7 +145,7 @@ class TargetResolver:
         :raises UsageError: if it is not an assembly.
         :raises Fault: if an image needs an environment, and none is configured.
         """
-        images = self.assets(Path(text.removeprefix(_ASSEMBLY) or "cdk.out"))
+        images = self.assets(Path(text.removeprefix(ASSEMBLY) or "cdk.out"))
         targets = ((self.asset_target(image), image.policies or (None,)) for image in images)
         return [replace(target, policy=policy) for target, policies in targets for policy in policies]
 
@@ -230,12 +200,14 @@ class TargetResolver:
         names = Names(reference=text, tag=reference.tag, digest=reference.digest, platform=platform)
 
         def open_() -> Source:
+            from .bare_names import BareNameImage, is_bare
             from .distribution import Distribution
             from .registry_image import RegistryImage
 
             with self._lock:
                 self._distribution = self._distribution or Distribution()
-            return RegistryImage(self._distribution, reference, text, RetryBudget.of(_RETRY_SECONDS))
+            kind = BareNameImage if is_bare(text, reference) else RegistryImage
+            return kind(self._distribution, reference, text, RetryBudget.of(_RETRY_SECONDS))
 
         return Target(text, names, open_)
 

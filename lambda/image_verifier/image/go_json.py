@@ -122,6 +122,27 @@ class JsonText:
         return value
 
 
+def decode(content: bytes, shape: Struct) -> dict[str, Any]:
+    """The document as the struct that Go would have filled.
+
+    :param content: the document's bytes.
+    :param shape: the struct.
+    :raises GoJsonError: in Go's words, where Go would have refused the document.
+    """
+    return JsonText(content).fill(shape)
+
+
+def decode_list(content: bytes, shape: Struct) -> list[dict[str, Any]]:
+    """The document as the list of structs that Go would have filled; a null is an empty list.
+
+    :param content: the document's bytes.
+    :param shape: the struct.
+    :raises GoJsonError: in Go's words, where Go would have refused the document.
+    """
+    value: list[dict[str, Any]] = _Filler(since_1_24=True).fill(_parse(content), ListOf(shape), [], "", "")
+    return value
+
+
 def _parse(content: bytes) -> Any:
     try:
         # Go replaces bytes that are not UTF-8 and goes on.

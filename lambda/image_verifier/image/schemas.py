@@ -199,7 +199,7 @@ def _validate_media_type(media_type: str, document: JsonText) -> None:
 
 
 _OCI_MANIFEST: Final = _manifest("v1.Manifest", _OCI_DESCRIPTOR, **_OCI)
-_OCI_INDEX: Final = _index("v1.Index", _OCI_DESCRIPTOR, **_OCI)
+OCI_INDEX: Final = _index("v1.Index", _OCI_DESCRIPTOR, **_OCI)
 _DOCKER_DOCUMENTS: Final = {
     media_types.OCI_MANIFEST: _manifest("ocischema.Manifest", _DOCKER_DESCRIPTOR, annotations=_MAP),
     media_types.DOCKER_MANIFEST: _manifest("schema2.Manifest", _DOCKER_DESCRIPTOR),
@@ -232,7 +232,7 @@ def _docker_image(_: str, document: JsonText) -> dict[str, Any]:
 
 
 Decoder = Callable[[str, JsonText], dict[str, Any]]
-INDEX: Final[Mapping[str, Decoder]] = {"containerd": _by_containerd(_OCI_INDEX), "dockerd": _by_dockerd}
+INDEX: Final[Mapping[str, Decoder]] = {"containerd": _by_containerd(OCI_INDEX), "dockerd": _by_dockerd}
 MANIFEST: Final[Mapping[str, Decoder]] = {"containerd": _by_containerd(_OCI_MANIFEST), "dockerd": _by_dockerd}
 # dockerd reads the configs of its containerd store with another struct than those of its classic one.
 DOCKERD_CONTAINERD_STORE: Final = "dockerd, containerd store"

@@ -212,11 +212,15 @@ def test_a_stack_bound_to_the_callers_environment_and_an_unbound_one_share_a_pla
     assert [target.policy and target.policy.runs_on for target in targets] == [("lambda",), ("fargate",)]
 
 
-def test_an_assembly_that_is_its_own_stage_comes_to_an_end(tmp_path: Path) -> None:
-    write(
-        tmp_path / "manifest.json",
-        {"artifacts": {"Loop": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "."}}}},
-    )
+def test_stages_that_are_nested_very_deep_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path
+    for _ in range(20):
+        write(
+            folder / "manifest.json",
+            {"artifacts": {"Stage": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "stage"}}}},
+        )
+        folder /= "stage"
+        folder.mkdir()
     with pytest.raises(UsageError, match="more than 10 deep"):
         assembly_images(tmp_path)
 

@@ -1,0 +1,67 @@
+"""A name without a registry: an image in Docker Hub, or a folder, file or local image that was meant instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from image_verifier.faults import Fault
+from image_verifier.image.references import DOCKER_HUB, Reference
+from image_verifier.sources import Resolved
+
+from .docker_api import DockerApi, DockerEndpoint
+from .registry_image import RegistryImage
+from .regular_files import file_kind
+
+# The user waits for this hint; a local Docker answers at once.
+_SECONDS: Final = 2.0
+
+
+def is_bare(text: str, reference: Reference) -> bool:
+    """Whether a reference has no registry, so that Docker Hub is only the default.
+
+    :param text: the reference as it was written.
+    :param reference: the same, parsed.
+    """
+    return reference.registry == DOCKER_HUB and not text.startswith((f"{DOCKER_HUB}/", "index.docker.io/"))
+
+
+class BareNameImage(RegistryImage):
+    """An image of Docker Hub whose name has no registry; a fault names the folder, file or local image of this name."""
+
+    def resolve(self) -> Resolved:
+        """The document that the tag or digest points at.
+
+        :raises Fault: if Docker Hub does not serve the image; the advice names a folder, a file or an image of the
+            local Docker that has its name.
+        """
+        try:
+            resolved = super().resolve()
+        except Fault as fault:
+            if hints := " ".join(local_hints(self.reference)):
+                raise Fault(fault.message, hints) from fault
+            raise
+        if resolved.document is None and (hints := " ".join(local_hints(self.reference))):
+            raise Fault(f"Docker Hub has no image {self.reference}", hints)
+        return resolved
+
+
+def local_hints(text: str) -> Iterator[str]:
+    """Folders, files and local images with the name of a reference, and how to reference them.
+
+    :param text: the reference as it was written.
+    """
+    path = Path(text)
+    kind = file_kind(path)
+    if kind == "folder":
+        is_assembly = file_kind(path / "manifest.json") and not file_kind(path / "index.json")
+        yield f"The folder {text} exists: use {'cdk.out' if is_assembly else 'oci-layout'}:{text}."
+    elif kind == "file":
+        yield f"The file {text} exists: use docker-archive:{text} or oci-archive:{text}."
+    try:
+        is_local = bool(DockerApi(DockerEndpoint.of_environment(), _SECONDS, _SECONDS).image(text))
+    except Fault:
+        is_local = False
+    if is_local:
+        yield f"The local Docker has an image of this name: use docker-daemon:{text}."
