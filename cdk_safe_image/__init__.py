@@ -2,6 +2,7 @@
 
 from image_verifier.custom_resource.properties import OnFailure
 from image_verifier.report import FailOn
+from image_verifier.rules.remedies import BuildOutputs
 
 from .asset import SafeDockerImageAsset
 from .image_policy import ImagePolicy
@@ -12,6 +13,7 @@ from .verification import ImageVerification
 from .verifier import ImageVerifier
 
 __all__ = [
+    "BuildOutputs",
     "Compression",
     "FailOn",
     "Gate",

@@ -207,6 +207,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             # The name that the CLI gives to the image that it builds.
             # https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cdk-assets-lib
             local_image=f"cdkasset-{self.asset_hash}",
+            build_outputs=build.set_by(outputs),
         )
         self.image_uri = self._verification.image_uri
 

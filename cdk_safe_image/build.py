@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
+from image_verifier.rules.remedies import BuildOutputs
+
 _NO_ATTESTATION: Final = "attestation-inline=false"
 # An output is the only option of `cdk deploy` that removes the provenance attestation with every version of CDK and
 # docker (https://github.com/aws/aws-cdk/issues/30258). The media types are OCI's, because every engine knows their
@@ -43,12 +45,12 @@ class BuildRecord:
 
     :param platform: such as `linux/amd64`.
     :param outputs: the outputs as they are meant, even if this machine's builder does not accept them.
-    :param has_own_outputs: whether the user set the outputs.
+    :param set_by: who set the outputs.
     """
 
     platform: str
     outputs: tuple[str, ...]
-    has_own_outputs: bool
+    set_by: BuildOutputs
 
 
 def default_outputs(runs_on: Collection[str], compression: str | None = None) -> list[str]:
@@ -112,6 +114,14 @@ def build_args(args: Mapping[str, str] | None, source_date_epoch: int | None) ->
     if _EPOCH in (args or {}):
         raise ValueError(f"source_date_epoch and build_args both set {_EPOCH}: leave one of them out")
     return {**(args or {}), _EPOCH: str(source_date_epoch)}
+
+
+def set_by(outputs: Sequence[str] | None) -> BuildOutputs:
+    """The author of a build's outputs, as the code of the app says; the remedies depend on it.
+
+    :param outputs: the outputs that the user passed; None if the user passed none.
+    """
+    return BuildOutputs.DEFAULT if outputs is None else BuildOutputs.CUSTOM
 
 
 def may_attest(outputs: Iterable[str]) -> bool:

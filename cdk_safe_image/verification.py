@@ -17,11 +17,13 @@ from constructs import Construct, IConstruct
 from image_verifier.custom_resource.properties import OnFailure, Properties
 from image_verifier.custom_resource.schema import RESOURCE_TYPE, Attribute
 from image_verifier.report import FailOn
+from image_verifier.rules.remedies import BuildOutputs
 
 from .argument_types import check_types
 from .consumer_checks import ConsumedImage
 from .exports import keep_exports
 from .options import (
+    BuildOutputsValue,
     FailOnValue,
     Gate,
     GateValue,
@@ -32,6 +34,7 @@ from .options import (
     RequireValue,
     ResolvedOptions,
     RunsOnValue,
+    enum_member,
     with_defaults,
 )
 from .references import GivenImage, ImageReferences
@@ -80,6 +83,7 @@ class ImageVerification(Construct):
         verifier: ImageVerifier | None = None,
         service_timeout: Duration | None = None,
         local_image: str | None = None,
+        build_outputs: BuildOutputsValue = BuildOutputs.UNKNOWN,
     ) -> None:
         """
         :param scope: the parent construct.
@@ -111,6 +115,8 @@ class ImageVerification(Construct):
             Default: the time that the verification of this image may take, plus one minute
         :param local_image: name of the image in the local store of its builder, for the commands of remedies.
             Default: none; remedies that need it are left out
+        :param build_outputs: who set the outputs of the image's build, for the remedies: this library, or the user.
+            Default: unknown, as for an image of another pipeline
         :raises ValueError: if the policy cannot be met, or the reference is not valid; the message says what to use
             instead.
         """
@@ -137,6 +143,7 @@ class ImageVerification(Construct):
         check_types(path, repository=repository, tag=tag, digest=digest, service_timeout=service_timeout)
         resolved = options.resolve(path)
         check_reference(path, tag, digest)
+        outputs_set_by = enum_member(path, "build_outputs", BuildOutputs, build_outputs)
         check_tag_options(path, tag, resolved)
         self.repository = repository
         self._image = GivenImage(repository, repository.repository_uri, tag, digest)
@@ -144,7 +151,7 @@ class ImageVerification(Construct):
         self._prerequisites: list[IConstruct] = []
         StackResources.of(Stack.of(self)).verifications.append(self)
         if is_verification_on(self):
-            self._verify(resolved, options.verifier, options.notify, service_timeout, local_image or "")
+            self._verify(resolved, options.verifier, options.notify, service_timeout, local_image or "", outputs_set_by)
         else:
             self._keep_exports(options.verifier, options.notify)
         consumed = ConsumedImage(self.user_path, region_of(repository.repository_arn), resolved.policy)
@@ -267,6 +274,7 @@ class ImageVerification(Construct):
         topic: sns.ITopic | None,
         service_timeout: Duration | None,
         local_image: str,
+        build_outputs: BuildOutputs,
     ) -> None:
         stack, path = Stack.of(self), self.node.path
         stack_resources = StackResources.of(stack)
@@ -274,7 +282,7 @@ class ImageVerification(Construct):
         verifier_name = stack_resources.verifier_name(verifier)
         check_environment(path, stack, verifier)
         timeout = service_timeout_for(path, service_timeout, verifier.allow(options.policy))
-        properties = self._properties(options, topic, local_image).to_template()
+        properties = self._properties(options, topic, local_image, build_outputs).to_template()
         resolved = stack.resolve(properties)
 
         permissions = stack_resources.permissions(verifier_name, verifier, self.repository.repository_arn)
@@ -318,7 +326,9 @@ class ImageVerification(Construct):
             self._image.digest,
         )
 
-    def _properties(self, options: ResolvedOptions, topic: sns.ITopic | None, local_image: str) -> Properties:
+    def _properties(
+        self, options: ResolvedOptions, topic: sns.ITopic | None, local_image: str, build_outputs: BuildOutputs
+    ) -> Properties:
         return Properties(
             repository_arn=self.repository.repository_arn,
             repository_uri=self._image.repository_uri,
@@ -330,6 +340,8 @@ class ImageVerification(Construct):
             notify=topic.topic_arn if topic else "",
             local_image=local_image,
             construct_path=self.user_path,
+            build_outputs=build_outputs,
+            stack_name=_top_level_name(Stack.of(self)),
         )
 
     def _verified_repository(self) -> ecr.IRepository:
@@ -341,3 +353,12 @@ class ImageVerification(Construct):
 
 def _hash(identity: Any) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
+
+
+def _top_level_name(stack: Stack) -> str:
+    """The name of the top-level stack of a nested stack; empty for a stack that is not nested."""
+    if stack.nested_stack_parent is None:
+        return ""
+    while stack.nested_stack_parent is not None:
+        stack = stack.nested_stack_parent
+    return stack.stack_name

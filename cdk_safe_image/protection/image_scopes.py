@@ -13,6 +13,7 @@ from aws_cdk import aws_ecr_assets as ecr_assets
 from constructs import Construct, IConstruct
 from image_verifier.custom_resource.schema import RESOURCE_TYPE
 from image_verifier.image import media_types
+from image_verifier.rules.remedies import BuildOutputs
 from image_verifier.rules.runtimes import RUNTIMES
 
 from .. import build
@@ -164,6 +165,7 @@ class _Image:
             tag=self.tag,
             # The same name as in SafeDockerImageAsset. An image from an archive keeps its own name.
             local_image=f"cdkasset-{self.asset.asset_hash}" if is_built else None,
+            build_outputs=self.build.set_by if self.build else BuildOutputs.UNKNOWN,
             **replace(options, runs_on=runs_on or None, platform=platform).keywords,
         )
 
@@ -178,7 +180,7 @@ class _Image:
                     "SafeImages, to the same scope or above.",
                 )
             return
-        if self.build.has_own_outputs:
+        if self.build.set_by is BuildOutputs.CUSTOM:
             warn_of_attestation(self.asset, self.build.outputs)
             return
         for name in runs_on:

@@ -189,7 +189,7 @@ class _Injector:
         defaults = build.default_outputs(runtime_names(options.runs_on) or (consumer.runs_on if consumer else ()))
         own = props.get("outputs")
         outputs = tuple(defaults if own is None else own)
-        stack_resources.builds[path] = BuildRecord(platform.platform, outputs, own is not None)
+        stack_resources.builds[path] = BuildRecord(platform.platform, outputs, build.set_by(own))
         if is_verification_on(scope) and options.verifier is None:
             # Make the verifier now instead of at the end, so that the app's aspects reach it: tags, permissions
             # boundaries.

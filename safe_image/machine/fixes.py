@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import ClassVar, Final, Protocol, TextIO
 
 from image_verifier.faults import Fault
@@ -127,9 +126,8 @@ def refusal_lines(report: Report, names: Names, fixes: Sequence[Fix], page: Text
     :param page: the page's width and colours.
     """
     for finding in report.errors:
-        lines = remedy(finding, names)
-        advice = tuple(takewhile(lambda line: not line.startswith("$ "), lines))
-        yield from finding_lines(finding, advice if fixes else lines, page)
+        advice, *commands = remedy(finding, names)
+        yield from finding_lines(finding, (advice,) if fixes else (advice, *commands), page)
 
 
 def plan(fixes: Sequence[Fix]) -> str:

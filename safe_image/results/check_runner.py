@@ -68,7 +68,8 @@ def run_check(target: Target, policy: Policy, debug: bool) -> Outcome:
     :param debug: whether the traceback of a fault is printed.
     """
     try:
-        return Outcome(target.reference, policy, report=verify_target(target, policy), names=target.names)
+        report = verify_target(target, policy)
+        return Outcome(target.reference, policy, report=report, names=target.names.with_digest_of(report.image.top))
     except Exception as e:
         if debug:
             import traceback

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from image_verifier.custom_resource.layout import command
 from image_verifier.report import Finding
+from image_verifier.rules.advice import ADVICE
+from image_verifier.rules.advice.row import Then
 from image_verifier.rules.catalog import CATALOG
-from image_verifier.rules.remedies import remedy
+from image_verifier.rules.remedies import BuildOutputs, remedy
 from image_verifier.rules.runtimes import RUNTIMES
 
 from tests.checks.examples import EXAMPLES, NAMES
@@ -37,6 +41,23 @@ found without.
 
 `python -m tests.checks` generates this page from the code, and a test compares the two.
 """
+_DEPLOY_AGAIN: Final = """## Deploy again
+
+After a change of the Dockerfile, of the build or of the policy, deploy again: the image gets a new tag, and nothing has
+to be removed. Where the rejected image is in the way of a new build, the refusal prints the commands, filled in with
+the names of the image. For example, for an image that `SafeDockerImageAsset` builds:
+"""
+_ELSEWHERE: Final = "built elsewhere"
+_BUILDS: Final[Mapping[str, dict[str, Any]]] = {
+    "built by SafeDockerImageAsset": {"outputs": BuildOutputs.DEFAULT, "construct": "the construct"},
+    "with your own `outputs`": {"outputs": BuildOutputs.CUSTOM, "construct": "the construct"},
+    _ELSEWHERE: {"local_image": ""},
+}
+_THEN: Final = {
+    Then.REPLACE: "replace the image and deploy again",
+    Then.REBUILD: "deploy again",
+    Then.DEPLOY: "deploy again",
+}
 _PEERS: Final = """## Other tools on the same images
 
 Real containerd 1.6 and 1.7, the engines that stand for Fargate here, pulled and started {count} images, built by real
@@ -62,7 +83,7 @@ _DIGEST: Final = re.compile(r"(sha256:)?[0-9a-f]{64}")
 
 def page(corpus: Sequence[Case]) -> str:
     """The whole page."""
-    return "\n".join((_INTRODUCTION, *_overview(), "", *_details(), "", *_peers(corpus)))
+    return "\n".join((_INTRODUCTION, *_overview(), "", *_deploy_again(), *_details(), *_peers(corpus)))
 
 
 @cache
@@ -111,13 +132,44 @@ def _details() -> Iterator[str]:
                 said.setdefault(_short(occurrence.runtime_error), []).append(name)
         for words, names in said.items():
             yield f"Error on {_listed(names)}:\n\n```text\n{words}\n```\n"
-        yield "To fix it:\n"
-        yield from (_step(line) for line in remedy(finding, NAMES))
-        yield ""
+        row = ADVICE[finding_id]
+        yield f"- **Why**: {row.cause}"
+        yield from _remedies(finding)
+        yield f"- **To prevent it**: {row.prevention}"
+        yield f"- **Source**: <{row.source}>\n"
 
 
-def _step(line: str) -> str:
-    return f"- `{line[2:]}`" if line.startswith("$ ") else f"- {line}"
+def _remedies(finding: Finding) -> Iterator[str]:
+    """The remedy now, for each way in which the image was built if that changes it."""
+    steps = {outputs: remedy(finding, replace(NAMES, **names)) for outputs, names in _BUILDS.items()}
+    last = _last(finding)
+    if len({found[0] for found in steps.values()}) == 1:
+        yield f"- **To fix it**: {_advice(next(iter(steps.values())))} {last}"
+        return
+    for how, found in steps.items():
+        yield f"- **To fix it** ({how}): {_advice(found)}{f' {last}' if how == _ELSEWHERE else ''}"
+
+
+def _advice(steps: Sequence[str]) -> str:
+    return f"{steps[0][:-1]}." if steps[0].endswith(":") else steps[0]
+
+
+def _last(finding: Finding) -> str:
+    """The section about what follows, by the last step."""
+    return f"Then [{_THEN[ADVICE[finding.id].then]}](#deploy-again)."
+
+
+def _deploy_again() -> Iterator[str]:
+    """The commands that lead from the advice to a deploy that succeeds, once for all findings."""
+    finding = found("layer-missing")["fargate"]
+    names = replace(NAMES, **_BUILDS["built by SafeDockerImageAsset"], digest=f"sha256:{'0' * 64}", stack="Shop")
+    yield _DEPLOY_AGAIN
+    for line in remedy(finding, replace(names, stack_region=names.region))[1:]:
+        yield f"```console\n{_broken(line)}\n```\n" if line.startswith("$ ") else f"{line}\n"
+
+
+def _broken(line: str) -> str:
+    return "\n".join(command(line[2:]))
 
 
 def _short(text: str) -> str:

@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from ..image import media_types
 from ..image.model import Config, Document, Image
 from ..report import Finding
+from ..rules.artifacts import ARTIFACTS, BUILD_CACHE
 from ..rules.engine_messages import engine_message
 from ..rules.engines import Engine
 from ..rules.runtimes import Runtime
 from .subject import Subject, finding
-
-_ATTESTATION: Final = "a build attestation (provenance or SBOM)"
-
-# By what `config.mediaType`, `artifactType` or a layer's type contains.
-_ARTIFACTS: Final = {
-    media_types.IN_TOTO: _ATTESTATION,
-    # BuildKit 0.32 and later: https://github.com/moby/buildkit/pull/6914
-    "application/vnd.docker.attestation.manifest.v1+json": _ATTESTATION,
-    "application/vnd.dev.cosign.simplesigning.v1+json": "a cosign signature",
-    "application/vnd.dev.cosign.artifact.sig.v1+json": "a cosign signature",
-    "application/vnd.dev.sigstore.bundle.v0.3+json": "a sigstore bundle",
-    "application/vnd.cncf.notary.signature": "a notation signature",
-    "application/vnd.cncf.helm.config.v1+json": "a Helm chart",
-    "application/vnd.cncf.helm.chart.content.v1.tar+gzip": "a Helm chart",
-    "application/vnd.buildkit.cacheconfig.v0": "a BuildKit build cache",
-    "application/vnd.amazon.soci.index.v1+json": "a SOCI index",
-    "application/vnd.amazon.soci.index.v2+json": "a SOCI index",
-    "application/vnd.wasm.config.v0+json": "a WebAssembly artifact",
-    "application/vnd.cncf.model.config.v1+json": "a model artifact",
-    "application/spdx+json": "an SBOM",
-    "application/vnd.cyclonedx+json": "an SBOM",
-}
 
 
 def _artifact(image: Image) -> str:
@@ -41,13 +19,13 @@ def _artifact(image: Image) -> str:
     if image.manifest is None:
         media_type = image.document.media_type if image.document else ""
         is_layer = media_types.is_containerd_layer(media_type, docker_zstd=True)
-        return _ARTIFACTS["application/vnd.buildkit.cacheconfig.v0"] if is_layer else "no image"
+        return BUILD_CACHE if is_layer else "no image"
     types = (
         image.manifest.artifact_type,
         image.manifest.config.media_type,
         *(layer.media_type for layer in image.layers),
     )
-    return next((_ARTIFACTS[t] for t in types if t in _ARTIFACTS), f"an artifact of type {types[0] or types[1]}")
+    return next((ARTIFACTS[t] for t in types if t in ARTIFACTS), f"an artifact of type {types[0] or types[1]}")
 
 
 def is_an_image(subject: Subject) -> Iterator[Finding]:

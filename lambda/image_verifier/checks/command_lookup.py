@@ -7,7 +7,7 @@ from typing import Final
 
 from ..image.model import Config
 from ..layers.file_system import FileSystem
-from ..layers.file_tree import File
+from ..layers.file_tree import File, Folder
 from ..layers.paths import shown
 from ..rules.engines import Engine
 from .container_user import Account
@@ -61,6 +61,10 @@ class Launch:
         if not isinstance(node, File) or not node.mode & 0o111:
             return None, DENIED
         return node, ""
+
+    def is_folder(self, path: bytes) -> bool:
+        """Whether a path that exists is a folder."""
+        return isinstance(self.files.find(path, self.cwd)[0], Folder)
 
     def may_read(self, path: bytes) -> bool:
         """Whether the user may read a file that exists."""

@@ -16,6 +16,7 @@ from ..layers.paths import shown
 from ..policy import Policy
 from ..report import Finding
 from ..rules.engines import Engine
+from ..rules.remedies import FOLDER, RELATIVE_PATH
 from ..rules.requirement_types import NON_ROOT_USER
 from .command_lookup import DENIED, RELATIVE, Launch
 from .container_user import find_account
@@ -77,10 +78,17 @@ def _command(launch: Launch, name: str, policy: Policy) -> Iterator[Finding]:
         "entrypoint-not-executable" if not_executable else "entrypoint-missing",
         not_executable or f"The image's command {name!r} is not in the image{searched}.",
         launch.engine.starter,
-        found=name,
+        found=_found(launch, path, error) or name,
         program=name,
         error=error,
     )
+
+
+def _found(launch: Launch, path: bytes, error: str) -> str:
+    """The thing that the command is instead of an executable file; empty where only its mode is wrong."""
+    if error == RELATIVE:
+        return RELATIVE_PATH
+    return FOLDER if error == DENIED and launch.is_folder(path) else ""
 
 
 def _path(launch: Launch) -> str:

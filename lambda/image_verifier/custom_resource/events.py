@@ -31,6 +31,12 @@ def properties_of(event: Event) -> Mapping[str, Any]:
     return event.get("ResourceProperties") or {}
 
 
+def stack_of(event: Event) -> tuple[str, str]:
+    """(region, name) of the stack that has the resource; a nested stack has a name of its own."""
+    _, _, _, region, _, path = str(event["StackId"]).split(":", 5)
+    return region, path.split("/")[1]
+
+
 def seconds_left(event: Event, context: Context) -> float:
     """The time in which CloudFormation must have its response, in seconds.
 

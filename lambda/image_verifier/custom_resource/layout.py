@@ -9,6 +9,7 @@ This module imports nothing that could fail, so that a response can always be la
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Final
 from ..text import printable
 
 COLUMNS: Final = 120
+_ASSIGNMENT: Final = re.compile(r"[A-Z]+=[^\s$]+;")
+_ASSIGNMENTS: Final = re.compile(rf"{_ASSIGNMENT.pattern}( {_ASSIGNMENT.pattern})*")
 _BEFORE: Final = "Received response status [FAILED] from custom resource. Message returned: "
 
 
@@ -60,16 +63,19 @@ def wrapped(text: str, indent: str = "") -> list[str]:
     )
 
 
-def command(text: str, indent: str = "  ") -> list[str]:
-    """A shell command in lines of at most 120 columns where its words allow, broken before options, to be pasted."""
-    pieces = text.replace(" --", "\n--").split("\n")
-    lines = [indent + pieces[0]]
-    for piece in pieces[1:]:
-        if len(lines[-1]) + len(piece) + 3 <= COLUMNS:
-            lines[-1] += " " + piece
+def command(text: str, indent: str = "") -> list[str]:
+    """A shell command in lines of at most 120 columns, to be pasted.
+
+    It is broken only behind `;` and `&&`: a backslash would not work before the spaces that pad a line, nor where white
+    space is collapsed. Assignments share a line, and every other part has a line of its own.
+    """
+    lines: list[str] = []
+    for part in re.split(r"(?<=;) (?!\})|(?<=&&) ", text):
+        share = lines and _ASSIGNMENT.fullmatch(part) and len(lines[-1]) + 1 + len(part) <= COLUMNS
+        if share and _ASSIGNMENTS.fullmatch(lines[-1].strip()):
+            lines[-1] += f" {part}"
         else:
-            lines[-1] += " \\"
-            lines.append(indent + "  " + piece)
+            lines.append(indent + part)
     return lines
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar
 from ..image.model import Platform, is_digest
 from ..policy import Policy
 from ..report import FailOn
-from ..rules.remedies import Names
+from ..rules.remedies import BuildOutputs, Names
 from ..rules.requirement_types import Requirement
 from .schema import Property
 
@@ -41,6 +41,8 @@ class Properties:
     :param notify: ARN of the SNS topic that gets the reports; empty for none.
     :param local_image: CDK's name for the built image on the machine that built it; the remedies use it.
     :param construct_path: path of the construct in the app; the messages use it.
+    :param build_outputs: who set the outputs of the build, as the code of the app says; the remedies use it.
+    :param stack_name: name of the top-level stack; empty where the verification is in that stack itself.
     """
 
     repository_arn: str
@@ -53,6 +55,8 @@ class Properties:
     notify: str = ""
     local_image: str = ""
     construct_path: str = ""
+    build_outputs: BuildOutputs = BuildOutputs.UNKNOWN
+    stack_name: str = ""
 
     @classmethod
     def parse(cls, properties: Mapping[str, Any]) -> Properties:
@@ -88,6 +92,8 @@ class Properties:
             notify=_text(properties, Property.NOTIFY_TOPIC_ARN),
             local_image=_text(properties, Property.LOCAL_IMAGE),
             construct_path=_text(properties, Property.CONSTRUCT_PATH),
+            build_outputs=_choice(properties, Property.BUILD_OUTPUTS, BuildOutputs, BuildOutputs.UNKNOWN),
+            stack_name=_text(properties, Property.STACK_NAME),
         )
 
     def to_template(self) -> dict[str, Any]:
@@ -114,6 +120,8 @@ class Properties:
             Property.NOTIFY_TOPIC_ARN: self.notify,
             Property.CONSTRUCT_PATH: self.construct_path,
             Property.LOCAL_IMAGE: self.local_image,
+            Property.BUILD_OUTPUTS: "" if self.build_outputs is BuildOutputs.UNKNOWN else self.build_outputs.value,
+            Property.STACK_NAME: self.stack_name,
         }
         return {name: value for name, value in written.items() if value}
 
@@ -131,6 +139,9 @@ class Properties:
             digest=self.digest,
             local_image=self.local_image,
             platform=str(self.policy.platform),
+            outputs=self.build_outputs,
+            construct=self.construct_path,
+            stack=self.stack_name,
         )
 
     @property
@@ -202,7 +213,7 @@ def _flag(properties: Mapping[str, Any], name: str) -> bool:
     return text == "true"
 
 
-_Choice = TypeVar("_Choice", FailOn, OnFailure)
+_Choice = TypeVar("_Choice", FailOn, OnFailure, BuildOutputs)
 
 
 def _choice(properties: Mapping[str, Any], name: str, kind: type[_Choice], default: _Choice) -> _Choice:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from ..faults import Fault
 from ..report import Finding, Report, Severity
+from ..rules.advice import ADVICE
 from ..rules.remedies import Names, remedy
 from ..rules.runtimes import RUNTIMES
 from ..text import printable
@@ -26,27 +27,33 @@ class Detail:
     :param errors: the number of errors with their message.
     :param runtime_errors: the number of errors that are shown with the runtime's words.
     :param others: the number of warnings.
-    :param commands: whether it contains the commands.
+    :param steps: how much of the remedy: all of it, no commands to be run by hand, or nothing.
+    :param prevention: whether it says how to prevent the first error for good.
     """
 
     errors: int
     runtime_errors: int
     others: int
-    commands: bool = True
+    steps: Literal["all", "short", "none"] = "all"
+    prevention: bool = False
 
 
 _WEIGHTS: Final = {Severity.ERROR: "Error", Severity.WARNING: "Warning", Severity.INFO: "Note"}
 
 LEVELS: Final = (
-    Detail(1000, 1000, 1000),
-    Detail(1000, 1000, 0),
+    Detail(1000, 1000, 1000, prevention=True),
+    Detail(1000, 1000, 0, prevention=True),
+    Detail(1000, 3, 0, prevention=True),
     Detail(1000, 3, 0),
     Detail(12, 1, 0),
     Detail(6, 1, 0),
     Detail(3, 1, 0),
     Detail(1, 1, 0),
     Detail(1, 0, 0),
-    Detail(1, 0, 0, commands=False),
+    Detail(3, 1, 0, "short"),
+    Detail(1, 1, 0, "short"),
+    Detail(1, 0, 0, "short"),
+    Detail(1, 0, 0, "none"),
 )
 
 
@@ -80,8 +87,10 @@ def refusal(
     for finding in others[: detail.others]:
         lines += wrapped(one_line(finding))
     lines += wrapped(untagging)
-    if detail.commands:
-        lines += ["To fix it:", *_steps(report.errors[: detail.errors], names)]
+    if detail.steps != "none":
+        lines += ["To fix it:", *_steps(report.errors[: detail.errors], names, is_short=detail.steps == "short")]
+    if detail.prevention:
+        lines += wrapped(f"To prevent it: {ADVICE[first.id].prevention}")
     lines += _image(report, properties)
     more = [f"{hidden} more errors"] * (hidden > 0) + [f"{len(others)} warnings"] * (len(others) > detail.others)
     if log:
@@ -101,13 +110,16 @@ def doubt(fault: Fault, properties: Properties, log: str) -> Reason:
     )
 
 
-def summary(report: Report, properties: Properties) -> Reason:
-    """The log entry of an image that passes."""
+def summary(report: Report, properties: Properties, names: Names) -> Reason:
+    """The log entry of an image that passes.
+
+    :param names: the image's names, which the remedies' commands contain.
+    """
     runs_on = " and ".join(RUNTIMES[name].title for name in report.runs_on)
     notes = [line for f in report.findings for line in wrapped(one_line(f))]
     if report.tolerated_errors:
         headline = f"Image accepted because fail_on is 'never', although it may not run on {runs_on}."
-        notes += ["To fix it:", *_steps(report.tolerated_errors, properties.names)]
+        notes += ["To fix it:", *_steps(report.tolerated_errors, names)]
     else:
         headline = f"Image verified: it can run on {runs_on}."
     return Reason(headline, [*notes, *_image(report, properties)])
@@ -140,13 +152,27 @@ def _runtime_error(finding: Finding) -> Iterator[str]:
         yield from wrapped(f"{title} would have said: {finding.runtime_error}", indent="  ")
 
 
-def _steps(findings: Sequence[Finding], names: Names) -> Iterator[str]:
-    """The remedies' steps, each once; advice comes before the commands that all findings share."""
-    steps = list(dict.fromkeys(step for finding in findings for step in remedy(finding, names)))
-    # The last step of one finding (deploy again) comes after the first steps of all others.
-    steps.sort(key=lambda step: (step.startswith("Then "), step.startswith("$ ")))
-    for step in steps:
-        if step.startswith("$ "):
-            yield from command(step[2:])
-        else:
-            yield from wrapped(step, indent="  ")
+def _steps(findings: Sequence[Finding], names: Names, *, is_short: bool = False) -> Iterator[str]:
+    """The remedies' steps, each once and with a number, which stands on another line than a command.
+
+    Where there are commands, these are the steps, and the advice stands before them.
+    """
+    steps: list[tuple[str, list[str]]] = []
+    for finding in findings:
+        for line in remedy(finding, names):
+            if line.startswith("$ "):
+                steps[-1][1].append(line[2:])
+            else:
+                steps.append((line, []))
+    unique = [step for number, step in enumerate(steps) if step not in steps[:number]]
+    last = [step for step in unique if step[0].startswith("Then ")][:1]
+    advice = [step for step in unique if not step[1] and not step[0].startswith("Then ")]
+    # The first command does all of it; the others are for a person who does not have it.
+    actions = [step for step in unique if step[1]][: 1 if is_short else None]
+    if actions:
+        for text, _ in advice:
+            yield from wrapped(text, indent="  ")
+    for number, (text, commands) in enumerate([*(actions or advice), *last], start=1):
+        yield from wrapped(f"{number}. {text}")
+        for line in commands:
+            yield from command(line, indent="     ")

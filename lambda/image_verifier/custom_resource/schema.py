@@ -31,6 +31,8 @@ class Property:
     NOTIFY_TOPIC_ARN: Final = "NotifyTopicArn"
     CONSTRUCT_PATH: Final = "ConstructPath"
     LOCAL_IMAGE: Final = "LocalImage"
+    BUILD_OUTPUTS: Final = "BuildOutputs"
+    STACK_NAME: Final = "StackName"
     # CloudFormation's own. It reaches the handler with the others.
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
     SERVICE_TIMEOUT: Final = "ServiceTimeout"

@@ -12,12 +12,13 @@ from ..policy import Policy
 from ..report import Report
 from ..report_json import report_as_json
 from ..retry import RetryBudget
+from ..rules.remedies import Names
 from ..sources.ecr_image import EcrImage
 from ..verify import verify
 from . import reason, rollback
 from .attempt import Attempt
 from .attributes import attributes, warnings
-from .events import Context, Event, log_place
+from .events import Context, Event, log_place, stack_of
 from .layout import Reason
 from .log import LogEntry
 from .physical_id import VerifiedImage, physical_id, records_of
@@ -107,7 +108,7 @@ def _verify(properties: Properties, retry_budget: RetryBudget) -> Report:
 def _refused(
     event: Event, properties: Properties, report: Report, retry_budget: RetryBudget, log_place: str
 ) -> Response:
-    untagged, names = "", properties.names
+    untagged, names = "", _names(event, properties, report)
 
     def verify_by(policy: Policy) -> Report:
         return _verify(replace(properties, policy=policy), retry_budget)
@@ -121,9 +122,16 @@ def _refused(
     return Response("FAILED", levels, verdict="fail", size=report.image.size, log=[entry])
 
 
+def _names(event: Event, properties: Properties, report: Report) -> Names:
+    """The names of a refused image, with its digest and with the stack that `safe-image heal` reads."""
+    region, name = stack_of(event)
+    names = replace(properties.names, stack=properties.stack_name or name, stack_region=region)
+    return names.with_digest_of(report.image.top)
+
+
 def _accepted(properties: Properties, report: Report, history: Sequence[VerifiedImage]) -> Response:
     # Where the policy never refuses, there may be no image at all.
-    top = report.image.top
+    top, names = report.image.top, properties.names.with_digest_of(report.image.top)
     digest, media_type = (top.digest, top.media_type) if top else (properties.digest, "")
     image = VerifiedImage(properties.fingerprint, digest, report.image.size, media_type, len(report.image.layers))
     return Response(
@@ -132,5 +140,5 @@ def _accepted(properties: Properties, report: Report, history: Sequence[Verified
         data=attributes(properties, image, warnings(report)),
         verdict="tolerated" if report.tolerated_errors else "pass",
         size=image.size,
-        log=[LogEntry(reason.summary(report, properties), report_as_json(report, properties.names))],
+        log=[LogEntry(reason.summary(report, properties, names), report_as_json(report, names))],
     )

@@ -1,16 +1,36 @@
-"""How each finding is fixed: advice and commands, filled in with the image's own names.
+"""How a finding is fixed: the advice, and the commands, filled in with the image's own names.
 
-The steps are data by the finding's id. A line that begins with `$ ` is a command to run as it stands.
+A remedy follows from what was found and from how the image was built. A line that begins with `$ ` is a command to run
+as it stands, in bash or zsh. A long command is made of parts that end in `;` or `&&`: it also runs with its parts on
+lines of their own, with any white space between them, and a second time.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Final
 
+from ..image.media_types import DOCKER_LAYER_ZSTD
+from ..image.model import Document
+from ..image.references import rejected_tag
 from ..report import Finding
+from .advice import ADVICE
+from .advice.row import Then
+from .artifacts import ATTESTATION, BUILD_CACHE
+
+
+class BuildOutputs(str, Enum):
+    """Who set the outputs of the image's build, as the code of the app says."""
+
+    DEFAULT = "default"
+    """The construct, which leaves out attestations and uses media types that the runtimes know."""
+    CUSTOM = "custom"
+    """The user, with `outputs=` of the construct."""
+    UNKNOWN = "unknown"
+    """Somebody else: the image comes from another pipeline."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +42,14 @@ class Names:
     :param registry_id: the account that owns the ECR repository.
     :param repository: the name of the ECR repository.
     :param tag: the image's tag.
-    :param digest: the image's digest, where it has no tag.
+    :param digest: the image's digest, where it is known.
     :param local_image: the name under which CDK keeps the built image on the machine that built it.
     :param platform: the platform that the image must be for.
     :param untagged: whether the tag has been removed already.
+    :param outputs: who set the outputs of the image's build.
+    :param construct: the path of the construct that builds the image.
+    :param stack: the name of the top-level stack whose deploy refused the image.
+    :param stack_region: the region of that stack.
     """
 
     reference: str = ""
@@ -37,200 +61,194 @@ class Names:
     local_image: str = ""
     platform: str = "linux/amd64"
     untagged: bool = False
+    outputs: BuildOutputs = BuildOutputs.UNKNOWN
+    construct: str = ""
+    stack: str = ""
+    stack_region: str = ""
+
+    def with_digest_of(self, top: Document | None) -> Names:
+        """These names with the digest of what the tag references; as they are where it references nothing."""
+        return replace(self, digest=top.digest) if top else self
 
     @property
-    def image_id(self) -> str:
-        """The image as the AWS CLI names it."""
-        return f"imageTag={self.tag}" if self.tag else f"imageDigest={self.digest}"
+    def is_built_by_cdk(self) -> bool:
+        """Whether the deploy builds and pushes the image."""
+        return bool(self.local_image)
 
 
-Step = Callable[[Names], Iterable[str]]
-
-
-def _ecr(names: Names, command: str, *arguments: str) -> Iterable[str]:
-    if names.repository:
-        words = ("--region", names.region, "--registry-id", names.registry_id, "--repository-name", names.repository)
-        yield f"$ aws ecr {command} {shlex.join((*words, *arguments))}"
-
-
-def _delete_from_ecr(names: Names) -> Iterable[str]:
-    # CDK treats a tag that exists as published and never repairs it:
-    # https://github.com/aws/aws-cdk/issues/33264
-    return () if names.untagged else _ecr(names, "batch-delete-image", "--image-ids", names.image_id)
-
-
-def _delete_local(names: Names) -> Iterable[str]:
-    # CDK pushes an image of this name again without building it.
-    if names.local_image:
-        yield f"$ docker image rm {shlex.quote(names.local_image)}"
-
-
-def _rebuild(names: Names) -> Iterable[str]:
-    if names.local_image:
-        yield "Then deploy again: CDK builds and pushes the image anew."
-    else:
-        yield "Then build and push the image again."
-
-
-def _restore(names: Names) -> Iterable[str]:
-    return _ecr(names, "update-image-storage-class", "--image-id", names.image_id, "--target-storage-class", "STANDARD")
-
-
-def _list_images(names: Names) -> Iterable[str]:
-    return _ecr(names, "list-images", "--filter", "tagStatus=TAGGED")
-
-
-def _say(text: str) -> Step:
-    return lambda names: (text.format(platform=names.platform),)
-
-
-_OUTPUT: Final = "--output=type=docker,attestation-inline=false,oci-mediatypes=true"
-_NO_ATTESTATION: Final = _say(
-    "Build without an attestation: AWS CDK CLI 2.179.0 or later with Docker 28.2.0 or later (or 25.0.16), or "
-    f"docker build {_OUTPUT}"
+# Findings about what the build's outputs decide: attestations, media types and compression.
+_OF_OUTPUTS: Final = frozenset(
+    {"not-an-image", "index-not-taken", "manifest-type-refused", "layer-type-unsupported", "layer-type-doubtful"}
 )
-_OCI_LAYERS: Final = _say(f"Build with OCI layer types, which every runtime knows: docker build {_OUTPUT}")
-_SCHEMA_2: Final = _say(
-    "Build a Docker schema 2 manifest with gzip layers: docker build --output=type=docker,oci-mediatypes=false,"
-    "compression=gzip,force-compression=true,attestation-inline=false"
-)
-_ONE_PLATFORM: Final = _say(
-    "Build one platform and no attestation: docker build --platform {platform} --provenance=false --sbom=false"
-)
-_PLATFORM: Final = _say("Build for the platform: docker build --platform {platform}, or platform= of the asset.")
-_ANOTHER_BUILDER: Final = _say(
-    "The tool that built the image wrote a wrong config; buildpacks lifecycle 0.21.11 and 0.21.15 do. "
-    "Take another version of it."
-)
-
-_ANOTHER_TOOL: Final = _say(
-    "The tool that made the layer wrote it wrongly: build with docker build, or take another version."
-)
-
-_AGAIN: Final[tuple[Step, ...]] = (_delete_from_ecr, _delete_local, _rebuild)
-
-_REMEDIES: Final[dict[str, tuple[Step, ...]]] = {
-    "image-missing": (
-        _say("Push the image first, or name a tag that the repository has:"),
-        _list_images,
-    ),
-    "image-archived": (_restore,),
-    "not-an-image": (_NO_ATTESTATION, *_AGAIN),
-    "no-layers": (_say("Build an image that has files in it."), *_AGAIN),
-    "index-not-taken": (_ONE_PLATFORM, *_AGAIN),
-    "manifest-type-refused": (_SCHEMA_2, *_AGAIN),
-    "rootfs-type-unknown": (_ANOTHER_BUILDER, *_AGAIN),
-    "platform-doubtful": (_PLATFORM,),
-    "platform-missing": (_PLATFORM, *_AGAIN),
-    "platform-mismatch": (_PLATFORM, *_AGAIN),
-    "platform-unknown": (_PLATFORM,),
-    "layer-type-unsupported": (_OCI_LAYERS, *_AGAIN),
-    "layer-type-doubtful": (
-        _say(
-            "Build with gzip layers to be sure: docker build --output=type=docker,compression=gzip,"
-            "force-compression=true,attestation-inline=false,oci-mediatypes=true"
-        ),
-    ),
-    "layer-foreign": (_say("Build on a base image whose layers the registry holds."),),
-    "diff-ids-count": (_ANOTHER_BUILDER, *_AGAIN),
-    "diff-id-wrong": (_ANOTHER_BUILDER, *_AGAIN),
-    "no-command": (_say("Give the image a CMD or an ENTRYPOINT in its Dockerfile."), *_AGAIN),
-    "env-invalid": (
-        _say("Give every entry of Env a name and a value, as ENV NAME=value does in a Dockerfile."),
-        *_AGAIN,
-    ),
-    "argument-invalid": (_say("Write the command's words without NUL characters."), *_AGAIN),
-    "working-dir-relative": (_say("Write an absolute path after WORKDIR in the Dockerfile."), *_AGAIN),
-    "too-many-layers": (_say("Join RUN and COPY steps in the Dockerfile, or build in two stages."), *_AGAIN),
-    "platform-variants": (
-        _say("Push an index that holds one manifest for {platform}, or name the digest of the one that is meant."),
-    ),
-    "history-too-long": (_ANOTHER_BUILDER, *_AGAIN),
-    "tar-invalid": (_ANOTHER_TOOL, *_AGAIN),
-    "path-duplicated": (_ANOTHER_TOOL, *_AGAIN),
-    "xattr-invalid": (_ANOTHER_TOOL, *_AGAIN),
-    "hardlink-target-missing": (_ANOTHER_TOOL, *_AGAIN),
-    "parent-folder-missing": (_ANOTHER_TOOL, *_AGAIN),
-    "entrypoint-missing": (
-        _say(
-            "Write after ENTRYPOINT or CMD what the image has, or copy it there: the last stage of a Dockerfile has "
-            "of the others only what COPY --from brings."
-        ),
-        *_AGAIN,
-    ),
-    "entrypoint-not-executable": (
-        _say("Let the image's user execute it: COPY --chmod=755 in the Dockerfile, or chmod +x before the build."),
-        *_AGAIN,
-    ),
-    "entrypoint-unreadable": (_say("Let the image's user read it: COPY --chmod=755 in the Dockerfile."), *_AGAIN),
-    "entrypoint-format-invalid": (
-        _say("Begin the script with a line such as #!/bin/sh, and with nothing before it, no byte order mark either."),
-        *_AGAIN,
-    ),
-    "entrypoint-wrong-machine": (
-        _say(
-            "Build for the platform: docker build --platform {platform}; and where the Dockerfile copies or fetches "
-            "a program, take the one for that platform."
-        ),
-        *_AGAIN,
-    ),
-    "interpreter-missing": (
-        _say(
-            "Put it into the image, or name another that is there. Of a script, look for Windows line ends (\\r); of a "
-            "program, whether it was built for another C library, as one of Debian's is on Alpine."
-        ),
-        *_AGAIN,
-    ),
-    "user-missing": (
-        _say(
-            "Make it before USER in the Dockerfile (RUN useradd …), or write a number, which needs no entry: USER 1000."
-        ),
-        *_AGAIN,
-    ),
-    "working-dir-invalid": (_say("Name a folder after WORKDIR in the Dockerfile, or nothing yet."), *_AGAIN),
-    "mount-point-invalid": (
-        _say("Keep what lies there elsewhere, or leave the path out of VOLUME in the Dockerfile."),
-        *_AGAIN,
-    ),
-    "layers-not-mountable": (_say("Join RUN and COPY steps in the Dockerfile, or build in two stages."), *_AGAIN),
-    "image-too-small": (
-        _say(
-            "Look at what the build copies: a .dockerignore or a missing stage often explains it. "
-            "If the image is right, lower min_size."
-        ),
-        *_AGAIN,
-    ),
-    "image-too-large": (
-        _say("Look at what the build copies, or raise max_size if the image is right."),
-        *_AGAIN,
-    ),
-    "image-grew": (_say("Look at what the build copies beside the image before it, or let it grow more."), *_AGAIN),
-    "image-too-large-for-runtime": (_say("Make the image smaller."), *_AGAIN),
-    "image-needs-storage": (_say("Give the task definition a larger ephemeral storage (ephemeral_storage_gib)."),),
-    "user-is-root": (
-        _say("Name a user after USER in the Dockerfile, best by its number: USER 1000, and give it its files."),
-        *_AGAIN,
-    ),
-    "base-is-latest": (_say("Write the base's version after FROM in the Dockerfile, or its digest."), *_AGAIN),
-    "base-not-said": (
-        # https://github.com/moby/buildkit/issues/6202; buildah and podman do write it.
-        _say(
-            "Say it in the Dockerfile, since docker build does not: ARG BASE=python:3.13-slim, FROM $BASE, ARG BASE, "
-            "LABEL org.opencontainers.image.base.name=$BASE"
-        ),
-        *_AGAIN,
-    ),
-    "label-missing": (_say("Write it after LABEL in the Dockerfile."), *_AGAIN),
-    "layers-above-maximum": (_say("Join RUN and COPY steps in the Dockerfile, or build in two stages."), *_AGAIN),
-    "schema-1": (_say("Build or push the image again with a tool of this decade; Docker since 1.10 writes schema 2."),),
+_OF_PLATFORM: Final = frozenset({"platform-missing", "platform-mismatch"})
+# What a finding about the command found, where a missing permission is not what is wrong.
+FOLDER: Final = "a folder"
+RELATIVE_PATH: Final = "a path relative to the working directory"
+_ENTRYPOINT_PROBLEMS: Final = {
+    FOLDER: "Set ENTRYPOINT or CMD to a program: the path is a folder in the image.",
+    RELATIVE_PATH: ("Set ENTRYPOINT or CMD to an absolute path, or use only absolute folders in PATH."),
 }
 
 
 def remedy(finding: Finding, names: Names) -> tuple[str, ...]:
     """How to fix a finding: one line for each step, commands filled in.
 
-    :param finding: the finding. Where nothing more is known, the image is to be pushed again.
+    :param finding: the finding.
     :param names: the image's own names.
     """
-    steps = _REMEDIES.get(finding.id, _AGAIN)
-    return tuple(line for step in steps for line in step(names))
+    text, then = _advice(finding, names)
+    architecture = names.platform.split("/")[1] if "/" in names.platform else names.platform
+    construct = names.construct or "the construct"
+    now = text.format(platform=names.platform, architecture=architecture, construct=construct)
+    commands = tuple(_commands(finding, names))
+    return (now if commands else _without_colon(now), *commands, *_afterwards(then, names))
+
+
+def _without_colon(text: str) -> str:
+    return f"{text[:-1]}." if text.endswith(":") else text
+
+
+def _depends_on_outputs(finding: Finding) -> bool:
+    """Whether other outputs of the build avoid the finding. They decide no other layer type than that of zstd."""
+    if finding.id == "layer-type-unsupported":
+        return finding.found in ("", DOCKER_LAYER_ZSTD)
+    return finding.id in _OF_OUTPUTS
+
+
+def _advice(finding: Finding, names: Names) -> tuple[str, Then]:
+    """The text of the remedy now, and what follows it."""
+    row = ADVICE[finding.id]
+    if _is_other_artifact(finding):
+        return _other_artifact(finding)
+    if finding.id == "entrypoint-not-executable" and finding.found in _ENTRYPOINT_PROBLEMS:
+        return _ENTRYPOINT_PROBLEMS[finding.found], row.then
+    if finding.id == "layer-type-unsupported" and not _depends_on_outputs(finding):
+        return _other_layer_type(finding), row.then
+    if _depends_on_outputs(finding) and names.outputs is BuildOutputs.CUSTOM:
+        return "Remove outputs= from {construct}: its default outputs make no such image.", Then.REBUILD
+    if _depends_on_outputs(finding) and names.outputs is BuildOutputs.DEFAULT:
+        return (
+            "Build the image anew: {construct} sets a build that makes no such image. An earlier build or another tool "
+            "made it, or CDK pushed the copy that the build machine had.",
+            Then.REPLACE,
+        )
+    if _depends_on_outputs(finding) and names.is_built_by_cdk:
+        return (
+            "Build the image with SafeDockerImageAsset or SafeImages, whose builds make no such image. If they build it"
+            " already, an earlier build or another tool made this one.",
+            Then.REPLACE,
+        )
+    if finding.id in _OF_PLATFORM and names.outputs is not BuildOutputs.UNKNOWN:
+        return (
+            "Build the image anew: {construct} builds for {platform}, so CDK pushed a copy of another platform that "
+            "the build machine had. If the last FROM of the Dockerfile has --platform, remove it there first.",
+            Then.REPLACE,
+        )
+    return row.now, row.then
+
+
+def _other_layer_type(finding: Finding) -> str:
+    if finding.found.endswith("+encrypted"):
+        return "Push the image without encryption: the runtimes have no key for its layers."
+    return "Build the image with layers of the types OCI gzip, OCI zstd or Docker gzip, as docker build does."
+
+
+def _is_other_artifact(finding: Finding) -> bool:
+    """Whether the tag points at something that a build does not push beside an image."""
+    return finding.id == "not-an-image" and finding.found not in ("", ATTESTATION)
+
+
+def _other_artifact(finding: Finding) -> tuple[str, Then]:
+    if finding.found == BUILD_CACHE:
+        return "Set another tag for the build cache (ref= of --cache-to), and push the image again.", Then.REPLACE
+    found = finding.found.replace("{", "{{").replace("}", "}}")
+    return f"Reference the image's own tag or digest, not {found}. To list the repository's tags:", Then.DEPLOY
+
+
+def _commands(finding: Finding, names: Names) -> Iterator[str]:
+    """The commands that belong to the advice itself."""
+    if not names.repository:
+        return
+    if finding.id == "image-archived":
+        image = f"imageTag={names.tag}" if names.tag else f"imageDigest={names.digest}"
+        words = f"update-image-storage-class --image-id {image} --target-storage-class STANDARD"
+        yield _script(_ecr(names), f"ecr {words}")
+    elif finding.id == "image-missing" or (_is_other_artifact(finding) and finding.found != BUILD_CACHE):
+        query = "list-images --filter tagStatus=TAGGED --query 'imageIds[].imageTag' --output text"
+        yield _script(_ecr(names), f"ecr {query}")
+
+
+def _afterwards(then: Then, names: Names) -> Iterator[str]:
+    if then is Then.DEPLOY:
+        yield from ("Then deploy again.",) * bool(names.stack or names.is_built_by_cdk)
+    elif not names.is_built_by_cdk:
+        if then is Then.REPLACE and (keep := _keep_under_another_tag(names)):
+            yield "If the repository's tags are immutable, free the tag; the rejected image gets another one:"
+            yield keep
+        yield "Then build and push the image again."
+    elif then is Then.REBUILD:
+        yield "Then deploy again: the change gives the image a new tag."
+    else:
+        yield from _replace(names)
+        yield "Then deploy again: CDK builds and pushes the image anew."
+
+
+def _replace(names: Names) -> Iterator[str]:
+    """Remove what keeps CDK from building: the rejected tag, and the built image on this machine."""
+    heal, keep = _heal(names), _keep_under_another_tag(names)
+    by_hand = "Or by hand: " if heal else ""
+    if heal:
+        yield "Run this command, then deploy again:"
+        yield heal
+    if keep:
+        # CDK treats a tag that exists as published and never repairs it:
+        # https://github.com/aws/aws-cdk/issues/33264
+        yield f"{by_hand}Free the tag in ECR. The rejected image gets another tag, and nothing is deleted:"
+        yield keep
+    # CDK pushes an image of this name again without building it. Another machine, such as that of a pipeline, need not
+    # have it.
+    yield f"{'' if keep else by_hand}Remove CDK's copy of the image from the machine that builds:"
+    yield f"$ ${{CDK_DOCKER:-docker}} image rm {shlex.quote(names.local_image)} || true"
+
+
+def _heal(names: Names) -> str:
+    if names.stack:
+        return f"$ safe-image heal --stack {shlex.quote(names.stack)} --region {names.stack_region}"
+    if names.repository and names.tag:
+        return f"$ safe-image heal {shlex.quote(names.reference)}"
+    return ""
+
+
+def _keep_under_another_tag(names: Names) -> str:
+    """The command that gives the stored image a second tag, and then removes the first.
+
+    ECR deletes an image with its last tag, and refuses that where an index references the image. With a second tag
+    nothing is deleted, and the first can always be removed:
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-retag.html
+    """
+    if names.untagged or not (names.repository and names.tag and names.digest):
+        return ""
+    return _script(
+        _ecr(names),
+        f"TAG={shlex.quote(names.tag)}",
+        f"KEEP={rejected_tag(names.digest)}",
+        f"DIGEST={names.digest}",
+        "MANIFEST=$(ecr batch-get-image --image-ids imageDigest=$DIGEST --query 'images[0].imageManifest' "
+        "--output text)",
+        'ecr put-image --image-tag $KEEP --image-digest $DIGEST --image-manifest "$MANIFEST" >/dev/null',
+        # Also after a run that was interrupted, in which the second tag exists already.
+        "ecr describe-images --image-ids imageTag=$KEEP,imageDigest=$DIGEST >/dev/null && "
+        "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$DIGEST",
+    )
+
+
+def _ecr(names: Names) -> str:
+    """A shell function that calls ECR for the image's repository, so that each command fits on a line."""
+    return (
+        f"REPO={shlex.quote(names.repository)}; "
+        f'ecr() {{ aws ecr "$@" --region {names.region} --registry-id {names.registry_id} --repository-name $REPO; }}'
+    )
+
+
+def _script(*parts: str) -> str:
+    return "$ " + "; ".join(parts)

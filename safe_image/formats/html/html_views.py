@@ -26,7 +26,7 @@ _ENDS_DRAWN: Final = 8
 # More layers are only counted: no engine accepts as many, and a browser must be able to open the page.
 _MAX_FOLDED: Final = 1000
 # A command inside a sentence.
-_COMMAND: Final = re.compile(r"docker build(?: --[\w-]+(?:=\S+| \w+/[\w/]+)?)+")
+_COMMAND: Final = re.compile(r"docker (?:buildx )?build(?: --[\w-]+(?:=\S+| \w+/[\w/]+)?)+")
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def test_the_logical_id_does_not_depend_on_the_order_of_values() -> None:
 
 def test_constructs_and_defaults_accept_the_same_keywords() -> None:
     policy = {field.name for field in fields(Options)}
-    own = {"scope", "id", "self", "repository", "tag", "digest", "service_timeout", "local_image"}
+    own = {"scope", "id", "self", "repository", "tag", "digest", "service_timeout", "local_image", "build_outputs"}
     assert set(inspect.signature(ImagePolicy.defaults).parameters) - {"scope"} == policy
     assert set(inspect.signature(ImageVerification.__init__).parameters) - own == policy
 

@@ -332,7 +332,7 @@ def test_a_command_is_printed_whole_on_a_line_of_its_own(capsys: pytest.CaptureF
     with serving() as registry:
         registry.gate = lambda asked: Answer(404, b"{}", {"Content-Type": "application/json"})
         run("check", f"{registry.host}/app:v1")
-    assert "\n      - Push the image first" in capsys.readouterr().out
+    assert "\n      - Push the image, or reference a tag that the repository has.\n" in capsys.readouterr().out
 
 
 # The process

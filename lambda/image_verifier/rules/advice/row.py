@@ -1,0 +1,35 @@
+"""One row of advice: why a finding usually happens, how to fix it now and for good, and a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Then(Enum):
+    """The way from the advice to a deploy that succeeds."""
+
+    REPLACE = "replace"
+    """The rejected image stands in the way of a new build: free its tag, and remove its copy from the builder."""
+    REBUILD = "rebuild"
+    """A change of the build gives a new image. CDK gives it a new tag, so nothing has to be removed."""
+    DEPLOY = "deploy"
+    """The image stays as it is: deploy again."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The advice for one finding.
+
+    :param cause: why it usually happens, in one sentence that names the tool or the habit.
+    :param now: the remedy now. `{platform}`, `{architecture}` and `{construct}` are filled in.
+    :param prevention: the remedy for good.
+    :param source: the address of a page that confirms it.
+    :param then: the way from there to a deploy that succeeds.
+    """
+
+    cause: str
+    now: str
+    prevention: str
+    source: str
+    then: Then = Then.REPLACE
