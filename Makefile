@@ -7,7 +7,7 @@ UV := $(or $(shell command -v uv),.local/uv/bin/uv)
 
 PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo test unit deploy browser lint integ engines incidents versions bench wheel pyz requirements clean
+.PHONY: help demo test unit deploy browser lint integ engines fuzz incidents versions bench wheel pyz requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ integ: .local/venv/.stamp  ## deploy, roll back and delete a stack in your own A
 
 engines: .local/venv/.stamp  ## compare verdicts with real containerd and dockerd (root, Debian)
 	$(BIN)/python -m release.engines
+
+fuzz: .local/venv/.stamp  ## feed hostile images and registries to the verifier for SECONDS=180, from case SEED=0 on
+	$(BIN)/python -m release.fuzz --seconds $(or $(SECONDS),180) --seed $(or $(SEED),0)
 
 incidents: .local/venv/.stamp  ## reproduce both incidents with the original tools (root, Debian)
 	$(BIN)/python -m release.incidents
