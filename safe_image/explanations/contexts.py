@@ -23,7 +23,7 @@ ANY: Final = f"{PULL}|{ECS}"
 PUSH: Final = (
     r"dockerpush|failedtopush|putrequest|pushrefersto|pushingmanifest|pushinglayers|failedtocopy:failedtodo|pushimage"
     r"|cdk-assets|imagetoolscreate|failedcommitonrefmanifest|initiatelayerupload|putimage|/blobs/uploads"
-    r"|errorpushing|cannotpush|imagepush"
+    r"|errorpushing|pushpermission|action:push|cannotpush|imagepush"
 )
 # BuildKit numbers its steps: `#7 0.371 …`, `#7 ERROR`.
 BUILD: Final = (

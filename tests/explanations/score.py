@@ -1,5 +1,8 @@
 """Hold `safe-image explain` against texts that somebody pasted, each labelled with the real cause.
 
+`texts/collected.json` was collected while the knowledge base was built; `texts/fresh.json` was collected and labelled
+afterwards, and scored before anything was changed for it.
+
 The first cause must name one of the label's words, its stage and one of whom it blames. Nothing that deletes may be
 printed, since no image was checked.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..cause import Cause, Words, near, seen, unless
-from ..contexts import PULL
+from ..contexts import BUILD, PULL
 
 _CDK_30258: Final = "https://github.com/aws/aws-cdk/issues/30258"
 _CDK_30680: Final = "https://github.com/aws/aws-cdk/issues/30680"
@@ -214,6 +214,7 @@ CAUSES: Final = (
             "image Manifest does not contain descriptor matching platform",
             "failed to find a descriptor for platform",
             "does not match the detected host platform",
+            *unless(BUILD, "was found but its platform {platform} does not match the specified platform"),
             "no matching manifest for unknown in the manifest list entries",
             "no child with platform",
             "no matching architecture",

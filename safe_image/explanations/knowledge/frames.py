@@ -84,6 +84,8 @@ CAUSES: Final = (
             "docker push {reference} exited with error code",
             "docker push{it}exited with error code",
             "failed to push",
+            "error pushing image",
+            "error determining upload URL",
             "Failed to publish asset",
             "Failed to publish one or more assets",
             "Failed to publish",

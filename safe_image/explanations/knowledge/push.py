@@ -160,6 +160,8 @@ CAUSES: Final = (
             *near(PUSH, "403 Forbidden", "denied: User:", "no basic auth credentials", "401 Unauthorized"),
             *near(PUSH, "authorization token has expired", "denied: requested access to the resource is denied"),
             *near(PUSH, "unauthorized: authentication required", "insufficient_scope: authorization failed"),
+            *near(PUSH, "unauthorized to access repository", "permission_denied: write_package"),
+            "installation not allowed to Write organization package",
             "is not authorized to perform: ecr:InitiateLayerUpload",
             "is not authorized to perform: ecr:UploadLayerPart",
             "is not authorized to perform: ecr:CompleteLayerUpload",
