@@ -116,6 +116,7 @@ _NOISE: Final = (
     (re.compile(r"^(failed to create task for container: )?(failed to create shim task: )(?=OCI runtime)"), ""),
     (re.compile(r"^error pulling image configuration: (download failed after attempts=\d+: )?"), ""),
     (re.compile(r"content at \S*/manifests/"), "content at /manifests/"),
+    (re.compile(r'apply layer error for "[^"]*"'), "apply layer error"),
     (re.compile(r"mount callback failed on \S+ ?"), ""),
     (re.compile(r"\S*/snapshots/\d+/fs/"), ""),
     (re.compile(r'failed to extract layer \(\S+ (\S+)\) to overlayfs as "[^"]*"'), r"failed to extract layer \1"),

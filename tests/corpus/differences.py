@@ -83,3 +83,8 @@ WORDS: Final[Mapping[str, str]] = {
     "h-foreign-layer-blob-absent": "the engine's error is about the connection to the layer's own URL",
     "t-ctrd-buildcache2": "dockerd repeats the error 500 of the registry that served it",
 }
+
+# dockerd's containerd store pulls these without an error and then finds no command; our words are about the pull.
+PULLED_BY_THE_STORE: Final = frozenset(
+    {"h-artifact-helm", "h-artifact-notation", "h-artifact-oras-empty", "h-artifact-sbom", "h-artifact-wasm"}
+)

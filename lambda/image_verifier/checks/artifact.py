@@ -40,7 +40,7 @@ def is_an_image(subject: Subject) -> Iterator[Finding]:
         return
     if image.manifest is None:
         if not media_types.is_index(image.document.media_type):
-            yield _not_an_image(image, _no_manifest_error(image.document, subject.family))
+            yield _not_an_image(image, _no_manifest_error(image.document, subject.engine))
         return
     engine = subject.engine
     if accepts(image, engine):
@@ -78,13 +78,13 @@ def _without_layers(config: Config | None, engine: Engine) -> Finding:
         return finding(
             "diff-ids-count",
             f"The manifest has no layers, but the config has {len(config.diff_ids)} diff_ids.",
-            engine.family,
+            engine.words,
             "no layers",
             expected=f"{len(config.diff_ids)} layers",
             found="no layers",
         )
     program = (*config.entrypoint, *config.command, "")[0] if config else ""
-    return finding("no-layers", "The image has no layers, so there is nothing to run.", engine.family, program=program)
+    return finding("no-layers", "The image has no layers, so there is nothing to run.", engine.words, program=program)
 
 
 def _not_an_image(image: Image, runtime_error: str) -> Finding:
@@ -110,9 +110,9 @@ def _engine_error(image: Image, engine: Engine, runtime: Runtime) -> str:
         types = (config.media_type, *(layer.media_type for layer in layers))
         wrong = next((t for t in types if not media_types.is_docker_or_oci(t)), None)
         if wrong or engine.family == "any":
-            return engine_message("not-an-image", engine.family, media_type=wrong)
+            return engine_message("not-an-image", engine.words, media_type=wrong)
         kind = "plugin" if config.media_type == media_types.DOCKER_PLUGIN else "unknown"
-        return engine_message("not-an-image", engine.family, "schema 2", media_type=config.media_type, kind=kind)
+        return engine_message("not-an-image", engine.words, "schema 2", media_type=config.media_type, kind=kind)
     # containerd unpacked nothing during the pull, so it tries once more: up to 1.6.24 with all layers, later with
     # those that it knows: https://github.com/containerd/containerd/blob/main/client/image.go, Unpack
     counted = layers if engine.extracts_unknown else [d for d in layers if engine.counts(d.media_type)]
@@ -121,7 +121,7 @@ def _engine_error(image: Image, engine: Engine, runtime: Runtime) -> str:
     variant = "no processor" if config.media_type in media_types.CONFIGS else "not fetched"
     return engine_message(
         "not-an-image",
-        engine.family,
+        engine.words,
         variant if len(counted) == len(diff_ids) else "other layers",
         diff_id=diff_ids[0] if diff_ids else "",
         media_type=counted[0].media_type if counted else "",
@@ -129,6 +129,6 @@ def _engine_error(image: Image, engine: Engine, runtime: Runtime) -> str:
     )
 
 
-def _no_manifest_error(document: Document, family: str) -> str:
-    variant = "no manifest" if family == "containerd" else ""
-    return engine_message("not-an-image", family, variant, media_type=document.media_type, digest=document.digest)
+def _no_manifest_error(document: Document, engine: Engine) -> str:
+    variant = "no manifest" if engine.family == "containerd" else ""
+    return engine_message("not-an-image", engine.words, variant, media_type=document.media_type, digest=document.digest)

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ..image.model import MAX_CONFIG_BYTES, is_digest, sha256
+from ..image.schemas import config_error
 from ..report import Finding, Severity
+from ..rules.engines import Engine
 from .manifest import size_error
 from .subject import Subject, finding
 
 
 def is_there(subject: Subject) -> Iterator[Finding]:
     """The config's descriptor is valid, and references a blob that has that digest and size."""
-    image, family, exact = subject.image, subject.family, subject.engine.exact_sizes
+    image, words, exact = subject.image, subject.words, subject.engine.exact_sizes
     if image.manifest is None:
         return
     config, content = image.manifest.config, image.config_content
@@ -23,14 +25,14 @@ def is_there(subject: Subject) -> Iterator[Finding]:
             f"The manifest's descriptor of the config is invalid: its digest is {config.digest!r} and its size is "
             f"{config.size}.",
             expected="a sha256 digest, and the size of the config in bytes",
-            runtime_error=size_error("config-descriptor-invalid", config, len(content or b""), family),
+            runtime_error=size_error("config-descriptor-invalid", config, len(content or b""), subject.engine),
         )
     elif content is None:
         if image.missing:
             yield finding(
                 "config-missing",
                 f"The registry does not hold the image's config {config.digest}.",
-                family,
+                words,
                 digest=config.digest,
                 media_type=config.media_type,
             )
@@ -49,22 +51,22 @@ def is_there(subject: Subject) -> Iterator[Finding]:
             f"{len(content)} bytes.",
             expected=f"{config.size} bytes",
             found=f"{len(content)} bytes",
-            runtime_error=size_error("config-size-mismatch", config, len(content), family),
+            runtime_error=size_error("config-size-mismatch", config, len(content), subject.engine),
         )
 
 
 def _digest_mismatch(subject: Subject, digest: str, content: bytes) -> Finding:
     assert subject.image.manifest
-    config, family = subject.image.manifest.config, subject.family
+    config, engine = subject.image.manifest.config, subject.engine
     # containerd compares the size before the digest.
-    by_size = subject.engine.exact_sizes and family == "containerd" and len(content) != config.size
+    by_size = engine.exact_sizes and engine.family == "containerd" and len(content) != config.size
     return finding(
         "config-digest-mismatch",
         f"The config {digest} does not match its digest: its bytes have the digest {sha256(content)}.",
-        "" if by_size else family,
+        "" if by_size else engine.words,
         expected=digest,
         found=sha256(content),
-        runtime_error=size_error("config-size-mismatch", config, len(content), family) if by_size else "",
+        runtime_error=size_error("config-size-mismatch", config, len(content), engine) if by_size else "",
         name=f"config-{digest}",
         digest=digest,
         actual=sha256(content),
@@ -82,16 +84,15 @@ def is_readable(subject: Subject) -> Iterator[Finding]:
     if why:
         yield finding(
             "config-unreadable",
-            f"The config {image.manifest.config.digest} cannot be read: {why}.",
-            engine.family,
-            "store" if engine.config_decoder else "",
+            f"The config {image.manifest.config.digest} cannot be read: {config_error(why)}.",
+            engine.words,
             why=why,
         )
     elif image.config and not image.config.has_rootfs:
         yield finding(
             "rootfs-missing",
             "The config has no rootfs, so it lists none of the layers.",
-            engine.family,
+            engine.words,
             expected=f"rootfs.diff_ids with {len(image.layers)} entries",
             counted=sum(engine.counts(layer.media_type) for layer in image.layers),
             diff_ids=0,
@@ -139,16 +140,22 @@ def is_for_the_platform(subject: Subject) -> Iterator[Finding]:
             found="none",
         )
     elif (platform.os, platform.architecture) not in {(p.os, p.architecture) for p in required.accepts()}:
-        refuses = subject.engine.checks_os and platform.os != required.os
         yield finding(
             "platform-mismatch",
             f"The image is built for {platform}, but {required} is required.",
-            subject.family if refuses else subject.engine.starter,
-            "operating system" if refuses else "",
+            _platform_words(subject.engine, other_os=platform.os != required.os),
+            "operating system" if platform.os != required.os else "",
             expected=str(required),
             found=str(platform),
             os=platform.os,
         )
+
+
+def _platform_words(engine: Engine, *, other_os: bool) -> str:
+    """Whose message is quoted; the error of a program for another operating system depends on the program."""
+    if other_os:
+        return engine.words if engine.checks_os else ""
+    return engine.starter
 
 
 def has_no_more_history_than_layers(subject: Subject) -> Iterator[Finding]:
@@ -165,7 +172,7 @@ def has_no_more_history_than_layers(subject: Subject) -> Iterator[Finding]:
             "history-too-long",
             f"The config's history lists {config.history_layers} layers, but the config has only "
             f"{len(config.diff_ids)} diff_ids.",
-            engine.family,
+            engine.words,
             expected=f"at most {len(config.diff_ids)} steps without empty_layer",
             found=str(config.history_layers),
         )

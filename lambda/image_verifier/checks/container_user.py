@@ -97,7 +97,7 @@ def _missing(files: FileSystem, engine: Engine, kind: str, name: str, table: lis
     variant = "group" if kind == "group" else ""
     if engine.starter == "containerd" and not table and not isinstance(_find(files, path.encode()), File):
         variant = "no file"
-    error = engine_message("user-missing", engine.starter, variant, name=name)
+    error = engine_message("user-missing", engine.start_words, variant, name=name)
     return UserProblem(f"there is no {kind} {name!r} in its {path}", error)
 
 

@@ -25,23 +25,19 @@ def weigh(by_host: Mapping[HostEngine, Sequence[Placed]]) -> Iterator[Placed]:
     for host, placed in sorted(by_host.items(), key=lambda item: _ORDER[item[0].share]):
         for place, finding in placed:
             same = finding.id, finding.message
-            if host.share is Share.WORDS:
+            if host.share in (Share.WORDS, Share.ALL) and finding.runtime_error:
                 words.setdefault(same, finding.runtime_error)
-                continue
             if host.share is Share.ALL:
                 certain.add((finding.id, finding.layer))
-                found.setdefault(same, (place, _quoted(finding, words)))
-            elif (finding.id, finding.layer) not in certain:
+                found.setdefault(same, (place, finding))
+            elif host.share is not Share.WORDS and (finding.id, finding.layer) not in certain:
                 found.setdefault(same, (place, _on(host, finding)))
-    yield from found.values()
+    for same, (place, finding) in found.items():
+        yield place, replace(finding, runtime_error=words.get(same, finding.runtime_error))
 
 
 # Words first, so that they are known; then what is certain, since it makes the rest needless.
 _ORDER = {Share.WORDS: 0, Share.ALL: 1, Share.SOME: 2, Share.OLD: 3}
-
-
-def _quoted(finding: Finding, words: Mapping[tuple[str, str], str]) -> Finding:
-    return replace(finding, runtime_error=words.get((finding.id, finding.message)) or finding.runtime_error)
 
 
 def _on(host: HostEngine, finding: Finding) -> Finding:

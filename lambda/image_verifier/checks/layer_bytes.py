@@ -50,7 +50,16 @@ def _diff_id(image: Image, engine: Engine, i: int) -> str:
 def _unpack_error(finding_id: str, image: Image, engine: Engine, i: int, error: str, *, in_tar: bool = True) -> str:
     # containerd has unmounted the first layer again when it reads what follows the tar.
     variant = "first" if engine.family == "containerd" and i == 0 and in_tar else ""
-    return error and engine_message(finding_id, engine.family, variant, diff_id=_diff_id(image, engine, i), error=error)
+    layer = counted(image, engine)[i]
+    return error and engine_message(
+        finding_id,
+        engine.words,
+        variant,
+        diff_id=_diff_id(image, engine, i),
+        media_type=layer.media_type,
+        digest=layer.digest,
+        error=error,
+    )
 
 
 def are_the_named_bytes(subject: Subject, contents: Contents) -> Iterator[Finding]:
@@ -63,7 +72,7 @@ def are_the_named_bytes(subject: Subject, contents: Contents) -> Iterator[Findin
             yield finding(
                 "layer-missing",
                 f"The registry does not serve the layer {layer.digest}.",
-                engine.family,
+                engine.words,
                 layer=layer.digest,
                 digest=layer.digest,
                 media_type=layer.media_type,
@@ -72,7 +81,7 @@ def are_the_named_bytes(subject: Subject, contents: Contents) -> Iterator[Findin
             yield finding(
                 "layer-digest-mismatch",
                 f"The layer {layer.digest} does not match its digest: its bytes have the digest {facts.digest}.",
-                engine.family,
+                engine.words,
                 expected=layer.digest,
                 found=facts.digest,
                 layer=layer.digest,
@@ -81,7 +90,7 @@ def are_the_named_bytes(subject: Subject, contents: Contents) -> Iterator[Findin
                 actual=facts.digest,
             )
         elif engine.exact_sizes and facts.size != layer.size and (blob is None or blob.size is None):
-            yield size_mismatch(layer, facts.size, engine.family)
+            yield size_mismatch(layer, facts.size, engine)
 
 
 def can_be_unpacked(subject: Subject, contents: Contents) -> Iterator[Finding]:
@@ -127,7 +136,7 @@ def give_their_diff_ids(subject: Subject, contents: Contents) -> Iterator[Findin
             yield finding(
                 "diff-id-wrong",
                 f"The layer {layer.digest} unpacks to {reading.diff_id}, but its diff_id is {expected}.",
-                engine.family,
+                engine.words,
                 expected=expected,
                 found=reading.diff_id,
                 layer=layer.digest,

@@ -56,12 +56,13 @@ def _types_that_an_engine_refuses(subject: Subject, engine: Engine) -> Iterator[
             "layer-type-unsupported",
             f"{_share(layers, image)} {media_type or '(none)'}, which {subject.runtime.title} cannot unpack: "
             f"{_first_digests(layers)}.",
-            engine.family,
+            engine.words,
             variant,
             expected=_UNPACKABLE_TYPES,
             found=media_type,
             layer=layers[0].digest,
             media_type=media_type,
+            digest=layers[0].digest,
             diff_id=diff_ids[first[media_type]] if len(known) == len(diff_ids) else "",
             counted=len(known),
             diff_ids=len(diff_ids),
@@ -105,7 +106,7 @@ def are_for_the_platform(subject: Subject) -> Iterator[Finding]:
     https://github.com/containerd/containerd/blob/main/core/images/handlers.go, FilterPlatforms
     """
     image = subject.image
-    if image.manifest is None or subject.family != "containerd":
+    if image.manifest is None or subject.engine.family != "containerd":
         return
     config, accepted = image.manifest.config, subject.policy.platform.accepts()
     skipped = [d for d in image.layers if d.platform and d.platform not in accepted]
@@ -137,7 +138,7 @@ def are_as_many_as_diff_ids(subject: Subject) -> Iterator[Finding]:
         yield finding(
             "diff-ids-count",
             f"The manifest has {len(layers)} layers, but the config has {len(diff_ids)} diff_ids.",
-            engine.family,
+            engine.words,
             expected=f"{len(layers)} diff_ids",
             found=f"{len(diff_ids)} diff_ids",
             counted=len(known),
@@ -164,10 +165,12 @@ def agree_with_their_diff_ids(subject: Subject) -> Iterator[Finding]:
             yield finding(
                 "diff-id-wrong",
                 f"The diff_id {diff_id} of layer {layer.digest[:19]} cannot be right: {why}.",
-                engine.family,
+                engine.words,
                 "compressed" if reads == "raw" and _is_compressed(image, layer) else "",
                 found=diff_id,
                 layer=layer.digest,
+                digest=layer.digest,
+                media_type=layer.media_type,
                 diff_id=diff_id,
                 # containerd prints the one that it expected, not the one that it calculated.
                 calculated=diff_id,
@@ -218,7 +221,7 @@ def are_there(subject: Subject) -> Iterator[Finding]:
         # containerd tries every descriptor's own URLs first, whatever its type:
         # https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
         url = next((url for url in layer.urls if url.startswith(("http://", "https://"))), "")
-        if url and subject.family == "containerd":
+        if url and subject.engine.family == "containerd":
             yield finding(
                 "layer-foreign",
                 f"The layer {layer.digest} is fetched from {url}, not from the registry.",
@@ -231,12 +234,12 @@ def are_there(subject: Subject) -> Iterator[Finding]:
 
 def _problem_of(subject: Subject, layer: Descriptor) -> Iterator[Finding]:
     """What is wrong with a layer's descriptor or its blob, at most one thing."""
-    blob, family = subject.image.blobs.get(layer.digest), subject.family
+    blob, words = subject.image.blobs.get(layer.digest), subject.words
     if not is_digest(layer.digest):
         yield finding(
             "layer-descriptor-invalid",
             f"A layer's descriptor is invalid: its digest is {layer.digest!r}.",
-            family,
+            words,
             expected="a sha256 digest",
             found=layer.digest,
             layer=layer.digest,
@@ -248,7 +251,7 @@ def _problem_of(subject: Subject, layer: Descriptor) -> Iterator[Finding]:
         yield finding(
             "layer-missing",
             f"The registry does not serve the layer {layer.digest}: its state is {blob.state}.",
-            family,
+            words,
             expected="AVAILABLE",
             found=blob.state,
             layer=layer.digest,
@@ -259,18 +262,18 @@ def _problem_of(subject: Subject, layer: Descriptor) -> Iterator[Finding]:
         yield finding(
             "layer-size-zero",
             f"The size of the layer {layer.digest} in the manifest's descriptor is 0.",
-            runtime_error=size_error("layer-size-zero", layer, 0, family),
+            runtime_error=size_error("layer-size-zero", layer, 0, subject.engine),
             layer=layer.digest,
         )
     elif subject.engine.exact_sizes and blob and blob.size is not None and blob.size != layer.size:
-        yield size_mismatch(layer, blob.size, family)
+        yield size_mismatch(layer, blob.size, subject.engine)
 
 
-def size_mismatch(layer: Descriptor, actual: int, family: str) -> Finding:
+def size_mismatch(layer: Descriptor, actual: int, engine: Engine) -> Finding:
     """The finding for a layer whose size is not the one in its descriptor.
 
     :param actual: the blob's size in bytes.
-    :param family: the family of the engine that is quoted.
+    :param engine: the engine that is quoted.
     """
     return finding(
         "layer-size-mismatch",
@@ -278,7 +281,7 @@ def size_mismatch(layer: Descriptor, actual: int, family: str) -> Finding:
         f"{actual} bytes.",
         expected=f"{layer.size} bytes",
         found=f"{actual} bytes",
-        runtime_error=size_error("layer-size-mismatch", layer, actual, family),
+        runtime_error=size_error("layer-size-mismatch", layer, actual, engine),
         layer=layer.digest,
     )
 
@@ -301,7 +304,7 @@ def are_not_too_many(subject: Subject) -> Iterator[Finding]:
         yield finding(
             "too-many-layers",
             f"The image has {count} layers, but {subject.runtime.title} accepts at most {most}.",
-            subject.family,
+            subject.words,
             expected=f"at most {most} layers",
             found=f"{count} layers",
         )
@@ -320,7 +323,7 @@ def can_be_mounted(subject: Subject) -> Iterator[Finding]:
         yield finding(
             "layers-not-mountable",
             f"The image has {count} layers, but {who} can mount at most {most} over each other.",
-            engine.family,
+            engine.words,
             "" if never else "options",
             severity=Severity.ERROR if never else Severity.WARNING,
             expected=f"at most {most} layers",

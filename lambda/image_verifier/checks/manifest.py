@@ -10,6 +10,7 @@ from ..image import media_types
 from ..image.model import MAX_MANIFEST_BYTES, Descriptor, Document, Image, Index, Manifest, sha256
 from ..report import Finding, Severity
 from ..rules.engine_messages import engine_message
+from ..rules.engines import Engine
 from .subject import Subject, finding
 
 
@@ -18,7 +19,7 @@ def exists(subject: Subject) -> Iterator[Finding]:
     image = subject.image
     if image.top is None and image.status == "ACTIVE":
         yield finding(
-            "image-missing", f"There is no image {image.reference}.", subject.family, reference=image.reference
+            "image-missing", f"There is no image {image.reference}.", subject.words, reference=image.reference
         )
     if image.missing and not image.manifest:
         digest, media_type = image.missing.digest, image.missing.media_type
@@ -27,8 +28,8 @@ def exists(subject: Subject) -> Iterator[Finding]:
             "manifest-missing",
             f"The repository does not hold the manifest {digest}, which the index references for "
             f"{subject.policy.platform}.",
-            subject.family,
-            "other type" if subject.family == "containerd" and not known else "",
+            subject.words,
+            "other type" if subject.engine.family == "containerd" and not known else "",
             digest=digest,
             media_type=media_type,
         )
@@ -44,7 +45,7 @@ def is_active(subject: Subject) -> Iterator[Finding]:
         yield finding(
             "image-archived",
             f"The image's status is {image.status}: ECR does not serve it until it is restored.",
-            subject.family,
+            subject.words,
             expected="ACTIVE",
             found=image.status,
             reference=image.reference,
@@ -65,7 +66,7 @@ def is_readable(subject: Subject) -> Iterator[Finding]:
             yield finding(
                 "manifest-unreadable",
                 f"The {what} {digest} cannot be read: {why.rpartition(f'{digest}: ')[2]}.",
-                subject.family,
+                subject.words,
                 why=why,
             )
 
@@ -79,7 +80,7 @@ def _documents(image: Image) -> list[Document]:
 
 def is_whole(subject: Subject) -> Iterator[Finding]:
     """The index and the manifest have the digest and the size of the descriptors that reference them."""
-    documents, family = _documents(subject.image), subject.family
+    documents, words = _documents(subject.image), subject.words
     for document in documents:
         actual = sha256(document.content)
         # Only the beginning of a manifest that is too large was read.
@@ -87,7 +88,7 @@ def is_whole(subject: Subject) -> Iterator[Finding]:
             yield finding(
                 "manifest-digest-mismatch",
                 f"The document {document.digest} does not match its digest: its bytes have the digest {actual}.",
-                family,
+                words,
                 expected=document.digest,
                 found=actual,
                 name=f"manifest-{document.digest}",
@@ -98,7 +99,7 @@ def is_whole(subject: Subject) -> Iterator[Finding]:
             yield finding(
                 "manifest-too-large",
                 f"The manifest is {document.size} bytes or larger, but engines accept at most {MAX_MANIFEST_BYTES}.",
-                family,
+                words,
                 expected=f"at most {MAX_MANIFEST_BYTES} bytes",
                 found=f"{document.size} bytes",
                 size=document.size,
@@ -113,18 +114,18 @@ def is_whole(subject: Subject) -> Iterator[Finding]:
                 f"is {document.size} bytes.",
                 expected=f"{descriptor.size} bytes",
                 found=f"{document.size} bytes",
-                runtime_error=size_error("manifest-size-mismatch", descriptor, document.size, family),
+                runtime_error=size_error("manifest-size-mismatch", descriptor, document.size, subject.engine),
             )
 
 
-def size_error(finding_id: str, descriptor: Descriptor, actual: int, family: str) -> str:
+def size_error(finding_id: str, descriptor: Descriptor, actual: int, engine: Engine) -> str:
     """The message of an engine where a descriptor's size is not the size of the content."""
-    if family != "containerd":
-        return engine_message(finding_id, family)
+    if engine.family != "containerd":
+        return engine_message(finding_id, engine.words)
     variant = "size 0" if descriptor.size == 0 else "too large" if descriptor.size > actual else "too small"
     name = f"{finding_id.partition('-')[0]}-{descriptor.digest}"
     return engine_message(
-        finding_id, family, variant, digest=descriptor.digest, name=name, declared=descriptor.size, actual=actual
+        finding_id, engine.words, variant, digest=descriptor.digest, name=name, declared=descriptor.size, actual=actual
     )
 
 
@@ -166,7 +167,7 @@ def is_what_the_index_says(subject: Subject) -> Iterator[Finding]:
 
     https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
     """
-    if subject.family != "containerd":
+    if subject.engine.family != "containerd":
         return
     for descriptor, document in zip(subject.image.chosen, _documents(subject.image)[1:], strict=False):
         declared, served = (
@@ -192,7 +193,7 @@ def has_no_variants(subject: Subject) -> Iterator[Finding]:
 
     https://github.com/moby/moby/blob/master/daemon/internal/distribution/pull_v2.go, maximumSpec
     """
-    if subject.family != "dockerd":
+    if subject.engine.family != "dockerd":
         return
     required = replace(subject.policy.platform, variant="")
     for index, chosen in zip(subject.image.indexes, subject.image.chosen, strict=False):
@@ -218,10 +219,11 @@ def holds_the_platform(subject: Subject) -> Iterator[Finding]:
     yield finding(
         "platform-missing",
         f"The index holds no manifest for {platform}; it holds {held}.",
-        subject.family,
+        subject.words,
         expected=str(platform),
         found=held,
         platform=platform,
+        digest=image.indexes[-1].document.digest,
     )
 
 
@@ -269,7 +271,7 @@ def is_taken_as_it_is(subject: Subject) -> Iterator[Finding]:
             "schema-1",
             "The manifest is a Docker schema 1 manifest, which "
             + ("newer engines no longer accept. Nothing else was checked." if tolerated else "is no longer supported."),
-            "" if tolerated else subject.family,
+            "" if tolerated else subject.words,
             severity=Severity.WARNING if tolerated else Severity.ERROR,
             expected=" or ".join(sorted(media_types.MANIFESTS)),
             found=image.document.media_type,

@@ -29,15 +29,15 @@ class Subject:
     engine: Engine
 
     @property
-    def family(self) -> str:
-        """The family whose messages the engine has when it pulls."""
-        return self.engine.family
+    def words(self) -> str:
+        """Whose messages the engine has when it pulls."""
+        return self.engine.words
 
 
 def finding(
     finding_id: str,
     message: str,
-    family: str = "",
+    words: str = "",
     variant: str = "",
     *,
     severity: Severity = Severity.ERROR,
@@ -51,8 +51,8 @@ def finding(
 
     :param finding_id: the id in the catalogue.
     :param message: what is wrong, as one sentence or more.
-    :param family: the family of the engine that is quoted; empty where it has no message for this.
-    :param variant: which of the family's messages is quoted.
+    :param words: whose message is quoted: an engine's `words`, or a family; empty where it has no message for this.
+    :param variant: which of its messages is quoted.
     :param severity: how much the finding weighs.
     :param expected: what was expected, where that says more than the message.
     :param found: what was found instead.
@@ -60,8 +60,8 @@ def finding(
     :param layer: the digest of the layer that it is about; empty where it is about the whole image.
     :param values: what the quoted message's placeholders stand for, besides `expected` and `found`.
     """
-    if family:
-        runtime_error = engine_message(finding_id, family, variant, expected=expected, found=found, **values)
+    if words:
+        runtime_error = engine_message(finding_id, words, variant, expected=expected, found=found, **values)
     return Finding(
         finding_id,
         severity,

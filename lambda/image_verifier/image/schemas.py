@@ -9,6 +9,7 @@ https://github.com/moby/moby/blob/master/daemon/internal/image/image.go
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -157,6 +158,12 @@ _DOCKER_OCI_IMAGE: Final = _image(
     ),
     _OCI_ROOTFS,
 )
+# https://github.com/containerd/containerd/blob/v2.1.9/core/unpack/unpacker.go, unpackConfig
+_UNPACKED: Final = Struct(
+    "unpack.unpackConfig",
+    {"architecture": STRING, "os": STRING, "os.version": STRING, "os.features": _STRINGS, "variant": STRING}
+    | {"rootfs": _OCI_ROOTFS},
+)
 _DOCKER_IMAGE: Final = _image(
     "image.Image",
     _DOCKER_RUN_STRUCT,
@@ -231,15 +238,42 @@ def _docker_image(_: str, document: JsonText) -> dict[str, Any]:
     return value if value["rootfs"] is not None else {**value, "rootfs": zero(_OCI_ROOTFS)}
 
 
+_UNPACKING: Final = "unmarshal image config: "
+_LISTING: Final = 'failed to update image store "sha256:{digest}": get image info from containerd: get image diffIDs: '
+_STARTING: Final = "could not deserialize image config: "
+
+
+def _fill(document: JsonText, shape: Struct, stage: str, *, since_1_24: bool = False) -> dict[str, Any]:
+    try:
+        return document.fill(shape, since_1_24=since_1_24)
+    except GoJsonError as e:
+        raise GoJsonError(f"{stage}{e}") from e
+
+
+def _fill_twice(document: JsonText, shape: Struct, stage: str) -> dict[str, Any]:
+    _fill(document, _UNPACKED, _UNPACKING, since_1_24=True)
+    return _fill(document, shape, stage, since_1_24=True)
+
+
+def config_error(error: str) -> str:
+    """An engine's error for a config without the words for the stage at which it failed."""
+    return re.sub(r"^(unmarshal image config|could not deserialize image config|.* get image diffIDs): ", "", error)
+
+
 Decoder = Callable[[str, JsonText], dict[str, Any]]
 INDEX: Final[Mapping[str, Decoder]] = {"containerd": _by_containerd(OCI_INDEX), "dockerd": _by_dockerd}
 MANIFEST: Final[Mapping[str, Decoder]] = {"containerd": _by_containerd(_OCI_MANIFEST), "dockerd": _by_dockerd}
-# dockerd reads the configs of its containerd store with another struct than those of its classic one.
+# containerd 2 reads what it unpacks first, and the whole config for its list of images; dockerd does the same with its
+# containerd store, and reads the whole config when it starts a container.
+CONTAINERD_2: Final = "containerd 2"
 DOCKERD_CONTAINERD_STORE: Final = "dockerd, containerd store"
 CONFIG: Final[Mapping[str, Decoder]] = {
-    "containerd": lambda _, document: document.fill(_OCI_IMAGE),
+    "containerd": lambda _, document: _fill(document, _OCI_IMAGE, _UNPACKING),
     "dockerd": _docker_image,
-    DOCKERD_CONTAINERD_STORE: lambda _, document: document.fill(_DOCKER_OCI_IMAGE, since_1_24=True),
+    CONTAINERD_2: lambda _, document: _fill_twice(
+        document, _OCI_IMAGE, _LISTING.format(digest=hashlib.sha256(document.content).hexdigest())
+    ),
+    DOCKERD_CONTAINERD_STORE: lambda _, document: _fill_twice(document, _DOCKER_OCI_IMAGE, _STARTING),
 }
 # The families that all engines belong to.
 FAMILIES: Final = frozenset(MANIFEST)
@@ -267,16 +301,19 @@ def decode_as(
     :returns: what the first decoder that accepts it reads, and the errors of the others.
     :raises Unreadable: if every decoder refuses it.
     """
-    values: list[dict[str, Any]] = []
+    first: dict[str, Any] | None = None
     errors: dict[str, str] = {}
     for name, decoder in decoders.items():
         try:
-            values.append(decoder(media_type, document))
+            value = decoder(media_type, document)
         except GoJsonError as e:
             errors[name] = str(e)
-    if not values:
+        else:
+            # The others' values are as large as this one, and not needed.
+            first = value if first is None else first
+    if first is None:
         raise Unreadable(errors)
-    return values[0], errors
+    return first, errors
 
 
 _ROOTFS: Final = Struct("image.Image", {"rootfs": RAW})

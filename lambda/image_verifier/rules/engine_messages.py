@@ -20,19 +20,29 @@ _NOT_FETCHED: Final = (
 )
 _COUNT: Final = "number of layers and diffIDs don't match: {counted} != {diff_ids}"
 _ROOTFS: Final = "layers from manifest don't match image configuration"
+_UNEXPECTED_TYPE: Final = "unexpected media type {media_type} for {digest}: not found"
 _NOT_FOUND: Final = 'failed to resolve reference "{reference}": {reference}: not found'
 _COMMIT: Final = 'failed commit on ref "{name}": '
+# dockerd repeats the step's name.
+_COMMIT_AT_STORE: Final = _COMMIT + "commit failed: "
+_STORE: Final = "dockerd, containerd store"
+_TOO_SMALL: Final = '"{name}" failed size validation: {actual} != {declared}: failed precondition'
 _SIZES: Final[Mapping[str, str]] = {
     "containerd, size 0": "unable to fetch descriptor ({digest}) which reports content size of zero: invalid argument",
     "containerd, too large": "failed to read expected number of bytes: unexpected EOF",
-    "containerd, too small": _COMMIT + '"{name}" failed size validation: {actual} != {declared}: failed precondition',
+    "containerd, too small": _COMMIT + _TOO_SMALL,
+    "containerd 2, too large": "short read: expected {declared} bytes but got {actual}: unexpected EOF",
+    _STORE + ", too small": _COMMIT_AT_STORE + _TOO_SMALL,
 }
 
 # Containerd mounts an image's first layer to unpack it; the others it writes where they stay. `…` stands for what is
 # never the same.
+_EXTRACT_2: Final = 'failed to extract layer ({media_type} {digest}) to overlayfs as "extract-…": '
 _UNPACKING: Final = {
     "containerd": "failed to extract layer {diff_id}: {error}: unknown",
     "containerd, first": "failed to extract layer {diff_id}: mount callback failed on …: {error}: unknown",
+    "containerd 2": _EXTRACT_2 + "{error}",
+    "containerd 2, first": _EXTRACT_2 + "mount callback failed on …: {error}",
     "dockerd": "failed to register layer: {error}",
 }
 _INIT: Final = _SHIM + "unable to start container process: error during container init: "
@@ -50,9 +60,13 @@ _NO_NAME: Final = "environment variable name can't be empty: …"
 _NUL: Final = "environment variable {part} can't contain null(\\x00): …"
 
 
+_OTHER_DIGEST: Final = "unexpected commit digest {actual}, expected {digest}: failed precondition"
+
+
 def _digest(dockerd: str) -> Mapping[str, str]:
     return {
-        "containerd": _COMMIT + "unexpected commit digest {actual}, expected {digest}: failed precondition",
+        "containerd": _COMMIT + _OTHER_DIGEST,
+        _STORE: _COMMIT_AT_STORE + _OTHER_DIGEST,
         "dockerd": dockerd,
     }
 
@@ -84,6 +98,9 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "platform-missing": {
         "containerd": "no match for platform in manifest: not found",
+        "containerd 2": "get image config descriptor: no match for platform in manifest {digest}: not found",
+        _STORE: "no matching manifest for {platform} in the manifest list entries: no match for platform in manifest: "
+        "not found",
         "dockerd": "no matching manifest for {platform} in the manifest list entries",
     },
     "index-incomplete": {
@@ -91,10 +108,13 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "schema-1": {
         "containerd": "schema 1 image manifests are no longer supported: invalid argument",
+        _STORE: 'not implemented: media type "{found}" is no longer supported since containerd v2.1, please rebuild '
+        'the image as "application/vnd.docker.distribution.manifest.v2+json" or '
+        '"application/vnd.oci.image.manifest.v1+json"',
         "dockerd": "Docker Image Format v1 and Docker Image manifest version 2, schema 1 support has been removed.",
     },
     "not-an-image": {
-        "containerd, no manifest": _UNPACK + "unexpected media type {media_type} for {digest}: not found",
+        "containerd, no manifest": _UNPACK + _UNEXPECTED_TYPE,
         "containerd, other layers": _UNPACK + "mismatched image rootfs and manifest layers",
         "containerd, no processor": _UNPACK
         + "failed to extract layer {diff_id}: failed to get stream processor for {media_type}: "
@@ -102,6 +122,19 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "containerd, not fetched": _UNPACK
         + "failed to extract layer {diff_id}: failed to get reader from content store: "
         "content digest {digest}: not found",
+        "containerd 2, no manifest": "get image config descriptor: " + _UNEXPECTED_TYPE,
+        "containerd 2, other layers": "mismatched image rootfs and manifest layers",
+        # It reports success, and has unpacked nothing.
+        "containerd 2, no processor": "",
+        "containerd 2, not fetched": "",
+        _STORE + ", no manifest": _UNPACK + _UNEXPECTED_TYPE,
+        _STORE + ", other layers": _UNPACK + "mismatched image rootfs and manifest layers",
+        _STORE + ", no processor": _UNPACK
+        + 'apply layer error for "…": failed to extract layer {diff_id}: failed to get stream processor for '
+        "{media_type}: no processor for media-type",
+        _STORE + ", not fetched": _UNPACK
+        + 'apply layer error for "…": failed to extract layer {diff_id}: NotFound: failed to get reader from content '
+        "store: content digest {digest}: not found",
         "dockerd": "unsupported media type {media_type}",
         "dockerd, schema 2": 'Encountered remote "{media_type}"({kind}) when fetching',
     },
@@ -115,11 +148,7 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "error pulling image configuration: image config verification failed for digest {digest}"
     ),
     "config-size-mismatch": _SIZES,
-    "config-unreadable": {
-        "containerd": "unmarshal image config: {why}",
-        "containerd, store": "could not deserialize image config: {why}",
-        "dockerd": "{why}",
-    },
+    "config-unreadable": {"containerd": "{why}", "dockerd": "{why}"},
     "rootfs-missing": {"containerd": _COUNT, "dockerd": "invalid rootfs in image configuration"},
     "platform-mismatch": {
         "containerd": "exec format error",
@@ -158,6 +187,9 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "containerd, encrypted": "failed to extract layer {diff_id}: failed to get stream processor for "
         '{media_type}: exec: "ctd-decoder": executable file not found in $PATH: unknown',
         "containerd, not counted": _COUNT,
+        "containerd 2": _EXTRACT_2 + "failed to get stream processor for {media_type}: no processor for media-type",
+        "containerd 2, encrypted": _EXTRACT_2
+        + 'failed to get stream processor for {media_type}: exec: "ctd-decoder": executable file not found in $PATH',
         "dockerd": "unsupported media type {media_type}",
     },
     "diff-ids-count": {
@@ -169,6 +201,7 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "diff-id-wrong": {
         "containerd": 'wrong diff id calculated on extraction "{calculated}"',
         "containerd, compressed": "failed to extract layer {diff_id}: archive/tar: invalid tar header: unknown",
+        "containerd 2, compressed": _EXTRACT_2 + "archive/tar: invalid tar header",
         "dockerd": _ROOTFS,
     },
     "layer-descriptor-invalid": {
@@ -205,6 +238,7 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "containerd": "mount callback failed on …: no users found",
         "containerd, group": "mount callback failed on …: no groups found",
         "containerd, no file": "mount callback failed on …: open …: no such file or directory",
+        "containerd 2, no file": "mount callback failed on …: stat …: no such file or directory",
         "containerd, folder": "mount callback failed on …: read …{path}: is a directory",
         "containerd, no user": "invalid USER value {user}",
         "containerd, ID": _SHIM + _ID_TOO_LARGE + ": unknown",
@@ -236,13 +270,21 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-def engine_message(finding_id: str, family: str, variant: str = "", **values: object) -> str:
+# Whose messages an engine has where it has none of its own.
+_LIKE: Final = {_STORE: "containerd 2", "containerd 2": "containerd"}
+
+
+def engine_message(finding_id: str, words: str, variant: str = "", **values: object) -> str:
     """The message of an engine for a finding; empty where none is known.
 
     :param finding_id: the finding's id.
-    :param family: the engine's family, such as `containerd`.
-    :param variant: which of the family's messages; empty for the one without a variant.
+    :param words: whose message, such as `containerd` or `containerd 2`.
+    :param variant: which of its messages; empty for the one without a variant.
     :param values: what its placeholders stand for.
     """
-    template = MESSAGES.get(finding_id, {}).get(f"{family}, {variant}" if variant else family, "")
-    return template.format(**values)
+    messages = MESSAGES.get(finding_id, {})
+    key = f"{words}, {variant}" if variant else words
+    while key not in messages and words in _LIKE:
+        words = _LIKE[words]
+        key = f"{words}, {variant}" if variant else words
+    return messages.get(key, "").format(**values)

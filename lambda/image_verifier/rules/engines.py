@@ -37,6 +37,7 @@ class Engine:
 
     :param name: its name and version, as shown in messages.
     :param family: the engines that pull as it does and share its error messages.
+    :param words: whose messages it has when it pulls, as keys of `engine_messages` name them.
     :param starter: the family whose way to start a container it shares.
     :param confirmed: the witness for its facts.
     :param choices: how it chooses a manifest from an index. An unknown engine has several: it refuses only what all
@@ -67,6 +68,7 @@ class Engine:
 
     name: str
     family: Family
+    words: str
     starter: Family
     confirmed: Confirmation
     choices: tuple[Choice, ...]
@@ -89,6 +91,11 @@ class Engine:
     max_layers: int | None = None
     mountable_layers: int | None = None
     surely_mountable_layers: int | None = None
+
+    @property
+    def start_words(self) -> str:
+        """Whose messages it has when it starts a container."""
+        return self.words if self.starter == self.family else self.starter
 
     def counts(self, media_type: str) -> bool:
         """Whether a descriptor of this type is one of the image's layers to this engine."""
@@ -150,6 +157,7 @@ _BESIDES_A_FOLDER: Final = _KERNEL_STACKS - 1
 
 def _containerd(name: str, confirmed: Confirmation, **facts: Any) -> Engine:
     settings = {
+        "words": "containerd",
         "starter": "containerd",
         "choices": (BY_CONTAINERD,),
         "mountable_layers": _BESIDES_A_FOLDER,
@@ -188,10 +196,14 @@ CONTAINERD_1_6: Final = _containerd(
     mountable_layers=_KERNEL_STACKS,
 )
 CONTAINERD_1_7: Final = _containerd("containerd 1.7", _measured("containerd 1.7.24"), docker_zstd=False, schema_1=True)
+_AS_2_1: Final[Mapping[str, Any]] = {
+    "words": "containerd 2",
+    "config_decoder": schemas.CONTAINERD_2,
+    "layered_rootfs": True,
+    "whole_index": True,
+}
 # Pulls through its transfer service, https://github.com/containerd/containerd/blob/main/core/transfer/local/pull.go
-CONTAINERD_2_1: Final = _containerd(
-    "containerd 2.1", _measured("containerd 2.1.9"), layered_rootfs=True, whole_index=True
-)
+CONTAINERD_2_1: Final = _containerd("containerd 2.1", _measured("containerd 2.1.9"), **_AS_2_1)
 # Pulls and unpacks as 2.1 does, by a comparison of the two tags' core/images, core/unpack and core/transfer.
 CONTAINERD_2_2: Final = _containerd(
     "containerd 2.2",
@@ -202,8 +214,7 @@ CONTAINERD_2_2: Final = _containerd(
         "https://github.com/containerd/containerd/blob/v2.2.7/core/unpack/unpacker.go",
         "https://github.com/containerd/containerd/blob/v2.2.7/core/images/mediatypes.go",
     ),
-    layered_rootfs=True,
-    whole_index=True,
+    **_AS_2_1,
 )
 # Knows EROFS layers, and compares a platform's `os.features`: its vendored platforms package is v1.0.0-rc.4.
 CONTAINERD_2_3: Final = _containerd(
@@ -217,8 +228,7 @@ CONTAINERD_2_3: Final = _containerd(
     ),
     choices=(BY_CONTAINERD_2_3,),
     erofs=True,
-    layered_rootfs=True,
-    whole_index=True,
+    **_AS_2_1,
 )
 # The graph driver store, as on the ECS-optimized AMIs (Docker 25.0.16 in 2026-08). The 125 is maxLayerDepth of
 # https://github.com/moby/moby/blob/master/layer/layer_store.go
@@ -226,6 +236,7 @@ _DOCKERD_DECODERS: Final = frozenset(("gzip", "zstd", "bzip2", "xz"))
 DOCKERD: Final = Engine(
     "dockerd, classic store",
     "dockerd",
+    words="dockerd",
     starter="dockerd",
     confirmed=_measured("docker.io 28.5.2"),
     choices=(BY_DOCKERD,),
@@ -243,8 +254,9 @@ DOCKERD: Final = Engine(
 DOCKERD_CONTAINERD_STORE: Final = _containerd(
     "dockerd, containerd store",
     _measured("docker.io 28.5.2"),
+    words=schemas.DOCKERD_CONTAINERD_STORE,
     starter="dockerd",
-    config_decoder="dockerd, containerd store",
+    config_decoder=schemas.DOCKERD_CONTAINERD_STORE,
     always_has_path=True,
     mountable_layers=_KERNEL_STACKS,
 )
@@ -252,6 +264,7 @@ DOCKERD_CONTAINERD_STORE: Final = _containerd(
 ANY: Final = Engine(
     "any engine",
     "any",
+    words="any",
     starter="any",
     confirmed=_read("what all of the engines above refuse", _RECORDED),
     choices=(BY_CONTAINERD, BY_DOCKERD),
