@@ -61,7 +61,9 @@ def _layers(image: Image) -> str:
     if image.config is None:
         return str(len(image.layers))
     diff_ids = f"{len(image.config.diff_ids)} diff IDs" if image.config.has_rootfs else "no rootfs"
-    return f"{len(image.layers)}, {diff_ids}"
+    other_type = image.config.rootfs_type not in ("", "layers")
+    rootfs = f", rootfs of type {image.config.rootfs_type!r}" if other_type else ""
+    return f"{len(image.layers)}, {diff_ids}{rootfs}"
 
 
 def _entrypoint(image: Image) -> str:
@@ -137,6 +139,7 @@ IMAGE_FIELDS: Final[Sequence[tuple[str, Callable[[Image], str], tuple[str, ...]]
         (
             "diff-ids-count",
             "rootfs-missing",
+            "rootfs-type-unknown",
             "too-many-layers",
             "layers-not-mountable",
             "no-layers",

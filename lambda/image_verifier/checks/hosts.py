@@ -15,25 +15,40 @@ Placed = tuple[int, Finding]
 def weigh(by_host: Mapping[HostEngine, Sequence[Placed]]) -> Iterator[Placed]:
     """The findings for a runtime: a finding of some or of old hosts is a warning that names them.
 
-    An equal finding of several engines is reported once. All hosts come first, since their findings are certain.
+    An equal finding of several engines is reported once. All hosts come first, since their findings are certain. Where
+    nobody outside of AWS knows which of several engines a host has, and one of them finds nothing, the hosts of the
+    other are named as well.
 
     :param by_host: what each engine finds, in the order of the runtime's engines.
     """
     words: dict[tuple[str, str], str] = {}
     found: dict[tuple[str, str], Placed] = {}
-    certain: set[tuple[str, str]] = set()
+    certain: dict[tuple[str, str, Severity], HostEngine] = {}
     for host, placed in sorted(by_host.items(), key=lambda item: _ORDER[item[0].share]):
         for place, finding in placed:
             same = finding.id, finding.message
             if host.share in (Share.WORDS, Share.ALL) and finding.runtime_error:
                 words.setdefault(same, finding.runtime_error)
+            about = finding.id, finding.layer, finding.severity
             if host.share is Share.ALL:
-                certain.add((finding.id, finding.layer))
-                found.setdefault(same, (place, finding))
-            elif host.share is not Share.WORDS and (finding.id, finding.layer) not in certain:
+                first = certain.setdefault(about, host)
+                # Another release of the same family finds the same, perhaps in other words.
+                if first == host or first.engine.family != host.engine.family:
+                    found.setdefault(same, (place, finding))
+            elif host.share is not Share.WORDS and about not in certain:
                 found.setdefault(same, (place, _on(host, finding)))
     for same, (place, finding) in found.items():
-        yield place, replace(finding, runtime_error=words.get(same, finding.runtime_error))
+        named = _named(certain.get((finding.id, finding.layer, finding.severity)), finding, by_host)
+        yield place, replace(named, runtime_error=words.get(same, finding.runtime_error))
+
+
+def _named(first: HostEngine | None, finding: Finding, by_host: Mapping[HostEngine, Sequence[Placed]]) -> Finding:
+    """The finding with the names of its hosts, where an engine that all hosts may have does not have it."""
+    others = (placed for host, placed in by_host.items() if host.share is Share.ALL)
+    common = all(any((f.id, f.layer) == (finding.id, finding.layer) for _, f in placed) for placed in others)
+    if first is None or not first.hosts or common:
+        return finding
+    return replace(finding, message=f"{finding.message} Affected are {first.hosts}.")
 
 
 # Words first, so that they are known; then what is certain, since it makes the rest needless.

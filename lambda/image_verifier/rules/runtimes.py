@@ -7,7 +7,7 @@ an error; a refusal by an engine of some or of old hosts is a warning that names
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -43,7 +43,7 @@ class Share(str, Enum):
 class HostEngine:
     """An engine on the hosts of a runtime.
 
-    :param hosts: which hosts have it, where not all do: the end of a sentence.
+    :param hosts: which hosts have it, where not all do or nobody can tell: the end of a sentence.
     :param sources: where that comes from.
     """
 
@@ -141,8 +141,16 @@ _FARGATE_HOSTS: Final = (
     HostEngine(
         CONTAINERD_1_6, Share.WORDS, "reported by users in 2024", ("https://github.com/aws/aws-cdk/issues/30258",)
     ),
-    HostEngine(CONTAINERD_1_7, sources=(_FARGATE_1,)),
-    HostEngine(CONTAINERD_2_2, sources=(_FARGATE_2,)),
+    HostEngine(
+        CONTAINERD_1_7,
+        hosts="tasks that get containerd 1.7, as users last reported in 2025-02; others reported 2.2 in 2026-04",
+        sources=(_FARGATE_1,),
+    ),
+    HostEngine(
+        CONTAINERD_2_2,
+        hosts="tasks that get containerd 2.2, as users reported in 2026-04; others last reported 1.7 in 2025-02",
+        sources=(_FARGATE_2,),
+    ),
 )
 # Docker 25.0.16 in 2026-08, with the classic store.
 _ECS_AMI: Final = HostEngine(DOCKERD, sources=("https://github.com/aws/amazon-ecs-ami",))
@@ -264,7 +272,7 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
         Runtime(
             name="batch",
             title="Batch",
-            on_hosts=(*_FARGATE_HOSTS, _ECS_AMI),
+            on_hosts=(*_FARGATE_HOSTS, replace(_ECS_AMI, hosts="jobs whose compute environment is EC2")),
             platforms=_BOTH,
             error_prefixes={Stage.PULL: _ON_FARGATE[Stage.PULL]},
             remark="A job runs on Fargate or on EC2 wholly, as its compute environment says.",

@@ -228,7 +228,7 @@ def test_the_text_shows_the_breaking_findings_before_the_fields_that_differ(
     assert [*map(text.index, order)] == sorted(map(text.index, order))
     assert text.index("findings that refuse only image 2") < text.index("fields differ") < text.index("are shared")
     assert text.count("error layer-type-unsupported") == 1, "told once for all runtimes"
-    assert "(fargate, eks, batch)" in text
+    assert "(fargate, batch)" in text
     assert "same bytes, other type  <- layer-type-unsupported" in text
 
 
