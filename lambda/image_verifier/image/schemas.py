@@ -161,8 +161,7 @@ _DOCKER_OCI_IMAGE: Final = _image(
 # https://github.com/containerd/containerd/blob/v2.1.9/core/unpack/unpacker.go, unpackConfig
 _UNPACKED: Final = Struct(
     "unpack.unpackConfig",
-    {"architecture": STRING, "os": STRING, "os.version": STRING, "os.features": _STRINGS, "variant": STRING}
-    | {"rootfs": _OCI_ROOTFS},
+    {**_PLATFORM.fields, "rootfs": _OCI_ROOTFS},
 )
 _DOCKER_IMAGE: Final = _image(
     "image.Image",
