@@ -46,9 +46,9 @@ def run_case(surface: str, number: int, seeds: Seeds, *, debug: bool = False) ->
     :returns: what fails; empty where nothing does.
     """
     rng = random.Random(f"{surface} {number}")
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory(prefix="csi-fuzz-") as folder:
         run = SURFACES[surface](rng, seeds, Path(folder))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
             with _limited():
                 before = time.process_time()

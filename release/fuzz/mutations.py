@@ -138,6 +138,7 @@ def _changed(rng: random.Random, value: Any) -> Any:
     if isinstance(value, list) and value and rng.random() < 0.8:
         at = rng.randrange(len(value))
         if rng.random() < 0.2:
-            return value[:at] + value[at : at + 1] * rng.choice((0, 2, 130, 5_000)) + value[at + 1 :]
+            times = rng.choice((0, 2, 130, 5_000)) if len(str(value[at])) < 1_000 else 2
+            return value[:at] + value[at : at + 1] * times + value[at + 1 :]
         return [*value[:at], _changed(rng, value[at]), *value[at + 1 :]]
     return rng.choice(_VALUES)

@@ -20,7 +20,7 @@ _MAX_TAR = 1 << 20
 
 @dataclass(frozen=True)
 class Seeds:
-    """What the inputs are made from.
+    """The images and layers that inputs are mutations of.
 
     :param images: the images of the corpus.
     :param tars: uncompressed layers of the corpus.

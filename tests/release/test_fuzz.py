@@ -1,4 +1,4 @@
-"""A short run of the fuzzer finds nothing, and it finds what is planted."""
+"""A short run of the fuzzer finds nothing, and a planted failure is found."""
 
 from __future__ import annotations
 
