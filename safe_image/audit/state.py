@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from ..errors import UsageError
-from ..formats.audit.audit_row import Row
+from ..formats.audit.audit_row import ROW_FIELDS, Row
 from ..temporary_name import temporary_name
 
 _KIND: Final = "safe-image audit"
@@ -128,14 +128,14 @@ def _read(path: Path, settings: Mapping[str, Any]) -> Iterator[Row]:
         for line in lines:
             row = _decoded(line)
             # The images in use are listed anew.
-            if row and row.get("verdict") != "unknown" and not row.get("in_use_by"):
+            if row and row.keys() >= ROW_FIELDS and row["verdict"] != "unknown" and not row["in_use_by"]:
                 yield row
 
 
 def _decoded(line: str) -> Row | None:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
 

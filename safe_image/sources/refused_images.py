@@ -115,5 +115,8 @@ def _deleted_stack(client: Any, name: str) -> str:
 
 
 def _resource_properties(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    properties = json.loads(event.get("ResourceProperties") or "{}")
+    try:
+        properties = json.loads(event.get("ResourceProperties") or "{}")
+    except (ValueError, RecursionError):
+        return {}
     return properties if isinstance(properties, dict) else {}

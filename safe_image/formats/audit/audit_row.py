@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from ...results.check_runner import Outcome
 from ..check.check_json import image
 
 Row = dict[str, Any]
 """One image, or one thing that could not be read, as the JSON report has it."""
+
+ROW_FIELDS: Final = frozenset(
+    {
+        *("reference", "digest", "verdict", "runs_on", "platform", "media_type", "size_bytes", "findings", "fault"),
+        *("repository", "tags", "pushed_at", "in_use_by"),
+    }
+)
+"""The keys that every row has."""
 
 
 def audit_row(

@@ -152,6 +152,7 @@ def test_rows_that_are_cut_off_unknown_or_in_use_are_read_again(tmp_path: Path) 
         for one in (row(1), row(2, "unknown"), row(3, in_use_by=["ECS service a/b"])):
             kept.add(one)
     with file.open("a") as stream:
+        stream.write('{"verdict": "pass"}\n' + "[" * 100_000 + "\n")
         stream.write(json.dumps(row(4))[:100])
     with audit_state(str(file), {}) as kept:
         assert [one["tags"] for one in kept.rows()] == [["1"]]
