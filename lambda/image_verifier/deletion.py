@@ -39,11 +39,13 @@ _CACHE_CONFIG: Final = "application/vnd.buildkit.cacheconfig.v0"
 _ATTESTATION: Final = "application/vnd.docker.attestation.manifest.v1+json"
 
 
-def reason_to_keep(reports: Sequence[Report], tag: str) -> str:
+def reason_to_keep(reports: Sequence[Report], tag: str, *, keeps_manifest: bool = False) -> str:
     """Why the tag of a refused image must not be removed, as a clause; empty if it may be removed.
 
     :param reports: the reports of the same image by the policy of each verification that references it, at least one.
     :param tag: the tag.
+    :param keeps_manifest: whether the manifest gets a second tag, so that nothing is deleted. Then the image must be
+        refused by every verification, and may be one that can be pulled.
     """
     image = reports[0].image
     if image.top is None:
@@ -56,7 +58,9 @@ def reason_to_keep(reports: Sequence[Report], tag: str) -> str:
             (f.found for f in findings if f.id == "not-an-image"), "something that is not known to be an image"
         )
         return f"it points at {found}, which may be there on purpose"
-    if not all(cannot_be_pulled(report) for report in reports):
+    if any(report.verdict == "pass" for report in reports):
+        return "one of its verifications accepts the image"
+    if not keeps_manifest and not all(cannot_be_pulled(report) for report in reports):
         return "the image can be pulled, so something else may run it"
     return ""
 
@@ -73,7 +77,12 @@ def cannot_be_pulled(report: Report) -> bool:
 
 
 def reason_after_second_reading(
-    verify_by: Callable[[Policy], Report], policies: Sequence[Policy], tag: str, digest: str
+    verify_by: Callable[[Policy], Report],
+    policies: Sequence[Policy],
+    tag: str,
+    digest: str,
+    *,
+    keeps_manifest: bool = False,
 ) -> str:
     """Read a condemned image again: why its tag must be kept after all, as a clause; empty if it may be removed.
 
@@ -81,6 +90,7 @@ def reason_after_second_reading(
     :param policies: the policies of all verifications that reference the image, at least one.
     :param tag: the tag.
     :param digest: the digest that was condemned.
+    :param keeps_manifest: as for `reason_to_keep`.
     :raises Fault: if the image cannot be read.
     """
     reports = [_read_again(verify_by, policy) for policy in policies]
@@ -89,7 +99,7 @@ def reason_after_second_reading(
         return GONE
     if any(top is None or top.digest != digest for top in tops):
         return "at a second reading, it references another image"
-    reason = reason_to_keep(reports, tag)
+    reason = reason_to_keep(reports, tag, keeps_manifest=keeps_manifest)
     return f"at a second reading, {reason}" if reason else ""
 
 

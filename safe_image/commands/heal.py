@@ -10,16 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from image_verifier.deletion import reason_to_keep
+from image_verifier.faults import Fault
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import Report
+from image_verifier.rules.artifacts import ATTESTATION
+from image_verifier.rules.remedies import BuildOutputs
 from image_verifier.text import printable
 
 from ..errors import UsageError
 from ..formats.text.text_page import TextPage
 from ..machine.carry_out import Result, carry_out
 from ..machine.docker import Docker
-from ..machine.fixes import Fix, can_be_fixed_by_a_build, fixes_for, local_fixes, refusal_lines
+from ..machine.fixes import Fix, fixes_for, local_fixes, must_be_changed, only_a_change_fixes, refusal_lines
 from ..results.requirements import Requirements, policies_of, reports_of
 from ..sources.aws_sessions import AwsSessions
 from ..sources.refused_images import refused_images
@@ -40,10 +43,17 @@ EXAMPLES: Final = """\
 _PLATFORMS: Final = ("linux/amd64", "linux/arm64")
 _ARCHIVED: Final = "It is archived, and may be healthy: restore it."
 _SAME_AGAIN: Final = (
-    "A build would make the same image again: change its Dockerfile or its policy. A changed Dockerfile gets another "
-    "tag, so this one does no harm."
+    "A build would make the same image again: change it as shown above. The change gives the image another tag, so "
+    "nothing has to be removed."
 )
-_KEPT: Final = "{reason}. If nothing needs it, run the commands above."
+_CHANGE_FIRST: Final = (
+    "Before you deploy, change the build as shown above: the same build would be refused again, for its other findings."
+)
+_RACE_FIRST: Final = (
+    "Before you deploy, upgrade Docker to 28.2.0 or later (or 25.0.16): version {version} on this machine can leave "
+    "the tag on the attestation of the same build again. SafeDockerImageAsset builds without an attestation."
+)
+_DEPLOY: Final = "Now deploy again: CDK builds and pushes the image anew."
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -108,8 +118,29 @@ def run(arguments: Namespace) -> int:
     if result is Result.FAILED:
         return UNKNOWN
     if fixes and result is Result.DONE:
-        print("Now deploy again: CDK builds and pushes the image anew.")
+        print(_farewell(cases, healer.docker))
     return 1 if result is Result.LEFT or any(case.kept for case in cases) else 0
+
+
+def _farewell(cases: Sequence[_Case], docker: Docker) -> str:
+    """The next step after all fixes were applied. It promises nothing where the same build makes the same image."""
+    healed = [case for case in cases if case.fixes and not case.passes]
+    if any(must_be_changed(case.reports, case.target.names) for case in healed):
+        return _CHANGE_FIRST
+    if any(_has_attestation(case) for case in healed) and docker.is_installed:
+        # Without an engine that answers, nothing is pushed from this machine.
+        with suppress(Fault):
+            engine = docker.engine()
+            if engine.races:
+                return _RACE_FIRST.format(version=engine.version)
+    return _DEPLOY
+
+
+def _has_attestation(case: _Case) -> bool:
+    """Whether the image is refused for the attestation of a build whose outputs are not the construct's own."""
+    findings = (finding for report in case.reports for finding in report.errors)
+    is_found = any(finding.found == ATTESTATION for finding in findings)
+    return is_found and case.target.names.outputs is not BuildOutputs.DEFAULT
 
 
 def _region(arguments: Namespace) -> str:
@@ -170,14 +201,13 @@ class _Healer:
         case = _Case(target, reports)
         if case.passes:
             return case
-        if reason := reason_to_keep(reports, target.names.tag):
-            if not any(can_be_fixed_by_a_build(report) for report in reports):
-                return replace(case, kept=_SAME_AGAIN)
-            return replace(case, kept=_KEPT.format(reason=reason[0].upper() + reason[1:]))
-        if not any(can_be_fixed_by_a_build(report) for report in reports):
+        if only_a_change_fixes(reports, target.names):
             return replace(case, kept=_SAME_AGAIN)
-        fixes = fixes_for(target, top.digest, policies_of(requirements), self.sessions, self.docker)
-        return replace(case, fixes=tuple(fixes))
+        fixes = fixes_for(target, reports, policies_of(requirements), self.sessions, self.docker)
+        if not fixes:
+            reason = reason_to_keep(reports, target.names.tag, keeps_manifest=True)
+            return replace(case, kept=f"{reason[0].upper()}{reason[1:]}.")
+        return replace(case, fixes=fixes)
 
     def _requirements(self, targets: Sequence[Target]) -> Requirements:
         policies = [target.policy for target in targets if target.policy]

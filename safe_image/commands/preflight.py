@@ -26,7 +26,14 @@ from ..formats.json_text import json_text
 from ..formats.text.text_page import TextPage
 from ..machine.carry_out import Result, carry_out
 from ..machine.docker import Docker
-from ..machine.fixes import Fix, RemoveLocalImage, can_be_fixed_by_a_build, fixes_for, refusal_lines
+from ..machine.fixes import (
+    Fix,
+    RemoveLocalImage,
+    can_be_fixed_by_a_build,
+    fixes_for,
+    only_a_change_fixes,
+    refusal_lines,
+)
 from ..results.requirements import Requirements, policies_of, reports_of
 from ..sources.archive import Archive
 from ..sources.cloud_assembly import AssetImage
@@ -170,11 +177,13 @@ class _AssetInspector:
             return found("refused", "is pushed and refused: it is archived", reports)
         if all(report.verdict == "pass" for report in reports):
             return found("pushed", "is pushed, and passes", reports)
-        if why := _reason_to_keep(reports, image.tag):
+        if only_a_change_fixes(reports, target.names):
+            return found("refused", "is pushed and refused: a build would make the same image again", reports)
+        fixes = fixes_for(target, reports, policies_of(requirements), self.resolver.sessions, self.docker)
+        if not fixes:
+            why = reason_to_keep(reports, image.tag, keeps_manifest=True)
             return found("refused", f"is pushed and refused: {why}", reports)
-        policies = policies_of(requirements)
-        fixes = fixes_for(target, top.digest, policies, self.resolver.sessions, self.docker)
-        return found("broken", "is pushed and broken, and CDK would reuse it", reports, tuple(fixes))
+        return found("broken", "is pushed and broken, and CDK would reuse it", reports, fixes)
 
     def _local_state(self, image: AssetImage, requirements: Requirements) -> AssetState:
         """The state of the image that CDK would push: it is on this machine, or yet to be built."""
@@ -182,7 +191,8 @@ class _AssetInspector:
         if kept is None:
             how = "build it" if image.local_image else "run its command"
             return AssetState(image, "absent", f"is not pushed yet, and CDK will {how}")
-        found = partial(AssetState, image, names=Names(platform=image.platform))
+        names = Names(platform=image.platform, outputs=image.outputs, construct=image.construct)
+        found = partial(AssetState, image, names=names)
         fixes: tuple[Fix, ...] = (RemoveLocalImage(self.docker, kept.name),)
         with self.docker.saved(kept.name) as file:
             reports = reports_of(lambda: _pushed(file), requirements)
@@ -191,7 +201,7 @@ class _AssetInspector:
             return found("stale", message, reports, fixes)
         if all(report.verdict == "pass" for report in reports):
             return found("kept", "is not pushed yet; CDK will push the image on this machine, which passes", reports)
-        if any(can_be_fixed_by_a_build(report) for report in reports):
+        if can_be_fixed_by_a_build(reports, names):
             message = "is on this machine and broken, and CDK would push it without building it"
             return found("stale", message, reports, fixes)
         return found("refused", "is on this machine and refused: a build would make the same image again", reports)
@@ -208,13 +218,6 @@ def _requirements(image: AssetImage, runs_on: tuple[str, ...]) -> Requirements:
 def _pushed(archive: Path) -> Source:
     """The image in an archive of `docker save`, as the Docker that wrote it pushes it."""
     return docker_archive(Archive(archive), "", Platform("linux", "amd64"))[0].open()
-
-
-def _reason_to_keep(reports: Sequence[Report], tag: str) -> str:
-    """Why the tag of a refused image is not removed, as a clause; empty if it is removed."""
-    if not any(can_be_fixed_by_a_build(report) for report in reports):
-        return "a build would make the same image again"
-    return reason_to_keep(reports, tag)
 
 
 def _policies(runs_on: tuple[str, ...], platforms: Sequence[str]) -> Sequence[Policy]:

@@ -6,13 +6,14 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol, TextIO
+from typing import ClassVar, Protocol, TextIO
 
+from image_verifier.deletion import reason_to_keep
 from image_verifier.faults import Fault
 from image_verifier.policy import Policy
 from image_verifier.report import Report, Severity
-from image_verifier.rules.catalog import CATALOG, Stage
-from image_verifier.rules.remedies import Names, remedy
+from image_verifier.rules.advice.row import Then
+from image_verifier.rules.remedies import Names, remedy, way_to_green
 from image_verifier.text import printable
 
 from ..formats.text.finding_text import fault_line, finding_lines
@@ -21,11 +22,6 @@ from ..sources.aws_sessions import AwsSessions
 from ..sources.targets import Target
 from .docker import Docker
 from .untag import Untag
-
-# Faults that a pull does not show, and that the platform or the tools of the build have caused.
-_BUILT_OTHERWISE: Final = frozenset({"platform-mismatch", "entrypoint-wrong-machine"})
-# Faults that stop a pull, and that every build of the same Dockerfile has again.
-_WRITTEN_IN_THE_DOCKERFILE: Final = frozenset({"image-too-large-for-runtime", "too-many-layers"})
 
 
 class Fix(Protocol):
@@ -74,32 +70,54 @@ class RemoveLocalImage:
         return ""
 
 
-def can_be_fixed_by_a_build(report: Report) -> bool:
-    """Whether the image is refused for a fault that another build of the same Dockerfile can avoid.
+def can_be_fixed_by_a_build(reports: Sequence[Report], names: Names) -> bool:
+    """Whether an image is refused for a fault that another build of the same code can avoid.
 
-    A fault of the policy or of the Dockerfile stays: after the image is removed, CDK builds the same image again.
+    A fault of the policy, of the Dockerfile or of the construct stays: CDK builds the same image again.
+
+    :param reports: its reports.
+    :param names: its names, which say how it was built.
     """
-    return any(
-        finding.id in _BUILT_OTHERWISE
-        or (CATALOG[finding.id].stage is Stage.PULL and finding.id not in _WRITTEN_IN_THE_DOCKERFILE)
-        for finding in report.errors
-        if finding.severity is Severity.ERROR
-    )
+    return Then.REPLACE in _ways(reports, names)
+
+
+def only_a_change_fixes(reports: Sequence[Report], names: Names) -> bool:
+    """Whether nothing but a change fixes an image, which then has another tag."""
+    return must_be_changed(reports, names) and not can_be_fixed_by_a_build(reports, names)
+
+
+def must_be_changed(reports: Sequence[Report], names: Names) -> bool:
+    """Whether an image is refused for a fault that every build of the same code has again.
+
+    :param reports: its reports.
+    :param names: its names, which say how it was built.
+    """
+    return Then.REBUILD in _ways(reports, names)
+
+
+def _ways(reports: Sequence[Report], names: Names) -> set[Then]:
+    errors = (finding for report in reports for finding in report.errors if finding.severity is Severity.ERROR)
+    return {way_to_green(finding, names) for finding in errors}
 
 
 def fixes_for(
-    target: Target, digest: str, policies: tuple[Policy, ...], sessions: AwsSessions, docker: Docker
-) -> list[Fix]:
-    """The fixes of a refused image in ECR whose tag may be removed.
+    target: Target, reports: Sequence[Report], policies: tuple[Policy, ...], sessions: AwsSessions, docker: Docker
+) -> tuple[Fix, ...]:
+    """The fixes of a refused image in ECR; none where its tag must stay.
 
     :param target: the image.
-    :param digest: the digest that was refused.
+    :param reports: its reports, one for each verification that references it.
     :param policies: the policies of all verifications that reference it, at least one.
     :param sessions: the AWS sessions.
     :param docker: the engine of this machine, whose copy of the image is removed too.
     """
-    untag = Untag(sessions, target.names, digest, target.open, policies)
-    return [untag, *local_fixes(target.names.local_image, docker)]
+    top, tag = reports[0].image.top, target.names.tag
+    if top is None or reason_to_keep(reports, tag, keeps_manifest=True):
+        return ()
+    # An image that can be pulled may be of use to something that cannot be seen: it loses its tag, and is not deleted.
+    keeps_manifest = bool(reason_to_keep(reports, tag))
+    untag = Untag(sessions, target.names, top.digest, target.open, policies, keeps_manifest)
+    return (untag, *local_fixes(target.names.local_image, docker))
 
 
 def local_fixes(name: str, docker: Docker) -> list[Fix]:

@@ -110,7 +110,7 @@ def _spare(fix: Untag, place: _Place | Fault) -> Untag | str:
         except Fault:
             # Without the indexes of the repository, it is not known what the running images are.
             pass
-    careful = replace(fix, policies=(*fix.policies, *policies_of_every_runtime()))
+    careful = replace(fix, policies=(*fix.policies, *policies_of_every_runtime()), keeps_manifest=False)
     reason = careful.reason_to_keep()
     return careful if reason in ("", GONE) else f"{reason}, and what runs is not known"
 

@@ -37,7 +37,8 @@ class Untag:
     :param digest: the digest that the tag pointed at.
     :param open: opens the image for the second reading.
     :param policies: the policies of all verifications that reference the image, at least one.
-    :param keeps_manifest: whether the manifest gets a second tag first, so that nothing is deleted.
+    :param keeps_manifest: whether the manifest gets a second tag first, so that nothing is deleted: an index that runs
+        references it, or it can be pulled.
     """
 
     sessions: AwsSessions
@@ -60,7 +61,7 @@ class Untag:
         """The consequence if an index references the manifest."""
         tag = rejected_tag(self.digest)
         if self.keeps_manifest:
-            return f"An index that runs references the manifest: it gets the tag {tag} first, and nothing is deleted."
+            return f"The image gets the tag {tag} first, and nothing is deleted."
         return f"If an index references the manifest, it gets the tag {tag} first, and nothing is deleted."
 
     @property
@@ -87,7 +88,9 @@ class Untag:
 
         :raises Fault: if the image cannot be read.
         """
-        return reason_after_second_reading(self._verify_by, self.policies, self.names.tag, self.digest)
+        return reason_after_second_reading(
+            self._verify_by, self.policies, self.names.tag, self.digest, keeps_manifest=self.keeps_manifest
+        )
 
     def _verify_by(self, policy: Policy) -> Report:
         return verify(self.open(), policy)
@@ -108,7 +111,7 @@ class Untag:
             return self._done(failure)
         second = tag_as_rejected(self.client, self.repository_arn, self.digest, RetryBudget.of(_RETRY_SECONDS))
         self._done(self._remove())
-        return f"An index references {self.digest}, so it was tagged {second} first, and nothing was deleted."
+        return f"{self.digest} was tagged {second} first, and nothing was deleted."
 
     def _remove(self) -> str:
         budget = RetryBudget.of(_RETRY_SECONDS)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from image_verifier.custom_resource.properties import policy_of
+from image_verifier.custom_resource.properties import build_outputs_of, policy_of
 from image_verifier.custom_resource.schema import RESOURCE_TYPE, Property
 from image_verifier.faults import Fault
 from image_verifier.policy import Policy
+from image_verifier.rules.remedies import BuildOutputs
 
 from ..errors import UsageError
 from .regular_files import file_kind, open_regular
@@ -61,6 +62,8 @@ class AssetImage:
     :param platform: the platform that it is built for; empty where the build decides.
     :param is_built: whether CDK builds it from a Dockerfile, or another program provides it.
     :param policies: the policies of every `Custom::ImageVerification` of its place and tag, in any stack.
+    :param outputs: who set the outputs of its build, as its verifications say.
+    :param construct: the path of the construct that builds it; empty where it has no verification.
     """
 
     hash: str
@@ -76,6 +79,8 @@ class AssetImage:
     platform: str = ""
     is_built: bool = True
     policies: tuple[Policy, ...] = ()
+    outputs: BuildOutputs = BuildOutputs.UNKNOWN
+    construct: str = ""
 
     @property
     def local_image(self) -> str:
@@ -154,8 +159,8 @@ def _images(folder: Path, depth: int, read: set[str]) -> Iterator[AssetImage]:
             publishers = [stack for stack in stacks if name in stack.assets]
             account, region = next((s.environment for s in publishers if any(s.environment)), ("", ""))
             for image in _manifest_images(_document(folder / str(properties.get("file")), folder)):
-                policies = [
-                    verification.policy
+                own = [
+                    verification
                     for stack in stacks
                     for verification in verifications[stack.name]
                     if verification.tag == image.tag
@@ -166,7 +171,9 @@ def _images(folder: Path, depth: int, read: set[str]) -> Iterator[AssetImage]:
                     account=image.account or account,
                     region=image.region or region,
                     stacks=tuple(stack.name for stack in publishers),
-                    policies=_distinct(policies),
+                    policies=_distinct(verification.policy for verification in own),
+                    outputs=next((verification.outputs for verification in own), BuildOutputs.UNKNOWN),
+                    construct=next((verification.construct for verification in own), ""),
                 )
         elif kind == "cdk:cloud-assembly":
             if depth >= _MAX_DEPTH:
@@ -232,11 +239,15 @@ class _Verification:
     :param tag: the image's tag.
     :param places: the properties that name the image's repository, as JSON.
     :param policy: its policy.
+    :param outputs: who set the outputs of the image's build.
+    :param construct: the path of the construct.
     """
 
     tag: str
     places: str
     policy: Policy
+    outputs: BuildOutputs
+    construct: str
 
     def names(self, image: AssetImage) -> bool:
         """Whether it references the repository of an image."""
@@ -261,9 +272,11 @@ def _verifications(folder: Path, template: str, read: set[Path]) -> Iterator[_Ve
         elif resource.get("Type") == RESOURCE_TYPE and isinstance(properties.get(Property.IMAGE_TAG), str):
             places = [properties.get(name) for name in (Property.REPOSITORY_ARN, Property.REPOSITORY_URI)]
             try:
-                yield _Verification(properties[Property.IMAGE_TAG], json.dumps(places), policy_of(properties))
+                policy, outputs = policy_of(properties), build_outputs_of(properties)
             except ValueError as e:
                 raise UsageError(f"{file} has a verification that this release of safe-image does not know: {e}") from e
+            construct = str(properties.get(Property.CONSTRUCT_PATH) or "")
+            yield _Verification(properties[Property.IMAGE_TAG], json.dumps(places), policy, outputs, construct)
 
 
 def _object(value: Any) -> Mapping[str, Any]:

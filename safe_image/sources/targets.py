@@ -180,6 +180,8 @@ class TargetResolver:
             tag=image.tag,
             local_image=image.local_image,
             platform=image.platform or "linux/amd64",
+            outputs=image.outputs,
+            construct=image.construct,
         )
 
         def open_() -> Source:

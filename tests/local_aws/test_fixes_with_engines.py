@@ -128,7 +128,7 @@ def test_an_unverified_image_is_checked_for_its_known_platform(aws: LocalAws, tm
     layout.source(layout.image(config={"architecture": "arm64"}))
     push(aws, layout.path, repository, HASH)
     destination = {"repositoryName": repository, "imageTag": HASH}
-    for platform, state in (("", "pushed"), ("linux/arm64", "pushed"), ("linux/amd64", "refused")):
+    for platform, state in (("", "pushed"), ("linux/arm64", "pushed"), ("linux/amd64", "broken")):
         out = assembly(tmp_path / f"out{platform}", destination, source={"directory": "asset", "platform": platform})
         report = run({**aws.env(), "CDK_DOCKER": "docker-that-is-not"}, tmp_path, "preflight", str(out))
         assert report["images"][0]["state"] == state, report

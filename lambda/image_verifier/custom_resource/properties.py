@@ -92,7 +92,7 @@ class Properties:
             notify=_text(properties, Property.NOTIFY_TOPIC_ARN),
             local_image=_text(properties, Property.LOCAL_IMAGE),
             construct_path=_text(properties, Property.CONSTRUCT_PATH),
-            build_outputs=_choice(properties, Property.BUILD_OUTPUTS, BuildOutputs, BuildOutputs.UNKNOWN),
+            build_outputs=build_outputs_of(properties),
             stack_name=_text(properties, Property.STACK_NAME),
         )
 
@@ -170,6 +170,15 @@ class Properties:
         """
         pinned = self.pin == "digest" and digest
         return f"{self.repository_uri}@{digest}" if pinned else f"{self.repository_uri}:{self.tag}"
+
+
+def build_outputs_of(properties: Mapping[str, Any]) -> BuildOutputs:
+    """Who set the outputs of the image's build.
+
+    :param properties: as CloudFormation sends them, or as a template has them.
+    :raises ValueError: if the property has another value than this release knows.
+    """
+    return _choice(properties, Property.BUILD_OUTPUTS, BuildOutputs, BuildOutputs.UNKNOWN)
 
 
 def policy_of(properties: Mapping[str, Any]) -> Policy:

@@ -104,6 +104,15 @@ def remedy(finding: Finding, names: Names) -> tuple[str, ...]:
     return (now if commands else _without_colon(now), *commands, *_afterwards(then, names))
 
 
+def way_to_green(finding: Finding, names: Names) -> Then:
+    """The way from a finding to a deploy that succeeds: a new build, a change, or only a deploy.
+
+    :param finding: the finding.
+    :param names: the image's own names.
+    """
+    return _advice(finding, names)[1]
+
+
 def _without_colon(text: str) -> str:
     return f"{text[:-1]}." if text.endswith(":") else text
 

@@ -14,6 +14,7 @@ from safe_image.cli import main
 from tests.unit.aws_server import ACCOUNT, REGION, Aws, serving_aws
 from tests.unit.ecr_repository import EcrRepository, held_attestation, repository
 from tests.unit.images import GZIP
+from tests.unit.programs import OLD_DOCKER, docker
 
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 IMAGE = f"{HOST}/shop:v1"
@@ -128,11 +129,58 @@ def test_a_signature_or_a_chart_is_kept(
     assert "which may be there on purpose" in words(capsys)
 
 
-def test_an_image_that_can_be_pulled_is_kept(aws: Aws, shop: EcrRepository, capsys: pytest.CaptureFixture[str]) -> None:
-    shop.push(shop.layout.image(config={"architecture": "arm64"}), "v1")
+def test_an_image_that_can_be_pulled_loses_its_tag_and_is_not_deleted(
+    aws: Aws, shop: EcrRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = shop.push(shop.layout.image(config={"architecture": "arm64"}), "v1")
+    assert heal("--platform", "linux/amd64") == 0
+    assert shop.tags == {rejected_tag(digest): digest}
+    assert digest in shop.manifests
+    assert f"gets the tag {rejected_tag(digest)} first, and nothing is deleted" in words(capsys)
+
+
+def test_an_image_that_can_be_pulled_keeps_its_tag_where_nobody_can_look(
+    aws: Aws, shop: EcrRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = shop.push(shop.layout.image(config={"architecture": "arm64"}), "v1")
+    CUT["denied"](aws)
     assert heal("--platform", "linux/amd64") == 1
-    assert shop.deleted == []
-    assert "The image can be pulled, so something else may run it." in words(capsys)
+    assert shop.tags == {"v1": digest}
+
+
+def test_an_image_that_only_its_policy_refuses_is_left_alone(
+    aws: Aws, shop: EcrRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = shop.push(shop.layout.image(), "v1")
+    assert heal("--max-size", "1B") == 1
+    assert shop.tags == {"v1": digest}
+    said = words(capsys)
+    assert "Nothing is removed. A build would make the same image again" in said
+    assert "Now deploy again" not in said
+
+
+def test_heal_promises_nothing_where_another_finding_refuses_the_same_build_again(
+    aws: Aws, shop: EcrRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.push(shop.layout.attestation(), "v1")
+    assert heal("--max-size", "1B") == 0
+    said = words(capsys)
+    assert "Before you deploy, change the build as shown above" in said
+    assert "Now deploy again" not in said
+
+
+def test_heal_names_the_docker_of_this_machine_that_would_make_the_same_image_again(
+    aws: Aws, shop: EcrRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version, is_named in ((OLD_DOCKER, True), ("28.5.2", False)):
+        monkeypatch.setenv("CDK_DOCKER", str(docker(tmp_path / version, version)))
+        shop.push(shop.layout.attestation(), "v1")
+        assert heal() == 0
+        said = words(capsys)
+        assert (
+            f"Before you deploy, upgrade Docker to 28.2.0 or later (or 25.0.16): version {version}" in said
+        ) is is_named
+        assert ("Now deploy again" in said) is not is_named
 
 
 def test_an_image_that_a_second_reading_finds_good_is_kept(
@@ -152,7 +200,7 @@ def test_an_image_that_a_second_reading_finds_good_is_kept(
     assert heal("--platform", "linux/amd64") == 2
     assert shop.deleted == []
     assert shop.tags == {"v1": digest}
-    assert "was kept: at a second reading, the image can be pulled" in words(capsys)
+    assert "was kept: at a second reading, one of its verifications accepts the image" in words(capsys)
 
 
 def test_an_index_is_never_deleted_for_the_tag_of_its_attestation(
@@ -165,7 +213,7 @@ def test_an_index_is_never_deleted_for_the_tag_of_its_attestation(
     assert [image["imageTag"] for image in shop.deleted] == ["v1", "v1"]
     said = words(capsys)
     assert f"it gets the tag {rejected_tag(attestation)} first, and nothing is deleted" in said
-    assert f"it was tagged {rejected_tag(attestation)} first, and nothing was deleted" in said
+    assert f"{attestation} was tagged {rejected_tag(attestation)} first, and nothing was deleted" in said
 
 
 def test_a_second_tag_on_other_bytes_removes_nothing(
@@ -313,7 +361,7 @@ def test_the_policies_of_all_stacks_count_before_a_deploy(
     assert shop.deleted == []
     said = words(capsys)
     assert "index-not-taken (lambda)" in said
-    assert "the image can be pulled, so something else may run it" in said
+    assert "one of its verifications accepts the image" in said
     assert main(["check", f"cdk.out:{out}", "--format", "json"]) == 1
     images = json.loads(capsys.readouterr().out)["images"]
     assert {(tuple(one["runs_on"]), one["verdict"]) for one in images} == {

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from image_verifier.image.model import Image, Platform
 from image_verifier.report import Finding, Report, Severity
+from image_verifier.rules.artifacts import ATTESTATION
+from image_verifier.rules.remedies import BuildOutputs, Names
 
 from safe_image.machine.docker import Docker
 from safe_image.machine.fixes import (
@@ -15,13 +17,14 @@ from safe_image.machine.fixes import (
     apply,
     can_be_fixed_by_a_build,
     local_fixes,
+    only_a_change_fixes,
     plan,
 )
 from tests.unit.programs import calls, docker
 
 
 def refusal(*ids: str, severity: Severity = Severity.ERROR, acknowledged: str = "") -> Report:
-    findings = [Finding(id, severity, "bad", ("fargate",), acknowledged=acknowledged) for id in ids]
+    findings = [Finding(id, severity, "bad", ("fargate",), found=ATTESTATION, acknowledged=acknowledged) for id in ids]
     return Report(Image("an image", Platform.parse("linux/amd64")), ("fargate",), tuple(findings))
 
 
@@ -45,12 +48,18 @@ def refusal(*ids: str, severity: Severity = Severity.ERROR, acknowledged: str = 
     ],
 )
 def test_a_build_fixes_faults_of_tools_and_neither_a_policy_nor_a_dockerfile(ids: list[str], fixed: bool) -> None:
-    assert can_be_fixed_by_a_build(refusal(*ids)) is fixed
+    assert can_be_fixed_by_a_build([refusal(*ids)], Names()) is fixed
 
 
 def test_a_finding_that_does_not_refuse_an_image_removes_none() -> None:
-    assert not can_be_fixed_by_a_build(refusal("not-an-image", severity=Severity.WARNING))
-    assert not can_be_fixed_by_a_build(refusal("not-an-image", acknowledged="for a reason"))
+    assert not can_be_fixed_by_a_build([refusal("not-an-image", severity=Severity.WARNING)], Names())
+    assert not can_be_fixed_by_a_build([refusal("not-an-image", acknowledged="for a reason")], Names())
+
+
+def test_the_same_build_makes_the_same_image_again_where_the_user_has_set_its_outputs() -> None:
+    attestation = [refusal("not-an-image")]
+    assert not only_a_change_fixes(attestation, Names(outputs=BuildOutputs.DEFAULT))
+    assert only_a_change_fixes(attestation, Names(outputs=BuildOutputs.CUSTOM))
 
 
 def test_a_fix_that_fails_does_not_stop_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
