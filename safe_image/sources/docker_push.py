@@ -104,10 +104,11 @@ class Schema2Image:
         manifest = {
             "schemaVersion": 2,
             "mediaType": media_types.DOCKER_MANIFEST,
-            "config": {"mediaType": media_types.DOCKER_CONFIG, "size": len(config), "digest": sha256(config)},
-            "layers": [{"mediaType": one.media_type, "size": one.size, "digest": one.digest} for one in layers],
+            "config": {"mediaType": media_types.DOCKER_CONFIG, "digest": sha256(config), "size": len(config)},
+            "layers": [{"mediaType": one.media_type, "digest": one.digest, "size": one.size} for one in layers],
         }
-        self._manifest = json.dumps(manifest).encode()
+        # As containerd writes it, so that the digest is the one of its push.
+        self._manifest = json.dumps(manifest, separators=(",", ":")).encode()
 
     def resolve(self) -> Resolved:
         """The manifest that a push sends."""
