@@ -83,7 +83,7 @@ class SavedImage:
                 stream.close()
 
     def __str__(self) -> str:
-        return f"docker-daemon:{self._name}"
+        return self._name
 
     def _scan(self, stream: _Stream) -> Iterator[tarfile.TarInfo]:
         kept = 0
@@ -130,7 +130,7 @@ class SavedImage:
                 if found.name == member.name and found.isreg():
                     return stream
         stream.close()
-        raise Fault(f"{self} changed while it was read: {member.name} is gone", "Run the command again.")
+        raise Fault(f"The image {self} changed while it was read: {member.name} is gone", "Run the command again.")
 
     def return_stream(self, stream: _Stream) -> None:
         """Keep a stream for the next file."""
@@ -212,4 +212,6 @@ def _faults(image: SavedImage) -> Iterator[None]:
         yield
     except (OSError, http.client.HTTPException, tarfile.TarError, EOFError, ValueError, ArithmeticError) as e:
         why = getattr(e, "strerror", None) or str(e) or type(e).__name__
-        raise Fault(f"the local Docker did not send {image} to the end: {why}", "Run the command again.") from e
+        raise Fault(
+            f"the local Docker did not send the image {image} to the end: {why}", "Run the command again."
+        ) from e

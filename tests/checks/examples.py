@@ -234,6 +234,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "config-too-large": Example(_document("config", edits=[lambda content: content + b" " * MAX_CONFIG_BYTES])),
     "config-digest-mismatch": Example(_document("config", served=lambda content: content + b" ")),
     "config-size-mismatch": Example(_document("config", descriptor={"size": 1})),
+    "config-foreign": Example(_document("config", descriptor={"urls": ["https://example.com/config"]})),
     "config-unreadable": Example(partial(_config, created="yesterday")),
     "rootfs-missing": Example(partial(_config, rootfs=ABSENT)),
     "rootfs-type-unknown": Example(

@@ -131,7 +131,7 @@ def test_an_archive_without_a_layout_is_pushed_as_each_store_pushes_it(saved: Sa
         }
         if saved.engine.store == "containerd":
             assert document.digest == pushed["digest"]
-        (refused,) = [f for f in saved.check(f"docker-archive:{path}", "--runs-on", "lambda")["findings"]]
+        (refused,) = saved.check(f"docker-archive:{path}", "--runs-on", "lambda")["findings"]
         assert refused["id"] == "layer-type-unsupported"
         lambdas = saved.check(name, "--runs-on", "lambda")["verdict"]
         assert lambdas == ("fail" if saved.engine.store == "containerd" else "pass")
@@ -158,6 +158,6 @@ def test_an_index_of_which_one_image_was_pulled_is_pushed_as_this_image(saved: S
         assert pushed["media_type"] in (media_types.OCI_MANIFEST, media_types.DOCKER_MANIFEST)
         for reference in (f"docker-archive:{path}", f"docker-daemon:{partial}"):
             _assert_same(saved.check(reference, "--runs-on", "lambda"), pushed, saved.engine.store)
-        assert saved.check(whole, "--runs-on", "lambda")["media_type"] == media_types.OCI_INDEX
+        assert media_types.is_index(saved.check(whole, "--runs-on", "lambda")["media_type"])
     finally:
         saved.engine.docker("image", "rm", "--force", whole, partial)

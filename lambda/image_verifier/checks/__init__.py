@@ -45,6 +45,7 @@ CHECKS: Final[tuple[CheckGroup, ...]] = (
             manifest.has_its_other_platforms,
             manifest.is_taken_as_it_is,
             config.is_there,
+            config.is_fetched_from_the_registry,
             artifact.is_an_image,
         ),
     ),

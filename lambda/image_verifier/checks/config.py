@@ -9,7 +9,7 @@ from ..image.model import MAX_CONFIG_BYTES, is_digest, sha256
 from ..image.schemas import config_error
 from ..report import Finding, Severity
 from ..rules.engines import Engine
-from .manifest import size_error
+from .manifest import foreign_url, size_error
 from .subject import Subject, finding
 
 
@@ -52,6 +52,20 @@ def is_there(subject: Subject) -> Iterator[Finding]:
             expected=f"{config.size} bytes",
             found=f"{len(content)} bytes",
             runtime_error=size_error("config-size-mismatch", config, len(content), subject.engine),
+        )
+
+
+def is_fetched_from_the_registry(subject: Subject) -> Iterator[Finding]:
+    """The config's descriptor has no URL, which containerd would try before the registry."""
+    manifest = subject.image.manifest
+    url = foreign_url(manifest.config) if manifest else ""
+    if manifest and url and subject.engine.family == "containerd":
+        yield finding(
+            "config-foreign",
+            f"The config {manifest.config.digest} is fetched from {url}, not from the registry.",
+            severity=Severity.WARNING,
+            expected="a config that the registry holds",
+            found=url,
         )
 
 

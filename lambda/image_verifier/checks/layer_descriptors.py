@@ -10,7 +10,7 @@ from ..image import media_types
 from ..image.model import Descriptor, Image, is_digest
 from ..report import Finding, Severity
 from ..rules.engines import Engine
-from .manifest import size_error
+from .manifest import foreign_url, size_error
 from .subject import Subject, finding
 
 _DIGEST: Final = re.compile(r"[a-z0-9]+([.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+", re.ASCII)
@@ -218,9 +218,7 @@ def are_there(subject: Subject) -> Iterator[Finding]:
     """Every layer's descriptor is valid, and the registry holds the blob with the size in the descriptor."""
     for layer in dict.fromkeys(subject.image.layers):
         yield from _problem_of(subject, layer)
-        # containerd tries every descriptor's own URLs first, whatever its type:
-        # https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
-        url = next((url for url in layer.urls if url.startswith(("http://", "https://"))), "")
+        url = foreign_url(layer)
         if url and subject.engine.family == "containerd":
             yield finding(
                 "layer-foreign",

@@ -129,6 +129,14 @@ def size_error(finding_id: str, descriptor: Descriptor, actual: int, engine: Eng
     )
 
 
+def foreign_url(descriptor: Descriptor) -> str:
+    """The URL that containerd tries before the registry, whatever the descriptor's type; empty where there is none.
+
+    https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
+    """
+    return next((url for url in descriptor.urls if url.startswith(("http://", "https://"))), "")
+
+
 _DOCUMENTS: Final = {
     media_types.OCI_MANIFEST: "manifest",
     media_types.DOCKER_MANIFEST: "manifest",

@@ -82,6 +82,7 @@ CATALOG: Final[Mapping[str, CatalogEntry]] = {
     "config-too-large": CatalogEntry("The config is larger than any that an image needs.", Stage.POLICY),
     "config-digest-mismatch": CatalogEntry("The config does not match its digest.", Stage.PULL),
     "config-size-mismatch": CatalogEntry("The size of the config in the manifest's descriptor is wrong.", Stage.PULL),
+    "config-foreign": CatalogEntry("The config is fetched from another place than the registry.", Stage.POLICY),
     "config-unreadable": CatalogEntry("The config is not a document that the engine can read.", Stage.PULL),
     "rootfs-missing": CatalogEntry("The config has no rootfs, so it lists none of the layers.", Stage.PULL),
     "rootfs-type-unknown": CatalogEntry("The config's rootfs has a type that the engine does not unpack.", Stage.START),

@@ -50,6 +50,12 @@ CONFIGS: Final[Mapping[str, Advice]] = {
         "Change an image with crane mutate, which writes the sizes anew.",
         _DESCRIPTOR_SPEC,
     ),
+    "config-foreign": Advice(
+        "A tool or a script wrote `urls` into the config's descriptor.",
+        "Push the image with docker, crane or skopeo, which write no `urls` for a config.",
+        "Let a build tool write manifests; do not edit their JSON.",
+        _DESCRIPTOR_SPEC,
+    ),
     "config-unreadable": Advice(
         "A build tool or a script wrote a member of the config with a wrong JSON type.",
         _BUILDER,
