@@ -31,6 +31,7 @@ from .options import (
     enum_member,
     with_defaults,
 )
+from .tokens import is_dummy
 from .validation import check_dockerfile
 from .verification import ImageVerification
 from .verifier import ImageVerifier
@@ -161,7 +162,9 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         runs_on_names = options.resolve(path).policy.runs_on
         check_types(path, directory=directory, outputs=outputs)
         check_dockerfile(path, directory, file)
-        chosen = None if compression is None else enum_member(path, "compression", Compression, compression).value
+        chosen = None
+        if compression is not None and not is_dummy(compression):
+            chosen = enum_member(path, "compression", Compression, compression).value
         if chosen is not None and outputs is not None:
             raise ValueError(f"{path} has both compression and outputs: set the compression in the outputs")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -61,7 +62,7 @@ def images_of(resource: Any) -> Iterator[str]:
 
 def user_path(resource: IConstruct) -> str:
     """The path of the construct that the user made, for a resource in it."""
-    return resource.node.path.removesuffix("/Resource")
+    return _RESOURCE_IDS.sub("", resource.node.path)
 
 
 def _task_definition(resource: CfnResource) -> Consumer:
@@ -139,6 +140,8 @@ _CONSUMERS: Final[Mapping[str, Callable[[CfnResource], Consumer | None]]] = {
 # The properties that contain images in these types. A Kubernetes manifest is one string, and so are a chart's values.
 _IMAGE_PROPERTIES: Final = frozenset({"ContainerUri", "Image", "ImageIdentifier", "ImageUri", "Manifest", "Values"})
 TYPES: Final = frozenset(_CONSUMERS)
+# The IDs of the resources in constructs, such as the manifests of CDK's EKS module.
+_RESOURCE_IDS: Final = re.compile(r"(/Resource|/Default)+$")
 _COMPATIBILITIES: Final = {"FARGATE": "fargate", "EC2": "ecs-ec2"}
 _ARCHITECTURES: Final = {"X86_64": "amd64", "ARM64": "arm64"}
 _RUNTIME_PLATFORM: Final = {

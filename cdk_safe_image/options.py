@@ -20,6 +20,7 @@ from image_verifier.rules.remedies import BuildOutputs
 from image_verifier.rules.requirement_types import LABEL, MAX_LAYERS, NO_LATEST_BASE, NON_ROOT_USER, Requirement
 
 from .argument_types import check_types
+from .tokens import is_dummy
 from .verifier import ImageVerifier
 
 
@@ -132,6 +133,12 @@ class Options:
     pin: PinValue | None = None
     gate: GateValue | None = None
     verifier: ImageVerifier | None = None
+
+    def __post_init__(self) -> None:
+        # An option from a lookup that the CLI has yet to make counts as not set.
+        for name, value in self.keywords.items():
+            if is_dummy(value):
+                object.__setattr__(self, name, None)
 
     def override(self, other: Options) -> Options:
         """The other options, replaced by these where these are set.
@@ -257,10 +264,11 @@ def runtime_names(runs_on: RunsOnValue | Sequence[RunsOnValue] | None) -> tuple[
 
 def _policy(where: str, options: Options, fail_on: FailOn) -> Policy:
     assert options.platform
+    platform = options.platform.platform
     try:
         return Policy(
             runs_on=runtime_names(options.runs_on),
-            platform=Platform.parse(options.platform.platform),
+            platform=Platform.parse("linux/amd64" if is_dummy(platform) else platform),
             min_size=_bytes("min_size", options.min_size),
             max_size=_bytes("max_size", options.max_size),
             verify_layers=options.verify_layers or False,

@@ -17,6 +17,7 @@ from .consumers import Consumer, consumer_at, user_path
 from .stack_resources import top_level
 from .synthesis.identity import is_same
 from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot
+from .tokens import WholeText
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,14 @@ class ImageReferences:
         self._function_ids: frozenset[str] = frozenset()
         self._reported: set[str] = set()
 
-    def lazy(self, attribute: str) -> str:
+    def lazy(self, attribute: str, name: str) -> str:
         """A token that resolves to an attribute, as the resource that uses it needs it.
 
         :param attribute: one of `Attribute`.
+        :param name: the name of the user's property, for the message if it is split.
         """
-        return Lazy.uncached_string(_AttributeProducer(self, attribute), display_hint=attribute)
+        token = Lazy.uncached_string(_AttributeProducer(self, attribute), display_hint=attribute)
+        return WholeText(token, f"{name} of {self._consumed.path}")
 
     def find_functions(self, snapshot: StageSnapshot) -> None:
         """Find the Lambda functions of the stage: in a whole template, only the logical ID says what a resource is.
@@ -158,7 +161,9 @@ class ImageReferences:
         assert self._resource
         dependency = self._resource.node.default_child
         assert isinstance(dependency, CfnResource)
-        resource.add_dependency(dependency)
+        # aws-cdk-lib deprecates `add_dependency` in favor of a method that its older versions do not have.
+        add: Any = getattr(resource, "add_resource_dependency", resource.add_dependency)
+        add(dependency)
 
     def _add_stack_dependency(self, scope: IConstruct, stack: Stack, own: Stack) -> None:
         # aws-cdk-lib deprecates `add_dependency` in favor of a method that its older versions do not have.

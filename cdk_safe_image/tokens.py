@@ -1,8 +1,9 @@
-"""Values that are only known at deploy: CDK's tokens, and CloudFormation's dynamic references."""
+"""Values that are unknown at synth: CDK's tokens, CloudFormation's dynamic references, and results of lookups."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
 
 from aws_cdk import Aws, Reference, Token, Tokenization
@@ -10,12 +11,59 @@ from constructs import IConstruct
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
 _DYNAMIC_REFERENCE: Final = "{{resolve:"
+# A lookup returns them until the CLI has the result: it looks up after the first synth, and then synthesizes again.
+# https://docs.aws.amazon.com/cdk/v2/guide/context.html
+_DUMMIES: Final = ("dummy-value-for-", "DUMMY_ARN")
 _RESOURCE_FUNCTIONS: Final = frozenset({"Fn::GetAtt", "Fn::ImportValue", "Fn::GetStackOutput", "Fn::Transform"})
 
 
 def is_known_at_synth(text: str) -> bool:
     """Whether a string contains neither a token nor a dynamic reference."""
     return not Token.is_unresolved(text) and _DYNAMIC_REFERENCE not in text
+
+
+def is_dummy(value: Any) -> bool:
+    """Whether a value is or contains the dummy of a lookup. Nothing may be refused for a dummy.
+
+    :param value: any argument of a user.
+    """
+    if isinstance(value, str):
+        return any(dummy in value for dummy in _DUMMIES)
+    if isinstance(value, Mapping):
+        return any(map(is_dummy, (*value.keys(), *value.values())))
+    return isinstance(value, Sequence | Set) and any(map(is_dummy, value))
+
+
+class WholeText(str):
+    """A string with a token, which can be passed on and be a part of other strings, but has no parts itself.
+
+    A part of a token's string means nothing to CDK, which would write `${Token[` into the template without a word.
+    """
+
+    description: str
+
+    def __new__(cls, text: str, description: str) -> WholeText:
+        """
+        :param text: the string with the token.
+        :param description: what it is, for the message if it is split.
+        """
+        made = super().__new__(cls, text)
+        made.description = description
+        return made
+
+    def __format__(self, specification: str) -> str:
+        return format(str(self), specification) if not specification else self._refuse()
+
+    def _refuse(self, *_arguments: Any, **_keywords: Any) -> Any:
+        raise ValueError(
+            f"{self.description} is only known at deploy, so that no part of it can be computed at synth: pass the "
+            "whole, or use Fn.select(0, Fn.split('-', …)). The asset_hash of an asset is known at synth."
+        )
+
+    __getitem__ = __iter__ = encode = _refuse
+    split = rsplit = partition = rpartition = splitlines = _refuse
+    lower = upper = title = capitalize = swapcase = casefold = _refuse
+    replace = translate = removeprefix = removesuffix = _refuse
 
 
 def changes_at_deploy(value: Any) -> bool:

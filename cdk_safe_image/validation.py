@@ -11,7 +11,7 @@ from image_verifier.custom_resource.properties import OnFailure
 
 from .options import Pin, ResolvedOptions
 from .synthesis.identity import is_same
-from .tokens import is_known_at_synth
+from .tokens import is_dummy, is_known_at_synth
 from .verifier import ImageVerifier
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
@@ -31,6 +31,8 @@ def check_reference(path: str, tag: str | None, digest: str | None) -> None:
     :param digest: the image's digest.
     :raises ValueError: if not.
     """
+    if is_dummy([tag or "", digest or ""]):
+        return
     if (tag is None) == (digest is None):
         both = "neither a tag nor a digest" if tag is None else "both a tag and a digest"
         raise ValueError(f"{path} has {both}: pass exactly one of tag= and digest=")
@@ -51,7 +53,7 @@ def check_tag_options(path: str, tag: str | None, options: ResolvedOptions) -> N
     """
     if options.pin is Pin.TAG and tag is None:
         raise ValueError(f"{path}: pin is 'tag', but the image is given by its digest: use pin='digest'")
-    if options.on_failure is not OnFailure.UNTAG:
+    if options.on_failure is not OnFailure.UNTAG or is_dummy(tag):
         return
     if tag is None:
         raise ValueError(

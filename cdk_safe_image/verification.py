@@ -41,7 +41,7 @@ from .references import GivenImage, ImageReferences
 from .stack_resources import StackResources, VerificationHolder
 from .switch import SWITCH, is_verification_on
 from .synthesis.finalizer import StageFinalizer
-from .tokens import referenced_constructs, region_of
+from .tokens import WholeText, referenced_constructs, region_of
 from .validation import check_environment, check_reference, check_tag_options, service_timeout_for
 from .verified_repository import VerifiedRepository
 from .verifier import ImageVerifier
@@ -169,7 +169,7 @@ class ImageVerification(Construct):
         depends on this one: the export of a value that changes with each image could not be changed while another
         stack imports it.
         """
-        return self._references.lazy(Attribute.IMAGE_URI)
+        return self._references.lazy(Attribute.IMAGE_URI, "image_uri")
 
     @property
     def unverified_uri(self) -> str:
@@ -184,7 +184,7 @@ class ImageVerification(Construct):
         """
         if self._image.tag is None:
             raise ValueError(f"{self.node.path} was given a digest and has no image_tag: use image_uri")
-        return self._references.lazy(Attribute.IMAGE_TAG)
+        return self._references.lazy(Attribute.IMAGE_TAG, "image_tag")
 
     @property
     def image_digest(self) -> str:
@@ -194,9 +194,10 @@ class ImageVerification(Construct):
         it is the tag.
         """
         if self._verified is None and self._image.digest is None:
-            return self._references.lazy(Attribute.IMAGE_TAG)
+            return self._references.lazy(Attribute.IMAGE_TAG, "image_digest")
         # CDK tells a digest from a tag by the first characters, so that these may not be a token.
-        return f"sha256:{self._references.lazy(Attribute.IMAGE_DIGEST)}"
+        digest = self._references.lazy(Attribute.IMAGE_DIGEST, "image_digest")
+        return WholeText(f"sha256:{digest}", f"image_digest of {self.user_path}")
 
     def container_image(self) -> ecs.ContainerImage:
         """The image for an ECS container, with the permission to pull it."""

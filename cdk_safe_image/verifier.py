@@ -19,6 +19,7 @@ from image_verifier.policy import Policy
 
 from .argument_types import check_types
 from .staging import verifier_code
+from .tokens import is_dummy
 
 # The first runtime whose standard library contains zstd. Older versions of aws-cdk-lib have no constant for it.
 _RUNTIME: Final = "python3.14"
@@ -295,7 +296,7 @@ def _queue_statements(queue: sqs.IQueue | None) -> list[iam.PolicyStatement]:
 
 
 def _check_runtime(path: str, runtime: lambda_.Runtime | None) -> None:
-    if runtime is None:
+    if runtime is None or is_dummy(runtime.name):
         return
     numbers = re.fullmatch(r"python(\d+)\.(\d+)", runtime.name)
     if numbers is None:
@@ -320,7 +321,7 @@ def _check_bounds(path: str, memory_size: int | None, reserved: int | None, time
 
 
 def _check_role_account(verifier: Construct, role: iam.IRole | None) -> None:
-    if role is None:
+    if role is None or is_dummy(role.role_arn):
         return
     here, there = Stack.of(verifier).account, role.env.account
     if not Token.is_unresolved(here) and not Token.is_unresolved(there) and here != there:

@@ -22,6 +22,7 @@ from ..build import BuildRecord
 from ..consumers import TYPES, Consumer, consumer_at, images_of
 from ..options import Options, runtime_names, with_defaults
 from ..stack_resources import StackResources, StackVerification, VerificationHolder, top_level
+from ..synthesis.finalizer import StageFinalizer
 from ..synthesis.identity import address, is_same
 from ..synthesis.snapshot import StageSnapshot, TemplateResource, as_json
 from ..verification import ImageVerification
@@ -103,6 +104,7 @@ def verify_or_report(snapshot: StageSnapshot) -> None:
 
     :param snapshot: the complete stage.
     """
+    snapshot = _complete(snapshot)
     images = list(_images(snapshot))
     _check_nested_stages(snapshot)
     protected = [image for image in images if not image.settings.report]
@@ -113,6 +115,17 @@ def verify_or_report(snapshot: StageSnapshot) -> None:
         if image.settings.report and image.verification is None:
             _report(image.settings.report, image.asset, f"The image {image.asset.node.path} is not verified")
     _report_other_images(snapshot, images)
+
+
+def _complete(snapshot: StageSnapshot) -> StageSnapshot:
+    """A snapshot with the images that constructs make inside a `Lazy`, such as those of AgentCore's `Runtime`.
+
+    They are made when a template is resolved for the first time, and register themselves through the injector.
+    """
+    finalizer = StageFinalizer.of(snapshot.stage)
+    while snapshot.template_resources and finalizer.is_requested_again(verify_or_report):
+        snapshot = StageSnapshot(snapshot.stage)
+    return snapshot
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from ..options import (
 from ..stack_resources import StackResources
 from ..switch import is_verification_on
 from ..synthesis.finalizer import StageFinalizer
+from ..tokens import is_dummy
 from ..verifier import ImageVerifier
 from .image_scopes import ImageScope, ScopeSettings, Unverified, default_platform, verify_or_report
 
@@ -139,11 +140,21 @@ class SafeImages(ImageScope):
         :returns: the construct; the existing one if the scope already has the same settings.
         :raises ValueError: if the scope has other settings.
         """
-        settings = ScopeSettings(report=enum_member(_name(scope), "unverified", Unverified, unverified))
+        level = (
+            Unverified.ERROR
+            if is_dummy(unverified)
+            else enum_member(_name(scope), "unverified", Unverified, unverified)
+        )
+        settings = ScopeSettings(report=level)
         return cls._existing(scope, settings) or cls(scope, settings=settings)
 
-    def __init__(self, scope: Construct, *, settings: ScopeSettings) -> None:
+    def __init__(self, scope: Construct, *, settings: ScopeSettings | None = None) -> None:
         """Use `protect` or `report` instead."""
+        if settings is None:
+            raise ValueError(
+                f"SafeImages of {_name(scope)} says neither to protect nor to report images: use "
+                "SafeImages.protect(…) or SafeImages.report(…)"
+            )
         super().__init__(scope, settings=settings)
         PropertyInjectors.of(scope).add(_Injector(settings, _injector_above(scope)))
         StageFinalizer.of(scope).on_finalize(verify_or_report, self.node.path)

@@ -52,6 +52,13 @@ class StageFinalizer(Construct):
         """
         self._pending.setdefault(function, []).append(path)
 
+    def is_requested_again(self, function: FinalizeFunction) -> bool:
+        """Whether a construct requested a call of a function that is running. The request counts as done then.
+
+        :param function: the function, which then takes another snapshot of the stage.
+        """
+        return self._pending.pop(function, None) is not None
+
     def start_at(self, construct: Construct) -> None:
         """Add a construct at which the finalizer may start. It starts at the first one that CDK's aspects visit.
 
@@ -108,7 +115,7 @@ class _NothingIsMissed:
 
     def validate(self) -> list[str]:
         return [
-            f"{path} was made by an aspect, after all other aspects ran: make it before the synth, or in an aspect of "
-            "the stack itself"
+            f"{path} was made by an aspect, after all other aspects ran, or while CDK wrote the templates: make it "
+            "before the synth, or in an aspect of the stack itself"
             for path in self._finalizer.missed
         ]

@@ -1,4 +1,4 @@
-"""Which construct an object stands for.
+"""The construct that an object stands for.
 
 For a construct that JavaScript made, jsii gives Python another object at each access. The address of a construct's node
 is the same for all of them: compare constructs by it, and never by identity.

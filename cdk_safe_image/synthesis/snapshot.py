@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar, cast
 
 import jsii
-from aws_cdk import CfnResource, ISynthesisSession, NestedStackSynthesizer, Stack, Stage
+from aws_cdk import CfnResource, DefaultStackSynthesizer, ISynthesisSession, NestedStackSynthesizer, Stack, Stage
 from aws_cdk.cx_api import CloudAssemblyBuilder
 from constructs import IConstruct
 
@@ -51,14 +51,14 @@ class StageSnapshot:
         """
         :param stage: the stage, or the app.
         """
-        self._stage = stage
+        self.stage = stage
         self._constructs = stage.node.find_all()
         self._dependencies: dict[CfnResource, list[IConstruct]] = {}
 
     @cached_property
     def stacks(self) -> list[Stack]:
         """The stacks, nested ones included, without the stacks of nested stages."""
-        return [found for found in self.of(Stack) if is_same(Stage.of(found), self._stage)]
+        return [found for found in self.of(Stack) if is_same(Stage.of(found), self.stage)]
 
     def of(self, construct_class: type[_Construct]) -> list[_Construct]:
         """The constructs of a class."""
@@ -187,10 +187,12 @@ def _outwards(stack: Stack) -> Iterator[Stack]:
 def _template(stack: Stack) -> Mapping[str, Any]:
     """The template that CDK would write for a stack now.
 
-    The synthesizer of nested stacks serves every stack here, because it only writes the template.
+    The synthesizer of nested stacks serves every stack here, because it only writes the template. It requires another
+    synthesizer and does not use it. The stack's own would be an object of JavaScript, for which jsii writes a warning
+    to the terminal.
     """
     with TemporaryDirectory() as folder:
-        writer = NestedStackSynthesizer(stack.synthesizer)
+        writer = NestedStackSynthesizer(DefaultStackSynthesizer())
         writer.bind(stack)
         writer.synthesize(cast(ISynthesisSession, _TemporarySession(folder)))
         template: Mapping[str, Any] = json.loads(Path(folder, stack.template_file).read_text("utf-8"))

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from aws_cdk import (
     CustomResource,
     IAspect,
     IPropertyInjector,
+    IStableAnyProducer,
+    Lazy,
     NestedStack,
     PropertyInjectors,
     Size,
@@ -299,6 +302,47 @@ def test_a_model_of_sagemaker_needs_a_build_of_its_own(docker_folder: str) -> No
     assembly = app.synth()
     assert messages_of(assembly, "error") == []
     assert waits(the_only(assembly, "AWS::SageMaker::Model")[1], assembly)
+
+
+@jsii.implements(IStableAnyProducer)
+class MakesAnImage:
+    """As AgentCore's `Runtime`: the image is only made when the template is resolved."""
+
+    def __init__(self, stack: Stack, folder: str) -> None:
+        self._stack, self._folder = stack, folder
+
+    def produce(self) -> Any:
+        made = self._stack.node.try_find_child("Lazy")
+        asset: Any = made or ecr_assets.DockerImageAsset(self._stack, "Lazy", directory=self._folder)
+        return asset.image_uri
+
+
+def test_an_image_that_is_made_while_templates_are_resolved_is_verified(docker_folder: str, other_folder: str) -> None:
+    app, stack = protected()
+    uri = Lazy.any(MakesAnImage(stack, docker_folder))
+    CfnResource(stack, "Use", type="Their::Image::Runner", properties={"Image": uri})
+    with_from_asset(stack, other_folder)
+    assembly = app.synth()
+    assert len(resources(assembly, VERIFICATION)) == 2
+    ((_, user),) = resources(assembly, "Their::Image::Runner").items()
+    (name,) = user["DependsOn"]
+    assert name.startswith("CdkSafeImageImageLazy")
+    assert messages_of(assembly, "error") + messages_of(assembly, "warning") == []
+
+
+@pytest.mark.skipif(find_spec("aws_cdk.aws_bedrockagentcore") is None, reason="this aws-cdk-lib has no AgentCore")
+def test_an_image_of_the_l2_construct_of_agentcore_is_verified(docker_folder: str) -> None:
+    agentcore = pytest.importorskip("aws_cdk.aws_bedrockagentcore")
+    if not hasattr(agentcore, "Runtime"):
+        pytest.skip("this aws-cdk-lib has no L2 construct of AgentCore")
+    app, stack = protected()
+    artifact = agentcore.AgentRuntimeArtifact.from_asset(docker_folder)
+    agentcore.Runtime(stack, "Use", runtime_name="agent", agent_runtime_artifact=artifact)
+    assembly = app.synth()
+    assert verified(assembly)["RunsOn"] == ["agentcore"]
+    _, runtime = the_only(assembly, "AWS::BedrockAgentCore::Runtime")
+    assert waits(runtime, assembly)
+    assert messages_of(assembly, "error") == []
 
 
 # Platforms
@@ -1005,6 +1049,29 @@ def test_a_scope_can_be_protected_in_an_app_that_only_reports(docker_folder: str
     assert all_tasks_wait(assembly)
     assert messages_of(assembly, "error") == []
     assert len(messages_of(assembly, "error", "Other")) == 1
+
+
+def test_safe_images_without_protect_or_report_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"SafeImages of the app .* use SafeImages.protect\(…\) or SafeImages.report"):
+        SafeImages(new_app())
+
+
+def test_an_app_with_its_own_synthesizer_gets_no_line_of_jsii_on_the_terminal(docker_folder: str) -> None:
+    program = f"""
+from aws_cdk import App, DefaultStackSynthesizer, Stack, aws_ecs as ecs, aws_lambda as lambda_
+from cdk_safe_image import SafeDockerImageAsset, SafeImages
+app = App(default_stack_synthesizer=DefaultStackSynthesizer(qualifier="acme1234"))
+SafeImages.protect(app)
+stack = Stack(app, "Demo")
+ecs.FargateTaskDefinition(stack, "Task").add_container("c", image=ecs.ContainerImage.from_asset({docker_folder!r}))
+code = SafeDockerImageAsset(stack, "Image", directory={docker_folder!r}, runs_on="lambda").docker_image_code()
+lambda_.DockerImageFunction(stack, "Function", code=code)
+app.synth()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "jsii" not in done.stderr
+    assert "deprecated" not in done.stderr
 
 
 def test_an_unknown_level_is_refused() -> None:

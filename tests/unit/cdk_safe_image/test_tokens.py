@@ -1,0 +1,46 @@
+"""An attribute of a verified image is known at deploy: it cannot be split at synth, but passed on as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_cdk import CfnOutput, Fn
+
+from cdk_safe_image import SafeDockerImageAsset
+from tests.unit.cdk_safe_image.app import new_app, stack_in
+
+PARTS: dict[str, Callable[[str], Any]] = {
+    "a slice": lambda text: text[:8],
+    "a split": lambda text: text.split("-"),
+    "a replacement": lambda text: text.replace(":", "-"),
+    "upper case": lambda text: text.upper(),
+    "a format with a width": lambda text: f"{text:.8}",
+    "bytes": lambda text: text.encode(),
+    "characters": lambda text: list(text),
+}
+
+
+@pytest.mark.parametrize("attribute", ["image_tag", "image_uri", "image_digest"])
+def test_a_part_of_an_attribute_is_refused_with_what_to_use(docker_folder: str, attribute: str) -> None:
+    image = SafeDockerImageAsset(stack_in(new_app()), "Image", directory=docker_folder)
+    text = getattr(image if attribute != "image_uri" else image.verification, attribute)
+    for part in PARTS.values():
+        with pytest.raises(ValueError, match=rf"{attribute} of Demo/Image is only known at deploy.*asset_hash of an"):
+            part(text)
+
+
+def test_an_attribute_can_be_passed_on_whole_or_as_a_part_of_a_text(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    CfnOutput(stack, "Tag", value=image.image_tag)
+    CfnOutput(stack, "Text", value=f"build-{image.image_tag}")
+    CfnOutput(stack, "Sum", value="build-" + image.image_tag)
+    CfnOutput(stack, "Part", value=Fn.select(0, Fn.split("-", image.image_tag)))
+    CfnOutput(stack, "Hash", value=image.asset_hash[:8])
+    outputs = app.synth().get_stack_by_name("Demo").template["Outputs"]
+    attribute = outputs["Tag"]["Value"]
+    assert outputs["Text"]["Value"] == outputs["Sum"]["Value"] == {"Fn::Join": ["", ["build-", attribute]]}
+    assert outputs["Part"]["Value"]["Fn::Select"][1] == {"Fn::Split": ["-", attribute]}
