@@ -85,12 +85,14 @@ class _Case:
     :param reports: its reports, one for each verification that references it.
     :param fixes: its fixes.
     :param kept: why a refused image is left alone; empty otherwise.
+    :param must_stay: whether its tag must not be removed by hand either.
     """
 
     target: Target
     reports: tuple[Report, ...]
     fixes: tuple[Fix, ...] = ()
     kept: str = ""
+    must_stay: bool = False
 
     @property
     def passes(self) -> bool:
@@ -206,7 +208,7 @@ class _Healer:
         fixes = fixes_for(target, reports, policies_of(requirements), self.sessions, self.docker)
         if not fixes:
             reason = reason_to_keep(reports, target.names.tag, keeps_manifest=True)
-            return replace(case, kept=f"{reason[0].upper()}{reason[1:]}.")
+            return replace(case, kept=f"{reason[0].upper()}{reason[1:]}.", must_stay=True)
         return replace(case, fixes=fixes)
 
     def _requirements(self, targets: Sequence[Target]) -> Requirements:
@@ -247,6 +249,6 @@ def _case_lines(case: _Case, page: TextPage) -> Iterator[str]:
         return
     yield f"{name}: {page.paint('fail', 'refused')}"
     for report in case.reports:
-        yield from refusal_lines(report, case.target.names, case.fixes, page)
+        yield from refusal_lines(report, case.target.names, page, commands=not case.fixes and not case.must_stay)
     if case.kept:
         yield from page.wrap(f"Nothing is removed. {case.kept}", "  ")

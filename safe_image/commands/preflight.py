@@ -66,6 +66,7 @@ class AssetState:
     :param reports: the image's reports, one for each verification; empty where it was not checked.
     :param fixes: the image's fixes.
     :param names: the image's names, which fill in the remedies' commands.
+    :param must_stay: whether its tag must not be removed by hand either.
     """
 
     image: AssetImage
@@ -74,6 +75,7 @@ class AssetState:
     reports: tuple[Report, ...] = ()
     fixes: tuple[Fix, ...] = ()
     names: Names = _NO_NAMES
+    must_stay: bool = False
 
 
 _EXIT_CODES: Final = {"broken": 1, "stale": 1, "refused": 1, "unknown": 2}
@@ -182,7 +184,7 @@ class _AssetInspector:
         fixes = fixes_for(target, reports, policies_of(requirements), self.resolver.sessions, self.docker)
         if not fixes:
             why = reason_to_keep(reports, image.tag, keeps_manifest=True)
-            return found("refused", f"is pushed and refused: {why}", reports)
+            return found("refused", f"is pushed and refused: {why}", reports, must_stay=True)
         return found("broken", "is pushed and broken, and CDK would reuse it", reports, fixes)
 
     def _local_state(self, image: AssetImage, requirements: Requirements) -> AssetState:
@@ -244,7 +246,7 @@ def _text(states: Sequence[AssetState], page: TextPage) -> str:
         name = page.paint("head", printable(one.image.name + stacks))
         lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.message)}")
         for report in one.reports:
-            lines += refusal_lines(report, one.names, one.fixes, page)
+            lines += refusal_lines(report, one.names, page, commands=not one.fixes and not one.must_stay)
         lines += [f"    --fix runs: {page.paint('command', printable(fix.command))}" for fix in one.fixes]
     wrong = sum(one.state in _EXIT_CODES for one in states)
     lines.append(f"{len(states)} image{'s' * (len(states) != 1)}, {wrong} of them would break a deploy")

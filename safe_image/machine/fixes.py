@@ -116,7 +116,7 @@ def fixes_for(
         return ()
     # An image that can be pulled may be of use to something that cannot be seen: it loses its tag, and is not deleted.
     keeps_manifest = bool(reason_to_keep(reports, tag))
-    untag = Untag(sessions, target.names, top.digest, target.open, policies, keeps_manifest)
+    untag = Untag(sessions, target.names, top.digest, target.open, policies, keeps_manifest, target.stack)
     return (untag, *local_fixes(target.names.local_image, docker))
 
 
@@ -135,17 +135,18 @@ def local_fixes(name: str, docker: Docker) -> list[Fix]:
         return []
 
 
-def refusal_lines(report: Report, names: Names, fixes: Sequence[Fix], page: TextPage) -> Iterator[str]:
+def refusal_lines(report: Report, names: Names, page: TextPage, *, commands: bool) -> Iterator[str]:
     """The findings that refuse an image, as lines for a person.
 
     :param report: the refusal.
     :param names: the image's names, for the commands of the remedies.
-    :param fixes: the image's fixes. With any, a finding shows only its advice: the plan shows the commands.
     :param page: the page's width and colours.
+    :param commands: whether a finding shows the commands of its remedy, and not only its advice. The plan shows those
+        of fixes, and a tag that must stay has none.
     """
     for finding in report.errors:
-        advice, *commands = remedy(finding, names)
-        yield from finding_lines(finding, (advice,) if fixes else (advice, *commands), page)
+        steps = remedy(finding, names)
+        yield from finding_lines(finding, steps if commands else steps[:1], page)
 
 
 def plan(fixes: Sequence[Fix]) -> str:

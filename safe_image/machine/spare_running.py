@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from image_verifier import aws
+from image_verifier.custom_resource.verified_digests import verified_digests
 from image_verifier.deletion import GONE, policies_of_every_runtime
 from image_verifier.faults import Fault
 from image_verifier.image import media_types
 from image_verifier.image.model import MAX_INDEX_DEPTH, is_digest
 from image_verifier.retry import RetryBudget
 
-from ..sources.aws_sessions import AwsSessions
+from ..sources.aws_sessions import AwsSessions, Endpoint
 from ..sources.running_images import RunningImage, running_images
 from .fixes import Fix
 from .untag import Untag
@@ -106,13 +107,23 @@ def _spare(fix: Untag, place: _Place | Fault) -> Untag | str:
     """The fix, as it may be applied; or why its tag is kept."""
     if isinstance(place, _Place):
         try:
+            if fix.digest in _verified_by(fix):
+                return "the stack that refused it has verified it before, and may run it"
             return _unless_it_runs(fix, place.images)
         except Fault:
-            # Without the indexes of the repository, it is not known what the running images are.
+            # Without the stack's records or the indexes of the repository, it is not known which images run.
             pass
     careful = replace(fix, policies=(*fix.policies, *policies_of_every_runtime()), keeps_manifest=False)
     reason = careful.reason_to_keep()
     return careful if reason in ("", GONE) else f"{reason}, and what runs is not known"
+
+
+def _verified_by(fix: Untag) -> set[str]:
+    """The digests that the stack has recorded as good ones; none where no stack is known."""
+    if not fix.stack:
+        return set()
+    client = fix.sessions.client("cloudformation", Endpoint(fix.stack.split(":")[3]))
+    return verified_digests(client, fix.stack, RetryBudget.of(_RETRY_SECONDS))
 
 
 def _unless_it_runs(fix: Untag, images: Sequence[RunningImage]) -> Untag | str:

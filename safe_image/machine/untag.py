@@ -39,6 +39,7 @@ class Untag:
     :param policies: the policies of all verifications that reference the image, at least one.
     :param keeps_manifest: whether the manifest gets a second tag first, so that nothing is deleted: an index that runs
         references it, or it can be pulled.
+    :param stack: the ARN of the stack that refused the image; empty where it is not known.
     """
 
     sessions: AwsSessions
@@ -47,6 +48,7 @@ class Untag:
     open: Callable[[], Source]
     policies: tuple[Policy, ...]
     keeps_manifest: bool = False
+    stack: str = ""
 
     @property
     def command(self) -> str:

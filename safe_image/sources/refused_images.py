@@ -31,18 +31,19 @@ def refused_images(stack: str, resolver: TargetResolver) -> Iterator[Target]:
     :raises UsageError: if the stack does not exist, or its last deploy refused no image.
     :raises Fault: if CloudFormation cannot be called.
     """
-    refused: list[Properties] = []
+    refused: list[tuple[Properties, str]] = []
     for event in _failures(stack, resolver.sessions, 0):
         # Another release may have written properties that this one cannot read.
         with suppress(ValueError):
-            properties = Properties.parse(_resource_properties(event))
-            if properties not in refused:
-                refused.append(properties)
+            found = (Properties.parse(_resource_properties(event)), str(event["StackId"]))
+            if found not in refused:
+                refused.append(found)
     if not refused:
         raise UsageError(f"the last deploy of {stack} refused no image: see the stack's events, or pass the image")
-    for properties in refused:
+    for properties, stack_id in refused:
         names = properties.names
-        yield replace(resolver.target(names.reference, names.platform), names=names, policy=properties.policy)
+        target = resolver.target(names.reference, names.platform)
+        yield replace(target, names=names, policy=properties.policy, stack=stack_id)
 
 
 def _failures(stack: str, sessions: AwsSessions, depth: int) -> Iterator[Mapping[str, Any]]:

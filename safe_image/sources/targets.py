@@ -80,6 +80,7 @@ class Target:
     :param open_pushes: for an archive, the images that Docker pushes of it, first the one that `open` opens; raises
         `Fault` if it cannot be read. None for every other target.
     :param policy: the policy of its verification in a cloud assembly; None where it has none.
+    :param stack: the ARN of the stack that refused it; empty where it is not known.
     """
 
     reference: str
@@ -87,6 +88,7 @@ class Target:
     open: Callable[[], Source]
     policy: Policy | None = None
     open_pushes: Callable[[], tuple[Push, ...]] | None = None
+    stack: str = ""
 
 
 class TargetResolver:

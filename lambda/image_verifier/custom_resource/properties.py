@@ -173,7 +173,7 @@ class Properties:
 
 
 def build_outputs_of(properties: Mapping[str, Any]) -> BuildOutputs:
-    """Who set the outputs of the image's build.
+    """The one who set the outputs of the image's build.
 
     :param properties: as CloudFormation sends them, or as a template has them.
     :raises ValueError: if the property has another value than this release knows.

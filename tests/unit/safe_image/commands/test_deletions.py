@@ -162,7 +162,10 @@ def test_an_image_that_only_its_policy_refuses_is_left_alone(
 def test_heal_promises_nothing_where_another_finding_refuses_the_same_build_again(
     aws: Aws, shop: EcrRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shop.push(shop.layout.attestation(), "v1")
+    shop.push(shop.layout.image(), "v1")
+    aws.answers["BatchCheckLayerAvailability"] = lambda asked: {
+        "layers": [{"layerDigest": one, "layerAvailability": "UNAVAILABLE"} for one in asked["layerDigests"]]
+    }
     assert heal("--max-size", "1B") == 0
     said = words(capsys)
     assert "Before you deploy, change the build as shown above" in said
@@ -294,6 +297,40 @@ def test_an_index_is_kept_if_one_of_its_manifests_runs(aws: Aws, shop: EcrReposi
     service_runs(aws, f"{HOST}/shop@{image['digest']}", image["digest"])
     assert heal("--runs-on", "lambda") == 1
     assert shop.deleted == []
+
+
+def refused_by_a_stack(aws: Aws, *resources: dict[str, str]) -> None:
+    """A stack whose last deploy refused the image, and which has these resources."""
+    stack = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Shop/1"
+    properties = {
+        "RepositoryArn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/shop",
+        "RepositoryUri": f"{HOST}/shop",
+        "ImageTag": "v1",
+        "RunsOn": ["fargate"],
+        "Platform": "linux/amd64",
+    }
+    event = {"StackId": stack, "EventId": "e", "StackName": "Shop", "Timestamp": "2026-01-01T00:00:00Z"}
+    failed = {
+        **event,
+        "ResourceType": "Custom::ImageVerification",
+        "ResourceStatus": "CREATE_FAILED",
+        "ResourceProperties": json.dumps(properties),
+    }
+    aws.answers["DescribeStackEvents"] = {"StackEvents": [failed]}
+    aws.answers["ListStackResources"] = {"StackResourceSummaries": list(resources)}
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_a_digest_that_the_stack_has_verified_before_keeps_its_tag(
+    aws: Aws, shop: EcrRepository, is_recorded: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = shop.push(shop.layout.attestation(), "v1")
+    record = json.dumps([["f", digest if is_recorded else "sha256:1", 1, "t", 1]])
+    common = {"LogicalResourceId": "V", "ResourceStatus": "UPDATE_COMPLETE", "LastUpdatedTimestamp": "2026-01-01"}
+    refused_by_a_stack(aws, {**common, "ResourceType": "Custom::ImageVerification", "PhysicalResourceId": record})
+    assert main(["heal", "--stack", "Shop", "--region", REGION, "--yes"]) == (1 if is_recorded else 0)
+    assert (shop.tags == {"v1": digest}) is is_recorded
+    assert ("the stack that refused it has verified it before" in words(capsys)) is is_recorded
 
 
 CUT = {
