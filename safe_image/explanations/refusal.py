@@ -15,8 +15,13 @@ from .normalize import plain_readings
 
 _REFUSED: Final = re.compile(r"Image\s+refused:\s+(.{1,1500}?)\s*\[([a-z0-9-]{3,60})\]", re.DOTALL)
 _OTHER: Final = re.compile(r"Also:\s+(.{1,1500}?)\s*\[([a-z0-9-]{3,60})\]", re.DOTALL)
-_STEPS: Final = re.compile(r"To fix it:(.{1,6000}?)(?=Construct:|\bImage: |Full report|And \d+ more|\Z)", re.DOTALL)
-_COMMAND: Final = re.compile(r"^(?:\$ |\d+\. )?(?=(?:aws|docker|safe-image|podman|finch|cdk) |[A-Z_]+=)")
+_STEPS: Final = re.compile(
+    r"To fix it:(.{1,6000}?)(?=To prevent it:|Construct:|\bImage: |Full report|And \d+ more|\Z)", re.DOTALL
+)
+_COMMAND: Final = re.compile(
+    r"^(?:\$ )?(?:(?:aws|docker|safe-image|podman|finch|cdk|\$\{CDK_DOCKER:-docker\}) |[A-Z_]+=)"
+)
+_NUMBER: Final = re.compile(r"^\d+\. ")
 _SPACE: Final = re.compile(r"\s+")
 
 
@@ -69,18 +74,19 @@ def _with_steps(causes: list[Cause], text: str) -> Iterator[Cause]:
 
 
 def _steps(text: str) -> Iterator[str]:
-    """The printed steps, each on one line: lines were broken behind a backslash, or are indented further."""
-    joined: list[str] = []
-    first = 0
+    """The printed steps, each on one line, and their commands (a broken line of those ends in `;` or `&&`)."""
+    steps: list[str] = []
     for line in text.splitlines():
-        step, indent = line.strip(), len(line) - len(line.lstrip())
-        if not step:
+        words = line.strip()
+        last = steps[-1] if steps else ""
+        if not words:
             continue
-        if joined and (joined[-1].endswith("\\") or indent > first):
-            joined[-1] = f"{joined[-1].removesuffix(chr(92)).rstrip()} {step}"
+        if last.startswith("$ ") and last.endswith((";", "&&", "\\")):
+            steps[-1] = f"{last.removesuffix(chr(92)).rstrip()} {words}"
+        elif _COMMAND.match(words):
+            steps.append(f"$ {words.removeprefix('$ ')}")
+        elif _NUMBER.match(words) or not last or last.startswith("$ ") or last.endswith((".", ":")):
+            steps.append(words)
         else:
-            joined.append(step)
-            first = indent
-    for step in joined:
-        command = _COMMAND.match(step)
-        yield f"$ {step[command.end() :]}" if command else step
+            steps[-1] = f"{last} {words}"
+    yield from steps

@@ -11,6 +11,11 @@ from .incident import Failure, Incident
 from .reader import Reader
 
 _ARCHITECTURES: Final = {"ARM64": "arm64", "X86_64": "amd64"}
+_RUNTIMES: Final = {
+    "FARGATE": "fargate",
+    "EXTERNAL": "ecs-anywhere",
+    "MANAGED_INSTANCES": "ecs-managed-instances",
+}
 _MOST_TASKS: Final = 100
 # How many failed tasks are looked at; the newest has the newest reason.
 _MOST_FAILED: Final = 5
@@ -165,7 +170,7 @@ def runs_on(*places: Mapping[str, Any]) -> str:
         provider = place.get("capacityProviderName") or next(iter(strategy), "")
         kind = place.get("launchType") or ("FARGATE" if provider.startswith("FARGATE") else provider and "EC2")
         if kind:
-            return "fargate" if kind == "FARGATE" else "ecs-ec2"
+            return _RUNTIMES.get(kind, "ecs-ec2")
     return "fargate"
 
 

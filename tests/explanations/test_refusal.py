@@ -38,7 +38,16 @@ def reason(tmp_path: Path) -> str:
     """The reason of an image that is refused for Lambda, with the commands that fix it."""
     layout = Layout(tmp_path)
     source = layout.source(layout.index({**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}))
-    names = Names(f"{HOST}/shop:1", "eu-west-1", "123456789012", "shop", "1")
+    names = Names(
+        f"{HOST}/shop:1",
+        "eu-west-1",
+        "123456789012",
+        "shop",
+        "1",
+        local_image="cdkasset-1",
+        stack="Shop",
+        stack_region="eu-west-1",
+    )
     properties = Properties(
         "arn:aws:ecr:eu-west-1:123456789012:repository/shop", f"{HOST}/shop", "1", "", "digest", POLICY
     )
@@ -58,10 +67,22 @@ def test_a_refusal_leads_to_its_own_finding_and_runtime_however_it_is_shown(reas
 def test_the_commands_of_a_refusal_are_repeated_as_printed(reason: str, shown: str) -> None:
     steps = refusal_in(SHOWN[shown](reason))[0].remedy
     commands = [step for step in steps if step.startswith("$ ")]
-    assert any("batch-delete-image" in command and "imageTag=1" in command for command in commands), steps
-    assert all(not command.endswith("\\") for command in commands)
+    assert commands[0] == "$ safe-image heal --stack Shop --region eu-west-1", steps
+    assert commands[1:] == ["$ ${CDK_DOCKER:-docker} image rm cdkasset-1 || true"], steps
 
 
 def test_a_text_that_only_quotes_a_findings_id_is_not_a_refusal() -> None:
     assert refusal_in("Image refused: nothing of ours [not-a-finding]") == ()
     assert refusal_in("the finding [not-an-image] is explained in the documentation") == ()
+
+
+def test_a_command_of_several_lines_is_one_step() -> None:
+    text = (
+        "Image refused: The tag points at an index [index-not-taken]\nTo fix it:\n"
+        "1. Delete the tag:\n     REPO=shop; TAG=1;\n       aws ecr batch-delete-image &&\n       echo done\n"
+        "2. Deploy again.\n"
+        "To prevent it: Build images for this runtime."
+    )
+    steps = refusal_in(text)[0].remedy
+    commands = ["$ REPO=shop; TAG=1; aws ecr batch-delete-image && echo done"]
+    assert steps == ("1. Delete the tag:", *commands, "2. Deploy again.")

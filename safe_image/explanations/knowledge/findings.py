@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from image_verifier.report import Finding, Severity
+from image_verifier.rules.advice import ADVICE
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.catalog import Stage as CatalogStage
 from image_verifier.rules.engine_messages import MESSAGES
@@ -51,20 +52,21 @@ def finding(finding_id: str) -> Cause:
 
     :param finding_id: one of the catalog.
     """
-    entry = CATALOG[finding_id]
+    entry, advice = CATALOG[finding_id], ADVICE[finding_id]
     found = Finding(finding_id, Severity.ERROR, entry.meaning)
     # Without names there are no commands that delete: nobody has looked at the image yet.
     steps = tuple(line for line in remedy(found, Names(platform="{platform}")) if not line.startswith("$ "))
     return Cause(
         id=finding_id,
         title=entry.meaning,
-        meaning=f"safe-image check reports this as {finding_id}.",
+        meaning=advice.cause,
         stage=_STAGES[entry.stage],
         blame=("image",),
         words=tuple(Words(text, unless=BUILD) for text in _texts(finding_id)),
         confirm=("Check the image, its layers too:", "$ safe-image check {image} --layers --runs-on {runs_on}"),
         remedy=steps or _ASK,
-        sources=(f"docs/checks.md#{finding_id}",),
+        prevention=(advice.prevention,),
+        sources=(advice.source, f"docs/checks.md#{finding_id}"),
         findings=(finding_id,),
         specificity="finding",
     )

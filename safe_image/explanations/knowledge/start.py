@@ -158,7 +158,7 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=("Add CMD or ENTRYPOINT to the Dockerfile, or a command to the task definition.",),
         sources=(_ENTRYPOINT,),
-        findings=("no-command", "rootfs-type-unknown"),
+        findings=("no-command", "rootfs-type-unknown", "not-an-image"),
     ),
     Cause(
         "passwd-is-a-link",

@@ -160,6 +160,7 @@ CAUSES: Final = (
         ("image", "host engine"),
         words=(
             "unhandled tar header type",
+            "failed to setxattr",
             "failed to register layer: invalid entry name",
             *near(
                 EXTRACT,
