@@ -69,9 +69,10 @@ class Untag:
     @property
     def permissions(self) -> tuple[str, ...]:
         """The IAM permissions that it needs beyond reading the image, as `action on resource`."""
+        condition = "" if self.keeps_manifest else ", if an index references the image"
         return (
             f"ecr:BatchDeleteImage on {self.repository_arn}",
-            f"ecr:PutImage on {self.repository_arn}, if an index references the image",
+            f"ecr:PutImage on {self.repository_arn}{condition}",
         )
 
     @property
