@@ -116,11 +116,9 @@ def _verdict(explanation: Explanation, verification: Verification, page: TextPag
 
 
 def _unknown(page: TextPage) -> Iterator[str]:
-    from ...explanations.knowledge import KNOWLEDGE
-
     yield page.paint("unknown", "NOT RECOGNISED")
     yield from page.wrap(
-        f"This matches none of {len(KNOWLEDGE)} causes that keep an image from being built, pushed, pulled or started.",
+        "This matches no known cause that keeps an image from being built, pushed, pulled or started.",
         "  ",
     )
     yield from page.wrap(
