@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 # The largest number of values in one document that is held in memory, at up to 500 bytes each. The largest manifest
 # that engines accept has room for half as many meaningful ones.
 _MAX_VALUES: Final = 250_000
-Documents = Callable[[Descriptor], Document | None]
 _GRAVITY: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -89,7 +88,7 @@ def load_views(source: Source, policy: Policy) -> Views:
     if resolved.document is None:
         return Views(dict.fromkeys(choices, image))
     whole_index = any(engine.whole_index for engine in engines)
-    documents = cache(source.manifest)
+    documents = Documents(cache(source.manifest), cache(_parse))
     by_path: dict[tuple[Descriptor, ...], Image] = {}
     by_choice: dict[Choice, Image] = {}
     for choice in choices:
@@ -100,31 +99,51 @@ def load_views(source: Source, policy: Policy) -> Views:
     return Views(by_choice)
 
 
-def _choose(image: Image, documents: Documents, document: Document, choice: Choice) -> Image:
-    """Follow the indexes to the platform's manifest, as engines that choose in this way do."""
-    image = replace(image, document=document)
+@dataclass(frozen=True)
+class Documents:
+    """The indexes and manifests of an image: each is fetched and parsed once, however many engines follow it.
+
+    :param fetch: the document that a descriptor references; None where there is none.
+    :param parse: the index or the manifest in a document; None where its type is neither.
+    """
+
+    fetch: Callable[[Descriptor], Document | None]
+    parse: Callable[[Document], Index | Manifest | Unreadable | None]
+
+
+def _parse(document: Document) -> Index | Manifest | Unreadable | None:
     _check_values("document", document.digest, document.content)
     try:
         if media_types.is_manifest(document.media_type):
-            return replace(image, manifest=Manifest.parse(document))
-        if not media_types.is_index(document.media_type):
-            return image
-        index = Index.parse(document)
+            return Manifest.parse(document)
+        return Index.parse(document) if media_types.is_index(document.media_type) else None
     except Unreadable as e:
+        return e
+
+
+def _choose(image: Image, documents: Documents, document: Document, choice: Choice) -> Image:
+    """Follow the indexes to the platform's manifest, as engines that choose in this way do."""
+    image = replace(image, document=document)
+    parsed = documents.parse(document)
+    if isinstance(parsed, Unreadable):
         what = "manifest" if media_types.is_manifest(document.media_type) else "index"
-        return replace(image, unreadable=(what, e.errors_by_engine))
-    image = replace(image, indexes=(*image.indexes, index))
+        return replace(image, unreadable=(what, parsed.errors_by_engine))
+    if isinstance(parsed, Manifest):
+        return replace(image, manifest=parsed)
+    if parsed is None:
+        return image
+    image = replace(image, indexes=(*image.indexes, parsed))
     if len(image.indexes) > MAX_INDEX_DEPTH:
         # The limit is ours, not an engine's: exceeding it is no finding about the image.
         raise Fault(
             f"The indexes are nested more than {MAX_INDEX_DEPTH} levels deep, and the verifier searches no deeper",
             "Push the image itself, or an index that references it directly.",
         )
-    chosen = index.choose(image.platform, choice)
+    chosen = parsed.choose(image.platform, choice)
     if chosen is None:
         return image
     image = replace(image, chosen=(*image.chosen, chosen))
-    child = documents(chosen)
+    child = documents.fetch(chosen)
     if child is None:
         return replace(image, missing=chosen)
     return _choose(image, documents, child, choice)
@@ -154,7 +173,7 @@ def _load_rest(image: Image, source: Source, documents: Documents, *, whole_inde
     # None of these depends on another, and each costs a round trip.
     with side_by_side(source.at_once) as pool:
         availability = pool.submit(source.availability, manifest.layers)
-        children = pool.map(documents, others)
+        children = pool.map(documents.fetch, others)
         content = source.blob(manifest.config, MAX_CONFIG_BYTES)
         blobs: Mapping[str, Blob] = availability.result()
         absent = tuple(d for d, document in zip(others, children, strict=True) if document is None)

@@ -34,6 +34,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "heal": "after a failed deploy: remove the rejected tag and the local image behind it",
     "doctor": "find settings and leftovers, here and in the account, that can make broken images",
     "explain": "explain an error of ECS, Lambda, containerd or docker, and how to fix it",
+    "runtimes": "show the engines of each runtime, and which images it accepts and refuses",
     "completion": "print a shell's completion script for this command",
 }
 

@@ -49,7 +49,7 @@ def run(arguments: Namespace) -> int:
     policy = parse_policy(arguments)
     if not arguments.runs_on:
         # The question is which runtimes the difference breaks, so that every runtime of the platform is checked.
-        every = tuple(name for name, runtime in RUNTIMES.items() if str(policy.platform) in runtime.platforms)
+        every = tuple(name for name, runtime in RUNTIMES.items() if runtime.runs(str(policy.platform)))
         policy = replace(policy, runs_on=every)
     report = diff_report(arguments.format)
     resolver = TargetResolver()

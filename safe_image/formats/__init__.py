@@ -6,12 +6,13 @@ is never in memory as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from image_verifier.rules.remedies import Names
+    from image_verifier.rules.runtimes import Runtime
 
     from ..results.check_runner import Outcome
     from ..results.comparison import Comparison
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
     CheckReport = Callable[[Iterable[Outcome], TextIO], Iterator[str]]
     DiffReport = Callable[[Comparison, tuple[Names, Names], TextIO], Iterator[str]]
+    RuntimesReport = Callable[[Sequence[Runtime], TextIO], Iterator[str]]
     AuditReport = Callable[[Callable[[], Iterable[Row]], TextIO], Iterator[str]]
 
 CHECK_FORMATS: Final = ("text", "json", "junit", "sarif", "github", "markdown", "html")
 DIFF_FORMATS: Final = ("text", "json", "html")
 AUDIT_FORMATS: Final = ("text", "json", "html")
+RUNTIMES_FORMATS: Final = ("text", "json")
 
 
 def check_report(format_name: str) -> CheckReport:
@@ -50,6 +53,15 @@ def audit_report(format_name: str) -> AuditReport:
     :param format_name: one of `AUDIT_FORMATS`.
     """
     report: AuditReport = _module("audit", format_name).report
+    return report
+
+
+def runtimes_report(format_name: str) -> RuntimesReport:
+    """The function that writes the report of `runtimes`.
+
+    :param format_name: one of `RUNTIMES_FORMATS`.
+    """
+    report: RuntimesReport = _module("runtimes", format_name).report
     return report
 
 

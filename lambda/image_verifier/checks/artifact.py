@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..image import media_types
+from ..image.go_json import GoJsonError, JsonText, Struct
 from ..image.model import Config, Document, Image
 from ..report import Finding
 from ..rules.artifacts import ARTIFACTS, BUILD_CACHE
@@ -115,10 +116,14 @@ def _engine_error(image: Image, engine: Engine, runtime: Runtime) -> str:
         return engine_message("not-an-image", engine.words, "schema 2", media_type=config.media_type, kind=kind)
     # containerd unpacked nothing during the pull, so it tries once more: up to 1.6.24 with all layers, later with
     # those that it knows: https://github.com/containerd/containerd/blob/main/client/image.go, Unpack
+    if image.chosen and image.chosen[-1].platform is None and image.config and not _for_platform(image, image.config):
+        index = image.indexes[-1].document.digest
+        return engine_message("not-an-image", engine.words, "no platform", digest=index, platform=image.platform)
     counted = layers if engine.extracts_unknown else [d for d in layers if engine.counts(d.media_type)]
     if not layers or len(counted) == len(diff_ids) == 0:
         return ""
-    variant = "no processor" if config.media_type in media_types.CONFIGS else "not fetched"
+    # Of a manifest whose config it does not know, it fetches everything but the layers that it knows.
+    variant = "not fetched" if counted and engine.counts(counted[0].media_type) else "no processor"
     return engine_message(
         "not-an-image",
         engine.words,
@@ -129,6 +134,21 @@ def _engine_error(image: Image, engine: Engine, runtime: Runtime) -> str:
     )
 
 
+def _for_platform(image: Image, config: Config) -> bool:
+    """Whether containerd, which looks into the config where the index has no platform, finds the required one."""
+    return config.platform in image.platform.accepts()
+
+
 def _no_manifest_error(document: Document, engine: Engine) -> str:
-    variant = "no manifest" if engine.family == "containerd" else ""
-    return engine_message("not-an-image", engine.words, variant, media_type=document.media_type, digest=document.digest)
+    values = {"media_type": document.media_type, "digest": document.digest}
+    if engine.family != "dockerd":
+        return engine_message(
+            "not-an-image", engine.words, "no manifest" if engine.family == "containerd" else "", **values
+        )
+    # dockerd reads a document of an unknown type as a signed manifest of schema 1:
+    # https://github.com/distribution/distribution/blob/release/2.8/manifests.go, UnmarshalManifest
+    try:
+        JsonText(document.content).fill(Struct("schema1.SignedManifest", {}))
+    except GoJsonError as e:
+        return engine_message("not-an-image", engine.words, "not JSON", why=e)
+    return engine_message("not-an-image", engine.words, "no signature")

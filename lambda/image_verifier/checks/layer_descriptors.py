@@ -84,6 +84,18 @@ def _types_that_the_runtime_refuses(subject: Subject) -> Iterator[Finding]:
                 runtime_error=message.format(digest=layers[0].digest),
                 layer=layers[0].digest,
             )
+    for media_type, layers in by_type.items():
+        # Their bytes show whether they are encrypted: an engine that does not know the type reads them as a tar.
+        unknown = media_types.is_encrypted(media_type) and subject.engine.reads(media_type)
+        if unknown and not subject.policy.verify_layers:
+            yield finding(
+                "layer-type-doubtful",
+                f"{_share(layers, image)} {media_type}. {runtime.title} does not decrypt layers, and unpacks these "
+                "only if they are not encrypted after all; pass --layers, or set verify_layers, to read them.",
+                severity=Severity.WARNING,
+                found=media_type,
+                layer=layers[0].digest,
+            )
     for media_type, why in runtime.doubtful_layers.items():
         layers = by_type.get(media_type)
         if layers:

@@ -55,18 +55,21 @@ def is_active(subject: Subject) -> Iterator[Finding]:
 def is_readable(subject: Subject) -> Iterator[Finding]:
     """The engine's decoder accepts the index and the manifest."""
     image = subject.image
-    refused = [("index", index.document.digest, index.problems) for index in image.indexes]
+    refused = [("index", index.document, index.problems) for index in image.indexes]
     if image.manifest:
-        refused.append(("manifest", image.manifest.document.digest, image.manifest.problems))
+        refused.append(("manifest", image.manifest.document, image.manifest.problems))
     if image.unreadable and image.unreadable[0] != "config" and image.document:
-        refused.append((image.unreadable[0], image.document.digest, image.unreadable[1]))
-    for what, digest, problems in refused:
+        refused.append((image.unreadable[0], image.document, image.unreadable[1]))
+    for what, document, problems in refused:
+        digest = document.digest
         why = subject.engine.cannot_read(problems)
         if why:
             yield finding(
                 "manifest-unreadable",
                 f"The {what} {digest} cannot be read: {why.rpartition(f'{digest}: ')[2]}.",
                 subject.words,
+                "empty" if document.size == 0 and subject.engine.family == "containerd" else "",
+                digest=digest,
                 why=why,
             )
 

@@ -20,6 +20,10 @@ _NOT_FETCHED: Final = (
 )
 _COUNT: Final = "number of layers and diffIDs don't match: {counted} != {diff_ids}"
 _ROOTFS: Final = "layers from manifest don't match image configuration"
+_NO_PLATFORM_2: Final = "get image config descriptor: no match for platform in manifest {digest}: not found"
+_NO_PLATFORM_AT_STORE: Final = (
+    "no matching manifest for {platform} in the manifest list entries: no match for platform in manifest: not found"
+)
 _UNEXPECTED_TYPE: Final = "unexpected media type {media_type} for {digest}: not found"
 _NOT_FOUND: Final = 'failed to resolve reference "{reference}": {reference}: not found'
 _COMMIT: Final = 'failed commit on ref "{name}": '
@@ -81,7 +85,11 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "containerd, other type": _NOT_FETCHED,
         "dockerd": "manifest unknown",
     },
-    "manifest-unreadable": {"containerd": "{why}", "dockerd": "{why}"},
+    "manifest-unreadable": {
+        "containerd": "{why}",
+        "containerd, empty": _SIZES["containerd, size 0"],
+        "dockerd": "{why}",
+    },
     "manifest-digest-mismatch": _digest("manifest verification failed for digest {digest}"),
     "manifest-size-mismatch": _SIZES,
     "index-descriptor-type": {
@@ -98,9 +106,8 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "platform-missing": {
         "containerd": "no match for platform in manifest: not found",
-        "containerd 2": "get image config descriptor: no match for platform in manifest {digest}: not found",
-        _STORE: "no matching manifest for {platform} in the manifest list entries: no match for platform in manifest: "
-        "not found",
+        "containerd 2": _NO_PLATFORM_2,
+        _STORE: _NO_PLATFORM_AT_STORE,
         "dockerd": "no matching manifest for {platform} in the manifest list entries",
     },
     "index-incomplete": {
@@ -122,6 +129,11 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "containerd, not fetched": _UNPACK
         + "failed to extract layer {diff_id}: failed to get reader from content store: "
         "content digest {digest}: not found",
+        "containerd, no platform": _UNPACK + "no match for platform in manifest {digest}: not found",
+        "containerd 2, no platform": _NO_PLATFORM_2,
+        _STORE + ", no platform": _NO_PLATFORM_AT_STORE,
+        "dockerd, no signature": "missing signature key",
+        "dockerd, not JSON": "error unmarshalling content: {why}",
         "containerd 2, no manifest": "get image config descriptor: " + _UNEXPECTED_TYPE,
         "containerd 2, other layers": "mismatched image rootfs and manifest layers",
         # It reports success, and has unpacked nothing.

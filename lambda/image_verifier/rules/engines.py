@@ -19,13 +19,13 @@ Family = Literal["containerd", "dockerd", "any"]
 class Confirmation:
     """The witness for the facts about an engine.
 
-    :param measured: whether images were pulled and started with it; otherwise its source was read.
-    :param version: the version that was run or read.
+    :param how: images were pulled and started with it, or its source was read, or nobody outside of AWS knows it.
+    :param version: the version that was run or read; for an unknown engine, what stands for it.
     :param date: the day, as `YYYY-MM-DD`.
     :param sources: the addresses of the package or of the files.
     """
 
-    measured: bool
+    how: Literal["measured", "read in source", "not published"]
     version: str
     date: str
     sources: tuple[str, ...] = ()
@@ -180,11 +180,11 @@ _RECORDED: Final = "2026-11-22"
 
 
 def _measured(version: str) -> Confirmation:
-    return Confirmation(True, version, _RECORDED, ("https://packages.debian.org/sid/" + version.split()[0],))
+    return Confirmation("measured", version, _RECORDED, ("https://packages.debian.org/sid/" + version.split()[0],))
 
 
 def _read(version: str, date: str, *sources: str) -> Confirmation:
-    return Confirmation(False, version, date, sources)
+    return Confirmation("read in source", version, date, sources)
 
 
 CONTAINERD_1_6: Final = _containerd(
@@ -266,7 +266,7 @@ ANY: Final = Engine(
     "any",
     words="any",
     starter="any",
-    confirmed=_read("what all of the engines above refuse", _RECORDED),
+    confirmed=Confirmation("not published", "the refusals that all other engines have in common", _RECORDED),
     choices=(BY_CONTAINERD, BY_DOCKERD),
     decoders=_DOCKERD_DECODERS,
     ignores_end=True,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from image_verifier.deletion import cannot_be_pulled
 from image_verifier.faults import Fault
-from image_verifier.image import media_types
+from image_verifier.image import media_types, model
+from image_verifier.image.go_json import JsonText
 from image_verifier.image.model import MAX_INDEX_DEPTH, Descriptor, Platform, sha256
 from image_verifier.policy import Policy
 from image_verifier.report import Report, Severity
@@ -341,3 +342,87 @@ def test_a_policy_that_no_image_can_meet_is_an_error_that_says_what_to_write(pol
 def _content(layout: Layout, descriptor: dict[str, Any]) -> bytes:
     layout.source(descriptor)
     return layout.path.joinpath("blobs", *descriptor["digest"].split(":")).read_bytes()
+
+
+# The engines' words for what is not an image, each measured with containerd 1.6.20, 1.7.24 and dockerd 28.5.2
+
+
+def words(layout: Layout, top: dict[str, Any], runtime: str) -> str:
+    return judged(layout, top, runtime).errors[0].runtime_error.removeprefix("CannotPullContainerError: ")
+
+
+def test_an_index_of_artifacts_without_platforms_has_no_platform_to_containerd(layout: Layout) -> None:
+    top = layout.index(layout.attestation())
+    assert words(layout, top, "fargate") == (
+        f"failed to unpack image on snapshotter overlayfs: no match for platform in manifest {top['digest']}: not found"
+    )
+    assert words(layout, top, "ecs-ec2") == f"unsupported media type {media_types.IN_TOTO}"
+
+
+def test_a_document_of_an_unknown_type_is_a_manifest_without_a_signature_to_dockerd(layout: Layout) -> None:
+    for media_type in ("application/vnd.example.manifest+json", "application/vnd.oci.artifact.manifest.v1+json"):
+        top = layout.descriptor(media_type, b'{"schemaVersion": 2}')
+        assert words(layout, top, "ecs-ec2") == "missing signature key"
+    top = layout.descriptor("application/vnd.example", b"xyz")
+    assert words(layout, top, "ecs-ec2") == (
+        "error unmarshalling content: invalid character 'x' looking for beginning of value"
+    )
+
+
+def test_a_webassembly_artifact_has_a_layer_that_containerd_1_6_has_no_processor_for(layout: Layout) -> None:
+    diff_id = "sha256:" + "a" * 64
+    config = {"architecture": "wasm", "os": "wasip1", "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+    wasm = "application/vnd.wasm.content.layer.v1+wasm"
+    top = layout.image(
+        manifest={
+            "config": layout.descriptor("application/vnd.wasm.config.v0+json", json.dumps(config).encode()),
+            "layers": [layout.descriptor(wasm, b"\0asm")],
+        }
+    )
+    assert words(layout, top, "fargate") == (
+        f"failed to unpack image on snapshotter overlayfs: failed to extract layer {diff_id}: failed to get stream "
+        f"processor for {wasm}: no processor for media-type: unknown"
+    )
+
+
+def test_a_manifest_without_a_byte_is_not_fetched_by_containerd(layout: Layout) -> None:
+    top = layout.descriptor(media_types.OCI_MANIFEST, b"")
+    assert words(layout, top, "fargate") == (
+        f"unable to fetch descriptor ({top['digest']}) which reports content size of zero: invalid argument"
+    )
+    assert words(layout, top, "ecs-ec2") == "unexpected end of JSON input"
+
+
+def test_a_config_that_only_dockerd_decodes_and_that_has_no_rootfs_is_refused(layout: Layout) -> None:
+    top = layout.image(config={"config": {"Cmd": "/run"}, "rootfs": None})
+    assert ids(judged(layout, top, "ecs-ec2")) == ["rootfs-missing"]
+    assert ids(judged(layout, top, "fargate")) == ["config-unreadable"]
+
+
+def test_every_document_is_parsed_once(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+
+    class Counted(JsonText):
+        def __init__(self, content: bytes) -> None:
+            parsed.append(content)
+            super().__init__(content)
+
+    monkeypatch.setattr(model, "JsonText", Counted)
+    top = layout.index({**layout.image(), "platform": AMD64})
+    assert judged(layout, top, *(name for name, one in RUNTIMES.items() if one.runs("linux/amd64"))).image.config
+    assert len(parsed) == len(set(parsed)) == 3
+
+
+# Encrypted layers
+
+
+def test_an_encrypted_layer_is_refused_by_containerd_and_a_warning_elsewhere_until_it_is_read(layout: Layout) -> None:
+    encrypted = layout.descriptor(GZIP + "+encrypted", bytes(range(256)) * 4)
+    config = {"rootfs": {"type": "layers", "diff_ids": [sha256(b"decrypted")]}}
+    top = layout.image(manifest={"layers": [encrypted]}, config=config)
+    for runtime in ("fargate", "eks", "ecs-managed-instances"):
+        assert ids(judged(layout, top, runtime)) == ["layer-type-unsupported"]
+    for runtime in ("ecs-ec2", "lambda", "app-runner"):
+        report = judged(layout, top, runtime)
+        assert (ids(report), report.findings[0].id) == ([], "layer-type-doubtful")
+        assert "tar-invalid" in ids(judged(layout, top, runtime, verify_layers=True))
