@@ -1,4 +1,4 @@
-"""What each runtime accepts and refuses, computed from the tables of runtimes and engines."""
+"""The images that each runtime accepts and refuses, computed from the tables of runtimes and engines."""
 
 from __future__ import annotations
 

@@ -38,6 +38,9 @@ def weigh(by_host: Mapping[HostEngine, Sequence[Placed]]) -> Iterator[Placed]:
             elif host.share is not Share.WORDS and about not in certain:
                 found.setdefault(same, (place, _on(host, finding)))
     for same, (place, finding) in found.items():
+        graver = (finding.id, finding.layer, Severity.ERROR)
+        if finding.severity is not Severity.ERROR and graver in certain:
+            continue
         named = _named(certain.get((finding.id, finding.layer, finding.severity)), finding, by_host)
         yield place, replace(named, runtime_error=words.get(same, finding.runtime_error))
 

@@ -254,7 +254,8 @@ def test_agentcore_runs_amd64_only_through_a_capacity_provider_and_warns(layout:
 
 def test_schema_1_is_an_error_on_fargate(layout: Layout) -> None:
     top = layout.descriptor(media_types.DOCKER_MANIFEST_1_SIGNED, b'{"schemaVersion": 1}')
-    assert errors(layout, top, "fargate") == ["schema-1"]
+    (finding,) = report(layout, top, "fargate").findings
+    assert (finding.id, finding.severity) == ("schema-1", Severity.ERROR)
 
 
 # The policy
