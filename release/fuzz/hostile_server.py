@@ -86,9 +86,11 @@ class HostileServer:
             headers[rng.randrange(len(headers))] = rng.choice(_HOSTILE_HEADERS)
         if is_mutated and rng.random() < 0.3:
             headers.append(rng.choice(_HOSTILE_HEADERS))
-        head = "\r\n".join((f"HTTP/1.1 {status} x", "Connection: close", *headers)).encode("latin-1")
-        whole = head + b"\r\n\r\n" + (b"" if method == "HEAD" else body)
-        return mutated_bytes(rng, whole) if is_mutated and rng.random() < 0.3 else whole
+        rest = "\r\n".join(headers).encode("latin-1") + b"\r\n\r\n" + (b"" if method == "HEAD" else body)
+        if is_mutated and rng.random() < 0.3:
+            rest = mutated_bytes(rng, rest)
+        # Never mutated: whether a request on a connection that this server has closed gets through is chance.
+        return f"HTTP/1.1 {status} x\r\nConnection: close\r\n".encode() + rest
 
     def _healthy(self, path: str, authorized: bool) -> tuple[int, list[str], bytes]:
         if path.startswith("/token"):

@@ -44,7 +44,7 @@ class Seeds:
         draft = healthy(rng)
         for kind in rng.sample(list(KINDS), rng.randint(0, 3)):
             # A mutation cannot edit a layer that another one has made unreadable.
-            with suppress(tarfile.TarError):
+            with suppress(tarfile.TarError, OSError, ValueError):
                 if draft.layers:
                     KINDS[kind](rng, draft)
         return draft

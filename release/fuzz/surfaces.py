@@ -183,7 +183,8 @@ def registry(rng: random.Random, seeds: Seeds, folder: Path) -> Run:
                 found = outcome(lambda: source, layers=True)
             finally:
                 distribution.pool.shutdown()
-        return found
+        # The config and the layers are requested at the same time: which of two faults is reported is chance.
+        return found if isinstance(found, Report) else found[0]
 
     return run
 

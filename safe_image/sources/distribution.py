@@ -16,7 +16,7 @@ from image_verifier.retry import RetryBudget
 from .authorization import Authorizer
 from .connections import AT_ONCE
 from .registry_urls import host_of, is_api, origin_of, redirect_target, registry_url
-from .responses import check_encoding, drop, is_of_a_registry, refusal, unexpected
+from .responses import check_encoding, drop, is_html, is_of_a_registry, refusal, unexpected
 from .transport import Transport
 
 _MAX_REDIRECTS: Final = 5
@@ -47,7 +47,8 @@ class Distribution:
         :param retry_budget: for how long transient errors are retried.
         :param method: `GET`, where the caller reads and closes the response, or `HEAD`.
         :param headers: further headers.
-        :returns: a response with status 200, 206 or 416; None where the repository has no such document or blob.
+        :returns: a response with status 200, or 206 or 416 to a Range request; None where the repository has no such
+            document or blob.
         :raises Fault: if the registry gives another response, or none.
         """
         url = f"{registry_url(registry)}/v2/{repository}/{path}"
@@ -62,11 +63,12 @@ class Distribution:
             if not self._authorizer.renew(registry, repository, shown, challenges, retry_budget):
                 break
             drop(response)
-        if response.status in (200, 206, 416):
+        if response.status == 200 or (response.status in (206, 416) and "Range" in (headers or {})):
             check_encoding(response, host_of(answering_url))
             return response
         drop(response)
-        if response.status == 404 and (path.startswith("blobs/") or is_of_a_registry(response)):
+        is_blob = path.startswith("blobs/") and not is_html(response)
+        if response.status == 404 and (is_blob or is_of_a_registry(response)):
             return None
         if origin_of(answering_url) != origin_of(url):
             raise unexpected(host_of(answering_url), response)

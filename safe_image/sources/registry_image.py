@@ -22,6 +22,8 @@ from .responses import is_html, read, unreachable
 _CHUNK: Final = 1 << 18
 # The digits of the largest 64-bit integer.
 _MAX_SIZE_DIGITS: Final = 19
+# A document or a blob that does not have its digest is downloaded as often before that is a finding.
+_MAX_DOWNLOADS: Final = 3
 _ACCEPT: Final = {"Accept": ", ".join(media_types.ACCEPTED)}
 
 
@@ -54,20 +56,25 @@ class RegistryImage:
         known = media_types.is_manifest(descriptor.media_type) or media_types.is_index(descriptor.media_type)
         if known:
             return self._document(f"manifests/{descriptor.digest}", descriptor.digest)
-        content = self._read(f"blobs/{descriptor.digest}", MAX_MANIFEST_BYTES + 1)
+        content = self.blob(descriptor, MAX_MANIFEST_BYTES)
         return None if content is None else Document(descriptor.media_type, descriptor.digest, content)
 
     def _document(self, path: str, digest: str) -> Document | None:
+        document = None
+        for _ in range(_MAX_DOWNLOADS):
+            document = self._downloaded_document(path, digest)
+            if document is None or document.size > MAX_MANIFEST_BYTES or sha256(document.content) == document.digest:
+                break
+        return document
+
+    def _downloaded_document(self, path: str, digest: str) -> Document | None:
         for attempt in itertools.count(1):
             response = self._get(path, _ACCEPT)
             if response is None:
                 return None
             try:
                 if is_html(response):
-                    raise Fault(
-                        f"{self._registry} answered with a web page, not with a manifest",
-                        "Check the registry's name; a proxy or a login form may be in the way.",
-                    )
+                    raise self._web_page("a manifest")
                 content = read(response, MAX_MANIFEST_BYTES + 1)
             except HTTPError as e:
                 if not self._retry_budget.wait_before_retry(attempt):
@@ -82,8 +89,27 @@ class RegistryImage:
         raise AssertionError("counting does not end")
 
     def blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
-        """A small blob, at most `limit + 1` bytes of it."""
-        return self._read(f"blobs/{descriptor.digest}", limit + 1) if is_digest(descriptor.digest) else None
+        """A small blob, at most `limit + 1` bytes of it.
+
+        :raises Fault: if a proxy answers in place of the registry, or the registry does not answer.
+        """
+        if not is_digest(descriptor.digest):
+            return None
+        content: bytes | None = b""
+        for _ in range(_MAX_DOWNLOADS):
+            content = self._read(f"blobs/{descriptor.digest}", limit + 1)
+            if content is None or len(content) > limit or sha256(content) == descriptor.digest:
+                return content
+        # Block pages and login forms of proxies come with any status and type.
+        if content and content.lstrip().startswith(b"<"):
+            raise self._web_page("a blob")
+        return content
+
+    def _web_page(self, wanted: str) -> Fault:
+        return Fault(
+            f"{self._registry} answered with a web page, not with {wanted}",
+            "Check the registry's name; a proxy or a login form may be in the way.",
+        )
 
     def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
         """A blob's first bytes, by a Range request."""
@@ -145,7 +171,8 @@ class RegistryImage:
             finally:
                 response.close()
             again = self._get(f"blobs/{descriptor.digest}", _range(offset))
-            if again is None or again.status != 206:
+            is_rest = again is not None and again.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+            if again is None or again.status != 206 or not is_rest:
                 raise Fault(f"the download of {descriptor.digest} broke off after {offset} bytes", "Retry.")
             response = again
         raise AssertionError("counting does not end")

@@ -113,14 +113,15 @@ def serving(*, https: bool = False) -> Iterator[Registry]:
             while answer.endless:
                 self.wfile.write(answer.endless)
                 time.sleep(answer.pace)
-            content = answer.body
+            content, more = answer.body, dict(answer.headers)
             span = asked.headers.get("Range", "").removeprefix("bytes=")
             status = answer.status
             if span and status == 200 and registry.knows_ranges:
                 first, _, last = span.partition("-")
                 content, status = content[int(first) : int(last) + 1 if last else None], 206
+                more["Content-Range"] = f"bytes {first}-{last or len(answer.body) - 1}/{len(answer.body)}"
             self.send_response(status)
-            for name, value in answer.headers.items():
+            for name, value in more.items():
                 self.send_header(name, value)
             if "Content-Length" not in answer.headers:
                 self.send_header("Content-Length", str(len(content) + answer.cut))

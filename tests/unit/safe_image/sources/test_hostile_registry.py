@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from image_verifier.faults import Fault
 from image_verifier.image import media_types
-from image_verifier.image.model import Platform
+from image_verifier.image.model import Descriptor, Platform
 from image_verifier.image.references import Reference
 from image_verifier.policy import Policy
 from image_verifier.retry import RetryBudget
@@ -58,6 +58,11 @@ def fault(registry: Registry) -> str:
     # The error's traceback would keep its threads.
     distribution.pool.shutdown()
     return raised.value.text
+
+
+def image(registry: Registry) -> RegistryImage:
+    text = f"{registry.host}/app:v1"
+    return RegistryImage(Distribution(), Reference.parse(text), text, RetryBudget.of(5))
 
 
 def challenge_at(registry: Registry, realm: str) -> Answer:
@@ -125,6 +130,66 @@ def test_a_port_that_does_not_exist_is_a_fault() -> None:
         RegistryImage(Distribution(), Reference.parse(text), text, RetryBudget.of(5)).resolve()
 
 
+# Absence and odd bodies
+
+
+@pytest.mark.parametrize("part", ["/manifests/", "/blobs/"])
+def test_bytes_that_do_not_have_their_digest_are_downloaded_again_before_that_is_a_finding(
+    part: str, registry: Registry
+) -> None:
+    garbled: set[str] = set()
+
+    def gate(asked: Asked) -> Answer | None:
+        if part not in asked.path or asked.method != "GET" or asked.path in garbled:
+            return None
+        garbled.add(asked.path)
+        whole = registry.answers[asked.path]
+        return Answer(200, whole.body.replace(b"a", b"b"), whole.headers)
+
+    registry.gate = gate
+    assert verify(image(registry), _POLICY).verdict == "pass"
+    assert garbled
+
+
+def test_bytes_that_never_have_their_digest_are_a_finding(registry: Registry) -> None:
+    for path, answer in registry.answers.items():
+        if "/blobs/" in path:
+            registry.answers[path] = Answer(200, answer.body.replace(b"a", b"b"), answer.headers)
+    assert "config-digest-mismatch" in [finding.id for finding in verify(image(registry), _POLICY).errors]
+
+
+def test_a_web_page_in_place_of_a_config_is_a_fault(registry: Registry) -> None:
+    page = Answer(200, b"\n<!DOCTYPE html><title>Blocked</title>", {"Content-Type": "application/octet-stream"})
+    registry.gate = lambda asked: page if "/blobs/" in asked.path else None
+    assert "answered with a web page, not with a blob" in fault(registry)
+
+
+def test_a_web_page_in_place_of_a_missing_blob_is_a_fault(registry: Registry) -> None:
+    page = Answer(404, b"<title>Blocked</title>", {"Content-Type": "text/html"})
+    registry.gate = lambda asked: page if "/blobs/" in asked.path else None
+    assert "answered with a web page" in fault(registry)
+
+
+@pytest.mark.parametrize("status", [206, 416])
+def test_an_answer_to_a_range_that_was_not_requested_is_a_fault(status: int, registry: Registry) -> None:
+    registry.gate = lambda asked: Answer(status, b"{}") if "/blobs/" in asked.path else None
+    assert f"answered with HTTP {status}" in fault(registry)
+
+
+def test_a_resumed_download_at_another_offset_is_a_fault(registry: Registry) -> None:
+    content = bytes(range(256)) * 4000
+    digest = registry.put("/v2/app/blobs/{}", content)
+    other = Answer(206, content[5:], {"Content-Range": f"bytes 5-{len(content) - 1}/{len(content)}"})
+    registry.gate = lambda asked: (
+        other if "Range" in asked.headers else Answer(200, content[:600_000], cut=len(content) - 600_000)
+    )
+    with (
+        image(registry).open(Descriptor("x", digest, len(content))) as chunks,
+        pytest.raises(Fault, match="broke off after"),
+    ):
+        list(chunks or ())
+
+
 # Documents, tokens and numbers
 
 
@@ -151,7 +216,5 @@ def test_a_retry_after_of_many_digits_is_not_repeated(registry: Registry) -> Non
 
 def test_a_size_of_many_digits_is_an_unknown_size(registry: Registry) -> None:
     registry.gate = lambda asked: Answer(200, b"", {"Content-Length": "9" * 5000}) if asked.method == "HEAD" else None
-    text = f"{registry.host}/app:v1"
-    source = RegistryImage(Distribution(), Reference.parse(text), text, RetryBudget.of(5))
-    report = verify(source, _POLICY)
+    report = verify(image(registry), _POLICY)
     assert [blob.size for blob in report.image.blobs.values()] == [None, None]
