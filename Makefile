@@ -55,7 +55,7 @@ wheel: .local/venv/.stamp  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 requirements: | $(filter .local/%,$(UV))  ## pin today's versions of all dependencies, with their hashes
-	for name in uv pyz local-aws; do \
+	for name in uv pyz local-aws aws-cli; do \
 		$(UV) pip compile $(PIN) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	$(UV) pip compile $(PIN) pyproject.toml --extra cli --extra dev -o requirements/dev.txt
 

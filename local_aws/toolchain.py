@@ -18,6 +18,7 @@ from pathlib import Path
 from local_engines.checkout import LOCAL, ROOT
 
 _REQUIREMENTS = ROOT / "requirements" / "local-aws.txt"
+_AWS_CLI = ROOT / "requirements" / "aws-cli.txt"
 _NODE_PACKAGE = Path(__file__).parent
 
 
@@ -50,15 +51,33 @@ def install(report: Callable[[str], None] = print) -> Toolchain:
 
 
 def _python_environment(report: Callable[[str], None]) -> Path:
-    folder = LOCAL / "aws-venv"
+    return _environment(LOCAL / "aws-venv", _REQUIREMENTS, lambda: report("Installing ministack and Node ..."))
+
+
+def install_aws_cli(report: Callable[[str], None] = print) -> Path:
+    """Install the AWS CLI if it is missing, and return the folder of `aws`.
+
+    It has an environment of its own, since it pins its dependencies.
+
+    :param report: called with a line of progress before the installation.
+    :raises CalledProcessError: when an installer fails.
+    """
+    LOCAL.mkdir(exist_ok=True)
+    with (LOCAL / "toolchain.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _environment(LOCAL / "aws-cli", _AWS_CLI, lambda: report("Installing the AWS CLI ...")).parent
+
+
+def _environment(folder: Path, requirements: Path, report: Callable[[], None]) -> Path:
+    """The interpreter of an environment with pinned packages."""
     python = folder / "bin" / "python"
-    if _is_new(folder, sys.version, _REQUIREMENTS):
-        report("Installing ministack and Node ...")
+    if _is_new(folder, sys.version, requirements):
+        report()
         installer = uv()
         _run([installer, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
         install = [installer, "pip", "install", "--quiet", f"--python={python}", "--require-hashes"]
-        _run([*install, f"--requirement={_REQUIREMENTS}"])
-        _stamp(folder, sys.version, _REQUIREMENTS)
+        _run([*install, f"--requirement={requirements}"])
+        _stamp(folder, sys.version, requirements)
     return python
 
 

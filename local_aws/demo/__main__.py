@@ -1,6 +1,7 @@
 """`make demo`: deploys on an AWS on this machine, with real engines.
 
-The demo deploys the example with healthy images, then with three broken ones. A table at the end shows what was
+The demo deploys the example with healthy images, then with broken ones. After each refusal it follows the printed
+remedy as printed and deploys again. A table at the end shows what was
 expected and what happened. Exit 0: all as expected. 1: something was not. 2: the demo cannot run on this machine.
 """
 
@@ -17,6 +18,7 @@ from local_aws.demo.healthy import deploy_healthy
 from local_aws.demo.results import table
 from local_aws.demo.session import LOGS, Demo, built_images_removed, copied_app, say
 from local_aws.process import LocalAws, LocalAwsError
+from local_aws.toolchain import install_aws_cli
 from local_engines import base_images
 from local_engines.base_images import BaseImageError
 from local_engines.debian import DebianError
@@ -50,7 +52,7 @@ def _run(started: float) -> int:
                 with copied_app() as app:
                     deploy_broken(demo, app, broken)
         demo.say("Stopping everything")
-    print(table(demo.expectations))
+    print(table(demo.expectations, demo.notes))
     print(f"{time.monotonic() - started:.0f} seconds; the CDK CLI's whole output is in {LOGS}")
     return 0 if all(row.met for row in demo.expectations) else 1
 
@@ -70,7 +72,7 @@ def _start(stack: ExitStack, started: float) -> Demo:
     aws.bootstrap()
     stack.enter_context(built_images_removed(engine, aws.registry))
     context = [f"--context=base-image:{name}={reference}" for name, reference in bases.items()]
-    return Demo(aws, engine, context, bases["python"], started)
+    return Demo(aws, engine, context, bases["python"], install_aws_cli(), started)
 
 
 if __name__ == "__main__":

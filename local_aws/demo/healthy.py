@@ -11,7 +11,8 @@ import urllib.request
 import zlib
 from pathlib import Path
 
-from local_aws.demo.session import ECR, WIDTH, Demo, last_block
+from local_aws.demo.pasting import last_block
+from local_aws.demo.session import ECR, WIDTH, Demo
 from local_engines.containerd import PullError, StartError
 
 _TITLE = "Healthy images"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _COLUMN = 46
@@ -28,8 +28,8 @@ class Expectation:
         return self.expected == self.actual
 
 
-def table(expectations: Sequence[Expectation]) -> str:
-    """The rows of every deploy below its title, and how many are as expected."""
+def table(expectations: Sequence[Expectation], notes: Mapping[str, str]) -> str:
+    """The rows of every deploy below its title, its note, and how many rows are as expected."""
     lines = []
     for title in dict.fromkeys(row.deploy for row in expectations):
         lines += ["", title, f"  {'':<{_COLUMN}}{'expected':<{_COLUMN}}actual"]
@@ -38,5 +38,7 @@ def table(expectations: Sequence[Expectation]) -> str:
                 mark = "ok" if row.met else "NOT as expected"
                 actual = textwrap.shorten(row.actual, _COLUMN)
                 lines.append(f"  {row.what:<{_COLUMN}}{row.expected:<{_COLUMN}}{actual:<{_COLUMN}}{mark}")
+        if title in notes:
+            lines.append(f"  {notes[title]}")
     met = sum(row.met for row in expectations)
     return "\n".join([*lines, "", f"{met} of {len(expectations)} as expected"])

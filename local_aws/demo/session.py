@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from local_aws.account import ACCOUNT, REGION
+from local_aws.demo.pasting import paste
 from local_aws.demo.results import Expectation
 from local_aws.process import LocalAws, LocalAwsError
 from local_engines.checkout import LOCAL, ROOT
@@ -39,6 +40,7 @@ class Demo:
 
     :param context: options of the CDK CLI that name the base images.
     :param python_base: the base image of *autotag* in the engine.
+    :param aws_cli: the folder of the AWS CLI.
     :param started: when the demo started, by `time.monotonic`.
     """
 
@@ -46,8 +48,10 @@ class Demo:
     engine: DockerEngine
     context: list[str]
     python_base: str
+    aws_cli: Path
     started: float
     expectations: list[Expectation] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
 
     def say(self, text: str) -> None:
         """Print one line of progress."""
@@ -122,6 +126,20 @@ class Demo:
         self.expectations.append(row)
         self.say(f"  {'ok ' if row.met else 'NOT as expected'} {what}: {actual}")
 
+    def note(self, deploy: str, text: str) -> None:
+        """Add a line below the rows of a deploy, and print it."""
+        self.notes[deploy] = text
+        self.say(f"  {text}")
+
+    def paste(self, command: str, app: Path) -> bool:
+        """Paste a printed command into bash, as a person with the AWS CLI and `safe-image`; whether it succeeds."""
+        path = f"{self.aws_cli}:{Path(sys.executable).parent}:{self.aws.env()['PATH']}"
+        for line in command.splitlines():
+            print("          $ " + line.strip(), flush=True)
+        done = paste(command, {**self.aws.env(), **self.engine.env(), "PATH": path}, app)
+        print(textwrap.indent(done.stdout.rstrip(), "          | "), flush=True)
+        return done.returncode == 0
+
 
 class _ProgressLog(io.TextIOWrapper):
     """Keeps the whole output in a file, and prints the lines that show progress."""
@@ -136,12 +154,6 @@ class _ProgressLog(io.TextIOWrapper):
 def say(started: float, text: str) -> None:
     """Print one line of progress."""
     print(f"{time.monotonic() - started:7.1f}s  {text}", flush=True)
-
-
-def last_block(output: str) -> str:
-    """The CDK CLI's last block about a refused deploy, as a person sees it."""
-    start = output.rfind("❌")
-    return textwrap.indent(output[start:] if start >= 0 else output[-4000:], "          | ")
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from typing import Final
 from ..text import printable
 
 COLUMNS: Final = 120
+# The last block has two columns before each line, and should fit into a terminal of as many columns.
+_TEXT_COLUMNS: Final = COLUMNS - 2
 _ASSIGNMENT: Final = re.compile(r"[A-Z]+=[^\s$]+;")
 _ASSIGNMENTS: Final = re.compile(rf"{_ASSIGNMENT.pattern}( {_ASSIGNMENT.pattern})*")
 _BEFORE: Final = "Received response status [FAILED] from custom resource. Message returned: "
@@ -53,10 +55,10 @@ def page(reason: Reason) -> str:
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
-    """The text in lines of at most 120 columns, those after the first indented by two more."""
+    """The text in lines of at most 118 columns, those after the first indented by two more."""
     return textwrap.wrap(
         printable(_joined(text)),
-        COLUMNS,
+        _TEXT_COLUMNS,
         initial_indent=indent,
         subsequent_indent="  " + indent,
         break_on_hyphens=False,
@@ -64,14 +66,14 @@ def wrapped(text: str, indent: str = "") -> list[str]:
 
 
 def command(text: str, indent: str = "") -> list[str]:
-    """A shell command in lines of at most 120 columns, to be pasted.
+    """A shell command in lines of at most 118 columns, to be pasted.
 
     It is broken only behind `;` and `&&`: a backslash would not work before the spaces that pad a line, nor where white
     space is collapsed. Assignments share a line, and every other part has a line of its own.
     """
     lines: list[str] = []
     for part in re.split(r"(?<=;) (?!\})|(?<=&&) ", text):
-        share = lines and _ASSIGNMENT.fullmatch(part) and len(lines[-1]) + 1 + len(part) <= COLUMNS
+        share = lines and _ASSIGNMENT.fullmatch(part) and len(lines[-1]) + 1 + len(part) <= _TEXT_COLUMNS
         if share and _ASSIGNMENTS.fullmatch(lines[-1].strip()):
             lines[-1] += f" {part}"
         else:

@@ -141,7 +141,6 @@ class Properties:
             platform=str(self.policy.platform),
             outputs=self.build_outputs,
             construct=self.construct_path,
-            stack=self.stack_name,
         )
 
     @property

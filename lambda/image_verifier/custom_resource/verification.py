@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from .. import aws
+from ..deletion import reason_to_keep
 from ..faults import Fault
 from ..policy import Policy
 from ..report import Report
@@ -123,10 +124,15 @@ def _refused(
 
 
 def _names(event: Event, properties: Properties, report: Report) -> Names:
-    """The names of a refused image, with its digest and with the stack that `safe-image heal` reads."""
+    """The names of a refused image, with its digest and with the stack that `safe-image heal` reads.
+
+    `heal` would keep an image that a runtime can pull: then the remedy has only the steps by hand.
+    """
+    names = properties.names.with_digest_of(report.image.top)
+    if reason_to_keep([report], properties.tag):
+        return names
     region, name = stack_of(event)
-    names = replace(properties.names, stack=properties.stack_name or name, stack_region=region)
-    return names.with_digest_of(report.image.top)
+    return replace(names, stack=properties.stack_name or name, stack_region=region)
 
 
 def _accepted(properties: Properties, report: Report, history: Sequence[VerifiedImage]) -> Response:

@@ -48,7 +48,8 @@ class Names:
     :param untagged: whether the tag has been removed already.
     :param outputs: who set the outputs of the image's build.
     :param construct: the path of the construct that builds the image.
-    :param stack: the name of the top-level stack whose deploy refused the image.
+    :param stack: the name of the top-level stack whose deploy refused the image; empty where `safe-image heal` does not
+        help.
     :param stack_region: the region of that stack.
     """
 
@@ -189,26 +190,25 @@ def _commands(finding: Finding, names: Names) -> Iterator[str]:
 
 def _afterwards(then: Then, names: Names) -> Iterator[str]:
     if then is Then.DEPLOY:
-        yield from ("Then deploy again.",) * bool(names.stack or names.is_built_by_cdk)
+        yield from ("Then deploy again.",) * bool(names.construct or names.is_built_by_cdk)
     elif not names.is_built_by_cdk:
         if then is Then.REPLACE and (keep := _keep_under_another_tag(names)):
             yield "If the repository's tags are immutable, free the tag; the rejected image gets another one:"
             yield keep
         yield "Then build and push the image again."
     elif then is Then.REBUILD:
-        yield "Then deploy again: the change gives the image a new tag."
+        yield "Then deploy again, since the change gives the image a new tag."
     else:
         yield from _replace(names)
-        yield "Then deploy again: CDK builds and pushes the image anew."
+        yield "Then deploy again, so that CDK builds and pushes the image anew."
 
 
 def _replace(names: Names) -> Iterator[str]:
     """Remove what keeps CDK from building: the rejected tag, and the built image on this machine."""
-    heal, keep = _heal(names), _keep_under_another_tag(names)
-    by_hand = "Or by hand: " if heal else ""
-    if heal:
+    keep, by_hand = _keep_under_another_tag(names), "Or by hand: " if names.stack else ""
+    if names.stack:
         yield "Run this command, then deploy again:"
-        yield heal
+        yield f"$ safe-image heal --stack {shlex.quote(names.stack)} --region {names.stack_region}"
     if keep:
         # CDK treats a tag that exists as published and never repairs it:
         # https://github.com/aws/aws-cdk/issues/33264
@@ -218,14 +218,6 @@ def _replace(names: Names) -> Iterator[str]:
     # have it.
     yield f"{'' if keep else by_hand}Remove CDK's copy of the image from the machine that builds:"
     yield f"$ ${{CDK_DOCKER:-docker}} image rm {shlex.quote(names.local_image)} || true"
-
-
-def _heal(names: Names) -> str:
-    if names.stack:
-        return f"$ safe-image heal --stack {shlex.quote(names.stack)} --region {names.stack_region}"
-    if names.repository and names.tag:
-        return f"$ safe-image heal {shlex.quote(names.reference)}"
-    return ""
 
 
 def _keep_under_another_tag(names: Names) -> str:
