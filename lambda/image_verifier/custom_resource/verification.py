@@ -126,10 +126,10 @@ def _refused(
 def _names(event: Event, properties: Properties, report: Report) -> Names:
     """The names of a refused image, with its digest and with the stack that `safe-image heal` reads.
 
-    `heal` would keep an image that a runtime can pull: then the remedy has only the steps by hand.
+    Where `heal` would keep the tag, the remedy has only the steps by hand.
     """
     names = properties.names.with_digest_of(report.image.top)
-    if reason_to_keep([report], properties.tag):
+    if reason_to_keep([report], properties.tag, keeps_manifest=True):
         return names
     region, name = stack_of(event)
     return replace(names, stack=properties.stack_name or name, stack_region=region)
