@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
+from image_verifier.image import media_types
+
 from release.engines.drafts import StoredImage
 
 
@@ -81,6 +83,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, "application/json", errors.encode())
             return
         media_type, digest, content = found
+        accepted = ",".join(self.headers.get_all("Accept", []))
+        if media_type in (media_types.OCI_MANIFEST, media_types.OCI_INDEX) and media_type not in accepted:
+            # As real registries do, and `*/*` does not count:
+            # https://github.com/distribution/distribution/blob/release/2.8/registry/handlers/manifests.go, GetManifest
+            message = "OCI manifest found, but accept header does not support OCI manifests"
+            errors = json.dumps({"errors": [{"code": "MANIFEST_UNKNOWN", "message": message}]})
+            self._answer(404, "application/json", errors.encode())
+            return
         self._answer(200, media_type, content, digest)
 
     do_HEAD = do_GET  # noqa: N815

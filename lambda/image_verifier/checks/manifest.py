@@ -174,24 +174,26 @@ def says_its_type(subject: Subject) -> Iterator[Finding]:
 
 
 def is_what_the_index_says(subject: Subject) -> Iterator[Finding]:
-    """The index's descriptor has the right kind of document as its type; containerd trusts it, not the registry.
+    """The index's descriptor has the document's type; containerd trusts it, and requests nothing else.
 
-    https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
+    https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch. Where it requests a Docker
+    type, registries do not serve an OCI document, measured with containerd 1.6.20 and 1.7.24:
+    https://github.com/distribution/distribution/blob/release/2.8/registry/handlers/manifests.go, GetManifest
     """
     if subject.engine.family != "containerd":
         return
     for descriptor, document in zip(subject.image.chosen, _documents(subject.image)[1:], strict=False):
-        declared, served = (
-            (media_types.is_index(t), media_types.is_manifest(t)) for t in (descriptor.media_type, document.media_type)
-        )
-        if declared == served:
+        types = descriptor.media_type, document.media_type
+        declared, served = ((media_types.is_index(t), media_types.is_manifest(t)) for t in types)
+        is_withheld = types in media_types.OCI_BEHIND_DOCKER
+        if declared == served and not is_withheld:
             continue
         yield finding(
             "index-descriptor-type",
             f"The media type of {document.digest} in the index's descriptor is {descriptor.media_type or 'missing'}, "
             f"but the document is {document.media_type}.",
             "containerd",
-            "index" if declared[0] else "manifest" if declared[1] else "",
+            "withheld" if is_withheld else "index" if declared[0] else "manifest" if declared[1] else "",
             expected=document.media_type,
             found=descriptor.media_type,
             digest=document.digest,

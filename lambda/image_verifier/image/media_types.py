@@ -33,6 +33,8 @@ EROFS_LAYER: Final = "application/vnd.erofs.layer.v1"
 IN_TOTO: Final = "application/vnd.in-toto+json"
 
 INDEXES: Final = frozenset({OCI_INDEX, DOCKER_INDEX})
+# Types in a descriptor and of its document that registries treat as different, though both are of one kind.
+OCI_BEHIND_DOCKER: Final = frozenset({(DOCKER_MANIFEST, OCI_MANIFEST), (DOCKER_INDEX, OCI_INDEX)})
 MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 SCHEMA_1: Final = frozenset({DOCKER_MANIFEST_1, DOCKER_MANIFEST_1_SIGNED})
 CONFIGS: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG})

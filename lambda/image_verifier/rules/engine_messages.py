@@ -14,6 +14,7 @@ _SHIM_ALONE: Final = "failed to create shim task: "
 _SHIM: Final = _SHIM_ALONE + _RUNC
 _TASK: Final = "failed to create task for container: failed to create shim task: " + _RUNC
 _UNPACK: Final = "failed to unpack image on snapshotter overlayfs: "
+_NOT_SERVED: Final = "failed to copy: httpReadSeeker: failed open: content at …/manifests/{digest} not found: not found"
 _NOT_FETCHED: Final = (
     "failed to copy: httpReadSeeker: failed open: could not fetch content descriptor {digest} ({media_type}) "
     "from remote: not found"
@@ -80,8 +81,7 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "image-missing": {"containerd": _NOT_FOUND, "dockerd": "manifest for {reference} not found: manifest unknown"},
     "image-archived": {"containerd": _NOT_FOUND, "dockerd": "manifest for {reference} not found: manifest unknown"},
     "manifest-missing": {
-        "containerd": "failed to copy: httpReadSeeker: failed open: content at …/manifests/{digest} not found: "
-        "not found",
+        "containerd": _NOT_SERVED,
         "containerd, other type": _NOT_FETCHED,
         "dockerd": "manifest unknown",
     },
@@ -98,6 +98,7 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "({media_type})",
         "containerd, manifest": "children: invalid desc {digest}: media-type: expected manifest but found index "
         "({media_type})",
+        "containerd, withheld": _NOT_SERVED,
     },
     "manifest-too-large": {"containerd": "rejecting {size} byte manifest"},
     "manifest-type-mismatch": {

@@ -135,6 +135,25 @@ def test_the_type_of_an_indexs_child_is_its_own_as_a_registry_serves_it(layout: 
     assert "manifest-type-mismatch" not in {finding.id for finding in report.findings}
 
 
+@pytest.mark.parametrize("runs_on", ["fargate", "ecs-ec2"])
+def test_an_oci_image_that_the_index_calls_a_docker_one_is_refused_by_containerd_alone(
+    layout: Layout, runs_on: str
+) -> None:
+    """containerd requests the type of the descriptor, and registries do not serve an OCI manifest as a Docker one."""
+    child = {**layout.image(), "mediaType": media_types.DOCKER_MANIFEST, **AMD64}
+    _write_index(layout, layout.index(child))
+    source = TargetResolver().target(f"oci-layout:{layout.path}", "linux/amd64").open()
+    report = verify(source, Policy((runs_on,), Platform.parse("linux/amd64")))
+    assert [finding.id for finding in report.errors] == ["index-descriptor-type"] * (runs_on == "fargate")
+
+
+def test_a_docker_image_that_the_index_calls_an_oci_one_is_served_and_passes(layout: Layout) -> None:
+    child = {**layout.image(schema_2=True), "mediaType": media_types.OCI_MANIFEST, **AMD64}
+    _write_index(layout, layout.index(child))
+    source = TargetResolver().target(f"oci-layout:{layout.path}", "linux/amd64").open()
+    assert verify(source, Policy(("fargate", "eks"), Platform.parse("linux/amd64"))).verdict == "pass"
+
+
 def test_a_child_without_a_type_of_its_own_has_the_type_of_its_descriptor(layout: Layout) -> None:
     child = {**layout.image(manifest={"mediaType": ""}), "mediaType": media_types.DOCKER_MANIFEST, **AMD64}
     _write_index(layout, layout.index(child))
