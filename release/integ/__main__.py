@@ -1,6 +1,7 @@
 """`make integ`: a journey in a real AWS account, to which your environment has credentials.
 
-The steps: a first deploy, a broken update that is refused and rolled back, and the deletion. The journey needs
+The steps: a first deploy, a broken update that is refused and rolled back, the printed commands for the refused image
+while an index references it, and the deletion. The journey needs
 credentials, a bootstrapped region and a running Docker. It takes about five minutes, costs cents at most, and always
 deletes its stack at the end. Its authors had no account, so they have not run it.
 
@@ -18,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.toolchain import install
 from local_engines.checkout import LOCAL, ROOT
+from release.integ.cure import cure
 
 STACK = "CdkSafeImageIntegration"
 
@@ -58,6 +60,7 @@ def main() -> int:
         code, output = cdk("deploy", "--require-approval=never", "--context", "state=broken")
         steps.append(("an arm64 image for an amd64 task is refused", code != 0 and "platform-mismatch" in output))
         steps.append(("the stack rolls back", status() == "UPDATE_ROLLBACK_COMPLETE"))
+        steps.append(("the printed commands free the tag, and ECR keeps the image and its index", cure(output)))
         code, _ = cdk("deploy", "--require-approval=never")
         steps.append(("the good image deploys again", code == 0))
     finally:
