@@ -93,12 +93,14 @@ def reason_after_second_reading(
     :param keeps_manifest: as for `reason_to_keep`.
     :raises Fault: if the image cannot be read.
     """
-    reports = [_read_again(verify_by, policy) for policy in policies]
-    tops = [report.image.top for report in reports]
-    if not any(tops) and all(report.image.status == "ACTIVE" for report in reports):
-        return GONE
-    if any(top is None or top.digest != digest for top in tops):
-        return "at a second reading, it references another image"
+    reports = []
+    for policy in policies:
+        reports.append(_read_again(verify_by, policy))
+        top, status = reports[-1].image.top, reports[-1].image.status
+        if top is None:
+            return GONE if status == "ACTIVE" else "at a second reading, it references an archived image"
+        if top.digest != digest:
+            return "at a second reading, it references another image"
     reason = reason_to_keep(reports, tag, keeps_manifest=keeps_manifest)
     return f"at a second reading, {reason}" if reason else ""
 
@@ -109,11 +111,18 @@ def _read_again(verify_by: Callable[[Policy], Report], policy: Policy) -> Report
     return verify_by(policy) if policy.verify_layers and not cannot_be_pulled(report) else report
 
 
-def policies_of_every_runtime() -> tuple[Policy, ...]:
-    """The policies by which an image is condemned only if no runtime at all can pull it, on any platform."""
+def policies_of_every_runtime(*, verify_layers: bool) -> tuple[Policy, ...]:
+    """The policies by which an image is condemned only if no runtime at all can pull it, on any platform.
+
+    :param verify_layers: whether the layers' bytes may condemn it.
+    """
     platforms = dict.fromkeys(platform for runtime in RUNTIMES.values() for platform in runtime.platforms)
     return tuple(
-        Policy(tuple(r.name for r in RUNTIMES.values() if platform in r.platforms), Platform.parse(platform))
+        Policy(
+            tuple(runtime.name for runtime in RUNTIMES.values() if platform in runtime.platforms),
+            Platform.parse(platform),
+            verify_layers=verify_layers,
+        )
         for platform in platforms
     )
 

@@ -113,7 +113,8 @@ def _spare(fix: Untag, place: _Place | Fault) -> Untag | str:
         except Fault:
             # Without the stack's records or the indexes of the repository, it is not known which images run.
             pass
-    careful = replace(fix, policies=(*fix.policies, *policies_of_every_runtime()), keeps_manifest=False)
+    others = policies_of_every_runtime(verify_layers=any(policy.verify_layers for policy in fix.policies))
+    careful = replace(fix, policies=(*fix.policies, *others), keeps_manifest=False)
     reason = careful.reason_to_keep()
     return careful if reason in ("", GONE) else f"{reason}, and what runs is not known"
 

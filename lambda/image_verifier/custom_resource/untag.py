@@ -2,6 +2,7 @@
 
 CDK treats a tag that exists as published and never repairs it: https://github.com/aws/aws-cdk/issues/33264. The
 rule for all deletions (`deletion`) decides; besides, a tag is removed only where
+- no runtime at all can pull the image, since other stacks may verify it for other runtimes;
 - `on_failure` is `untag`, and the resource is being created: never in an Update, never in a rollback;
 - no verification of this stack has recorded the digest as a good one;
 - there is time left to remove it before the response is sent.
@@ -14,7 +15,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from .. import aws
-from ..deletion import HELD_BY_INDEX, reason_after_second_reading, reason_to_keep, remove_tag
+from ..deletion import (
+    HELD_BY_INDEX,
+    policies_of_every_runtime,
+    reason_after_second_reading,
+    reason_to_keep,
+    remove_tag,
+)
 from ..faults import Fault
 from ..policy import Policy
 from ..report import Report
@@ -89,7 +96,9 @@ def _reason_to_keep(
         return _NO_TIME
     if digest in _verified_by(stack_id, retry_budget):
         return f"this stack has verified {digest} before, and may run it"
-    if reason := reason_after_second_reading(verify_by, [properties.policy], properties.tag, digest):
+    # Other stacks may verify the image for other runtimes, and the verifier may not look at what runs.
+    others = policies_of_every_runtime(verify_layers=properties.policy.verify_layers)
+    if reason := reason_after_second_reading(verify_by, [properties.policy, *others], properties.tag, digest):
         return reason
     # An answer that trickles in outlasts every timeout, and nothing may be deleted after the response is sent.
     return _NO_TIME if retry_budget.seconds_left < _SECONDS_TO_REMOVE else ""
