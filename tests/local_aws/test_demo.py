@@ -1,9 +1,13 @@
-"""The demo removes only the images that it built."""
+"""The demo removes only the images that it built, and edits of an app only what a refusal printed."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
+import pytest
+
+from local_aws.demo.cures import remove_keyword
 from local_aws.demo.session import built_images_removed
 from local_engines.dockerd import DockerEngine
 
@@ -28,3 +32,19 @@ def test_the_demo_removes_the_images_that_it_built_and_keeps_those_of_other_apps
     with built_images_removed(engine, "localhost:4566"):
         docker.names |= {"cdkasset-ours:latest", "localhost:4566/repository:tag", base}
     assert docker.names == {*theirs, base}
+
+
+@pytest.mark.parametrize(
+    ("call", "left"),
+    [
+        ('Image(self, "Web", outputs=[], file="a")', 'Image(self, "Web", file="a")'),
+        ('Image(self, "Web", file="a", outputs=["type=docker"])', 'Image(self, "Web", file="a", )'),
+        ('Image(\n    self,\n    "Web",\n    outputs=[],\n)', 'Image(\n    self,\n    "Web",\n    )'),
+    ],
+)
+def test_a_keyword_is_removed_from_the_call_that_makes_the_construct(tmp_path: Path, call: str, left: str) -> None:
+    app = tmp_path / "app.py"
+    app.write_text(f'Image(self, "Other", outputs=[])\n{call}\n')
+    assert remove_keyword(tmp_path, "Web", "outputs")
+    assert app.read_text() == f'Image(self, "Other", outputs=[])\n{left}\n'
+    assert not remove_keyword(tmp_path, "Web", "outputs"), "it is gone"

@@ -101,7 +101,7 @@ CONFIGS: Final[Mapping[str, Advice]] = {
         "A build tool wrote a history entry without a layer and did not mark it as empty.",
         _BUILDER,
         _UPGRADE_BUILDER,
-        "https://github.com/moby/moby/blob/master/image/rootfs.go",
+        "https://github.com/moby/moby/blob/master/daemon/internal/image/image.go",
     ),
     "descriptor-for-another-platform": Advice(
         "A tool copied the platform of another image into the descriptors of the manifest.",

@@ -92,7 +92,7 @@ LAYERS: Final[Mapping[str, Advice]] = {
         "The Dockerfile, together with its base images, has more than 125 steps that make a layer.",
         _FEWER_LAYERS,
         "Join RUN steps with &&, and copy whole folders instead of single files.",
-        "https://github.com/moby/moby/blob/master/layer/layer_store.go",
+        "https://github.com/moby/moby/blob/master/daemon/internal/layer/layer_store.go",
         Then.REBUILD,
     ),
     "layers-not-mountable": Advice(
@@ -137,7 +137,7 @@ LAYERS: Final[Mapping[str, Advice]] = {
         "A tool such as Bazel or nix added the same path twice to one layer.",
         _TAR_WRITER,
         _CHECK_TOOL,
-        "https://github.com/moby/moby/blob/master/pkg/archive/diff.go",
+        "https://github.com/moby/go-archive/blob/main/diff.go",
     ),
     "xattr-invalid": Advice(
         "A tool copied extended attributes of the build machine, such as those of SELinux or macOS, into the layer.",

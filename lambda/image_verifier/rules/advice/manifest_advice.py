@@ -96,7 +96,7 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "A tool added manifests of several processor variants, such as amd64/v2 and amd64/v3, to one index.",
         "Push an index that holds one manifest for {platform}, or reference the digest of the manifest that you want.",
         "Build one manifest for each platform, without variants of amd64.",
-        "https://github.com/moby/moby/blob/master/distribution/pull_v2.go",
+        "https://github.com/moby/moby/blob/master/daemon/internal/distribution/pull_v2.go",
     ),
     "index-not-taken": Advice(
         "docker buildx adds a provenance attestation by default, and so pushes an index instead of a single image.",
