@@ -48,7 +48,7 @@ def docker_archive(files: ArchiveFiles, name: str, platform: Platform, digest: s
     pushes = [Push(ImageStore.CLASSIC, lambda: classic_push(files, reference, _config(files, entry), layers))]
     if layout:
         pushes.append(Push(ImageStore.CONTAINERD, lambda: layout))
-    elif files.size("index.json") is None:
+    elif not _is_layout(files):
         pushes.append(
             Push(ImageStore.CONTAINERD, lambda: containerd_push(files, reference, _config(files, entry), layers))
         )
@@ -60,7 +60,7 @@ def _layout(
     files: ArchiveFiles, entries: Sequence[Mapping[str, Any]], names: Sequence[str], platform: Platform
 ) -> OciLayout | None:
     """The image that containerd's image store pushes of an OCI layout; None for an empty one, or none."""
-    if files.size("index.json") is None:
+    if not _is_layout(files):
         return None
     several = sum(len(entry["RepoTags"]) or 1 for entry in entries) > 1
     try:
@@ -70,6 +70,11 @@ def _layout(
         return None
     instead = pushed_image(layout, platform)
     return OciLayout(files, digest=instead.digest) if instead else layout
+
+
+def _is_layout(files: ArchiveFiles) -> bool:
+    """Whether containerd reads the archive as an OCI layout, and ignores its manifest.json."""
+    return files.size("oci-layout") is not None and files.size("index.json") is not None
 
 
 def _is_of_the_classic_store(files: ArchiveFiles, layout: OciLayout, layers: Sequence[str]) -> bool:

@@ -99,5 +99,6 @@ class Layout:
 
     def source(self, top: dict[str, Any]) -> OciLayout:
         """The layout with this descriptor at its top."""
+        self.path.joinpath("oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
         self.path.joinpath("index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [top]}))
         return OciLayout(LayoutFolder(self.path))

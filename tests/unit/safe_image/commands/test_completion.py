@@ -55,6 +55,7 @@ def test_bash_completes_values_that_the_parser_does_not_restrict(script: Path) -
     assert values("--platform", "linux/ar") == ["linux/arm64"]
     assert values("shop:1", "--format", "ma") == ["markdown"]
     assert values("--acknowledge", "layer-for") == ["layer-foreign="]
+    assert values("docker-d") == ["docker-daemon:"]
     script.with_name("report.json").touch()
     assert values("-o", f"{script.parent}/rep") == [f"{script.parent}/report.json"]
 

@@ -144,8 +144,19 @@ def test_an_archive_whose_index_lists_no_image_is_judged_as_the_classic_store_lo
     entry = {"Config": "config.json", "RepoTags": None, "Layers": ["0.tar", "1.tar"]}
     index = b'{"schemaVersion": 2, "manifests": null}'
     files = {"config.json": config_of(), "manifest.json": json.dumps([entry]).encode(), "index.json": index}
+    files["oci-layout"] = b'{"imageLayoutVersion": "1.0.0"}'
     path = tar_file(tmp_path / "id.tar", files | {f"{i}.tar": layer for i, layer in enumerate(LAYERS)})
     assert _judged(path, runs_on="lambda").verdict == "pass"
+
+
+def test_an_index_json_without_the_file_oci_layout_is_ignored_as_containerd_ignores_it(tmp_path: Path) -> None:
+    layout = layout_archive(tmp_path, tmp_path / "layout.tar", layer_types=(GZIP,))
+    with tarfile.open(layout) as archive:
+        members = {m.name: archive.extractfile(m) for m in archive if m.name != "oci-layout"}
+        files = {name: file.read() for name, file in members.items() if file}
+    report = _judged(tar_file(tmp_path / "shop.tar", files), layers=False)
+    assert report.image.top
+    assert report.image.top.media_type == media_types.DOCKER_MANIFEST
 
 
 def test_an_archive_of_docker_before_1_10_is_named_as_such(tmp_path: Path) -> None:
@@ -232,6 +243,7 @@ def test_images_of_one_config_in_an_archive_of_the_containerd_store_are_told_apa
     paths = ["blobs/" + d["digest"].replace(":", "/") for d in (manifest["config"], *manifest["layers"])]
     files = {str(f.relative_to(layout.path)): f.read_bytes() for f in layout.path.rglob("*") if f.is_file()}
     files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": index}).encode()
+    files["oci-layout"] = b'{"imageLayoutVersion": "1.0.0"}'
     files["manifest.json"] = json.dumps([{"Config": paths[0], "RepoTags": list(tops), "Layers": paths[1:]}]).encode()
     path = tar_file(tmp_path / "both.tar", files)
     for name, top in tops.items():

@@ -240,3 +240,33 @@ def test_a_template_that_is_its_own_nested_stack_thirty_times_is_read_once(tmp_p
 def test_an_assembly_that_is_its_own_stage_thirty_times_is_read_once(tmp_path: Path) -> None:
     stage = {"type": "cdk:cloud-assembly", "properties": {"directoryName": "."}}
     assert main(["check", _assembly(tmp_path / "cdk.out", {f"Stage{i}": stage for i in range(30)})]) == 0
+
+
+@pytest.mark.parametrize("size", [-1, -(1 << 63), 0, (1 << 63) - 1, 1 << 63, 10**400])
+@pytest.mark.parametrize("what", ["layer", "config"])
+def test_a_size_that_cannot_be_true_is_a_finding(tmp_path: Path, what: str, size: int) -> None:
+    layout = Layout(tmp_path)
+    top = layout.image(layers={"size": size} if what == "layer" else None)
+    if what == "config":
+        manifest = json.loads(layout.path.joinpath("blobs/sha256", top["digest"][7:]).read_bytes())
+        manifest["config"]["size"] = size
+        top = layout.descriptor(top["mediaType"], json.dumps(manifest).encode())
+    layout.source(top)
+    assert main(["check", f"oci-layout:{layout.path}", "--layers"]) == 1
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b'{"a":' * 200_000], ids=["lists", "objects"])
+@pytest.mark.parametrize("what", ["index", "manifest", "config"])
+def test_json_that_is_nested_too_deep_is_refused(tmp_path: Path, what: str, content: bytes) -> None:
+    layout = Layout(tmp_path)
+    top = layout.image()
+    if what == "manifest":
+        top = layout.descriptor(top["mediaType"], content)
+    elif what == "config":
+        manifest = json.loads(layout.path.joinpath("blobs/sha256", top["digest"][7:]).read_bytes())
+        manifest["config"] = layout.descriptor(manifest["config"]["mediaType"], content)
+        top = layout.descriptor(top["mediaType"], json.dumps(manifest).encode())
+    layout.source(top)
+    if what == "index":
+        layout.path.joinpath("index.json").write_bytes(content)
+    assert main(["check", f"oci-layout:{layout.path}"]) == (2 if what == "index" else 1)
