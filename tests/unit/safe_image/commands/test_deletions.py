@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from image_verifier.image.media_types import OCI_INDEX
 from image_verifier.image.references import rejected_tag
 
 from safe_image.cli import main
@@ -289,6 +292,33 @@ def test_a_tag_that_a_service_has_not_resolved_is_kept(aws: Aws, shop: EcrReposi
     assert shop.deleted == []
 
 
+def test_a_service_that_runs_an_index_of_indexes_runs_the_manifests_in_them(aws: Aws, shop: EcrRepository) -> None:
+    inner, attestation = held_attestation(shop, "v1")
+    outer = shop.push(shop.layout.index({"mediaType": OCI_INDEX, "digest": inner, "size": 1}))
+    service_runs(aws, f"{HOST}/shop@{outer}", outer)
+    assert heal() == 0
+    assert shop.tags == {rejected_tag(attestation): attestation}
+    changes = [action for action, _ in aws.calls if action in ("PutImage", "BatchDeleteImage")]
+    assert changes == ["PutImage", "BatchDeleteImage"]
+
+
+def test_every_page_of_services_and_functions_is_read(aws: Aws, shop: EcrRepository) -> None:
+    digest = shop.push(shop.layout.attestation(), "v1")
+    function_runs(aws, f"{HOST}/shop@{digest}")
+    second = aws.answers["ListFunctions"]
+    aws.answers["ListFunctions"] = lambda asked: second if "Marker" in asked else {"Functions": [], "NextMarker": "m"}
+    assert heal() == 1
+    assert shop.deleted == []
+
+
+def test_a_service_that_was_deleted_meanwhile_runs_nothing(aws: Aws, shop: EcrRepository) -> None:
+    digest = shop.push(shop.layout.attestation(), "v1")
+    service_runs(aws, IMAGE, digest)
+    aws.answers["DescribeServices"] = {"services": [], "failures": [{"arn": SERVICE, "reason": "MISSING"}]}
+    assert heal() == 0
+    assert [image["imageDigest"] for image in shop.deleted] == [digest]
+
+
 def test_an_index_is_kept_if_one_of_its_manifests_runs(aws: Aws, shop: EcrRepository) -> None:
     """Lambda refuses the index, and a service runs the image in it."""
     image = shop.layout.image()
@@ -411,6 +441,21 @@ def test_what_every_stack_refuses_is_removed(aws: Aws, shop: EcrRepository, tmp_
     digest = shop.push(shop.layout.attestation(), "v1")
     assert main(["preflight", str(two_stacks(tmp_path / "out", "lambda", "fargate")), "--fix"]) == 0
     assert shop.deleted == [{"imageTag": "v1", "imageDigest": digest}]
+
+
+@pytest.mark.parametrize(("typed", "removed"), [("y\n", True), ("n\n", False)])
+def test_preflight_asks_a_terminal_before_it_fixes(
+    aws: Aws, shop: EcrRepository, tmp_path: Path, typed: str, removed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.push(shop.layout.attestation(), "v1")
+    out = two_stacks(tmp_path / "out", "lambda", "fargate")
+    outer, inner = pty.openpty()
+    with os.fdopen(inner, "r") as terminal:
+        os.write(outer, typed.encode())
+        monkeypatch.setattr("sys.stdin", terminal)
+        assert main(["preflight", str(out), "--fix"]) == (0 if removed else 1)
+    os.close(outer)
+    assert bool(shop.deleted) is removed
 
 
 # doctor
