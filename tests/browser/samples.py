@@ -104,7 +104,9 @@ def samples(folder: Path) -> dict[str, Path]:
 
 def outcome(source: Source, name: str, *runs_on: str) -> Outcome:
     """The outcome for an image in a repository of that name and tag."""
-    return Outcome(f"{HOST}/{name}", _policy(*runs_on), report=judged(source, *runs_on), names=names_of(name))
+    report = judged(source, *runs_on)
+    names = names_of(name).with_digest_of(report.image.top)
+    return Outcome(f"{HOST}/{name}", _policy(*runs_on), report=report, names=names)
 
 
 def judged(source: Source, *runs_on: str) -> Report:
