@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,8 @@ from .tar_index import SAVE_AGAIN
 # The level of Go's and zlib's default.
 _LEVEL: Final = 6
 _GZIP_WINDOW: Final = 31
+# The name of a blob's file in an OCI layout, which has its digest.
+_BLOB: Final = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 # Docker recognizes bzip2 and xz as well, containerd these two alone:
 # https://github.com/containerd/containerd/blob/main/pkg/archive/compression/compression.go, DetectCompression
 _CONTAINERD: Final = ("gzip", "zstd")
@@ -148,9 +151,13 @@ def classic_push(files: ArchiveFiles, reference: str, config: bytes, layers: Seq
 
     def pushed(name: str) -> PushedLayer:
         compression = _compression(files, name)
-        # A layer that is compressed with gzip has nearly the same size after Docker has compressed it again.
-        content = _raw(files, name) if compression and compression.name == "gzip" else _gzip(files, name, compression)
-        return _measured(media_types.DOCKER_LAYER_GZIP, content)
+        if compression is None or compression.name not in _CONTAINERD:
+            return _measured(media_types.DOCKER_LAYER_GZIP, _gzip(files, name, compression))
+        # Docker would compress the layer again. Its size stays about the same, and nothing else depends on its bytes.
+        blob = _BLOB.fullmatch(name)
+        if blob is None:
+            return _measured(media_types.DOCKER_LAYER_GZIP, _raw(files, name))
+        return PushedLayer(media_types.DOCKER_LAYER_GZIP, f"sha256:{blob[1]}", files.size(name) or 0, _raw(files, name))
 
     return Schema2Image(reference, config, _each(files, layers, pushed))
 

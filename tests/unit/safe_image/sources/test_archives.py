@@ -24,6 +24,8 @@ from image_verifier.report import Report
 from safe_image.cli import main
 from safe_image.results.pushed_images import verify_target
 from safe_image.sources.archive import Archive
+from safe_image.sources.docker_archive import docker_archive
+from safe_image.sources.docker_push import ImageStore
 from safe_image.sources.targets import TargetResolver
 from tests.unit.docker_archives import LAYERS, classic_archive, config_of, layout_archive, tar_file
 from tests.unit.images import GZIP, Layout
@@ -118,6 +120,18 @@ def test_the_fault_for_another_compression_names_the_program_that_decompresses_i
     with pytest.raises(Fault, match="cannot decompress here") as fault:
         Archive(path)
     assert fault.value.advice == f"Decompress it first: {program} {path}"
+
+
+def test_compressed_layers_of_a_layout_are_not_compressed_again_to_judge_the_classic_store(tmp_path: Path) -> None:
+    """Docker would do so, and their sizes would stay about the same; it would take a minute for each GB."""
+    path = layout_archive(tmp_path, tmp_path / "shop.tar", layer_types=(GZIP, GZIP))
+    containerd, classic = docker_archive(Archive(path), "", Platform.parse("linux/amd64"))
+    assert (containerd.store, classic.store) == (ImageStore.CONTAINERD, ImageStore.CLASSIC)
+    manifests = [push.open().resolve().document for push in (containerd, classic)]
+    layers = [json.loads(document.content)["layers"] for document in manifests if document]
+    for what in ("digest", "size"):
+        assert [layer[what] for layer in layers[0]] == [layer[what] for layer in layers[1]]
+    assert {layer["mediaType"] for layer in layers[1]} == {media_types.DOCKER_LAYER_GZIP}
 
 
 @pytest.mark.parametrize("compress", [bz2.compress, lzma.compress, zstd.compress])
