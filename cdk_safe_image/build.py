@@ -46,11 +46,13 @@ class BuildRecord:
     :param platform: such as `linux/amd64`.
     :param outputs: the outputs as they are meant, even if this machine's builder does not accept them.
     :param set_by: who set the outputs.
+    :param has_own_platform: whether the user set the platform, or something in the app says it.
     """
 
     platform: str
     outputs: tuple[str, ...]
     set_by: BuildOutputs
+    has_own_platform: bool
 
 
 def default_outputs(runs_on: Collection[str], compression: str | None = None) -> list[str]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jsii
-from aws_cdk import Annotations, CfnResource, CustomResource, Fn, IResolveContext, IStringProducer, Lazy, Stack
+from aws_cdk import Annotations, CfnResource, CustomResource, Fn, IResolveContext, IStringProducer, Lazy, Stack, Stage
 from aws_cdk import aws_ecr as ecr
 from constructs import IConstruct
 from image_verifier.custom_resource.schema import Attribute
 
-from .consumer_checks import ConsumedImage, find_mismatch
+from .capacity import capacity_platform
+from .consumer_checks import ConsumedImage, can_be_arm64, find_mismatch, find_missing_runtimes
 from .consumers import Consumer, consumer_at, user_path
-from .stack_resources import top_level
+from .stack_resources import StackResources, top_level
 from .synthesis.identity import is_same
 from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot
 from .tokens import WholeText
@@ -79,6 +80,8 @@ class ImageReferences:
         self._pins_functions = pins_functions
         self._function_ids: frozenset[str] = frozenset()
         self._reported: set[str] = set()
+        # By path: the resources that run the image, for the checks that need all of them.
+        self._consumers: dict[str, tuple[IConstruct, Consumer]] = {}
 
     def lazy(self, attribute: str, name: str) -> str:
         """A token that resolves to an attribute, as the resource that uses it needs it.
@@ -179,19 +182,47 @@ class ImageReferences:
             )
 
     def _check(self, scope: IConstruct, consumer: Consumer) -> None:
+        if consumer.path not in self._consumers:
+            self._consumers[consumer.path] = (scope, with_capacity(scope, consumer))
+        _, consumer = self._consumers[consumer.path]
         mismatch = find_mismatch(scope, consumer, self._consumed)
-        if mismatch is None:
-            return
-        if mismatch.warning_id:
-            Annotations.of(scope).add_warning_v2(mismatch.warning_id, mismatch.message)
-        else:
+        if mismatch is not None:
             self._report(scope, mismatch.message)
+
+    def check_all_consumers(self) -> None:
+        """Check what depends on all consumers of the image: its runtimes, and a platform that nobody set."""
+        others = [consumer for _, consumer in self._consumers.values()]
+        for scope, consumer in self._consumers.values():
+            mismatch = find_missing_runtimes(consumer, self._consumed, others)
+            if mismatch and mismatch.warning_id:
+                Annotations.of(scope).add_warning_v2(mismatch.warning_id, mismatch.message)
+            elif mismatch:
+                self._report(scope, mismatch.message)
+        assumes = self._consumed.is_built and not self._consumed.has_own_platform
+        if assumes and any(map(can_be_arm64, others)):
+            platform = str(self._consumed.policy.platform)
+            StackResources.of(Stack.of(self._verification)).assume_platform(self._consumed.path, platform)
 
     def _report(self, scope: IConstruct, message: str) -> None:
         # CDK resolves a template several times: each element to find references, and then the whole.
         if not isinstance(scope, Stack) and message not in self._reported:
             self._reported.add(message)
             Annotations.of(scope).add_error(message)
+
+
+def with_capacity(scope: IConstruct, consumer: Consumer) -> Consumer:
+    """A consumer with the platform of the instances that run it, if it does not say its own.
+
+    :param scope: the consumer's resource, or a construct of its stage.
+    :param consumer: the consumer.
+    """
+    stage = Stage.of(scope)
+    if not can_be_arm64(consumer) or stage is None:
+        return consumer
+    constructs = stage.node.find_all()
+    platforms = {capacity_platform(constructs, name) for name in consumer.runs_on}
+    platform = platforms.pop() if len(platforms) == 1 else None
+    return replace(consumer, platform=platform, stated_by="the instances that the app makes for it")
 
 
 @jsii.implements(IStringProducer)

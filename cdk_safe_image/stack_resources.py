@@ -7,7 +7,7 @@ import json
 from functools import cache
 from typing import Final, Protocol, cast
 
-from aws_cdk import CfnOutput, CfnResource, Stack
+from aws_cdk import Annotations, CfnOutput, CfnResource, Stack
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct, IConstruct
 from image_verifier.custom_resource.schema import Attribute
@@ -78,6 +78,8 @@ class StackResources(Construct):
         self._permissions: dict[str, Permissions] = {}
         self._gated: list[StackVerification] = []
         self.verifications: list[StackVerification] = []
+        # By construct path: the platforms of images that nobody set.
+        self._assumed: dict[str, str] = {}
         # By construct path: the assets whose build SafeImages set.
         self.builds: dict[str, BuildRecord] = {}
         self._finalizer = StageFinalizer.of(stack)
@@ -115,6 +117,26 @@ class StackResources(Construct):
     def verifier_name(self, verifier: ImageVerifier) -> str:
         """The verifier's path in this stack, or in the app if the verifier belongs to another stack."""
         return verifier.node.path.removeprefix(self._root_prefix)
+
+    def assume_platform(self, image_path: str, platform: str) -> None:
+        """Remember an image whose platform nobody set, and whose consumers may run on another one.
+
+        :param image_path: path of the construct that the user made.
+        :param platform: the platform for which it is built.
+        """
+        self._assumed[image_path] = platform
+        self._finalizer.on_validate(self._warn_of_assumed_platforms)
+
+    def _warn_of_assumed_platforms(self) -> None:
+        images = ", ".join(sorted(self._assumed))
+        platforms = " and ".join(sorted(set(self._assumed.values())))
+        Annotations.of(self._stack).add_warning_v2(
+            "cdk-safe-image:platform-assumed",
+            f"Nothing says on which platform these images run, so that they are built for {platforms}: {images}. On "
+            "instances of another architecture, such as Graviton, they cannot start. Set platform= for the image, "
+            "ImagePolicy.defaults(…, platform=…) for all images of a scope, or the runtime_platform of the task "
+            "definition.",
+        )
 
     def gate(self, verification: StackVerification) -> None:
         """Make the stack's ECS services wait for a verification."""

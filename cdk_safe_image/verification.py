@@ -154,11 +154,13 @@ class ImageVerification(Construct):
             self._verify(resolved, options.verifier, options.notify, service_timeout, local_image or "", outputs_set_by)
         else:
             self._keep_exports(options.verifier, options.notify)
-        consumed = ConsumedImage(self.user_path, region_of(repository.repository_arn), resolved.policy)
+        consumed = self._consumed(options, resolved)
         self._references = ImageReferences(
             self, self._image, consumed, self._verified, pins_functions=options.pin == Pin.DIGEST
         )
-        StageFinalizer.of(self).on_finalize(self._references.find_functions, path)
+        finalizer = StageFinalizer.of(self)
+        finalizer.on_finalize(self._references.find_functions, path)
+        finalizer.on_validate(self._references.check_all_consumers)
 
     @property
     def image_uri(self) -> str:
@@ -267,6 +269,20 @@ class ImageVerification(Construct):
         if isinstance(parent, VerificationHolder):
             return parent.image.node.path
         return parent.node.path if isinstance(parent, ASSETS) else self.node.path
+
+    def _consumed(self, options: Options, resolved: ResolvedOptions) -> ConsumedImage:
+        """What the checks of consumers need to know about the image."""
+        parent = self.node.scope
+        image = parent.image if isinstance(parent, VerificationHolder) else parent
+        record = StackResources.of(Stack.of(self)).builds.get(self.user_path)
+        return ConsumedImage(
+            path=self.user_path,
+            region=region_of(self.repository.repository_arn),
+            policy=resolved.policy,
+            is_built=isinstance(image, ecr_assets.DockerImageAsset),
+            has_own_runtimes=options.runs_on is not None,
+            has_own_platform=record.has_own_platform if record else options.platform is not None,
+        )
 
     def _verify(
         self,

@@ -12,29 +12,37 @@ from aws_cdk import Annotations, CfnResource, Stack, Stage
 from aws_cdk import aws_ecr_assets as ecr_assets
 from constructs import Construct, IConstruct
 from image_verifier.custom_resource.schema import RESOURCE_TYPE
-from image_verifier.image import media_types
 from image_verifier.rules.remedies import BuildOutputs
 from image_verifier.rules.runtimes import RUNTIMES
 
 from .. import build
 from ..asset import SafeDockerImageAsset, warn_of_attestation
 from ..build import BuildRecord
+from ..consumer_checks import needs_own_build
 from ..consumers import TYPES, Consumer, consumer_at, images_of
 from ..options import Options, runtime_names, with_defaults
 from ..stack_resources import StackResources, StackVerification, VerificationHolder, top_level
 from ..synthesis.finalizer import StageFinalizer
 from ..synthesis.identity import address, is_same
 from ..synthesis.snapshot import StageSnapshot, TemplateResource, as_json
+from ..tokens import is_dummy
 from ..verification import ImageVerification
 
 _Asset = ecr_assets.DockerImageAsset | ecr_assets.TarballImageAsset
 _ID: Final = "SafeImages"
+# Of an image that no known resource runs.
+_DEFAULT_RUNTIME: Final = "fargate"
 _PLATFORMS: Final = {
     "linux/amd64": ecr_assets.Platform.LINUX_AMD64,
     "linux/arm64": ecr_assets.Platform.LINUX_ARM64,
 }
 # Marks of an ECR URI, in every partition: the host name, and the attribute of a repository that the app makes.
 _ECR_MARKS: Final = (".dkr.ecr.", '"RepositoryUri"')
+
+
+# What verifies an image that CDK builds, and one that something else pushes.
+_BUILT: Final = "SafeDockerImageAsset or SafeImages.protect"
+_PUSHED: Final = "ImageVerification"
 
 
 class Unverified(str, Enum):
@@ -113,7 +121,8 @@ def verify_or_report(snapshot: StageSnapshot) -> None:
         image.verify(dependents[image])
     for image in images:
         if image.settings.report and image.verification is None:
-            _report(image.settings.report, image.asset, f"The image {image.asset.node.path} is not verified")
+            problem = f"The image {image.asset.node.path} is not verified"
+            _report(image.settings.report, image.asset, problem, _BUILT)
     _report_other_images(snapshot, images)
 
 
@@ -158,10 +167,12 @@ class _Image:
         """Add a verification for which the dependents wait."""
         consumers = [consumer for it in dependents if it.runs and (consumer := consumer_at(it.resource))]
         verification = self.verification or self._new_verification(consumers)
+        if verification is None:
+            return
         for dependent in dependents:
             verification.add_dependent(dependent.resource, runs=dependent.runs)
 
-    def _new_verification(self, consumers: Sequence[Consumer]) -> ImageVerification:
+    def _new_verification(self, consumers: Sequence[Consumer]) -> ImageVerification | None:
         options = with_defaults(self.asset, self.settings.options)
         names = runtime_names(options.runs_on) or tuple(dict.fromkeys(name for c in consumers for name in c.runs_on))
         platform = default_platform(options, consumers)
@@ -169,6 +180,9 @@ class _Image:
             platform = ecr_assets.Platform.custom(self.build.platform)
         # A consumer that cannot run this platform at all is reported by its own check.
         runs_on: Any = [name for name in names if RUNTIMES[name].runs(platform.platform)]
+        if not runs_on and not is_dummy(platform.platform) and not RUNTIMES[_DEFAULT_RUNTIME].runs(platform.platform):
+            self._refuse(platform.platform, names or (_DEFAULT_RUNTIME,), consumers)
+            return None
         self._check_build(runs_on)
         is_built = isinstance(self.asset, ecr_assets.DockerImageAsset)
         return ImageVerification(
@@ -180,6 +194,15 @@ class _Image:
             local_image=f"cdkasset-{self.asset.asset_hash}" if is_built else None,
             build_outputs=self.build.set_by if self.build else BuildOutputs.UNKNOWN,
             **replace(options, runs_on=runs_on or None, platform=platform).keywords,
+        )
+
+    def _refuse(self, platform: str, names: Iterable[str], consumers: Sequence[Consumer]) -> None:
+        path = consumers[0].path if consumers else self.asset.node.path
+        titles = " and ".join(RUNTIMES[name].title for name in names)
+        Annotations.of(self.asset).add_error(
+            f"The image {self.asset.node.path} is built for {platform}, which {titles} cannot run, so that it cannot "
+            f"be verified. Set another platform, or leave it out: SafeImages.report(…, unverified='warning') for {path}"
+            ", before the image is made."
         )
 
     def _check_build(self, runs_on: Iterable[str]) -> None:
@@ -198,8 +221,7 @@ class _Image:
             return
         for name in runs_on:
             # Our default outputs make an OCI image.
-            refused = media_types.OCI_MANIFEST in RUNTIMES[name].refused_manifests
-            if refused and list(self.build.outputs) != build.default_outputs([name]):
+            if needs_own_build(name) and list(self.build.outputs) != build.default_outputs([name]):
                 title = RUNTIMES[name].title
                 Annotations.of(self.asset).add_error(
                     f"The image {path} is built as an OCI image, which {title} refuses: use SafeDockerImageAsset with "
@@ -296,7 +318,7 @@ def _report_other_images(snapshot: StageSnapshot, images: Sequence[_Image]) -> N
         scope, consumer = ImageScope.above(construct), consumer_at(construct)
         if scope and consumer:
             level = scope.settings.report or Unverified.WARNING
-            _report(level, construct, f"The ECR image that {consumer.path} runs is not verified")
+            _report(level, construct, f"The ECR image that {consumer.path} runs is not verified", _PUSHED)
 
 
 def _runs(resource: TemplateResource, tag: str) -> bool:
@@ -311,10 +333,8 @@ def _runs_unknown(resource: TemplateResource, known: Collection[str]) -> bool:
     )
 
 
-def _report(level: Unverified, construct: IConstruct, problem: str) -> None:
-    message = (
-        f"{problem}: use SafeDockerImageAsset or SafeImages.protect, or ImageVerification if CDK does not build it."
-    )
+def _report(level: Unverified, construct: IConstruct, problem: str, use: str) -> None:
+    message = f"{problem}: use {use}."
     if level is Unverified.ERROR:
         Annotations.of(construct).add_error(message)
     else:

@@ -36,11 +36,13 @@ from ..options import (
     runtime_names,
     with_defaults,
 )
+from ..references import with_capacity
 from ..stack_resources import StackResources
 from ..switch import is_verification_on
 from ..synthesis.finalizer import StageFinalizer
 from ..tokens import is_dummy
 from ..verifier import ImageVerifier
+from .consumer_platforms import READERS, PlatformReader, StatedPlatforms
 from .image_scopes import ImageScope, ScopeSettings, Unverified, default_platform, verify_or_report
 
 _TYPE: Final = ecr_assets.DockerImageAsset.PROPERTY_INJECTION_ID
@@ -156,7 +158,14 @@ class SafeImages(ImageScope):
                 "SafeImages.protect(…) or SafeImages.report(…)"
             )
         super().__init__(scope, settings=settings)
-        PropertyInjectors.of(scope).add(_Injector(settings, _injector_above(scope)))
+        stated: StatedPlatforms = {}
+        injectors: list[Any] = [_Injector(settings, _injector_above(scope, _TYPE), stated)]
+        if settings.report is None:
+            injectors += [
+                PlatformReader(type_id, read, _injector_above(scope, type_id), stated)
+                for type_id, read in READERS.items()
+            ]
+        PropertyInjectors.of(scope).add(*injectors)
         StageFinalizer.of(scope).on_finalize(verify_or_report, self.node.path)
 
     @classmethod
@@ -173,12 +182,13 @@ class SafeImages(ImageScope):
 class _Injector:
     """Sets the build of each image, and records it for the end of the synth."""
 
-    def __init__(self, settings: ScopeSettings, above: Any) -> None:
+    def __init__(self, settings: ScopeSettings, above: Any, stated: StatedPlatforms) -> None:
         """
         :param settings: the settings of the scope.
         :param above: the user's injector that this one hides, and therefore calls; None if there is none.
+        :param stated: the platforms that consumers state before they make their image.
         """
-        self._settings = settings
+        self._settings, self._stated = settings, stated
         self.above = above
 
     @property
@@ -193,19 +203,35 @@ class _Injector:
         StageFinalizer.of(scope).on_finalize(verify_or_report, path)
         if self._settings.report:
             return props
-        consumer, options = _consumer_around(scope), with_defaults(scope, self._settings.options)
-        platform = props.get("platform") or default_platform(
-            options, [consumer] if consumer else _task_definitions_in(scope)
-        )
+        consumer, options = self._consumer_around(scope), with_defaults(scope, self._settings.options)
+        # The instances that run it may say its platform, if the app made them before the image.
+        found = [consumer] if consumer else _task_definitions_in(scope)
+        consumers = found if props.get("platform") else [with_capacity(scope, it) for it in found]
+        platform = props.get("platform") or default_platform(options, consumers)
+        is_said = bool(props.get("platform") or options.platform or any(it.platform for it in consumers))
         defaults = build.default_outputs(runtime_names(options.runs_on) or (consumer.runs_on if consumer else ()))
         own = props.get("outputs")
         outputs = tuple(defaults if own is None else own)
-        stack_resources.builds[path] = BuildRecord(platform.platform, outputs, build.set_by(own))
+        stack_resources.builds[path] = BuildRecord(platform.platform, outputs, build.set_by(own), is_said)
         if is_verification_on(scope) and options.verifier is None:
             # Make the verifier now instead of at the end, so that the app's aspects reach it: tags, permissions
             # boundaries.
             stack_resources.verifier()
         return _pinned(props, platform, defaults)
+
+    def _consumer_around(self, scope: Construct) -> Consumer | None:
+        """The consumer that an image belongs to, if the consumer contains the scope in which the image is made."""
+        for above in reversed(scope.node.scopes):
+            if isinstance(above, Stack):
+                return None
+            if (stated := self._stated.get(above.node.path)) is not None:
+                return stated
+            if isinstance(above, lambda_.Function):
+                # The function has no resource yet. CDK itself derives the platform from its architecture.
+                return Consumer(above.node.path, ("lambda",), None, "", {})
+            if consumer := _consumer_of(above):
+                return consumer
+        return None
 
 
 def _pinned(props: Mapping[str, Any], platform: ecr_assets.Platform, defaults: list[str]) -> Mapping[str, Any]:
@@ -226,19 +252,6 @@ def _pinned(props: Mapping[str, Any], platform: ecr_assets.Platform, defaults: l
     }
 
 
-def _consumer_around(scope: Construct) -> Consumer | None:
-    """The consumer that an image belongs to, if the consumer contains the scope in which the image is made."""
-    for above in reversed(scope.node.scopes):
-        if isinstance(above, Stack):
-            return None
-        if isinstance(above, lambda_.Function):
-            # The function has no resource yet. CDK itself derives the platform from its architecture.
-            return Consumer(above.node.path, ("lambda",), None, "", {})
-        if consumer := _consumer_of(above):
-            return consumer
-    return None
-
-
 def _task_definitions_in(scope: Construct) -> list[Consumer]:
     """The consumers of the task definitions that the scope already contains."""
     found = (_consumer_of(child) for child in scope.node.children if isinstance(child, _TASK_DEFINITIONS))
@@ -250,13 +263,13 @@ def _consumer_of(construct: IConstruct) -> Consumer | None:
     return consumer_at(resource) if isinstance(resource, CfnResource) else None
 
 
-def _injector_above(scope: Construct) -> Any:
-    """The user's own injector that CDK would call for an image in this scope if ours did not hide it."""
+def _injector_above(scope: Construct, type_id: str) -> Any:
+    """The user's own injector that CDK would call for a type in this scope if ours did not hide it."""
     for above in reversed(scope.node.scopes):
         if PropertyInjectors.has_property_injectors(above):
-            injector = PropertyInjectors.of(above).for_(_TYPE)
+            injector = PropertyInjectors.of(above).for_(type_id)
             if injector is not None:
-                return injector.above if isinstance(injector, _Injector) else injector
+                return injector.above if isinstance(injector, _Injector | PlatformReader) else injector
     return None
 
 

@@ -30,6 +30,7 @@ class StageFinalizer(Construct):
         super().__init__(stage, _ID)
         self._stage = stage
         self._pending: dict[FinalizeFunction, list[str]] = {}
+        self._checks: list[Callable[[], None]] = []
         self._runs = 0
         self._has_started = False
         self.start_at(self)
@@ -51,6 +52,19 @@ class StageFinalizer(Construct):
         :param path: path of the construct that requests it, for the message if it is too late.
         """
         self._pending.setdefault(function, []).append(path)
+
+    def on_validate(self, function: Callable[[], None]) -> None:
+        """Call a function when CDK validates the stage: it has resolved every reference, and may still annotate.
+
+        :param function: called once in each synth. It may add another one.
+        """
+        if function not in self._checks:
+            self._checks.append(function)
+
+    def validate(self) -> None:
+        """Call the functions of `on_validate`."""
+        for function in self._checks:
+            function()
 
     def is_requested_again(self, function: FinalizeFunction) -> bool:
         """Whether a construct requested a call of a function that is running. The request counts as done then.
@@ -108,12 +122,13 @@ class _VisitOf:
 
 @jsii.implements(IValidation)
 class _NothingIsMissed:
-    """Fails the synth if an image would stay unverified, or a service would not wait."""
+    """Fails the synth if an image would stay unverified, or a service would not wait; runs the stage's last checks."""
 
     def __init__(self, finalizer: StageFinalizer) -> None:
         self._finalizer = finalizer
 
     def validate(self) -> list[str]:
+        self._finalizer.validate()
         return [
             f"{path} was made by an aspect, after all other aspects ran, or while CDK wrote the templates: make it "
             "before the synth, or in an aspect of the stack itself"

@@ -160,8 +160,11 @@ def test_a_consumer_that_matches_or_sets_no_platform_is_accepted(
 
 
 def test_a_runtime_for_which_the_image_is_not_verified_is_a_warning(docker_folder: str) -> None:
-    (warning,) = annotations_for(docker_folder, task_on_ec2, "warning")
+    amd64 = ecr_assets.Platform.LINUX_AMD64
+    (warning,) = annotations_for(docker_folder, task_on_ec2, "warning", platform=amd64)
     assert "Demo/Task runs the image Demo/Image on ECS on EC2, for which the image is not verified" in warning
+    assert "Set runs_on=['ecs-ec2'] for the image." in warning
+    (warning,) = annotations_for(docker_folder, task_on_ec2, "warning", platform=amd64, runs_on="fargate")
     assert "Set runs_on=['fargate', 'ecs-ec2'] for the image." in warning
 
 
@@ -231,8 +234,10 @@ def test_every_other_consumer_accepts_an_image_that_is_verified_for_it(
 ) -> None:
     assert annotations_for(docker_folder, use, platform=platform, runs_on=runs_on) == []
     assert annotations_for(docker_folder, use, "warning", platform=platform, runs_on=runs_on) == []
-    (warning,) = annotations_for(docker_folder, use, "warning", platform=platform)
-    assert f"Demo/Use runs the image Demo/Image on {title}, for which the image is not verified" in warning
+    # SageMaker needs another build.
+    level, reason = ("error", "refuses") if runs_on == "sagemaker" else ("warning", "for which the image is not")
+    (message,) = annotations_for(docker_folder, use, level, platform=platform)
+    assert f"Demo/Use runs the image Demo/Image on {title}, {reason}" in message.replace("which refuses", "refuses")
 
 
 def test_a_job_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:

@@ -281,7 +281,10 @@ def test_every_consumer_waits_and_sets_the_runtimes_of_its_image(docker_folder: 
     assert {it["Type"] for it in naming} > {VERIFICATION}
     assert all(waits(it, assembly) for it in naming if it["Type"] != VERIFICATION)
     assert verified(assembly)["RunsOn"] == [runs_on]
-    assert messages_of(assembly, "error") + messages_of(assembly, "warning") == []
+    assert messages_of(assembly, "error") == []
+    # Only their nodes may be Graviton instances.
+    assumed = ["cdk-safe-image:platform-assumed" in text for text in messages_of(assembly, "warning")]
+    assert assumed == [True] * (use in (on_ec2, on_kubernetes))
 
 
 def test_an_image_of_a_function_is_built_for_lambda(docker_folder: str) -> None:
@@ -428,12 +431,43 @@ def test_a_function_with_another_platform_is_an_error_with_both_platforms(docker
     assert "the image Demo/Use/AssetImage is for linux/arm64" in error
 
 
-def test_a_job_with_another_platform_is_an_error_with_both_platforms(docker_folder: str) -> None:
+def test_the_platform_is_that_of_the_function_of_any_code(docker_folder: str) -> None:
+    app, stack = protected()
+    lambda_.Function(
+        stack,
+        "Use",
+        code=lambda_.Code.from_asset_image(docker_folder),
+        handler=lambda_.Handler.FROM_IMAGE,
+        runtime=lambda_.Runtime.FROM_IMAGE,
+        architecture=lambda_.Architecture.ARM_64,
+    )
+    assembly = app.synth()
+    assert builds(assembly)[0]["platform"] == verified(assembly)["Platform"] == "linux/arm64"
+    assert messages_of(assembly, "error") == []
+
+
+def test_the_platform_is_that_of_the_container_of_batch_around_the_image(docker_folder: str) -> None:
     app, stack = protected()
     container = batch.EcsFargateContainerDefinition(
         stack,
         "Container",
         image=ecs.ContainerImage.from_asset(docker_folder),
+        cpu=1,
+        memory=Size.gibibytes(2),
+        fargate_cpu_architecture=ecs.CpuArchitecture.ARM64,
+    )
+    batch.EcsJobDefinition(stack, "Use", container=container)
+    assembly = app.synth()
+    assert builds(assembly)[0]["platform"] == verified(assembly)["Platform"] == "linux/arm64"
+    assert messages_of(assembly, "error") + messages_of(assembly, "warning") == []
+
+
+def test_a_job_with_another_platform_is_an_error_with_both_platforms(docker_folder: str) -> None:
+    app, stack = protected()
+    container = batch.EcsFargateContainerDefinition(
+        stack,
+        "Container",
+        image=ecs.ContainerImage.from_asset(docker_folder, platform=ecr_assets.Platform.LINUX_AMD64),
         cpu=1,
         memory=Size.gibibytes(2),
         fargate_cpu_architecture=ecs.CpuArchitecture.ARM64,
@@ -1000,7 +1034,7 @@ def test_an_unverified_ecr_image_is_reported() -> None:
     run(stack, "ByHand", ecs.ContainerImage.from_ecr_repository(repository, "v2"))
     (message,) = messages_of(app.synth(), "error")
     assert "The ECR image that Demo/Task runs is not verified" in message
-    assert "ImageVerification if CDK does not build it" in message
+    assert "use ImageVerification." in message
 
 
 def test_an_unverified_ecr_image_beside_a_verified_one_is_reported(docker_folder: str) -> None:
