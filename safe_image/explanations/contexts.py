@@ -12,7 +12,7 @@ PULL: Final = (
     r"cannotpull|compose.{0,60}pull|imagepull|pullimage|pull(?:ing)?(?:access|and|from|images?|manifest)|refpull|failedtopull|dockerpull"
     r"|/v2/|/manifests/|/blobs/|\.dkr\.ecr\.|public\.ecr\.aws|docker\.io|registry-1|ghcr\.io|quay\.io|gcr\.io|mcr\.micros"
     r"|failedtoresolve(?:ref|source)|httpreadseeker|starport|registryauth|failedtofetch(?:anonymous|oauth)token"
-    r"|auth\.docker|errorresponsefromdaemon:(?:get|head)|containerregistry|copyimage|api\.ecr|downloadinglayer"
+    r"|errorreadingmanifest|errorinitializingsource|auth\.docker|errorresponsefromdaemon:(?:get|head)|containerregistry|copyimage|api\.ecr|downloadinglayer"
 )
 ECS: Final = (
     r"resourceinitializationerror|stoppedreason|stoppedtask|taskfailedtostart|cannotstart|cannotcreate|cannotpull"

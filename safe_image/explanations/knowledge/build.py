@@ -304,6 +304,20 @@ CAUSES: Final = (
         sources=("https://docs.docker.com/build/buildkit/", "https://docs.docker.com/go/buildx/"),
     ),
     Cause(
+        "build-builder-not-booted",
+        "The container of the builder (BuildKit) did not start on the build machine, so nothing was built.",
+        "A builder of the docker-container driver runs in a container of its own. The machine was overloaded, or it "
+        "does not allow privileged containers.",
+        "build",
+        ("build machine",),
+        words=near(
+            r"bootingbuildkit", "ERROR: exit code", "ERROR: Error response from daemon", "booting buildkit: exit"
+        ),
+        confirm=("Read the builder's own log:", "$ docker logs buildx_buildkit_NAME0"),
+        remedy=("Start the builder again, or build without it:", "$ docker buildx inspect --bootstrap"),
+        sources=("https://docs.docker.com/build/builders/drivers/docker-container/",),
+    ),
+    Cause(
         "build-rate-limited",
         "Docker Hub refuses the base image, because the build machine's address has pulled too often.",
         "Docker Hub limits pulls without a login by address, and CI runners share addresses.",

@@ -96,6 +96,34 @@ CAUSES: Final = (
         specificity="frame",
     ),
     Cause(
+        "build-failed",
+        "The build failed, and this text does not say why.",
+        "BuildKit says only that it could not solve the build. The reason stands behind it or in the lines above.",
+        "build",
+        ("unknown",),
+        words=("failed to solve:", "failed to solve with frontend", "Docker build failed with exit code"),
+        confirm=("Build again with every line shown:", "$ docker build --progress=plain --no-cache ."),
+        remedy=("Give all lines of the failed step to safe-image explain.",),
+        sources=("https://docs.docker.com/reference/cli/docker/buildx/build/#progress",),
+        specificity="wrapper",
+    ),
+    Cause(
+        "build-command-failed",
+        "A command of the build project failed, and this text does not say why: its own lines in the log do.",
+        "CodeBuild names the command that failed and the exit code. What docker itself said stands above it in the "
+        "log.",
+        "build",
+        ("unknown",),
+        words=(
+            "COMMAND_EXECUTION_ERROR{it}Error while executing command: docker",
+            "Command did not exit successfully docker",
+        ),
+        confirm=("Read the build's log:", "$ aws logs tail /aws/codebuild/PROJECT --since 1h"),
+        remedy=("Give the lines before the failure to safe-image explain.",),
+        sources=("https://docs.aws.amazon.com/codebuild/latest/userguide/troubleshooting.html",),
+        specificity="wrapper",
+    ),
+    Cause(
         "not-started",
         "The container could not be created or started, and this text does not say the cause.",
         "The engine names the step. The reason stands behind the last colon, or was cut off.",
@@ -179,8 +207,8 @@ CAUSES: Final = (
     Cause(
         "deployment-failed",
         "A service's deployment failed, and this text does not say why: the reason is in the stopped tasks.",
-        "The circuit breaker and CloudFormation report only that tasks did not become healthy. Stopped tasks vanish "
-        "after about an hour.",
+        "The circuit breaker, CloudFormation and tools that wait report only that tasks did not get there. Stopped "
+        "tasks vanish after about an hour.",
         "other",
         ("unknown",),
         words=(
@@ -193,6 +221,11 @@ CAUSES: Final = (
             "Failed to deploy your application image",
             "has reached a steady state{it}deployment failed",
             "unable to consistently start tasks successfully",
+            "Resource is not in the state services",
+            "Resource is not in the state tasks",
+            "Waiter ServicesStable failed",
+            "Waiter TasksStopped failed",
+            "Waiter TasksRunning failed",
             *near(r"ecs::service|awsecsservice", "Resource creation cancelled", "Resource timed out"),
         ),
         confirm=(

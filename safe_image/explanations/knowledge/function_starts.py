@@ -74,6 +74,19 @@ CAUSES: Final = (
         findings=("working-dir-relative", "working-dir-invalid"),
     ),
     Cause(
+        "lambda-handler-unnamed",
+        "The image's CMD does not name the handler, which Lambda's entrypoint needs as its first argument.",
+        "The base images of Lambda start /lambda-entrypoint.sh, which takes the handler's name from CMD. The "
+        "Dockerfile has no CMD, or the function's ImageConfig replaced it.",
+        "start",
+        ("image", "task definition"),
+        words=("entrypoint requires the handler name",),
+        confirm=("Read CMD of the image:", "$ docker image inspect --format '{{json .Config.Cmd}}' {image}"),
+        remedy=('Name the handler in the Dockerfile, such as CMD ["app.handler"], and push under a new tag.',),
+        prevention=("Set cmd= of the function's image in one place: the Dockerfile or the function.",),
+        sources=("https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",),
+    ),
+    Cause(
         "lambda-entrypoint",
         "Lambda cannot execute the image's entrypoint: another architecture, a missing file or one that is not "
         "executable.",
@@ -83,9 +96,10 @@ CAUSES: Final = (
         ("image", "task definition"),
         words=(
             "Runtime.InvalidEntrypoint",
+            "FunctionError.InvalidEntryPoint",
+            "runtime entrypoint path isn't valid",
             *near(LAMBDA, "fork/exec {program}: no such file or directory"),
             Words("ProcessSpawnFailed", LAMBDA),
-            "entrypoint requires the handler name",
         ),
         confirm=_CHECK_LAYERS,
         remedy=(

@@ -72,7 +72,7 @@ CAUSES: Final = (
         ("task definition", "registry"),
         words=(
             *unless(PUSH, "The repository with name", "name unknown", "RepositoryNotFoundException"),
-            *near(PULL, "repository {name} not found", "repository does not exist or may require", "404 Not Found"),
+            *near(PULL, "repository {name} not found", "404 Not Found"),
             "repository name not known to registry",
         ),
         confirm=(
@@ -117,6 +117,8 @@ CAUSES: Final = (
         ("permissions",),
         words=(
             *unless(PUSH + "|dockerbuild|failedtosolve|lambda", "pull access denied", "no basic auth credentials"),
+            "not found: does not exist or no pull access",
+            '"code":"UNAUTHORIZED","message":"authentication required"',
             *near(
                 PULL,
                 "403 Forbidden",
@@ -137,6 +139,7 @@ CAUSES: Final = (
                 f"{BUILD}|{PUSH}",
                 "/manifests/{tag}: unauthorized",
                 "/manifests/{tag}: denied",
+                "Error response from daemon: unauthorized",
                 "error from registry: unauthorized",
                 "error from registry: denied",
                 "failed to fetch oauth token: unexpected status: 403 Forbidden",

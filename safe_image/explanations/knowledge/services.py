@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..cause import Cause, Words, near
+from ..cause import Cause, Words, near, unless
 from ..contexts import KUBERNETES
 
 _CHECK: Final = ("Check the image as the service would pull it:", "$ safe-image check {image} --runs-on {runs_on}")
@@ -65,6 +65,28 @@ CAUSES: Final = (
             "https://github.com/aws/apprunner-roadmap/issues/79",
         ),
         findings=("platform-mismatch", "image-missing"),
+    ),
+    Cause(
+        "exec-agent-not-started",
+        "The agent of ECS Exec did not start. The container itself runs on without it.",
+        "The host lacks the agent's files or certificates, or the container's file system is read only. Only `aws ecs "
+        "execute-command` is affected, so another reason stopped the task.",
+        "start",
+        ("host engine",),
+        words=("Execute Command Agent Initialization failed", "ExecuteCommandAgent{it}STOPPED"),
+        confirm=(
+            "Read the agent's state and the reason of the stop:",
+            "$ aws ecs describe-tasks --cluster CLUSTER --tasks TASK --query "
+            "'tasks[].[stoppedReason,containers[].managedAgents]'",
+        ),
+        remedy=(
+            "Start a new task on an up-to-date host, or without enableExecuteCommand; look elsewhere for a stopped "
+            "task's cause.",
+        ),
+        sources=(
+            "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html",
+            "https://github.com/aws/amazon-ecs-agent/pull/2770",
+        ),
     ),
     Cause(
         "app-runner-access-role",
@@ -160,15 +182,44 @@ CAUSES: Final = (
         specificity="frame",
     ),
     Cause(
+        "pod-sandbox-image",
+        "The node could not pull the pause image, which Kubernetes starts before each pod; the pod's own image was not "
+        "looked at yet.",
+        "The node's clean-up removed the pause image, and containerd has no login to pull it from ECR again. Otherwise "
+        "the node's role lacks the permission to pull, or the node does not reach the registry.",
+        "pull",
+        ("host engine", "permissions"),
+        words=(
+            "failed to get sandbox image",
+            *near(r"podsandbox", "eks/pause", "failed pulling image"),
+            *near(r"/pause[-:@]", "Failed create pod sandbox", "Failed to create pod sandbox"),
+        ),
+        confirm=("See on the node whether the image is there:", "$ sudo crictl images | grep pause"),
+        remedy=(
+            "Replace the node, or let it pull the image again:",
+            "$ sudo systemctl restart sandbox-image",
+            "Where a new node fails too, give its role AmazonEC2ContainerRegistryPullOnly.",
+        ),
+        prevention=("Use a current EKS image for nodes, which pins the pause image.",),
+        sources=(
+            "https://github.com/awslabs/amazon-eks-ami/issues/1597",
+            "https://github.com/awslabs/amazon-eks-ami/issues/1425",
+        ),
+    ),
+    Cause(
         "pod-sandbox",
         "Kubernetes could not set up the pod's network or sandbox; the image was not looked at yet.",
-        "The CNI plugin has no free address, is not ready, or the pause image could not be pulled.",
+        "The CNI plugin has no free address or is not ready, so the pod has no network.",
         "place",
         ("network", "host engine"),
         words=(
             "failed to assign an IP address to container",
-            "FailedCreatePodSandBox",
-            "failed to create pod sandbox",
+            *unless(
+                r"failedtogetsandboximage|failedpullingimage\W{0,3}pause|/pause[-:@]",
+                "FailedCreatePodSandBox",
+                "failed to create pod sandbox",
+                "Failed create pod sandbox",
+            ),
             "failed to setup network for sandbox",
             *near(KUBERNETES, "network plugin is not ready", "cni plugin not initialized"),
         ),
