@@ -36,6 +36,7 @@ class Finding:
     :param expected: what was expected, where that says more than the message.
     :param found: what was found instead.
     :param runtime_error: the error that the runtime would report; empty where it is not known.
+    :param predicted: whether that error was read in an engine's source, and not measured.
     :param layer: the digest of the layer that has it; empty where the whole image has it.
     :param acknowledged: why it is waived; empty where it is not.
     """
@@ -47,6 +48,7 @@ class Finding:
     expected: str = ""
     found: str = ""
     runtime_error: str = ""
+    predicted: bool = False
     layer: str = ""
     acknowledged: str = ""
 

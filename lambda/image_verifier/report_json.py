@@ -50,6 +50,7 @@ def _finding(finding: Finding, names: Names) -> dict[str, Any]:
         "expected": finding.expected,
         "found": finding.found,
         "runtime_error": finding.runtime_error,
+        "runtime_error_predicted": finding.predicted,
         "remedy": list(remedy(finding, names)),
         "acknowledged": finding.acknowledged,
     }

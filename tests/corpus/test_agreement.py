@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from image_verifier.checks import artifact, container_user, layer_bytes, manifest, subject
+from image_verifier.policy import Policy
 from image_verifier.report import Severity
+from image_verifier.rules.engine_messages import engine_message, message_key
+from image_verifier.rules.measured_messages import MEASURED, OUTSIDE_OF_THE_CORPUS
 from image_verifier.rules.runtimes import RUNTIMES, Share
+from image_verifier.verify import verify
 
+from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 from tests.corpus.cases import ENGINES, OTHER_ENGINES, PLATFORM, Case, normalized
 from tests.corpus.differences import ONLY_BYTES_TELL, PULLED_BY_THE_STORE, VERDICTS, WORDS
 
@@ -96,3 +102,27 @@ def test_the_verdict_for_several_runtimes_is_the_union_of_the_verdicts_for_each(
     for case in corpus:
         for order in (names, names[::-1]):
             assert outcome(case, *order) == set().union(*(outcome(case, name) for name in names)), case.name
+
+
+def test_exactly_the_messages_that_an_engine_reported_are_called_measured(
+    corpus: Sequence[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quoted: set[tuple[str, str]] = set()
+    messages: dict[tuple[str, str], set[str]] = {}
+
+    def recorded(finding_id: str, words: str, variant: str = "", **values: object) -> str:
+        message = engine_message(finding_id, words, variant, **values)
+        messages.setdefault((finding_id, message_key(finding_id, words, variant)), set()).add(normalized(message))
+        return message
+
+    for module in (artifact, container_user, layer_bytes, manifest, subject):
+        monkeypatch.setattr(module, "engine_message", recorded)
+    for case in corpus:
+        reported = {normalized(o.get("error") or o.get("start_error") or "-") for o in case.facts["engines"].values()}
+        messages.clear()
+        for layers in (False, True):
+            policy = Policy(tuple(ENGINES), PLATFORM, verify_layers=layers)
+            verify(OciLayout(LayoutFolder(case.folder)), policy)
+        quoted |= {key for key, texts in messages.items() if texts & (reported - {""})}
+    measured = {(finding_id, key) for finding_id, keys in MEASURED.items() for key in keys}
+    assert measured - OUTSIDE_OF_THE_CORPUS == quoted

@@ -21,14 +21,14 @@ def weigh(by_host: Mapping[HostEngine, Sequence[Placed]]) -> Iterator[Placed]:
 
     :param by_host: what each engine finds, in the order of the runtime's engines.
     """
-    words: dict[tuple[str, str], str] = {}
+    words: dict[tuple[str, str], Finding] = {}
     found: dict[tuple[str, str], Placed] = {}
     certain: dict[tuple[str, str, Severity], HostEngine] = {}
     for host, placed in sorted(by_host.items(), key=lambda item: _ORDER[item[0].share]):
         for place, finding in placed:
             same = finding.id, finding.message
             if host.share in (Share.WORDS, Share.ALL) and finding.runtime_error:
-                words.setdefault(same, finding.runtime_error)
+                words.setdefault(same, finding)
             about = finding.id, finding.layer, finding.severity
             if host.share is Share.ALL:
                 first = certain.setdefault(about, host)
@@ -42,7 +42,8 @@ def weigh(by_host: Mapping[HostEngine, Sequence[Placed]]) -> Iterator[Placed]:
         if finding.severity is not Severity.ERROR and graver in certain:
             continue
         named = _named(certain.get((finding.id, finding.layer, finding.severity)), finding, by_host)
-        yield place, replace(named, runtime_error=words.get(same, finding.runtime_error))
+        quoted = words.get(same, finding)
+        yield place, replace(named, runtime_error=quoted.runtime_error, predicted=quoted.predicted)
 
 
 def _named(first: HostEngine | None, finding: Finding, by_host: Mapping[HostEngine, Sequence[Placed]]) -> Finding:

@@ -69,5 +69,6 @@ def finding(
         expected=shortened(expected),
         found=shortened(found),
         runtime_error=shortened(runtime_error),
+        predicted=isinstance(runtime_error, Prediction),
         layer=shortened(layer),
     )

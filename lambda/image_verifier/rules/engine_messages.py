@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from .measured_messages import MEASURED
+
 _RUNC: Final = "OCI runtime create failed: runc create failed: "
 _SHIM_ALONE: Final = "failed to create shim task: "
 _SHIM: Final = _SHIM_ALONE + _RUNC
@@ -285,19 +287,37 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
 
 # Whose messages an engine has where it has none of its own.
 _LIKE: Final = {_STORE: "containerd 2", "containerd 2": "containerd"}
+# Findings share templates: one that an engine has reported is measured for all of them.
+_MEASURED: Final = frozenset(MESSAGES[finding_id][key] for finding_id, keys in MEASURED.items() for key in keys)
+
+
+class Prediction(str):
+    """A message that was read in an engine's source, and that no measurement confirms."""
+
+    __slots__ = ()
+
+
+def message_key(finding_id: str, words: str, variant: str = "") -> str:
+    """The key of an engine's message among those for a finding; an engine without an own message has another's.
+
+    :param finding_id: the finding's id.
+    :param words: whose message, such as `containerd` or `containerd 2`.
+    :param variant: which of its messages; empty for the one without a variant.
+    """
+    key = f"{words}, {variant}" if variant else words
+    if key in MESSAGES.get(finding_id, {}) or words not in _LIKE:
+        return key
+    return message_key(finding_id, _LIKE[words], variant)
 
 
 def engine_message(finding_id: str, words: str, variant: str = "", **values: object) -> str:
-    """The message of an engine for a finding; empty where none is known.
+    """The message of an engine for a finding, a `Prediction` if it was not measured; empty where none is known.
 
     :param finding_id: the finding's id.
     :param words: whose message, such as `containerd` or `containerd 2`.
     :param variant: which of its messages; empty for the one without a variant.
     :param values: what its placeholders stand for.
     """
-    messages = MESSAGES.get(finding_id, {})
-    key = f"{words}, {variant}" if variant else words
-    while key not in messages and words in _LIKE:
-        words = _LIKE[words]
-        key = f"{words}, {variant}" if variant else words
-    return messages.get(key, "").format(**values)
+    template = MESSAGES.get(finding_id, {}).get(message_key(finding_id, words, variant), "")
+    message = template.format(**values)
+    return message if template in _MEASURED or not message else Prediction(message)

@@ -66,7 +66,8 @@ def _finding(finding: Finding, steps: Sequence[str]) -> Iterator[str]:
         return
     if finding.runtime_error:
         title = RUNTIMES[finding.runs_on[0]].title
-        yield f"  <br>{title} would have said: {_code(finding.runtime_error)}\n"
+        predicted = " (predicted from its source)" if finding.predicted else ""
+        yield f"  <br>{title} would have said{predicted}: {_code(finding.runtime_error)}\n"
     advice = [step for step in steps if not step.startswith("$ ")]
     commands = [step[2:] for step in steps if step.startswith("$ ")]
     if advice:

@@ -52,7 +52,8 @@ def finding_lines(finding: Finding, steps: Sequence[str], page: TextPage) -> Ite
     if finding.found:
         yield from page.wrap(f"found: {finding.found}", "    ")
     if finding.runtime_error:
-        yield f"    {RUNTIMES[finding.runs_on[0]].title} would have said:"
+        predicted = " (predicted from its source)" if finding.predicted else ""
+        yield f"    {RUNTIMES[finding.runs_on[0]].title} would have said{predicted}:"
         yield from page.wrap(finding.runtime_error, "      ")
     if steps and finding.severity is not Severity.INFO:
         yield from remedy_lines(steps, page, "    ")
