@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..image.model import Image
 from ..policy import Policy
 from ..report import Finding, Severity
-from ..rules.engine_messages import engine_message
+from ..rules.engine_messages import Prediction, engine_message
 from ..rules.engines import Engine
 from ..rules.runtimes import Runtime
 from ..text import shortened
