@@ -19,7 +19,7 @@ test: .local/venv/.stamp  ## run all tests, with real deploys on an AWS on this 
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 unit: .local/venv/.stamp  ## run the tests that need no AWS and no engine, and the tests of the docs
-	$(BIN)/python -m pytest tests/unit tests/corpus tests/checks tests/explanations tests/docs
+	$(BIN)/python -m pytest tests/unit tests/faults tests/corpus tests/checks tests/explanations tests/docs
 
 deploy: .local/venv/.stamp  ## run the real deploys, and the tests of the local AWS and engines
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy tests/local_aws tests/local_engines

@@ -116,8 +116,9 @@ def session(**settings: Any) -> boto3.Session:
     return made
 
 
+@cache
 def client(service: str, region: str) -> Any:
-    """A client with the credentials of this process, for `call`.
+    """The client with the credentials of this process, for `call`.
 
     :param service: such as `ecr`.
     :param region: its region.

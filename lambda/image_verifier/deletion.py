@@ -62,7 +62,14 @@ def reason_to_keep(reports: Sequence[Report], tag: str, *, keeps_manifest: bool 
         return "one of its verifications accepts the image"
     if not keeps_manifest and not all(cannot_be_pulled(report) for report in reports):
         return "the image can be pulled, so something else may run it"
+    if not all(cannot_be_pulled(_without_mismatches(report)) for report in reports):
+        return "its bytes do not match their digest, which the network may have changed, and no push replaces a blob"
     return ""
+
+
+def _without_mismatches(report: Report) -> Report:
+    """The report without what a proxy or a broken connection can make of a good image."""
+    return replace(report, findings=tuple(f for f in report.findings if not f.id.endswith("-digest-mismatch")))
 
 
 def cannot_be_pulled(report: Report) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from image_verifier import aws
 
 _PREFIXES: Final = ("AWS_", "BUILDX_", "CDK_", "DOCKER_", "GITHUB_")
 _NAMES: Final = ("ALL_PROXY", "COLUMNS", "FORCE_COLOR", "HTTPS_PROXY", "HTTP_PROXY", "NO_COLOR", "SOURCE_DATE_EPOCH")
@@ -20,3 +21,5 @@ def _environment_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "DOCKER_CONFIG"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # A client keeps the endpoint and the credentials of the test that has made it.
+    aws.client.cache_clear()

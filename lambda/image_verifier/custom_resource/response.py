@@ -128,8 +128,11 @@ def send(url: str, body: bytes, ends_at: float) -> None:
             request = urllib.request.Request(  # noqa: S310 - CloudFormation's own URL
                 url, data=body, method="PUT", headers={"content-type": "", "content-length": str(len(body))}
             )
-            with urllib.request.urlopen(request, timeout=5):  # noqa: S310
-                return
+            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+                # S3 answers with an empty body; anything else is from a proxy, and nobody has got the response.
+                if not answer.read(1):
+                    return
+                raise http.client.HTTPException("not an answer of S3")
         except (OSError, http.client.HTTPException) as e:
             code = getattr(e, "code", "")
             failure = f"The response could not be sent (attempt {attempt}): {type(e).__name__} {code}"

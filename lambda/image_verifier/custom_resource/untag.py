@@ -34,6 +34,7 @@ from .verified_digests import verified_digests
 _SECONDS_TO_READ: Final = 45.0
 _SECONDS_TO_REMOVE: Final = 20.0
 _NO_TIME: Final = "the verifier does not have enough time left"
+_GONE: Final = "ImageNotFound"
 _KEPT: Final = "The tag was not removed, although on_failure is 'untag':"
 
 
@@ -67,14 +68,21 @@ def untag(
     top, tag = report.image.top, properties.tag
     try:
         reason = _reason_to_keep(report, properties, stack_id, retry_budget, verify_by)
-        if reason or top is None:
-            return Untagging(False, f"{_KEPT} {reason}.")
+    except Fault as fault:
+        return Untagging(False, f"{_KEPT} {fault.message} {fault.advice}")
+    if reason or top is None:
+        return Untagging(False, f"{_KEPT} {reason}.")
+    try:
         client = aws.client("ecr", properties.names.region)
         failure = remove_tag(client, properties.repository_arn, tag, top.digest, retry_budget)
     except Fault as fault:
-        return Untagging(False, f"{_KEPT} {fault.message} {fault.advice}")
+        # The call may have been carried out, and only its response was lost.
+        return Untagging(False, f"It is not known whether the tag was removed: {fault.message} {fault.advice}")
     if failure.startswith(HELD_BY_INDEX):
         return Untagging(False, f"{_KEPT} an index in the repository references {top.digest}, so ECR keeps its tag.")
+    if failure.startswith(_GONE):
+        # The response to an earlier attempt was lost.
+        return Untagging(True, f"The tag {tag} was removed from {top.digest}.")
     if failure:
         return Untagging(False, f"{_KEPT} ecr:BatchDeleteImage failed with {failure}")
     return Untagging(True, f"The tag {tag} was removed from {top.digest}, because on_failure is 'untag'.")

@@ -18,7 +18,7 @@ from ..pool import Pool
 from ..rules.engines import Engine
 from ..sources import Source
 from .blob_reader import BlobReader, Limits, Reader, out_of_time
-from .facts import Contents, Stack, stack_of
+from .facts import Contents, LayerFacts, Stack, stack_of
 from .file_system import FileSystem
 from .file_tree import Folder, copy_of
 
@@ -35,19 +35,45 @@ def read_layers(
     limits: Limits | None = None,
     ends_at: float = math.inf,
 ) -> Contents:
-    """Stream every layer that one of the engines unpacks.
+    """Stream every layer that one of the engines unpacks; all of them again if one does not match its digest.
 
     :param limits: what the layers may cost. A layer that costs more becomes a fact, or a fault where nothing would
         be known.
     :param ends_at: the moment, on `time.monotonic`, after which nothing more is read, which is a fault.
-    :raises Fault: if the source fails, or a layer cannot be read here though an engine might read it.
+    :raises Fault: if the source fails, if it gives other bytes at the second reading, or if a layer cannot be read here
+        though an engine might read it.
     """
+    limits = limits or Limits()
+    contents = _read_once(image, source, engines, limits, ends_at)
+    wrong = _wrong_layers(contents)
+    if not wrong:
+        return contents
+    # The network may have changed the bytes. The first reading is dropped before the second, which is as large.
+    del contents
+    contents = _read_once(image, source, engines, limits, ends_at)
+    for digest, facts in _wrong_layers(contents).items():
+        blob = image.blobs.get(digest)
+        changed = wrong.get(digest) != facts
+        if changed or (blob and blob.size not in (None, facts.size)):
+            raise Fault(
+                f"The download of {digest} has neither the bytes nor the size of the layer",
+                "Check the network: a proxy or a firewall may have answered.",
+            )
+    return contents
+
+
+def _wrong_layers(contents: Contents) -> Mapping[str, LayerFacts]:
+    """The layers whose bytes do not match their digest."""
+    return {d: facts for d, facts in contents.layers.items() if facts and facts.digest not in ("", d)}
+
+
+def _read_once(image: Image, source: Source, engines: Sequence[Engine], limits: Limits, ends_at: float) -> Contents:
     readers = _readers(image, engines)
     # The largest first, so that none of them is left for the end.
     order = sorted(readers.values(), key=lambda wanted: -wanted[0].size)
     workers = min(_cores(), _MAX_AT_ONCE)
     with _one_at_a_time(ends_at), Pool(workers, "layers") as pool, Pool(workers, "hashing") as hashing:
-        work = BlobReader(source, limits or Limits(), ends_at, hashing, cores=workers, to_read=len(order))
+        work = BlobReader(source, limits, ends_at, hashing, cores=workers, to_read=len(order))
         futures = {layer.digest: pool.submit(work.read, layer, readers) for layer, readers in order}
         try:
             seconds = max(0.0, ends_at - time.monotonic()) if ends_at < math.inf else None
