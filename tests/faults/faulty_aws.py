@@ -277,8 +277,10 @@ def faulty_aws(certificate: Path | None = None) -> Iterator[FaultyAws]:
     :param certificate: a file with a certificate and its key, for TLS.
     """
     server = FaultyAws(certificate)
-    threading.Thread(target=server.accept, daemon=True).start()
+    acceptor = threading.Thread(target=server.accept, daemon=True)
+    acceptor.start()
     try:
         yield server
     finally:
         server.close()
+        acceptor.join()

@@ -17,7 +17,7 @@ import pytest
 from image_verifier import aws
 
 from tests.faults.faulty_aws import SECRETS, FaultyAws, World, faulty_aws
-from tests.faults.wire import FAULTS, TRICKLE, Fault
+from tests.faults.wire import DEEP, FAULTS, TRICKLE, Fault
 from tests.faults.worlds import (
     GOOD,
     LogOfThread,
@@ -194,6 +194,13 @@ def test_whatever_happens_to_a_call_there_is_one_true_response_in_time_and_nothi
 def test_without_a_fault_the_verdict_is_the_images(server: FaultyAws, scenario: Scenario) -> None:
     _, outcome = scenario.run(server, LogOfThread(), _LONG)
     assert outcome.verdict == _expected(scenario)
+
+
+@pytest.mark.parametrize("call", ["BatchGetImage", "DescribeStacks"])
+def test_json_that_is_too_deep_for_python_is_a_doubt(server: FaultyAws, call: str) -> None:
+    kind = "Update" if call == "DescribeStacks" else "Create"
+    _, outcome = Scenario(kind, gone).run(server, LogOfThread(), _LONG, call, -1, DEEP)
+    assert outcome.verdict == ("refused" if kind == "Update" else "doubt")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS[:5], ids=lambda scenario: scenario.name)
