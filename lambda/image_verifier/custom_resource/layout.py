@@ -55,10 +55,15 @@ def page(reason: Reason) -> str:
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
-    """The text in lines of at most 118 columns, those after the first indented by two more."""
+    """The text in lines of at most 118 columns, those after the first indented by two more.
+
+    A name that needs 120 columns, such as the reference of an image in CDK's repository, stays whole.
+    """
+    one_line = printable(_joined(text))
+    longest = max(map(len, one_line.split()), default=0) + len(indent) + 2
     return textwrap.wrap(
-        printable(_joined(text)),
-        _TEXT_COLUMNS,
+        one_line,
+        COLUMNS if _TEXT_COLUMNS < longest <= COLUMNS else _TEXT_COLUMNS,
         initial_indent=indent,
         subsequent_indent="  " + indent,
         break_on_hyphens=False,

@@ -12,8 +12,7 @@ from typing import Final, Literal
 
 from ..faults import Fault
 from ..report import Finding, Report, Severity
-from ..rules.advice import ADVICE
-from ..rules.remedies import Names, remedy
+from ..rules.remedies import Names, prevention, remedy
 from ..rules.runtimes import RUNTIMES
 from ..text import printable
 from .layout import Reason, command, wrapped
@@ -90,7 +89,7 @@ def refusal(
     if detail.steps != "none":
         lines += ["To fix it:", *_steps(report.errors[: detail.errors], names, is_short=detail.steps == "short")]
     if detail.prevention:
-        lines += wrapped(f"To prevent it: {ADVICE[first.id].prevention}")
+        lines += wrapped(f"To prevent it: {prevention(first, names)}")
     lines += _image(report, properties)
     more = [f"{hidden} more errors"] * (hidden > 0) + [f"{len(others)} warnings"] * (len(others) > detail.others)
     if log:

@@ -105,6 +105,23 @@ def remedy(finding: Finding, names: Names) -> tuple[str, ...]:
     return (now if commands else _without_colon(now), *commands, *_afterwards(then, names))
 
 
+def prevention(finding: Finding, names: Names) -> str:
+    """How to fix a finding for good.
+
+    :param finding: the finding.
+    :param names: the image's own names.
+    """
+    if _depends_on_outputs(finding) and names.outputs is BuildOutputs.CUSTOM:
+        return "Leave out outputs=, or keep attestation-inline=false and oci-mediatypes=true in it."
+    is_replaced = _depends_on_outputs(finding) or finding.id in _OF_PLATFORM
+    if is_replaced and names.outputs is not BuildOutputs.UNKNOWN:
+        return (
+            "Run safe-image preflight before the deploy: it finds rejected tags, and copies of images that CDK would "
+            "push again."
+        )
+    return ADVICE[finding.id].prevention
+
+
 def way_to_green(finding: Finding, names: Names) -> Then:
     """The way from a finding to a deploy that succeeds: a new build, a change, or only a deploy.
 

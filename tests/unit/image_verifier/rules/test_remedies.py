@@ -12,7 +12,7 @@ from image_verifier.report import Finding, Severity
 from image_verifier.rules.advice import ADVICE
 from image_verifier.rules.artifacts import ARTIFACTS, ATTESTATION, BUILD_CACHE
 from image_verifier.rules.catalog import CATALOG
-from image_verifier.rules.remedies import FOLDER, RELATIVE_PATH, BuildOutputs, Names, remedy
+from image_verifier.rules.remedies import FOLDER, RELATIVE_PATH, BuildOutputs, Names, prevention, remedy
 
 TAG, DIGEST = "c0ffee" * 10 + "c0fe", "sha256:" + "d" * 64
 ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd"
@@ -72,6 +72,13 @@ def test_an_image_of_the_constructs_own_build_is_replaced_and_nobody_is_sent_to_
     assert "$ safe-image heal --stack Shop --region ap-southeast-2" in steps
     assert "upgrade" not in " ".join(steps).lower()
     assert "docker build" not in " ".join(steps)
+
+
+def test_nobody_who_has_the_construct_is_told_to_use_it() -> None:
+    for outputs in (BuildOutputs.DEFAULT, BuildOutputs.CUSTOM):
+        for finding_id in ("not-an-image", "layer-type-unsupported", "platform-mismatch"):
+            assert "SafeDockerImageAsset" not in prevention(found(finding_id), replace(BUILT, outputs=outputs))
+    assert "SafeDockerImageAsset" in prevention(found("not-an-image"), ELSEWHERE)
 
 
 def test_an_image_of_another_pipeline_gets_the_options_of_its_own_build() -> None:
