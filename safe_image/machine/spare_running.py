@@ -81,7 +81,7 @@ class _Place:
 
 def _look(sessions: AwsSessions, account: str, region: str) -> _Place | Fault:
     try:
-        own = sessions.environment().account
+        own = sessions.account(region)
         if own != account:
             return Fault(f"the credentials belong to account {own}")
         return _Place(running_images(sessions, region))

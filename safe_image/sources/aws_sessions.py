@@ -73,6 +73,14 @@ class AwsSessions:
         with self._lock, _configuration_faults(f"ecr in {region}"):
             return str(self._session("").get_partition_for_region(region))
 
+    def account(self, region: str) -> str:
+        """The account of the caller's own credentials.
+
+        :param region: the region whose STS is called; it must be of the credentials' partition.
+        :raises Fault: if there are no credentials.
+        """
+        return str(self._call("get_caller_identity", "the caller's own account", region)["Account"])
+
     def environment(self) -> Environment:
         """The account and region of the caller's credentials and configuration.
 
@@ -85,7 +93,7 @@ class AwsSessions:
                     raise Fault("No region is configured", "Set AWS_REGION, or the profile's region.")
                 from .cloud_assembly import Environment
 
-                self._environment = Environment(self._account(region), region, self.partition(region))
+                self._environment = Environment(self.account(region), region, self.partition(region))
             return self._environment
 
     def publisher(self, image: AssetImage) -> str:
@@ -104,7 +112,7 @@ class AwsSessions:
                 try:
                     self._sessions[image.role_arn] = self._assume_role(image)
                 except Fault:
-                    if self._account(image.region) != image.account:
+                    if self.account(image.region) != image.account:
                         raise
                     self._sessions[image.role_arn] = self._session("")
             return image.role_arn
@@ -121,10 +129,6 @@ class AwsSessions:
             aws_session_token=keys["SessionToken"],
             region_name=image.region,
         )
-
-    def _account(self, region: str) -> str:
-        """The account of the caller's own credentials, from a region's STS."""
-        return str(self._call("get_caller_identity", "the caller's own account", region)["Account"])
 
     def _call(self, operation: str, on: str, region: str, **parameters: Any) -> Any:
         from image_verifier import aws

@@ -18,52 +18,58 @@ from .aws_sessions import AwsSessions
 from .targets import Target, TargetResolver
 
 _STACK_TYPE: Final = "AWS::CloudFormation::Stack"
+_FAILED: Final = ("CREATE_FAILED", "UPDATE_FAILED")
 _MAX_EVENTS: Final = 2000
 _MAX_DEPTH: Final = 10
 _RETRY_SECONDS: Final = 30.0
 
 
 def refused_images(stack: str, resolver: TargetResolver) -> Iterator[Target]:
-    """The images that the last deploy of a stack, or of a stack nested in it, refused, each with its policy.
+    """The images that the last deploy of a stack, or of a stack nested in it, refused.
+
+    Each is there once for every policy by which that deploy verified it, also for one that accepts it.
 
     :param stack: the stack's name or ARN, also of a deleted stack.
     :param resolver: makes targets of references.
     :raises UsageError: if the stack does not exist, or its last deploy refused no image.
     :raises Fault: if CloudFormation cannot be called.
     """
-    refused: list[tuple[Properties, str]] = []
-    for event in _failures(stack, resolver.sessions, 0):
+    verified: list[tuple[Properties, str]] = []
+    refused: set[str] = set()
+    for event in _verifications(stack, resolver.sessions, 0):
         # Another release may have written properties that this one cannot read.
         with suppress(ValueError):
             found = (Properties.parse(_resource_properties(event)), str(event["StackId"]))
-            if found not in refused:
-                refused.append(found)
+            if found not in verified:
+                verified.append(found)
+            if event["ResourceStatus"] in _FAILED:
+                refused.add(found[0].names.reference)
     if not refused:
         raise UsageError(f"the last deploy of {stack} refused no image: see the stack's events, or pass the image")
-    for properties, stack_id in refused:
+    for properties, stack_id in verified:
+        if properties.names.reference not in refused:
+            continue
         names = properties.names
         target = resolver.target(names.reference, names.platform)
         yield replace(target, names=names, policy=properties.policy, stack=stack_id)
 
 
-def _failures(stack: str, sessions: AwsSessions, depth: int) -> Iterator[Mapping[str, Any]]:
-    """The failed verifications of a stack's last deploy, and of the stacks nested in it."""
+def _verifications(stack: str, sessions: AwsSessions, depth: int) -> Iterator[Mapping[str, Any]]:
+    """The events of the verifications in a stack's last deploy, and in the nested stacks that failed."""
     nested = []
     for event in _events(stack, sessions):
-        if event["ResourceStatus"] not in ("CREATE_FAILED", "UPDATE_FAILED"):
-            continue
         if event["ResourceType"] == RESOURCE_TYPE:
             yield event
         # In a stack's own events, the physical ID is its own ID.
-        elif event["ResourceType"] == _STACK_TYPE and event.get("PhysicalResourceId") not in (
-            "",
-            None,
-            event["StackId"],
+        elif (
+            event["ResourceType"] == _STACK_TYPE
+            and event["ResourceStatus"] in _FAILED
+            and event.get("PhysicalResourceId") not in ("", None, event["StackId"])
         ):
             nested.append(event["PhysicalResourceId"])
     if depth < _MAX_DEPTH:
         for inner in dict.fromkeys(nested):
-            yield from _failures(inner, sessions, depth + 1)
+            yield from _verifications(inner, sessions, depth + 1)
 
 
 def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:

@@ -86,6 +86,14 @@ def test_only_the_last_deploy_counts_and_each_image_once(aws: Aws) -> None:
     assert [target.names.tag for target in found] == ["v3", "v2"]
 
 
+def test_an_image_that_another_verification_of_the_deploy_accepted_has_both_policies(aws: Aws) -> None:
+    found = refused(
+        aws, failed("v1"), failed("v1", "CREATE_COMPLETE", RunsOn=["fargate"]), failed("v2", "CREATE_COMPLETE"), begun()
+    )
+    policies = [target.policy.runs_on for target in found if target.policy]
+    assert ([target.names.tag for target in found], policies) == (["v1", "v1"], [("lambda",), ("fargate",)])
+
+
 def test_every_page_of_events_is_read(aws: Aws) -> None:
     pages = {
         "": {"StackEvents": [event("ROLLBACK_COMPLETE", "AWS::CloudFormation::Stack", STACK)], "NextToken": "more"},
