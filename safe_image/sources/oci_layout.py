@@ -128,9 +128,10 @@ class OciLayout:
             # Two images have one name.
             held = [f"@{digest}" for digest in fitting]
         raise Fault(
-            f"{self._files} holds {len(fitting) or 'no'} images{with_name}; it holds "
-            f"{', '.join(sorted(held)) or _list(entries)}",
-            "Append one of these to the path: a name after a colon, a digest after an @.",
+            f"{self._files} holds {len(fitting)} images{with_name}: {', '.join(sorted(held))}"
+            if fitting
+            else f"{self._files} holds no image{with_name}, but {_list(entries)}",
+            "Append one of them to the path, a name after a colon.",
         )
 
     def _for_platform(self, images: tuple[Descriptor, ...], platform: Platform, with_name: str) -> Descriptor:

@@ -264,7 +264,7 @@ def test_images_of_one_config_in_an_archive_of_the_containerd_store_are_told_apa
         document = _judged(path, name, layers=False).image.top
         assert document
         assert (document.digest, document.media_type) == (top["digest"], top["mediaType"])
-    with pytest.raises(Fault, match=re.escape("holds docker.io/library/other:1, docker.io/library/shop:1")):
+    with pytest.raises(Fault, match=re.escape(": docker.io/library/other:1, docker.io/library/shop:1")):
         _judged(path)
 
 

@@ -51,7 +51,7 @@ def test_a_name_with_a_colon_is_accepted_as_the_fault_for_a_missing_name_prints_
     _write_index(layout, _named(first, "docker.io/library/shop:1"), _named(second, "localhost:5000/shop:2"))
     with pytest.raises(Fault) as fault:
         _top(layout)
-    assert "it holds docker.io/library/shop:1, localhost:5000/shop:2" in fault.value.message
+    assert "holds 2 images: docker.io/library/shop:1, localhost:5000/shop:2" in fault.value.message
     assert _top(layout, ":docker.io/library/shop:1").digest == first["digest"]
     assert _top(layout, ":localhost:5000/shop:2").digest == second["digest"]
     assert _top(layout, ":shop:1").digest == first["digest"], "as Docker completes it"
