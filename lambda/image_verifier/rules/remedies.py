@@ -23,7 +23,7 @@ from .artifacts import ATTESTATION, BUILD_CACHE
 
 
 class BuildOutputs(str, Enum):
-    """Who set the outputs of the image's build, as the code of the app says."""
+    """The author of the outputs of the image's build, as the code of the app says."""
 
     DEFAULT = "default"
     """The construct, which leaves out attestations and uses media types that the runtimes know."""
@@ -68,7 +68,7 @@ class Names:
     stack_region: str = ""
 
     def with_digest_of(self, top: Document | None) -> Names:
-        """These names with the digest of what the tag references; as they are where it references nothing."""
+        """These names with the digest that the tag references; unchanged where it references nothing."""
         return replace(self, digest=top.digest) if top else self
 
     @property
@@ -221,7 +221,7 @@ def _afterwards(then: Then, names: Names) -> Iterator[str]:
 
 
 def _replace(names: Names) -> Iterator[str]:
-    """Remove what keeps CDK from building: the rejected tag, and the built image on this machine."""
+    """Remove both things that keep CDK from building: the rejected tag, and the built image on this machine."""
     keep, by_hand = _keep_under_another_tag(names), "Or by hand: " if names.stack else ""
     if names.stack:
         yield "Run this command, then deploy again:"
