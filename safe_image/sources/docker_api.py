@@ -127,7 +127,8 @@ class DockerApi:
     def _connection(self) -> http.client.HTTPConnection:
         url, seconds = urlsplit(self.endpoint.host), self._connect_seconds
         try:
-            if url.scheme == "unix":
+            # Windows has no such sockets.
+            if url.scheme == "unix" and hasattr(socket, "AF_UNIX"):
                 return _UnixConnection(url.path, seconds)
             if url.scheme in ("tcp", "http", "https") and url.hostname:
                 if self.endpoint.certificates or url.scheme == "https":
