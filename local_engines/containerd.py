@@ -31,9 +31,9 @@ from local_engines.dockerd import (
 )
 from local_engines.supervisor import DaemonSpec, Supervisor
 
-Release = Literal["1.6", "1.7"]
+Release = Literal["1.6", "1.7", "2.1"]
 
-_SUITES: dict[Release, str] = {"1.6": "bookworm", "1.7": "trixie"}
+_SUITES: dict[Release, str] = {"1.6": "bookworm", "1.7": "trixie", "2.1": "sid"}
 _PACKAGES = ("containerd",)
 _NAMESPACE = "k8s.io"  # where CRI keeps its images
 _SECONDS_TO_PULL = 300

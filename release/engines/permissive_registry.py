@@ -71,6 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     registry: PermissiveRegistry
     protocol_version = "HTTP/1.1"
+    # A client that tries TLS first falls back to HTTP only if the refusal has a status line.
+    default_request_version = "HTTP/1.1"
     # With Nagle's algorithm, the body would wait for the acknowledgement of the headers: 40 ms for each request.
     disable_nagle_algorithm = True
 

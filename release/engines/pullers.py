@@ -1,4 +1,4 @@
-"""The real engines: containerd 1.6 and 1.7 through CRI, and dockerd with the classic image store."""
+"""The real engines: containerd 1.7 and 2.1 through CRI, and dockerd with each of its image stores."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from release.engines.permissive_registry import PermissiveRegistry
 
 # A runtime accepts an image if each of these engines does.
 REQUIRED_ENGINES: Mapping[str, tuple[str, ...]] = {
-    "fargate": ("containerd 1.6", "containerd 1.7"),
+    "fargate": ("containerd 1.7", "containerd 2.1"),
     "ecs-ec2": ("dockerd",),
+    "ecs-managed-instances": ("dockerd, containerd store",),
 }
 
 
@@ -92,12 +93,14 @@ def start_engines(registry: PermissiveRegistry) -> Iterator[Mapping[str, Puller]
     """
     registries = {registry.host: f"http://{registry.host}"}
     with contextlib.ExitStack() as stack:
-        old = stack.enter_context(Containerd.start("1.6", registries))
-        new = stack.enter_context(Containerd.start("1.7", registries))
-        docker = stack.enter_context(DockerEngine.start(store="classic", own=True))
-        print(f"containerd {old.version}, containerd {new.version}, dockerd {docker.version} (classic store)")
+        old = stack.enter_context(Containerd.start("1.7", registries))
+        new = stack.enter_context(Containerd.start("2.1", registries))
+        classic = stack.enter_context(DockerEngine.start(store="classic", own=True))
+        store = stack.enter_context(DockerEngine.start(store="containerd", own=True))
+        print(f"containerd {old.version}, containerd {new.version}, dockerd {classic.version} (both stores)")
         yield {
-            "containerd 1.6": ContainerdPuller(old),
-            "containerd 1.7": ContainerdPuller(new),
-            "dockerd": DockerdPuller(docker.host.removeprefix("unix://")),
+            "containerd 1.7": ContainerdPuller(old),
+            "containerd 2.1": ContainerdPuller(new),
+            "dockerd": DockerdPuller(classic.host.removeprefix("unix://")),
+            "dockerd, containerd store": DockerdPuller(store.host.removeprefix("unix://")),
         }

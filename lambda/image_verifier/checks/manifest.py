@@ -64,13 +64,15 @@ def is_readable(subject: Subject) -> Iterator[Finding]:
         digest = document.digest
         why = subject.engine.cannot_read(problems)
         if why:
+            error = why.rpartition(f"{digest}: ")[2]
             yield finding(
                 "manifest-unreadable",
-                f"The {what} {digest} cannot be read: {why.rpartition(f'{digest}: ')[2]}.",
+                f"The {what} {digest} cannot be read: {error}.",
                 subject.words,
                 "empty" if document.size == 0 and subject.engine.family == "containerd" else "",
                 digest=digest,
                 why=why,
+                error=error,
             )
 
 

@@ -90,6 +90,7 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "manifest-unreadable": {
         "containerd": "{why}",
         "containerd, empty": _SIZES["containerd, size 0"],
+        _STORE + ", empty": "failed to check image {digest}: manifest: invalid desc {digest}: {error}",
         "dockerd": "{why}",
     },
     "manifest-digest-mismatch": _digest("manifest verification failed for digest {digest}"),
@@ -134,7 +135,9 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "content digest {digest}: not found",
         "containerd, no platform": _UNPACK + "no match for platform in manifest {digest}: not found",
         "containerd 2, no platform": _NO_PLATFORM_2,
-        _STORE + ", no platform": _NO_PLATFORM_AT_STORE,
+        _STORE + ", no platform": "no matching manifest for {platform} in the manifest list entries: "
+        + _UNPACK
+        + "no match for platform in manifest {digest}: not found",
         "dockerd, no signature": "missing signature key",
         "dockerd, not JSON": "error unmarshalling content: {why}",
         "containerd 2, no manifest": "get image config descriptor: " + _UNEXPECTED_TYPE,

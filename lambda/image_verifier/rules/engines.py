@@ -257,6 +257,8 @@ DOCKERD_CONTAINERD_STORE: Final = _containerd(
     words=schemas.DOCKERD_CONTAINERD_STORE,
     starter="dockerd",
     config_decoder=schemas.DOCKERD_CONTAINERD_STORE,
+    # Measured; Docker 29 also has the platforms package that compares them.
+    choices=(BY_CONTAINERD_2_3,),
     always_has_path=True,
     mountable_layers=_KERNEL_STACKS,
 )

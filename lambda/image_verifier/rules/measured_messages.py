@@ -15,6 +15,7 @@ MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
         "containerd",
         "containerd, empty",
         "dockerd",
+        "dockerd, containerd store, empty",
     ),
     "manifest-size-mismatch": (
         "containerd 2, too large",
@@ -38,6 +39,7 @@ MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "not-an-image": (
         "containerd 2, no manifest",
+        "containerd 2, no platform",
         "containerd 2, other layers",
         "containerd, no manifest",
         "containerd, no platform",
@@ -46,6 +48,7 @@ MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
         "containerd, other layers",
         "dockerd",
         "dockerd, containerd store, no manifest",
+        "dockerd, containerd store, no platform",
         "dockerd, containerd store, not fetched",
         "dockerd, containerd store, other layers",
         "dockerd, no signature",
@@ -144,11 +147,15 @@ MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
         "dockerd",
     ),
 }
-# Measured without a case in the corpus: containerd 1.6.20 and 1.7.24 and dockerd 28.5.2, 2026-11-28.
+# Measured without a case in the corpus: containerd 1.6.20, 1.7.24 and 2.1.9, and dockerd 28.5.2 with both stores,
+# 2026-11-28.
 OUTSIDE_OF_THE_CORPUS: Final[frozenset[tuple[str, str]]] = frozenset(
     {
         ("manifest-unreadable", "containerd, empty"),
+        ("manifest-unreadable", "dockerd, containerd store, empty"),
+        ("not-an-image", "containerd 2, no platform"),
         ("not-an-image", "containerd, no platform"),
+        ("not-an-image", "dockerd, containerd store, no platform"),
         ("not-an-image", "dockerd, no signature"),
         ("not-an-image", "dockerd, not JSON"),
     }

@@ -344,7 +344,8 @@ def _content(layout: Layout, descriptor: dict[str, Any]) -> bytes:
     return layout.path.joinpath("blobs", *descriptor["digest"].split(":")).read_bytes()
 
 
-# The engines' words for what is not an image, each measured with containerd 1.6.20, 1.7.24 and dockerd 28.5.2
+# The engines' words for what is not an image, each measured with containerd 1.6.20, 1.7.24 and 2.1.9, and with
+# dockerd 28.5.2
 
 
 def words(layout: Layout, top: dict[str, Any], runtime: str) -> str:
@@ -355,6 +356,13 @@ def test_an_index_of_artifacts_without_platforms_has_no_platform_to_containerd(l
     top = layout.index(layout.attestation())
     assert words(layout, top, "fargate") == (
         f"failed to unpack image on snapshotter overlayfs: no match for platform in manifest {top['digest']}: not found"
+    )
+    assert words(layout, top, "eks") == (
+        f"get image config descriptor: no match for platform in manifest {top['digest']}: not found"
+    )
+    assert words(layout, top, "ecs-managed-instances") == (
+        "no matching manifest for linux/amd64 in the manifest list entries: failed to unpack image on snapshotter "
+        f"overlayfs: no match for platform in manifest {top['digest']}: not found"
     )
     assert words(layout, top, "ecs-ec2") == f"unsupported media type {media_types.IN_TOTO}"
 
@@ -391,6 +399,9 @@ def test_a_manifest_without_a_byte_is_not_fetched_by_containerd(layout: Layout) 
         f"unable to fetch descriptor ({top['digest']}) which reports content size of zero: invalid argument"
     )
     assert words(layout, top, "ecs-ec2") == "unexpected end of JSON input"
+    assert words(layout, top, "ecs-managed-instances") == (
+        f"failed to check image {top['digest']}: manifest: invalid desc {top['digest']}: unexpected end of JSON input"
+    )
 
 
 def test_a_config_that_only_dockerd_decodes_and_that_has_no_rootfs_is_refused(layout: Layout) -> None:

@@ -160,6 +160,12 @@ def test_ecs_anywhere_runs_any_platform_and_fargate_does_not(layout: Layout) -> 
         Policy(("fargate",), Platform.parse("linux/arm/v7"))
 
 
+def test_dockerds_containerd_store_takes_no_manifest_that_requires_os_features(layout: Layout) -> None:
+    features = {"os": "linux", "architecture": "amd64", "os.features": ["sse4"]}
+    top = layout.index({**layout.image(), "platform": features})
+    assert errors(layout, top, "ecs-managed-instances") == ["platform-missing"]
+
+
 # EKS and Fargate: several releases of containerd
 
 
