@@ -1,4 +1,4 @@
-"""The examples of docs/commands/explain.md that need no AWS print what the page shows."""
+"""Each example of docs/commands/explain.md that needs no AWS gives the output that the page has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXAMPLES: Final = [match.groups() for match in _EXAMPLE.finditer(PATH.read_text(
 
 
 @pytest.mark.parametrize(("command", "shown", "exit_code"), [it for it in EXAMPLES if "--service" not in it[0]])
-def test_an_example_prints_what_the_page_shows(
+def test_an_example_gives_the_output_of_the_page(
     command: str, shown: str, exit_code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(shlex.split(command)[1:]) == int(exit_code)
