@@ -62,7 +62,8 @@ def reason_to_keep(reports: Sequence[Report], tag: str, *, keeps_manifest: bool 
         return "one of its verifications accepts the image"
     if not keeps_manifest and not all(cannot_be_pulled(report) for report in reports):
         return "the image can be pulled, so something else may run it"
-    if not all(cannot_be_pulled(_without_mismatches(report)) for report in reports):
+    proven = [_without_mismatches(report) for report in reports]
+    if any(report.verdict == "pass" or not (keeps_manifest or cannot_be_pulled(report)) for report in proven):
         return "its bytes do not match their digest, which the network may have changed, and no push replaces a blob"
     return ""
 
