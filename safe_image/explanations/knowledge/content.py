@@ -316,7 +316,7 @@ CAUSES: Final = (
         confirm=("Ask the registry for the manifest:", "$ docker buildx imagetools inspect {image}"),
         remedy=("Correct the registry's host name, or let the proxy pass the registry through.",),
         sources=("https://pkg.go.dev/encoding/json", "https://github.com/moby/moby/issues/36450"),
-        findings=("config-unreadable", "manifest-unreadable"),
+        findings=("config-unreadable", "manifest-unreadable", "not-an-image"),
     ),
     Cause(
         "config-not-read",
@@ -348,6 +348,7 @@ CAUSES: Final = (
         ("unknown", "image", "registry"),
         words=(
             "invalid character {it} looking for beginning of",
+            "failed to check image {digest}: manifest: invalid desc",
             "invalid character {it} in literal",
             "invalid character {it} after",
             "unexpected end of JSON input",
@@ -357,7 +358,7 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=("Find out which document it is: give the lines around this one to safe-image explain.",),
         sources=("https://pkg.go.dev/encoding/json",),
-        findings=("config-unreadable", "manifest-unreadable"),
+        findings=("config-unreadable", "manifest-unreadable", "not-an-image"),
         specificity="frame",
     ),
 )

@@ -110,8 +110,7 @@ CAUSES: Final = (
     Cause(
         "build-command-failed",
         "A command of the build project failed, and this text does not say why: its own lines in the log do.",
-        "CodeBuild names the command that failed and the exit code. What docker itself said stands above it in the "
-        "log.",
+        "CodeBuild names the command that failed and the exit code. Docker's own message stands above it in the log.",
         "build",
         ("unknown",),
         words=(
