@@ -16,7 +16,8 @@ LARGEST: Final = 256 * 1024
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _UNICODE: Final = re.compile(r"\\{1,8}u([0-9a-fA-F]{4})")
 _LINE_ENDS: Final = re.compile(r"\\{1,8}[rn]")
-_BREAKS: Final = re.compile(r"[ \t]*\r?\n[ \t]*")
+# A run of spaces is tried once, from its beginning: a log may have a hundred thousand.
+_BREAKS: Final = re.compile(r"(?:(?<![ \t])[ \t]+)?\r?\n[ \t]*")
 # Spaces, quotes, what tables are drawn with, and what cannot be seen: all that a console puts in or takes away.
 _DROPPED: Final = re.compile(
     r"[\s\"'`\\|\u00ad\u200b-\u200f\u2018-\u201f\u2028-\u202e\u2500-\u257f\u2060\ufeff\x00-\x1f\x7f]+"
