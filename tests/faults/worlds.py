@@ -93,6 +93,7 @@ def incomplete(world: World) -> None:
 
 def gone(world: World) -> None:
     """No image."""
+    world.top = ""
 
 
 GOOD, BAD = (good, index), (attestation, incomplete, gone)
