@@ -37,7 +37,7 @@ def is_dummy(value: Any) -> bool:
 class WholeText(str):
     """A string with a token, which can be passed on and be a part of other strings, but has no parts itself.
 
-    A part of a token's string means nothing to CDK, which would write `${Token[` into the template without a word.
+    A part of a token's string means nothing to CDK: the template would contain `${Token[`, and nothing would report it.
     """
 
     description: str

@@ -271,7 +271,7 @@ class ImageVerification(Construct):
         return parent.node.path if isinstance(parent, ASSETS) else self.node.path
 
     def _consumed(self, options: Options, resolved: ResolvedOptions) -> ConsumedImage:
-        """What the checks of consumers need to know about the image."""
+        """The facts about the image that the checks of consumers need."""
         parent = self.node.scope
         image = parent.image if isinstance(parent, VerificationHolder) else parent
         record = StackResources.of(Stack.of(self)).builds.get(self.user_path)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aws_cdk import Duration, RemovalPolicy, Stack, Token
+from aws_cdk import Annotations, Duration, RemovalPolicy, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
+from aws_cdk.region_info import RegionInfo
 from constructs import Construct
 from image_verifier.policy import Policy
 
@@ -23,6 +24,12 @@ from .tokens import is_dummy
 
 # The first runtime whose standard library contains zstd. Older versions of aws-cdk-lib have no constant for it.
 _RUNTIME: Final = "python3.14"
+# The newest Python of each partition of which a source says that its Lambda lacks 3.14, with that source.
+# 2026-11: no source names one. CDK's region facts (aws-cdk-lib 2.275.0, `FactName.LATEST_NODE_RUNTIME`) have
+# nodejs24.x, which Lambda got in the same month, for every region of every partition.
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+_OLDER_RUNTIMES: Final[Mapping[str, str]] = {}
+_FIRST_WITH_ZSTD: Final = (3, 14)
 _MEMORY_MIB: Final = 512
 _TIMEOUT: Final = Duration.minutes(5)
 # Reading layers is bound by the processor, and with this memory a Lambda has one whole processor.
@@ -117,7 +124,8 @@ class ImageVerifier(Construct):
         check_types(path, memory_size=memory_size, timeout=timeout)
         network = _Network(vpc, vpc_subnets, None if security_groups is None else tuple(security_groups))
         network.check(path)
-        _check_runtime(path, runtime)
+        self._runtime = runtime or _newest_runtime(self)
+        self._cannot_read_zstd = not _check_runtime(path, self._runtime)
         _check_bounds(path, memory_size, reserved_concurrent_executions, timeout)
         if log_group is not None and log_retention is not None:
             raise ValueError(f"{path}: log_retention is for its own log group: set the retention of log_group instead")
@@ -144,7 +152,7 @@ class ImageVerifier(Construct):
                 description="Verifies container images before any resource of the stack references them",
                 code=lambda_.Code.from_asset(code),
                 handler="image_verifier.entrypoints.custom_resource.handler",
-                runtime=runtime or lambda_.Runtime(_RUNTIME, lambda_.RuntimeFamily.PYTHON),
+                runtime=self._runtime,
                 architecture=architecture or lambda_.Architecture.X86_64,
                 memory_size=memory_size or _MEMORY_MIB,
                 timeout=self.timeout,
@@ -187,6 +195,13 @@ class ImageVerifier(Construct):
         :returns: how long the verification may take.
         """
         needed = _time_for(policy)
+        if policy.verify_layers and self._cannot_read_zstd:
+            Annotations.of(self).add_warning_v2(
+                "cdk-safe-image:zstd-not-read",
+                f"The verifier runs on {self._runtime.name}, whose standard library has no zstd, so that it cannot "
+                f"read zstd layers: verify_layers=True fails for them. Use {_RUNTIME} where Lambda has it, or "
+                "compression='gzip' for the image.",
+            )
         if policy.verify_layers and not self._memory_is_given:
             self._resource.memory_size = _MEMORY_TO_READ_MIB
         if self._timeout_is_given:
@@ -295,14 +310,24 @@ def _queue_statements(queue: sqs.IQueue | None) -> list[iam.PolicyStatement]:
     return statements
 
 
-def _check_runtime(path: str, runtime: lambda_.Runtime | None) -> None:
-    if runtime is None or is_dummy(runtime.name):
-        return
+def _newest_runtime(scope: Construct) -> lambda_.Runtime:
+    """The newest Python of the partition of a stack; the newest of all if the region is only known at deploy."""
+    region = Stack.of(scope).region
+    partition = None if Token.is_unresolved(region) else RegionInfo.get(region).partition
+    return lambda_.Runtime(_OLDER_RUNTIMES.get(partition or "", _RUNTIME), lambda_.RuntimeFamily.PYTHON)
+
+
+def _check_runtime(path: str, runtime: lambda_.Runtime) -> bool:
+    """Check that a runtime can run the verifier, and return whether it can read zstd."""
+    if is_dummy(runtime.name):
+        return True
     numbers = re.fullmatch(r"python(\d+)\.(\d+)", runtime.name)
     if numbers is None:
         raise ValueError(f"{path}: runtime is {runtime.name}: use a Python runtime, such as {_RUNTIME}")
-    if tuple(map(int, numbers.groups())) < _OLDEST_PYTHON:
+    version = tuple(map(int, numbers.groups()))
+    if version < _OLDEST_PYTHON:
         raise ValueError(f"{path}: runtime is {runtime.name}, which is too old for the verifier: use {_RUNTIME}")
+    return version >= _FIRST_WITH_ZSTD
 
 
 def _check_bounds(path: str, memory_size: int | None, reserved: int | None, timeout: Duration | None) -> None:

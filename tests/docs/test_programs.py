@@ -59,6 +59,12 @@ def test_a_program_in_the_docs_runs(results: dict[str, Any], name: str) -> None:
     assert "error" not in results[name], results[name]["error"]
 
 
+@pytest.mark.parametrize("name", [path.name for path in _EXAMPLES])
+def test_a_strict_synth_of_an_example_fails_for_nothing_of_ours(results: dict[str, Any], name: str) -> None:
+    """`cdk synth --strict` turns every warning into an error. CDK itself has some for the services of the examples."""
+    assert [text for text in results[name]["annotations"] if "@aws-cdk/" not in text] == []
+
+
 @pytest.mark.parametrize(
     ("name", "images", "verifiers"),
     [

@@ -14,8 +14,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk.cx_api import CloudAssembly
 
-from cdk_safe_image import ImageVerifier, SafeDockerImageAsset
-from tests.unit.cdk_safe_image.app import new_app, not_empty, resources, stack_in, the_only
+from cdk_safe_image import ImageVerifier, SafeDockerImageAsset, verifier
+from tests.unit.cdk_safe_image.app import messages_of, new_app, not_empty, resources, stack_in, the_only
 
 FUNCTION = "AWS::Lambda::Function"
 POLICY = "AWS::IAM::Policy"
@@ -59,6 +59,20 @@ def allowed(policy: dict[str, Any]) -> dict[str, Any]:
         for statement in statements
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     }
+
+
+@pytest.mark.parametrize(("region", "runtime"), [("cn-north-1", "python3.13"), ("eu-west-1", "python3.14")])
+def test_a_partition_without_the_newest_python_gets_its_own_newest_and_a_warning(
+    docker_folder: str, monkeypatch: pytest.MonkeyPatch, region: str, runtime: str
+) -> None:
+    monkeypatch.setattr(verifier, "_OLDER_RUNTIMES", {"aws-cn": "python3.13"})
+    app = new_app()
+    stack = stack_in(app, region=region)
+    SafeDockerImageAsset(stack, "Image", directory=docker_folder, verify_layers=True)
+    assembly = app.synth()
+    assert the_only(assembly, "AWS::Lambda::Function")[1]["Properties"]["Runtime"] == runtime
+    warned = ["cannot read zstd layers" in text for text in messages_of(assembly, "warning")]
+    assert warned == [True] * (runtime == "python3.13")
 
 
 def test_in_a_vpc_the_lambda_has_the_private_subnets_and_its_own_security_group(docker_folder: str) -> None:
