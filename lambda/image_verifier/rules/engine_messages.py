@@ -90,7 +90,8 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "manifest-unreadable": {
         "containerd": "{why}",
         "containerd, empty": _SIZES["containerd, size 0"],
-        _STORE + ", empty": "failed to check image {digest}: manifest: invalid desc {digest}: {error}",
+        _STORE
+        + ", empty": "failed to check image {digest}: manifest: invalid desc {digest}: unexpected end of JSON input",
         "dockerd": "{why}",
     },
     "manifest-digest-mismatch": _digest("manifest verification failed for digest {digest}"),

@@ -337,7 +337,13 @@ CAUSES: Final = (
         remedy=("Build again with another tool or version, and push under a new tag.",),
         prevention=("Check the image in the pipeline, before the push.",),
         sources=("https://github.com/opencontainers/image-spec/blob/main/config.md",),
-        findings=("config-unreadable", "manifest-unreadable", "index-descriptor-type", "layer-descriptor-invalid"),
+        findings=(
+            "config-unreadable",
+            "manifest-unreadable",
+            "not-an-image",
+            "index-descriptor-type",
+            "layer-descriptor-invalid",
+        ),
     ),
     Cause(
         "json-not-read",
