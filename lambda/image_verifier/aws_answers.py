@@ -1,4 +1,4 @@
-"""What a complete answer of AWS holds: everything that the call requested, in a body of the announced length.
+"""The checks of AWS's answers: each accounts for everything that the call requested, in a body of the announced length.
 
 A connection that ends early, or a proxy, can leave a body that botocore parses to nothing: it reads bodies without
 comparing their length, and makes an empty response of JSON that it cannot parse. A missing part is therefore never read

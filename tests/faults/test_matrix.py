@@ -117,7 +117,7 @@ def _cases(scenario: Scenario, server: FaultyAws, log: LogOfThread) -> Iterator[
 
 
 def _problems(scenario: Scenario, call: str, n: int, fault: Fault, world: World, outcome: Outcome) -> Iterator[str]:
-    """What is wrong with an outcome."""
+    """The defects of an outcome."""
     if call == "response" and n == -1 and isinstance(outcome.error, TimeoutError):
         # CloudFormation is never reached, so the Lambda is to be run again.
         return

@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to an answer.
+    """A change of an answer on its way.
 
     :param name: its name.
     :param change: changes the answer.

@@ -1,4 +1,4 @@
-"""The images of the worlds, the events of their stacks, and one run of the handler with what came of it."""
+"""The images of the worlds, the events of their stacks, and one run of the handler with its outcome."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ def index(world: World) -> None:
 
 
 def attestation(world: World) -> None:
-    """What a race leaves at the tag: a build's attestation, which no runtime can pull."""
+    """The result of a race at the tag: a build's attestation, which no runtime can pull."""
     good(world, layer="application/vnd.in-toto+json")
 
 
 def incomplete(world: World) -> None:
-    """An image of which a layer is missing."""
+    """An image without one of its layers."""
     good(world)
     del world.blobs[sha256(_BLOB)]
 
@@ -141,7 +141,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one event.
+    """The outcome of one event.
 
     :param bodies: the bodies that CloudFormation got; several where its own answer was lost.
     :param late: whether the last one came after the Lambda's end.
@@ -180,7 +180,7 @@ class LogOfThread(io.TextIOBase):
         return len(text)
 
     def taken(self) -> str:
-        """What the caller's thread has written since the last call."""
+        """The text that the caller's thread has written since the last call."""
         text: str = getattr(self._local, "text", "")
         self._local.text = ""
         return text
