@@ -121,7 +121,7 @@ def mutated_json(rng: random.Random, content: bytes) -> bytes:
         document = _changed(rng, document)
     changed = json.dumps(document).encode()
     for name, raw in _RAW.items():
-        changed = changed.replace(name, raw)
+        changed = changed.replace(name, raw, 20)
     return changed
 
 
