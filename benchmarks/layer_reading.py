@@ -138,7 +138,7 @@ def _inflate_and_hash(blob: bytes) -> None:
 def _walk(blobs: Sequence[bytes]) -> float:
     seconds = 0.0
     for blob in blobs:
-        pieces = list(decompression.unpacked(decompression.Source([blob]), "gzip"))
+        pieces = list(decompression.unpacked(decompression.ByteStream([blob]), "gzip"))
         seconds += _timed(lambda pieces=pieces: _walk_one(pieces))
     return seconds
 

@@ -109,7 +109,7 @@ def _explain_text(arguments: Namespace) -> int:
 
 
 def _explain_incident(arguments: Namespace, subject: str) -> int:
-    from ..incident.diagnosis import diagnose
+    from ..incident.explained_failure import diagnose
     from ..sources.targets import TargetResolver
 
     resolver = TargetResolver()

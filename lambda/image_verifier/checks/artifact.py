@@ -16,7 +16,7 @@ from .subject import Subject, finding
 
 
 def _artifact(image: Image) -> str:
-    """What a document is that no engine accepts as an image, as far as its types show it."""
+    """The kind of a document that no engine accepts as an image, as far as its types show it."""
     if image.manifest is None:
         media_type = image.document.media_type if image.document else ""
         is_layer = media_types.is_containerd_layer(media_type, docker_zstd=True)

@@ -243,7 +243,7 @@ def are_there(subject: Subject) -> Iterator[Finding]:
 
 
 def _problem_of(subject: Subject, layer: Descriptor) -> Iterator[Finding]:
-    """What is wrong with a layer's descriptor or its blob, at most one thing."""
+    """The first error of a layer's descriptor or its blob, if it has one."""
     blob, words = subject.image.blobs.get(layer.digest), subject.words
     if not is_digest(layer.digest):
         yield finding(

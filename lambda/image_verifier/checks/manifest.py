@@ -1,4 +1,4 @@
-"""What the reference points at: does it exist, is it intact, does it lead to this platform's manifest."""
+"""The document that the reference points at: it exists, is intact, and leads to this platform's manifest."""
 
 from __future__ import annotations
 

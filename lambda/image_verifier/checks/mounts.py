@@ -82,7 +82,7 @@ _MOUNTS: Final = {
 
 
 def _mounts(engine: Engine, config: Config) -> Iterator[tuple[bytes, str, bool]]:
-    """What the engine mounts into a container of this image; dockerd also mounts the config's volumes.
+    """The paths that the engine mounts into a container of this image; dockerd also mounts the config's volumes.
 
     https://github.com/moby/moby/blob/master/daemon/create_unix.go
     """

@@ -1,4 +1,4 @@
-"""What a policy requires beyond what runtimes do: a user, a base, labels, a number of layers."""
+"""The requirements of a policy beyond those of runtimes: a user, a base, labels, a number of layers."""
 
 from __future__ import annotations
 

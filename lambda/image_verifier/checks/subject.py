@@ -1,4 +1,4 @@
-"""What a check is given, and how it reports what it finds."""
+"""The subject that a check receives, and the builder of its findings."""
 
 from __future__ import annotations
 

@@ -171,6 +171,15 @@ def _refuse_constant(name: str) -> Any:
     raise GoJsonError(f"invalid character '{name[0]}' looking for beginning of value")
 
 
+# The place of a character that Go does not expect, by the message of Python's parser.
+_UNEXPECTED: Final = {
+    "Extra data": "after top-level value",
+    "Expecting property name": "looking for beginning of object key string",
+    "Expecting ':'": "after object key",
+    "Expecting ','": "after object key:value pair",
+}
+
+
 def _syntax_error(e: json.JSONDecodeError) -> str:
     # Go names the byte at which it stops.
     rest = e.doc[e.pos :].lstrip(" \t\r\n").encode("utf-8", "replace").decode("latin-1")
@@ -180,21 +189,18 @@ def _syntax_error(e: json.JSONDecodeError) -> str:
         return f"invalid character {e.doc[e.pos]!r} in string literal"
     if e.msg.startswith("Invalid \\escape"):
         return f"invalid character {e.doc[e.pos + 1 : e.pos + 2]!r} in string escape code"
-    if e.msg.startswith("Extra data"):
-        return f"invalid character '{rest[0]}' after top-level value"
-    if e.msg.startswith("Expecting property name"):
-        return f"invalid character '{rest[0]}' looking for beginning of object key string"
-    if e.msg.startswith("Expecting ':'"):
-        return f"invalid character '{rest[0]}' after object key"
-    if e.msg.startswith("Expecting ','"):
-        return f"invalid character '{rest[0]}' after object key:value pair"
-    for literal in ("true", "false", "null"):
-        if rest[0] == literal[0]:
-            wrong = next((i for i, c in enumerate(literal) if rest[i : i + 1] != c), 0)
-            if wrong >= len(rest):
-                return "unexpected end of JSON input"
-            return f"invalid character '{rest[wrong]}' in literal {literal} (expecting '{literal[wrong]}')"
-    return f"invalid character '{rest[0]}' looking for beginning of value"
+    place = next((place for message, place in _UNEXPECTED.items() if e.msg.startswith(message)), "")
+    if place:
+        return f"invalid character '{rest[0]}' {place}"
+    literal = next((literal for literal in ("true", "false", "null") if rest[0] == literal[0]), "")
+    return _literal_error(rest, literal) if literal else f"invalid character '{rest[0]}' looking for beginning of value"
+
+
+def _literal_error(rest: str, literal: str) -> str:
+    wrong = next((i for i, c in enumerate(literal) if rest[i : i + 1] != c), 0)
+    if wrong >= len(rest):
+        return "unexpected end of JSON input"
+    return f"invalid character '{rest[wrong]}' in literal {literal} (expecting '{literal[wrong]}')"
 
 
 def zero(shape: Shape) -> Any:
@@ -254,25 +260,29 @@ class _Filler:
         if isinstance(shape, Struct):
             return self._fill_struct(value, shape, old, struct, path)
         if isinstance(shape, MapOf):
-            if not isinstance(value, _Object):
-                raise _mismatch(value, shape, struct, path)
-            for k, v in value:
-                old[_text(k)] = self.fill(v, shape.item, zero(shape.item), struct, path)
-            return old
+            return self._fill_map(value, shape, old, struct, path)
         if isinstance(shape, StringOrList) and isinstance(value, str) and not isinstance(value, _Number):
             return [_text(value)]
         if isinstance(shape, (ListOf, StringOrList)):
-            if not isinstance(value, list) or isinstance(value, _Object):
-                raise _mismatch(value, shape, struct, path)
-            item = shape.item if isinstance(shape, ListOf) else STRING
-            # Where a key comes again, its list is filled in over the old one; only strslice makes a new one.
-            kept = old if isinstance(shape, ListOf) else []
-            return [
-                self.fill(v, item, kept[i] if i < len(kept) else zero(item), struct, path) for i, v in enumerate(value)
-            ]
+            return self._fill_list(value, shape, old, struct, path)
         if shape is BYTES and isinstance(value, list) and not isinstance(value, _Object):
             return bytes(self.fill(v, BYTE, 0, struct, path) for v in value)
         return _fill_scalar(value, shape, struct, path)
+
+    def _fill_map(self, value: Any, shape: MapOf, old: Any, struct: str, path: str) -> Any:
+        if not isinstance(value, _Object):
+            raise _mismatch(value, shape, struct, path)
+        for k, v in value:
+            old[_text(k)] = self.fill(v, shape.item, zero(shape.item), struct, path)
+        return old
+
+    def _fill_list(self, value: Any, shape: ListOf | StringOrList, old: Any, struct: str, path: str) -> list[Any]:
+        if not isinstance(value, list) or isinstance(value, _Object):
+            raise _mismatch(value, shape, struct, path)
+        item = shape.item if isinstance(shape, ListOf) else STRING
+        # Where a key comes again, its list is filled in over the old one; only strslice makes a new one.
+        kept = old if isinstance(shape, ListOf) else []
+        return [self.fill(v, item, kept[i] if i < len(kept) else zero(item), struct, path) for i, v in enumerate(value)]
 
     def _fill_struct(self, value: Any, shape: Struct, old: Any, struct: str, path: str) -> dict[str, Any]:
         if not isinstance(value, _Object):

@@ -168,7 +168,7 @@ class BlobReader:
                     return None, {}
                 hashed = None if readings else _Hash(self)
                 blob = _Chunks(chunks, self, hashed)
-                source = decompression.Source(blob)
+                source = decompression.ByteStream(blob)
                 if not passes:
                     compression = decompression.compression_of(source.peek(10))
                     interpretations = {interpretation(*reader, compression) for reader in readers}
@@ -187,7 +187,7 @@ class BlobReader:
             readings["none"] = replace(readings["none"], diff_id=digest)
         return LayerFacts(digest, size, compression, readings), folders
 
-    def _reading(self, source: decompression.Source, compression: str, exact: bool) -> tuple[Reading, Folder]:
+    def _reading(self, source: decompression.ByteStream, compression: str, exact: bool) -> tuple[Reading, Folder]:
         digest = _Hash(self) if compression != "none" else None
         chunks = _Chunks(self._counted(decompression.unpacked(source, compression, exact=exact)), self, digest)
         layer, outcome = UnpackedLayer(), _Outcome()

@@ -50,7 +50,7 @@ class Inexact(Exception):
     """The stream is broken, but the fast decoder does not report where: it must be read again with the exact one."""
 
 
-class Source:
+class ByteStream:
     """A stream of chunks, read in any amounts."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
@@ -134,7 +134,7 @@ def compression_of(first: bytes) -> str:
     return "none"
 
 
-def unpacked(source: Source, compression: str, *, exact: bool = decompressors.EXACT) -> Iterator[bytes]:
+def unpacked(source: ByteStream, compression: str, *, exact: bool = decompressors.EXACT) -> Iterator[bytes]:
     """The bytes that the engine's decoder returns.
 
     :param compression: a result of `compression_of`.
@@ -148,12 +148,12 @@ def unpacked(source: Source, compression: str, *, exact: bool = decompressors.EX
     return _DECODERS[compression](source)
 
 
-def _as_it_is(source: Source) -> Iterator[bytes]:
+def _as_it_is(source: ByteStream) -> Iterator[bytes]:
     while piece := source.piece(_STEP):
         yield piece
 
 
-def _gunzip(source: Source, exact: bool) -> Iterator[bytes]:
+def _gunzip(source: ByteStream, exact: bool) -> Iterator[bytes]:
     _gzip_header(source, source.exactly(10))
     while True:
         yield from _gzip_member(source, exact)
@@ -166,7 +166,7 @@ def _gunzip(source: Source, exact: bool) -> Iterator[bytes]:
         _gzip_header(source, following)
 
 
-def _gzip_header(source: Source, fixed: bytes) -> None:
+def _gzip_header(source: ByteStream, fixed: bytes) -> None:
     if not fixed.startswith(_GZIP_MAGIC):
         raise Broken("gzip: invalid header")
     flags, checked = fixed[3], fixed
@@ -185,7 +185,7 @@ def _gzip_header(source: Source, fixed: bytes) -> None:
         raise Broken("gzip: invalid header")
 
 
-def _gzip_member(source: Source, exact: bool) -> Iterator[bytes]:
+def _gzip_member(source: ByteStream, exact: bool) -> Iterator[bytes]:
     inflater = decompressors.inflater(exact=exact)
     crc = size = consumed = 0
     most = _FIRST_PIECE
@@ -233,7 +233,7 @@ def _is_skippable(magic: bytes) -> bool:
     return 0x184D2A50 <= int.from_bytes(magic, "little") <= 0x184D2A5F
 
 
-def _unzstd(source: Source) -> Iterator[bytes]:
+def _unzstd(source: ByteStream) -> Iterator[bytes]:
     while magic := source.read(4):
         if len(magic) < 4:
             raise Broken(UNEXPECTED_EOF)
@@ -245,7 +245,7 @@ def _unzstd(source: Source) -> Iterator[bytes]:
             raise Broken("invalid input: magic number mismatch")
 
 
-def _zstd_frame(source: Source) -> Iterator[bytes]:
+def _zstd_frame(source: ByteStream) -> Iterator[bytes]:
     """https://www.rfc-editor.org/rfc/rfc8878#name-zstandard-frames"""
     descriptor = source.exactly(1)
     flags = descriptor[0]
@@ -277,7 +277,7 @@ def _zstd_frame(source: Source) -> Iterator[bytes]:
 
 
 def _zstd_blocks(
-    source: Source, decoder: decompressors.ZstdDecoder, declared: int | None, *, checked: bool
+    source: ByteStream, decoder: decompressors.ZstdDecoder, declared: int | None, *, checked: bool
 ) -> Iterator[bytes]:
     """A frame's blocks, one at a time, and at their end the checksum where there is one."""
     size, last, checksum = 0, False, b""
@@ -327,7 +327,7 @@ def _joined(blocks: Iterator[bytes]) -> Iterator[bytes]:
         yield b"".join(pending)
 
 
-def _bunzip2(source: Source) -> Iterator[bytes]:
+def _bunzip2(source: ByteStream) -> Iterator[bytes]:
     while True:
         decoder = bz2.BZ2Decompressor()
         yield from _stepwise(source, decoder, OSError, "bzip2 data invalid")
@@ -337,7 +337,7 @@ def _bunzip2(source: Source) -> Iterator[bytes]:
             raise Broken("bzip2 data invalid: bad magic value in continuation file")
 
 
-def _unxz(source: Source) -> Iterator[bytes]:
+def _unxz(source: ByteStream) -> Iterator[bytes]:
     while source.peek(1):
         decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
         yield from _stepwise(source, decoder, lzma.LZMAError, "exit status 1: xz: (stdin): Compressed data is corrupt")
@@ -346,7 +346,7 @@ def _unxz(source: Source) -> Iterator[bytes]:
 
 
 def _stepwise(
-    source: Source,
+    source: ByteStream,
     decoder: bz2.BZ2Decompressor | lzma.LZMADecompressor,
     error: type[Exception],
     message: str,
@@ -364,7 +364,7 @@ def _stepwise(
     source.put_back(len(decoder.unused_data))
 
 
-_DECODERS: Final[Mapping[str, Callable[[Source], Iterator[bytes]]]] = {
+_DECODERS: Final[Mapping[str, Callable[[ByteStream], Iterator[bytes]]]] = {
     "none": _as_it_is,
     "zstd": _unzstd,
     "bzip2": _bunzip2,

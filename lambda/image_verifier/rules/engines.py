@@ -47,7 +47,7 @@ class Engine:
     :param docker_zstd: whether it knows Docker's `rootfs.diff.tar.zstd` as a layer.
     :param erofs: whether it knows EROFS layers as layers; without a snapshotter for them it cannot unpack them.
     :param config_decoder: the decoder that reads its configs, a name in `schemas.CONFIG`; empty for its family's.
-    :param extracts_unknown: whether it extracts an image of which it knows no layer all the same; this only
+    :param extracts_unknown: whether it extracts an image without any layer that it knows; this only
         decides its error message.
     :param plain_tar_raw: whether it reads an OCI layer of the plain tar type as one, whatever its bytes are.
     :param schema_1: whether it still accepts Docker schema 1 manifests.
@@ -61,9 +61,9 @@ class Engine:
     :param always_has_path: whether it sets PATH also where the image has other variables but not that one.
     :param layered_rootfs: whether it unpacks nothing where the config's `rootfs.type` is not `layers`.
     :param whole_index: whether it also fetches an index's manifests for other platforms.
-    :param max_layers: the most layers that its storage holds; None is no bound.
+    :param max_layers: the most layers that its storage holds; None where there is no bound.
     :param mountable_layers: the most layers that any host mounts for a container; None where `max_layers` is less.
-    :param surely_mountable_layers: the most layers that every host mounts; None is no bound.
+    :param surely_mountable_layers: the most layers that every host mounts; None where there is no bound.
     """
 
     name: str

@@ -43,7 +43,7 @@ class Share(str, Enum):
 class HostEngine:
     """An engine on the hosts of a runtime.
 
-    :param hosts: which hosts have it, where not all do or nobody can tell: the end of a sentence.
+    :param hosts: which hosts have it, where not all do or nobody knows: the end of a sentence.
     :param sources: where that comes from.
     """
 

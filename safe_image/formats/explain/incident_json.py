@@ -9,11 +9,11 @@ from ..json_text import json_text
 from .explanation_json import explanation_as_json
 
 if TYPE_CHECKING:
-    from ...incident.diagnosis import Diagnosis
+    from ...incident.explained_failure import ExplainedFailure
     from ...incident.incident import Incident
 
 
-def report(incident: Incident, diagnoses: Sequence[Diagnosis], stream: TextIO) -> Iterator[str]:
+def report(incident: Incident, diagnoses: Sequence[ExplainedFailure], stream: TextIO) -> Iterator[str]:
     """The diagnosis, in one piece.
 
     :param incident: the incident.
@@ -32,7 +32,7 @@ def report(incident: Incident, diagnoses: Sequence[Diagnosis], stream: TextIO) -
     yield json_text(value) + "\n"
 
 
-def _failure(diagnosis: Diagnosis) -> dict[str, Any]:
+def _failure(diagnosis: ExplainedFailure) -> dict[str, Any]:
     failure = diagnosis.failure
     return {
         "name": failure.name,

@@ -11,11 +11,11 @@ from ..text.text_page import TextPage
 from .explanation_text import explanation_lines
 
 if TYPE_CHECKING:
-    from ...incident.diagnosis import Diagnosis
+    from ...incident.explained_failure import ExplainedFailure
     from ...incident.incident import Failure, Incident
 
 
-def report(incident: Incident, diagnoses: Sequence[Diagnosis], stream: TextIO) -> Iterator[str]:
+def report(incident: Incident, diagnoses: Sequence[ExplainedFailure], stream: TextIO) -> Iterator[str]:
     """The diagnosis, piece by piece.
 
     :param incident: the incident.
@@ -26,7 +26,7 @@ def report(incident: Incident, diagnoses: Sequence[Diagnosis], stream: TextIO) -
     yield "\n".join(_lines(incident, diagnoses, page)).rstrip() + "\n"
 
 
-def _lines(incident: Incident, diagnoses: Sequence[Diagnosis], page: TextPage) -> Iterator[str]:
+def _lines(incident: Incident, diagnoses: Sequence[ExplainedFailure], page: TextPage) -> Iterator[str]:
     word, colour = ("FAILED", "fail") if incident.state == "failed" else ("HEALTHY", "pass")
     where = f" ({RUNTIMES[incident.runs_on].title}, {incident.platform})" if diagnoses else ""
     first, *rest = page.wrap(f"{incident.subject}{where}", "")

@@ -153,7 +153,7 @@ def test_every_byte_before_an_error_is_returned_and_nothing_else() -> None:
     given = bytearray()
 
     def read() -> None:
-        for piece in decompression.unpacked(decompression.Source([_breaking(data)]), "gzip", exact=True):
+        for piece in decompression.unpacked(decompression.ByteStream([_breaking(data)]), "gzip", exact=True):
             given.extend(piece)
 
     with pytest.raises(decompression.Broken, match="flate: corrupt input before offset"):

@@ -16,7 +16,7 @@ from .incident import Failure, Incident
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class ExplainedFailure:
     """One failure, explained.
 
     :param failure: what failed.
@@ -29,7 +29,7 @@ class Diagnosis:
     verification: Verification | None
 
 
-def diagnose(incident: Incident, resolver: TargetResolver) -> tuple[Diagnosis, ...]:
+def diagnose(incident: Incident, resolver: TargetResolver) -> tuple[ExplainedFailure, ...]:
     """Explain each failure of an incident, and check its image.
 
     :param incident: what failed.
@@ -38,7 +38,7 @@ def diagnose(incident: Incident, resolver: TargetResolver) -> tuple[Diagnosis, .
     return tuple(_diagnosis(failure, incident, resolver) for failure in incident.failures)
 
 
-def _diagnosis(failure: Failure, incident: Incident, resolver: TargetResolver) -> Diagnosis:
+def _diagnosis(failure: Failure, incident: Incident, resolver: TargetResolver) -> ExplainedFailure:
     try:
         policy = Policy((incident.runs_on,), Platform.parse(incident.platform))
         target = resolver.target(failure.reference, str(policy.platform)) if failure.image else None
@@ -46,8 +46,8 @@ def _diagnosis(failure: Failure, incident: Incident, resolver: TargetResolver) -
         # The reference is the one of a task definition, and may be what is wrong.
         policy, target = Policy((incident.runs_on,), Platform.parse("linux/amd64")), None
         unreadable = Verification(None, Fault(str(e)), None) if failure.image else None
-        return Diagnosis(failure, explain(failure.text, failure.reference, policy, Names()), unreadable)
+        return ExplainedFailure(failure, explain(failure.text, failure.reference, policy, Names()), unreadable)
     names = target.names if target else Names()
     explanation = explain(failure.text, failure.reference, policy, names)
     verification = verified(target, policy, explanation) if target else None
-    return Diagnosis(failure, settle(explanation, verification), verification)
+    return ExplainedFailure(failure, settle(explanation, verification), verification)
