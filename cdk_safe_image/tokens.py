@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
 
@@ -14,7 +13,6 @@ _DYNAMIC_REFERENCE: Final = "{{resolve:"
 # A lookup returns them until the CLI has the result: it looks up after the first synth, and then synthesizes again.
 # https://docs.aws.amazon.com/cdk/v2/guide/context.html
 _DUMMIES: Final = ("dummy-value-for-", "DUMMY_ARN")
-_RESOURCE_FUNCTIONS: Final = frozenset({"Fn::GetAtt", "Fn::ImportValue", "Fn::GetStackOutput", "Fn::Transform"})
 
 
 def is_known_at_synth(text: str) -> bool:
@@ -64,24 +62,6 @@ class WholeText(str):
     split = rsplit = partition = rpartition = splitlines = _refuse
     lower = upper = title = capitalize = swapcase = casefold = _refuse
     replace = translate = removeprefix = removesuffix = _refuse
-
-
-def changes_at_deploy(value: Any) -> bool:
-    """Whether a resolved value may differ in the next deploy of the same template."""
-    if isinstance(value, str):
-        return _DYNAMIC_REFERENCE in value
-    if isinstance(value, list):
-        return any(map(changes_at_deploy, value))
-    if not isinstance(value, dict):
-        return False
-    if "Ref" in value:
-        return not str(value["Ref"]).startswith("AWS::")
-    if "Fn::Sub" in value:
-        text = value["Fn::Sub"]
-        return not isinstance(text, str) or bool(re.search(r"\$\{(?!AWS::|!)", text))
-    if value.keys() & _RESOURCE_FUNCTIONS:
-        return True
-    return any(map(changes_at_deploy, value.values()))
 
 
 def referenced_constructs(*texts: str | None) -> list[IConstruct]:

@@ -84,10 +84,14 @@ class Report:
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that refuse the image."""
-        return tuple(f for f in self.findings if f.severity in _REFUSED[self.fail_on] and not f.acknowledged)
+        return tuple(filter(self.refuses, self.findings))
+
+    def refuses(self, finding: Finding) -> bool:
+        """Whether one of the findings refuses the image."""
+        return finding.severity in _REFUSED[self.fail_on] and not finding.acknowledged
 
     @property
     def tolerated_errors(self) -> tuple[Finding, ...]:
         """The errors that are not acknowledged and pass all the same, because `fail_on` is `never`."""
         errors = (f for f in self.findings if f.severity is Severity.ERROR and not f.acknowledged)
-        return tuple(f for f in errors if f not in self.errors)
+        return tuple(f for f in errors if not self.refuses(f))

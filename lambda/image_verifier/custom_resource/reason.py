@@ -82,7 +82,7 @@ def refusal(
         if number <= detail.runtime_errors:
             lines += _runtime_error(finding)
     hidden = len(errors) - (detail.errors - 1)
-    others = [f for f in report.findings if f not in report.errors]
+    others = [f for f in report.findings if not report.refuses(f)]
     for finding in others[: detail.others]:
         lines += wrapped(one_line(finding))
     lines += wrapped(untagging)
