@@ -145,7 +145,7 @@ def _without(findings: Sequence[Finding], others: Sequence[Finding]) -> tuple[Fi
 def _doubts(report: Report) -> tuple[Finding, ...]:
     """The findings that do not refuse the image, without information and without acknowledged ones."""
     open_findings = (f for f in report.findings if f.severity is not Severity.INFO and not f.acknowledged)
-    return tuple(f for f in open_findings if f not in report.errors)
+    return tuple(f for f in open_findings if not report.refuses(f))
 
 
 def _standing(report: Report, runtime: str) -> Standing:
