@@ -8,7 +8,7 @@ import json
 import tarfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,19 +42,29 @@ _ELF = (
     + b"\x40\0\x38\0\x01"
     + bytes(63)
 )
+
+
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document).encode()
+
+
 _TAR = _tar("run", _ELF + bytes(range(256)) * 40)
 _BLOB = gzip.compress(_TAR, mtime=0)
 
 
-def good(world: World, *, layer: str = _LAYER) -> None:
-    """An image that Fargate runs."""
-    config = {
+def good(world: World, *, layer: str = _LAYER, encode: Callable[[dict[str, Any]], bytes] = _encoded) -> None:
+    """An image that Fargate runs.
+
+    :param layer: the media type of its layer.
+    :param encode: makes its config's bytes.
+    """
+    config: dict[str, Any] = {
         "architecture": "amd64",
         "os": "linux",
         "config": {"Cmd": ["/run"]},
         "rootfs": {"type": "layers", "diff_ids": [sha256(_TAR)]},
     }
-    content = json.dumps(config).encode()
+    content = encode(config)
     world.blobs = {sha256(content): content, sha256(_BLOB): _BLOB}
     manifest = {
         "schemaVersion": 2,
@@ -66,7 +76,7 @@ def good(world: World, *, layer: str = _LAYER) -> None:
 
 
 def _tag(world: World, document: Mapping[str, Any]) -> None:
-    content = json.dumps(document).encode()
+    content = _encoded(document)
     world.top = sha256(content)
     world.documents[world.top] = (document["mediaType"], content)
 
@@ -112,6 +122,24 @@ def properties(world: World, **more: Any) -> dict[str, Any]:
         "NotifyTopicArn": world.topic,
         "ConstructPath": "Demo/Image",
         **more,
+    }
+
+
+def event(world: World, kind: str, physical: str | None = None, **more: Any) -> dict[str, Any]:
+    """An event of CloudFormation.
+
+    :param kind: `Create`, `Update` or `Delete`.
+    :param physical: the resource's physical ID.
+    :param more: further properties.
+    """
+    return {
+        "RequestType": kind,
+        "ResponseURL": f"{world.url}/response/{world.number}?X-Amz-Signature=ANSWERSECRET",
+        "StackId": world.stack,
+        "RequestId": "r-1",
+        "LogicalResourceId": "Image0",
+        "ResourceProperties": properties(world, **more),
+        **({} if physical is None else {"PhysicalResourceId": physical}),
     }
 
 
@@ -194,19 +222,10 @@ def run(world: World, log: LogOfThread, kind: str, seconds: float, physical: str
     :param physical: the resource's physical ID.
     :param more: further properties.
     """
-    event = {
-        "RequestType": kind,
-        "ResponseURL": f"{world.url}/response/{world.number}?X-Amz-Signature=ANSWERSECRET",
-        "StackId": world.stack,
-        "RequestId": "r-1",
-        "LogicalResourceId": "Image0",
-        "ResourceProperties": properties(world, **more),
-        **({} if physical is None else {"PhysicalResourceId": physical}),
-    }
     log.taken()
     before, context, error = len(world.responses), Context(seconds), None
     try:
-        handler(event, context)
+        handler(event(world, kind, physical, **more), context)
     except BaseException as e:
         error = e
     responses = world.responses[before:]

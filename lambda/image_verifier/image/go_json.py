@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from ..text import shortened
+
 # Deeper documents are refused by Go at 10,000; Python's own parser stops far earlier, and no image comes near.
 _MAX_INT64: Final = 2**63 - 1
+# The most characters of a text in a message: each copy of a whole one may need an eighth of the Lambda's memory.
+_MAX_QUOTED: Final = 400
 _TIME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})([.,]\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
@@ -333,14 +337,14 @@ def _time(value: Any) -> str:
     if not isinstance(value, str) or isinstance(value, _Number):
         raise GoJsonError("Time.UnmarshalJSON: input is not a JSON string")
     match = _TIME.fullmatch(value)
-    layout = "2006-01-02T15:04:05Z07:00"
+    layout, quoted = "2006-01-02T15:04:05Z07:00", shortened(value, _MAX_QUOTED)
     if not match:
-        raise GoJsonError(f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"')
+        raise GoJsonError(f'parsing time "{quoted}" as "{layout}": cannot parse "{quoted}" as "2006"')
     try:
         # Go's calendar has a year 0, Python's has not; 4 is a leap year like it.
         datetime.fromisoformat(f"{match[1].replace('0000', '0004', 1)}T{match[2]}")
     except ValueError as e:
-        raise GoJsonError(f'parsing time "{value}": {_out_of_range(match)} out of range') from e
+        raise GoJsonError(f'parsing time "{quoted}": {_out_of_range(match)} out of range') from e
     return value
 
 
