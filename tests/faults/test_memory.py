@@ -1,4 +1,4 @@
-"""The largest config that is read fits into the memory of the Lambda, whatever is in it.
+"""The largest config that the verifier reads fits into the memory of the Lambda, whatever values the config has.
 
 Each verification runs in a process of its own, as in a new Lambda.
 """
