@@ -22,7 +22,9 @@ from .refusal import refusal_in
 # What manifest and config do not show: whether an image has it, is known when its layers are read.
 ONLY_LAYERS_TELL: Final = frozenset(
     {
+        "code-unreadable",
         "diff-id-wrong",
+        "entrypoint-closed",
         "entrypoint-format-invalid",
         "entrypoint-missing",
         "entrypoint-not-executable",
@@ -39,6 +41,7 @@ ONLY_LAYERS_TELL: Final = frozenset(
         "path-duplicated",
         "tar-invalid",
         "user-missing",
+        "working-dir-closed",
         "working-dir-invalid",
         "xattr-invalid",
     }

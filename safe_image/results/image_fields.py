@@ -150,7 +150,7 @@ IMAGE_FIELDS: Final[Sequence[tuple[str, Callable[[Image], str], tuple[str, ...]]
     ("entrypoint", _entrypoint, ("no-command", "argument-invalid", "entrypoint-missing", "entrypoint-not-executable")),
     ("command", _command, ("no-command", "argument-invalid", "entrypoint-missing", "entrypoint-not-executable")),
     ("user", _user, ("user-missing", "user-is-root")),
-    ("working directory", _working_dir, ("working-dir-relative", "working-dir-invalid")),
+    ("working directory", _working_dir, ("working-dir-relative", "working-dir-invalid", "working-dir-closed")),
     ("environment", _environment, ("env-invalid",)),
     ("exposed ports", _run_config("ExposedPorts"), ()),
     ("volumes", _run_config("Volumes"), ("mount-point-invalid",)),

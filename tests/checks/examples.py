@@ -194,6 +194,21 @@ def _secret_script(draft: Draft) -> None:
     _change(draft, "bin/script", b"#!/bin/run\n", mode=0o711)
 
 
+def _secret_program(draft: Draft) -> None:
+    _change(draft, "bin/server", b"#!/bin/run\n", mode=0o711)
+    _run(draft, Entrypoint=["/bin/server"])
+
+
+def _secret_working_dir(draft: Draft) -> None:
+    _run(draft, WorkingDir="/srv")
+    _entries(draft, entry("srv", type=tarfile.DIRTYPE, mode=0o700))
+
+
+def _secret_code(draft: Draft) -> None:
+    folders = (entry(name, type=tarfile.DIRTYPE) for name in ("var", "var/task"))
+    _entries(draft, *folders, entry("var/task/app.py", b"1", mode=0))
+
+
 def _huge(draft: Draft) -> None:
     size = str(1 << 40)
     sparse = {"GNU.sparse.size": size, "GNU.sparse.numblocks": "1", "GNU.sparse.map": f"{size},0"}
@@ -279,11 +294,14 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "entrypoint-missing": Example(partial(_run, Entrypoint=["/nowhere"])),
     "entrypoint-not-executable": Example(lambda draft: _change(draft, "bin/run", b"#!/bin/sh\n", mode=0o644)),
     "entrypoint-unreadable": Example(_secret_script),
+    "entrypoint-closed": Example(_secret_program),
     "entrypoint-format-invalid": Example(lambda draft: _change(draft, "bin/run", b"echo hello\n")),
     "entrypoint-wrong-machine": Example(_program_of_another),
     "interpreter-missing": Example(lambda draft: _change(draft, "bin/run", b"#!/bin/bash\n")),
     "user-missing": Example(partial(_run, User="app")),
     "working-dir-invalid": Example(partial(_run, WorkingDir="/bin/run")),
+    "working-dir-closed": Example(_secret_working_dir),
+    "code-unreadable": Example(_secret_code),
     "mount-point-invalid": Example(lambda draft: _entries(draft, entry("etc/hosts", type=tarfile.DIRTYPE))),
     "image-too-small": Example(policy={"min_size": 1024**2}),
     "image-too-large": Example(policy={"max_size": 1}),

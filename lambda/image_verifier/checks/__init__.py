@@ -84,7 +84,7 @@ def checks_for(contents: Contents | None) -> tuple[CheckGroup, ...]:
     """
     if contents is None:
         return (*CHECKS, (artifact.accepts, (requirements.has_a_user_besides_root, *_REQUIREMENTS)))
-    from . import layer_bytes, mounts, start
+    from . import layer_bytes, mounts, own_user, start
 
     deep_checks = (
         layer_bytes.are_the_named_bytes,
@@ -94,7 +94,10 @@ def checks_for(contents: Contents | None) -> tuple[CheckGroup, ...]:
         layer_bytes.fit_unpacked,
         start.has_its_user,
         start.has_its_command,
+        own_user.may_execute_its_command,
         mounts.has_its_working_dir,
+        own_user.may_enter_its_working_dir,
+        own_user.may_read_its_code,
         mounts.has_its_mount_points,
     )
     has_a_user_besides_root = partial(start.runs_as_a_user_besides_root, contents=contents)

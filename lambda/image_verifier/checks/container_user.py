@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ..image.users import MAX_ID, account_id
 from ..layers.file_system import FileSystem
@@ -30,6 +31,10 @@ class Account:
         if node.gid == self.gid or node.gid in self.groups:
             return bool(node.mode & bit << 3)
         return bool(node.mode & bit)
+
+
+# A user who owns none of the image's files and is in none of their groups.
+OTHERS: Final = Account(-1, -1)
 
 
 @dataclass(frozen=True)

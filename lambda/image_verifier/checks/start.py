@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from ..image.model import Config
 from ..image.users import is_root
 from ..layers.executables import Program
 from ..layers.facts import Contents
@@ -19,13 +20,13 @@ from ..rules.engines import Engine
 from ..rules.remedies import FOLDER, RELATIVE_PATH
 from ..rules.requirement_types import NON_ROOT_USER
 from .command_lookup import DENIED, RELATIVE, Launch
-from .container_user import find_account
+from .container_user import Account, find_account
 from .mounts import file_systems
 from .requirements import refuse_root
 from .subject import Subject, finding
 
 # The kernel executes a command and at most five interpreters of interpreters, fs/exec.c, exec_binprm.
-_MAX_PROGRAMS: Final = 6
+MAX_PROGRAMS: Final = 6
 
 
 def runs_as_a_user_besides_root(subject: Subject, contents: Contents) -> Iterator[Finding]:
@@ -55,12 +56,19 @@ def has_its_user(subject: Subject, contents: Contents) -> Iterator[Finding]:
 def has_its_command(subject: Subject, contents: Contents) -> Iterator[Finding]:
     """The image contains its command, which is executable and has a format that the machine executes."""
     for files, engine, config in file_systems(subject, contents):
-        # dockerd treats an entrypoint of one empty word as none.
-        entrypoint = () if config.entrypoint == ("",) and engine.starter != "containerd" else config.entrypoint
-        command = (*entrypoint, *config.command)
+        command = command_of(engine, config)
         if command:
-            account, _ = find_account(files, engine, config.user)
+            # A runtime's own user is not the image's: `own_user` judges what it may.
+            own_user = subject.runtime.own_user
+            account = Account() if own_user else find_account(files, engine, config.user)[0]
             yield from _command(Launch(files, engine, config, account), command[0], subject.policy)
+
+
+def command_of(engine: Engine, config: Config) -> tuple[str, ...]:
+    """The words of the command that the engine executes; empty where the image has none."""
+    # dockerd treats an entrypoint of one empty word as none.
+    entrypoint = () if config.entrypoint == ("",) and engine.starter != "containerd" else config.entrypoint
+    return (*entrypoint, *config.command)
 
 
 def _command(launch: Launch, name: str, policy: Policy) -> Iterator[Finding]:
@@ -98,7 +106,7 @@ def _path(launch: Launch) -> str:
 def _program(launch: Launch, path: bytes, file: File, policy: Policy) -> Iterator[Finding]:
     """Follow the interpreters from the command to the program that the machine runs."""
     command = shown(path)
-    for _ in range(_MAX_PROGRAMS):
+    for _ in range(MAX_PROGRAMS):
         program = file.program
         if program is None or program.kind == "unknown":
             return
@@ -176,16 +184,14 @@ def _missing_interpreter(engine: Engine, command: str, name: str, program: Progr
 
 def _script_problem(launch: Launch, command: str, path: bytes, program: Program) -> Finding | None:
     """Why a script does not run: the user cannot read it, or `#!/usr/bin/env NAME` does not find its name."""
-    user, name = launch.config.user, program.argument
+    user, name = launch.config.user, program.env_name
     if not launch.may_read(path):
         return finding(
             "entrypoint-unreadable",
             f"The image's command {command} needs the script {shown(path)}, which the user {user!r} cannot read.",
             expected=f"a file and folders that {user!r} can read",
         )
-    if program.interpreter.rpartition(b"/")[2] != b"env" or not name or name.startswith(b"-") or b"=" in name:
-        return None
-    if launch.look_up(name)[1] or b" " in name:
+    if not name or launch.look_up(name)[1]:
         return None
     return finding(
         "interpreter-missing",

@@ -48,6 +48,12 @@ class Program:
     interpreter: bytes = b""
     argument: bytes = b""
 
+    @property
+    def env_name(self) -> bytes:
+        """The command that `#!/usr/bin/env NAME` looks up in PATH; empty where the first line is another."""
+        name = self.argument if self.interpreter.rpartition(b"/")[2] == b"env" else b""
+        return b"" if name.startswith(b"-") or b"=" in name or b" " in name else name
+
 
 NONE: Final = Program("none")
 UNKNOWN: Final = Program("unknown")

@@ -145,6 +145,10 @@ CATALOG: Final[Mapping[str, CatalogEntry]] = {
     "entrypoint-unreadable": CatalogEntry(
         "The image's command is a script that the image's user cannot read.", Stage.RUN
     ),
+    "entrypoint-closed": CatalogEntry(
+        "The user that Lambda runs every image as cannot execute the image's command or read its script.",
+        Stage.RUN,
+    ),
     "entrypoint-format-invalid": CatalogEntry(
         "The image's command is neither a program nor a script that begins with #!.", Stage.RUN
     ),
@@ -158,6 +162,12 @@ CATALOG: Final[Mapping[str, CatalogEntry]] = {
     ),
     "working-dir-invalid": CatalogEntry(
         "The working directory is not a folder in the image, and cannot be created.", Stage.START
+    ),
+    "working-dir-closed": CatalogEntry(
+        "The user that Lambda runs every image as cannot enter the working directory.", Stage.RUN
+    ),
+    "code-unreadable": CatalogEntry(
+        "The user that Lambda runs every image as cannot read a file under /var/task.", Stage.RUN
     ),
     "mount-point-invalid": CatalogEntry(
         "A path that engines mount in every container is of the wrong kind in the image.", Stage.START

@@ -246,6 +246,8 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     # The start
     "entrypoint-missing": _EXEC,
     "entrypoint-not-executable": _EXEC,
+    # As users of Lambda report it.
+    "entrypoint-closed": {"any": "fork/exec {program}: permission denied"},
     "entrypoint-format-invalid": _FORMAT,
     "entrypoint-wrong-machine": _FORMAT,
     "interpreter-missing": {

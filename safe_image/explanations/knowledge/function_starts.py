@@ -39,7 +39,7 @@ CAUSES: Final = (
             "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
             "https://simonko.dev/posts/aws/non-root-lambda-image",
         ),
-        findings=("entrypoint-unreadable", "entrypoint-not-executable"),
+        findings=("entrypoint-closed", "code-unreadable", "working-dir-closed", "entrypoint-not-executable"),
     ),
     Cause(
         "lambda-bootstrap-missing",

@@ -9,6 +9,8 @@ from .row import Advice, Then
 
 _DOCKERFILE: Final = "https://docs.docker.com/reference/dockerfile/"
 _EXECVE: Final = "https://man7.org/linux/man-pages/man2/execve.2.html"
+_LAMBDAS_USER: Final = "https://simonko.dev/posts/aws/non-root-lambda-image"
+_OPEN_MODES: Final = "Set modes with COPY --chmod, which does not depend on the build machine's umask."
 _RUN_ONCE: Final = "Start the image once in the pipeline, or set verify_layers=True."
 
 STARTS: Final[Mapping[str, Advice]] = {
@@ -30,8 +32,16 @@ STARTS: Final[Mapping[str, Advice]] = {
     "entrypoint-unreadable": Advice(
         "The build copied a script with mode 0700 or 0711, and USER is somebody else than its owner.",
         "Let the image's user read the script: COPY --chmod=755 in the Dockerfile.",
-        "Set modes with COPY --chmod, which does not depend on the build machine's umask.",
+        _OPEN_MODES,
         f"{_DOCKERFILE}#copy---chown---chmod",
+        Then.REBUILD,
+    ),
+    "entrypoint-closed": Advice(
+        "The build copied the program with mode 0700 or 0711, or into a folder with mode 0700, such as /root. Lambda "
+        "ignores USER.",
+        "Let everybody execute the command: COPY --chmod=755 in the Dockerfile, and RUN chmod 755 for a folder.",
+        _OPEN_MODES,
+        _LAMBDAS_USER,
         Then.REBUILD,
     ),
     "entrypoint-format-invalid": Advice(
@@ -72,6 +82,22 @@ STARTS: Final[Mapping[str, Advice]] = {
         "Set WORKDIR in the Dockerfile to a folder, or to a path that does not exist yet.",
         _RUN_ONCE,
         f"{_DOCKERFILE}#workdir",
+        Then.REBUILD,
+    ),
+    "working-dir-closed": Advice(
+        "WORKDIR is in the home folder of a user, such as /root, or the build created it with mode 0700.",
+        "Let everybody enter the folder: RUN chmod 755 in the Dockerfile, for each folder on the way, or set WORKDIR "
+        "to another folder such as /var/task.",
+        _OPEN_MODES,
+        _LAMBDAS_USER,
+        Then.REBUILD,
+    ),
+    "code-unreadable": Advice(
+        "The files were copied with modes that allow only their owner to read them, such as 0600 or 0000. Build tools "
+        "other than docker may set no modes at all.",
+        "Let everybody read the code: COPY --chmod=755 in the Dockerfile.",
+        _OPEN_MODES,
+        _LAMBDAS_USER,
         Then.REBUILD,
     ),
     "mount-point-invalid": Advice(
