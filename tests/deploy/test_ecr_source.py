@@ -93,14 +93,15 @@ def test_an_image_needs_five_requests_for_any_number_of_layers(
     )
 
 
-def test_an_index_needs_one_more_request(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
+def test_each_manifest_of_an_index_needs_one_more_request(aws: LocalAws, image: Callable[..., EcrImage]) -> None:
     def top(layout: Layout) -> dict[str, Any]:
         amd64 = {**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}
         return layout.index(amd64, {**layout.attestation(), "platform": {"os": "unknown", "architecture": "unknown"}})
 
     report = verify(image(top), POLICY)
     assert report.verdict == "pass", report.findings
-    assert sum(calls(aws).values()) == 6
+    # containerd from 2.1 on fails if one of the index's manifests is absent, so each is asked for.
+    assert sum(calls(aws).values()) == 7
 
 
 def test_a_tag_on_an_attestation_is_refused(image: Callable[..., EcrImage]) -> None:

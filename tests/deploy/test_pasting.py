@@ -144,7 +144,9 @@ def test_the_pasted_commands_succeed_where_there_is_no_docker_and_when_they_are_
 
 def test_the_pasted_commands_free_the_tag_and_delete_nothing(cure: Cure) -> None:
     attestation = cure.held[1]
-    assert cure.left[attestation] == {f"cdk-safe-image-rejected-{attestation.removeprefix('sha256:')[:12]}"}
+    # Another journey in the same repository can have left a tag on an equal attestation.
+    assert f"cdk-safe-image-rejected-{attestation.removeprefix('sha256:')[:12]}" in cure.left[attestation]
+    assert cure.tag not in cure.left[attestation]
     assert cure.left[cure.index] == {"with-provenance"}
     assert set(cure.held) <= set(cure.left)
 

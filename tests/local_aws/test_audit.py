@@ -127,7 +127,8 @@ def test_every_verdict_and_finding_equals_that_of_check(aws: LocalAws, client: A
             tag=target.names.tag,
             retry_budget=RetryBudget.of(5),
         )
-        return Outcome(target.reference, policy, verify(source, policy), names=target.names)
+        report = verify(source, policy)
+        return Outcome(target.reference, policy, report, names=target.names.with_digest_of(report.image.top))
 
     with ThreadPoolExecutor(8) as pool:
         differing = [

@@ -103,14 +103,14 @@ def test_a_broken_image_fails_the_step_annotates_the_run_and_is_in_the_summary(
 ) -> None:
     good, _ = _image(tmp_path / "good", GZIP)
     bad, _ = _image(tmp_path / "bad", media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD)
-    ran = run(image=f"{good}\n{bad}", command=str(pyz), runs_on="fargate\neks")
+    ran = run(image=f"{good}\n{bad}", command=str(pyz), runs_on="fargate\nbatch")
     assert ran.code == 1
     assert ran.outputs["verdict"] == "fail"
     assert len(re.findall("^::error title=.*layer-type-unsupported::", ran.log, re.M)) == 2, "one for each runtime"
     assert "❌ refused" in ran.summary
     images = json.loads(Path(ran.outputs["report"]).read_text())["images"]
     assert [image["verdict"] for image in images] == ["pass", "fail"]
-    assert images[0]["runs_on"] == ["fargate", "eks"]
+    assert images[0]["runs_on"] == ["fargate", "batch"]
 
 
 def test_every_input_reaches_the_command(run: Run, pyz: Path, tmp_path: Path) -> None:
