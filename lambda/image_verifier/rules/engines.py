@@ -177,10 +177,14 @@ def _containerd(name: str, confirmed: Confirmation, **facts: Any) -> Engine:
 
 # When the corpus was recorded: each of its images was pulled and started with these engines, from Debian's packages.
 _RECORDED: Final = "2026-11-22"
+_UPSTREAM: Final = {
+    "containerd": "https://github.com/containerd/containerd",
+    "docker.io": "https://github.com/moby/moby",
+}
 
 
 def _measured(version: str) -> Confirmation:
-    return Confirmation("measured", version, _RECORDED, ("https://packages.debian.org/sid/" + version.split()[0],))
+    return Confirmation("measured", version, _RECORDED, (_UPSTREAM[version.split()[0]],))
 
 
 def _read(version: str, date: str, *sources: str) -> Confirmation:
