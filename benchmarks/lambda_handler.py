@@ -21,8 +21,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import image_verifier
-
 from local_aws import ACCOUNT, REGION, LocalAws
 from tests.pushing import push
 from tests.unit.images import GZIP, Layout
@@ -33,9 +31,11 @@ REPOSITORY = "benchmark"
 
 def main() -> None:
     """Print the table."""
+    from cdk_safe_image.staging import stage  # not in the processes that are measured
+
     answers, url = _receive_responses()
-    code = Path(image_verifier.__file__).parent.parent
     with LocalAws.start() as aws, tempfile.TemporaryDirectory() as folder:
+        code = stage(Path(folder) / "lambda")
         aws.client("ecr").create_repository(repositoryName=REPOSITORY)
         environment = {**aws.env(), "PYTHONPATH": str(code)}
         bare, cold, warm = [], [], []
