@@ -51,13 +51,18 @@ versions: .local/venv/.stamp  ## run the unit tests on every Python of this mach
 bench: .local/venv/.stamp  ## measure speed and memory, side by side with other tools
 	$(BIN)/python -m benchmarks
 
-wheel: .local/venv/.stamp  ## build the wheel into dist/
-	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+wheel: .local/venv/.stamp  ## build and check both distributions, as wheels and sdists in dist/
+	rm -f dist/*.whl dist/*.tar.gz
+	for project in . cdk_safe_image; do $(BIN)/python -m build --no-isolation --outdir dist $$project || exit 1; done
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	for wheel in dist/*.whl; do $(BIN)/check-wheel-contents $$wheel || exit 1; done
 
 requirements: | $(filter .local/%,$(UV))  ## pin today's versions of all dependencies, with their hashes
-	for name in uv pyz local-aws aws-cli; do \
+	for name in uv local-aws aws-cli; do \
 		$(UV) pip compile $(PIN) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
-	$(UV) pip compile $(PIN) pyproject.toml --extra cli --extra dev -o requirements/dev.txt
+	$(UV) pip compile $(PIN) pyproject.toml -o requirements/pyz.txt
+	$(UV) pip compile $(PIN) requirements/dev.in --group dev --no-emit-package safe-image \
+		--no-emit-package cdk-safe-image -o requirements/dev.txt
 
 pyz: .local/venv/.stamp  ## build the command as one file, dist/safe-image.pyz
 	$(BIN)/python -m release.pyz dist/safe-image.pyz
@@ -72,8 +77,9 @@ clean:  ## remove everything that these commands made
 	$(PYTHON) -m pip install --quiet --upgrade --target .local/uv --require-hashes --requirement requirements/uv.txt
 	@touch $@
 
-.local/venv/.stamp: pyproject.toml requirements/dev.txt | $(filter .local/%,$(UV))
+.local/venv/.stamp: pyproject.toml cdk_safe_image/pyproject.toml requirements/dev.txt | $(filter .local/%,$(UV))
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .local/venv
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/dev.txt
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation \
+		--editable . --editable ./cdk_safe_image
 	@touch $@

@@ -14,6 +14,8 @@ from local_aws.toolchain import uv
 from local_engines import debian
 from local_engines.checkout import LOCAL, ROOT
 
+_CONSTRUCTS: Final = ROOT / "cdk_safe_image"
+_PROJECTS: Final = (ROOT / "pyproject.toml", _CONSTRUCTS / "pyproject.toml")
 _PINS: Final = ROOT / "requirements" / "dev.txt"
 _STAGING: Final = "aws-cdk-app-staging-synthesizer-alpha"
 # Further dependencies of the tests. Alpha modules have the version of their aws-cdk-lib.
@@ -32,7 +34,7 @@ class Environment:
     @classmethod
     def oldest(cls, interpreter: Path) -> Environment:
         """An environment with the lower bound of each of the project's own dependencies."""
-        project = (ROOT / "pyproject.toml").read_text()
+        project = (_CONSTRUCTS / "pyproject.toml").read_text()
         found = re.search(r'"aws-cdk-lib>=([\d.]+),', project)
         assert found is not None
         return cls._made(interpreter, "--resolution=lowest-direct", f"{_STAGING}=={found[1]}a0", *_TESTS)
@@ -49,7 +51,7 @@ class Environment:
 
     @classmethod
     def _made(cls, interpreter: Path, *requirements: str, keep: bool = True) -> Environment:
-        inputs = [str(interpreter), *requirements, (ROOT / "pyproject.toml").read_text(), _PINS.read_text()]
+        inputs = [str(interpreter), *requirements, *(path.read_text() for path in _PROJECTS), _PINS.read_text()]
         folder = LOCAL / "versions" / hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
         python = folder / "bin" / "python"
         with debian.locked(folder.with_suffix(".lock")):
@@ -63,7 +65,7 @@ class Environment:
                     f"--python={python}",
                     "--prerelease=if-necessary-or-explicit",
                 ]
-                _run(*install, f"--editable={ROOT}[cli]", *requirements)
+                _run(*install, f"--editable={ROOT}", f"--editable={_CONSTRUCTS}", *requirements)
                 (folder / "complete").touch()
         return cls(python)
 

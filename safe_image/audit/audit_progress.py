@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Final
 
 from image_verifier.text import printable
@@ -34,8 +34,8 @@ def progress(known: int) -> Iterator[OnRow]:
         # Without the registry's host, which is long and nearly always the same.
         return f"{verified}{earlier}: {printable(row['repository'].partition('/')[2] or row['reference'])}"
 
-    show = _on_terminal() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else None
-    with show or _in_log() as write:
+    is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    with _on_terminal() if is_terminal else _in_log() as write:
 
         def on_row(row: Row) -> None:
             verdicts[row["verdict"]] += 1
@@ -57,18 +57,12 @@ def _in_log() -> Iterator[Callable[[str], None]]:
     yield write
 
 
-def _on_terminal() -> AbstractContextManager[Callable[[str], None]] | None:
-    """One changing line, where `rich` is installed."""
-    try:
-        from rich.console import Console
-        from rich.status import Status
-        from rich.text import Text
-    except ImportError:
-        return None
+@contextmanager
+def _on_terminal() -> Iterator[Callable[[str], None]]:
+    # Imported here, since logs do not need it, and the command must start quickly.
+    from rich.console import Console
+    from rich.status import Status
+    from rich.text import Text
 
-    @contextmanager
-    def status() -> Iterator[Callable[[str], None]]:
-        with Status("reading", console=Console(stderr=True, highlight=False)) as shown:
-            yield lambda line: shown.update(Text(line, overflow="ellipsis", no_wrap=True))
-
-    return status()
+    with Status("reading", console=Console(stderr=True, highlight=False)) as shown:
+        yield lambda line: shown.update(Text(line, overflow="ellipsis", no_wrap=True))

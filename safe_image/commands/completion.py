@@ -6,11 +6,11 @@ from argparse import Action, ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+import shtab
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.requirement_types import KINDS
 from image_verifier.rules.runtimes import RUNTIMES
 
-from ..errors import UsageError
 from ..formats import CHECK_FORMATS
 from ..sources.local_images import LOCAL_IMAGES
 from ..sources.targets import ASSEMBLY
@@ -48,12 +48,7 @@ def run(arguments: Namespace) -> int:
 
     :param arguments: as `safe-image completion` parses them.
     :returns: the exit code.
-    :raises UsageError: if shtab is not installed.
     """
-    try:
-        import shtab
-    except ImportError:
-        raise UsageError("completion needs shtab: pip install 'cdk-safe-image[cli]'") from None
     parser = command_parser(tuple(COMMANDS))
     for action in _actions(parser):
         if action.choices is None and action.dest in _WORDS:

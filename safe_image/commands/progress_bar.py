@@ -7,10 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
+from typing import TextIO
 
 
 @dataclass(frozen=True)
@@ -27,20 +24,23 @@ class ProgressBar:
 
 @contextmanager
 def progress_bar(total: int, done: str) -> Iterator[ProgressBar]:
-    """A bar on standard error, if that is a terminal, `rich` is installed, and more than one thing is to be done.
+    """A bar on standard error, if that is a terminal and more than one thing is to be done.
 
     :param total: how many things are to be done.
     :param done: the verb in the past tense that the bar shows, such as `checked`.
     """
-    columns = _columns(done) if total > 1 and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else None
-    if columns is None:
+    if total <= 1 or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield ProgressBar(lambda: None, _write)
         return
+    # Imported here, since most runs show no bar, and the command must start quickly.
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     with Progress(
-        *columns,
+        MofNCompleteColumn(),
+        TextColumn(done),
+        BarColumn(),
+        TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
         # Redirected, rich would wrap long lines at the terminal's width, and references could not be copied.
@@ -59,14 +59,6 @@ def progress_bar(total: int, done: str) -> Iterator[ProgressBar]:
             bar.start()
 
         yield ProgressBar(lambda: bar.advance(task), write)
-
-
-def _columns(done: str) -> tuple[ProgressColumn, ...] | None:
-    try:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    except ImportError:
-        return None
-    return (MofNCompleteColumn(), TextColumn(done), BarColumn(), TimeElapsedColumn())
 
 
 def _write(text: str, stream: TextIO) -> None:

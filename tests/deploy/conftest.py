@@ -11,7 +11,7 @@ import pytest
 from local_aws import LocalAws
 from tests.deploy.images import Images
 from tests.deploy.journey import Journey
-from tests.deploy.wheel import installed_wheel
+from tests.distributions import COMMAND, CONSTRUCTS, installed
 
 NewImages = Callable[[], Images]
 NewJourney = Callable[[str], Journey]
@@ -44,8 +44,8 @@ def _every_request_is_answered_exactly_once(aws: LocalAws) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def python() -> Path:
-    """The interpreter that has the built wheel and nothing of the checkout."""
-    return installed_wheel()
+    """The interpreter that has the built wheels and nothing of the checkout."""
+    return installed(COMMAND, CONSTRUCTS)
 
 
 @pytest.fixture(scope="session")

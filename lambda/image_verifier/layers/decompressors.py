@@ -1,7 +1,7 @@
 """The fastest installed decoders, each behind one name.
 
-The Lambda only has the standard library, with zstd from Python 3.14. The extra `[cli]` of the command line installs
-`isal`, which inflates about twice as fast as zlib, and `backports.zstd`, the standard library's zstd for older
+The Lambda only has the standard library, with zstd from Python 3.14. The command line also installs `isal`, which
+inflates about twice as fast as zlib, where it has wheels, and `backports.zstd`, the standard library's zstd for older
 Pythons. Both have the standard library's own interface.
 """
 
@@ -87,8 +87,7 @@ def zstd_decoder() -> ZstdDecoder:
     if _zstd is None:
         raise Fault(
             "The image has a layer compressed with zstd, which this Python cannot decompress",
-            "Use Python 3.14 or later, or install the command line with its decoders: "
-            "pip install 'cdk-safe-image[cli]'",
+            "Use Python 3.14 or later, or install backports.zstd",
         )
     made: ZstdDecoder = _zstd.ZstdDecompressor()
     return made

@@ -16,15 +16,8 @@ from typing import Any, Final
 
 from image_verifier import __version__
 from image_verifier.text import printable
-
-from ...errors import UsageError
-
-try:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-except ImportError:
-    # Raised before anything is requested: a format's module is imported first.
-    raise UsageError("--format html needs jinja2: pip install 'cdk-safe-image[cli]'") from None
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 _FOLDER: Final = Path(__file__).parent
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -177,15 +175,3 @@ def test_a_command_in_a_sentence_can_be_copied_too(tmp_path: Path, capsys: pytes
     page = _page(capsys, _layout(tmp_path / "image", layer_types=types, schema_2=True))
     outputs = "--output=type=image,push=true,oci-mediatypes=true"
     assert page.commands == [f"docker buildx build {outputs} --provenance=false --sbom=false"]
-
-
-def test_without_jinja_the_page_is_refused_before_any_request() -> None:
-    script = "import sys; sys.modules['jinja2'] = None; from safe_image.cli import main; sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-c", script, "check", "oci-layout:nowhere", "--format", "html"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr == "safe-image: --format html needs jinja2: pip install 'cdk-safe-image[cli]'\n"
