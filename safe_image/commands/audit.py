@@ -112,5 +112,5 @@ def run(arguments: Namespace) -> int:
             for row in audit_rows(sessions, repositories, settings, in_use=arguments.in_use, knows=kept.knows):
                 kept.add(row)
                 show_progress(row)
-        stream.writelines(audit_report(arguments.format)(kept_rows, stream))
+        stream.writelines(audit_report(arguments.format)(kept_rows, policy, stream))
     return exit_code

@@ -57,7 +57,7 @@ def run(arguments: Namespace) -> int:
     with open_output(arguments.output) as stream:
         with Pool(2) as pool:
             comparison = compare(*pool.results(lambda target: _check(target, policy), (first, second)))
-        stream.writelines(report(comparison, (first.names, second.names), stream))
+        stream.writelines(report(comparison, (first.names, second.names), policy, stream))
     return 1 if comparison.broken else 0
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
+    from image_verifier.policy import Policy
     from image_verifier.rules.remedies import Names
     from image_verifier.rules.runtimes import Runtime
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from .audit.audit_row import Row
 
     CheckReport = Callable[[Iterable[Outcome], TextIO], Iterator[str]]
-    DiffReport = Callable[[Comparison, tuple[Names, Names], TextIO], Iterator[str]]
+    DiffReport = Callable[[Comparison, tuple[Names, Names], Policy, TextIO], Iterator[str]]
     RuntimesReport = Callable[[Sequence[Runtime], TextIO], Iterator[str]]
-    AuditReport = Callable[[Callable[[], Iterable[Row]], TextIO], Iterator[str]]
+    AuditReport = Callable[[Callable[[], Iterable[Row]], Policy, TextIO], Iterator[str]]
 
 CHECK_FORMATS: Final = ("text", "json", "junit", "sarif", "github", "markdown", "html")
 DIFF_FORMATS: Final = ("text", "json", "html")

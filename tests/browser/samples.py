@@ -21,6 +21,8 @@ from image_verifier.rules.runtimes import RUNTIMES as _ALL
 from image_verifier.sources import Source
 from image_verifier.verify import verify
 
+from safe_image.formats.audit import audit_html
+from safe_image.formats.audit.audit_row import audit_row
 from safe_image.formats.check.check_html import report
 from safe_image.formats.diff import diff_html
 from safe_image.results.check_runner import Outcome
@@ -66,23 +68,27 @@ def samples(folder: Path) -> dict[str, Path]:
     )
     fault = Fault("ecr:BatchGetImage in eu-west-1 was denied (AccessDenied)", "Give the role ecr:BatchGetImage.")
     one_in_eight = list(cases.items())[::8]
+    several = [
+        *(outcome(OciLayout(LayoutFolder(case)), f"fleet/{name}:1.0") for name, case in one_in_eight),
+        Outcome(f"{HOST}/fleet/orders:2.0", _policy("fargate"), fault=fault),
+        outcome(_healthy(folder / "another"), "fleet/last:1.0"),
+    ]
+    rows = [
+        audit_row(one.reference.partition(":")[0], one, users=["ECS service prod/web"] if not n % 5 else [])
+        for n, one in enumerate(several)
+    ]
     pages = {
         "healthy": report([outcome(_healthy(folder / "healthy"), "shop:1.4")], io.StringIO()),
         "refused": report([outcome(mixed, "shop:1.5")], io.StringIO()),
         "index": report([outcome(index, "shop:1.6", "fargate", "lambda")], io.StringIO()),
         "deep": report([outcome(_layered(folder / "deep", 127), "shop:1.7", "ecs-ec2")], io.StringIO()),
         "hostile": report([outcome(_hostile(folder / "hostile"), HOSTILE)], io.StringIO()),
-        "many": report(
-            [
-                *(outcome(OciLayout(LayoutFolder(case)), f"fleet/{name}:1.0") for name, case in one_in_eight),
-                Outcome(f"{HOST}/fleet/orders:2.0", _policy("fargate"), fault=fault),
-                outcome(_healthy(folder / "another"), "fleet/last:1.0"),
-            ],
-            io.StringIO(),
-        ),
+        "many": report(several, io.StringIO()),
+        "audit": audit_html.report(lambda: rows, _policy(), io.StringIO()),
         "diff": diff_html.report(
             compare(judged(relabelled, "fargate", "eks"), judged(mixed, "fargate", "eks")),
             (names_of("shop:1.4"), names_of("shop:1.5")),
+            _policy("fargate", "eks"),
             io.StringIO(),
         ),
         "diff-rebuilt": diff_html.report(
@@ -91,11 +97,13 @@ def samples(folder: Path) -> dict[str, Path]:
                 judged(_rebuilt(folder / "after"), *RUNTIMES),
             ),
             (names_of("shop:1.4"), names_of("shop:1.5")),
+            _policy(*RUNTIMES),
             io.StringIO(),
         ),
         "diff-hostile": diff_html.report(
             compare(judged(_healthy(folder / "good")), judged(_hostile(folder / "bad"))),
             (names_of("shop:1.4"), replace(names_of(HOSTILE), reference=HOSTILE)),
+            _policy(),
             io.StringIO(),
         ),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -12,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open, Scheme
 from tests.browser.samples import samples
 
-PAGES = ("healthy", "refused", "index", "deep", "many", "diff", "diff-rebuilt", "hostile", "diff-hostile")
+PAGES = ("healthy", "refused", "index", "deep", "many", "audit", "diff", "diff-rebuilt", "hostile", "diff-hostile")
 pages = pytest.mark.parametrize("name", PAGES)
 # From the narrowest that WCAG requires to a wide screen: https://www.w3.org/WAI/WCAG22/Understanding/reflow
 WIDTHS = (320, 360, 800, 1400)
@@ -67,8 +68,8 @@ def test_light_and_dark_are_both_drawn(files: Mapping[str, Path], open_page: Ope
 @pages
 def test_a_page_can_be_read_by_everybody(files: Mapping[str, Path], open_page: Open, name: str) -> None:
     page = open_page(files[name], bypass_policy=True).page
-    # The folded parts of these two look like the others, and would take a minute.
-    if name not in ("deep", "many"):
+    # The folded parts of these look like the others, and would take a minute.
+    if name not in ("deep", "many", "audit"):
         unfold(page)
     schemes: tuple[Scheme, ...] = ("light", "dark")
     for scheme in schemes:
@@ -183,10 +184,81 @@ def test_the_content_security_policy_blocks_an_element_that_was_not_escaped(
     assert all("Content Security Policy" in complaint for complaint in watched.complaints)
 
 
-def test_on_paper_every_image_is_unfolded(files: Mapping[str, Path], open_page: Open) -> None:
+def test_on_paper_the_refused_images_of_many_are_unfolded_below_the_overview(
+    files: Mapping[str, Path], open_page: Open
+) -> None:
     page = open_page(files["many"]).page
     page.emulate_media(media="print")
+    passed, refused = page.locator(".sheet.is-pass"), page.locator(".sheet.is-fail")
+    assert not any(sheet.is_visible() for sheet in passed.all())
+    assert all(sheet.locator(".finding").first.is_visible() for sheet in refused.all())
+    assert page.locator(".overview li.is-pass").last.is_visible()
+    assert not page.get_by_role("group", name="Show").is_visible()
+    page.emulate_media(media="screen")
+    page.get_by_role("group", name="Show").get_by_text("passed").click()
+    page.emulate_media(media="print")
+    assert page.get_by_text("COPY shop/static").is_visible(), "who chooses the passed images prints them"
+
+
+def test_on_paper_a_single_image_is_unfolded_though_it_passes(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["healthy"]).page
+    page.locator(".sheet summary").click()
+    page.emulate_media(media="print")
     assert page.get_by_text("COPY shop/static").is_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_images_are_filtered_by_their_verdict(files: Mapping[str, Path], open_page: Open, scripts: bool) -> None:
+    page = open_page(files["many"], scripts=scripts).page
+    filter_, listed = page.get_by_role("group", name="Show"), page.locator(".listed:visible")
+    every = listed.count()
+    shown = {}
+    for word, verdict in (("refused", "fail"), ("unknown", "unknown"), ("passed", "pass")):
+        choice = filter_.get_by_text(word)
+        choice.click()
+        expect(page.locator(f".listed:not(.is-{verdict}):visible")).to_have_count(0)
+        shown[word] = listed.count()
+        assert choice.inner_text() == f"{shown[word] // 2} {word}", "each has a row and a sheet"
+    assert sum(shown.values()) == every
+    filter_.get_by_text("all").click()
+    expect(listed).to_have_count(every)
+
+
+def test_the_refused_images_in_use_are_filtered(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["audit"]).page
+    choice = page.get_by_role("group", name="Show").get_by_text("refused in use")
+    choice.click()
+    sheets = page.locator(".sheet.listed:visible")
+    assert choice.inner_text() == f"{sheets.count()} refused in use"
+    assert all("in use by" in sheet.inner_text() for sheet in sheets.all())
+
+
+def test_verdicts_differ_in_more_than_their_colour(files: Mapping[str, Path], open_page: Open) -> None:
+    page = open_page(files["many"]).page
+    signs, heights = (
+        {
+            verdict: page.locator(f"{element}.{verdict}").first.evaluate(script)
+            for verdict in ("fail", "unknown", "pass")
+        }
+        for element, script in (
+            (".overview .badge", "one => getComputedStyle(one, '::before').content + one.textContent"),
+            (".share rect", "one => one.getBoundingClientRect().height"),
+        )
+    )
+    assert len(set(signs.values())) == 3
+    assert heights["fail"] > heights["unknown"] > heights["pass"] > 0
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_findings_come_before_layers_on_a_phone_and_on_paper(
+    files: Mapping[str, Path], open_page: Open, media: Literal["screen", "print"]
+) -> None:
+    page = open_page(files["refused"], 390 if media == "screen" else 700).page
+    page.emulate_media(media=media)
+    finding, layers = (page.locator(part).first.bounding_box() for part in (".finding", ".stack"))
+    assert finding
+    assert layers
+    assert finding["y"] + finding["height"] <= layers["y"]
 
 
 def _brightness(colour: str) -> float:

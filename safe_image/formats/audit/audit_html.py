@@ -9,18 +9,23 @@ from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.text import in_sentences, readable_size
 
+from ...sources.targets import ECR_HOST
 from ..html.html_page import render_page
 from ..html.html_views import finding_views, titles
+from ..html.page_facts import Fact, page_facts, policy_words, time_of_report
 from .audit_totals import AuditTotals, ImageCounts, refusing
 
 if TYPE_CHECKING:
+    from image_verifier.policy import Policy
+
     from .audit_row import Row
 
 
-def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
+def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) -> Iterator[str]:
     """The page. It begins with the totals, so that the rows are read twice.
 
     :param rows: returns the images' rows, those in use first.
+    :param policy: the policy that the images were checked by.
     :param stream: the stream that the report is written to.
     """
     totals = AuditTotals.of(rows())
@@ -32,15 +37,29 @@ def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
     ]
     if whole.refused_in_use:
         tally.append(("fail", whole.refused_in_use, "of the refused in use"))
+    choices = [
+        ("fail", whole.refused, "refused"),
+        ("used", whole.refused_in_use, "refused in use"),
+        ("unknown", whole.unknown, "unknown"),
+    ]
     yield from render_page(
         "audit.html.j2",
         title=_headline(whole),
+        facts=page_facts(time_of_report(), map(_account, sorted(totals.repositories)), policy_words(policy)),
         verdict="fail" if whole.refused else "unknown" if whole.unknown else "pass",
         tally=[one for one in tally if one[1]],
+        listed=whole.refused + whole.unknown,
+        choices=[one for one in choices if one[1]],
         repositories=sorted(totals.repositories.items()),
         findings=[(name, count, CATALOG[name].meaning) for name, count in totals.findings.most_common()],
         images=(_image(row, f"image-{n}") for n, row in enumerate(rows(), start=1) if row["verdict"] != "pass"),
     )
+
+
+def _account(repository: str) -> Fact:
+    """The account and the region of a repository's URI."""
+    host = ECR_HOST.fullmatch(repository.partition("/")[0])
+    return (host["account"], host["region"]) if host else ("", "")
 
 
 def _headline(whole: ImageCounts) -> str:
@@ -78,5 +97,6 @@ def _finding(row: Mapping[str, Any]) -> Finding:
         expected=row["expected"],
         found=row["found"],
         runtime_error=row["runtime_error"],
+        predicted=row["runtime_error_predicted"],
         acknowledged=row["acknowledged"],
     )

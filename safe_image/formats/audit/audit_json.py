@@ -11,13 +11,16 @@ from ..json_text import json_text
 from .audit_totals import AuditTotals
 
 if TYPE_CHECKING:
+    from image_verifier.policy import Policy
+
     from .audit_row import Row
 
 
-def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
+def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) -> Iterator[str]:
     """The report, piece by piece.
 
     :param rows: returns the images' rows.
+    :param policy: the policy that the images were checked by.
     :param stream: the stream that the report is written to.
     """
     totals = AuditTotals()

@@ -12,15 +12,18 @@ from ..text.text_page import TextPage
 from .audit_totals import AuditTotals, ImageCounts, refusing
 
 if TYPE_CHECKING:
+    from image_verifier.policy import Policy
+
     from .audit_row import Row
 
 _HEADS: Final = ("repository", "images", "passed", "refused", "unknown", "refused in use")
 
 
-def report(rows: Callable[[], Iterable[Row]], stream: TextIO) -> Iterator[str]:
+def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) -> Iterator[str]:
     """The report, image by image, then the totals.
 
     :param rows: returns the images' rows, those in use first.
+    :param policy: the policy that the images were checked by.
     :param stream: the stream that the report is written to; a terminal gets colours.
     """
     page, totals = TextPage.of(stream), AuditTotals()

@@ -18,6 +18,7 @@ from ...results.merge_runtimes import merge_runtimes
 from ...results.redaction import redact
 from ..html.html_page import as_markup, render_page, render_part
 from ..html.html_views import finding_views, stack, titles, tree
+from ..html.page_facts import Fact, account_of, page_facts, policy_for, time_of_report
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -29,6 +30,10 @@ _VERDICTS: Final[Mapping[Verdict, str]] = {"fail": "refused", "unknown": "unknow
 # More images are folded: the overview above them has their verdicts.
 _MAX_OPEN: Final = 3
 _MAX_IN_MEMORY: Final = 8 * 1024 * 1024
+# Where each verdict's part of the bar begins, from its top: the parts differ in height too, not in colour alone.
+_HEIGHTS: Final[Mapping[Verdict, float]] = {"fail": 0, "unknown": 0.3, "pass": 0.6}
+# More runtimes are only counted.
+_MAX_TITLES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class OverviewRow:
     :param where: the part of its reference up to the last slash.
     :param name: the rest of its reference.
     :param found: the ids of its findings.
+    :param refused_on: the runtimes that refuse it, if others of its policy accept it; else empty.
+    :param passes_on: those that accept it, if others refuse it; else empty.
+    :param policy: its policy in words.
     """
 
     place: str
@@ -47,6 +55,9 @@ class OverviewRow:
     name: str
     size: str
     found: tuple[str, ...]
+    refused_on: str
+    passes_on: str
+    policy: str
 
     @property
     def word(self) -> str:
@@ -60,17 +71,25 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     :param outcomes: the outcomes of the checks.
     :param stream: the stream that the report is written to.
     """
+    time = time_of_report()
     with SpooledTemporaryFile(_MAX_IN_MEMORY) as spool:
         entries, lengths = [], []
+        accounts: set[Fact] = set()
         for number, outcome in enumerate(outcomes, start=1):
             entry = _overview_row(outcome, f"image-{number}")
             entries.append(entry)
+            accounts.add(account_of(outcome.names))
             lengths.append(spool.write(_image(outcome, entry).encode(errors="backslashreplace")))
         spool.seek(0)
         tally = Counter(entry.verdict for entry in entries)
+        policies = {entry.policy for entry in entries}
+        policy = policies.pop() if len(policies) == 1 else ""
         yield from render_page(
             "check.html.j2",
-            title=_headline(tally),
+            title=_headline(tally, entries),
+            facts=page_facts(time, sorted(accounts), policy or "differs: below each image"),
+            policy=policy,
+            heights=_HEIGHTS,
             verdict=next((verdict for verdict in _VERDICTS if tally[verdict]), "pass"),
             tally=[(verdict, tally[verdict], word) for verdict, word in _VERDICTS.items() if tally[verdict]],
             overview=sorted(entries, key=lambda entry: list(_VERDICTS).index(entry.verdict)),
@@ -84,13 +103,20 @@ def _kept(spool: IO[bytes], lengths: Iterable[int]) -> Iterator[Markup]:
     return (as_markup(spool.read(length).decode()) for length in lengths)
 
 
-def _headline(tally: Mapping[Verdict, int]) -> str:
-    images = sum(tally.values())
+def _headline(tally: Mapping[Verdict, int], entries: Sequence[OverviewRow]) -> str:
+    images = len(entries)
     if images == 1:
-        verdict = next(iter(tally))
-        return {"pass": "The image passes", "fail": "The image is refused", "unknown": "The result is unknown"}[verdict]
+        (entry,) = entries
+        if entry.refused_on:
+            return f"The image is refused on {entry.refused_on}, and passes on {entry.passes_on}"
+        return {"pass": "The image passes", "fail": "The image is refused", "unknown": "The result is unknown"}[
+            entry.verdict
+        ]
     if tally["fail"]:
-        return f"{tally['fail']} of {images} images {'is' if tally['fail'] == 1 else 'are'} refused"
+        runtimes = {entry.refused_on for entry in entries if entry.verdict == "fail"}
+        only = runtimes.pop() if len(runtimes) == 1 else ""
+        are = "is" if tally["fail"] == 1 else "are"
+        return f"{tally['fail']} of {images} images {are} refused" + (f" on {only}" if only else "")
     if tally["unknown"]:
         return f"{tally['unknown']} of {images} images {'is' if tally['unknown'] == 1 else 'are'} unknown"
     return f"All {images} images pass"
@@ -100,6 +126,7 @@ def _overview_row(outcome: Outcome, place: str) -> OverviewRow:
     report = outcome.report
     where, slash, name = outcome.reference.rpartition("/")
     found = dict.fromkeys(f.id for f in report.errors or report.findings) if report else {}
+    refused_on, passes_on = _standings(report) if report else ("", "")
     return OverviewRow(
         place=place,
         verdict=outcome.verdict,
@@ -107,7 +134,24 @@ def _overview_row(outcome: Outcome, place: str) -> OverviewRow:
         name=name,
         size=readable_size(report.image.size) if report and report.image.layers else "",
         found=tuple(found),
+        refused_on=refused_on,
+        passes_on=passes_on,
+        policy=policy_for(outcome.policy),
     )
+
+
+def _standings(report: Report) -> tuple[str, str]:
+    """The runtimes that refuse the image and those that accept it; both empty unless there are both."""
+    runs_on = dict.fromkeys(report.runs_on)
+    refusing = {name for finding in report.errors for name in finding.runs_on}
+    refused, passed = ([name for name in runs_on if (name in refusing) is bad] for bad in (True, False))
+    if not refused or not passed:
+        return "", ""
+    return _titles(refused, len(runs_on)), _titles(passed, len(runs_on))
+
+
+def _titles(runs_on: Sequence[str], of: int) -> str:
+    return titles(runs_on) if len(runs_on) <= _MAX_TITLES else f"{len(runs_on)} of {of} runtimes"
 
 
 def _image(outcome: Outcome, entry: OverviewRow) -> Markup:
@@ -133,7 +177,8 @@ def _report_content(report: Report, names: Names, place: str) -> dict[str, Any]:
         "stack": layers,
         "tree": tree(image),
         "findings": findings,
-        "start": _start(image.config) if image.config else (),
+        # An attestation has a config too, but nothing starts it.
+        "start": _start(image.config) if image.config and all(f.id != "not-an-image" for f in found) else (),
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, TextIO
 
+from image_verifier.policy import Policy
 from image_verifier.report import Verdict
 from image_verifier.rules.remedies import Names, remedy
 from image_verifier.rules.runtimes import RUNTIMES
@@ -15,6 +16,7 @@ from ...results.comparison import LAYER_CHANGES, ComparedField, Comparison, Laye
 from ...results.merge_runtimes import merge_runtimes
 from ..html.html_page import render_page
 from ..html.html_views import FindingView, finding_views, is_same_finding, layer_view, tree
+from ..html.page_facts import account_of, page_facts, policy_words, time_of_report
 
 _SIGNS: Final[Mapping[LayerChange, str]] = {
     "same": "=",
@@ -39,11 +41,12 @@ _MAX_DRAWN: Final = 3
 _MAX_PAIRS: Final = 1000
 
 
-def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:
+def report(comparison: Comparison, names: tuple[Names, Names], policy: Policy, stream: TextIO) -> Iterator[str]:
     """The page, piece by piece.
 
     :param comparison: the comparison of the images.
     :param names: each image's names, which title it and fill in its remedies' commands.
+    :param policy: the policy that the images were checked by.
     :param stream: the stream that the report is written to.
     """
     pairs = comparison.layers[::-1]
@@ -63,6 +66,7 @@ def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -
     return render_page(
         "diff.html.j2",
         title=comparison.summary.removesuffix("."),
+        facts=page_facts(time_of_report(), map(account_of, names), f"{policy.platform}; {policy_words(policy)}"),
         verdict="fail" if comparison.second.errors else "pass",
         names=[image.reference for image in names],
         runtimes=[(RUNTIMES[name].title, standings) for name, *standings in comparison.runtimes],

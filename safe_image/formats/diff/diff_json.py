@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from image_verifier.policy import Policy
 from image_verifier.report_json import report_as_json
 from image_verifier.rules.remedies import Names
 
@@ -14,11 +15,12 @@ from ...results.merge_runtimes import merge_runtimes
 from ..json_text import json_text
 
 
-def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:
+def report(comparison: Comparison, names: tuple[Names, Names], policy: Policy, stream: TextIO) -> Iterator[str]:
     """The report, in one piece.
 
     :param comparison: the comparison of the images.
     :param names: each image's names, which title it and fill in its remedies' commands.
+    :param policy: the policy that the images were checked by.
     :param stream: the stream that the report is written to.
     """
     yield json_text(_comparison(comparison, names)) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
+from image_verifier.policy import Policy
 from image_verifier.report import Finding
 from image_verifier.rules.remedies import Names, remedy
 from image_verifier.rules.runtimes import RUNTIMES
@@ -22,11 +23,12 @@ _DIGEST: Final = 19
 _STEP: Final = 60
 
 
-def report(comparison: Comparison, names: tuple[Names, Names], stream: TextIO) -> Iterator[str]:
+def report(comparison: Comparison, names: tuple[Names, Names], policy: Policy, stream: TextIO) -> Iterator[str]:
     """The report, line by line.
 
     :param comparison: the comparison of the images.
     :param names: each image's names, which title it and fill in its remedies' commands.
+    :param policy: the policy that the images were checked by.
     :param stream: the stream that the report is written to; a terminal gets colours.
     """
     for line in _lines(comparison, names, TextPage.of(stream)):

@@ -111,9 +111,10 @@ class FindingView:
         return titles(self.finding.runs_on)
 
     @property
-    def first_runtime(self) -> str:
-        """The title of the runtime whose error text is shown."""
-        return titles(self.finding.runs_on[:1])
+    def citation(self) -> str:
+        """The runtime whose error text is shown, and whether that text is a prediction."""
+        predicted = " (predicted from its source)" if self.finding.predicted else ""
+        return f"{titles(self.finding.runs_on[:1])} would have said{predicted}"
 
     @property
     def steps(self) -> tuple[RemedyStep, ...]:
@@ -138,7 +139,7 @@ class TreeNode:
     children: tuple[TreeNode, ...] = ()
 
 
-def titles(runs_on: Sequence[str]) -> str:
+def titles(runs_on: Iterable[str]) -> str:
     """The titles of runtimes, in one line."""
     return ", ".join(RUNTIMES[name].title for name in runs_on)
 

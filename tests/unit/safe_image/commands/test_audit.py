@@ -18,6 +18,7 @@ from safe_image.audit.in_use import _family_and_revision, _runtime, _without_tag
 from safe_image.audit.repositories import parse_repository
 from safe_image.audit.state import audit_state
 from safe_image.cli import main
+from safe_image.commands.arguments import DEFAULT_POLICY
 from safe_image.errors import UsageError
 from safe_image.formats.audit import audit_html, audit_json, audit_text
 from safe_image.formats.audit.audit_row import Row
@@ -44,6 +45,7 @@ def row(number: int, verdict: str = "pass", **more: Any) -> Row:
         "expected": "",
         "found": "",
         "runtime_error": "CannotPullContainerError: no",
+        "runtime_error_predicted": True,
         "remedy": ["Build again.", "$ docker build ."],
         "acknowledged": "",
     }
@@ -249,7 +251,7 @@ def test_the_text_has_the_refused_images_each_repository_and_a_tally() -> None:
         row(3, "unknown"),
         row(4, "fail", tags=["4", "5"]),
     ]
-    text = "".join(audit_text.report(lambda: rows, io.StringIO()))
+    text = "".join(audit_text.report(lambda: rows, DEFAULT_POLICY, io.StringIO()))
     assert f"FAIL  {URI}:1\n      in use by ECS service prod/web\n      not-an-image (fargate)\n" in text
     assert f"FAIL  {URI}:4 and 1 more tag\n" in text
     assert f"UNKNOWN  {URI}:3\n      It was denied. Allow it.\n" in text
@@ -263,7 +265,7 @@ def test_the_text_has_the_refused_images_each_repository_and_a_tally() -> None:
 
 @pytest.mark.parametrize("rows", [[], [row(1, "fail"), row(2)]])
 def test_the_json_is_one_object_with_every_image(rows: list[Row]) -> None:
-    told = json.loads("".join(audit_json.report(lambda: rows, io.StringIO())))
+    told = json.loads("".join(audit_json.report(lambda: rows, DEFAULT_POLICY, io.StringIO())))
     assert told["schema_version"] == 1
     assert told["images"] == rows
     assert [total["images"] for total in told["repositories"]] == ([2] if rows else [])
@@ -271,14 +273,17 @@ def test_the_json_is_one_object_with_every_image(rows: list[Row]) -> None:
 
 def test_the_page_shows_the_refused_images_and_runs_no_text_of_an_image() -> None:
     rows = [row(1, "fail", in_use_by=["ECS service <i>prod</i>/web"]), row(2), row(3, "unknown")]
-    page = Page("".join(audit_html.report(lambda: rows, io.StringIO())))
+    page = Page("".join(audit_html.report(lambda: rows, DEFAULT_POLICY, io.StringIO())))
     sheets = [(name, attributes.get("class")) for name, attributes in page.elements if name == "details"]
-    assert sheets == [("details", "sheet is-fail"), ("details", "sheet is-unknown")]
+    assert sheets == [("details", "sheet listed is-fail is-used"), ("details", "sheet listed is-unknown")]
     assert page.text.count("refused, in use") == 1
     assert not [name for name, _ in page.elements if name == "i"]
     assert "The tag points at <b>an attestation</b>." in page.text
     assert "docker build ." in page.commands
     assert "1 of 3 images is refused" in page.text
+    assert "ECS on Fargate would have said (predicted from its source)" in page.text
+    assert "account123456789012 in eu-west-1" in page.text
+    assert "policyrefuses errors; reads manifests and configs, not the layers' bytes" in page.text
 
 
 def test_an_image_is_named_without_its_tag_and_a_task_definition_by_its_revision() -> None:

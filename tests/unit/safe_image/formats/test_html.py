@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_verifier import __version__
 from image_verifier.image import media_types
 
 from safe_image.cli import main
@@ -18,7 +19,7 @@ HOSTILE = "application/vnd.oci.image.layer.v1.tar+<script>alert(1)</script>\"'><
 class Page(HTMLParser):
     """The elements of a page, its text, and whether every element is closed in its turn."""
 
-    _VOID = frozenset({"meta", "link", "br", "img"})
+    _VOID = frozenset({"meta", "link", "br", "img", "input"})
 
     def __init__(self, content: str) -> None:
         super().__init__()
@@ -26,6 +27,7 @@ class Page(HTMLParser):
         self.text = ""
         self.commands: list[str] = []
         self._open: list[str] = []
+        self._head: dict[str, list[str]] = {"h1": [], "dt": [], "dd": []}
         self.feed(content)
         assert self._open == []
 
@@ -43,6 +45,17 @@ class Page(HTMLParser):
         self.text += data
         if "code" in self._open:
             self.commands[-1] += data
+        if "header" in self._open and self._open[-1] in self._head:
+            self._head[self._open[-1]].append(data)
+
+    @property
+    def headline(self) -> str:
+        return "".join(self._head["h1"])
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The facts at the head of the page, by name."""
+        return dict(zip(self._head["dt"], self._head["dd"], strict=True))
 
     def having(self, name: str) -> list[dict[str, str | None]]:
         """The attributes of the elements of a class."""
@@ -75,6 +88,64 @@ def test_a_reference_to_an_attestation_is_shown(tmp_path: Path, capsys: pytest.C
     layout.source(layout.attestation())
     page = _page(capsys, f"oci-layout:{layout.path}")
     assert "not-an-image" in page.text
+    assert "Container start" not in page.text, "nothing starts an attestation"
+    assert "Container start" in _page(capsys, _layout(tmp_path / "good")).text
+
+
+def test_the_headline_names_the_runtime_that_refuses_an_image_if_another_accepts_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = Layout(tmp_path / "index")
+    layout.path.mkdir()
+    layout.source(layout.index({**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}))
+    index, good = f"oci-layout:{layout.path}", _layout(tmp_path / "good")
+    both = ("--runs-on", "fargate", "--runs-on", "lambda")
+    for references, headline in (
+        ((index, *both), "The image is refused on Lambda, and passes on ECS on Fargate"),
+        ((index, good, *both), "1 of 2 images is refused on Lambda"),
+        ((index, "--runs-on", "lambda"), "The image is refused"),
+        ((good, *both), "The image passes"),
+    ):
+        assert _page(capsys, *references).headline == headline
+    every = ("ecs-ec2", "eks", "batch", "app-runner", *both[1::2])
+    page = _page(capsys, index, *(word for name in every for word in ("--runs-on", name)))
+    assert page.headline == "The image is refused on Lambda, and passes on 5 of 6 runtimes"
+
+
+def test_an_error_text_that_no_engine_has_reported_is_a_prediction(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arm = _layout(tmp_path / "arm", config={"architecture": "arm64"})
+    assert "ECS on Fargate would have said (predicted from its source)" in _page(capsys, arm).text
+    zstd = (media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD)
+    measured = _page(capsys, _layout(tmp_path / "zstd", layer_types=zstd, schema_2=True)).text
+    assert "ECS on Fargate would have said" in measured
+    assert "predicted" not in measured
+
+
+def test_the_head_of_a_page_has_the_time_the_policy_and_the_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225599")
+    options = ("--max-size", "500MiB", "--require", "label:team", "--acknowledge", "no-command=started by hand")
+    page = _page(capsys, _layout(tmp_path / "image"), *options, "--fail-on", "warning")
+    assert page.facts == {
+        "checked": "2025-12-31 23:59 UTC",
+        "policy": "linux/amd64 on ECS on Fargate; refuses errors and warnings; reads manifests and configs, not the "
+        "layers' bytes; at most 500.0 MiB; requires label:team; accepts no-command (started by hand)",
+        "by": f"safe-image {__version__}",
+    }
+
+
+def test_a_wrong_time_of_the_report_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wrong in ("yesterday", "9" * 30):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", wrong)
+        assert main(["check", _layout(tmp_path / wrong), "--format", "html"]) == 2
+        assert capsys.readouterr().err == (
+            f"safe-image: SOURCE_DATE_EPOCH is '{wrong}', which is not a time: use a number of seconds since 1970\n"
+        )
 
 
 def test_an_index_is_a_tree_in_which_the_chosen_image_is_marked(
@@ -123,7 +194,10 @@ def test_the_text_of_an_image_never_becomes_an_element(
     assert "\x1b" not in page.text
 
 
-def test_the_same_images_make_the_same_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_images_make_the_same_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225599")
     reference = _layout(tmp_path / "image", layer_types=(GZIP, GZIP))
     pages = []
     for _ in range(2):

@@ -1,0 +1,93 @@
+"""The facts at the head of every page: when was checked, in which accounts, by which policy and by which version."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Final
+
+from image_verifier import __version__
+from image_verifier.policy import Policy
+from image_verifier.report import FailOn
+from image_verifier.rules.remedies import Names
+from image_verifier.text import readable_size
+
+from ...errors import UsageError
+from .html_views import titles
+
+Fact = tuple[str, str]
+"""A fact's name and its value."""
+
+# More accounts are only counted.
+_MAX_ACCOUNTS: Final = 5
+_REFUSES: Final = {FailOn.ERROR: "errors", FailOn.WARNING: "errors and warnings", FailOn.NEVER: "nothing"}
+
+
+def time_of_report() -> str:
+    """The time at which the report is made, which SOURCE_DATE_EPOCH overrides, so that a page can be reproduced.
+
+    https://reproducible-builds.org/specs/source-date-epoch/
+
+    :raises UsageError: if SOURCE_DATE_EPOCH is not a time.
+    """
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        time = datetime.fromtimestamp(int(text), timezone.utc) if text else datetime.now(timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"SOURCE_DATE_EPOCH is {text!r}, which is not a time: use a number of seconds since 1970"
+        ) from None
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def page_facts(time: str, accounts: Iterable[Fact], policy: str) -> list[Fact]:
+    """The facts of a page; a fact without a value is left out.
+
+    :param time: as `time_of_report` gives it.
+    :param accounts: the AWS accounts of the images, each with its region; an image outside of ECR has neither.
+    :param policy: the policy in words.
+    """
+    facts = (
+        ("checked", time),
+        ("account", _accounts(dict.fromkeys(accounts))),
+        ("policy", policy),
+        ("by", f"safe-image {__version__}"),
+    )
+    return [(name, value) for name, value in facts if value]
+
+
+def account_of(names: Names) -> Fact:
+    """The account and the region of an image in ECR; two empty texts for any other image."""
+    return names.registry_id, names.region
+
+
+def policy_for(policy: Policy) -> str:
+    """The policy in words, with its platform and its runtimes."""
+    return f"{policy.platform} on {titles(dict.fromkeys(policy.runs_on))}; {policy_words(policy)}"
+
+
+def policy_words(policy: Policy) -> str:
+    """The policy in words, without its platform and its runtimes, which a page may have for each image."""
+    return "; ".join(_clauses(policy))
+
+
+def _clauses(policy: Policy) -> Iterator[str]:
+    yield f"refuses {_REFUSES[policy.fail_on]}"
+    yield "reads every layer" if policy.verify_layers else "reads manifests and configs, not the layers' bytes"
+    if policy.min_size is not None:
+        yield f"at least {readable_size(policy.min_size)}"
+    if policy.max_size is not None:
+        yield f"at most {readable_size(policy.max_size)}"
+    if policy.baseline:
+        yield f"at most {readable_size(policy.baseline.max_size)}, compared with {policy.baseline.reference}"
+    if policy.require:
+        yield f"requires {', '.join(f'{r.kind}:{r.value}' if r.value else r.kind for r in policy.require)}"
+    for finding, reason in policy.acknowledge.items():
+        yield f"accepts {finding} ({reason})"
+
+
+def _accounts(accounts: Iterable[Fact]) -> str:
+    shown: Sequence[str] = [f"{account} in {region}" if region else account for account, region in accounts if account]
+    more = len(shown) - _MAX_ACCOUNTS
+    return ", ".join(shown[:_MAX_ACCOUNTS]) + (f" and {more} more" if more > 0 else "")
