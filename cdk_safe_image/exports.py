@@ -10,8 +10,8 @@ from typing import Any
 
 from aws_cdk import Reference, Stack, Stage, Token, Tokenization
 
-from .stack_resources import top_level
 from .synthesis.identity import is_same
+from .synthesis.nesting import top_level
 
 
 def keep_exports(stack: Stack, *values: str | None) -> None:

@@ -15,8 +15,9 @@ from image_verifier.custom_resource.schema import Attribute
 from .capacity import capacity_platform
 from .consumer_checks import ConsumedImage, can_be_arm64, find_mismatch, find_missing_runtimes
 from .consumers import Consumer, consumer_at, user_path
-from .stack_resources import StackResources, top_level
+from .stack_resources import StackResources
 from .synthesis.identity import is_same
+from .synthesis.nesting import top_level
 from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot
 from .tokens import WholeText
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache
 from typing import Final, Protocol, cast
 
 from aws_cdk import Annotations, CfnOutput, CfnResource, Stack
@@ -13,9 +12,11 @@ from constructs import Construct, IConstruct
 from image_verifier.custom_resource.schema import Attribute
 
 from .build import BuildRecord
+from .gate import GatedVerification, close_gate
 from .permissions import Permissions
 from .synthesis.finalizer import StageFinalizer
-from .synthesis.identity import address, is_same
+from .synthesis.identity import is_same
+from .synthesis.nesting import top_level
 from .synthesis.snapshot import StageSnapshot
 from .verifier import ImageVerifier
 
@@ -24,18 +25,8 @@ _ID: Final = "CdkSafeImage"
 _MAX_DESCRIPTION: Final = 1024
 
 
-class StackVerification(IConstruct, Protocol):
+class StackVerification(GatedVerification, Protocol):
     """The part of a verification that the stack's resources use."""
-
-    @property
-    def resource(self) -> CfnResource:
-        """The custom resource in the template."""
-        ...
-
-    @property
-    def prerequisites(self) -> list[IConstruct]:
-        """The constructs that must exist before the verification."""
-        ...
 
     @property
     def user_path(self) -> str:
@@ -54,13 +45,6 @@ class StackVerification(IConstruct, Protocol):
     def verifies(self, repository: ecr.IRepository, tag: str) -> bool:
         """Whether this verifies an image."""
         ...
-
-
-def top_level(stack: Stack) -> Stack:
-    """The outermost stack around a nested stack; the stack itself if it is not nested."""
-    while (parent := stack.nested_stack_parent) is not None:
-        stack = parent
-    return stack
 
 
 class StackResources(Construct):
@@ -157,28 +141,7 @@ class StackResources(Construct):
         )
 
     def _close_gate(self, snapshot: StageSnapshot) -> None:
-        own = address(self._stack)
-        services = [
-            (service, stacks[: stacks.index(own)])
-            for service, stacks in ((service, list(map(address, stacks))) for service, stacks in snapshot.services)
-            if own in stacks
-        ]
-        dependencies: dict[CfnResource, list[CfnResource]] = {service: [] for service, _ in services}
-        scopes = cache(lambda service: set(map(address, service.node.scopes)))
-        has_nested = any(nested_stacks for _, nested_stacks in services)
-        for verification in self._gated:
-            scope = _ordered_scope(verification, snapshot)
-            resource = verification.resource
-            prerequisites = snapshot.dependency_closure(verification.prerequisites) if has_nested else ()
-            prerequisite_stacks = {address(Stack.of(prerequisite)) for prerequisite in prerequisites}
-            for service, nested_stacks in services:
-                # A nested stack that contains a prerequisite of the verification cannot wait for the verification.
-                if (scope is None or address(scope) in scopes(service)) and prerequisite_stacks.isdisjoint(
-                    nested_stacks
-                ):
-                    dependencies[service].append(resource)
-        for service, verifications in dependencies.items():
-            service.node.add_dependency(*verifications)
+        close_gate(self, self._gated, snapshot)
 
 
 class VerificationHolder(Construct):
@@ -195,19 +158,3 @@ class VerificationHolder(Construct):
         stack = Stack.of(image)
         super().__init__(StackResources.of(stack), f"Image/{image.node.path.removeprefix(f'{stack.node.path}/')}")
         self.image = image
-
-
-def _ordered_scope(verification: StackVerification, snapshot: StageSnapshot) -> IConstruct | None:
-    """The nearest construct around a verification that depends on an ECS service, if there is one.
-
-    A service inside that construct may wait for the verification. A service outside may not, since it may be the one
-    that the construct depends on, or a dependency of that one.
-    """
-    services = {service for service, _ in snapshot.services}
-    root = address(top_level(Stack.of(verification)))
-    scopes = verification.node.scopes
-    for scope in reversed(scopes[[*map(address, scopes)].index(root) + 1 :]):
-        dependencies = scope.node.dependencies
-        if dependencies and services.intersection(snapshot.dependency_closure(dependencies)):
-            return scope
-    return None

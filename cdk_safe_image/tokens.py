@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
 
@@ -10,6 +11,11 @@ from constructs import IConstruct
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
 _DYNAMIC_REFERENCE: Final = "{{resolve:"
+# The functions whose result follows from their arguments, and the references in `Fn::Sub` to more than the stack's own
+# account, region and name.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html
+_TEXT_FUNCTIONS: Final = frozenset({"Fn::Join", "Fn::Select", "Fn::Split"})
+_SUBSTITUTED: Final = re.compile(r"\$\{(?!AWS::)")
 # A lookup returns them until the CLI has the result: it looks up after the first synth, and then synthesizes again.
 # https://docs.aws.amazon.com/cdk/v2/guide/context.html
 _DUMMIES: Final = ("dummy-value-for-", "DUMMY_ARN")
@@ -18,6 +24,26 @@ _DUMMIES: Final = ("dummy-value-for-", "DUMMY_ARN")
 def is_known_at_synth(text: str) -> bool:
     """Whether a string contains neither a token nor a dynamic reference."""
     return not Token.is_unresolved(text) and _DYNAMIC_REFERENCE not in text
+
+
+def is_fixed(value: Any) -> bool:
+    """Whether a resolved value is the same in each deploy of one template to one stack.
+
+    :param value: a value of the template: text, a list, an intrinsic function, or None.
+    """
+    if isinstance(value, str):
+        return _DYNAMIC_REFERENCE not in value
+    if isinstance(value, Mapping):
+        return all(_is_fixed_function(name, argument) for name, argument in value.items())
+    return not isinstance(value, Sequence) or all(map(is_fixed, value))
+
+
+def _is_fixed_function(name: str, argument: Any) -> bool:
+    if name == "Ref":
+        return str(argument).startswith("AWS::")
+    if name == "Fn::Sub":
+        return is_fixed(argument) and not _SUBSTITUTED.search(str(argument))
+    return name in _TEXT_FUNCTIONS and is_fixed(argument)
 
 
 def is_dummy(value: Any) -> bool:

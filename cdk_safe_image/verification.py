@@ -41,7 +41,7 @@ from .references import GivenImage, ImageReferences
 from .stack_resources import StackResources, VerificationHolder
 from .switch import SWITCH, is_verification_on
 from .synthesis.finalizer import StageFinalizer
-from .tokens import WholeText, referenced_constructs, region_of
+from .tokens import WholeText, is_fixed, referenced_constructs, region_of
 from .validation import check_environment, check_reference, check_tag_options, service_timeout_for
 from .verified_repository import VerifiedRepository
 from .verifier import ImageVerifier
@@ -148,6 +148,7 @@ class ImageVerification(Construct):
         self.repository = repository
         self._image = GivenImage(repository, repository.repository_uri, tag, digest)
         self._verified: CustomResource | None = None
+        self._identity = ""
         self._prerequisites: list[IConstruct] = []
         StackResources.of(Stack.of(self)).verifications.append(self)
         if is_verification_on(self):
@@ -263,6 +264,14 @@ class ImageVerification(Construct):
         return self._prerequisites
 
     @property
+    def identity(self) -> str:
+        """The part of the logical ID that differs for each image and policy.
+
+        It is empty if the image is only known at deploy: another image is then an update of the same resource.
+        """
+        return self._identity
+
+    @property
     def user_path(self) -> str:
         """The path of the construct that the user made: the asset, if the verification belongs to one."""
         parent = self.node.scope
@@ -308,11 +317,14 @@ class ImageVerification(Construct):
         if topic is not None:
             permissions.allow_publishing(topic)
 
+        identity = _hash([resolved, timeout.to_seconds(), verifier_name])
+        given = [self.repository.repository_arn, self._image.tag, self._image.digest]
+        self._identity = identity if is_fixed(stack.resolve(given)) else ""
         self._verified = CustomResource(
             self,
             # Part of the path, from which CDK derives the logical ID: another identity is another resource of the
             # template, and stays one if an aspect prefixes logical IDs.
-            _hash([resolved, timeout.to_seconds(), verifier_name]),
+            identity,
             resource_type=RESOURCE_TYPE,
             service_token=verifier.function.function_arn,
             service_timeout=timeout,

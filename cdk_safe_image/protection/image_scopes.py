@@ -21,9 +21,10 @@ from ..build import BuildRecord
 from ..consumer_checks import needs_own_build
 from ..consumers import TYPES, Consumer, consumer_at, images_of
 from ..options import Options, runtime_names, with_defaults
-from ..stack_resources import StackResources, StackVerification, VerificationHolder, top_level
+from ..stack_resources import StackResources, StackVerification, VerificationHolder
 from ..synthesis.finalizer import StageFinalizer
 from ..synthesis.identity import address, is_same
+from ..synthesis.nesting import top_level
 from ..synthesis.snapshot import StageSnapshot, TemplateResource, as_json
 from ..tokens import is_dummy
 from ..verification import ImageVerification

@@ -17,6 +17,7 @@ from aws_cdk.cx_api import CloudAssemblyBuilder
 from constructs import IConstruct
 
 from .identity import address, is_same
+from .nesting import outwards
 
 _Construct = TypeVar("_Construct", bound=IConstruct)
 _CDK_MODULES: Final = "aws_cdk.aws_"
@@ -71,7 +72,7 @@ class StageSnapshot:
     @cached_property
     def services(self) -> list[tuple[CfnResource, list[Stack]]]:
         """The ECS services, each with the stacks that contain it, the innermost first."""
-        return [(found, list(_outwards(Stack.of(found)))) for found in self.resources({"AWS::ECS::Service"})]
+        return [(found, list(outwards(Stack.of(found)))) for found in self.resources({"AWS::ECS::Service"})]
 
     @cached_property
     def function_ids(self) -> frozenset[str]:
@@ -175,13 +176,6 @@ def _type_of_class(resource_class: type[CfnResource]) -> str:
         if resource_class.__module__.startswith(_CDK_MODULES)
         else ""
     )
-
-
-def _outwards(stack: Stack) -> Iterator[Stack]:
-    current: Stack | None = stack
-    while current is not None:
-        yield current
-        current = current.nested_stack_parent
 
 
 def _template(stack: Stack) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,19 @@ def resources(assembly: CloudAssembly, kind: str, stack: str = "Demo") -> dict[s
 def the_only(assembly: CloudAssembly, kind: str, stack: str = "Demo") -> tuple[str, Any]:
     """The one resource of a type, and its logical ID."""
     (found,) = resources(assembly, kind, stack).items()
+    return found
+
+
+def reached(template: Mapping[str, Any], start: str) -> set[str]:
+    """The resources that are complete before a resource is made: its dependencies, and theirs."""
+    known = template["Resources"]
+    found: set[str] = set()
+    pending = [start]
+    while pending:
+        resource = known[pending.pop()]
+        names = {name for name in known if f'"{name}"' in json.dumps(resource)}
+        pending += names - found
+        found |= names
     return found
 
 

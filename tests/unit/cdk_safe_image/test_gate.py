@@ -24,6 +24,7 @@ from tests.unit.cdk_safe_image.app import (
     messages_of,
     new_app,
     not_empty,
+    reached,
     resources,
     run_on_fargate,
     stack_in,
@@ -116,8 +117,8 @@ def test_every_service_of_the_stack_waits_for_every_verification(docker_folder: 
     assert len(verifications) == 2
     services = resources(assembly, SERVICE)
     assert len(services) == 3
-    for service in services.values():
-        assert verifications <= set(service["DependsOn"])
+    for service in services:
+        assert verifications <= reached(assembly.get_stack_by_name("Demo").template, service)
 
 
 def test_with_the_gate_of_the_image_only_its_consumers_wait(docker_folder: str) -> None:
