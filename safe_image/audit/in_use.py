@@ -13,6 +13,8 @@ from typing import Any, Final
 from image_verifier import aws
 from image_verifier.pool import Pool
 from image_verifier.retry import RetryBudget
+from image_verifier.rules.consumer_types import template_names
+from image_verifier.rules.consumers import ARCHITECTURES, CONSUMERS, LAUNCH_TYPES
 
 from ..sources.aws_sessions import AwsSessions
 from .repositories import RETRY_SECONDS
@@ -21,12 +23,8 @@ from .repositories import RETRY_SECONDS
 _SERVICES: Final = 10
 _TASKS: Final = 100
 _AT_ONCE: Final = 8
-_ARCHITECTURES: Final = {
-    "X86_64": "linux/amd64",
-    "ARM64": "linux/arm64",
-    "x86_64": "linux/amd64",
-    "arm64": "linux/arm64",
-}
+_TASK_DEFINITION: Final = CONSUMERS["AWS::ECS::TaskDefinition"]
+_FUNCTION: Final = CONSUMERS["AWS::Lambda::Function"]
 
 
 @dataclass(frozen=True)
@@ -110,36 +108,43 @@ def in_ecs(sessions: AwsSessions) -> list[ImageUse]:
 def _in_cluster(ecs: _Ecs, cluster: str) -> list[ImageUse]:
     name = cluster.rpartition("/")[2]
     tasks = list(_running(ecs, cluster))
-    machines: dict[str, str] = {}
-    for task in tasks:
-        machines[task.get("group", "")] = _machine(task)
-    return [*_services(ecs, cluster, name, machines), *_tasks(tasks, name)]
+    by_group = {task.get("group", ""): task for task in tasks}
+    return [*_services(ecs, cluster, name, by_group), *_tasks(tasks, name)]
 
 
-def _services(ecs: _Ecs, cluster: str, name: str, machines: Mapping[str, str]) -> Iterator[ImageUse]:
+def _services(ecs: _Ecs, cluster: str, name: str, by_group: Mapping[str, Mapping[str, Any]]) -> Iterator[ImageUse]:
     arns = ecs.arns("list_services", "serviceArns", cluster=cluster, maxResults=100)
     for start in range(0, len(arns), _SERVICES):
         answers = ecs.call("describe_services", cluster=cluster, services=arns[start : start + _SERVICES])["services"]
         for service in answers:
             user = f"ECS service {name}/{service['serviceName']}"
-            runtime, machine = _runtime(service), machines.get(f"service:{service['serviceName']}", "")
+            runs = (service, by_group.get(f"service:{service['serviceName']}", {}))
             deployed = [d["taskDefinition"] for d in service.get("deployments", ()) if d.get("taskDefinition")]
             current = service.get("taskDefinition")
             for arn in dict.fromkeys(filter(None, (current, *deployed))):
-                yield from _of_definition(ecs, arn, user, runtime, machine)
+                yield from _of_definition(ecs.definition(arn), user, *runs)
             earlier = ecs.previous_revision(current) if current else None
             if earlier and earlier not in deployed:
                 family, revision = _family_and_revision(earlier)
-                yield from _of_definition(ecs, earlier, f"{user}, rolled back to {family}:{revision}", runtime, machine)
+                rolled_back = f"{user}, rolled back to {family}:{revision}"
+                yield from _of_definition(ecs.definition(earlier), rolled_back, *runs)
 
 
-def _of_definition(ecs: _Ecs, arn: str, user: str, runtime: str, machine: str) -> Iterator[ImageUse]:
-    definition = ecs.definition(arn)
-    runtime_platform = definition.get("runtimePlatform", {})
+def _of_definition(
+    definition: Mapping[str, Any], user: str, service: Mapping[str, Any], task: Mapping[str, Any]
+) -> Iterator[ImageUse]:
+    """The images of a task definition of a service.
+
+    :param task: a task of the service that runs now; empty if none does.
+    """
     # No known runtime runs an image for Windows.
-    if runtime_platform.get("operatingSystemFamily", "LINUX") != "LINUX":
+    if definition.get("runtimePlatform", {}).get("operatingSystemFamily", "LINUX") != "LINUX":
         return
-    platform = _ARCHITECTURES.get(runtime_platform.get("cpuArchitecture", ""), machine)
+    runtime = _runtime(service, task, definition)
+    # A definition may be for several kinds of hosts, and Fargate's default holds on Fargate alone.
+    hosts = [kind for kind, name in LAUNCH_TYPES.items() if name == runtime]
+    stated = _TASK_DEFINITION.use({**template_names(definition), "RequiresCompatibilities": hosts})
+    platform = stated.platform or _machine(task)
     for container in definition.get("containerDefinitions", ()):
         if container.get("image"):
             yield ImageUse(container["image"], user, runtime, platform)
@@ -164,18 +169,28 @@ def _tasks(tasks: Iterable[Mapping[str, Any]], cluster: str) -> Iterator[ImageUs
                 yield ImageUse(pinned, user, _runtime(task), _machine(task))
 
 
-def _runtime(one: Mapping[str, Any]) -> str:
-    """The runtime of a service or a task."""
-    providers = [one.get("capacityProviderName", "")]
-    providers += [strategy["capacityProvider"] for strategy in one.get("capacityProviderStrategy", ())]
-    fargate = one.get("launchType") == "FARGATE" or any(provider.startswith("FARGATE") for provider in providers)
-    return "fargate" if fargate else "ecs-ec2"
+def _runtime(*places: Mapping[str, Any]) -> str:
+    """The runtime of a service or a task.
+
+    :param places: the objects that may say it, the best first: the service, a task of it, its task definition.
+    """
+    for place in places:
+        providers = [place.get("capacityProviderName", "")]
+        providers += [strategy["capacityProvider"] for strategy in place.get("capacityProviderStrategy", ())]
+        if any(provider.startswith("FARGATE") for provider in providers):
+            return "fargate"
+        # Of a capacity provider that a user made, only the hosts of its tasks are known.
+        hosts = [place["launchType"]] if "launchType" in place else place.get("requiresCompatibilities", ())
+        runtimes = [LAUNCH_TYPES[kind] for kind in hosts if kind in LAUNCH_TYPES]
+        if len(runtimes) == 1:
+            return runtimes[0]
+    return "ecs-ec2"
 
 
 def _machine(task: Mapping[str, Any]) -> str:
     """The platform of the machine on which a task runs; empty where ECS does not report it."""
     attributes = {attribute["name"]: attribute.get("value", "") for attribute in task.get("attributes", ())}
-    return _ARCHITECTURES.get(attributes.get("ecs.cpu-architecture", ""), "")
+    return ARCHITECTURES.get(attributes.get("ecs.cpu-architecture", "").upper(), "")
 
 
 def _family_and_revision(arn: str) -> tuple[str, int]:
@@ -202,8 +217,7 @@ def in_lambda(sessions: AwsSessions) -> list[ImageUse]:
         code = service.call("get_function", FunctionName=name)["Code"]
         # A function keeps running the digest that its tag was resolved to.
         image = code.get("ResolvedImageUri") or code.get("ImageUri", "")
-        (architecture, *_) = function.get("Architectures") or ["x86_64"]
-        return ImageUse(image, f"Lambda function {name}", "lambda", _ARCHITECTURES.get(architecture, ""))
+        return ImageUse(image, f"Lambda function {name}", "lambda", _FUNCTION.use(function).platform or "")
 
     with Pool(_AT_ONCE) as pool:
         return [use for use in pool.results(use, images) if use.image]

@@ -6,16 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from image_verifier.faults import Fault
+from image_verifier.rules.consumers import ARCHITECTURES, LAUNCH_TYPES
 
 from .incident import Failure, Incident
 from .reader import Reader
 
-_ARCHITECTURES: Final = {"ARM64": "arm64", "X86_64": "amd64"}
-_RUNTIMES: Final = {
-    "FARGATE": "fargate",
-    "EXTERNAL": "ecs-anywhere",
-    "MANAGED_INSTANCES": "ecs-managed-instances",
-}
 _MOST_TASKS: Final = 100
 # How many failed tasks are looked at; the newest has the newest reason.
 _MOST_FAILED: Final = 5
@@ -170,7 +165,7 @@ def runs_on(*places: Mapping[str, Any]) -> str:
         provider = place.get("capacityProviderName") or next(iter(strategy), "")
         kind = place.get("launchType") or ("FARGATE" if provider.startswith("FARGATE") else provider and "EC2")
         if kind:
-            return _RUNTIMES.get(kind, "ecs-ec2")
+            return LAUNCH_TYPES.get(kind, "ecs-ec2")
     return "fargate"
 
 
@@ -184,4 +179,4 @@ def platform(definition: TaskDefinition, task: Task) -> str:
     attributes = {one.get("name"): one.get("value") for one in task.get("attributes", [])}
     cpu = runtime.get("cpuArchitecture") or str(attributes.get("ecs.cpu-architecture", "")).upper()
     system = "windows" if str(runtime.get("operatingSystemFamily", "")).startswith("WINDOWS") else "linux"
-    return f"{system}/{_ARCHITECTURES.get(cpu, 'amd64')}"
+    return ARCHITECTURES.get(cpu, "linux/amd64").replace("linux", system)

@@ -34,7 +34,7 @@ def annotations_for(folder: str, use: Any, level: str = "error", **keywords: Any
 
 def test_a_task_definition_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
     (error,) = annotations_for(docker_folder, lambda stack, image: fargate(stack, image, ecs.CpuArchitecture.ARM64))
-    assert "Demo/Task runs on linux/arm64 (its runtime_platform), but the image Demo/Image is for linux/amd64" in error
+    assert "Demo/Task runs on linux/arm64 (its RuntimePlatform), but the image Demo/Image is for linux/amd64" in error
     assert (
         "Set platform=ecr_assets.Platform.LINUX_ARM64 for the image, or runtime_platform=ecs.RuntimePlatform(" in error
     )
@@ -43,7 +43,7 @@ def test_a_task_definition_for_arm64_cannot_run_an_amd64_image(docker_folder: st
 
 def test_a_task_definition_without_runtime_platform_cannot_run_an_arm64_image(docker_folder: str) -> None:
     (error,) = annotations_for(docker_folder, fargate, platform=ARM64)
-    assert "Demo/Task runs on linux/amd64 (the default of a task definition without runtime_platform)" in error
+    assert "Demo/Task runs on linux/amd64 (the default of a task definition without RuntimePlatform)" in error
 
 
 def test_an_asset_whose_uri_the_user_passes_is_checked_too(docker_folder: str) -> None:
@@ -244,12 +244,12 @@ def test_a_job_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
     (error,) = annotations_for(
         docker_folder, lambda stack, image: job(stack, image, ecs.CpuArchitecture.ARM64), runs_on="batch"
     )
-    assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform), but the image Demo/Image is for" in error
+    assert "Demo/Use runs on linux/arm64 (its container's RuntimePlatform), but the image Demo/Image is for" in error
 
 
 def test_a_job_of_several_containers_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:
     (error,) = annotations_for(docker_folder, job_of_several_containers, runs_on="batch")
-    assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform)" in error
+    assert "Demo/Use runs on linux/arm64 (its container's RuntimePlatform)" in error
 
 
 def test_a_job_without_runtime_platform_cannot_run_an_arm64_image(docker_folder: str) -> None:
@@ -260,4 +260,63 @@ def test_a_job_without_runtime_platform_cannot_run_an_arm64_image(docker_folder:
 
 def test_agentcore_cannot_run_an_amd64_image(docker_folder: str) -> None:
     (error,) = annotations_for(docker_folder, agent)
-    assert "Demo/Use runs on linux/arm64 (like all of AgentCore), but the image Demo/Image is for linux/amd64" in error
+    assert (
+        "Demo/Use runs on linux/arm64 (AgentCore's micro-VMs are arm64), but the image Demo/Image is for linux/amd64"
+        in error
+    )
+
+
+@pytest.mark.parametrize(
+    ("compatibility", "runs_on"),
+    [("EXTERNAL", "ecs-anywhere"), ("MANAGED_INSTANCES", "ecs-managed-instances")],
+)
+def test_a_task_definition_says_the_kinds_of_hosts_that_run_it(
+    docker_folder: str, compatibility: str, runs_on: str
+) -> None:
+    def use(stack: Stack, image: SafeDockerImageAsset) -> None:
+        # No class of CDK's is needed: the template's names are read.
+        properties = {
+            "RequiresCompatibilities": [compatibility],
+            "ContainerDefinitions": [{"Name": "app", "Image": image.image_uri}],
+        }
+        CfnResource(stack, "Task", type="AWS::ECS::TaskDefinition", properties=properties)
+
+    (warning,) = annotations_for(docker_folder, use, "warning", platform=ARM64)
+    assert f"Set runs_on=['{runs_on}'] for the image." in warning
+    assert annotations_for(docker_folder, use, "warning", platform=ARM64, runs_on=runs_on) == []
+
+
+def pod_job(stack: Stack, image: SafeDockerImageAsset) -> None:
+    properties = batch.CfnJobDefinition.EksPropertiesProperty(
+        pod_properties=batch.CfnJobDefinition.PodPropertiesProperty(
+            containers=[batch.CfnJobDefinition.EksContainerProperty(image=image.image_uri)]
+        )
+    )
+    batch.CfnJobDefinition(stack, "Use", type="container", eks_properties=properties)
+
+
+def nodes_job(stack: Stack, image: SafeDockerImageAsset) -> None:
+    node = {"TargetNodes": "0:", "Container": {"Image": image.image_uri}}
+    properties = {"Type": "multinode", "NodeProperties": {"MainNode": 0, "NumNodes": 1, "NodeRangeProperties": [node]}}
+    CfnResource(stack, "Use", type="AWS::Batch::JobDefinition", properties=properties)
+
+
+@pytest.mark.parametrize(("use", "runs_on"), [(pod_job, "eks"), (nodes_job, "batch")])
+def test_a_job_says_whether_a_cluster_of_kubernetes_runs_it(docker_folder: str, use: Any, runs_on: str) -> None:
+    (warning,) = annotations_for(docker_folder, use, "warning", platform=ARM64)
+    assert f"Set runs_on=['{runs_on}'] for the image." in warning
+
+
+def test_a_service_whose_engine_nobody_knows_is_held_to_its_platform_alone(docker_folder: str) -> None:
+    def use(stack: Stack, image: SafeDockerImageAsset) -> None:
+        properties = {
+            "Artifacts": {"Type": "NO_ARTIFACTS"},
+            "Environment": {"Type": "ARM_CONTAINER", "ComputeType": "BUILD_GENERAL1_SMALL", "Image": image.image_uri},
+            "ServiceRole": ROLE,
+            "Source": {"Type": "NO_SOURCE", "BuildSpec": "version: 0.2"},
+        }
+        CfnResource(stack, "Use", type="AWS::CodeBuild::Project", properties=properties)
+
+    (error,) = annotations_for(docker_folder, use)
+    assert "Demo/Use runs on linux/arm64 (its environment's type), but the image Demo/Image is for" in error
+    assert annotations_for(docker_folder, use, "warning", platform=ARM64) == []

@@ -390,7 +390,7 @@ def test_a_consumer_with_another_platform_is_an_error_with_both_platforms(docker
     image = ecs.ContainerImage.from_asset(docker_folder, platform=ARM64)
     run(stack, "Task", image)
     (error,) = messages_of(app.synth(), "error")
-    assert "Demo/Task runs on linux/amd64 (the default of a task definition without runtime_platform)" in error
+    assert "Demo/Task runs on linux/amd64 (the default of a task definition without RuntimePlatform)" in error
     assert "the image Demo/Task/app/AssetImage is for linux/arm64" in error
 
 
@@ -474,7 +474,7 @@ def test_a_job_with_another_platform_is_an_error_with_both_platforms(docker_fold
     )
     batch.EcsJobDefinition(stack, "Use", container=container)
     (error,) = messages_of(app.synth(), "error")
-    assert "Demo/Use runs on linux/arm64 (its container's runtimePlatform)" in error
+    assert "Demo/Use runs on linux/arm64 (its container's RuntimePlatform)" in error
     assert "Demo/Container/AssetImage is for linux/amd64" in error
     assert "fargate_cpu_architecture=ecs.CpuArchitecture.X86_64 in the container" in error
 
@@ -484,7 +484,10 @@ def test_agentcore_with_an_amd64_image_is_an_error_with_both_platforms(docker_fo
     on_agentcore(stack, docker_folder, platform=None)
     assembly = app.synth()
     (error,) = messages_of(assembly, "error")
-    assert "Demo/Use runs on linux/arm64 (like all of AgentCore), but the image Demo/Image is for linux/amd64" in error
+    assert (
+        "Demo/Use runs on linux/arm64 (AgentCore's micro-VMs are arm64), but the image Demo/Image is for linux/amd64"
+        in error
+    )
     assert error.endswith("Set platform=ecr_assets.Platform.LINUX_ARM64 for the image.")
     assert messages_of(assembly, "warning") == []
 

@@ -14,7 +14,7 @@ from image_verifier.faults import Fault
 
 from safe_image.audit import audit_progress
 from safe_image.audit.batches import LruCache
-from safe_image.audit.in_use import _family_and_revision, _runtime, _without_tag
+from safe_image.audit.in_use import _family_and_revision, _of_definition, _runtime, _without_tag
 from safe_image.audit.repositories import parse_repository
 from safe_image.audit.state import audit_state
 from safe_image.cli import main
@@ -292,18 +292,37 @@ def test_an_image_is_named_without_its_tag_and_a_task_definition_by_its_revision
     assert _family_and_revision("arn:aws:ecs:eu-west-1:1:task-definition/web-app:12") == ("web-app", 12)
 
 
+OWN_PROVIDER: dict[str, Any] = {"capacityProviderStrategy": [{"capacityProvider": "my-instances"}]}
+
+
 @pytest.mark.parametrize(
-    ("service", "runtime"),
+    ("places", "runtime"),
     [
-        ({"launchType": "FARGATE"}, "fargate"),
-        ({"launchType": "EC2"}, "ecs-ec2"),
-        ({"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}]}, "fargate"),
-        ({"capacityProviderStrategy": [{"capacityProvider": "my-instances"}]}, "ecs-ec2"),
-        ({"capacityProviderName": "FARGATE"}, "fargate"),
+        ([{"launchType": "FARGATE"}], "fargate"),
+        ([{"launchType": "EC2"}], "ecs-ec2"),
+        ([{"launchType": "EXTERNAL"}], "ecs-anywhere"),
+        ([{"launchType": "MANAGED_INSTANCES"}], "ecs-managed-instances"),
+        ([{"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}]}], "fargate"),
+        ([OWN_PROVIDER], "ecs-ec2"),
+        ([OWN_PROVIDER, {"launchType": "MANAGED_INSTANCES"}], "ecs-managed-instances"),
+        ([OWN_PROVIDER, {}, {"requiresCompatibilities": ["MANAGED_INSTANCES"]}], "ecs-managed-instances"),
+        ([OWN_PROVIDER, {}, {"requiresCompatibilities": ["EC2", "FARGATE"]}], "ecs-ec2"),
+        ([{"capacityProviderName": "FARGATE"}], "fargate"),
     ],
 )
-def test_a_services_runtime_follows_its_launch_type_or_its_capacity(service: dict[str, Any], runtime: str) -> None:
-    assert _runtime(service) == runtime
+def test_a_services_runtime_follows_its_launch_type_its_capacity_or_its_tasks(
+    places: list[dict[str, Any]], runtime: str
+) -> None:
+    assert _runtime(*places) == runtime
+
+
+def test_an_image_in_use_is_for_the_platform_of_its_hosts() -> None:
+    definition = {"requiresCompatibilities": ["EC2", "FARGATE"], "containerDefinitions": [{"image": URI}]}
+    on_arm = {"launchType": "EC2", "attributes": [{"name": "ecs.cpu-architecture", "value": "arm64"}]}
+    assert [use.platform for use in _of_definition(definition, "web", {}, on_arm)] == ["linux/arm64"]
+    assert [use.platform for use in _of_definition(definition, "web", {"launchType": "FARGATE"}, {})] == ["linux/amd64"]
+    windows = {**definition, "runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}}
+    assert list(_of_definition(windows, "web", {}, on_arm)) == []
 
 
 def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
