@@ -7,13 +7,16 @@ UV := $(or $(shell command -v uv),.local/uv/bin/uv)
 
 PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo test unit deploy browser lint integ engines fuzz incidents versions bench wheel pyz requirements clean
+.PHONY: help demo picture test unit deploy browser lint integ engines fuzz incidents versions bench wheel pyz requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .local/venv/.stamp  ## deploy on an AWS on this machine: healthy images, and broken ones that are refused
 	$(BIN)/python -m local_aws.demo
+
+picture: .local/venv/.stamp  ## draw the README's picture of a refused deploy from the last demo
+	$(BIN)/python -m release.picture
 
 test: .local/venv/.stamp  ## run all tests, with real deploys on an AWS on this machine
 	$(BIN)/python -m pytest -n 2 --dist loadfile
