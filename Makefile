@@ -5,9 +5,13 @@ BIN := .local/venv/bin
 export UV_SYSTEM_CERTS := 1
 UV := $(or $(shell command -v uv),.local/uv/bin/uv)
 
+# Processes that run tests at the same time.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
 PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo picture test unit deploy browser lint integ engines fuzz incidents versions bench wheel pyz requirements clean
+.PHONY: help demo picture test unit faults deploy rollbacks browser lint integ engines fuzz incidents versions bench wheel pyz requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,13 +23,19 @@ picture: .local/venv/.stamp  ## draw the README's picture of a refused deploy fr
 	$(BIN)/python -m release.picture
 
 test: .local/venv/.stamp  ## run all tests, with real deploys on an AWS on this machine
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 unit: .local/venv/.stamp  ## run the tests that need no AWS and no engine, and the tests of the docs
-	$(BIN)/python -m pytest tests/unit tests/faults tests/corpus tests/checks tests/explanations tests/docs
+	$(PYTEST) tests/unit tests/faults tests/corpus tests/checks tests/explanations tests/docs
+
+faults: .local/venv/.stamp  ## give every call of the verifier every fault, in every event
+	$(PYTEST) tests/faults
 
 deploy: .local/venv/.stamp  ## run the real deploys, and the tests of the local AWS and engines
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy tests/local_aws tests/local_engines
+	$(PYTEST) tests/deploy tests/local_aws tests/local_engines
+
+rollbacks: .local/venv/.stamp  ## roll back and delete real stacks with every image and fault; deploy has a sample
+	$(BIN)/python -m pytest -m exhaustive tests/deploy/test_rollbacks.py
 
 browser: .local/venv/.stamp  ## test the HTML reports in Debian's Chromium
 	$(BIN)/python -m pytest tests/browser

@@ -1,7 +1,7 @@
-"""Every call of the verifier with every fault, once and for ever: one response, in time and true; nothing good deleted.
+"""Scenarios: an event with an image, every fault of its calls, and what may be wrong with the outcome.
 
 A scenario is an event, an image, a depth and an `on_failure`. Each of the calls that it makes without a fault is made
-again with each fault.
+again with each fault, once and for ever.
 """
 
 from __future__ import annotations
@@ -11,30 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 
-import pytest
-from image_verifier import aws
-
-from tests.faults.faulty_aws import SECRETS, FaultyAws, World, faulty_aws
-from tests.faults.wire import DEEP, FAULTS, TRICKLE, Fault
-from tests.faults.worlds import (
-    GOOD,
-    LogOfThread,
-    Outcome,
-    attestation,
-    gone,
-    good,
-    incomplete,
-    index,
-    record,
-    run,
-)
+from tests.faults.faulty_aws import SECRETS, FaultyAws, World
+from tests.faults.wire import FAULTS, TRICKLE, Fault
+from tests.faults.worlds import GOOD, LogOfThread, Outcome, attestation, good, incomplete, record, run
 
 # A fault that passes leaves all the time that there is; one that lasts takes all of it.
-_LONG, _SHORT, _SENDING = 120.0, 11.6, 3.5
+LONG = 120.0
+_SHORT, _SENDING = 11.6, 3.5
 _AT_ONCE = 24
-CERTIFICATE = Path(__file__).parent.parent / "unit" / "certificates" / "self-signed.pem"
+UNTAG = {"OnFailure": "untag"}
+# The call that a scenario has and no other; all of its calls where none is listed.
+_OWN_CALL = {"Update": "DescribeStacks", "Rollback": "DescribeStacks", "Delete": "response"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +44,12 @@ class Scenario:
     def name(self) -> str:
         record = " with a record" * self.recorded
         return f"{self.kind} of {self.image.__name__} {''.join(sorted(self.more.values()))}{record}"
+
+    @property
+    def verdict(self) -> str:
+        """The verdict without a fault."""
+        passes = self.kind in ("Delete", "Rollback") or self.image in GOOD
+        return "pass" if passes else "refused"
 
     def run(
         self,
@@ -85,31 +79,9 @@ class Scenario:
         return world, run(world, log, kind, seconds, physical, **self.more)
 
 
-_UNTAG = {"OnFailure": "untag"}
-_LAYERS = {"VerifyLayers": "true", **_UNTAG}
-SCENARIOS = [
-    *(Scenario("Create", image, _UNTAG) for image in (good, index, attestation, incomplete, gone)),
-    Scenario("Create", attestation),
-    Scenario("Create", good, _LAYERS),
-    *(
-        Scenario(kind, image, recorded=recorded)
-        for kind, image, recorded in product(("Update", "Rollback"), (good, attestation, gone), (True, False))
-    ),
-    Scenario("Delete", gone),
-]
-# The call that a scenario has and no other; all of its calls where none is listed.
-_OWN_CALL = {"Update": "DescribeStacks", "Rollback": "DescribeStacks", "Delete": "response"}
-
-
-def _expected(scenario: Scenario) -> str:
-    if scenario.kind in ("Delete", "Rollback"):
-        return "pass"
-    return "pass" if scenario.image in GOOD else "refused"
-
-
 def _cases(scenario: Scenario, server: FaultyAws, log: LogOfThread) -> Iterator[tuple[str, int, Fault]]:
-    world, outcome = scenario.run(server, log, _LONG)
-    assert outcome.verdict == _expected(scenario), outcome
+    world, outcome = scenario.run(server, log, LONG)
+    assert outcome.verdict == scenario.verdict, outcome
     own = "layer" if "VerifyLayers" in scenario.more else _OWN_CALL.get(scenario.kind)
     for call in [own] if own else sorted(world.calls):
         yield from ((call, n, fault) for n, fault in product((0, -1), FAULTS))
@@ -139,7 +111,7 @@ def _problems(scenario: Scenario, call: str, n: int, fault: Fault, world: World,
 
 
 def _lies(scenario: Scenario, call: str, n: int, fault: Fault, outcome: Outcome) -> Iterator[str]:
-    expected, verdict = _expected(scenario), outcome.verdict
+    expected, verdict = scenario.verdict, outcome.verdict
     allowed = {expected}
     if n == -1 or not fault.transient:
         allowed.add("doubt")
@@ -171,50 +143,18 @@ def _deletions(scenario: Scenario, world: World, outcome: Outcome) -> Iterator[s
         yield f"removed no tag and says that it did: {reason}"
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_whatever_happens_to_a_call_there_is_one_true_response_in_time_and_nothing_good_is_deleted(
-    server: FaultyAws, scenario: Scenario
-) -> None:
+def problems(scenario: Scenario, server: FaultyAws) -> str:
+    """The defects of the outcomes of all faults of a scenario, as lines; empty if there is none."""
+
     def check(case: tuple[str, int, Fault]) -> list[str]:
         call, n, fault = case
-        seconds = _LONG if n == 0 else _SHORT if call != "response" else _SENDING
+        seconds = LONG if n == 0 else _SHORT if call != "response" else _SENDING
         world, outcome = scenario.run(server, log, seconds, call, n, fault)
-        problems = _problems(scenario, call, n, fault, world, outcome)
         often = "once" if n == 0 else "for ever"
-        return [f"{call} with {fault.name} {often}: {problem}" for problem in problems]
+        return [f"{call} with {fault.name} {often}: {it}" for it in _problems(scenario, call, n, fault, world, outcome)]
 
     log = LogOfThread()
     with redirect_stdout(log), ThreadPoolExecutor(_AT_ONCE) as pool:
         results = list(pool.map(check, _cases(scenario, server, log)))
-    problems = [problem for found in results for problem in found]
-    assert not problems, f"{len(problems)} of {len(results)}:\n" + "\n".join(problems)
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_without_a_fault_the_verdict_is_the_images(server: FaultyAws, scenario: Scenario) -> None:
-    _, outcome = scenario.run(server, LogOfThread(), _LONG)
-    assert outcome.verdict == _expected(scenario)
-
-
-@pytest.mark.parametrize("call", ["BatchGetImage", "DescribeStacks"])
-def test_json_that_is_too_deep_for_python_is_a_doubt(server: FaultyAws, call: str) -> None:
-    kind = "Update" if call == "DescribeStacks" else "Create"
-    _, outcome = Scenario(kind, gone).run(server, LogOfThread(), _LONG, call, -1, DEEP)
-    assert outcome.verdict == ("refused" if kind == "Update" else "doubt")
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS[:5], ids=lambda scenario: scenario.name)
-@pytest.mark.parametrize("name", ["half a body", "half a body of no length"])
-def test_a_tls_connection_that_ends_without_its_farewell_changes_no_verdict(
-    server: FaultyAws, monkeypatch: pytest.MonkeyPatch, scenario: Scenario, name: str
-) -> None:
-    """OpenSSL reports it, and urllib3 reads it as the end of the body."""
-    (fault,) = (fault for fault in FAULTS if fault.name == name)
-    calls = ("DescribeImages", "BatchGetImage", "GetDownloadUrlForLayer", "BatchCheckLayerAvailability")
-    with faulty_aws(CERTIFICATE) as secured:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", secured.url)
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(CERTIFICATE))
-        for call in calls:
-            _, outcome = scenario.run(server, LogOfThread(), _LONG, call, 0, fault, secured)
-            assert outcome.verdict == _expected(scenario), call
-        aws.client.cache_clear()
+    found = [problem for result in results for problem in result]
+    return f"{len(found)} problems in {len(results)} cases:\n" + "\n".join(found) if found else ""

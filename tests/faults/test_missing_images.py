@@ -1,0 +1,21 @@
+"""The creation with an image that is missing, or that lacks a layer, with every fault of every call."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.faulty_aws import FaultyAws
+from tests.faults.scenarios import UNTAG, Scenario, problems
+from tests.faults.worlds import gone, incomplete
+
+SCENARIOS = [
+    Scenario("Create", incomplete, UNTAG),
+    Scenario("Create", gone, UNTAG),
+]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_whatever_happens_to_a_call_there_is_one_true_response_in_time_and_nothing_good_is_deleted(
+    server: FaultyAws, scenario: Scenario
+) -> None:
+    assert not problems(scenario, server)
