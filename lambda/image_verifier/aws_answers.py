@@ -174,6 +174,14 @@ def _described(asked: str, found: str, name: str, other: str) -> Callable[[Param
     return missing
 
 
+def _accepted_events(_: Parameters, answer: Answer) -> str:
+    """EventBridge reports an event that it did not accept in an answer that is a success otherwise."""
+    if answer.get("FailedEntryCount") == 0:
+        return ""
+    codes = {str(entry.get("ErrorCode")) for entry in answer.get("Entries", ()) if entry.get("ErrorCode")}
+    return f"the event's acceptance ({', '.join(sorted(codes)) or 'no code'})"
+
+
 def _credentials(_: Parameters, answer: Answer) -> str:
     credentials = answer.get("Credentials") or {}
     names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
@@ -207,6 +215,9 @@ _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "ListStacks": _list_of("StackSummaries", "StackName"),
     "ListTaskDefinitions": _has("taskDefinitionArns"),
     "ListTasks": _has("taskArns"),
+    "ListObjectsV2": _has("KeyCount"),
+    "PutEvents": _accepted_events,
     "PutImage": _has("image"),
+    "PutObject": _has("ETag"),
     "Publish": _has("MessageId"),
 }

@@ -50,9 +50,9 @@ def reason_to_keep(reports: Sequence[Report], tag: str, *, keeps_manifest: bool 
     image = reports[0].image
     if image.top is None:
         return "it references nothing"
-    if _REFERRERS_TAG.fullmatch(tag):
+    if is_referrers_tag(tag):
         return "a tag of this form belongs to the signature or attestation of another image"
-    if not _is_disposable(image):
+    if not is_disposable(image):
         findings = (finding for report in reports for finding in report.findings)
         found = next(
             (f.found for f in findings if f.id == "not-an-image"), "something that is not known to be an image"
@@ -66,6 +66,11 @@ def reason_to_keep(reports: Sequence[Report], tag: str, *, keeps_manifest: bool 
     if any(report.verdict == "pass" or not (keeps_manifest or cannot_be_pulled(report)) for report in proven):
         return "its bytes do not match their digest, which the network may have changed, and no push replaces a blob"
     return ""
+
+
+def is_referrers_tag(tag: str) -> bool:
+    """Whether a tag of this form belongs to the signature or attestation of another image."""
+    return _REFERRERS_TAG.fullmatch(tag) is not None
 
 
 def _without_mismatches(report: Report) -> Report:
@@ -135,8 +140,8 @@ def policies_of_every_runtime(*, verify_layers: bool) -> tuple[Policy, ...]:
     )
 
 
-def _is_disposable(image: Image) -> bool:
-    """Whether this is an image, the attestation of a build or a build cache, which a build makes again."""
+def is_disposable(image: Image) -> bool:
+    """Whether something is an image, the attestation of a build or a build cache, which a build makes again."""
     if image.manifest:
         return _is_built(image.manifest)
     document = image.document

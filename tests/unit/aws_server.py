@@ -37,12 +37,14 @@ class Aws:
     :param answers: the response by action: a document, a `Refusal`, or a function that makes one from the parameters.
     :param calls: the calls, oldest first: the action, and its parameters.
     :param blobs: the content of `/blobs/NAME` by name, for download URLs.
+    :param objects: S3's objects, by `BUCKET/KEY`.
     """
 
     endpoint: str
     answers: dict[str, Any] = field(default_factory=lambda: {"GetCallerIdentity": _IDENTITY})
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     blobs: dict[str, bytes] = field(default_factory=dict)
+    objects: dict[str, bytes] = field(default_factory=dict)
 
     def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make boto3 call this server."""
@@ -99,11 +101,27 @@ def serving_aws() -> Iterator[Aws]:
                 self.end_headers()
                 self.wfile.write(aws.blobs[path[7:]])
                 return
+            if "list-type=2" in query:
+                parameters = dict(parse_qsl(query))
+                found = [name for name in aws.objects if name.startswith(f"{path.strip('/')}/{parameters['prefix']}")]
+                answer = {"KeyCount": len(found)}
+                self._send(answer, f"<ListBucketResult>{_elements(answer)}</ListBucketResult>", "application/xml")
+                return
             # Lambda's API: https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html
             name = unquote(path.removeprefix("/2015-03-31/functions").strip("/"))
             parameters = {**dict(parse_qsl(query)), **({"FunctionName": name} if name else {})}
             answer = aws._answer("GetFunction" if name else "ListFunctions", parameters)
             self._send(answer, _json(answer), "application/json")
+
+        def do_PUT(self) -> None:
+            """S3's PutObject, of a body in the chunks of `aws-chunked` or in one piece."""
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            aws.calls.append(("PutObject", {"path": self.path}))
+            aws.objects[unquote(self.path.partition("?")[0].strip("/"))] = body
+            self.send_response(200)
+            self.send_header("ETag", '"0"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def _send(self, answer: Any, content: str, media_type: str) -> None:
             self.send_response(answer.status if isinstance(answer, Refusal) else 200)

@@ -101,21 +101,13 @@ class Properties:
 
         Strings may be CDK tokens.
         """
-        policy = self.policy
         written: dict[str, Any] = {
             Property.REPOSITORY_ARN: self.repository_arn,
             Property.REPOSITORY_URI: self.repository_uri,
             Property.IMAGE_TAG: self.tag,
             Property.IMAGE_DIGEST: self.digest,
-            Property.RUNS_ON: list(policy.runs_on),
-            Property.PLATFORM: str(policy.platform),
+            **policy_properties(self.policy),
             Property.PIN: self.pin,
-            Property.MIN_SIZE: _written(policy.min_size),
-            Property.MAX_SIZE: _written(policy.max_size),
-            Property.VERIFY_LAYERS: "true" if policy.verify_layers else "",
-            Property.FAIL_ON: "" if policy.fail_on is FailOn.ERROR else policy.fail_on.value,
-            Property.REQUIRE: [str(requirement) for requirement in policy.require],
-            Property.ACKNOWLEDGE: dict(policy.acknowledge),
             Property.ON_FAILURE: "" if self.on_failure is OnFailure.KEEP else self.on_failure.value,
             Property.NOTIFY_TOPIC_ARN: self.notify,
             Property.CONSTRUCT_PATH: self.construct_path,
@@ -178,6 +170,24 @@ def build_outputs_of(properties: Mapping[str, Any]) -> BuildOutputs:
     :raises ValueError: if the property has another value than this release knows.
     """
     return _choice(properties, Property.BUILD_OUTPUTS, BuildOutputs, BuildOutputs.UNKNOWN)
+
+
+def policy_properties(policy: Policy) -> dict[str, Any]:
+    """The properties of a policy, without those that have their default value; `policy_of` parses them.
+
+    :param policy: the policy.
+    """
+    written: dict[str, Any] = {
+        Property.RUNS_ON: list(policy.runs_on),
+        Property.PLATFORM: str(policy.platform),
+        Property.MIN_SIZE: _written(policy.min_size),
+        Property.MAX_SIZE: _written(policy.max_size),
+        Property.VERIFY_LAYERS: "true" if policy.verify_layers else "",
+        Property.FAIL_ON: "" if policy.fail_on is FailOn.ERROR else policy.fail_on.value,
+        Property.REQUIRE: [str(requirement) for requirement in policy.require],
+        Property.ACKNOWLEDGE: dict(policy.acknowledge),
+    }
+    return {name: value for name, value in written.items() if value}
 
 
 def policy_of(properties: Mapping[str, Any]) -> Policy:

@@ -18,6 +18,8 @@ _COMPONENT: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _LONGEST_REPOSITORY: Final = 255
+REJECTED_TAGS: Final = "cdk-safe-image-rejected-"
+"""The beginning of the second tag of a rejected image."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ def _split_registry(name: str) -> tuple[str, str]:
 
 
 def rejected_tag(digest: str) -> str:
-    """The second tag of a rejected manifest that an index references, which must not be deleted.
+    """The second tag of a rejected image, which is not to be deleted.
 
     :param digest: the manifest's digest.
     """
-    return f"cdk-safe-image-rejected-{digest.partition(':')[2][:12]}"
+    return f"{REJECTED_TAGS}{digest.partition(':')[2][:12]}"

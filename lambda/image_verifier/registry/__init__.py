@@ -1,0 +1,1 @@
+"""The images of a registry, verified when they are pushed: settings, events, verdicts, and what follows a refusal."""

@@ -1,0 +1,199 @@
+"""What follows a refusal: the report in a bucket, an event, a message, and what `on_refused` does with the tag.
+
+ECR may report a push twice, and SQS may deliver it twice. The report is written after the event and the message, under
+a key that the same push, image and settings have again: where it exists, nothing is announced again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .. import aws
+from ..custom_resource import log, reason
+from ..custom_resource.layout import Reason
+from ..custom_resource.notifications import publish, subject
+from ..custom_resource.properties import Properties
+from ..deletion import (
+    policies_of_every_runtime,
+    reason_after_second_reading,
+    reason_to_keep,
+    remove_tag,
+    tag_as_rejected,
+)
+from ..faults import Fault
+from ..report_json import report_as_json
+from ..retry import RetryBudget
+from ..text import shortened
+from .pushes import Push
+from .settings import OnRefused, Settings
+from .verdicts import Judgement, VerifyBy
+
+SCHEMA_VERSION: Final = 1
+EVENT_SOURCE: Final = "cdk-safe-image"
+EVENT_TYPE: Final = "Image Refused"
+# An event may have 256 KB: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+_MAX_FINDINGS: Final = 20
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A refused push.
+
+    :param push: the push.
+    :param judgement: the verdict, which has a report.
+    :param properties: the image and its policy, which the texts show.
+    :param settings: the guard's settings.
+    :param retry_budget: for how long calls are retried.
+    """
+
+    push: Push
+    judgement: Judgement
+    properties: Properties
+    settings: Settings
+    retry_budget: RetryBudget
+
+    @property
+    def digest(self) -> str:
+        """The digest of the refused image, which the tag references now."""
+        report = self.judgement.report
+        return report.image.top.digest if report and report.image.top else self.push.digest
+
+    @property
+    def key(self) -> str:
+        """The report's key in the bucket."""
+        known = json.dumps([self.settings.as_json(), self.push.account, self.push.region], sort_keys=True)
+        fingerprint = hashlib.sha256(known.encode()).hexdigest()[:12]
+        name = f"{self.digest.removeprefix('sha256:')}-{self.push.tag}-{fingerprint}.json"
+        return f"{self.settings.guard}/pushes/{self.push.repository}/{name}"
+
+
+def follow_up(refusal: Refusal, verify_by: VerifyBy) -> Reason | None:
+    """Do everything that follows a refusal.
+
+    :param refusal: the refused push.
+    :param verify_by: reads the image anew, and judges it by a policy.
+    :returns: the text for the log; None if the refusal was announced before.
+    :raises Fault: if a call fails; what was done until then is done again at the next attempt.
+    """
+    is_new = not _is_known(refusal)
+    record = _record(refusal)
+    text = _text(refusal)
+    if is_new:
+        _send_event(refusal, record)
+        if refusal.settings.topic:
+            about = f"{refusal.push.repository}:{refusal.push.tag}"
+            publish(refusal.settings.topic, subject("fail", about), text, refusal.retry_budget)
+        _write(refusal, record)
+    # After the report is safe: at another attempt, a tag that is gone would look like an image that was deleted.
+    if marking := _mark(refusal, verify_by):
+        log.note(marking)
+        _write(refusal, {**record, "marking": marking})
+    return text if is_new else None
+
+
+def _is_known(refusal: Refusal) -> bool:
+    bucket, client = refusal.settings.bucket, aws.client("s3", refusal.push.region)
+    answer = aws.call(
+        client, "list_objects_v2", _arn(refusal), refusal.retry_budget, Bucket=bucket, Prefix=refusal.key, MaxKeys=1
+    )
+    return int(answer["KeyCount"]) > 0
+
+
+def _write(refusal: Refusal, record: dict[str, Any]) -> None:
+    aws.call(
+        aws.client("s3", refusal.push.region),
+        "put_object",
+        _arn(refusal),
+        refusal.retry_budget,
+        Bucket=refusal.settings.bucket,
+        Key=refusal.key,
+        Body=json.dumps(record).encode(),
+        ContentType="application/json",
+    )
+
+
+def _arn(refusal: Refusal) -> str:
+    return f"arn:{refusal.settings.partition}:s3:::{refusal.settings.bucket}/{refusal.key}"
+
+
+def _record(refusal: Refusal) -> dict[str, Any]:
+    assert refusal.judgement.report
+    names = refusal.properties.names.with_digest_of(refusal.judgement.report.image.top)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "account": refusal.push.account,
+        "region": refusal.push.region,
+        "repository": refusal.push.repository,
+        "tag": refusal.push.tag,
+        "judged_by": refusal.judgement.judged_by,
+        "on_refused": refusal.settings.on_refused.value,
+        "image": report_as_json(refusal.judgement.report, names),
+    }
+
+
+def _send_event(refusal: Refusal, record: dict[str, Any]) -> None:
+    image = record["image"]
+    detail = {
+        **{name: value for name, value in record.items() if name != "image"},
+        "digest": image["digest"],
+        "runs_on": image["runs_on"],
+        "platform": image["platform"],
+        "findings": [
+            {"id": finding.id, "message": shortened(finding.message)}
+            for finding in refusal.judgement.shown.errors[:_MAX_FINDINGS]
+        ],
+        "report": f"s3://{refusal.settings.bucket}/{refusal.key}",
+    }
+    aws.call(
+        aws.client("events", refusal.push.region),
+        "put_events",
+        refusal.settings.bus,
+        refusal.retry_budget,
+        Entries=[
+            {
+                "Source": EVENT_SOURCE,
+                "DetailType": EVENT_TYPE,
+                "Detail": json.dumps(detail),
+                "EventBusName": refusal.settings.bus,
+                "Resources": [refusal.properties.repository_arn],
+            }
+        ],
+    )
+
+
+def _text(refusal: Refusal) -> Reason:
+    shown = refusal.judgement.shown
+    names = refusal.properties.names.with_digest_of(shown.image.top)
+    where = f"s3://{refusal.settings.bucket}/{refusal.key}"
+    return reason.refusal(shown, refusal.properties, names, where)
+
+
+def _mark(refusal: Refusal, verify_by: VerifyBy) -> str:
+    """What happened to the tag, as a sentence; empty where nothing was to happen."""
+    push, budget = refusal.push, refusal.retry_budget
+    client, arn = aws.client("ecr", push.region), refusal.properties.repository_arn
+    if refusal.settings.on_refused is OnRefused.TAG:
+        return f"The image was also tagged {tag_as_rejected(client, arn, refusal.digest, budget)}."
+    if refusal.settings.on_refused is not OnRefused.UNTAG:
+        return ""
+    kept = "The tag was not removed, although on_refused is 'untag':"
+    try:
+        if why := _reason_to_keep(refusal, verify_by):
+            return f"{kept} {why}."
+        failure = remove_tag(client, arn, push.tag, refusal.digest, budget)
+    except Fault as fault:
+        return f"It is not known whether the tag was removed: {fault.text}"
+    return f"{kept} {failure}" if failure else f"The tag {push.tag} was removed from {refusal.digest}."
+
+
+def _reason_to_keep(refusal: Refusal, verify_by: VerifyBy) -> str:
+    report, policy = refusal.judgement.report, refusal.properties.policy
+    assert report
+    if why := reason_to_keep([report], refusal.push.tag):
+        return why
+    # Nobody looks at what runs here: only an image that no runtime at all can pull loses its tag.
+    every = policies_of_every_runtime(verify_layers=policy.verify_layers)
+    return reason_after_second_reading(verify_by, [policy, *every], refusal.push.tag, refusal.digest)
