@@ -30,11 +30,11 @@ _RUNTIME: Final = "python3.14"
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
 _OLDER_RUNTIMES: Final[Mapping[str, str]] = {}
 _FIRST_WITH_ZSTD: Final = (3, 14)
-_MEMORY_MIB: Final = 512
+MEMORY_MIB: Final = 512
 _TIMEOUT: Final = Duration.minutes(5)
 # Reading layers is bound by the processor, and with this memory a Lambda has one whole processor.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-_MEMORY_TO_READ_MIB: Final = 1769
+MEMORY_TO_READ_MIB: Final = 1769
 # A third of the compressed bytes that one core reads per second with the decoders of Python 3.14 (`make bench`,
 # layer_reading).
 _BYTES_A_SECOND: Final = 20_000_000
@@ -124,7 +124,7 @@ class ImageVerifier(Construct):
         check_types(path, memory_size=memory_size, timeout=timeout)
         network = _Network(vpc, vpc_subnets, None if security_groups is None else tuple(security_groups))
         network.check(path)
-        self._runtime = runtime or _newest_runtime(self)
+        self._runtime = runtime or newest_runtime(self)
         self._cannot_read_zstd = not _check_runtime(path, self._runtime)
         _check_bounds(path, memory_size, reserved_concurrent_executions, timeout)
         if log_group is not None and log_retention is not None:
@@ -154,7 +154,7 @@ class ImageVerifier(Construct):
                 handler="image_verifier.entrypoints.custom_resource.handler",
                 runtime=self._runtime,
                 architecture=architecture or lambda_.Architecture.X86_64,
-                memory_size=memory_size or _MEMORY_MIB,
+                memory_size=memory_size or MEMORY_MIB,
                 timeout=self.timeout,
                 role=self.role,
                 log_group=self.log_group,
@@ -203,7 +203,7 @@ class ImageVerifier(Construct):
                 "compression='gzip' for the image.",
             )
         if policy.verify_layers and not self._memory_is_given:
-            self._resource.memory_size = _MEMORY_TO_READ_MIB
+            self._resource.memory_size = MEMORY_TO_READ_MIB
         if self._timeout_is_given:
             return self.timeout
         if needed.to_seconds() > self.timeout.to_seconds():
@@ -310,7 +310,7 @@ def _queue_statements(queue: sqs.IQueue | None) -> list[iam.PolicyStatement]:
     return statements
 
 
-def _newest_runtime(scope: Construct) -> lambda_.Runtime:
+def newest_runtime(scope: Construct) -> lambda_.Runtime:
     """The newest Python of the partition of a stack; the newest of all if the region is only known at deploy."""
     region = Stack.of(scope).region
     partition = None if Token.is_unresolved(region) else RegionInfo.get(region).partition

@@ -35,6 +35,7 @@ from local_aws.ecr_messages import (
     wrong_count,
 )
 from local_aws.fault_injection import InjectedFaults
+from local_aws.image_events import ImageEvents
 from local_aws.layer_downloads import LayerDownloads
 from local_aws.store import Image, Refused, Repository, Store, digest_of
 
@@ -46,8 +47,8 @@ _TOKEN_LIFETIME = 12 * 3600
 class EcrApi:
     """The actions that the gateway answers itself. `actions` has them by name."""
 
-    def __init__(self, store: Store, layers: LayerDownloads, faults: InjectedFaults) -> None:
-        self._store, self._layers, self._faults = store, layers, faults
+    def __init__(self, store: Store, layers: LayerDownloads, faults: InjectedFaults, events: ImageEvents) -> None:
+        self._store, self._layers, self._faults, self._events = store, layers, faults, events
         self.password = secrets.token_urlsafe(24)
         self.actions: dict[str, Callable[[EcrCall], Awaitable[dict[str, Any]]]] = {
             "BatchCheckLayerAvailability": self.batch_check_layer_availability,
@@ -153,6 +154,8 @@ class EcrApi:
                 deleted += [
                     {"imageDigest": image.digest, **({"imageTag": name} if name else {})} for name in tags or [""]
                 ]
+        for removed in deleted:
+            self._events.deleted(repository.name, removed["imageDigest"], removed.get("imageTag"))
         return {"imageIds": deleted, "failures": failures}
 
     async def put_image(self, call: EcrCall) -> dict[str, Any]:
@@ -168,6 +171,7 @@ class EcrApi:
                 "ImageAlreadyExistsException",
                 f"Image with digest '{image.digest}' and tag '{tag}' already exists in the repository",
             )
+        self._events.pushed(repository.name, image.digest, image.media_type, tag)
         return {"image": self._with_manifest(repository, image, {"imageTag": tag} if tag else {}, [])}
 
     async def batch_check_layer_availability(self, call: EcrCall) -> dict[str, Any]:

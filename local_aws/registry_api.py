@@ -15,6 +15,7 @@ from local_aws.account import ACCOUNT
 from local_aws.asgi import Disconnected, Request, Response, json_response
 from local_aws.ecr_api import EcrApi
 from local_aws.fault_injection import InjectedFaults
+from local_aws.image_events import ImageEvents
 from local_aws.layer_downloads import LayerDownloads
 from local_aws.store import DIGEST, MAX_MANIFEST, Refused, Repository, Store, digest_of
 
@@ -51,8 +52,17 @@ _Handler = Callable[[_RegistryCall], Awaitable[Response]]
 class RegistryApi:
     """Answers everything below `/v2/`."""
 
-    def __init__(self, store: Store, layers: LayerDownloads, faults: InjectedFaults, ecr: EcrApi, auth: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        layers: LayerDownloads,
+        faults: InjectedFaults,
+        ecr: EcrApi,
+        events: ImageEvents,
+        auth: bool,
+    ) -> None:
         self._store, self._layers, self._faults, self._ecr, self._auth = store, layers, faults, ecr, auth
+        self._events = events
         routes: list[tuple[str, dict[str, _Handler]]] = [
             (r"tags/list()", {"GET": self._tags}),
             (
@@ -144,6 +154,7 @@ class RegistryApi:
         if tag is None and digest_of(manifest) != call.reference:
             raise RegistryError(400, "DIGEST_INVALID", "the manifest's digest is not the one in the path")
         image = call.repository.put(manifest, media_type or None, tag)
+        self._events.pushed(call.repository.name, image.digest, image.media_type, tag)
         location = f"/v2/{call.repository.name}/manifests/{image.digest}"
         return Response(201, b"", {"Location": location, "Docker-Content-Digest": image.digest})
 
@@ -157,6 +168,9 @@ class RegistryApi:
             del call.repository.tags[call.reference]
         else:
             call.repository.delete(image.digest)
+        self._events.deleted(
+            call.repository.name, image.digest, None if DIGEST.match(call.reference) else call.reference
+        )
         return Response(202)
 
     async def _begin(self, call: _RegistryCall) -> Response:

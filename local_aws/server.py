@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextvars
 import os
 import shutil
 import signal
@@ -15,12 +16,15 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+from local_aws.account import ACCOUNT, REGION
 from local_aws.asgi import App, Response
 from local_aws.custom_resources import CustomResources
 from local_aws.ecr_api import EcrApi
 from local_aws.fault_injection import CallLog, InjectedFaults
 from local_aws.gateway import Gateway
+from local_aws.image_events import ImageEvents
 from local_aws.incidents import Incidents
 from local_aws.layer_downloads import LayerDownloads
 from local_aws.ministack_client import MinistackClient
@@ -135,19 +139,38 @@ async def _serve(state: Path, auth: bool, port: int, sockets: list[socket.socket
     async def stopped() -> None:
         await stop.wait()
 
-    gateway = build_gateway(ministack, ministack_client, state, custom_resources, auth)
+    gateway = build_gateway(ministack, ministack_client, state, custom_resources, ImageEvents(_publish), auth)
     print(port, flush=True)
     await serve(gateway, config, shutdown_trigger=stopped)
 
 
+def _publish(entry: dict[str, Any]) -> None:
+    """Put an event of an AWS service on the bus, which the API refuses to do for callers from outside."""
+    from ministack.core import responses
+    from ministack.services import eventbridge
+
+    def put() -> None:
+        responses.set_request_account_id(ACCOUNT)
+        responses.set_request_region(REGION)
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+    # The account and the region are variables of a context; those of the current request are left alone.
+    contextvars.copy_context().run(put)
+
+
 def build_gateway(
-    ministack: App, ministack_client: MinistackClient, state: Path, custom_resources: CustomResources, auth: bool
+    ministack: App,
+    ministack_client: MinistackClient,
+    state: Path,
+    custom_resources: CustomResources,
+    events: ImageEvents,
+    auth: bool,
 ) -> Gateway:
     """Connect the parts of the local AWS."""
     faults, log, store = InjectedFaults(), CallLog(), Store(state, ministack_client)
     layers = LayerDownloads(store, faults)
-    ecr = EcrApi(store, layers, faults)
-    registry = RegistryApi(store, layers, faults, ecr, auth)
+    ecr = EcrApi(store, layers, faults, events)
+    registry = RegistryApi(store, layers, faults, ecr, events, auth)
     return Gateway(ministack, ecr, registry, layers, custom_resources, faults, Incidents(), log, auth)
 
 

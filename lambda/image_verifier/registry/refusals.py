@@ -1,4 +1,4 @@
-"""What follows a refusal: the report in a bucket, an event, a message, and what `on_refused` does with the tag.
+"""The consequences of a refusal: an event, a message, the report in a bucket, and the handling of the tag.
 
 ECR may report a push twice, and SQS may deliver it twice. The report is written after the event and the message, under
 a key that the same push, image and settings have again: where it exists, nothing is announced again.
@@ -172,7 +172,7 @@ def _text(refusal: Refusal) -> Reason:
 
 
 def _mark(refusal: Refusal, verify_by: VerifyBy) -> str:
-    """What happened to the tag, as a sentence; empty where nothing was to happen."""
+    """Handle the tag as `on_refused` says, and report the result as a sentence; empty where the tag is left alone."""
     push, budget = refusal.push, refusal.retry_budget
     client, arn = aws.client("ecr", push.region), refusal.properties.repository_arn
     if refusal.settings.on_refused is OnRefused.TAG:

@@ -17,10 +17,10 @@ VARIABLE: Final = "REGISTRY_GUARD"
 
 
 class OnRefused(str, Enum):
-    """What happens to the tag of a refused image, besides the report."""
+    """The handling of a refused image's tag, besides the report."""
 
     REPORT = "report"
-    """Nothing."""
+    """The tag is left alone."""
     TAG = "tag"
     """The image gets a second tag, `cdk-safe-image-rejected-` and 12 digits of its digest."""
     UNTAG = "untag"
@@ -49,7 +49,7 @@ class Settings:
     :param bucket: the bucket that gets the reports.
     :param bus: the name or the ARN of the event bus.
     :param topic: ARN of the SNS topic that gets the refusals; empty for none.
-    :param on_refused: what happens to the tag of a refused image.
+    :param on_refused: the handling of a refused image's tag.
     :param rules: the policies by repository; the first rule whose pattern matches counts.
     :param verify_layers: whether every layer of an image without a rule is read.
     """

@@ -77,7 +77,7 @@ def judge(tag: str, rule: Rule | None, verify_by: VerifyBy, *, verify_layers: bo
 
 
 def _judged_for_any_runtime(policies: Sequence[Policy], first: Report, verify_by: VerifyBy) -> Judgement:
-    """The verdict by the policies of all platforms, by the first of which the report was made."""
+    """The verdict by the policies of all platforms; the report is that of the first policy."""
     if not first.image.unreadable and not is_disposable(first.image):
         return Judgement(remark="it is not an image")
     platforms = _platforms(first.image)

@@ -86,7 +86,7 @@ class Guard:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """What was published to the topic."""
+        """The messages on the topic."""
         return [call for action, call in self.aws.calls if action == "Publish"]
 
     @property

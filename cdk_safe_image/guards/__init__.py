@@ -1,0 +1,1 @@
+"""Constructs that verify images outside of a deploy."""

@@ -1,0 +1,265 @@
+"""RegistryGuard: verifies each image that is pushed to ECR, whoever pushes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from aws_cdk import Duration, RemovalPolicy, Stack, Token
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+from image_verifier.custom_resource.metrics import NAMESPACE
+from image_verifier.image.references import REJECTED_TAGS
+from image_verifier.registry.pushes import DETAIL_TYPE, SOURCE
+from image_verifier.registry.settings import VARIABLE, OnRefused, Rule, Settings
+
+from ..options import enum_member
+from ..staging import verifier_code
+from ..verifier import MEMORY_MIB, MEMORY_TO_READ_MIB, newest_runtime
+from .registry_rule import RegistryRule
+
+OnRefusedValue = OnRefused | Literal["report", "tag", "untag"]
+
+_TIMEOUT: Final = Duration.minutes(5)
+_TIMEOUT_TO_READ: Final = Duration.minutes(15)
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: at least six times the function's timeout.
+_VISIBILITY_FACTOR: Final = 6
+_ATTEMPTS: Final = 5
+_BATCH: Final = 10
+# All environment variables of a function have 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_MAX_SETTINGS: Final = 3500
+_READS: Final = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
+)
+
+
+class RegistryGuard(Construct):
+    """Verifies each image that is pushed to the account's ECR in the stack's region, whoever pushes it.
+
+    A refused image is announced on an event bus and, if there is one, on a topic; it is counted in the metric `Refused`
+    of the namespace `CdkSafeImage`; and its report is written to a bucket. A push that could not be verified is
+    retried, then kept in a dead-letter queue, whose alarm reports it.
+
+    A repository's rule says how its images are verified. Without a rule, an image is refused only if no runtime can
+    pull it. Attestations and signatures beside an image, charts, build caches and Windows images are never announced.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        bucket: s3.IBucket | None = None,
+        bus: events.IEventBus | None = None,
+        max_concurrency: int = 10,
+        on_refused: OnRefusedValue = OnRefused.REPORT,
+        repositories: Sequence[ecr.IRepository] | None = None,
+        rules: Mapping[str, RegistryRule] | None = None,
+        topic: sns.ITopic | None = None,
+        verify_layers: bool = False,
+    ) -> None:
+        """
+        :param scope: the parent construct.
+        :param id: the construct's id.
+        :param bucket: the bucket for the reports. Default: its own, which stays when the stack is deleted
+        :param bus: the event bus for the events. Default: the account's default bus
+        :param max_concurrency: the largest number of Lambdas that verify at once, 2 to 1000. Default: 10
+        :param on_refused: the handling of a refused image's tag. `report` leaves it alone; `tag` gives the image a
+            second tag, `cdk-safe-image-rejected-` and 12 digits of its digest; `untag` removes the tag, but only if no
+            runtime at all can pull the image. Default: report
+        :param repositories: the repositories that are guarded. Default: all of the account in this region
+        :param rules: the policies by repository name; the names may have the wildcards `*` and `?`, and the first
+            one that matches counts. Default: none
+        :param topic: the topic that gets the refusals, and the alarm. Default: none
+        :param verify_layers: whether every layer of an image without a rule is downloaded and read. Default: False
+        :raises ValueError: if a setting is not valid; the message says what to use instead.
+        """
+        super().__init__(scope, id)
+        path, stack = self.node.path, Stack.of(self)
+        if repositories is not None and not repositories:
+            raise ValueError(f"{path}: repositories is empty, so that nothing is guarded: leave it out to guard all")
+        if not 2 <= max_concurrency <= 1000:
+            raise ValueError(f"{path}: max_concurrency is {max_concurrency}: use 2 to 1000")
+        policies = _policies(path, rules or {})
+        handling = enum_member(path, "on_refused", OnRefused, on_refused)
+        reads_layers = verify_layers or any(rule.policy.verify_layers for rule in policies)
+        self.bucket: s3.IBucket = bucket or _own_bucket(self)
+        # Guards of other stacks may have the same ID.
+        self._name = f"{stack.stack_name}-{self.node.id}"
+        settings = Settings(
+            guard=self._name,
+            partition=stack.partition,
+            url_suffix=stack.url_suffix,
+            bucket=self.bucket.bucket_name,
+            bus=bus.event_bus_arn if bus else "default",
+            topic=topic.topic_arn if topic else "",
+            on_refused=handling,
+            rules=policies,
+            verify_layers=verify_layers,
+        ).as_json()
+        if len(json.dumps(settings)) > _MAX_SETTINGS:
+            raise ValueError(
+                f"{path}: rules needs more than {_MAX_SETTINGS} characters, and a Lambda's environment has no room for "
+                "more: use fewer rules, with wildcards, or several guards with repositories="
+            )
+        timeout = _TIMEOUT_TO_READ if reads_layers else _TIMEOUT
+        self.dead_letter_queue = sqs.Queue(self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14))
+        self.queue = sqs.Queue(
+            self,
+            "Pushes",
+            enforce_ssl=True,
+            visibility_timeout=Duration.seconds(_VISIBILITY_FACTOR * timeout.to_seconds()),
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_ATTEMPTS, queue=self.dead_letter_queue),
+        )
+        self.function = self._function(settings, timeout, reads_layers)
+        self.function.add_event_source(
+            event_sources.SqsEventSource(
+                self.queue,
+                batch_size=1 if reads_layers else _BATCH,
+                max_concurrency=max_concurrency,
+                report_batch_item_failures=True,
+            )
+        )
+        self._allow(repositories, handling, bus, topic)
+        self._listen(repositories)
+        self.alarm = self._alarm(topic)
+
+    def metric_refused(self, **options: Any) -> cloudwatch.Metric:
+        """The number of refused images.
+
+        :param options: the arguments of `cloudwatch.Metric`, such as `period`.
+        """
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name="Refused",
+            dimensions_map={"Stack": self._name},
+            **{"statistic": "Sum", **options},
+        )
+
+    def _function(self, settings: Mapping[str, Any], timeout: Duration, reads_layers: bool) -> lambda_.Function:
+        log_group = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
+        )
+        log_events = iam.PolicyStatement(
+            actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
+        )
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="Verifies pushed images: reads repositories, announces refusals, and logs",
+            inline_policies={"Logs": iam.PolicyDocument(statements=[log_events])},
+        )
+        with verifier_code(self) as code:
+            return lambda_.Function(
+                self,
+                "Function",
+                description="Verifies each container image that is pushed to ECR",
+                code=lambda_.Code.from_asset(code),
+                handler="image_verifier.entrypoints.registry_push.handler",
+                runtime=newest_runtime(self),
+                memory_size=MEMORY_TO_READ_MIB if reads_layers else MEMORY_MIB,
+                timeout=timeout,
+                role=role,
+                log_group=log_group,
+                environment={VARIABLE: Stack.of(self).to_json_string(settings)},
+            )
+
+    def _allow(
+        self,
+        repositories: Sequence[ecr.IRepository] | None,
+        handling: OnRefused,
+        bus: events.IEventBus | None,
+        topic: sns.ITopic | None,
+    ) -> None:
+        """Give the Lambda the permissions for its calls, and no others."""
+        every = Stack.of(self).format_arn(service="ecr", resource="repository", resource_name="*")
+        arns = [repository.repository_arn for repository in repositories or ()] or [every]
+        more = {OnRefused.REPORT: (), OnRefused.TAG: ("ecr:PutImage",), OnRefused.UNTAG: ("ecr:BatchDeleteImage",)}
+        self.function.add_to_role_policy(
+            iam.PolicyStatement(actions=sorted((*_READS, *more[handling])), resources=arns)
+        )
+        prefix = f"{self._name}/*"
+        self.function.add_to_role_policy(
+            iam.PolicyStatement(actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects(prefix)])
+        )
+        if self.bucket.encryption_key is not None:
+            self.bucket.encryption_key.grant_encrypt(self.function)
+        self.function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[self.bucket.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": prefix}},
+            )
+        )
+        if topic is not None:
+            topic.grant_publish(self.function)
+        own_bus = events.EventBus.from_event_bus_name(self, "DefaultBus", "default") if bus is None else bus
+        own_bus.grant_put_events_to(self.function)
+
+    def _listen(self, repositories: Sequence[ecr.IRepository] | None) -> None:
+        names = [repository.repository_name for repository in repositories or ()]
+        detail: dict[str, Any] = {
+            "action-type": ["PUSH"],
+            "result": ["SUCCESS"],
+            # The manifests of an index are pushed without a tag, and these tags are the guard's own.
+            "image-tag": [{"anything-but": {"prefix": REJECTED_TAGS}}],
+            **({"repository-name": names} if names else {}),
+        }
+        events.Rule(
+            self,
+            "Rule",
+            description="Sends each push of a tag to the verifier",
+            event_pattern=events.EventPattern(source=[SOURCE], detail_type=[DETAIL_TYPE], detail=detail),
+            targets=[targets.SqsQueue(self.queue, dead_letter_queue=self.dead_letter_queue)],
+        )
+
+    def _alarm(self, topic: sns.ITopic | None) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            "NotVerified",
+            alarm_description="Pushed images could not be verified: their events are in the dead-letter queue",
+            metric=self.dead_letter_queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1)),
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        if topic is not None:
+            alarm.add_alarm_action(cloudwatch_actions.SnsAction(topic))
+        return alarm
+
+
+def _policies(path: str, rules: Mapping[str, RegistryRule]) -> tuple[Rule, ...]:
+    for pattern, rule in rules.items():
+        if not isinstance(rule, RegistryRule):
+            raise ValueError(f"{path}: the rule for {pattern!r} is {rule!r}: use RegistryRule(runs_on=…)")
+        if Token.is_unresolved(pattern) or not pattern:
+            raise ValueError(f"{path}: rules has a name that is empty or only known at deploy: use a literal name")
+    return tuple(Rule(pattern, rule.policy(f"{path}: rule {pattern!r}")) for pattern, rule in rules.items())
+
+
+def _own_bucket(scope: Construct) -> s3.Bucket:
+    return s3.Bucket(
+        scope,
+        "Reports",
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=True,
+        removal_policy=RemovalPolicy.RETAIN,
+    )

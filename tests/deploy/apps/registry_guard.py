@@ -1,0 +1,27 @@
+"""A guard of the registry whose messages reach a queue; the context `repository` has a rule for arm64."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+
+from cdk_safe_image import RegistryGuard, RegistryRule
+
+app = cdk.App()
+stack = cdk.Stack(app, app.node.get_context("stack"))
+topic = sns.Topic(stack, "Topic")
+inbox = sqs.Queue(stack, "Inbox")
+topic.add_subscription(subscriptions.SqsSubscription(inbox, raw_message_delivery=True))
+guard = RegistryGuard(
+    stack,
+    "Guard",
+    topic=topic,
+    rules={app.node.get_context("repository"): RegistryRule(platform=ecr_assets.Platform.LINUX_ARM64)},
+)
+cdk.CfnOutput(stack, "Bucket", value=guard.bucket.bucket_name)
+cdk.CfnOutput(stack, "InboxUrl", value=inbox.queue_url)
+cdk.CfnOutput(stack, "DeadLettersUrl", value=guard.dead_letter_queue.queue_url)
+app.synth()

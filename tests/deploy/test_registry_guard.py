@@ -1,0 +1,62 @@
+"""A guard of the registry, deployed by the real CDK CLI: a broken push is announced, a healthy one is not."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from local_aws import LocalAws
+from tests.deploy.conftest import NewImages, NewJourney
+from tests.deploy.images import Images
+from tests.deploy.journey import Step
+
+_SECONDS = 90
+
+
+@pytest.fixture(scope="module")
+def guarded(new_journey: NewJourney, new_images: NewImages) -> tuple[Step, Images, Images]:
+    """The deployed guard, a repository without a rule, and one whose images must be for arm64."""
+    plain, arm = new_images(), new_images()
+    return new_journey("registry_guard").deploy(repository=arm.name), plain, arm
+
+
+def messages(aws: LocalAws, url: str, count: int) -> list[str]:
+    """The texts that reached the inbox, once there are as many as these."""
+    client, found, ends = aws.client("sqs"), [], time.monotonic() + _SECONDS
+    while len(found) < count and time.monotonic() < ends:
+        answer = client.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+        for message in answer.get("Messages", ()):
+            found.append(message["Body"])
+            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return found
+
+
+def reports(aws: LocalAws, bucket: str) -> list[dict[str, Any]]:
+    client = aws.client("s3")
+    keys = [one["Key"] for one in client.list_objects_v2(Bucket=bucket).get("Contents", ())]
+    return [json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
+
+
+def test_pushes_that_nothing_can_pull_or_that_break_their_rule_are_announced_and_others_are_not(
+    aws: LocalAws, guarded: tuple[Step, Images, Images]
+) -> None:
+    step, plain, arm = guarded
+    plain.good("healthy")
+    broken, wrong = plain.broken("broken"), arm.good("wrong-platform")
+    arm.push("right-platform", lambda layout: layout.image(config={"architecture": "arm64"}))
+    texts = messages(aws, step.outputs["InboxUrl"], 2)
+    assert sorted(text.splitlines()[0] for text in texts) == [
+        "Image refused: The image is built for linux/amd64, but linux/arm64 is required. [platform-mismatch]",
+        "Image refused: The tag points at a build attestation (provenance or SBOM), not at an image. [not-an-image]",
+    ]
+    found = {report["image"]["digest"]: report for report in reports(aws, step.outputs["Bucket"])}
+    assert found.keys() == {broken, wrong}
+    assert (found[broken]["judged_by"], found[broken]["tag"]) == ("all runtimes", "broken")
+    assert found[wrong]["judged_by"] == f"the rule for {arm.name}"
+    queue = aws.client("sqs").get_queue_attributes(
+        QueueUrl=step.outputs["DeadLettersUrl"], AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    assert queue["Attributes"]["ApproximateNumberOfMessages"] == "0"

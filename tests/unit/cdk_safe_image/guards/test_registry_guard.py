@@ -1,0 +1,160 @@
+"""RegistryGuard's template: what it listens to, what its Lambda may do, and settings that are refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_events as events
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from image_verifier.registry.settings import VARIABLE
+
+from cdk_safe_image import RegistryGuard, RegistryRule
+from tests.unit.cdk_safe_image.app import new_app, resources, stack_in
+
+READS = [
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
+]
+RECEIVES = [
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ReceiveMessage",
+]
+
+
+@pytest.fixture
+def stack() -> Stack:
+    return stack_in(new_app())
+
+
+def every(stack: Stack, kind: str) -> list[dict[str, Any]]:
+    """The properties of all resources of a type."""
+    app = stack.node.root
+    assert isinstance(app, App)
+    return [resource["Properties"] for resource in resources(app.synth(), kind).values()]
+
+
+def the_only(stack: Stack, kind: str) -> dict[str, Any]:
+    """The properties of the only resource of a type."""
+    (found,) = every(stack, kind)
+    return found
+
+
+def actions(stack: Stack) -> list[str]:
+    """Every action that the Lambda's role allows, but for its log."""
+    policy = the_only(stack, "AWS::IAM::Policy")["PolicyDocument"]["Statement"]
+    listed = [one["Action"] if isinstance(one["Action"], list) else [one["Action"]] for one in policy]
+    return sorted(action for each in listed for action in each)
+
+
+def settings(stack: Stack) -> str:
+    """The settings as the template has them, with its references."""
+    found = the_only(stack, "AWS::Lambda::Function")["Environment"]["Variables"][VARIABLE]
+    return json.dumps(found)
+
+
+def test_by_default_the_lambda_may_read_receive_announce_and_write_a_report_and_nothing_else(stack: Stack) -> None:
+    RegistryGuard(stack, "Guard")
+    assert actions(stack) == sorted([*READS, *RECEIVES, "events:PutEvents", "s3:ListBucket", "s3:PutObject"])
+
+
+@pytest.mark.parametrize(
+    ("on_refused", "action"), [("tag", "ecr:PutImage"), ("untag", "ecr:BatchDeleteImage"), ("report", "")]
+)
+def test_only_a_guard_that_changes_tags_may_change_them(stack: Stack, on_refused: Any, action: str) -> None:
+    RegistryGuard(stack, "Guard", on_refused=on_refused)
+    changes = [one for one in actions(stack) if one.startswith("ecr:") and one not in READS]
+    assert changes == [action] * bool(action)
+
+
+def test_a_topic_a_bus_and_an_encrypted_bucket_add_just_their_own_permissions(stack: Stack) -> None:
+    RegistryGuard(
+        stack,
+        "Guard",
+        topic=sns.Topic(stack, "Topic"),
+        bus=events.EventBus(stack, "Bus"),
+        bucket=s3.Bucket(stack, "Bucket", encryption_key=kms.Key(stack, "Key")),
+    )
+    keys = ["kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+    expected = [*READS, *RECEIVES, *keys, "events:PutEvents", "s3:ListBucket", "s3:PutObject", "sns:Publish"]
+    assert actions(stack) == sorted(expected)
+
+
+def test_repositories_bound_the_permissions_and_the_events(stack: Stack) -> None:
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    RegistryGuard(stack, "Guard", repositories=[shop])
+    rule = the_only(stack, "AWS::Events::Rule")["EventPattern"]
+    assert rule["detail"]["repository-name"] == ["shop"]
+    policy = the_only(stack, "AWS::IAM::Policy")["PolicyDocument"]["Statement"]
+    (reads,) = [one["Resource"] for one in policy if "ecr:BatchGetImage" in one["Action"]]
+    assert json.dumps(reads).endswith(':repository/shop"]]}')
+
+
+def test_the_rule_listens_to_pushes_of_tags_that_are_not_the_guards_own(stack: Stack) -> None:
+    RegistryGuard(stack, "Guard")
+    assert the_only(stack, "AWS::Events::Rule")["EventPattern"] == {
+        "source": ["aws.ecr"],
+        "detail-type": ["ECR Image Action"],
+        "detail": {
+            "action-type": ["PUSH"],
+            "result": ["SUCCESS"],
+            "image-tag": [{"anything-but": {"prefix": "cdk-safe-image-rejected-"}}],
+        },
+    }
+
+
+def test_the_reports_stay_when_the_stack_is_deleted(stack: Stack) -> None:
+    RegistryGuard(stack, "Guard")
+    app = stack.node.root
+    assert isinstance(app, App)
+    (bucket,) = resources(app.synth(), "AWS::S3::Bucket").values()
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_a_push_that_cannot_be_verified_ends_in_a_queue_whose_alarm_goes_to_the_topic(stack: Stack) -> None:
+    RegistryGuard(stack, "Guard", topic=sns.Topic(stack, "Topic"))
+    alarm = the_only(stack, "AWS::CloudWatch::Alarm")
+    assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert (alarm["Threshold"], alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, 1, "notBreaching")
+    assert len(alarm["AlarmActions"]) == 1
+
+
+def test_a_guard_that_reads_layers_gets_one_push_at_a_time_and_the_memory_and_time_for_it(stack: Stack) -> None:
+    RegistryGuard(stack, "Guard", rules={"shop": RegistryRule(verify_layers=True)})
+    assert the_only(stack, "AWS::Lambda::EventSourceMapping")["BatchSize"] == 1
+    function = the_only(stack, "AWS::Lambda::Function")
+    assert (function["MemorySize"], function["Timeout"]) == (1769, 900)
+
+
+def test_rules_reach_the_lambda_in_their_order(stack: Stack) -> None:
+    RegistryGuard(stack, "Guard", rules={"b*": RegistryRule(runs_on="lambda"), "a*": RegistryRule()})
+    text = settings(stack)
+    assert text.index("b*") < text.index("a*")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"repositories": []}, "Guard: repositories is empty, so that nothing is guarded: leave it out to guard all"),
+        ({"max_concurrency": 1}, "Guard: max_concurrency is 1: use 2 to 1000"),
+        ({"on_refused": "delete"}, "Guard: on_refused is 'delete': use 'report' or 'tag' or 'untag'"),
+        ({"rules": {"shop": {"runs_on": "lambda"}}}, "use RegistryRule(runs_on=…)"),
+        ({"rules": {"": RegistryRule()}}, "rules has a name that is empty or only known at deploy"),
+        ({"rules": {"shop": RegistryRule(runs_on="mars")}}, "rule 'shop': runs_on names 'mars'"),  # type: ignore[arg-type]
+        ({"rules": {f"shop-{n}": RegistryRule() for n in range(100)}}, "rules needs more than 3500 characters"),
+    ],
+)
+def test_a_wrong_setting_says_what_to_use_instead(stack: Stack, keywords: Any, message: str) -> None:
+    with pytest.raises(ValueError, match="Guard") as error:
+        RegistryGuard(stack, "Guard", **keywords)
+    assert message in str(error.value)
