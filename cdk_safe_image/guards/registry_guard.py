@@ -1,4 +1,4 @@
-"""RegistryGuard: verifies each image that is pushed to ECR, whoever pushes it."""
+"""RegistryGuard: verifies each image that anybody pushes to ECR."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _READS: Final = (
 
 
 class RegistryGuard(Construct):
-    """Verifies each image that is pushed to the account's ECR in the stack's region, whoever pushes it.
+    """Verifies each image that anybody pushes to the account's ECR in the region of the stack.
 
     A refused image is announced on an event bus and, if there is one, on a topic; it is counted in the metric `Refused`
     of the namespace `CdkSafeImage`; and its report is written to a bucket. A push that could not be verified is
