@@ -1,1 +1,1 @@
-"""The images of a registry, verified when they are pushed: settings, pushes, verdicts, and the consequences of a refusal."""
+"""The images of a registry, verified when they are pushed: settings, pushes, verdicts, consequences of a refusal."""
