@@ -14,9 +14,10 @@ PULL: Final = (
     r"|failedtoresolve(?:ref|source)|httpreadseeker|starport|registryauth|failedtofetch(?:anonymous|oauth)token"
     r"|errorreadingmanifest|errorinitializingsource|auth\.docker|errorresponsefromdaemon:(?:get|head)|containerregistry|copyimage|api\.ecr|downloadinglayer"
 )
+# `(service web) …` is an event of ECS, `(Service: Amazon S3; …)` an error of an AWS SDK.
 ECS: Final = (
     r"resourceinitializationerror|stoppedreason|stoppedtask|taskfailedtostart|cannotstart|cannotcreate|cannotpull"
-    r"|executionrole|executionresource|taskdefinition|fargate|\(service[^)]{1,200}\)|ecsagent|amazon-?ecs|awsecs|ecs\.amazon"
+    r"|executionrole|executionresource|taskdefinition|fargate|\(service(?!:)[^)]{1,200}\)|ecsagent|amazon-?ecs|awsecs|ecs\.amazon"
     r"|unabletoplaceatask|containerinstance|ecsdeployment"
 )
 ANY: Final = f"{PULL}|{ECS}"

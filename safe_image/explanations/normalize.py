@@ -26,7 +26,8 @@ _CUT: Final = re.compile(r"(?:\.\.\.|…|\[?<?truncated>?\]?|[)\]},;])+$")
 _GAP: Final = re.compile(r"\.{3,}|…|\[truncated\]|<truncated>|\[…\]")
 _NARROWEST: Final = 40
 # What mail, chats and Markdown put before each line that they quote.
-_QUOTED: Final = re.compile(r"^[ \t]*(?:[>|*#-][ \t]?)+", re.MULTILINE)
+# A `#` before a digit is BuildKit's number of a step.
+_QUOTED: Final = re.compile(r"^[ \t]*(?:(?:[>|*-]|#(?!\d))[ \t]?)+", re.MULTILINE)
 _DIGITS: Final = re.compile(r"\d")
 # A prefix of each line, such as a time and a job's name, has at least this many characters, and ends as words do.
 _LEAST_OF_A_PREFIX: Final = 4

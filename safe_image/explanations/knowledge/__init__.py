@@ -8,6 +8,7 @@ from ..cause import Cause
 from . import (
     application,
     build,
+    build_base,
     content,
     findings,
     frames,
@@ -19,6 +20,7 @@ from . import (
     resolve,
     services,
     start,
+    start_host,
     task_secrets,
     transfer,
     unpack,
@@ -26,6 +28,7 @@ from . import (
 
 KNOWLEDGE: Final[tuple[Cause, ...]] = (
     *build.CAUSES,
+    *build_base.CAUSES,
     *push.CAUSES,
     *content.CAUSES,
     *resolve.CAUSES,
@@ -38,6 +41,7 @@ KNOWLEDGE: Final[tuple[Cause, ...]] = (
     *services.CAUSES,
     *place.CAUSES,
     *start.CAUSES,
+    *start_host.CAUSES,
     *application.CAUSES,
     *frames.CAUSES,
     *findings.CAUSES,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from ..cause import Cause, Words, unless
-from ..contexts import ANY, BUILD, LAMBDA, PUSH
+from ..contexts import BUILD, LAMBDA
 
 _STOPPED: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html"
 _LOG: Final = ("Read the container's own log:", "$ aws logs tail LOG_GROUP --since 1h")
-_ELSEWHERE: Final = f"{ANY}|{BUILD}|{PUSH}|{LAMBDA}"
 
 CAUSES: Final = (
     Cause(
@@ -31,6 +30,30 @@ CAUSES: Final = (
         sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/out-of-memory.html",),
     ),
     Cause(
+        "container-killed",
+        "The container was killed (exit code 137): it used too much memory, or did not end in time after a stop.",
+        "137 is signal 9. The image was pulled and started. The kernel sends it when memory runs out, and the engine "
+        "when a program ignores the request to stop.",
+        "run",
+        ("application", "task definition"),
+        words=unless(BUILD, "exited with code 137", "exit code 137", "exit code: 137", "exitCode: 137"),
+        confirm=("Look at the memory metrics, and whether somebody stopped the container at that time.",),
+        remedy=("Raise the memory, or let the program end on SIGTERM within the stop timeout.",),
+        sources=(_STOPPED, "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/out-of-memory.html"),
+    ),
+    Cause(
+        "container-crashed",
+        "The program crashed with a segmentation fault (exit code 139, SIGSEGV).",
+        "The image was pulled and started. Native code touched memory that it does not have: a bug, a library for "
+        "another version of the C library, or an emulated architecture.",
+        "run",
+        ("application", "image"),
+        words=unless(BUILD, "exited with code 139", "exit code 139", "exit code: 139", "exitCode: 139"),
+        confirm=_LOG,
+        remedy=("Run the image with a core dump or a debugger, and look at native modules first.",),
+        sources=(_STOPPED,),
+    ),
+    Cause(
         "health-check-failed",
         "The container started, and its health check failed: the program, its port or the check's path is to blame, "
         "not the image.",
@@ -50,6 +73,7 @@ CAUSES: Final = (
             "Startup probe failed",
             "Container health check failed",
             "Health check failed on protocol",
+            "Health check failed on port",
         ),
         confirm=_LOG,
         remedy=("Compare the check's port and path with the program, lengthen the grace period, and read the log.",),
@@ -73,7 +97,6 @@ CAUSES: Final = (
             "Container exited with non-zero exit code",
             "exited with code",
             "Container failed to start{it}exit code",
-            "Your service failed to create. Review the application logs",
         ),
         confirm=(
             "See the containers' exit codes:",
@@ -104,55 +127,5 @@ CAUSES: Final = (
         words=("Task stopped by user", "UserInitiated", "Scaling activity initiated by", "ServiceSchedulerInitiated"),
         remedy=("Look for a stopped task with another reason.",),
         sources=(_STOPPED,),
-    ),
-    Cause(
-        "application-heap",
-        "The program's own heap is full; this is not the container's memory limit.",
-        "A Java or Node.js program limits its heap itself. The image was pulled and started.",
-        "other",
-        ("application",),
-        words=unless(BUILD, "java.lang.OutOfMemoryError", "JavaScript heap out of memory", "Java heap space"),
-        confirm=_LOG,
-        remedy=("Raise -Xmx, MaxRAMPercentage or --max-old-space-size together with the memory of the task.",),
-        sources=("https://docs.oracle.com/en/java/javase/21/troubleshoot/troubleshooting-memory-leaks.html",),
-    ),
-    Cause(
-        "application-error",
-        "A program reports an error of its own here: nothing in the text is about an image.",
-        "The words are a program's: there is no pull, no registry and no ECS beside them. The image was pulled and "
-        "started.",
-        "other",
-        ("application",),
-        words=unless(
-            _ELSEWHERE,
-            "i/o timeout",
-            "connection refused",
-            "connection reset by peer",
-            "no such host",
-            "could not connect to server",
-            "OperationalError",
-            "ECONNREFUSED",
-            "ETIMEDOUT",
-            "ENOTFOUND",
-            "AccessDenied",
-            "ThrottlingException",
-            "Rate exceeded",
-            "context deadline exceeded",
-            "ModuleNotFoundError",
-            "Cannot find module",
-            "Traceback (most recent call last)",
-            "Segmentation fault",
-            "panic: runtime error",
-            "Exception in thread",
-            "UnhandledPromiseRejection",
-            "EADDRINUSE",
-            "address already in use",
-        ),
-        confirm=_LOG,
-        remedy=(
-            "Read the program's log around this line. If the service also failed to pull, give that error instead.",
-        ),
-        sources=(_STOPPED,),
-        specificity="frame",
     ),
 )

@@ -43,120 +43,6 @@ CAUSES: Final = (
         sources=(_DOCKER_EMULATION, "https://github.com/aws/aws-cdk/issues/30239"),
     ),
     Cause(
-        "build-base-lacks-platform",
-        "The base image after FROM has no image for the platform of the build.",
-        "The base image's tag is an index, or one image, without that architecture. The builder stops before the first "
-        "step.",
-        "build",
-        ("base image",),
-        words=(
-            *near(
-                BUILD, "no match for platform in manifest", "no matching manifest for {platform} in the manifest list"
-            ),
-            *near(BUILD, "does not provide the specified platform", "does not match the specified platform"),
-            *near(BUILD, "image {it} was found but does not provide the specified platform"),
-            *near(BUILD, "no image found in manifest list for architecture", "InvalidBaseImagePlatform"),
-        ),
-        confirm=("List the platforms of the base image:", "$ docker buildx imagetools inspect BASE_IMAGE"),
-        remedy=("Use a tag of the base image that has the platform, or build for a platform that it has.",),
-        prevention=("Pin the base image by the digest of an index that has every platform that you build.",),
-        sources=(
-            "https://docs.docker.com/build/building/multi-platform/",
-            "https://github.com/moby/buildkit/issues/3891",
-        ),
-    ),
-    Cause(
-        "build-base-login-stale",
-        "public.ecr.aws refuses the base image, usually because of an expired login: run docker logout public.ecr.aws.",
-        "public.ecr.aws allows anonymous pulls, but not a login that has expired. Docker sends the stored login with "
-        "every request, so the registry answers 403 Forbidden.",
-        "build",
-        ("permissions", "build machine"),
-        words=(
-            *near(
-                BUILD,
-                "public.ecr.aws/{name}: unexpected status from HEAD request to {url}: 403 Forbidden",
-                "public.ecr.aws/{name}: 403 Forbidden",
-            ),
-            "pull access denied, repository does not exist or may require authorization{it}public.ecr.aws",
-            *near(r"public\.ecr\.aws", "authorization token has expired", "Your authorization token has expired"),
-        ),
-        remedy=(
-            "Remove the stored login and build again:",
-            "$ docker logout public.ecr.aws",
-            "Or log in again; the login service of public.ecr.aws is in us-east-1 alone:",
-            "$ aws ecr-public get-login-password --region us-east-1 | docker login --username AWS --password-stdin "
-            "public.ecr.aws",
-        ),
-        prevention=("Do not log in to public.ecr.aws on machines that keep their Docker configuration.",),
-        sources=(
-            "https://docs.aws.amazon.com/AmazonECR/latest/public/public-troubleshooting.html",
-            "https://github.com/aws/aws-sam-cli/issues/4067",
-        ),
-    ),
-    Cause(
-        "build-base-denied",
-        "The registry refuses the base image after FROM: the build machine has no valid login, or the image does not "
-        "exist.",
-        "The build machine, and not the service, pulls the base image. For a private repository its login is missing "
-        "or older than twelve hours; Docker Hub gives the same answer for a misspelled name.",
-        "build",
-        ("permissions", "base image"),
-        words=(
-            *near(
-                r"failedtosolve|dockerbuild|dockerfile",
-                "pull access denied",
-                "insufficient_scope: authorization failed",
-            ),
-            *near(
-                r"failedtosolve|dockerbuild|dockerfile",
-                "no basic auth credentials",
-                "/manifests/{tag}: unauthorized",
-                "/manifests/{tag}: denied",
-                "failed to authorize: failed to fetch oauth token: unexpected status: 403 Forbidden",
-                "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized",
-                "failed to authorize: failed to fetch anonymous token: unexpected status: 403 Forbidden",
-                "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
-                "error from registry: unauthorized",
-                "error from registry: denied",
-                "401 Unauthorized",
-                "403 Forbidden",
-            ),
-        ),
-        confirm=("Pull the base image on the build machine:", "$ docker pull BASE_IMAGE"),
-        remedy=(
-            "Correct the name after FROM, or log in to its registry; for ECR:",
-            "$ aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {registry}",
-        ),
-        prevention=("Log in in the pipeline before each build, or copy base images into your own ECR.",),
-        sources=(
-            "https://docs.aws.amazon.com/AmazonECR/latest/userguide/common-errors-docker.html",
-            "https://docs.docker.com/reference/cli/docker/login/",
-        ),
-    ),
-    Cause(
-        "build-base-missing",
-        "The base image after FROM does not exist: its tag or its name is wrong, or it was removed.",
-        "The builder asks the registry for the base image and gets not found. No image of yours is involved.",
-        "build",
-        ("base image",),
-        words=(
-            *near(
-                BUILD, "failed to resolve source metadata for {image}: not found", "load metadata for {image}not found"
-            ),
-            *near(r"failedtosolve|dockerbuild|dockerfile", "manifest unknown"),
-            *near(
-                BUILD,
-                "failed to solve: {image}: not found",
-                "failed to resolve source metadata for {image}{it}not found",
-            ),
-        ),
-        confirm=("Ask the registry for the base image:", "$ docker buildx imagetools inspect BASE_IMAGE"),
-        remedy=("Correct the name or the tag after FROM.",),
-        prevention=("Pin the base image by a digest, or copy it into your own repository.",),
-        sources=("https://docs.docker.com/reference/dockerfile/#from",),
-    ),
-    Cause(
         "build-name-invalid",
         "The name (tag) of the image that is built is not a valid reference: it must be lowercase, without spaces.",
         "Usually a variable in the name is empty, or a user or repository name of Git has capitals.",
@@ -179,40 +65,6 @@ CAUSES: Final = (
         remedy=("Free disk space on the build machine, or give it a larger disk, and build again.",),
         prevention=("Limit the build cache, and give CI runners a larger disk.",),
         sources=("https://docs.docker.com/reference/cli/docker/system/df/",),
-    ),
-    Cause(
-        "build-network",
-        "The build machine cannot reach the registry of the base image.",
-        "DNS, a proxy or the connection of the build machine fails while the builder loads the base image. The service "
-        "and its network are not involved.",
-        "build",
-        ("network", "build machine"),
-        words=(
-            *near(
-                r"failedtosolve|dockerbuild|failedtoresolvesourcemetadata|loadmetadata",
-                "i/o timeout",
-                "TLS handshake timeout",
-                "no such host",
-                "connection refused",
-                "connection reset by peer",
-                "Client.Timeout exceeded",
-                "context deadline exceeded",
-                "server misbehaving",
-                "network is unreachable",
-                "failed to authorize: failed to fetch anonymous token",
-                "failed to authorize: failed to fetch oauth token",
-                "DeadlineExceeded",
-                "dial tcp: lookup",
-                "unexpected EOF",
-            ),
-            *near(
-                BUILD, "Temporary failure resolving", "Could not resolve host", "Temporary failure in name resolution"
-            ),
-        ),
-        confirm=("Pull the base image on the build machine:", "$ docker pull BASE_IMAGE"),
-        remedy=("Build again. If it fails again, check the DNS, the proxy and the VPN of the build machine.",),
-        prevention=("Pull base images through ECR (pull through cache) or public.ecr.aws/docker/library.",),
-        sources=("https://docs.docker.com/engine/daemon/proxy/",),
     ),
     Cause(
         "build-out-of-memory",
@@ -318,24 +170,17 @@ CAUSES: Final = (
         sources=("https://docs.docker.com/build/builders/drivers/docker-container/",),
     ),
     Cause(
-        "build-rate-limited",
-        "Docker Hub refuses the base image, because the build machine's address has pulled too often.",
-        "Docker Hub limits pulls without a login by address, and CI runners share addresses.",
+        "bundling-failed",
+        "The command that CDK ran in a container to bundle an asset failed; its own lines above this one say why.",
+        "cdk synth runs the bundling command of a function or a construct with docker run, before an image is built or "
+        "pushed. CDK repeats only docker's exit code.",
         "build",
-        ("quota", "registry"),
-        words=near(
-            BUILD + "|loadmetadata",
-            "toomanyrequests",
-            "429 Too Many Requests",
-            "pull rate limit",
-        ),
-        remedy=(
-            "Log in to Docker Hub on the build machine and build again:",
-            "$ docker login",
-            "Or take the same image from public.ecr.aws/docker/library.",
-        ),
-        prevention=("Pull base images through ECR (pull through cache).",),
-        sources=("https://docs.docker.com/docker-hub/usage/",),
+        ("application", "build machine"),
+        words=("Failed to bundle asset", "docker exited with status"),
+        confirm=("Run the printed docker command by hand, without its output directory.",),
+        remedy=("Fix what the command's own lines show, and give those to safe-image explain.",),
+        sources=("https://docs.aws.amazon.com/cdk/v2/guide/assets.html",),
+        specificity="frame",
     ),
     Cause(
         "build-step-failed",

@@ -112,7 +112,7 @@ CAUSES: Final = (
         words=(
             "failed to register layer: Error processing tar file(exit status 1): archive/tar: invalid tar header",
             "failed to register layer: Error processing tar file{it}archive/tar: invalid tar header",
-            "archive/tar: invalid tar header",
+            *near(r"applylayer|errorprocessingtarfile", "archive/tar: invalid tar header"),
             "Error processing tar file(exit status 1): invalid tar header",
         ),
         confirm=("See the engine of the host, then check the image:", "$ docker version", *_CHECK[1:]),
@@ -240,9 +240,12 @@ CAUSES: Final = (
         "resolve",
         ("image", "host engine", "task definition"),
         words=(
-            "no matching manifest for windows/amd64",
-            "no matching manifest for windows/amd64{version} in the manifest list entries",
-            "no match for platform in manifest{it}windows",
+            *unless(
+                BUILD,
+                "no matching manifest for windows/amd64",
+                "no matching manifest for windows/amd64{version} in the manifest list entries",
+                "no match for platform in manifest{it}windows",
+            ),
         ),
         confirm=("List the platforms of the image:", "$ docker buildx imagetools inspect {image}"),
         remedy=(

@@ -87,6 +87,28 @@ CAUSES: Final = (
         sources=("https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",),
     ),
     Cause(
+        "lambda-wrong-architecture",
+        "The program is built for another architecture (platform) than the function's: exec format error.",
+        "An image or a binary built on an Apple silicon Mac is arm64, while a function is x86_64 by default. A script "
+        "without #! as its first line gives the same error.",
+        "start",
+        ("image", "task definition"),
+        words=(
+            "fork/exec {program}: exec format error",
+            "Runtime.InvalidEntrypoint{it}exec format error",
+            "fork/exec {program}: exec format error{it}Runtime.InvalidEntrypoint",
+            *near(r"entrypoint:\[|imagelauncherror", "exec format error"),
+        ),
+        confirm=_CHECK_LAYERS,
+        remedy=(
+            "Build for the function's architecture, or set architecture= of the function to the image's:",
+            "$ docker build --platform {platform} --provenance=false .",
+        ),
+        prevention=("Set platform= of the asset and architecture= of the function together.",),
+        sources=(_TROUBLE, "https://docs.aws.amazon.com/lambda/latest/dg/foundation-arch.html"),
+        findings=("platform-mismatch", "entrypoint-wrong-machine", "entrypoint-format-invalid"),
+    ),
+    Cause(
         "lambda-entrypoint",
         "Lambda cannot execute the image's entrypoint: another architecture, a missing file or one that is not "
         "executable.",

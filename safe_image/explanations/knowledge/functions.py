@@ -67,10 +67,10 @@ CAUSES: Final = (
     ),
     Cause(
         "lambda-uri-invalid",
-        "Lambda cannot use this image URI: the image is in another region, or the URI is not one of a private ECR "
-        "repository.",
-        "Lambda takes images only from ECR in the function's own region: no Docker Hub, no public.ecr.aws, no FIPS or "
-        "dual stack host name.",
+        "Lambda cannot use this image URI: the image is in another region, the URI has no tag or both a tag and a "
+        "digest, or it is not one of a private ECR repository.",
+        "Lambda takes images only from ECR in the function's own region, by tag or by digest: no Docker Hub, no "
+        "public.ecr.aws, no FIPS or dual stack host name.",
         "create",
         ("task definition",),
         words=(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..cause import Cause, near
-from ..contexts import ANY, BUILD, PULL, PUSH, S3, SECRETS
+from ..cause import Cause, near, unless
+from ..contexts import ANY, BUILD, ECS, PULL, PUSH, S3, SECRETS
 
 _ECS_PULL: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html"
 _ENDPOINTS: Final = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html"
@@ -13,6 +13,7 @@ _RUNBOOK: Final = (
     "Let AWS look for the missing piece: run the Systems Manager runbook AWSSupport-TroubleshootECSTaskFailedToStart "
     "on the task.",
 )
+_LOG_DRIVER: Final = ECS + r"|loggingdriver|loggerargs|awslogs-"
 _NOT_A_PULL: Final = rf"{BUILD}|{PUSH}"
 _WAYS: Final = (
     "Private subnet: route 0.0.0.0/0 to a NAT gateway, or add VPC endpoints for ecr.api and ecr.dkr and a gateway "
@@ -33,6 +34,7 @@ CAUSES: Final = (
         words=(
             "failed open: failed to do request: Get https://prod-{region}-starport-layer-bucket",
             "httpReadSeeker: failed open: failed to do request: Get https://{bucket}.s3.",
+            "error pulling image configuration: Get https://prod-{region}-starport-layer-bucket{url}: dial tcp",
             *near(
                 S3,
                 "failed open: failed to do request",
@@ -123,6 +125,22 @@ CAUSES: Final = (
         sources=(_ECS_PULL, _ENDPOINTS, "https://repost.aws/knowledge-center/ecs-fargate-pull-container-error"),
     ),
     Cause(
+        "log-group-missing",
+        "The CloudWatch log group that the task definition names does not exist, so the container is not started.",
+        "The awslogs driver creates the stream and not the group, unless awslogs-create-group is true. The name or the "
+        "region (awslogs-region) is wrong, or the group was removed.",
+        "start",
+        ("task definition",),
+        words=(
+            "failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist",
+            *near(_LOG_DRIVER, "The specified log group does not exist"),
+        ),
+        confirm=("See whether the log group exists:", "$ aws logs describe-log-groups --log-group-name-prefix GROUP"),
+        remedy=("Create the log group, or set awslogs-create-group and allow the execution role logs:CreateLogGroup.",),
+        prevention=("Use ecs.LogDrivers.aws_logs with a log group of the same stack.",),
+        sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html",),
+    ),
+    Cause(
         "logs-unreachable",
         "The task cannot reach CloudWatch Logs, or may not write there, so its container is not started.",
         "The awslogs driver creates its stream before the container starts. The log group is missing, the execution "
@@ -130,10 +148,12 @@ CAUSES: Final = (
         "start",
         ("network", "permissions", "task definition"),
         words=(
-            "failed to validate logger args",
-            "failed to initialize logging driver",
-            "The specified log group does not exist",
-            "failed to create Cloudwatch log stream",
+            *unless(
+                "loggroupdoesnotexist",
+                "failed to validate logger args",
+                "failed to initialize logging driver",
+                "failed to create Cloudwatch log stream",
+            ),
             "failed to create Cloudwatch log group",
             "is not authorized to perform: logs:CreateLog",
             "unable to create logging driver",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..cause import Cause
+from ..cause import Cause, near
+from ..contexts import ECS
 
 _PLACEMENT: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html"
 _STOPPED: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html"
@@ -27,6 +28,7 @@ CAUSES: Final = (
             "InsufficientFreeAddressesInSubnet",
             "encountered error RESOURCE:ENI",
             "RESOURCE:ENI",
+            "no container instance met all of its requirements{it}encountered error RESOURCE:ENI",
             "failed to configure ENI",
             "netplugin failed",
             "failed to create network interface",
@@ -54,7 +56,7 @@ CAUSES: Final = (
             "RESOURCE:FARGATE",
             "SpotInterruption",
             "Your Spot Task was interrupted",
-            "InsufficientInstanceCapacity",
+            *near(ECS + "|batch|capacityprovider|ecscluster", "InsufficientInstanceCapacity"),
         ),
         remedy=("Try again, use more availability zones, or FARGATE instead of FARGATE_SPOT.",),
         sources=(_STOPPED,),
@@ -88,6 +90,47 @@ CAUSES: Final = (
         sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html",),
     ),
     Cause(
+        "cluster-empty",
+        "The cluster, or its capacity provider, has no container instance: none was started, or none has registered.",
+        "The Auto Scaling group has no instance (a vCPU quota, an instance type that the zone does not have), or the "
+        "instance's ECS agent does not reach the cluster: ECS_CLUSTER, the instance role or the route to ECS is wrong.",
+        "place",
+        ("host engine", "quota"),
+        words=(
+            "no container instance met all of its requirements. Reason: No Container Instances were found in your",
+            "No Container Instances were found in your cluster",
+            "No Container Instances were found in your capacity provider",
+        ),
+        confirm=(
+            "See what the Auto Scaling group did last, and what has registered:",
+            "$ aws autoscaling describe-scaling-activities --auto-scaling-group-name GROUP --max-items 5",
+            "$ aws ecs list-container-instances --cluster CLUSTER",
+        ),
+        remedy=(
+            "Request the quota, or use another instance type; otherwise correct the instance's role and user data.",
+        ),
+        prevention=("Let CDK set the cluster up: cluster.add_capacity, or Fargate.",),
+        sources=(_PLACEMENT, "https://repost.aws/knowledge-center/ecs-instance-unable-join-cluster"),
+    ),
+    Cause(
+        "agent-disconnected",
+        "The ECS agent of the closest matching instance is not connected to ECS, so no task is placed there.",
+        "The instance is overloaded or stopped, its Docker daemon hangs, or it lost the route to the ECS endpoints.",
+        "place",
+        ("host engine", "network"),
+        words=(
+            "closest matching container-instance {id} doesn't have the agent connected",
+            "doesn't have the agent connected",
+        ),
+        confirm=(
+            "See which agents are connected:",
+            "$ aws ecs describe-container-instances --cluster CLUSTER --container-instances INSTANCE --query "
+            "'containerInstances[].agentConnected'",
+        ),
+        remedy=("Restart the agent on the instance (systemctl restart ecs), or replace the instance.",),
+        sources=(_PLACEMENT, "https://repost.aws/knowledge-center/ecs-agent-disconnected-linux2-ami"),
+    ),
+    Cause(
         "no-container-instance",
         "No container instance of the cluster fits the task: too little CPU, memory or ports, or a missing attribute.",
         "ECS places a task only on an instance that meets the whole task definition.",
@@ -95,7 +138,6 @@ CAUSES: Final = (
         ("task definition", "quota"),
         words=(
             "was unable to place a task because no container instance met all of its requirements",
-            "No Container Instances were found in your cluster",
             "RESOURCE:MEMORY",
             "RESOURCE:CPU",
             "closest matching container-instance",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..cause import Cause, near, seen
+from ..cause import Cause, Words, near, seen, unless
 from ..contexts import PUSH
 
 _CDK_33264: Final = "https://github.com/aws/aws-cdk/issues/33264"
@@ -24,8 +24,11 @@ CAUSES: Final = (
         words=(
             "failed commit on ref manifest-sha256:{it}: unexpected status from PUT request to {url}: 400 Bad Request",
             "failed commit on ref index-sha256:{it}: unexpected status from PUT request to {url}: 400 Bad Request",
-            "unexpected status from PUT request to {url}: 400 Bad Request",
-            "unexpected status from PUT request 400 Bad Request",
+            *unless(
+                "/blobs/",
+                "unexpected status from PUT request to {url}: 400 Bad Request",
+                "unexpected status from PUT request 400 Bad Request",
+            ),
             "unexpected status: 400 Bad Request{it}manifest",
             *seen(
                 "https://github.com/docker/for-mac/issues/7561",
@@ -83,7 +86,7 @@ CAUSES: Final = (
         "push",
         ("registry", "build machine"),
         words=(
-            "405 Method Not Allowed",
+            *near(PUSH + r"|cache", "405 Method Not Allowed"),
             *near(PUSH + r"|cache", "Invalid parameter at 'ImageManifest' failed to satisfy constraint"),
             "error writing manifest blob: failed commit on ref {ref}: unexpected status: 400 Bad Request",
             "Invalid parameter at 'ImageManifest'",
@@ -158,7 +161,7 @@ CAUSES: Final = (
         ("permissions",),
         words=(
             *near(PUSH, "403 Forbidden", "denied: User:", "no basic auth credentials", "401 Unauthorized"),
-            *near(PUSH, "authorization token has expired", "denied: requested access to the resource is denied"),
+            *near(PUSH, "denied: requested access to the resource is denied", "error parsing HTTP 403 response body"),
             *near(PUSH, "unauthorized: authentication required", "insufficient_scope: authorization failed"),
             *near(PUSH, "unauthorized to access repository", "permission_denied: write_package"),
             "installation not allowed to Write organization package",
@@ -167,7 +170,9 @@ CAUSES: Final = (
             "is not authorized to perform: ecr:CompleteLayerUpload",
             "is not authorized to perform: ecr:PutImage",
             "is not authorized to perform: ecr-public:",
-            "denied: Your authorization token has expired. Reauthenticate and try again",
+            "error checking push permissions{it}UNAUTHORIZED",
+            "trying to reuse blob{it}at destination{it}403 (Forbidden)",
+            "failed to push {reference}: unexpected status from HEAD request to {url}: 403 Forbidden",
         ),
         confirm=(
             "See who pushes, and what the repository allows:",
@@ -181,6 +186,60 @@ CAUSES: Final = (
         ),
         prevention=("Push with the roles of cdk bootstrap, or repository.grant_push(role).",),
         sources=(_PUSH_POLICY, _ECR_ERRORS),
+    ),
+    Cause(
+        "push-login-expired",
+        "The login for the push has expired: an ECR token lasts twelve hours, and Docker still sends the old one.",
+        "docker login stores the token in ~/.docker/config.json. A build agent that runs longer, or a job that takes "
+        "that long, pushes with an expired one.",
+        "push",
+        ("permissions", "build machine"),
+        words=(
+            *near(PUSH, "authorization token has expired", "Your authorization token has expired"),
+            Words(
+                "denied: Your authorization token has expired. Reauthenticate and try again",
+                unless=r"pulling|errorresponsefromdaemon|failedtosolve|public\.ecr\.aws",
+            ),
+            Words(
+                "Your Authorization Token has expired. Please run 'aws ecr get-login",
+                unless=r"pulling|errorresponsefromdaemon|failedtosolve|public\.ecr\.aws",
+            ),
+        ),
+        remedy=(
+            "Log in again and push again:",
+            "$ aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {registry}",
+        ),
+        prevention=("Log in at the beginning of each job, or install amazon-ecr-credential-helper on the agent.",),
+        sources=("https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html", _ECR_ERRORS),
+    ),
+    Cause(
+        "push-blob-refused",
+        "The registry refused the upload of a layer (a blob) with 400: its bytes are not those of the digest, or the "
+        "upload broke off.",
+        "A layer is uploaded before the manifest. A proxy that changes or buffers uploads, a damaged build cache, or a "
+        "connection that ends too early makes other bytes arrive than the digest promises. No tag is involved yet.",
+        "push",
+        ("registry", "network", "build machine"),
+        words=(
+            "unexpected status from PUT request to {url}/blobs/{digest}: 400 Bad",
+            "unexpected 400 response status trying to initiate upload",
+        ),
+        confirm=("Push from another machine, or without the proxy.",),
+        remedy=("Push again. If it fails again, build that layer anew, without the cache of the machine.",),
+        prevention=("Let proxies pass uploads to registries through unchanged.",),
+        sources=("https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs",),
+    ),
+    Cause(
+        "push-tag-invalid",
+        "The registry refuses the tag of the push with 400: a tag has letters, digits, _, . and - only, no + or /.",
+        "Versions such as 1.2.3+abc are valid in semantic versioning and not in a tag. Tools that push by themselves "
+        "(rules_oci, ko, crane) send the tag as it is.",
+        "push",
+        ("build machine", "image"),
+        words=("{url}: unexpected status code 400 Bad Request (HEAD responses have no body, use GET for details)",),
+        confirm=("Look at the tag in the address of the failed request.",),
+        remedy=("Replace characters that tags do not have, such as + by -, and push again.",),
+        sources=("https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests",),
     ),
     Cause(
         "push-repository-missing",
@@ -238,6 +297,7 @@ CAUSES: Final = (
             "LayersNotFoundException",
             "ReferencedImagesNotFoundException",
             *near(PUSH, "blob unknown", "unknown blob", "MANIFEST_BLOB_UNKNOWN"),
+            *near(r"manifestupload|pushing", "BLOB_UNKNOWN", "code:BLOB_UNKNOWN,message:unknown blob"),
             "Images with digests {digest} required for pushing image into repository",
             "Layers with digests {digest} required for pushing image into repository",
         ),

@@ -126,8 +126,6 @@ CAUSES: Final = (
                 "unauthorized: authentication required",
                 "AccessDenied",
                 "access denied",
-                "authorization token has expired",
-                "unauthorized: incorrect username or password",
                 "insufficient_scope: authorization failed",
                 "denied: requested access to the resource is denied",
                 "error parsing HTTP 403 response body",
@@ -157,7 +155,6 @@ CAUSES: Final = (
             "permission_denied: read_package",
             "access to the requested resource is not authorized",
             "artifactregistry.repositories.downloadArtifacts",
-            *unless(PUSH, "Your authorization token has expired"),
             "unable to retrieve ecr registry auth: service call has been retried{it}AccessDenied",
         ),
         confirm=(
@@ -189,6 +186,59 @@ CAUSES: Final = (
         remedy=("Remove the stored login and pull again:", "$ docker logout public.ecr.aws"),
         prevention=("Do not log in to public.ecr.aws on machines that keep their Docker configuration.",),
         sources=("https://docs.aws.amazon.com/AmazonECR/latest/public/public-troubleshooting.html",),
+    ),
+    Cause(
+        "pull-login-expired",
+        "The login for the registry has expired: an ECR token lasts twelve hours, and the engine sends an old one.",
+        "docker login stores the token, and every later pull sends it. A machine that runs for more than twelve hours, "
+        "or a pull secret that nobody renews, sends an expired token.",
+        "resolve",
+        ("permissions", "host engine"),
+        words=near(
+            PULL + "|pulling|errorresponsefromdaemon|pullsecret",
+            "Your authorization token has expired",
+            "authorization token has expired",
+            unless=rf"{PUSH}|failedtosolve|dockerbuild|public\.ecr\.aws",
+        ),
+        remedy=(
+            "Log in again and pull again; for ECR:",
+            "$ aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {registry}",
+        ),
+        prevention=("Let amazon-ecr-credential-helper get a token for each pull, or pull with the node's role.",),
+        sources=("https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html", _ECR_ERRORS),
+    ),
+    Cause(
+        "registry-password-wrong",
+        "The registry refuses the login: the user name, the password or the access token of the pull is wrong.",
+        "The secret of the service (repositoryCredentials, imagePullSecrets, CodeBuild's registryCredential) or the "
+        "stored login has an old password, or a JSON key with another name than username and password.",
+        "resolve",
+        ("permissions",),
+        words=unless(
+            f"{BUILD}|{PUSH}", "unauthorized: incorrect username or password", "incorrect username or password"
+        ),
+        confirm=("Log in by hand with the same user name and password:", "$ docker login {registry}"),
+        remedy=("Correct the user name and the access token in the secret, and pull again.",),
+        prevention=("Keep the image in ECR, where the role pulls without a password.",),
+        sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html",),
+    ),
+    Cause(
+        "accept-header-refused",
+        "ECR refuses the request for the manifest: a media type in the engine's Accept header is not valid for ECR.",
+        "An engine lists the media types that it accepts. ECR answers 405 if one of them is empty, too long or not a "
+        "media type. Engines in development and proxies that rewrite headers send such a list.",
+        "resolve",
+        ("host engine", "registry"),
+        words=(
+            "Invalid parameter at 'acceptedMediaTypes' failed to satisfy constraint",
+            *near(PULL, "405 Method Not Allowed", unless=PUSH),
+        ),
+        confirm=("Pull the image with another engine or from another network.",),
+        remedy=("Upgrade the engine on the host, or pull without the proxy.",),
+        sources=(
+            "https://github.com/bottlerocket-os/bottlerocket/issues/399",
+            "https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html",
+        ),
     ),
     Cause(
         "pull-rate-limited",

@@ -43,6 +43,49 @@ CAUSES: Final = (
         sources=("https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html",),
     ),
     Cause(
+        "sagemaker-not-pulled",
+        "SageMaker could not pull the image: it does not exist, or the execution role or the repository's policy does "
+        "not permit the pull.",
+        "The image must be in ECR in the same region. SageMaker gives one text for a missing tag, a wrong name and a "
+        "missing permission; an image larger than the instance's disk gives it too.",
+        "pull",
+        ("permissions", "task definition"),
+        words=(
+            "Cannot pull algorithm container",
+            "Please make sure all images included in the model for the production variant {name} exist",
+        ),
+        confirm=(
+            "See whether the tag is there:",
+            "$ aws ecr describe-images --region {region} --registry-id {registry_id} --repository-name {repository}",
+            "$ safe-image check {image} --runs-on sagemaker",
+        ),
+        remedy=(
+            "Correct the image's name, or allow the execution role ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and "
+            "ecr:GetAuthorizationToken, and the other account in the repository's policy.",
+        ),
+        sources=("https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html",),
+        findings=("image-missing",),
+    ),
+    Cause(
+        "sagemaker-not-started",
+        "SageMaker starts an image with the argument serve (or train), and this one does not start that way.",
+        "The argument replaces CMD. An image without an ENTRYPOINT needs a program called serve in PATH; one with an "
+        "ENTRYPOINT must accept the argument.",
+        "start",
+        ("image", "application"),
+        words=(
+            "starts correctly when invoked with 'docker run <image> serve'",
+            'exec: "serve": executable file not found in $PATH',
+            'exec: "train": executable file not found in $PATH',
+        ),
+        confirm=("Start it as SageMaker does:", "$ docker run {image} serve"),
+        remedy=(
+            "Add a program serve to PATH of the image, or an ENTRYPOINT that accepts it, and push under a new tag.",
+        ),
+        sources=("https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html",),
+        findings=("entrypoint-missing", "no-command"),
+    ),
+    Cause(
         "app-runner-copy-failed",
         "App Runner could not copy or start the image: wrong architecture, missing image, or an access role without "
         "permission.",
@@ -65,6 +108,20 @@ CAUSES: Final = (
             "https://github.com/aws/apprunner-roadmap/issues/79",
         ),
         findings=("platform-mismatch", "image-missing"),
+    ),
+    Cause(
+        "app-runner-not-created",
+        "The App Runner service failed to start, and this text does not say why: its deployment and application logs "
+        "do.",
+        "CloudFormation repeats only that the service failed. A failed pull, a wrong port, a failed health check and a "
+        "program that ends all give this.",
+        "other",
+        ("unknown", "application"),
+        words=("Your service failed to create. Review the application logs",),
+        confirm=("Read the service's logs:", "$ aws logs tail /aws/apprunner/NAME/ID/service --since 1h"),
+        remedy=("Give the last lines of those logs to safe-image explain.",),
+        sources=("https://docs.aws.amazon.com/apprunner/latest/dg/monitor-cwl.html",),
+        specificity="frame",
     ),
     Cause(
         "exec-agent-not-started",
@@ -207,13 +264,27 @@ CAUSES: Final = (
         ),
     ),
     Cause(
+        "pod-without-address",
+        "The pod got no IP address: the node, or its subnet, has none left.",
+        "The VPC CNI gives each pod an address of the subnet, and a node of a small type has only a few. The image was "
+        "not looked at yet.",
+        "place",
+        ("network", "quota"),
+        words=("failed to assign an IP address to container", "add cmd: failed to assign an IP address to container"),
+        confirm=(
+            "See the free addresses of the subnets:",
+            "$ aws ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailableIpAddressCount]' --output table",
+        ),
+        remedy=("Use a larger subnet or node type, turn on prefix delegation, or upgrade the VPC CNI plugin.",),
+        sources=("https://docs.aws.amazon.com/eks/latest/userguide/cni-increase-ip-addresses.html",),
+    ),
+    Cause(
         "pod-sandbox",
         "Kubernetes could not set up the pod's network or sandbox; the image was not looked at yet.",
         "The CNI plugin has no free address or is not ready, so the pod has no network.",
         "place",
         ("network", "host engine"),
         words=(
-            "failed to assign an IP address to container",
             *unless(
                 r"failedtogetsandboximage|failedpullingimage\W{0,3}pause|/pause[-:@]",
                 "FailedCreatePodSandBox",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..cause import Cause, near
+from ..cause import Cause, near, unless
 from ..contexts import ECS, SECRETS
 
 _ECS_INIT: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html"
+_LOGS: Final = r"loggingdriver|loggerargs"
 
 CAUSES: Final = (
     Cause(
@@ -24,6 +25,8 @@ CAUSES: Final = (
             "unable to retrieve secret from asm{it}AccessDenied",
             "unable to retrieve secrets from ssm{it}AccessDenied",
             "execution resource retrieval failed{it}AccessDenied",
+            "Fetching secret data from SSM Parameter Store in {region}: AccessDenied",
+            "Fetching secret data from AWS Secrets Manager in region {region}: {it}AccessDenied",
             *near(ECS, "is not authorized to perform: secretsmanager:GetSecretValue"),
             *near(ECS, "is not authorized to perform: ssm:GetParameters"),
             *near(r"secret|ssm|parameter", "is not authorized to perform: kms:Decrypt", unless="lambda"),
@@ -84,9 +87,9 @@ CAUSES: Final = (
             "There is a connection issue between the task and AWS Systems Manager",
             "There is a connection issue between the task and SSM",
             "execution resource retrieval failed: unable to retrieve ecr registry auth: service call has been retried",
-            *near(SECRETS + "|" + ECS, "RequestError: send request failed", "RequestCanceled"),
+            *near(SECRETS + "|" + ECS, "RequestError: send request failed", "RequestCanceled", unless=_LOGS),
         ),
-        also=("unable to pull secrets or registry auth",),
+        also=unless("accessdenied", "unable to pull secrets or registry auth"),
         confirm=(
             "Let AWS look for the missing piece: run the Systems Manager runbook "
             "AWSSupport-TroubleshootECSTaskFailedToStart on the task.",

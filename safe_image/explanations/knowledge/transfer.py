@@ -131,6 +131,7 @@ CAUSES: Final = (
             ),
             Words("failed to copy: httpReadSeeker: failed open: failed to do request", unless=r"starport|\.s3\."),
             "failed to copy: read tcp",
+            *near(r"pullingimage|downloading|retrievingimage", "tar: Unexpected EOF in archive"),
         ),
         confirm=_CONFIRM,
         remedy=_PULL_AGAIN,

@@ -22,6 +22,8 @@ CAUSES: Final = (
             "no space left on device",
             "disk quota exceeded",
             "not enough space on the disk",
+            "failed to extract layer {layer}: write {path}: no space left on device",
+            "failed to register layer: write {path}: no space left on device",
             unless=BUILD,
         ),
         confirm=(
@@ -152,6 +154,34 @@ CAUSES: Final = (
         findings=("hardlink-target-missing",),
     ),
     Cause(
+        "layer-not-a-tar",
+        "A layer is not a tar archive that this engine can read: it is compressed in another way than its media type "
+        "says (zstd), or it is damaged.",
+        "The engine takes a layer that it cannot decompress for a plain tar. containerd before 1.5 does so with every "
+        "zstd layer; a newer engine only where the bytes are damaged or no tar at all.",
+        "unpack",
+        ("image", "host engine"),
+        words=(
+            Words("archive/tar: invalid tar header", unless="applylayer|errorprocessingtarfile"),
+            *unless(
+                "applylayer|errorprocessingtarfile",
+                "failed to extract layer {layer}: archive/tar: invalid tar header",
+                "failed to register layer: archive/tar: invalid tar header",
+            ),
+        ),
+        confirm=(*_CONFIRM, "See the version of the host's engine:", "$ containerd --version"),
+        remedy=(
+            "If the check passes, upgrade the host's engine, or build with compression=gzip,force-compression=true. If "
+            "it refuses the image, build and push it again under a new tag.",
+        ),
+        prevention=("Refresh node images regularly, and build gzip layers for hosts that you do not control.",),
+        sources=(
+            "https://github.com/containerd/containerd/releases/tag/v1.5.0",
+            "https://github.com/home-operations/containers/issues/1177",
+        ),
+        findings=("tar-invalid", "layer-type-unsupported", "layer-corrupt", "diff-id-wrong"),
+    ),
+    Cause(
         "tar-entry-refused",
         "A layer has an entry that the engine does not unpack.",
         "The layer is not a plain file tar: a device, a sparse file, a duplicate name or an extended attribute is in "
@@ -162,13 +192,7 @@ CAUSES: Final = (
             "unhandled tar header type",
             "failed to setxattr",
             "failed to register layer: invalid entry name",
-            *near(
-                EXTRACT,
-                "operation not supported",
-                "file exists",
-                "archive/tar: invalid tar header",
-                "is not a directory",
-            ),
+            *near(EXTRACT, "operation not supported", "file exists", "is not a directory"),
         ),
         also=("archive/tar: invalid tar header",),
         confirm=_CONFIRM,

@@ -118,7 +118,8 @@ def _verdict(explanation: Explanation, verification: Verification, page: TextPag
 def _unknown(page: TextPage) -> Iterator[str]:
     yield page.paint("unknown", "NOT RECOGNISED")
     yield from page.wrap(
-        "This matches no known cause that keeps an image from being built, pushed, pulled or started.",
+        "This matches no known cause that keeps an image from being built, pushed, pulled or started. If a program "
+        "printed it in its log, the image was pulled and started, and the program is to blame.",
         "  ",
     )
     yield from page.wrap(
