@@ -248,9 +248,8 @@ def _judge_for(
 
 
 def _complete(finding: Finding, runtime: Runtime, policy: Policy) -> Finding:
-    prefix = runtime.error_prefixes.get(CATALOG[finding.id].stage, "")
     return replace(
         finding,
-        runtime_error=finding.runtime_error and prefix + finding.runtime_error,
+        runtime_error=runtime.error(CATALOG[finding.id].stage, finding.runtime_error),
         acknowledged=policy.acknowledge.get(finding.id, ""),
     )

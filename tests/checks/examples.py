@@ -157,6 +157,10 @@ def _program_of_another(draft: Draft) -> None:
     _change(draft, "bin/run", program(_OTHER[draft.config.overrides["architecture"]]))
 
 
+def _shell_of_another(draft: Draft) -> None:
+    _change(draft, "bin/sh", program(_OTHER[draft.config.overrides["architecture"]]))
+
+
 def _set(**attributes: Any) -> Callable[[Draft], object]:
     def change(draft: Draft) -> None:
         for name, value in attributes.items():
@@ -207,6 +211,10 @@ def _secret_working_dir(draft: Draft) -> None:
 def _secret_code(draft: Draft) -> None:
     folders = (entry(name, type=tarfile.DIRTYPE) for name in ("var", "var/task"))
     _entries(draft, *folders, entry("var/task/app.py", b"1", mode=0))
+
+
+def _link(draft: Draft, name: str, target: str) -> None:
+    _entries(draft, entry(name, type=tarfile.SYMTYPE, linkname=target))
 
 
 def _huge(draft: Draft) -> None:
@@ -297,8 +305,11 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "entrypoint-closed": Example(_secret_program),
     "entrypoint-format-invalid": Example(lambda draft: _change(draft, "bin/run", b"echo hello\n")),
     "entrypoint-wrong-machine": Example(_program_of_another),
+    "programs-wrong-machine": Example(_shell_of_another),
     "interpreter-missing": Example(lambda draft: _change(draft, "bin/run", b"#!/bin/bash\n")),
     "user-missing": Example(partial(_run, User="app")),
+    "passwd-link-absolute": Example(lambda draft: _link(draft, "etc/passwd", "/nix/store/passwd")),
+    "etc-is-link": Example(lambda draft: _link(draft, "etc", "nix/etc")),
     "working-dir-invalid": Example(partial(_run, WorkingDir="/bin/run")),
     "working-dir-closed": Example(_secret_working_dir),
     "code-unreadable": Example(_secret_code),

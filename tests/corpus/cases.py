@@ -110,6 +110,7 @@ def unpack(folder: Path) -> Sequence[Case]:
 _NOISE: Final = (
     (re.compile(r"^Cannot(Pull|Start)ContainerError: "), ""),
     (re.compile(r"^ResourceInitializationError: failed to create new container runtime task: "), ""),
+    (re.compile(r"^ResourceInitializationError: unable to create new container: "), ""),
     (re.compile(r"^rc=\d+ (docker|ctr): "), ""),
     (re.compile(r"^Error response from daemon: "), ""),
     # The call of containerd's that failed before the shim; every client has its own wording.

@@ -90,6 +90,16 @@ def test_what_only_some_or_old_hosts_refuse_is_a_warning_that_names_them(corpus:
     assert wrong == {}
 
 
+@runtimes
+def test_no_image_that_starts_is_warned_of_for_its_links_in_etc_or_its_other_programs(
+    corpus: Sequence[Case], runtime: str
+) -> None:
+    expected = {"programs-wrong-machine", "passwd-link-absolute", "etc-is-link"}
+    for case in corpus:
+        if case.name not in VERDICTS:
+            assert not expected & {finding.id for finding in case.report(runtime, layers=True).findings}, case.name
+
+
 @pytest.mark.parametrize("layers", [False, True])
 def test_the_verdict_for_several_runtimes_is_the_union_of_the_verdicts_for_each(
     corpus: Sequence[Case], layers: bool

@@ -51,6 +51,8 @@ OUTSIDE_OF_THE_IMAGE: Final = frozenset(
 )
 # Images with a warning: what they do decides whether they fail.
 WARNINGS: Final[Mapping[str, Mapping[str, str]]] = {
+    "flox-4178-etc-passwd-absolute-links": {"fargate": "passwd-link-absolute", "eks": "passwd-link-absolute"},
+    "nix2container-98-etc-is-a-link": {"fargate": "etc-is-link", "eks": "passwd-link-absolute"},
     "lambda-workdir-0700": {"lambda": "working-dir-closed"},
     "tf-lambda-301-modes-0000": {"lambda": "code-unreadable"},
 }

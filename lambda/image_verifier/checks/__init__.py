@@ -84,7 +84,7 @@ def checks_for(contents: Contents | None) -> tuple[CheckGroup, ...]:
     """
     if contents is None:
         return (*CHECKS, (artifact.accepts, (requirements.has_a_user_besides_root, *_REQUIREMENTS)))
-    from . import layer_bytes, mounts, own_user, start
+    from . import etc_links, layer_bytes, mounts, other_programs, own_user, start
 
     deep_checks = (
         layer_bytes.are_the_named_bytes,
@@ -95,6 +95,9 @@ def checks_for(contents: Contents | None) -> tuple[CheckGroup, ...]:
         start.has_its_user,
         start.has_its_command,
         own_user.may_execute_its_command,
+        other_programs.are_for_the_machine,
+        etc_links.can_be_followed_to_the_accounts,
+        etc_links.has_a_folder_at_etc,
         mounts.has_its_working_dir,
         own_user.may_enter_its_working_dir,
         own_user.may_read_its_code,

@@ -12,7 +12,7 @@ from ..layers.paths import shown
 from ..rules.engines import Engine
 from .container_user import Account
 
-_DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _NO_SUCH: Final = "no such file or directory"
 DENIED: Final = "permission denied"
@@ -41,7 +41,7 @@ class Launch:
         """The folders that a command is searched in; an empty one is the working directory."""
         path = next((value[5:] for value in reversed(self.config.env) if value.startswith("PATH=")), None)
         if path is None:
-            path = _DEFAULT_PATH if self.engine.always_has_path or not self.config.env else ""
+            path = DEFAULT_PATH if self.engine.always_has_path or not self.config.env else ""
         return path.encode("utf-8", "surrogateescape").split(b":") if path else []
 
     def find(self, path: bytes) -> tuple[File | None, str]:
@@ -62,9 +62,13 @@ class Launch:
             return None, DENIED
         return node, ""
 
-    def is_folder(self, path: bytes) -> bool:
-        """Whether a path that exists is a folder."""
-        return isinstance(self.files.find(path, self.cwd)[0], Folder)
+    def folder(self, path: bytes) -> Folder | None:
+        """The folder at a path; None where there is none."""
+        try:
+            node, _ = self.files.find(path, self.cwd)
+        except (NotADirectoryError, RecursionError):
+            return None
+        return node if isinstance(node, Folder) else None
 
     def may_read(self, path: bytes) -> bool:
         """Whether the user may read a file that exists."""

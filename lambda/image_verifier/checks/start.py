@@ -96,7 +96,7 @@ def _found(launch: Launch, path: bytes, error: str) -> str:
     """The thing that the command is instead of an executable file; empty where only its mode is wrong."""
     if error == RELATIVE:
         return RELATIVE_PATH
-    return FOLDER if error == DENIED and launch.is_folder(path) else ""
+    return FOLDER if error == DENIED and launch.folder(path) is not None else ""
 
 
 def _path(launch: Launch) -> str:

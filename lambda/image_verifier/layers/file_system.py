@@ -103,3 +103,36 @@ class FileSystem:
             else:
                 return found, way
         return above[-1], way
+
+    def escape(self, path: bytes) -> tuple[bytes, bytes] | None:
+        """The first link on the way to a path that leads out of the root, as Go's os.Root sees it, and its target.
+
+        Every absolute link is one, wherever it leads: https://pkg.go.dev/os#Root
+
+        :returns: the link's path and its target; None where there is no such link.
+        """
+        above, names = [self.root], [b""]
+        ahead = parts(path)[::-1]
+        link = None
+        for _ in range(_MAX_LINKS * _MAX_LINKS):
+            if not ahead:
+                break
+            name = ahead.pop()
+            if name == b"..":
+                if len(above) == 1:
+                    return link
+                above.pop()
+                names.pop()
+                continue
+            found = above[-1].get(name)
+            if isinstance(found, bytes):
+                link = b"/".join((*names, name)), found
+                if found.startswith(b"/"):
+                    return link
+                ahead.extend(parts(found)[::-1])
+            elif isinstance(found, Folder):
+                above.append(found)
+                names.append(name)
+            else:
+                break
+        return None

@@ -153,6 +153,10 @@ CATALOG: Final[Mapping[str, CatalogEntry]] = {
         "The image's command is neither a program nor a script that begins with #!.", Stage.RUN
     ),
     "entrypoint-wrong-machine": CatalogEntry("The image's command is built for another machine.", Stage.RUN),
+    "programs-wrong-machine": CatalogEntry(
+        "The image's command is built for the right machine, and the shell or most other programs for another one.",
+        Stage.RUN,
+    ),
     "interpreter-missing": CatalogEntry(
         "The interpreter of a script, or the dynamic loader of a program, is not in the image.", Stage.RUN
     ),
@@ -160,6 +164,11 @@ CATALOG: Final[Mapping[str, CatalogEntry]] = {
         "The image's user or group is not in its /etc/passwd or /etc/group, or has too large an ID there.",
         Stage.START,
     ),
+    "passwd-link-absolute": CatalogEntry(
+        "An absolute link leads to /etc/passwd or /etc/group, and some releases of containerd 2.2 and 2.3 follow none.",
+        Stage.START,
+    ),
+    "etc-is-link": CatalogEntry("/etc is a link, and Fargate creates a folder there.", Stage.START),
     "working-dir-invalid": CatalogEntry(
         "The working directory is not a folder in the image, and cannot be created.", Stage.START
     ),

@@ -250,6 +250,8 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "entrypoint-closed": {"any": "fork/exec {program}: permission denied"},
     "entrypoint-format-invalid": _FORMAT,
     "entrypoint-wrong-machine": _FORMAT,
+    # As a program in Go reports it.
+    "programs-wrong-machine": {"any": "fork/exec {program}: exec format error"},
     "interpreter-missing": {
         "containerd": "exec {program}: {error}",
         "dockerd": "exec {program}: {error}",
@@ -269,6 +271,7 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         + "unable to start container process: unable to setup user: …: read {path}: is a directory",
         "dockerd, ID": _TASK + _ID_TOO_LARGE,
     },
+    "passwd-link-absolute": {"containerd": "mount callback failed on …: openat {name}: path escapes from parent"},
     "working-dir-invalid": {
         "containerd, file": _INIT + "mkdir {cwd}: not a directory: unknown",
         "containerd, link": _INIT + "mkdir {cwd}: file exists: unknown",

@@ -64,6 +64,10 @@ class Engine:
     :param max_layers: the most layers that its storage holds; None where there is no bound.
     :param mountable_layers: the most layers that any host mounts for a container; None where `max_layers` is less.
     :param surely_mountable_layers: the most layers that every host mounts; None where there is no bound.
+    :param follow_no_link: its releases that follow no link out of the image's root, as every absolute link is, on the
+        way to /etc/passwd and /etc/group; empty where there are none.
+    :param follow_one_link: these and the releases that follow such a link only if /etc/passwd or /etc/group itself is
+        one, and no second one.
     """
 
     name: str
@@ -91,6 +95,8 @@ class Engine:
     max_layers: int | None = None
     mountable_layers: int | None = None
     surely_mountable_layers: int | None = None
+    follow_no_link: str = ""
+    follow_one_link: str = ""
 
     @property
     def start_words(self) -> str:
@@ -208,6 +214,9 @@ _AS_2_1: Final[Mapping[str, Any]] = {
 }
 # Pulls through its transfer service, https://github.com/containerd/containerd/blob/main/core/transfer/local/pull.go
 CONTAINERD_2_1: Final = _containerd("containerd 2.1", _measured("containerd 2.1.9"), **_AS_2_1)
+# They open /etc/passwd within Go's os.Root, which follows no link out of the root. The pull requests that make up for
+# that: https://github.com/containerd/containerd/pull/13015 and https://github.com/containerd/containerd/pull/14005
+_FOLLOW_ONE_LINK: Final = "containerd 2.2.0 to 2.2.7 and 2.3.0 to 2.3.4"
 # Pulls and unpacks as 2.1 does, by a comparison of the two tags' core/images, core/unpack and core/transfer.
 CONTAINERD_2_2: Final = _containerd(
     "containerd 2.2",
@@ -218,6 +227,8 @@ CONTAINERD_2_2: Final = _containerd(
         "https://github.com/containerd/containerd/blob/v2.2.7/core/unpack/unpacker.go",
         "https://github.com/containerd/containerd/blob/v2.2.7/core/images/mediatypes.go",
     ),
+    follow_no_link="containerd 2.2.0 to 2.2.2",
+    follow_one_link=_FOLLOW_ONE_LINK,
     **_AS_2_1,
 )
 # Knows EROFS layers, and compares a platform's `os.features`: its vendored platforms package is v1.0.0-rc.4.
@@ -232,6 +243,7 @@ CONTAINERD_2_3: Final = _containerd(
     ),
     choices=(BY_CONTAINERD_2_3,),
     erofs=True,
+    follow_one_link=_FOLLOW_ONE_LINK,
     **_AS_2_1,
 )
 # The graph driver store, as on the ECS-optimized AMIs (Docker 25.0.16 in 2026-08). The 125 is maxLayerDepth of

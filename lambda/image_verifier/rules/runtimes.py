@@ -25,6 +25,9 @@ from .engines import (
     Engine,
 )
 
+# The beginning of containerd's errors from the moment on at which a container's task is created.
+_TASK_ERROR: Final = "failed to create shim task: "
+
 
 class Share(str, Enum):
     """How many hosts of a runtime have an engine.
@@ -64,6 +67,8 @@ class Runtime:
     :param any_platform: whether it also runs other platforms than `platforms`.
     :param remark: what else a user must know of it: a sentence.
     :param error_prefixes: what it puts in front of its engine's error, by the stage that failed.
+    :param not_created: what it puts in front of its engine's error instead, where the start fails before there is a
+        task of containerd's; empty where that makes no difference.
     :param doubtful_platforms: those of `platforms` that it may not run, with the reason for the doubt.
     :param refused_manifests: types of an index or a manifest that it refuses, with its error.
     :param refused_layers: layer types that it refuses, with its error.
@@ -72,6 +77,8 @@ class Runtime:
     :param max_bytes: an image whose layers are larger than this, compressed, cannot run.
     :param roomy_bytes: an image whose layers are larger than this, compressed, needs more storage than it has
         by default.
+    :param etc_error: its error for an image with a link at /etc; empty where it does not make that folder itself.
+    :param etc_hosts: which of its hosts make that folder: a sentence without its end.
     :param own_user: whether it runs every image as a user of its own, whatever user the config sets.
     :param sources: where these facts come from.
     """
@@ -83,6 +90,7 @@ class Runtime:
     error_prefixes: Mapping[Stage, str]
     any_platform: bool = False
     remark: str = ""
+    not_created: str = ""
     doubtful_platforms: Mapping[str, str] = field(default_factory=dict)
     refused_manifests: Mapping[str, str] = field(default_factory=dict)
     refused_layers: Mapping[str, str] = field(default_factory=dict)
@@ -90,6 +98,8 @@ class Runtime:
     parent_error: str = ""
     max_bytes: int | None = None
     roomy_bytes: int | None = None
+    etc_error: str = ""
+    etc_hosts: str = ""
     own_user: bool = False
     sources: tuple[str, ...] = ()
 
@@ -97,6 +107,17 @@ class Runtime:
     def engines(self) -> tuple[Engine, ...]:
         """The engines that must be able to pull and start the image, on however many hosts."""
         return tuple(host.engine for host in self.on_hosts if host.share is not Share.WORDS)
+
+    def error(self, stage: Stage, message: str) -> str:
+        """Its error for a message of its engine; its own errors are whole.
+
+        :param stage: the stage that failed.
+        :param message: the engine's message, or an error of its own; empty where none is known.
+        """
+        if not message or message == self.etc_error:
+            return message
+        not_created = stage is Stage.START and not message.startswith(_TASK_ERROR)
+        return (self.not_created if not_created and self.not_created else self.error_prefixes.get(stage, "")) + message
 
     def runs(self, platform: str) -> bool:
         """Whether it can run images for this platform, such as `linux/amd64`."""
@@ -115,6 +136,14 @@ _ON_EC2: Final = {
     Stage.PULL: "CannotPullContainerError: ",
     Stage.START: "CannotStartContainerError: Error response from daemon: ",
 }
+# https://github.com/aws-samples/net-modernization/issues/13
+_NOT_CREATED: Final = "CannotStartContainerError: ResourceInitializationError: unable to create new container: "
+# Fargate makes /etc for its own hosts and resolv.conf: https://github.com/nlewo/nix2container/issues/98 of 2023-11,
+# and https://github.com/Cosmian/kms/issues/633.
+_FARGATES_ETC: Final = (
+    "CannotStartContainerError: ResourceInitializationError: container rootfs: fail to create /etc: mkdir "
+    "…/rootfs/etc: file exists"
+)
 _LAMBDA_INDEX_ERROR: Final = (
     "The image manifest, config or layer media type for the source image {uri} is not supported."
 )
@@ -168,8 +197,11 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             on_hosts=_FARGATE_HOSTS,
             platforms=_BOTH,
             error_prefixes=_ON_FARGATE,
+            not_created=_NOT_CREATED,
             remark="AWS does not publish which containerd a task gets.",
             roomy_bytes=_FARGATE_ROOM,
+            etc_error=_FARGATES_ETC,
+            etc_hosts="Fargate creates a folder there",
             sources=(
                 "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html",
                 "https://github.com/aws/aws-cdk/issues/30258",
@@ -277,6 +309,8 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             error_prefixes={Stage.PULL: _ON_FARGATE[Stage.PULL]},
             remark="A job runs on Fargate or on EC2 wholly, as its compute environment says.",
             roomy_bytes=_FARGATE_ROOM,
+            etc_error=_FARGATES_ETC,
+            etc_hosts="a job whose compute environment is Fargate creates a folder there",
             sources=("https://docs.aws.amazon.com/batch/latest/userguide/compute_environments.html",),
         ),
         Runtime(

@@ -48,7 +48,12 @@ CAUSES: Final = (
             "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html",
             "https://repost.aws/knowledge-center/ecs-task-exec-format-error",
         ),
-        findings=("platform-mismatch", "entrypoint-wrong-machine", "entrypoint-format-invalid"),
+        findings=(
+            "platform-mismatch",
+            "entrypoint-wrong-machine",
+            "programs-wrong-machine",
+            "entrypoint-format-invalid",
+        ),
     ),
     Cause(
         "interpreter-not-found",
@@ -200,7 +205,7 @@ CAUSES: Final = (
             "https://github.com/containerd/containerd/pull/13015",
             "https://github.com/flox/flox/issues/4178",
         ),
-        findings=("user-missing",),
+        findings=("passwd-link-absolute",),
     ),
     Cause(
         "etc-is-a-link",
@@ -213,7 +218,7 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=("Make /etc a real directory in the image, and push under a new tag.",),
         sources=("https://github.com/nlewo/nix2container/issues/98", "https://github.com/Cosmian/kms/issues/633"),
-        findings=("mount-point-invalid",),
+        findings=("etc-is-link",),
     ),
     Cause(
         "user-unknown",

@@ -60,6 +60,14 @@ STARTS: Final[Mapping[str, Advice]] = {
         "https://docs.docker.com/build/building/multi-platform/",
         Then.REBUILD,
     ),
+    "programs-wrong-machine": Advice(
+        "The last stage is FROM --platform=$BUILDPLATFORM, so its base is for the build machine, and only the program "
+        "that was copied into it is for the platform.",
+        "Use a base for {platform}: remove --platform=$BUILDPLATFORM from the last FROM.",
+        "Use FROM --platform=$BUILDPLATFORM only in stages that compile for $TARGETARCH.",
+        "https://docs.docker.com/build/building/multi-platform/",
+        Then.REBUILD,
+    ),
     "interpreter-missing": Advice(
         "The script has Windows line ends (\\r), or the program was built for another C library, such as one of Debian "
         "on Alpine.",
@@ -75,6 +83,21 @@ STARTS: Final[Mapping[str, Advice]] = {
         "USER 1000.",
         "Set USER to a number.",
         f"{_DOCKERFILE}#user",
+        Then.REBUILD,
+    ),
+    "passwd-link-absolute": Advice(
+        "Tools such as Nix and flox link /etc or the files in it into a store, by absolute paths.",
+        "Put regular files at /etc/passwd and /etc/group into the image, in a folder /etc; with Nix, copy them in "
+        "fakeRootCommands.",
+        "Build images with files in /etc, not with links.",
+        "https://github.com/containerd/containerd/issues/12683",
+        Then.REBUILD,
+    ),
+    "etc-is-link": Advice(
+        "A build with Nix puts all of /etc into one package, and links /etc to it.",
+        "Make /etc a folder in the image; it may hold relative links.",
+        "Let at least two packages add files to /etc, or create the folder in extraCommands.",
+        "https://github.com/nlewo/nix2container/issues/98",
         Then.REBUILD,
     ),
     "working-dir-invalid": Advice(
