@@ -13,8 +13,8 @@ afterwards, and scored before anything was changed for them:
 After the first score, nine of its labels were widened, since the text allows both answers: the stage of five, the words
 of four.
 
-The first cause must name one of the label's words, one of its stages and one of whom it blames. Of a text whose label
-blames nobody, which only looks like an image's error, no cause may be reported. Nothing that deletes may be printed,
+The first cause must name one of the label's words, one of its stages and one of whom it blames. A label that blames
+nobody has a text that only looks like an image's error: it must get no cause. Nothing that deletes may be printed,
 since no image was checked.
 """
 

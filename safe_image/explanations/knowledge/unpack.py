@@ -22,8 +22,8 @@ CAUSES: Final = (
             "no space left on device",
             "disk quota exceeded",
             "not enough space on the disk",
-            "failed to extract layer {layer}: write {path}: no space left on device",
-            "failed to register layer: write {path}: no space left on device",
+            "failed to extract layer {layer} write …: no space left on device",
+            "failed to register layer write …: no space left on device",
             unless=BUILD,
         ),
         confirm=(
