@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
 import urllib3
@@ -14,6 +14,7 @@ from image_verifier.image.model import MAX_MANIFEST_BYTES, Blob, Descriptor, Doc
 from image_verifier.image.references import Reference
 from image_verifier.retry import RetryBudget
 from image_verifier.sources import Resolved
+from image_verifier.sources.download import Download
 from urllib3.exceptions import HTTPError
 
 from .distribution import Distribution
@@ -114,7 +115,8 @@ class RegistryImage:
     def first_bytes(self, descriptor: Descriptor, count: int) -> bytes | None:
         """A blob's first bytes, by a Range request."""
         path = f"blobs/{descriptor.digest}"
-        return self._read(path, count, _range(0, count - 1)) if is_digest(descriptor.digest) else None
+        headers = {"Range": f"bytes=0-{count - 1}"}
+        return self._read(path, count, headers) if is_digest(descriptor.digest) else None
 
     def _read(self, path: str, limit: int, headers: Mapping[str, str] | None = None) -> bytes | None:
         for attempt in itertools.count(1):
@@ -144,47 +146,21 @@ class RegistryImage:
         is_size = length.isascii() and length.isdigit() and len(length) <= _MAX_SIZE_DIGITS
         return Blob(True, int(length) if is_size else None, "AVAILABLE")
 
-    @contextmanager
-    def open(self, descriptor: Descriptor) -> Iterator[Iterator[bytes] | None]:
+    def open(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes] | None]:
         """A layer's bytes as a stream of chunks. A download that breaks off resumes at its offset."""
-        first = self._get(f"blobs/{descriptor.digest}", {}) if is_digest(descriptor.digest) else None
-        if first is None:
-            yield None
-            return
-        chunks = self._chunks(descriptor, first)
-        try:
-            yield chunks
-        finally:
-            chunks.close()
-
-    def _chunks(self, descriptor: Descriptor, response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
-        offset = 0
-        for attempt in itertools.count(1):
-            try:
-                while chunk := read(response, _CHUNK):
-                    offset += len(chunk)
-                    yield chunk
-                return
-            except HTTPError as e:
-                if not self._retry_budget.wait_before_retry(attempt):
-                    raise unreachable(self._registry, e) from None
-            finally:
-                response.close()
-            again = self._get(f"blobs/{descriptor.digest}", _range(offset))
-            is_rest = again is not None and again.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
-            if again is None or again.status != 206 or not is_rest:
-                raise Fault(f"the download of {descriptor.digest} broke off after {offset} bytes", "Retry.")
-            response = again
-        raise AssertionError("counting does not end")
+        path = f"blobs/{descriptor.digest}"
+        return Download(
+            descriptor.digest,
+            request=lambda headers: self._get(path, headers) if is_digest(descriptor.digest) else None,
+            read=lambda response: iter(lambda: read(response, _CHUNK), b""),
+            failed=lambda error: unreachable(self._registry, error),
+            retry_budget=self._retry_budget,
+        ).chunks()
 
     def _get(self, path: str, headers: Mapping[str, str], method: str = "GET") -> urllib3.BaseHTTPResponse | None:
         return self._distribution.get(
             self._registry, self._repository, path, self._retry_budget, method=method, headers=headers
         )
-
-
-def _range(first: int, last: int | None = None) -> Mapping[str, str]:
-    return {"Range": f"bytes={first}-{'' if last is None else last}"}
 
 
 def _media_type(response: urllib3.BaseHTTPResponse) -> str:

@@ -159,7 +159,9 @@ class World:
             return Answer(404, b"<Error><Code>NoSuchKey</Code></Error>", "application/xml")
         if wanted:
             begin, _, end = wanted.removeprefix("bytes=").partition("-")
-            return Answer(206, content[int(begin) : int(end) + 1 if end else None], "application/octet-stream")
+            last = min(int(end), len(content) - 1) if end else len(content) - 1
+            part, span = content[int(begin) : last + 1], f"bytes {begin}-{last}/{len(content)}"
+            return Answer(206, part, "application/octet-stream", range=span)
         return Answer(200, content, "application/octet-stream")
 
     def _response(self, parameters: dict[str, Any]) -> Answer:

@@ -17,6 +17,7 @@ class Answer:
     """A whole answer.
 
     :param length: the announced length; None announces none, and the connection is closed after the body.
+    :param range: the bytes of the whole that the body is, as Content-Range says it; empty for all of them.
     """
 
     status: int
@@ -24,9 +25,12 @@ class Answer:
     media_type: str
     length: int | None = -1
     chunked: bool = False
+    range: str = ""
 
     def head(self) -> bytes:
         headers = {"Content-Type": self.media_type} if self.media_type else {}
+        if self.range:
+            headers["Content-Range"] = self.range
         if self.chunked:
             headers["Transfer-Encoding"] = "chunked"
         elif self.length is not None:

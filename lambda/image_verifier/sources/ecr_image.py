@@ -8,8 +8,8 @@ by side. https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from ..image import media_types
 from ..image.model import Blob, Descriptor, Document, is_digest, sha256
 from ..retry import RetryBudget
 from . import Resolved, side_by_side
+from .download import Download
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.client import ECRClient
@@ -176,36 +177,15 @@ class EcrImage:
                 response.close()
         raise AssertionError("counting does not end")
 
-    @contextmanager
-    def open(self, descriptor: Descriptor) -> Iterator[Iterator[bytes] | None]:
+    def open(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes] | None]:
         """Stream a layer's bytes in chunks; an interrupted download is resumed where it stopped."""
-        first = self._get(descriptor, {})
-        if first is None:
-            yield None
-            return
-        chunks = self._chunks(descriptor, first)
-        try:
-            yield chunks
-        finally:
-            chunks.close()
-
-    def _chunks(self, descriptor: Descriptor, response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
-        offset = 0
-        for attempt in itertools.count(1):
-            try:
-                for chunk in response.stream(_CHUNK, decode_content=False):
-                    offset += len(chunk)
-                    yield chunk
-                return
-            except urllib3.exceptions.HTTPError as e:
-                if not self._retry_budget.wait_before_retry(attempt):
-                    raise self._download_failed(descriptor, e) from None
-            finally:
-                response.close()
-            again = self._get(descriptor, {"Range": f"bytes={offset}-"})
-            if again is None or again.status != 206:
-                raise Fault(f"The download of {descriptor.digest} was interrupted after {offset} bytes", "Try again.")
-            response = again
+        return Download(
+            descriptor.digest,
+            request=lambda headers: self._get(descriptor, headers),
+            read=lambda response: response.stream(_CHUNK, decode_content=False),
+            failed=lambda error: self._download_failed(descriptor, error),
+            retry_budget=self._retry_budget,
+        ).chunks()
 
     def _get(self, descriptor: Descriptor, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse | None:
         """Request a blob. Its URL is requested just before, since it expires, and never shown, since it is a secret."""
