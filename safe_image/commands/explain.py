@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -13,6 +11,7 @@ from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 
 from ..errors import UsageError
+from ..formats import EXPLAIN_FORMATS, explanation_report, incident_report
 from .output import open_output
 
 if TYPE_CHECKING:
@@ -31,9 +30,6 @@ EXAMPLES: Final = """\
   safe-image explain -f deploy.log --image 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.4
 """
 
-# The module of each.
-_FORMATS: Final[Mapping[str, str]] = {"text": "explain.explanation_text", "json": "explain.explanation_json"}
-_INCIDENT_FORMATS: Final[Mapping[str, str]] = {"text": "explain.incident_text", "json": "explain.incident_json"}
 _EXIT: Final = {"no": 0, "yes": 1, "another": 1}
 _UNKNOWN: Final = 2
 # What is read from AWS, by the option.
@@ -61,7 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--function", metavar="NAME", help="explain why this Lambda function fails")
     parser.add_argument("--stack", metavar="NAME", help="explain why this stack's last deploy failed")
     parser.add_argument("--region", help="with these four: the region; default: the environment's or the profile's")
-    parser.add_argument("--format", choices=_FORMATS, default="text", help="default: text")
+    parser.add_argument("--format", choices=EXPLAIN_FORMATS, default="text", help="default: text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the explanation to this file")
 
 
@@ -102,8 +98,7 @@ def _explain_text(arguments: Namespace) -> int:
     verification = verified(target, policy, explanation) if target and arguments.image else None
     explanation = settle(explanation, verification)
     with open_output(arguments.output) as stream:
-        format_ = import_module(f"safe_image.formats.{_FORMATS[arguments.format]}")
-        for part in format_.report(explanation, verification, stream):
+        for part in explanation_report(arguments.format)(explanation, verification, stream):
             stream.write(part)
     return _exit(explanation, verification)
 
@@ -116,8 +111,7 @@ def _explain_incident(arguments: Namespace, subject: str) -> int:
     incident = _incident(resolver, subject, getattr(arguments, subject), arguments.region or "")
     diagnoses = diagnose(incident, resolver)
     with open_output(arguments.output) as stream:
-        format_ = import_module(f"safe_image.formats.{_INCIDENT_FORMATS[arguments.format]}")
-        for part in format_.report(incident, diagnoses, stream):
+        for part in incident_report(arguments.format)(incident, diagnoses, stream):
             stream.write(part)
     return max((_exit(one.explanation, one.verification) for one in diagnoses), default=0)
 

@@ -1,4 +1,4 @@
-"""The formats of reports: a row for each command, and a module `COMMAND/COMMAND_FORMAT.py` for each format.
+"""The formats of reports: a row for each command, and a module `COMMAND/REPORT_FORMAT.py` for each format.
 
 A format's module is imported only when it is used. Its `report` gives the text piece by piece, so that a long report
 is never in memory as a whole.
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from image_verifier.rules.remedies import Names
     from image_verifier.rules.runtimes import Runtime
 
+    from ..explanations.explanation import Explanation, Verification
+    from ..incident.explained_failure import ExplainedFailure
+    from ..incident.incident import Incident
     from ..results.check_runner import Outcome
     from ..results.comparison import Comparison
     from .audit.audit_row import Row
@@ -23,11 +26,14 @@ if TYPE_CHECKING:
     DiffReport = Callable[[Comparison, tuple[Names, Names], Policy, TextIO], Iterator[str]]
     RuntimesReport = Callable[[Sequence[Runtime], TextIO], Iterator[str]]
     AuditReport = Callable[[Callable[[], Iterable[Row]], Policy, TextIO], Iterator[str]]
+    ExplanationReport = Callable[[Explanation, Verification | None, TextIO], Iterator[str]]
+    IncidentReport = Callable[[Incident, Sequence[ExplainedFailure], TextIO], Iterator[str]]
 
 CHECK_FORMATS: Final = ("text", "json", "junit", "sarif", "github", "markdown", "html")
 DIFF_FORMATS: Final = ("text", "json", "html")
 AUDIT_FORMATS: Final = ("text", "json", "html")
 RUNTIMES_FORMATS: Final = ("text", "json")
+EXPLAIN_FORMATS: Final = ("text", "json")
 
 
 def check_report(format_name: str) -> CheckReport:
@@ -35,7 +41,7 @@ def check_report(format_name: str) -> CheckReport:
 
     :param format_name: one of `CHECK_FORMATS`.
     """
-    report: CheckReport = _module("check", format_name).report
+    report: CheckReport = _module(f"check.check_{format_name}").report
     return report
 
 
@@ -44,7 +50,7 @@ def diff_report(format_name: str) -> DiffReport:
 
     :param format_name: one of `DIFF_FORMATS`.
     """
-    report: DiffReport = _module("diff", format_name).report
+    report: DiffReport = _module(f"diff.diff_{format_name}").report
     return report
 
 
@@ -53,7 +59,7 @@ def audit_report(format_name: str) -> AuditReport:
 
     :param format_name: one of `AUDIT_FORMATS`.
     """
-    report: AuditReport = _module("audit", format_name).report
+    report: AuditReport = _module(f"audit.audit_{format_name}").report
     return report
 
 
@@ -62,9 +68,27 @@ def runtimes_report(format_name: str) -> RuntimesReport:
 
     :param format_name: one of `RUNTIMES_FORMATS`.
     """
-    report: RuntimesReport = _module("runtimes", format_name).report
+    report: RuntimesReport = _module(f"runtimes.runtimes_{format_name}").report
     return report
 
 
-def _module(command: str, format_name: str) -> Any:
-    return import_module(f"{__name__}.{command}.{command}_{format_name}")
+def explanation_report(format_name: str) -> ExplanationReport:
+    """The function that writes what `explain` finds out about a text.
+
+    :param format_name: one of `EXPLAIN_FORMATS`.
+    """
+    report: ExplanationReport = _module(f"explain.explanation_{format_name}").report
+    return report
+
+
+def incident_report(format_name: str) -> IncidentReport:
+    """The function that writes what `explain` finds out about a service, task, function or stack.
+
+    :param format_name: one of `EXPLAIN_FORMATS`.
+    """
+    report: IncidentReport = _module(f"explain.incident_{format_name}").report
+    return report
+
+
+def _module(name: str) -> Any:
+    return import_module(f"{__name__}.{name}")
