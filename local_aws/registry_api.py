@@ -17,7 +17,7 @@ from local_aws.ecr_api import EcrApi
 from local_aws.fault_injection import InjectedFaults
 from local_aws.image_events import ImageEvents
 from local_aws.layer_downloads import LayerDownloads
-from local_aws.store import DIGEST, MAX_MANIFEST, Refused, Repository, Store, digest_of
+from local_aws.store import DIGEST, MAX_MANIFEST, OCI_INDEX, Refused, Repository, Store, digest_of
 
 _NAME = r"(?P<name>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
 _DEFAULT_TAGS = 1000
@@ -65,6 +65,7 @@ class RegistryApi:
         self._events = events
         routes: list[tuple[str, dict[str, _Handler]]] = [
             (r"tags/list()", {"GET": self._tags}),
+            (r"referrers/(?P<reference>[^/]+)", {"GET": self._referrers}),
             (
                 r"manifests/(?P<reference>[^/]+)",
                 {
@@ -134,6 +135,18 @@ class RegistryApi:
             more["Link"] = f'</v2/{name}/tags/list?n={count}&last={tags[count - 1]}>; rel="next"'
         return json_response(200, {"name": name, "tags": tags[:count]}, **more)
 
+    async def _referrers(self, call: _RegistryCall) -> Response:
+        """The manifests whose subject is an image, such as its SBOM.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/userguide/images-managing.html
+        """
+        wanted = call.request.query.get("artifactType", "")
+        found = [image.descriptor for image in call.repository.referrers_of(call.reference)]
+        manifests = [descriptor for descriptor in found if wanted in ("", descriptor["artifactType"])]
+        more = {"OCI-Filters-Applied": "artifactType"} if wanted else {}
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+        return json_response(200, index, **{**more, "Content-Type": OCI_INDEX})
+
     async def _get_manifest(self, call: _RegistryCall) -> Response:
         image = call.repository.find(call.reference)
         if image is None or image.archived:
@@ -156,7 +169,10 @@ class RegistryApi:
         image = call.repository.put(manifest, media_type or None, tag)
         self._events.pushed(call.repository.name, image.digest, image.media_type, tag)
         location = f"/v2/{call.repository.name}/manifests/{image.digest}"
-        return Response(201, b"", {"Location": location, "Docker-Content-Digest": image.digest})
+        # The header says that the registry lists referrers, so that clients make no tag for them:
+        # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests-with-subject
+        more = {"OCI-Subject": image.subject} if image.subject else {}
+        return Response(201, b"", {"Location": location, "Docker-Content-Digest": image.digest, **more})
 
     async def _delete_manifest(self, call: _RegistryCall) -> Response:
         image = call.repository.find(call.reference)

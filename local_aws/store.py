@@ -79,6 +79,23 @@ class Image:
         config = content.get("config")
         return ([config] if config else []) + list(content.get("layers") or [])
 
+    @property
+    def subject(self) -> str:
+        """The digest of the image that this one is about; empty where there is none."""
+        return str((self.content.get("subject") or {}).get("digest", ""))
+
+    @property
+    def descriptor(self) -> dict[str, Any]:
+        """This image in the list of an image's referrers."""
+        content = self.content
+        return {
+            "mediaType": self.media_type,
+            "digest": self.digest,
+            "size": len(self.manifest),
+            "artifactType": content.get("artifactType") or (content.get("config") or {}).get("mediaType", ""),
+            **({"annotations": content["annotations"]} if content.get("annotations") else {}),
+        }
+
 
 @dataclass
 class Repository:
@@ -102,6 +119,10 @@ class Repository:
     def parents_of(self, digest: str) -> list[Image]:
         """The indexes that reference an image."""
         return [image for image in self.images.values() if digest in image.children]
+
+    def referrers_of(self, digest: str) -> list[Image]:
+        """The images whose subject is an image."""
+        return [image for image in self.images.values() if image.subject == digest]
 
     def archives(self, digest: str) -> bool:
         """Whether every image with this blob is archived."""

@@ -94,6 +94,38 @@ def test_the_media_types_and_sizes_in_a_manifest_are_not_validated(repository: P
     assert repository.manifest(content, "a").status == 201
 
 
+def test_the_documents_that_are_attached_to_an_image_are_its_referrers(repository: Pushed) -> None:
+    image = repository.image("1")
+    empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": repository.blob(b"{}"), "size": 2}
+    pushed = {}
+    for kind in ("application/spdx+json", "application/vnd.in-toto+json"):
+        answer = repository.manifest(
+            {
+                "schemaVersion": 2,
+                "mediaType": OCI_MANIFEST,
+                "artifactType": kind,
+                "config": empty,
+                "layers": [empty],
+                "subject": {"mediaType": OCI_MANIFEST, "digest": image, "size": 1},
+                "annotations": {"kind": kind},
+            }
+        )
+        assert answer.headers["OCI-Subject"] == image
+        pushed[kind] = answer.headers["Docker-Content-Digest"]
+
+    def listed(query: str = "", of: str = image) -> dict[str, str]:
+        answer = http("GET", f"{repository.v2}/referrers/{of}{query}")
+        assert answer.headers["Content-Type"] == "application/vnd.oci.image.index.v1+json"
+        found = json.loads(answer.body)["manifests"]
+        assert all(one["annotations"] == {"kind": one["artifactType"]} for one in found)
+        return {one["artifactType"]: one["digest"] for one in found}
+
+    assert listed() == pushed
+    one = next(iter(pushed))
+    assert listed(f"?artifactType={one.replace('+', '%2B')}") == {one: pushed[one]}
+    assert listed(of=pushed[one]) == {}
+
+
 def test_tags_are_listed_in_pages_and_can_be_deleted(repository: Pushed) -> None:
     for tag in ("a", "b", "c"):
         repository.image(tag)
