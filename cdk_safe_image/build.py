@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Final
+from typing import Any, Final
 
 from image_verifier.rules.remedies import BuildOutputs
 
@@ -47,12 +47,14 @@ class BuildRecord:
     :param outputs: the outputs as they are meant, even if this machine's builder does not accept them.
     :param set_by: who set the outputs.
     :param has_own_platform: whether the user set the platform, or something in the app says it.
+    :param properties: all properties of the asset, as CDK passes them to property injectors.
     """
 
     platform: str
     outputs: tuple[str, ...]
     set_by: BuildOutputs
     has_own_platform: bool
+    properties: Mapping[str, Any] = field(compare=False, repr=False)
 
 
 def default_outputs(runs_on: Collection[str], compression: str | None = None) -> list[str]:

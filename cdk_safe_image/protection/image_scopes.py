@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
@@ -26,8 +26,10 @@ from ..synthesis.finalizer import StageFinalizer
 from ..synthesis.identity import address, is_same
 from ..synthesis.nesting import top_level
 from ..synthesis.snapshot import StageSnapshot, TemplateResource, as_json
+from ..synthesis.stack_order import StackOrder
 from ..tokens import is_dummy
 from ..verification import ImageVerification
+from .copies import copy_image
 
 _Asset = ecr_assets.DockerImageAsset | ecr_assets.TarballImageAsset
 _ID: Final = "SafeImages"
@@ -118,8 +120,10 @@ def verify_or_report(snapshot: StageSnapshot) -> None:
     _check_nested_stages(snapshot)
     protected = [image for image in images if not image.settings.report]
     dependents = _dependents(snapshot, protected)
+    order = StackOrder(snapshot)
     for image in protected:
-        image.verify(dependents[image])
+        for placed, waiting in _placed(image, dependents[image], order):
+            placed.verify(waiting)
     for image in images:
         if image.settings.report and image.verification is None:
             problem = f"The image {image.asset.node.path} is not verified"
@@ -143,10 +147,12 @@ class _Dependent:
     """A resource that references an image.
 
     :param runs: whether it also runs the image.
+    :param stack: its top-level stack.
     """
 
     resource: CfnResource
     runs: bool
+    stack: Stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +161,7 @@ class _Image:
 
     :param verification: a verification that the user made for it.
     :param build: how its build was set; None if it was not.
+    :param origin: the asset that the user made, if this one is a copy of it.
     """
 
     asset: _Asset
@@ -163,6 +170,7 @@ class _Image:
     settings: ScopeSettings
     verification: StackVerification | None
     build: BuildRecord | None
+    origin: _Asset | None = None
 
     def verify(self, dependents: Sequence[_Dependent]) -> None:
         """Add a verification for which the dependents wait."""
@@ -174,7 +182,7 @@ class _Image:
             verification.add_dependent(dependent.resource, runs=dependent.runs)
 
     def _new_verification(self, consumers: Sequence[Consumer]) -> ImageVerification | None:
-        options = with_defaults(self.asset, self.settings.options)
+        options = with_defaults(self.origin or self.asset, self.settings.options)
         names = runtime_names(options.runs_on) or tuple(dict.fromkeys(name for c in consumers for name in c.runs_on))
         platform = default_platform(options, consumers)
         if self.build:
@@ -265,12 +273,42 @@ def _images(snapshot: StageSnapshot) -> Iterable[_Image]:
         tag = asset.image_tag
         key = (address(stack), tag, address(scope))
         if key not in seen:
-            stack_resources = StackResources.of(stack)
-            record = stack_resources.builds.get(asset.node.path)
-            verifications = stack_resources.verifications
-            verification = next((it for it in verifications if it.verifies(asset.repository, tag)), None)
-            yield _Image(asset, stack, tag, scope.settings, verification, record)
+            record = StackResources.of(stack).builds.get(asset.node.path)
+            yield _Image(asset, stack, tag, scope.settings, _existing_verification(asset, stack, tag), record)
         seen.add(key)
+
+
+def _existing_verification(asset: _Asset, stack: Stack, tag: str) -> StackVerification | None:
+    verifications = StackResources.of(stack).verifications
+    return next((it for it in verifications if it.verifies(asset.repository, tag)), None)
+
+
+def _placed(
+    image: _Image, dependents: Sequence[_Dependent], order: StackOrder
+) -> Iterator[tuple[_Image, list[_Dependent]]]:
+    """An image, and its copies in stacks that cannot wait for its own stack, each with the resources that wait for it.
+
+    :param order: gets the dependencies between stacks that this makes.
+    """
+    own = top_level(image.stack)
+    waiting: list[_Dependent] = []
+    blocked: dict[str, list[_Dependent]] = {}
+    for dependent in dependents:
+        stack = dependent.stack
+        if is_same(stack, own):
+            waiting.append(dependent)
+        elif not order.depends(own, stack):
+            order.add(stack, own)
+            waiting.append(dependent)
+        else:
+            blocked.setdefault(address(stack), []).append(dependent)
+    yield image, waiting
+    for its in blocked.values():
+        stack = its[0].stack
+        copy = copy_image(image.asset, image.build, stack, its[0].resource)
+        if copy is not None:
+            verification = _existing_verification(copy, stack, image.tag)
+            yield replace(image, asset=copy, stack=stack, verification=verification, origin=image.asset), its
 
 
 def _dependents(snapshot: StageSnapshot, images: Sequence[_Image]) -> dict[_Image, list[_Dependent]]:
@@ -288,7 +326,8 @@ def _dependents(snapshot: StageSnapshot, images: Sequence[_Image]) -> dict[_Imag
     for resource, construct in snapshot.constructs_of(referencing).items():
         for image in images:
             if image.tag in tags_in[resource] and image in _nearest(image.tag, images, resource.stack):
-                dependents[image].append(_Dependent(construct, _runs(resource, image.tag)))
+                runs = _runs(resource, image.tag)
+                dependents[image].append(_Dependent(construct, runs, top_level(resource.stack)))
     return dependents
 
 

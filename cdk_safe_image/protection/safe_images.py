@@ -212,12 +212,13 @@ class _Injector:
         defaults = build.default_outputs(runtime_names(options.runs_on) or (consumer.runs_on if consumer else ()))
         own = props.get("outputs")
         outputs = tuple(defaults if own is None else own)
-        stack_resources.builds[path] = BuildRecord(platform.platform, outputs, build.set_by(own), is_said)
+        pinned = _pinned(props, platform, defaults)
+        stack_resources.builds[path] = BuildRecord(platform.platform, outputs, build.set_by(own), is_said, pinned)
         if is_verification_on(scope) and options.verifier is None:
             # Make the verifier now instead of at the end, so that the app's aspects reach it: tags, permissions
             # boundaries.
             stack_resources.verifier()
-        return _pinned(props, platform, defaults)
+        return pinned
 
     def _consumer_around(self, scope: Construct) -> Consumer | None:
         """The consumer that an image belongs to, if the consumer contains the scope in which the image is made."""

@@ -22,8 +22,7 @@ from .nesting import outwards
 _Construct = TypeVar("_Construct", bound=IConstruct)
 _CDK_MODULES: Final = "aws_cdk.aws_"
 FUNCTION_TYPES: Final = frozenset({"AWS::Lambda::Function", "AWS::Serverless::Function"})
-_REFERENCES: Final = frozenset({"DependsOn", "Fn::GetAtt", "Fn::Sub", "Ref"})
-_WORDS: Final = re.compile(r"\w+")
+_SUBSTITUTED: Final = re.compile(r"\$\{(\w+)")
 
 
 @dataclass(frozen=True)
@@ -80,12 +79,17 @@ class StageSnapshot:
         return frozenset(found.logical_id for found in self.resources(FUNCTION_TYPES))
 
     @cached_property
+    def templates(self) -> list[tuple[Stack, Mapping[str, Any]]]:
+        """The templates that CDK would write now. A reference to another stack is a logical ID of that stack."""
+        return [(stack, _template(stack)) for stack in self.stacks]
+
+    @cached_property
     def template_resources(self) -> list[TemplateResource]:
         """All resources of the templates, of any type, with their overrides."""
         return [
             TemplateResource(stack, logical_id, str(resource.get("Type")), as_json(resource))
-            for stack in self.stacks
-            for logical_id, resource in _template(stack).get("Resources", {}).items()
+            for stack, template in self.templates
+            for logical_id, resource in template.get("Resources", {}).items()
         ]
 
     def dependency_closure(self, constructs: Iterable[IConstruct]) -> set[CfnResource]:
@@ -124,7 +128,7 @@ class StageSnapshot:
         return {
             construct: [
                 other
-                for logical_id in _referenced_ids(json.loads(template_resource.text))
+                for logical_id in referenced_ids(json.loads(template_resource.text))
                 for other in by_logical_id.get(logical_id, ())
             ]
             for template_resource, construct in resources.items()
@@ -152,16 +156,26 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _referenced_ids(value: Any) -> Iterator[str]:
+def referenced_ids(value: Any) -> Iterator[str]:
     """The logical IDs that a part of a template references."""
     if isinstance(value, list):
         for element in value:
-            yield from _referenced_ids(element)
+            yield from referenced_ids(element)
     elif isinstance(value, dict):
         for name, element in value.items():
-            if name in _REFERENCES:
-                yield from _WORDS.findall(as_json(element))
-            yield from _referenced_ids(element)
+            yield from _ids_in(name, element)
+            yield from referenced_ids(element)
+
+
+def _ids_in(name: str, element: Any) -> Iterator[str]:
+    elements = element if isinstance(element, list) else [element]
+    texts = [text for text in elements if isinstance(text, str)]
+    if name in ("DependsOn", "Ref"):
+        yield from texts
+    elif name == "Fn::GetAtt":
+        yield from (text.partition(".")[0] for text in texts[:1])
+    elif name == "Fn::Sub":
+        yield from (found for text in texts for found in _SUBSTITUTED.findall(text))
 
 
 def _type(resource: CfnResource) -> str:
