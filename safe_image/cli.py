@@ -29,25 +29,58 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _replace_closed_streams()
     _escape_what_cannot_be_encoded()
-    words = sys.argv[1:] if argv is None else argv
-    arguments = command_parser(words).parse_args(words)
-    arguments.words = words
-    run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return run(arguments)
+        return _run(sys.argv[1:] if argv is None else argv)
     except BrokenPipeError:
-        # The reader of the output has closed it. Python closes standard output once more at exit: that must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of the output has closed it. Python closes the streams once more at exit: that must not fail.
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return UNKNOWN
     except KeyboardInterrupt:
         print_error("interrupted")
         # Exits without waiting for other threads, whose requests may take long.
         os._exit(_INTERRUPTED)
+
+
+def _run(words: Sequence[str]) -> int:
+    is_debug = "--debug" in words
+    try:
+        arguments = _parsed(words)
+        arguments.words = words
+        _apply(arguments)
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        code = run(arguments)
+        # Python would report at exit, and in its own words, that the rest cannot be written.
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        raise
     except Exception as e:
-        if arguments.debug and not isinstance(e, UsageError):
+        if is_debug and not isinstance(e, UsageError):
             raise
         print_error(_explain(e))
         return UNKNOWN
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    try:
+        return command_parser(words).parse_args(words)
+    except SystemExit:
+        # After the help, for the same reason.
+        sys.stdout.flush()
+        raise
+
+
+def _apply(arguments: argparse.Namespace) -> None:
+    """Apply the options of every command that change how the process writes."""
+    if arguments.no_color:
+        # Every library that writes to a terminal knows the variable.
+        os.environ["NO_COLOR"] = "1"
+    if arguments.verbose:
+        # Imported here, since most runs show no requests.
+        from .request_log import show_requests
+
+        show_requests()
 
 
 def _replace_closed_streams() -> None:

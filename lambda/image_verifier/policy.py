@@ -10,7 +10,7 @@ from .report import FailOn
 from .rules.catalog import CATALOG
 from .rules.requirement_types import KINDS, LABEL, Requirement
 from .rules.runtimes import RUNTIMES, Runtime
-from .text import readable_size
+from .text import nearest, readable_size
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,11 @@ class Policy:
         self._check_waivers()
 
     def _check_runtimes(self) -> None:
-        known = ", ".join(RUNTIMES)
         if not self.runs_on:
-            raise ValueError(f"runs_on is empty: name at least one of {known}")
+            raise ValueError(f"runs_on is empty: name at least one of {', '.join(RUNTIMES)}")
         for name in self.runs_on:
             if name not in RUNTIMES:
-                raise ValueError(f"runs_on names {name!r}, which is not a runtime: use one of {known}")
+                raise ValueError(f"runs_on names {name!r}, which is not a runtime: use {nearest(name, RUNTIMES)}")
             runtime = RUNTIMES[name]
             if not runtime.runs(str(self.platform)):
                 accepted = " or ".join(runtime.platforms)
@@ -99,7 +98,9 @@ class Policy:
     def _check_waivers(self) -> None:
         for finding, reason in self.acknowledge.items():
             if finding not in CATALOG:
-                raise ValueError(f"acknowledge names {finding!r}, which is not a finding's id: {_nearest(finding)}")
+                raise ValueError(
+                    f"acknowledge names {finding!r}, which is not a finding's id: use {nearest(finding, CATALOG)}"
+                )
             if not reason.strip():
                 raise ValueError(f"acknowledge gives no reason for {finding!r}: say why the finding may pass")
             kind = next((name for name, kind in KINDS.items() if finding in kind.findings), None)
@@ -120,10 +121,3 @@ class Policy:
     def runtimes(self) -> tuple[Runtime, ...]:
         """The rows of `runs_on`, in its order and each once."""
         return tuple(RUNTIMES[name] for name in dict.fromkeys(self.runs_on))
-
-
-def _nearest(finding: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(finding, CATALOG, n=3)
-    return f"use {' or '.join(near or CATALOG)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 
 def readable_size(size: int) -> str:
     """Format a number of bytes, such as `12.3 MiB`."""
@@ -38,3 +40,15 @@ def in_sentences(message: str, advice: str) -> str:
     """
     end = "" if message.endswith(("?", "!", ".")) else "."
     return f"{message}{end} {advice}".rstrip()
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """The known words that were probably meant, as `a or b`; all of them, as `one of a, b, c`, where none is close.
+
+    :param word: the word that is not known.
+    :param known: the words that are.
+    """
+    # Imported here, since nearly all words are known.
+    from difflib import get_close_matches
+
+    return " or ".join(get_close_matches(word, known, n=2, cutoff=0.7)) or f"one of {', '.join(known)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import Final
 from image_verifier.text import printable
 
 from ..formats.audit.audit_row import Row
+from ..terminal import shows_progress
 
 # The time between two lines in a log, in seconds.
 _PAUSE: Final = 30.0
@@ -21,10 +21,11 @@ OnRow = Callable[[Row], None]
 
 
 @contextmanager
-def progress(known: int) -> Iterator[OnRow]:
+def progress(known: int, *, quiet: bool = False) -> Iterator[OnRow]:
     """A function to call with each row as it comes.
 
     :param known: how many images an earlier run has verified.
+    :param quiet: whether no progress is shown at all.
     """
     verdicts: Counter[str] = Counter()
 
@@ -34,14 +35,18 @@ def progress(known: int) -> Iterator[OnRow]:
         # Without the registry's host, which is long and nearly always the same.
         return f"{verified}{earlier}: {printable(row['repository'].partition('/')[2] or row['reference'])}"
 
-    is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    with _on_terminal() if is_terminal else _in_log() as write:
+    with _silent() if quiet else _on_terminal() if shows_progress() else _in_log() as write:
 
         def on_row(row: Row) -> None:
             verdicts[row["verdict"]] += 1
             write(line(row))
 
         yield on_row
+
+
+@contextmanager
+def _silent() -> Iterator[Callable[[str], None]]:
+    yield lambda _: None
 
 
 @contextmanager

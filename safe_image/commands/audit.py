@@ -106,7 +106,7 @@ def run(arguments: Namespace) -> int:
             yield row
 
     with open_output(arguments.output) as stream, audit_state(arguments.resume, run_settings) as kept:
-        with progress(kept.count) as show_progress:
+        with progress(kept.count, quiet=arguments.quiet) as show_progress:
             if arguments.registry:
                 repositories = list(list_repositories(whole_registry(sessions, arguments.registry_id), sessions))
             for row in audit_rows(sessions, repositories, settings, in_use=arguments.in_use, knows=kept.knows):

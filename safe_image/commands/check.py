@@ -5,23 +5,30 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.faults import Fault
 from image_verifier.policy import Baseline, Policy
+from image_verifier.text import nearest
 from image_verifier.verify import load
 
 from ..errors import UsageError
 from ..formats import CHECK_FORMATS, check_report
 from ..results.check_runner import Outcome, run_checks
-from ..sources.targets import REFERENCES, TargetResolver
+from ..sources.counted_source import counted
+from ..sources.targets import REFERENCES, Target, TargetResolver
 from .arguments import add_growth_options, add_policy_options, default_policy, parse_growth, parse_policy
 from .exit_codes import EXIT_CODES
 from .output import open_output
-from .progress_bar import progress_bar
+from .progress_bar import ProgressBar, progress_bar
+
+if TYPE_CHECKING:
+    from ..formats import CheckReport
 
 DESCRIPTION: Final = (
     "Check whether images can be pulled and started. Each image passes, is refused with its findings and how to fix "
@@ -63,25 +70,74 @@ def run(arguments: Namespace) -> int:
     targets = [t for text in arguments.references for t in resolver.targets(text, str(policy.platform))]
     policies = [parse_policy(arguments, t.policy or default_policy(t.names.platform)) for t in targets]
     load_baseline = _baseline_loader(policy, arguments, resolver)
-    with ExitStack() as files:
-        (first, stream), *others = [(check_report(name), files.enter_context(open_output(f))) for name, f in reports]
-        baseline = load_baseline()
-        checks = [(t, replace(p, baseline=baseline)) for t, p in zip(targets, policies, strict=True)]
-        outcomes: list[Outcome] = []
-        with progress_bar(len(checks), "checked") as bar:
-
-            def as_they_come() -> Iterator[Outcome]:
-                for outcome in run_checks(checks, arguments.debug, bar.advance):
-                    outcomes.append(outcome)
-                    if outcome.fault:
-                        bar.write(_complaint(outcome.reference, outcome.fault), sys.stderr)
-                    yield outcome
-
-            for part in first(as_they_come(), stream):
-                bar.write(part, stream)
-        for report, other in others:
-            other.writelines(report(outcomes, other))
+    outcomes: list[Outcome] = []
+    try:
+        with ExitStack() as files:
+            opened = [(_writer(name, arguments), files.enter_context(open_output(f))) for name, f in reports]
+            baseline = load_baseline()
+            checks = [(t, replace(p, baseline=baseline)) for t, p in zip(targets, policies, strict=True)]
+            _check(checks, opened, outcomes, arguments)
+    except OSError:
+        # The checks may have taken minutes: a report that cannot be written must not take the result with it.
+        if reports[0][1] is not None and len(outcomes) == len(targets):
+            sys.stdout.writelines(_writer("text", arguments)(outcomes, sys.stdout))
+        raise
     return max((EXIT_CODES[outcome.verdict] for outcome in outcomes), default=0)
+
+
+def _writer(name: str, arguments: Namespace) -> CheckReport:
+    """The function that writes a report; with `--quiet`, the text has only what is wrong."""
+    if name == "text" and arguments.quiet:
+        # Imported here, since most runs are not quiet.
+        from ..formats.check.check_text import report as text_report
+
+        return partial(text_report, quiet=True)
+    return check_report(name)
+
+
+def _check(
+    checks: Sequence[tuple[Target, Policy]],
+    reports: Sequence[tuple[CheckReport, TextIO]],
+    outcomes: list[Outcome],
+    arguments: Namespace,
+) -> None:
+    """Check the images, write the first report as the outcomes come, and then the others.
+
+    :param outcomes: gets every outcome, also where a report cannot be written.
+    """
+    (first, stream), *others = reports
+    with _progress(checks, arguments) as bar:
+        if len(checks) == 1:
+            target, policy = checks[0]
+            results = run_checks([(counted(target, bar.expect, bar.advance), policy)], arguments.debug)
+        else:
+            results = run_checks(checks, arguments.debug, lambda: bar.advance(1))
+
+        def as_they_come() -> Iterator[Outcome]:
+            for outcome in results:
+                outcomes.append(outcome)
+                if outcome.fault:
+                    bar.write(_complaint(outcome.label, outcome.fault), sys.stderr)
+                yield outcome
+
+        coming = as_they_come()
+        try:
+            for part in first(coming, stream):
+                bar.write(part, stream)
+        except OSError:
+            if stream is not sys.stdout:
+                deque(coming, maxlen=0)
+            raise
+    for report, other in others:
+        other.writelines(report(outcomes, other))
+
+
+def _progress(checks: Sequence[tuple[Target, Policy]], arguments: Namespace) -> AbstractContextManager[ProgressBar]:
+    """The bar: of images, or of the bytes of the layers of a single image."""
+    shown = not (arguments.quiet or arguments.verbose)
+    if len(checks) == 1:
+        return progress_bar(None, "read", shown=shown and checks[0][1].verify_layers)
+    return progress_bar(len(checks), "checked", shown=shown and bool(checks))
 
 
 def _reports(arguments: Namespace) -> list[tuple[str, str | None]]:
@@ -90,7 +146,9 @@ def _reports(arguments: Namespace) -> list[tuple[str, str | None]]:
     for text in arguments.format or ["text"]:
         name, equals, file = text.partition("=")
         if name not in CHECK_FORMATS or (equals and not file):
-            raise UsageError(f"--format: invalid choice: {text!r}: use NAME or NAME=FILE, NAME one of {_NAMES}")
+            raise UsageError(
+                f"--format: invalid choice: {text!r}: use NAME or NAME=FILE, NAME {nearest(name, CHECK_FORMATS)}"
+            )
         reports.append((name, file or None))
     # The report that is shown while images are checked is the first.
     reports.sort(key=lambda report: report[1] is not None)

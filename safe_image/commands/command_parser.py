@@ -13,10 +13,14 @@ from typing import Any, Final, NoReturn
 
 from image_verifier import __version__
 
+from ..terminal import columns
 from . import COMMANDS, load
 from .exit_codes import EXIT_CODES_HELP, UNKNOWN
 
+# The columns of a help that is not written to a terminal.
 _HELP_COLUMNS: Final = 100
+# With fewer columns, the help of an option would be one word a line.
+_FEWEST_COLUMNS: Final = 50
 
 
 def command_parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -32,7 +36,9 @@ def command_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=_HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"safe-image {__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_common_options(parser)
+    parser.set_defaults(run=lambda _: _print_help(parser), **dict.fromkeys(_SWITCHES.values(), False))
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=purpose, formatter_class=_HelpFormatter, allow_abbrev=False)
         if name in words:
@@ -41,8 +47,35 @@ def command_parser(words: Sequence[str]) -> argparse.ArgumentParser:
             subparser.epilog = f"examples:\n{command.EXAMPLES}\n{EXIT_CODES_HELP}"
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)
-        subparser.add_argument("--debug", action="store_true", help="show Python's traceback of an error")
+        _add_common_options(subparser)
+    helper = subparsers.add_parser("help", help="show the help of a command", formatter_class=_HelpFormatter)
+    helper.add_argument("command", nargs="?", choices=tuple(COMMANDS), metavar="COMMAND", help=", ".join(COMMANDS))
+    helper.set_defaults(run=lambda arguments: _print_help(subparsers.choices.get(arguments.command, parser)))
     return parser
+
+
+# The options of every command that are either set or not, and their names.
+_SWITCHES: Final = {"--debug": "debug", "--quiet": "quiet", "--verbose": "verbose", "--no-color": "no_color"}
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that may be passed before and after the command's name."""
+    # Suppressed, so that the command's default does not replace what was passed before its name.
+    common = parser.add_argument_group("options of every command", argument_default=argparse.SUPPRESS)
+    loudness = common.add_mutually_exclusive_group()
+    loudness.add_argument(
+        "-q", "--quiet", action="store_true", help="show only what is wrong: no progress, and no image that passes"
+    )
+    loudness.add_argument(
+        "-v", "--verbose", action="store_true", help="show each request to a registry or to AWS on standard error"
+    )
+    common.add_argument("--no-color", action="store_true", help="show no colors, as with NO_COLOR=1")
+    common.add_argument("--debug", action="store_true", help="show Python's traceback of an error")
+
+
+def _print_help(parser: argparse.ArgumentParser) -> int:
+    parser.print_help()
+    return 0
 
 
 def print_error(message: str, prog: str = "safe-image") -> None:
@@ -58,13 +91,13 @@ def print_error(message: str, prog: str = "safe-image") -> None:
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help of a fixed width.
+    """Help of the terminal's width.
 
-    argparse would query the terminal's width for every argument, which takes as long as Python's start.
+    argparse would import shutil to find the width, which takes as long as Python's start.
     """
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_HELP_COLUMNS)
+        super().__init__(prog, width=max(columns(sys.stdout) or _HELP_COLUMNS, _FEWEST_COLUMNS))
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         """Wrap a description; examples and exit codes have line breaks already."""
@@ -99,8 +132,8 @@ class _CommandParser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            message = f"invalid choice: {value!r}: use one of {', '.join(action.choices)}"
-            raise argparse.ArgumentError(action, message + _suggestion(value, action.choices))
+            suggestion = _suggestion(value, action.choices) or f": use one of {', '.join(action.choices)}"
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}{suggestion}")
 
     def error(self, message: str) -> NoReturn:
         """Print the error and exit."""

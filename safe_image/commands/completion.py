@@ -12,8 +12,7 @@ from image_verifier.rules.requirement_types import KINDS
 from image_verifier.rules.runtimes import RUNTIMES
 
 from ..formats import CHECK_FORMATS
-from ..sources.local_images import LOCAL_IMAGES
-from ..sources.targets import ASSEMBLY
+from ..sources.local_images import PREFIXES
 from . import COMMANDS
 from .command_parser import command_parser
 
@@ -24,8 +23,6 @@ EXAMPLES: Final = """\
   safe-image completion fish > ~/.config/fish/completions/safe-image.fish
 """
 _SHELLS: Final = ("bash", "zsh", "fish")
-# The beginnings of references to images that are not in a registry.
-_REFERENCES: Final = (*LOCAL_IMAGES, ASSEMBLY)
 # Words for arguments that the parser itself does not restrict to choices.
 _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "runs_on": tuple(RUNTIMES),
@@ -33,7 +30,7 @@ _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "format": CHECK_FORMATS,
     "require": tuple(KINDS),
     "acknowledge": tuple(f"{finding}=" for finding in CATALOG),
-    **dict.fromkeys(("references", "good", "bad", "against"), _REFERENCES),
+    **dict.fromkeys(("references", "good", "bad", "against"), PREFIXES),
 }
 _FILES: Final = frozenset({"output", "assembly", "file"})
 

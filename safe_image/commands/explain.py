@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
+from image_verifier.rules.catalog import CATALOG
 
 from ..errors import UsageError
 from ..formats import EXPLAIN_FORMATS, explanation_report, incident_report
@@ -145,6 +146,7 @@ def _text(arguments: Namespace) -> str:
         raise UsageError("write the error itself or -f FILE, and not both")
     if arguments.text:
         text = " ".join(arguments.text)
+        _refuse_mistyped_id(text)
     elif arguments.file and arguments.file != "-":
         try:
             with Path(arguments.file).open("rb") as file:
@@ -158,6 +160,15 @@ def _text(arguments: Namespace) -> str:
     if not text.strip():
         raise UsageError("there is no text to explain: pass the error, set a file with -f, or pipe it in")
     return text
+
+
+def _refuse_mistyped_id(text: str) -> None:
+    """Refuse a single word that is nearly the id of a finding, and not the text of an error."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(text, CATALOG, n=1, cutoff=0.8)
+    if near and text not in CATALOG:
+        raise UsageError(f"{text!r} is not a finding's id: use {near[0]}")
 
 
 def _end(file: BinaryIO) -> bytes:

@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
+
+from ..terminal import shows_progress
 
 
 @dataclass(frozen=True)
 class ProgressBar:
     """A progress bar, or its stand-in where none is shown.
 
-    :param advance: counts one more as done; may be called from any thread.
+    :param advance: counts this many more as done; may be called from any thread.
+    :param expect: sets how many are to be done, where that is known later than the bar is shown.
     :param write: writes a text to a stream, which may be the bar's own terminal.
     """
 
-    advance: Callable[[], None]
+    advance: Callable[[int], None]
+    expect: Callable[[int], None]
     write: Callable[[str, TextIO], None]
 
 
 @contextmanager
-def progress_bar(total: int, done: str) -> Iterator[ProgressBar]:
-    """A bar on standard error, if that is a terminal and more than one thing is to be done.
+def progress_bar(total: int | None, done: str, *, shown: bool = True) -> Iterator[ProgressBar]:
+    """A bar on standard error, if that is a terminal.
 
-    :param total: how many things are to be done.
+    :param total: how many things are to be done; None for bytes, whose number is known later.
     :param done: the verb in the past tense that the bar shows, such as `checked`.
+    :param shown: whether a bar is wanted at all.
     """
-    if total <= 1 or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield ProgressBar(lambda: None, _write)
+    if not shown or not shows_progress():
+        yield ProgressBar(lambda _: None, lambda _: None, _write)
         return
     # Imported here, since most runs show no bar, and the command must start quickly.
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     with Progress(
-        MofNCompleteColumn(),
+        DownloadColumn(binary_units=True) if total is None else MofNCompleteColumn(),
         TextColumn(done),
         BarColumn(),
         TimeElapsedColumn(),
@@ -49,6 +59,9 @@ def progress_bar(total: int, done: str) -> Iterator[ProgressBar]:
     ) as bar:
         task = bar.add_task(done, total=total)
 
+        def expect(count: int) -> None:
+            bar.update(task, total=count)
+
         def write(text: str, stream: TextIO) -> None:
             if not stream.isatty():
                 stream.write(text)
@@ -58,7 +71,7 @@ def progress_bar(total: int, done: str) -> Iterator[ProgressBar]:
             _write(text, stream)
             bar.start()
 
-        yield ProgressBar(lambda: bar.advance(task), write)
+        yield ProgressBar(lambda count: bar.advance(task, count), expect, write)
 
 
 def _write(text: str, stream: TextIO) -> None:

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Final
 
 from image_verifier.rules.runtimes import RUNTIMES
+from image_verifier.text import nearest
 
 from ..errors import UsageError
 from ..formats import RUNTIMES_FORMATS, runtimes_report
@@ -37,7 +38,7 @@ def run(arguments: Namespace) -> int:
     """
     for name in arguments.names:
         if name not in RUNTIMES:
-            raise UsageError(f"{name!r} is not a runtime: use one of {', '.join(RUNTIMES)}")
+            raise UsageError(f"{name!r} is not a runtime: use {nearest(name, RUNTIMES)}")
     runtimes = [RUNTIMES[name] for name in dict.fromkeys(arguments.names or RUNTIMES)]
     sys.stdout.writelines(runtimes_report(arguments.format)(runtimes, sys.stdout))
     return 0

@@ -11,6 +11,7 @@ from typing import Final
 
 from image_verifier.faults import Fault
 
+from ..sources.docker_credentials import docker_config_folder
 from .diagnosis import Diagnosis, Status
 from .docker import BuildEngine, Docker, run
 from .versions import Version
@@ -182,9 +183,8 @@ def probe_builder(docker: Docker, environment: Mapping[str, str]) -> Iterator[Di
 
 def _is_alias(environment: Mapping[str, str]) -> bool:
     """Whether `docker buildx install` has made `docker build` an alias of `docker buildx build`."""
-    folder = Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
     try:
-        config = json.loads((folder / "config.json").read_bytes())
+        config = json.loads((docker_config_folder(environment) / "config.json").read_bytes())
     except (OSError, ValueError, RecursionError):
         return False
     aliases = config.get("aliases") if isinstance(config, dict) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from image_verifier.faults import Fault
@@ -29,6 +29,7 @@ class Outcome:
     :param report: the report; None where there is a fault.
     :param fault: the fault; None where there is a report.
     :param names: the image's names, which fill in the remedies' commands.
+    :param construct: the path of the construct that builds it; empty for an image that no cloud assembly publishes.
     """
 
     reference: str
@@ -36,6 +37,12 @@ class Outcome:
     report: Report | None = None
     fault: Fault | None = None
     names: Names = _NO_NAMES
+    construct: str = ""
+
+    @property
+    def label(self) -> str:
+        """The image's name for people: the construct that builds it, or else its reference."""
+        return self.construct or self.reference
 
     @property
     def verdict(self) -> Verdict:
@@ -43,7 +50,9 @@ class Outcome:
         return self.report.verdict if self.report else "unknown"
 
 
-def run_checks(targets: Sequence[tuple[Target, Policy]], debug: bool, done: Callable[[], None]) -> Iterator[Outcome]:
+def run_checks(
+    targets: Sequence[tuple[Target, Policy]], debug: bool, done: Callable[[], None] = lambda: None
+) -> Iterator[Outcome]:
     """The outcomes in the targets' order, each as soon as it and those before it are known.
 
     :param targets: the images, each with its policy.
@@ -67,16 +76,17 @@ def run_check(target: Target, policy: Policy, debug: bool) -> Outcome:
     :param policy: the policy to check it by.
     :param debug: whether the traceback of a fault is printed.
     """
+    outcome = Outcome(target.reference, policy, construct=target.construct)
     try:
         report = verify_target(target, policy)
-        return Outcome(target.reference, policy, report=report, names=target.names.with_digest_of(report.image.top))
+        return replace(outcome, report=report, names=target.names.with_digest_of(report.image.top))
     except Exception as e:
         if debug:
             import traceback
 
             traceback.print_exc()
         if isinstance(e, Fault):
-            return Outcome(target.reference, policy, fault=e)
+            return replace(outcome, fault=e)
         # A bug must not take the other images' reports with it.
         bug = Fault(f"the check itself failed: {type(e).__name__}: {e}", "Please report it with the output of --debug.")
-        return Outcome(target.reference, policy, fault=bug)
+        return replace(outcome, fault=bug)

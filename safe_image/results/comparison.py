@@ -104,15 +104,24 @@ class Comparison:
     def summary(self) -> str:
         """The result in one sentence."""
         if self.breaks_on:
-            where = ", ".join(RUNTIMES[name].title for name in self.breaks_on)
-            return f"The second image is refused where the first is not: {where}."
-        if self.broken:
-            return "Both images are refused, the second also for findings that the first does not have."
-        if self.second.errors:
-            return "Both images are refused, and no finding refuses only the second."
-        return (
-            "The first image is refused, and the second is not." if self.first.errors else "Neither image is refused."
-        )
+            return f"The second image is refused where the first is not: {_titles(self.breaks_on)}."
+        both = tuple(name for name, first, second in self.runtimes if first == second == "refused")
+        if both:
+            where = f"{'All runtimes refuse' if len(both) == len(self.runtimes) else _titles(both) + _verb(both)}"
+            also = "the second also for findings that the first does not have" if self.broken else ""
+            return f"{where} both images, {also or 'and no finding refuses only the second'}."
+        if self.first.errors:
+            where = _titles(tuple(name for name, first, _ in self.runtimes if first == "refused"))
+            return f"The first image is refused, and the second is not: {where}."
+        return "Neither image is refused."
+
+
+def _titles(names: Sequence[str]) -> str:
+    return ", ".join(RUNTIMES[name].title for name in names)
+
+
+def _verb(names: Sequence[str]) -> str:
+    return " alone refuses" if len(names) == 1 else " refuse"
 
 
 def compare(first: Report, second: Report) -> Comparison:

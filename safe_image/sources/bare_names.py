@@ -11,6 +11,7 @@ from image_verifier.image.references import DOCKER_HUB, Reference
 from image_verifier.sources import Resolved
 
 from .docker_api import DockerApi, DockerEndpoint
+from .local_images import probably_meant
 from .registry_image import RegistryImage
 from .regular_files import file_kind
 
@@ -59,6 +60,8 @@ def local_hints(text: str) -> Iterator[str]:
         yield f"The folder {text} exists: use {'cdk.out' if is_assembly else 'oci-layout'}:{text}."
     elif kind == "file":
         yield f"The file {text} exists: use docker-archive:{text} or oci-archive:{text}."
+    if meant := probably_meant(text):
+        yield f"Did you mean {meant}?"
     try:
         is_local = bool(DockerApi(DockerEndpoint.of_environment(), _SECONDS, _SECONDS).image(text))
     except Fault:

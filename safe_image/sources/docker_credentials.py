@@ -64,10 +64,18 @@ def credentials(registry: str) -> Credentials | None:
     return _from_helper(str(helper), key) if helper else _from_file(_mapping(config, "auths"), key, registry)
 
 
-def docker_config_folder() -> Path:
-    """The folder of Docker's configuration."""
-    folder = os.environ.get("DOCKER_CONFIG")
-    return Path(folder) if folder else Path.home() / ".docker"
+def docker_config_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder of Docker's configuration; one that cannot exist for a user without a home.
+
+    :param environment: the environment variables.
+    """
+    if folder := environment.get("DOCKER_CONFIG"):
+        return Path(folder)
+    try:
+        return Path.home() / ".docker"
+    except RuntimeError:
+        # A container may run as a user that no file lists, without a HOME.
+        return Path(os.devnull, ".docker")
 
 
 def _config() -> Mapping[str, Any]:

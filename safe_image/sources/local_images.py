@@ -96,3 +96,20 @@ LOCAL_IMAGES: Final[Mapping[str, Callable[[str, Platform], LocalImage]]] = {
     "docker-archive:": _docker_archive,
     "docker-daemon:": _docker_daemon,
 }
+# A reference to all images of a cloud assembly.
+ASSEMBLY: Final = "cdk.out:"
+# The beginnings of references to images that are not in a registry.
+PREFIXES: Final = (*LOCAL_IMAGES, ASSEMBLY)
+
+
+def probably_meant(text: str) -> str:
+    """The reference with the prefix that was probably meant; empty where its beginning is not close to one.
+
+    :param text: such as `oci-layot:build`.
+    """
+    # Imported here, since nearly all references are right.
+    from difflib import get_close_matches
+
+    prefix, colon, rest = text.partition(":")
+    close = get_close_matches(prefix + colon, PREFIXES, n=1, cutoff=0.8) if colon else []
+    return f"{close[0]}{rest}" if close else ""

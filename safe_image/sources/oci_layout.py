@@ -147,7 +147,10 @@ class OciLayout:
     def _entries(self) -> list[_Entry]:
         content = self._read("index.json", MAX_MANIFEST_BYTES)
         if content is None:
-            raise Fault(f"{self._files} has no index.json", "Use the path of an OCI image layout.")
+            raise Fault(
+                f"{self._files} is not an OCI image layout (it has no index.json)",
+                "Use the path of a folder or tar file that has one.",
+            )
         try:
             manifests = decode(content, OCI_INDEX)["manifests"]
         except GoJsonError as e:

@@ -17,7 +17,7 @@ from image_verifier.rules.remedies import Names
 
 from ..errors import UsageError
 from .aws_sessions import AwsSessions, Endpoint
-from .local_images import LOCAL_IMAGES
+from .local_images import ASSEMBLY, LOCAL_IMAGES, probably_meant
 
 if TYPE_CHECKING:
     from image_verifier.sources import Source
@@ -44,8 +44,6 @@ ECR_HOST: Final = re.compile(
 )
 # CDK's bootstrap repository, whose images have a copy on the machine that built them.
 _CDK_ASSETS: Final = re.compile(r"cdk-[a-z0-9]+-container-assets-.+")
-# A reference to all images of a cloud assembly.
-ASSEMBLY: Final = "cdk.out:"
 # The partitions whose suffix is not amazonaws.com.
 _SUFFIXES: Final = {
     "aws-cn": "amazonaws.com.cn",
@@ -81,6 +79,7 @@ class Target:
         `Fault` if it cannot be read. None for every other target.
     :param policy: the policy of its verification in a cloud assembly; None where it has none.
     :param stack: the ARN of the stack that refused it; empty where it is not known.
+    :param construct: the path of the construct that builds it; empty for an image that no assembly publishes.
     """
 
     reference: str
@@ -89,6 +88,7 @@ class Target:
     policy: Policy | None = None
     open_pushes: Callable[[], tuple[Push, ...]] | None = None
     stack: str = ""
+    construct: str = ""
 
 
 class TargetResolver:
@@ -136,7 +136,8 @@ class TargetResolver:
         try:
             reference = Reference.parse(text)
         except ValueError as e:
-            raise UsageError(str(e)) from e
+            meant = probably_meant(text)
+            raise UsageError(f"{e}: did you mean {meant}?" if meant else str(e)) from e
         ecr = ECR_HOST.fullmatch(reference.registry)
         return self._in_ecr(text, platform, reference, ecr) if ecr else self._in_registry(text, platform, reference)
 
@@ -147,9 +148,13 @@ class TargetResolver:
         :raises UsageError: if it is not an assembly.
         :raises Fault: if an image needs an environment, and none is configured.
         """
-        images = self.assets(Path(text.removeprefix(ASSEMBLY) or "cdk.out"))
-        targets = ((self.asset_target(image), image.policies or (None,)) for image in images)
-        return [replace(target, policy=policy) for target, policies in targets for policy in policies]
+        folder = text.removeprefix(ASSEMBLY) or "cdk.out"
+        return [
+            replace(target, policy=policy, names=replace(target.names, assembly=folder))
+            for image in self.assets(Path(folder))
+            for target in (self.asset_target(image),)
+            for policy in image.policies or (None,)
+        ]
 
     def assets(self, folder: Path) -> Sequence[AssetImage]:
         """The images of a cloud assembly, each at its place in its stacks' environments.
@@ -198,7 +203,7 @@ class TargetResolver:
                 retry_budget=RetryBudget.of(_RETRY_SECONDS),
             )
 
-        return Target(names.reference, names, open_)
+        return Target(names.reference, names, open_, construct=image.construct or image.name)
 
     def _in_registry(self, text: str, platform: str, reference: Reference) -> Target:
         names = Names(reference=text, tag=reference.tag, digest=reference.digest, platform=platform)

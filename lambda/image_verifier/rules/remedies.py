@@ -51,6 +51,8 @@ class Names:
     :param stack: the name of the top-level stack whose deploy refused the image; empty where `safe-image heal` does not
         help.
     :param stack_region: the region of that stack.
+    :param assembly: the folder of the cloud assembly that publishes the image, where a person looks at it before the
+        deploy.
     """
 
     reference: str = ""
@@ -66,6 +68,7 @@ class Names:
     construct: str = ""
     stack: str = ""
     stack_region: str = ""
+    assembly: str = ""
 
     def with_digest_of(self, top: Document | None) -> Names:
         """These names with the digest that the tag references; unchanged where it references nothing."""
@@ -147,6 +150,8 @@ def _advice(finding: Finding, names: Names) -> tuple[str, Then]:
     row = ADVICE[finding.id]
     if _is_other_artifact(finding):
         return _other_artifact(finding)
+    if _is_not_deployed_yet(finding, names):
+        return "Deploy: CDK builds and pushes the image. To find stale images that it would reuse:", Then.DEPLOY
     if finding.id == "entrypoint-not-executable" and finding.found in _ENTRYPOINT_PROBLEMS:
         return _ENTRYPOINT_PROBLEMS[finding.found], row.then
     if finding.id == "layer-type-unsupported" and not _depends_on_outputs(finding):
@@ -192,8 +197,16 @@ def _other_artifact(finding: Finding) -> tuple[str, Then]:
     return f"Reference the image's own tag or digest, not {found}. To list the repository's tags:", Then.DEPLOY
 
 
+def _is_not_deployed_yet(finding: Finding, names: Names) -> bool:
+    """Whether an image is missing because CDK pushes it only during the deploy."""
+    return finding.id == "image-missing" and bool(names.assembly)
+
+
 def _commands(finding: Finding, names: Names) -> Iterator[str]:
     """The commands that belong to the advice itself."""
+    if _is_not_deployed_yet(finding, names):
+        yield f"$ safe-image preflight {shlex.quote(names.assembly)}"
+        return
     if not names.repository:
         return
     if finding.id == "image-archived":
@@ -207,7 +220,7 @@ def _commands(finding: Finding, names: Names) -> Iterator[str]:
 
 def _afterwards(then: Then, names: Names) -> Iterator[str]:
     if then is Then.DEPLOY:
-        yield from ("Then deploy again.",) * bool(names.construct or names.is_built_by_cdk)
+        yield from ("Then deploy again.",) * (not names.assembly and bool(names.construct or names.is_built_by_cdk))
     elif not names.is_built_by_cdk:
         if then is Then.REPLACE and (keep := _keep_under_another_tag(names)):
             yield "If the repository's tags are immutable, free the tag; the rejected image gets another one:"

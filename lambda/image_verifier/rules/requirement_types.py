@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ..text import nearest
+
 
 @dataclass(frozen=True)
 class RequirementKind:
@@ -52,7 +54,7 @@ class Requirement:
         name, _, value = text.partition(":")
         kind = KINDS.get(name)
         if kind is None:
-            raise ValueError(f"require names {text!r}, which is not a requirement: use one of {_forms()}")
+            raise ValueError(f"require names {text!r}, which is not a requirement: use {nearest(text, _forms())}")
         if bool(kind.value) != bool(value.strip()):
             raise ValueError(f"require names {text!r}: use {_form(name)}")
         if name == MAX_LAYERS and not (value.isascii() and value.isdigit() and int(value) > 0):
@@ -67,5 +69,5 @@ def _form(name: str) -> str:
     return f"{name}:{KINDS[name].value}" if KINDS[name].value else name
 
 
-def _forms() -> str:
-    return ", ".join(map(_form, KINDS))
+def _forms() -> list[str]:
+    return list(map(_form, KINDS))

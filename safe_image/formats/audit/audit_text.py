@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.text import in_sentences, printable
 
+from ..text.table import table
 from ..text.text_page import TextPage
 from .audit_totals import AuditTotals, ImageCounts, refusing
 
@@ -54,25 +55,17 @@ def _image(row: Row, page: TextPage) -> Iterator[str]:
 
 
 def _table(totals: AuditTotals, page: TextPage) -> Iterator[str]:
-    lines = [(printable(name), *_numbers(total)) for name, total in sorted(totals.repositories.items())]
-    widths = [max(len(line[column]) for line in (_HEADS, *lines)) for column in range(len(_HEADS))]
-    yield page.paint("dim", _line(_HEADS, widths))
-    for line, (_, total) in zip(lines, sorted(totals.repositories.items()), strict=True):
-        text = _line(line, widths)
+    repositories = sorted(totals.repositories.items())
+    rows = [_HEADS, *((printable(name), *_numbers(total)) for name, total in repositories)]
+    head, *lines = table(rows, 0, page.width, right=range(1, len(_HEADS)))
+    yield page.paint("dim", head)
+    for text, (_, total) in zip(lines, repositories, strict=True):
         yield page.paint("error", text) if total.refused else page.paint("warning", text) if total.unknown else text
 
 
 def _numbers(total: ImageCounts) -> tuple[str, ...]:
     counts = (total.images, total.passed, total.refused, total.unknown, total.refused_in_use)
     return tuple(f"{count:,}" for count in counts)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    name, *numbers = (
-        cell.rjust(width) if column else cell.ljust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return "  ".join((name, *numbers))
 
 
 def _findings(totals: AuditTotals, page: TextPage) -> Iterator[str]:

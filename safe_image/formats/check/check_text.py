@@ -18,6 +18,7 @@ from image_verifier.text import printable, readable_size
 
 from ...results.layer_rows import LayerRow, layer_rows
 from ..text.finding_text import fault_line, finding_label, finding_lines
+from ..text.table import table
 from ..text.text_page import TextPage
 
 if TYPE_CHECKING:
@@ -27,27 +28,34 @@ if TYPE_CHECKING:
 _MAX_ROWS: Final = 30
 _END_ROWS: Final = 10
 _DIGEST: Final = len("sha256:") + 12
+_HEADS: Final = ("#", "size", "type", "compression", "digest")
+_TYPE: Final = _HEADS.index("type")
+_INDENT: Final = "      "
 _VERDICTS: Final = {"pass": "passed", "fail": "refused", "unknown": "unknown"}
 
 
-def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
+def report(outcomes: Iterable[Outcome], stream: TextIO, *, quiet: bool = False) -> Iterator[str]:
     """The report, image by image, and its tally.
 
     :param outcomes: the outcomes of the checks.
     :param stream: the stream that the report is written to. A terminal gets colours, and no faults: standard error
         shows them there.
+    :param quiet: whether images that pass are left out, and the tally where all pass.
     """
     page = TextPage.of(stream)
     verdicts: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     for outcome in outcomes:
         verdicts[outcome.verdict] += 1
+        if outcome.report and quiet and outcome.verdict == "pass":
+            continue
         if outcome.report:
             labels.update(map(finding_label, outcome.report.findings))
             yield "\n".join(_image(outcome, outcome.report, page)) + "\n\n"
         elif outcome.fault and not stream.isatty():
-            yield f"{'UNKNOWN':9}{fault_line(outcome.reference, outcome.fault)}\n\n"
-    yield _tally(verdicts, labels, page) + "\n"
+            yield f"{'UNKNOWN':9}{fault_line(outcome.label, outcome.fault)}\n\n"
+    if not quiet or verdicts.keys() - {"pass"}:
+        yield _tally(verdicts, labels, page) + "\n"
 
 
 def _tally(verdicts: Counter[str], labels: Counter[str], page: TextPage) -> str:
@@ -65,7 +73,9 @@ def _number(count: int, word: str) -> str:
 
 def _image(outcome: Outcome, report: Report, page: TextPage) -> Iterator[str]:
     image, verdict = report.image, report.verdict
-    yield f"{page.paint(verdict, verdict.upper())}  {page.paint('head', printable(outcome.reference))}"
+    yield f"{page.paint(verdict, verdict.upper())}  {page.paint('head', printable(outcome.label))}"
+    if outcome.construct:
+        yield f"      {printable(outcome.reference)}"
     titles = ", ".join(RUNTIMES[name].title for name in report.runs_on)
     yield f"      {image.platform} on {titles}"
     if image.top:
@@ -88,38 +98,48 @@ def _type(image: Image) -> str:
 
 
 def _table(image: Image, findings: Sequence[Finding], page: TextPage) -> Iterator[str]:
-    rows = [_cells(row) for row in layer_rows(image, findings)]
-    heads = ("#", "size", "type", "compression", "digest", "")
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    yield page.paint("dim", _line(heads, widths))
+    layers = layer_rows(image, findings)
+    width = page.width and page.width - len(_INDENT)
+    rows = [_HEADS, *map(_cells, layers)]
+    if width is not None and max(map(_length, rows)) > width:
+        # The type says nearly the same.
+        rows = [(*row[:3], row[4]) for row in rows]
+    head, *lines = table(rows, _TYPE, width, right=(0, 1))
+    yield page.paint("dim", _INDENT + head)
     hidden = 0
-    for number, row in enumerate(rows):
-        marked = bool(row[-1])
-        if len(rows) > _MAX_ROWS and _END_ROWS <= number < len(rows) - _END_ROWS and not marked:
+    for number, (row, line) in enumerate(zip(layers, lines, strict=True)):
+        marks = ", ".join(dict.fromkeys(finding.id for finding in row.findings))
+        if len(layers) > _MAX_ROWS and _END_ROWS <= number < len(layers) - _END_ROWS and not marks:
             hidden += 1
             continue
         if hidden:
-            yield page.paint("dim", f"      ... {_number(hidden, 'layer')}")
+            yield page.paint("dim", f"{_INDENT}... {_number(hidden, 'layer')}")
             hidden = 0
-        line = _line(row, widths)
-        yield page.paint("error", line) if marked else line
+        yield from _row(line, marks, page)
+
+
+def _row(line: str, marks: str, page: TextPage) -> Iterator[str]:
+    """A layer's line with its findings, which get lines of their own where the terminal is too narrow."""
+    if not marks:
+        yield _INDENT + line
+        return
+    whole = f"{_INDENT}{line}  <- {marks}"
+    if page.width is None or len(whole) <= page.width:
+        yield page.paint("error", whole)
+        return
+    yield page.paint("error", _INDENT + line)
+    yield from (page.paint("error", text) for text in page.wrap(f"<- {marks}", _INDENT + "  "))
+
+
+def _length(row: Sequence[str]) -> int:
+    return len("  ".join(row))
 
 
 def _cells(row: LayerRow) -> tuple[str, ...]:
-    marks = dict.fromkeys(finding.id for finding in row.findings)
     return (
         str(row.number),
         readable_size(row.layer.size),
         printable(row.short_type),
         row.compression,
         printable(row.layer.digest[:_DIGEST]),
-        f"<- {', '.join(marks)}" if marks else "",
     )
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    number, size, *others = (
-        cell.rjust(width) if column < 2 else cell.ljust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return "      " + "  ".join((number, size, *others)).rstrip()

@@ -15,12 +15,14 @@ from ...results.comparison import LAYER_CHANGES, ComparedField, Comparison, Laye
 from ...results.layer_rows import LayerRow
 from ...results.merge_runtimes import merge_runtimes
 from ..text.finding_text import finding_lines
+from ..text.table import squeezed
 from ..text.text_page import TextPage
 
 _COLOURS: Final = {"same": "dim", "retyped": "warning", "recompressed": "warning"}
 _STANDINGS: Final = {"runs": "pass", "in doubt": "unknown", "refused": "fail"}
 _DIGEST: Final = 19
 _STEP: Final = 60
+_FEWEST: Final = 12
 
 
 def report(comparison: Comparison, names: tuple[Names, Names], policy: Policy, stream: TextIO) -> Iterator[str]:
@@ -120,10 +122,17 @@ def _pair(pair: LayerPair, page: TextPage) -> Iterator[str]:
         rows = [("=", pair.second)]
     for sign, row in rows:
         if row is not None:
-            yield f"    {sign} {_row(row)}"
+            yield f"    {sign} {_row(row, page)}"
 
 
-def _row(row: LayerRow) -> str:
-    step = f"  {row.step[:_STEP]}" if row.step else ""
-    size = readable_size(row.layer.size)
-    return printable(f"#{row.number:<3} {size:>10}  {row.short_type}  {row.layer.digest[:_DIGEST]}{step}")
+def _row(row: LayerRow, page: TextPage) -> str:
+    """A layer in one line; a narrow terminal gets less of the build step, and of the type."""
+    start = f"#{row.number:<3} {readable_size(row.layer.size):>10}"
+    digest = printable(row.layer.digest[:_DIGEST])
+    kind, step = printable(row.short_type), printable(row.step[:_STEP])
+    if page.width is not None:
+        left = page.width - len(f"    1 {start}    {digest}")
+        kind = squeezed(kind, max(left, _FEWEST))
+        room = left - len(kind) - 2
+        step = step[:room] if room >= _FEWEST else ""
+    return f"{start}  {kind}  {digest}" + (f"  {step}" if step else "")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Final, TextIO
 
 from image_verifier.text import printable
 
-_MAX_COLUMNS: Final = 110
+from ...terminal import columns, shows_colours
+
 # https://en.wikipedia.org/wiki/ANSI_escape_code#Select_Graphic_Rendition_parameters
 _COLOURS: Final = {
     "pass": "1;32",
@@ -38,9 +38,7 @@ class TextPage:
     @classmethod
     def of(cls, stream: TextIO) -> TextPage:
         """The page of a stream. Only a terminal has colours, unless NO_COLOR (https://no-color.org) is set."""
-        terminal = stream.isatty()
-        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-        return cls(terminal and not plain, _columns(stream) if terminal else None)
+        return cls(shows_colours(stream), columns(stream))
 
     def paint(self, style: str, text: str) -> str:
         """The text in the colour of a style.
@@ -66,10 +64,3 @@ class TextPage:
             break_long_words=False,
             break_on_hyphens=False,
         )
-
-
-def _columns(terminal: TextIO) -> int:
-    try:
-        return min(os.get_terminal_size(terminal.fileno()).columns or _MAX_COLUMNS, _MAX_COLUMNS)
-    except OSError:
-        return _MAX_COLUMNS

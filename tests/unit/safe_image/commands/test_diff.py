@@ -139,7 +139,7 @@ def test_a_finding_that_refuses_both_images_is_reported_and_breaks_nothing(tmp_p
     comparison = _compared(tmp_path, arm, arm)
     assert {finding.id for finding in comparison.common} == {"platform-mismatch"}
     assert (comparison.broken, comparison.mended, comparison.breaks_on) == ((), (), ())
-    assert comparison.summary == "Both images are refused, and no finding refuses only the second."
+    assert comparison.summary == "All runtimes refuse both images, and no finding refuses only the second."
 
 
 def test_the_summary_says_that_the_second_image_has_further_findings(tmp_path: Path) -> None:
@@ -147,7 +147,9 @@ def test_the_summary_says_that_the_second_image_has_further_findings(tmp_path: P
     comparison = _compared(tmp_path, arm, {**arm, "layer_types": (ZSTD,)})
     assert [finding.id for finding in comparison.broken] == ["layer-type-unsupported"]
     assert comparison.breaks_on == ()
-    assert comparison.summary == "Both images are refused, the second also for findings that the first does not have."
+    assert comparison.summary == (
+        "All runtimes refuse both images, the second also for findings that the first does not have."
+    )
 
 
 def test_a_warning_is_distinguished_from_a_finding_that_refuses(tmp_path: Path) -> None:
@@ -256,7 +258,7 @@ def test_a_missing_image_is_one_line_with_exit_code_2(
     assert main(["diff", pair[0], "oci-layout:nowhere"]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("safe-image: oci-layout:nowhere: ")
-    assert "nowhere has no index.json" in printed.err
+    assert "nowhere is not an OCI image layout (it has no index.json)" in printed.err
     assert (printed.err.count("\n"), printed.out) == (1, "")
 
 

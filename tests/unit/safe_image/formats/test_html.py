@@ -217,7 +217,7 @@ def test_few_images_are_open_and_many_are_folded_under_an_overview(
     assert "3 passed" in many.text
     assert "1 unknown" in many.text
     assert "1 of 4 images is unknown" in many.text
-    assert "nowhere has no index.json" in many.text
+    assert "nowhere is not an OCI image layout (it has no index.json)" in many.text
     one, two, three, unknown = (f"#{sheet['id']}" for sheet in many.having("body"))
     links = [attributes["href"] for tag, attributes in many.elements if tag == "a"]
     assert links == [unknown, one, two, three], "the gravest first"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -11,10 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from image_verifier.image import media_types
 
 from tests.unit.images import Layout
 from tests.unit.registry_server import Asked, serving
@@ -50,11 +53,11 @@ def references(tmp_path: Path) -> list[str]:
     return made
 
 
-def shown(references: list[str], *, whole: bool = True, **more: str) -> Shown:
+def shown(references: list[str], *, whole: bool = True, command: Sequence[str] = (), **more: str) -> Shown:
     """Run the command on a terminal: with standard error there, and standard output too where `whole`."""
     own, other = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "safe_image", "check", *references],
+        [sys.executable, "-m", "safe_image", *(command or ["check"]), *references],
         env={**os.environ, "TERM": "xterm-256color", **more},
         stdin=subprocess.DEVNULL,
         stdout=other if whole else subprocess.PIPE,
@@ -101,6 +104,48 @@ def test_one_image_and_a_dumb_terminal_have_no_bar(references: list[str]) -> Non
         assert run.code == 0
         assert "checked" not in run.terminal
         assert "\x1b[2K" not in run.terminal
+
+
+def test_one_image_shows_the_bytes_of_its_layers_that_were_read(references: list[str]) -> None:
+    run = shown(references[:1], command=["check", "--layers"])
+    assert re.search(r"\d+/\d+ bytes read", _ESCAPE.sub("", run.terminal))
+    for quiet in ("-q", "-v"):
+        assert "read" not in shown(references[:1], command=["check", quiet, "--layers"]).terminal
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_tables_fit_into_the_terminal_and_no_digest_breaks(tmp_path: Path, width: int) -> None:
+    layout = Layout(tmp_path / "image")
+    layout.path.mkdir()
+    types = (media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD)
+    layout.source(layout.image(layer_types=types, schema_2=True))
+    reference = f"oci-layout:{layout.path}"
+    digest = json.loads((layout.path / "index.json").read_text())["manifests"][0]["digest"]
+    layers = json.loads((layout.path / "blobs/sha256" / digest[7:]).read_text())["layers"]
+    for command in (["check", "--runs-on", "fargate"], ["diff", reference], ["--no-color", "runtimes"]):
+        text = _ESCAPE.sub(
+            "", shown([] if "runtimes" in command else [reference], command=command, COLUMNS=f"{width}").terminal
+        )
+        lines = [
+            line for line in text.splitlines() if not re.search(r"https?:|oci-layout:|docker |sha256:\w{64}", line)
+        ]
+        assert [line for line in lines if len(line) > width] == []
+        if "check" in command:
+            assert all(layer["digest"][:19] in text for layer in layers)
+            assert "<- layer-type-unsupported" in text
+
+
+def test_a_terminal_of_ascii_shows_every_character_or_its_code(references: list[str]) -> None:
+    run = shown(references, PYTHONIOENCODING="ascii", LC_ALL="C", PYTHONUTF8="0")
+    assert run.code == 0
+    assert "bug" not in run.terminal
+    assert f"{COUNT} images: {COUNT} passed\r\n" in _ESCAPE.sub("", run.terminal)
+
+
+def test_no_color_is_an_option_too(references: list[str]) -> None:
+    assert (
+        shown(references[:1], command=["check", "--no-color"]).terminal == shown(references[:1], NO_COLOR="1").terminal
+    )
 
 
 def test_no_color_switches_off_the_colours_of_the_bar_too(references: list[str]) -> None:

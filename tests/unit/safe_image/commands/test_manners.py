@@ -1,0 +1,213 @@
+"""How the command answers somebody who mistypes, pipes, waits, or calls it where little is set up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from image_verifier.image import media_types
+from image_verifier.image.model import Platform
+from image_verifier.report import Finding, Severity
+from image_verifier.rules.remedies import Names, remedy
+
+from safe_image.cli import main
+from safe_image.sources.docker_credentials import credentials
+from safe_image.sources.targets import TargetResolver
+from tests.unit.images import Layout
+from tests.unit.registry_server import Answer, serving
+from tests.unit.safe_image.sources.test_cloud_assembly import assembly
+
+ZSTD = media_types.DOCKER_LAYER_ZSTD
+DOCKER_GZIP = media_types.DOCKER_LAYER_GZIP
+
+
+def layout(folder: Path, *layer_types: str) -> str:
+    made = Layout(folder)
+    made.path.mkdir()
+    made.source(made.image(layer_types=layer_types or (DOCKER_GZIP,), schema_2=True))
+    return f"oci-layout:{folder}"
+
+
+def run(*arguments: str) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as e:
+        return int(e.code or 0)
+
+
+# Help
+
+
+def test_the_command_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 0
+    alone = capsys.readouterr()
+    assert run("--help") == 0
+    assert alone.out == capsys.readouterr().out
+    assert alone.err == ""
+
+
+def test_help_of_a_command_is_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("help", "check") == 0
+    shown = capsys.readouterr().out
+    assert "--max-growth" in shown
+    assert run("check", "--help") == 0
+    assert capsys.readouterr().out == shown
+    assert run("help", "chekc") == 2
+    assert "did you mean check?" in capsys.readouterr().err
+
+
+# Options of every command
+
+
+def test_quiet_shows_only_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = layout(tmp_path / "good"), layout(tmp_path / "bad", DOCKER_GZIP, ZSTD)
+    assert run("check", "-q", good) == 0
+    assert capsys.readouterr().out == ""
+    assert run("--quiet", "check", good, bad) == 1
+    shown = capsys.readouterr().out
+    assert "PASS" not in shown
+    assert f"FAIL  {bad}" in shown
+    assert shown.endswith("\n2 images: 1 passed, 1 refused (1 error)\n")
+
+
+def test_verbose_shows_the_requests_and_no_query(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving() as registry:
+        registry.image("app", "v1")
+        location = f"http://{registry.host}/v2/app/manifests/v1?X-Amz-Signature=secret"
+        registry.answers["/v2/app/manifests/moved"] = Answer(307, b"", {"Location": location})
+        assert run("check", "-v", f"{registry.host}/app:v1") == 0
+        run("check", "-v", f"{registry.host}/app:moved")
+    shown = capsys.readouterr().err
+    assert f"safe-image: 200 GET http://{registry.host}/v2/app/manifests/v1\n" in shown
+    assert "secret" not in shown
+
+
+def test_quiet_and_verbose_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "-q", "-v", "shop:1") == 2
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+# Mistyped words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("check", "--acknowledge", "layer-tipe-unsupported=x", "shop:1"), "use layer-type-unsupported"),
+        (("check", "--require", "nonroot-user", "shop:1"), "use non-root-user"),
+        (("check", "--fail-on", "eror", "shop:1"), "did you mean error? "),
+        (("check", "--format", "jsn", "shop:1"), "NAME json"),
+        (("runtimes", "fargat"), "use fargate\n"),
+        (("explain", "layer-type-unsuported"), "use layer-type-unsupported\n"),
+    ],
+)
+def test_a_mistyped_word_gets_the_nearest_and_not_a_list_of_all(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count(",") < 3
+
+
+def test_a_mistyped_prefix_is_named_where_the_reference_cannot_be_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "oci-layot:/build/shop:latest") == 2
+    assert "did you mean oci-layout:/build/shop:latest?" in capsys.readouterr().err
+
+
+# Pipes, streams and terminals
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["help", "check"], ["runtimes"], ["completion", "zsh"]]
+)
+def test_a_closed_pipe_is_no_error_message(arguments: list[str]) -> None:
+    # A shell's pipeline, whose reader ends before the command writes.
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.stdin.read(); from safe_image.cli import main; sys.exit(main())",
+            *arguments,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Unbuffered, argparse itself would ignore the error.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        text=True,
+    )
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    process.stdout.close()
+    process.stdin.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 2
+    process.stderr.close()
+
+
+def test_a_report_that_cannot_be_written_does_not_take_the_result_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = layout(tmp_path / "bad", DOCKER_GZIP, ZSTD)
+    assert run("check", bad, "--format", "json", "-o", "/dev/full") == 2
+    printed = capsys.readouterr()
+    assert f"FAIL  {bad}" in printed.out
+    assert "No space left on device" in printed.err
+
+
+def test_a_user_without_a_home_has_no_docker_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("DOCKER_CONFIG")
+    monkeypatch.setattr(Path, "home", no_home)
+    assert credentials("registry.example.com") is None
+
+
+# Cloud assemblies
+
+
+def test_an_image_that_the_deploy_will_push_leads_to_preflight_and_not_to_a_push() -> None:
+    names = Names(reference="…", local_image="cdkasset-abc", repository="assets", assembly="build/cdk.out")
+    steps = remedy(Finding("image-missing", Severity.ERROR, "missing", ("fargate",)), names)
+    assert steps == (
+        "Deploy: CDK builds and pushes the image. To find stale images that it would reuse:",
+        "$ safe-image preflight build/cdk.out",
+    )
+
+
+def test_an_image_of_an_assembly_is_called_by_its_construct(tmp_path: Path) -> None:
+    destination = {"repositoryName": "assets", "imageTag": "a" * 64, "region": "eu-west-1"}
+    folder = assembly(tmp_path / "cdk.out", destination, environment="aws://111122223333/eu-west-1")
+    (target,) = TargetResolver().targets(f"cdk.out:{folder}", str(Platform("linux", "amd64")))
+    assert target.construct == "Shop/Image"
+    assert target.names.assembly == str(folder)
+
+
+# Comparisons
+
+
+def test_the_headline_of_a_comparison_names_the_runtime_that_refuses_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    oci = Layout(tmp_path / "oci")
+    oci.path.mkdir()
+    oci.source(oci.image())
+    run("diff", f"oci-layout:{oci.path}", f"oci-layout:{oci.path}")
+    headline = capsys.readouterr().out.splitlines()[3]
+    assert headline == "SageMaker alone refuses both images, and no finding refuses only the second."
+
+
+def test_the_start_stays_fast(tmp_path: Path) -> None:
+    program = "import sys; from safe_image.cli import main; main(['check', sys.argv[1]]); print(sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, layout(tmp_path / "good")], capture_output=True, text=True, check=True
+    )
+    modules = done.stdout.splitlines()[-1]
+    for heavy in ("rich", "jinja2", "urllib3", "boto3", "logging.handlers", "difflib", "tomllib"):
+        assert f"'{heavy}'" not in modules
