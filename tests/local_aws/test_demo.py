@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from local_aws.demo.cures import remove_keyword
+from local_aws.demo.needs import print_needs
 from local_aws.demo.session import built_images_removed
+from local_aws.process import LocalAwsError
 from local_engines.dockerd import DockerEngine
 
 
@@ -32,6 +35,30 @@ def test_the_demo_removes_the_images_that_it_built_and_keeps_those_of_other_apps
     with built_images_removed(engine, "localhost:4566"):
         docker.names |= {"cdkasset-ours:latest", "localhost:4566/repository:tag", base}
     assert docker.names == {*theirs, base}
+
+
+def test_the_demo_prints_what_it_needs_before_it_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "clone" / ".local"
+    print_needs(folder)
+    first = capsys.readouterr().out
+    assert "Docker, or root on Debian" in first
+    assert f"4.5 GB of space under {folder}, where " in first
+    assert "up to 7 minutes" in first
+    (folder / "base-images").mkdir(parents=True)
+    print_needs(folder)
+    assert "the downloads of an earlier run are there" in capsys.readouterr().out
+
+
+def test_the_demo_does_not_start_its_first_run_without_the_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2_000_000_000))
+    with pytest.raises(
+        LocalAwsError, match=r"2\.0 GB are free at .*, and the first run needs 4\.5 GB: free some space"
+    ):
+        print_needs(tmp_path)
+    (tmp_path / "base-images").mkdir()
+    print_needs(tmp_path)
 
 
 @pytest.mark.parametrize(
