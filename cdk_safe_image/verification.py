@@ -22,6 +22,7 @@ from image_verifier.rules.remedies import BuildOutputs
 from .argument_types import check_types
 from .consumer_checks import ConsumedImage
 from .exports import keep_exports
+from .image_references import GivenImage, ImageReferences
 from .options import (
     BuildOutputsValue,
     FailOnValue,
@@ -37,7 +38,6 @@ from .options import (
     enum_member,
     with_defaults,
 )
-from .references import GivenImage, ImageReferences
 from .stack_resources import StackResources, VerificationHolder
 from .switch import SWITCH, is_verification_on
 from .synthesis.finalizer import StageFinalizer

@@ -25,6 +25,7 @@ from .. import build
 from ..asset import SafeDockerImageAsset
 from ..build import BuildRecord
 from ..consumers import Consumer, consumer_at
+from ..image_references import with_capacity
 from ..options import (
     FailOnValue,
     GateValue,
@@ -36,7 +37,6 @@ from ..options import (
     runtime_names,
     with_defaults,
 )
-from ..references import with_capacity
 from ..stack_resources import StackResources
 from ..switch import is_verification_on
 from ..synthesis.finalizer import StageFinalizer

@@ -105,12 +105,12 @@ def _explain_text(arguments: Namespace) -> int:
 
 
 def _explain_incident(arguments: Namespace, subject: str) -> int:
-    from ..incident.explained_failure import diagnose
+    from ..incident.explained_failure import explain_failures
     from ..sources.targets import TargetResolver
 
     resolver = TargetResolver()
     incident = _incident(resolver, subject, getattr(arguments, subject), arguments.region or "")
-    diagnoses = diagnose(incident, resolver)
+    diagnoses = explain_failures(incident, resolver)
     with open_output(arguments.output) as stream:
         for part in incident_report(arguments.format)(incident, diagnoses, stream):
             stream.write(part)
@@ -119,14 +119,14 @@ def _explain_incident(arguments: Namespace, subject: str) -> int:
 
 def _incident(resolver: TargetResolver, subject: str, name: str, region: str) -> Incident:
     """Read the incident of a service, a task, a function or a stack."""
+    from ..incident.aws_reader import AwsReader
     from ..incident.ecs_service import service_incident
     from ..incident.ecs_tasks import task_incident
     from ..incident.lambda_function import function_incident
-    from ..incident.reader import Reader
     from ..incident.stack import stack_incident
 
     # An ARN tells its region.
-    reader = Reader(resolver.sessions, region or (name.split(":")[3] if name.startswith("arn:") else ""))
+    reader = AwsReader(resolver.sessions, region or (name.split(":")[3] if name.startswith("arn:") else ""))
     if subject == "service":
         cluster, _, service = name.partition(":service/")[2 if name.startswith("arn:") else 0].partition("/")
         if not cluster or not service:

@@ -23,7 +23,7 @@ from ..formats.text.text_page import TextPage
 from ..machine.carry_out import Result, carry_out
 from ..machine.docker import Docker
 from ..machine.fixes import Fix, fixes_for, local_fixes, must_be_changed, only_a_change_fixes, refusal_lines
-from ..results.requirements import Requirements, policies_of, reports_of
+from ..results.all_policies import Requirements, policies_of, reports_of
 from ..sources.aws_sessions import AwsSessions
 from ..sources.refused_images import refused_images
 from ..sources.targets import Target, TargetResolver

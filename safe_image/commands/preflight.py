@@ -34,7 +34,7 @@ from ..machine.fixes import (
     only_a_change_fixes,
     refusal_lines,
 )
-from ..results.requirements import Requirements, policies_of, reports_of
+from ..results.all_policies import Requirements, policies_of, reports_of
 from ..sources.archive import Archive
 from ..sources.cloud_assembly import AssetImage
 from ..sources.docker_archive import docker_archive

@@ -8,7 +8,7 @@ from typing import Final
 from image_verifier.rules.engine_messages import MESSAGES
 
 from .cause import Cause
-from .knowledge.findings import finding
+from .knowledge.findings import finding_cause
 
 _MOST_MESSAGES: Final = 4
 
@@ -18,7 +18,7 @@ def described_finding(finding_id: str) -> Cause:
 
     :param finding_id: one of the catalog.
     """
-    known = finding(finding_id)
+    known = finding_cause(finding_id)
     messages = tuple(dict.fromkeys(filter(None, MESSAGES.get(finding_id, {}).values())))[:_MOST_MESSAGES]
     words = (f"An engine reports it as: {message}" for message in messages)
     return replace(known, confirm=(*words, *known.confirm))

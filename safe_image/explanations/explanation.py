@@ -15,7 +15,7 @@ from image_verifier.rules.remedies import Names
 from ..sources.targets import Target
 from .cause import Cause
 from .described_finding import described_finding
-from .knowledge.findings import finding
+from .knowledge.findings import finding_cause
 from .match import Match, likely, matches
 from .refusal import refusal_in
 
@@ -178,5 +178,5 @@ def settle(explanation: Explanation, verification: Verification | None) -> Expla
     if not confirmed:
         return explanation
     causes = tuple(cause for cause in explanation.causes if set(confirmed) & set(cause.findings))
-    findings = (finding(finding_id).filled(explanation.names) for finding_id in confirmed[:_MOST_FINDINGS])
+    findings = (finding_cause(finding_id).filled(explanation.names) for finding_id in confirmed[:_MOST_FINDINGS])
     return replace(explanation, causes=causes or tuple(findings))

@@ -10,7 +10,7 @@ from typing import Final
 from image_verifier.rules.catalog import CATALOG
 
 from .cause import Cause
-from .knowledge.findings import finding
+from .knowledge.findings import finding_cause
 from .normalize import plain_readings
 
 _REFUSED: Final = re.compile(r"Image\s+refused:\s+(.{1,1500}?)\s*\[([a-z0-9-]{3,60})\]", re.DOTALL)
@@ -51,7 +51,7 @@ def _commands(causes: tuple[Cause, ...]) -> int:
 def _cause(match: re.Match[str]) -> Cause | None:
     if match[2] not in CATALOG:
         return None
-    known = finding(match[2])
+    known = finding_cause(match[2])
     message = _SPACE.sub(" ", match[1])
     return Cause(
         known.id,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from image_verifier.faults import Fault
 
+from .aws_reader import AwsReader
 from .ecs_tasks import (
     Task,
     TaskDefinition,
@@ -21,7 +22,6 @@ from .ecs_tasks import (
     task_proof,
 )
 from .incident import Failure, Incident
-from .reader import Reader
 
 _SUCCEEDED: Final = "SUCCESSFUL"
 _TELLING: Final = ("unable", "failed", "unhealthy", "error", "cannot", "circuit breaker")
@@ -57,7 +57,7 @@ class _Deployment:
         }
 
 
-def service_incident(reader: Reader, cluster: str, name: str) -> Incident:
+def service_incident(reader: AwsReader, cluster: str, name: str) -> Incident:
     """The incident of a service.
 
     :param reader: reads from AWS.
@@ -96,7 +96,7 @@ def service_incident(reader: Reader, cluster: str, name: str) -> Incident:
     )
 
 
-def _last_deployment(reader: Reader, cluster: str, service: Mapping[str, Any]) -> _Deployment:
+def _last_deployment(reader: AwsReader, cluster: str, service: Mapping[str, Any]) -> _Deployment:
     """The last deployment: from the service's own record, else from what the service lists as its deployments."""
     without = "The service's deployments could not be read, so a deployment that was rolled back may be missing."
     arn = service.get("serviceArn", "")
@@ -125,7 +125,7 @@ def _reason(deployment: Mapping[str, Any]) -> str:
     return ": ".join(filter(None, (deployment.get("status", ""), deployment.get("statusReason", ""))))
 
 
-def _revision(reader: Reader, arn: str) -> Mapping[str, Any]:
+def _revision(reader: AwsReader, arn: str) -> Mapping[str, Any]:
     without = "The service's revision could not be read, so an image's digest may be missing."
     if not arn:
         return {}

@@ -8,8 +8,8 @@ from typing import Any, Final
 from image_verifier.faults import Fault
 from image_verifier.rules.consumers import ARCHITECTURES, LAUNCH_TYPES
 
+from .aws_reader import AwsReader
 from .incident import Failure, Incident
-from .reader import Reader
 
 _MOST_TASKS: Final = 100
 # How many failed tasks are looked at; the newest has the newest reason.
@@ -20,7 +20,7 @@ Task = Mapping[str, Any]
 TaskDefinition = Mapping[str, Any]
 
 
-def task_incident(reader: Reader, arn: str) -> Incident:
+def task_incident(reader: AwsReader, arn: str) -> Incident:
     """The incident of one task.
 
     :param reader: reads from AWS.
@@ -48,7 +48,7 @@ def task_incident(reader: Reader, arn: str) -> Incident:
     )
 
 
-def stopped_tasks(reader: Reader, cluster: str, service: str) -> tuple[Task, ...]:
+def stopped_tasks(reader: AwsReader, cluster: str, service: str) -> tuple[Task, ...]:
     """The stopped tasks of a service that ECS still has, the newest first.
 
     :param cluster: the cluster's name or ARN.
@@ -77,7 +77,7 @@ def failed(tasks: Iterable[Task]) -> tuple[Task, ...]:
     return tuple(task for task in tasks if not str(task.get("stoppedReason", "")).startswith(_NOT_FAILED))
 
 
-def task_definition(reader: Reader, arn: str) -> TaskDefinition:
+def task_definition(reader: AwsReader, arn: str) -> TaskDefinition:
     """A task definition; empty where it could not be read.
 
     :param arn: its ARN; empty gives nothing.

@@ -29,7 +29,7 @@ class ExplainedFailure:
     verification: Verification | None
 
 
-def diagnose(incident: Incident, resolver: TargetResolver) -> tuple[ExplainedFailure, ...]:
+def explain_failures(incident: Incident, resolver: TargetResolver) -> tuple[ExplainedFailure, ...]:
     """Explain each failure of an incident, and check its image.
 
     :param incident: what failed.

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from .aws_reader import AwsReader
 from .incident import Failure, Incident
-from .reader import Reader
 
 _ERRORS: Final = '?"Runtime." ?"errorType" ?"exec format error" ?"Task timed out" ?"Permission denied"'
 _MOST_LINES: Final = 50
 _ARCHITECTURES: Final = {"arm64": "linux/arm64"}
 
 
-def function_incident(reader: Reader, name: str) -> Incident:
+def function_incident(reader: AwsReader, name: str) -> Incident:
     """The incident of a function.
 
     :param reader: reads from AWS.
@@ -55,7 +55,7 @@ def _said(configuration: Mapping[str, Any], field: str, text: str) -> str:
     return ": ".join(filter(None, (text, code, reason)))
 
 
-def _last_error(reader: Reader, configuration: Mapping[str, Any], name: str) -> str:
+def _last_error(reader: AwsReader, configuration: Mapping[str, Any], name: str) -> str:
     group = configuration.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name.rpartition(':')[2]}"
     without = "The function's log could not be read, so errors of calls are missing."
     found = reader.read(

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from image_verifier.faults import Fault
 
+from .aws_reader import AwsReader
 from .ecs_service import service_incident
 from .incident import Failure, Incident
 from .lambda_function import function_incident
-from .reader import Reader
 
 _STACK: Final = "AWS::CloudFormation::Stack"
 # The resources that CloudFormation gave up after another one had failed.
@@ -22,7 +22,7 @@ _MOST_NESTED: Final = 5
 Event = Mapping[str, Any]
 
 
-def stack_incident(reader: Reader, name: str, depth: int = 0) -> Incident:
+def stack_incident(reader: AwsReader, name: str, depth: int = 0) -> Incident:
     """The incident of a stack.
 
     :param reader: reads from AWS.
@@ -69,7 +69,7 @@ def _failures(events: Sequence[Event]) -> list[Event]:
     return found[::-1]
 
 
-def _behind(reader: Reader, event: Event, depth: int) -> Incident | None:
+def _behind(reader: AwsReader, event: Event, depth: int) -> Incident | None:
     """The incident of the resource itself; None where the event says all there is."""
     kind, resource = event["ResourceType"], str(event.get("PhysicalResourceId", ""))
     try:

@@ -58,7 +58,7 @@ class BuildEngine:
 
 
 @dataclass(frozen=True)
-class LocalImage:
+class DockerImage:
     """An image that CDK has built on this machine, and pushes again without a build.
 
     :param name: such as `cdkasset-…`.
@@ -109,7 +109,7 @@ class Docker:
         # https://docs.docker.com/engine/storage/containerd/#enable-containerd-image-store-on-docker-engine
         return BuildEngine(str(info["ServerVersion"]), "io.containerd.snapshotter" in str(info.get("DriverStatus")))
 
-    def cdk_images(self) -> list[LocalImage]:
+    def cdk_images(self) -> list[DockerImage]:
         """The images that CDK keeps on this machine, newest first.
 
         :raises Fault: if the engine does not answer.
@@ -119,7 +119,7 @@ class Docker:
         batches = (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
         return [image for batch in batches for image in self._inspect(batch)]
 
-    def image(self, name: str) -> LocalImage | None:
+    def image(self, name: str) -> DockerImage | None:
         """One image that CDK keeps on this machine; None where there is none of that name.
 
         :raises Fault: if the engine does not answer.
@@ -130,7 +130,7 @@ class Docker:
             return None
         return image
 
-    def _inspect(self, names: Sequence[str]) -> list[LocalImage]:
+    def _inspect(self, names: Sequence[str]) -> list[DockerImage]:
         answers = self._json("image", "inspect", "--", *names)
         if (
             not isinstance(answers, list)
@@ -138,7 +138,7 @@ class Docker:
             or not all(isinstance(one, dict) for one in answers)
         ):
             raise self._unexpected("image inspect")
-        return [LocalImage(name, _media_type(one)) for name, one in zip(names, answers, strict=True)]
+        return [DockerImage(name, _media_type(one)) for name, one in zip(names, answers, strict=True)]
 
     @contextmanager
     def saved(self, name: str) -> Iterator[Path]:

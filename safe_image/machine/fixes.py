@@ -21,7 +21,7 @@ from ..formats.text.text_page import TextPage
 from ..sources.aws_sessions import AwsSessions
 from ..sources.targets import Target
 from .docker import Docker
-from .untag import Untag
+from .remove_tag import RemoveTag
 
 
 class Fix(Protocol):
@@ -116,7 +116,7 @@ def fixes_for(
         return ()
     # An image that can be pulled may be of use to something that cannot be seen: it loses its tag, and is not deleted.
     keeps_manifest = bool(reason_to_keep(reports, tag))
-    untag = Untag(sessions, target.names, top.digest, target.open, policies, keeps_manifest, target.stack)
+    untag = RemoveTag(sessions, target.names, top.digest, target.open, policies, keeps_manifest, target.stack)
     return (untag, *local_fixes(target.names.local_image, docker))
 
 

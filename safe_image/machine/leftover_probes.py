@@ -18,9 +18,9 @@ from image_verifier.verify import verify
 from ..sources.aws_sessions import AwsSessions, Endpoint
 from .build_probes import RACE
 from .diagnosis import Diagnosis, Status
-from .docker import BuildEngine, Docker, LocalImage
+from .docker import BuildEngine, Docker, DockerImage
 from .fixes import Fix, RemoveLocalImage
-from .untag import Untag
+from .remove_tag import RemoveTag
 
 _NEVER_REPAIRED: Final = "https://github.com/aws/aws-cdk/issues/33264"
 # Every application's image is larger; smaller ones are verified. An attestation has some ten KB.
@@ -57,7 +57,7 @@ def probe_local_images(docker: Docker, engine: BuildEngine | None) -> Iterator[D
     )
 
 
-def _some(images: list[LocalImage]) -> str:
+def _some(images: list[DockerImage]) -> str:
     names = [f"{image.name[:21]}…" for image in images[:_LISTED]]
     return ", ".join(names) + (f" and {len(images) - _LISTED} more" if len(images) > _LISTED else "")
 
@@ -111,7 +111,7 @@ def _poisoned(sessions: AwsSessions, repository: Mapping[str, Any]) -> Diagnosis
         wrong = any(finding.id == "not-an-image" for finding in reports[0].errors)
         if top is None or not wrong or reason_to_keep(reports, tag):
             return None
-        return Untag(sessions, names, top.digest, open_, policies)
+        return RemoveTag(sessions, names, top.digest, open_, policies)
 
     with Pool(_AT_ONCE) as pool:
         fixes = tuple(fix for fix in pool.results(fix_for, small[:_MOST_LOOKED_AT]) if fix)

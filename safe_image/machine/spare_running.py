@@ -22,7 +22,7 @@ from image_verifier.retry import RetryBudget
 from ..sources.aws_sessions import AwsSessions, Endpoint
 from ..sources.running_images import RunningImage, running_images
 from .fixes import Fix
-from .untag import Untag
+from .remove_tag import RemoveTag
 
 _RETRY_SECONDS: Final = 30.0
 # The maximum of BatchGetImage.
@@ -53,7 +53,7 @@ def spare_running(fixes: Iterable[Fix], sessions: AwsSessions) -> Spared:
     spared = Spared()
     places: dict[tuple[str, str], _Place | Fault] = {}
     for fix in fixes:
-        if not isinstance(fix, Untag):
+        if not isinstance(fix, RemoveTag):
             spared.fixes.append(fix)
             continue
         key = (fix.names.registry_id, fix.names.region)
@@ -64,7 +64,7 @@ def spare_running(fixes: Iterable[Fix], sessions: AwsSessions) -> Spared:
             found = _spare(fix, places[key])
         except Fault as fault:
             found = f"it could not be read again: {fault.text}"
-        if isinstance(found, Untag):
+        if isinstance(found, RemoveTag):
             spared.fixes.append(found)
         else:
             spared.is_any_kept = True
@@ -103,7 +103,7 @@ def _looked(place: _Place | Fault, account: str, region: str) -> str:
     )
 
 
-def _spare(fix: Untag, place: _Place | Fault) -> Untag | str:
+def _spare(fix: RemoveTag, place: _Place | Fault) -> RemoveTag | str:
     """The fix, as it may be applied; or why its tag is kept."""
     if isinstance(place, _Place):
         try:
@@ -119,7 +119,7 @@ def _spare(fix: Untag, place: _Place | Fault) -> Untag | str:
     return careful if reason in ("", GONE) else f"{reason}, and what runs is not known"
 
 
-def _verified_by(fix: Untag) -> set[str]:
+def _verified_by(fix: RemoveTag) -> set[str]:
     """The digests that the stack has recorded as good ones; none where no stack is known."""
     if not fix.stack:
         return set()
@@ -127,7 +127,7 @@ def _verified_by(fix: Untag) -> set[str]:
     return verified_digests(client, fix.stack, RetryBudget.of(_RETRY_SECONDS))
 
 
-def _unless_it_runs(fix: Untag, images: Sequence[RunningImage]) -> Untag | str:
+def _unless_it_runs(fix: RemoveTag, images: Sequence[RunningImage]) -> RemoveTag | str:
     repository, reference = f"/{fix.names.repository}", f"/{fix.names.repository}:{fix.names.tag}"
     own = [image for image in images if image.digest and repository in image.reference]
     children = _children(fix, [fix.digest, *(image.digest for image in own)])
@@ -152,7 +152,7 @@ def _descendants(digest: str, children: Mapping[str, Sequence[str]]) -> set[str]
     return found
 
 
-def _children(fix: Untag, digests: Iterable[str]) -> dict[str, list[str]]:
+def _children(fix: RemoveTag, digests: Iterable[str]) -> dict[str, list[str]]:
     """The manifests that each index references, by its digest; the indexes in indexes are included.
 
     :raises Fault: if a manifest cannot be read.
@@ -171,7 +171,7 @@ def _children(fix: Untag, digests: Iterable[str]) -> dict[str, list[str]]:
     return children
 
 
-def _documents(fix: Untag, digests: Sequence[str]) -> dict[str, str]:
+def _documents(fix: RemoveTag, digests: Sequence[str]) -> dict[str, str]:
     """The manifests by their digests, but for those that the repository does not have."""
     names, arn = fix.names, fix.repository_arn
     answer = aws.call(

@@ -16,7 +16,7 @@ from typing import IO, Final
 
 from image_verifier.faults import Fault
 
-from .compressed_files import MAGIC_BYTES, Compression, compression_of, decompressed
+from .compressed_files import MAGIC_BYTES, FileCompression, decompressed, file_compression
 from .regular_files import open_regular
 from .tar_index import SAVE_AGAIN, TarIndex
 
@@ -91,7 +91,7 @@ def _open_plain(path: Path) -> IO[bytes]:
     file = open_regular(path)
     if file is None:
         raise Fault(f"{path} does not exist", "Pass the path of an archive.")
-    compression = compression_of(file.read(MAGIC_BYTES))
+    compression = file_compression(file.read(MAGIC_BYTES))
     file.seek(0)
     if compression is None:
         return file
@@ -104,7 +104,7 @@ def _open_plain(path: Path) -> IO[bytes]:
     return plain
 
 
-def _require_space(path: Path, total: int, more: int, compression: Compression) -> None:
+def _require_space(path: Path, total: int, more: int, compression: FileCompression) -> None:
     """:raises Fault: if the decompressed archive becomes too large for its bound, or for the disk."""
     if total > _MAX_UNPACKED_BYTES:
         raise Fault(f"{path} unpacks to more than {_MAX_UNPACKED_BYTES} bytes", SAVE_AGAIN)

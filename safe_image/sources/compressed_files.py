@@ -74,7 +74,7 @@ def _zstd() -> Any:
 
 
 @dataclass(frozen=True)
-class Compression:
+class FileCompression:
     """A format of compressed files.
 
     :param name: such as `gzip`.
@@ -90,21 +90,21 @@ class Compression:
 
 
 _COMPRESSIONS: Final = (
-    Compression("gzip", b"\x1f\x8b", "gunzip", _Gzip),
-    Compression("bzip2", b"BZh", "bunzip2", _bzip2),
-    Compression("xz", b"\xfd7zXZ\x00", "unxz", _xz),
-    Compression("zstd", b"\x28\xb5\x2f\xfd", "unzstd", _zstd),
-    Compression("lz4", b"\x04\x22\x4d\x18", "unlz4"),
-    Compression("lzip", b"LZIP", "lzip --decompress"),
-    Compression("compress", b"\x1f\x9d", "uncompress"),
-    Compression("zip", b"PK\x03\x04", "unzip"),
-    Compression("7-Zip", b"7z\xbc\xaf\x27\x1c", "7z x"),
+    FileCompression("gzip", b"\x1f\x8b", "gunzip", _Gzip),
+    FileCompression("bzip2", b"BZh", "bunzip2", _bzip2),
+    FileCompression("xz", b"\xfd7zXZ\x00", "unxz", _xz),
+    FileCompression("zstd", b"\x28\xb5\x2f\xfd", "unzstd", _zstd),
+    FileCompression("lz4", b"\x04\x22\x4d\x18", "unlz4"),
+    FileCompression("lzip", b"LZIP", "lzip --decompress"),
+    FileCompression("compress", b"\x1f\x9d", "uncompress"),
+    FileCompression("zip", b"PK\x03\x04", "unzip"),
+    FileCompression("7-Zip", b"7z\xbc\xaf\x27\x1c", "7z x"),
 )
-# The number of bytes that `compression_of` needs.
+# The number of bytes that `file_compression` needs.
 MAGIC_BYTES: Final = max(len(one.magic) for one in _COMPRESSIONS)
 
 
-def compression_of(start: bytes) -> Compression | None:
+def file_compression(start: bytes) -> FileCompression | None:
     """The format of a file; None where it is not compressed in a known format.
 
     :param start: its first `MAGIC_BYTES` bytes, or all of a shorter file.
@@ -112,7 +112,7 @@ def compression_of(start: bytes) -> Compression | None:
     return next((one for one in _COMPRESSIONS if start.startswith(one.magic)), None)
 
 
-def decompressed(file: IO[bytes], compression: Compression, name: str) -> Iterator[bytes]:
+def decompressed(file: IO[bytes], compression: FileCompression, name: str) -> Iterator[bytes]:
     """A file's decompressed bytes, chunk by chunk.
 
     :param file: the file, at its beginning. It stays open.

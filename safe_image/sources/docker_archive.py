@@ -14,7 +14,7 @@ from image_verifier.image import media_types
 from image_verifier.image.go_json import STRING, GoJsonError, ListOf, Struct, decode_list
 from image_verifier.image.model import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Platform
 
-from .compressed_files import MAGIC_BYTES, compression_of
+from .compressed_files import MAGIC_BYTES, file_compression
 from .docker_index import pushed_image
 from .docker_push import ArchiveFiles, ImageStore, Push, classic_push, containerd_push
 from .oci_layout import EmptyLayout, OciLayout, full_name
@@ -90,7 +90,7 @@ def _is_compressed(files: ArchiveFiles, name: str) -> bool:
     if file is None:
         return False
     with file:
-        return compression_of(file.read(MAGIC_BYTES)) is not None
+        return file_compression(file.read(MAGIC_BYTES)) is not None
 
 
 def _config(files: ArchiveFiles, entry: Mapping[str, Any]) -> bytes:

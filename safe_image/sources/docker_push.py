@@ -26,7 +26,7 @@ from image_verifier.image import media_types
 from image_verifier.image.model import Blob, Descriptor, Document, sha256
 from image_verifier.sources import Resolved, Source
 
-from .compressed_files import MAGIC_BYTES, Compression, compression_of, decompressed
+from .compressed_files import MAGIC_BYTES, FileCompression, decompressed, file_compression
 from .oci_layout import chunks
 from .tar_index import SAVE_AGAIN
 
@@ -196,9 +196,9 @@ def _measured(media_type: str, content: Content) -> PushedLayer:
     return PushedLayer(media_type, f"sha256:{digest.hexdigest()}", size, content)
 
 
-def _compression(files: ArchiveFiles, name: str) -> Compression | None:
+def _compression(files: ArchiveFiles, name: str) -> FileCompression | None:
     with _opened(files, name) as file:
-        return compression_of(file.read(MAGIC_BYTES))
+        return file_compression(file.read(MAGIC_BYTES))
 
 
 def _opened(files: ArchiveFiles, name: str) -> IO[bytes]:
@@ -212,7 +212,7 @@ def _raw(files: ArchiveFiles, name: str) -> Content:
     return lambda: chunks(_opened(files, name), f"{files}/{name}")
 
 
-def _gzip(files: ArchiveFiles, name: str, compression: Compression | None) -> Content:
+def _gzip(files: ArchiveFiles, name: str, compression: FileCompression | None) -> Content:
     def content() -> Generator[bytes, None, None]:
         with _opened(files, name) as file:
             plain: Iterable[bytes] = chunks(file, f"{files}/{name}")

@@ -44,10 +44,10 @@ _OPEN: Final = re.compile(r"\{(?:error|why)\}(?:: unknown)?$")
 
 def _causes() -> Iterator[Cause]:
     for finding_id in CATALOG:
-        yield finding(finding_id)
+        yield finding_cause(finding_id)
 
 
-def finding(finding_id: str) -> Cause:
+def finding_cause(finding_id: str) -> Cause:
     """A finding as a cause.
 
     :param finding_id: one of the catalog.

@@ -9,7 +9,7 @@ import pytest
 from image_verifier.faults import Fault
 from image_verifier.image import media_types
 
-from safe_image.machine.docker import BuildEngine, Docker, LocalImage, Missing, run
+from safe_image.machine.docker import BuildEngine, Docker, DockerImage, Missing, run
 from tests.unit.programs import calls, docker, program
 
 
@@ -46,7 +46,7 @@ def test_the_command_is_the_one_that_cdk_uses(monkeypatch: pytest.MonkeyPatch) -
 def test_images_are_told_apart_by_the_media_type_that_a_push_sends(tmp_path: Path) -> None:
     kept = {"cdkasset-aa": media_types.OCI_INDEX, "cdkasset-bb": media_types.OCI_MANIFEST, "cdkasset-cc": ""}
     images = Docker(str(docker(tmp_path, images=kept))).cdk_images()
-    assert images == [LocalImage(name, media_type) for name, media_type in kept.items()]
+    assert images == [DockerImage(name, media_type) for name, media_type in kept.items()]
     assert [image.is_index for image in images] == [True, False, False]
     assert calls(tmp_path, "docker")[-1] == "image inspect -- cdkasset-aa cdkasset-bb cdkasset-cc"
 

@@ -17,7 +17,7 @@ _RETRY_SECONDS: Final = 10.0
 
 
 @dataclass
-class Reader:
+class AwsReader:
     """Reads for one incident.
 
     :param sessions: the sessions of this run.

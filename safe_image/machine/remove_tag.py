@@ -29,7 +29,7 @@ _RETRY_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
-class Untag:
+class RemoveTag:
     """Remove a tag from the very digest that was verified.
 
     :param sessions: the AWS sessions.
