@@ -1,4 +1,4 @@
-"""What a row of the consumers says of a type: where its images stand, and what says their runtime and platform."""
+"""A row of the consumers: where the images of a type stand, and the rules that say their runtime and platform."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _children(value: Any, name: str) -> Iterator[tuple[str | int, Any]]:
 
 
 def _apply(rules: Sequence[Rule], properties: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the first rule says that applies, each with the words for it."""
+    """The values of the first rule that applies, each with the words for it."""
     for rule in rules:
         found = [value for _, value in find(properties, rule.path)] if rule.path else []
         if found:

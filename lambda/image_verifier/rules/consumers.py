@@ -75,7 +75,7 @@ def _on_sagemaker(name: str, *paths: str) -> ConsumerType:
 
 
 def _elsewhere(name: str, *paths: str, provided: tuple[str, ...] = ()) -> ConsumerType:
-    """A type whose service pulls with an engine of which nothing is known."""
+    """A type whose service pulls with an unknown engine."""
     return ConsumerType(name, tuple(ImageProperty(path, provided=provided) for path in paths))
 
 
