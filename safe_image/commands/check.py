@@ -23,6 +23,7 @@ from ..results.check_runner import Outcome, run_checks
 from ..sources.counted_source import counted
 from ..sources.targets import REFERENCES, Target, TargetResolver
 from .arguments import add_growth_options, add_policy_options, default_policy, parse_growth, parse_policy
+from .document_options import add_document_options, read_targets
 from .exit_codes import EXIT_CODES
 from .output import open_output
 from .progress_bar import ProgressBar, progress_bar
@@ -38,6 +39,7 @@ EXAMPLES: Final = """\
   safe-image check 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1.4
   safe-image check registry.example.com/shop:1.4 --runs-on lambda --platform linux/arm64
   safe-image check oci-layout:./build/shop:latest --max-size 500MiB --format json -o report.json
+  safe-image check cloudformation:template.yaml --set Tag=1.4
 """
 
 _NAMES: Final = ", ".join(CHECK_FORMATS)
@@ -48,6 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("references", nargs="+", metavar="REFERENCE", help=REFERENCES)
     add_policy_options(parser)
     add_growth_options(parser)
+    add_document_options(parser)
     parser.add_argument(
         "--format",
         action="append",
@@ -67,7 +70,7 @@ def run(arguments: Namespace) -> int:
     policy = parse_policy(arguments)
     reports = _reports(arguments)
     resolver = TargetResolver()
-    targets = [t for text in arguments.references for t in resolver.targets(text, str(policy.platform))]
+    targets = read_targets(arguments, resolver, str(policy.platform))
     policies = [parse_policy(arguments, t.policy or default_policy(t.names.platform)) for t in targets]
     load_baseline = _baseline_loader(policy, arguments, resolver)
     outcomes: list[Outcome] = []
@@ -82,7 +85,8 @@ def run(arguments: Namespace) -> int:
         if reports[0][1] is not None and len(outcomes) == len(targets):
             sys.stdout.writelines(_writer("text", arguments)(outcomes, sys.stdout))
         raise
-    return max((EXIT_CODES[outcome.verdict] for outcome in outcomes), default=0)
+    failing = (outcome for outcome in outcomes if outcome.report or not outcome.is_tolerated)
+    return max((EXIT_CODES[outcome.verdict] for outcome in failing), default=0)
 
 
 def _writer(name: str, arguments: Namespace) -> CheckReport:
@@ -114,7 +118,8 @@ def _check(
             results = run_checks(checks, arguments.debug, lambda: bar.advance(1))
 
         def as_they_come() -> Iterator[Outcome]:
-            for outcome in results:
+            for checked in results:
+                outcome = replace(checked, is_tolerated=arguments.unknown == "warn")
                 outcomes.append(outcome)
                 if outcome.fault:
                     bar.write(_complaint(outcome.label, outcome.fault), sys.stderr)

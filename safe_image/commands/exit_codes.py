@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from image_verifier.report import Verdict
+from ..results.check_runner import Verdict
 
 UNKNOWN: Final = 2
 
 # The exit code of a command that checks several images is the highest of these.
-EXIT_CODES: Final[Mapping[Verdict, int]] = {"pass": 0, "fail": 1, "unknown": UNKNOWN}
+EXIT_CODES: Final[Mapping[Verdict, int]] = {"pass": 0, "skipped": 0, "fail": 1, "unknown": UNKNOWN}
 
 EXIT_CODES_HELP: Final = """\
 exit codes:

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from image_verifier.faults import Fault
 from image_verifier.policy import Policy
 from image_verifier.pool import Pool
-from image_verifier.report import Report, Verdict
+from image_verifier.report import Report
 from image_verifier.rules.remedies import Names
 
+from ..sources.place import Place
 from ..sources.targets import Target
 from .pushed_images import verify_target
 
 # Images that are checked at once; each reads its own documents in parallel.
 _AT_ONCE: Final = 32
 _NO_NAMES: Final = Names()
+Verdict = Literal["pass", "fail", "unknown", "skipped"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one check: a report, or the fault that prevented it.
+    """The outcome of one check: a report, the fault that prevented it, or the reason why it was skipped.
 
     :param reference: the image's reference, as the user passed it.
     :param policy: the policy that the image was checked by.
-    :param report: the report; None where there is a fault.
-    :param fault: the fault; None where there is a report.
+    :param report: the report; None where there is none.
+    :param fault: the fault; None where there is none.
     :param names: the image's names, which fill in the remedies' commands.
     :param construct: the path of the construct that builds it; empty for an image that no cloud assembly publishes.
+    :param places: the places in files that name the image.
+    :param skipped: the user's reason not to check it; empty where it was checked.
+    :param is_tolerated: whether a fault does not fail the command.
     """
 
     reference: str
@@ -38,6 +43,9 @@ class Outcome:
     fault: Fault | None = None
     names: Names = _NO_NAMES
     construct: str = ""
+    places: tuple[Place, ...] = ()
+    skipped: str = ""
+    is_tolerated: bool = False
 
     @property
     def label(self) -> str:
@@ -46,8 +54,8 @@ class Outcome:
 
     @property
     def verdict(self) -> Verdict:
-        """`pass`, `fail`, or `unknown` where there is a fault."""
-        return self.report.verdict if self.report else "unknown"
+        """`pass`, `fail`, `unknown` where there is a fault, or `skipped`."""
+        return self.report.verdict if self.report else "skipped" if self.skipped else "unknown"
 
 
 def run_checks(
@@ -76,7 +84,9 @@ def run_check(target: Target, policy: Policy, debug: bool) -> Outcome:
     :param policy: the policy to check it by.
     :param debug: whether the traceback of a fault is printed.
     """
-    outcome = Outcome(target.reference, policy, construct=target.construct)
+    outcome = Outcome(target.reference, policy, construct=target.construct, places=target.places)
+    if target.skipped:
+        return replace(outcome, names=target.names, skipped=target.skipped)
     try:
         report = verify_target(target, policy)
         return replace(outcome, report=report, names=target.names.with_digest_of(report.image.top))

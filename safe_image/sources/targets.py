@@ -18,6 +18,7 @@ from image_verifier.rules.remedies import Names
 from ..errors import UsageError
 from .aws_sessions import AwsSessions, Endpoint
 from .local_images import ASSEMBLY, LOCAL_IMAGES, probably_meant
+from .place import Place
 
 if TYPE_CHECKING:
     from image_verifier.sources import Source
@@ -30,7 +31,8 @@ REFERENCES: Final = (
     "an image in ECR (through its API), in any other registry (with Docker's own credentials), in the local Docker: "
     "docker-daemon:NAME, in a folder: oci-layout:PATH[:NAME|@DIGEST], or in a file: "
     "docker-archive:PATH[:NAME|@DIGEST], oci-archive:PATH[:NAME|@DIGEST]; or every image that a cloud assembly "
-    "publishes: cdk.out:PATH"
+    "publishes: cdk.out:PATH; or every image that a file names: cloudformation:FILE, kubernetes:FILE, with "
+    "- for standard input"
 )
 # For how long transient errors are retried, for each image, in seconds.
 _RETRY_SECONDS: Final = 30.0
@@ -44,6 +46,8 @@ ECR_HOST: Final = re.compile(
 )
 # CDK's bootstrap repository, whose images have a copy on the machine that built them.
 _CDK_ASSETS: Final = re.compile(r"cdk-[a-z0-9]+-container-assets-.+")
+# References to all images that a file names: `safe_image.documents` reads them.
+DOCUMENTS: Final = ("cloudformation:", "kubernetes:")
 # The partitions whose suffix is not amazonaws.com.
 _SUFFIXES: Final = {
     "aws-cn": "amazonaws.com.cn",
@@ -80,6 +84,8 @@ class Target:
     :param policy: the policy of its verification in a cloud assembly; None where it has none.
     :param stack: the ARN of the stack that refused it; empty where it is not known.
     :param construct: the path of the construct that builds it; empty for an image that no assembly publishes.
+    :param places: the places in files that name it; empty where the user passed the reference.
+    :param skipped: the user's reason not to check it; empty where it is checked.
     """
 
     reference: str
@@ -89,6 +95,8 @@ class Target:
     open_pushes: Callable[[], tuple[Push, ...]] | None = None
     stack: str = ""
     construct: str = ""
+    places: tuple[Place, ...] = ()
+    skipped: str = ""
 
 
 class TargetResolver:
@@ -120,6 +128,8 @@ class TargetResolver:
         :param platform: the requested platform, for the commands of remedies.
         :raises UsageError: if it is not a reference, or a cloud assembly; the message says what to use instead.
         """
+        if text.startswith(DOCUMENTS):
+            raise UsageError(f"{text!r} stands for all images that a file names: only check reads it")
         if text.startswith(ASSEMBLY):
             raise UsageError(
                 f"{text!r} stands for all images of an assembly: use one of the references that check prints"

@@ -5,7 +5,7 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.report import Finding, Severity
@@ -15,6 +15,7 @@ from ..text.finding_text import plain_finding
 
 if TYPE_CHECKING:
     from ...results.check_runner import Outcome
+    from ...sources.place import Place
 
 _SEVERITIES: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 # https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts
@@ -31,13 +32,16 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     for outcome in outcomes:
         name = printable(outcome.reference)
         if outcome.fault:
-            text = outcome.fault.text
-            yield _command("error", f"Not verified: {name}", printable(text))
+            command = "warning" if outcome.is_tolerated else "error"
+            yield _command(command, f"Not verified: {name}", printable(outcome.fault.text), outcome.places)
+        elif outcome.skipped:
+            yield f"Skipped: {name}: {printable(outcome.skipped)}\n"
         elif outcome.report:
             refused = outcome.report.errors
             for finding in outcome.report.findings:
                 command = "error" if finding in refused else _level(finding)
-                yield _command(command, f"{name}: {finding.id}", "\n".join(plain_finding(finding, outcome.names)))
+                text = "\n".join(plain_finding(finding, outcome.names))
+                yield _command(command, f"{name}: {finding.id}", text, outcome.places)
             # A plain line of the log: an annotation of a healthy image would only distract.
             yield f"{'Refused' if refused else 'Verified'}: {name}\n"
 
@@ -50,8 +54,11 @@ def _level(finding: Finding) -> str:
 _LEVELS: Final = ("notice", "warning", "error")
 
 
-def _command(command: str, title: str, text: str) -> str:
-    return f"::{command} title={_escaped(title, _PROPERTY)}::{_escaped(text, _DATA)}\n"
+def _command(command: str, title: str, text: str, places: Sequence[Place]) -> str:
+    """A workflow command. It annotates the first place that names the image, and lists the others."""
+    where = "".join(f"file={_escaped(printable(place.file), _PROPERTY)},line={place.line}," for place in places[:1])
+    others = "".join(f"\nalso named at {printable(str(place))}" for place in places[1:])
+    return f"::{command} {where}title={_escaped(title, _PROPERTY)}::{_escaped(text + others, _DATA)}\n"
 
 
 def _escaped(text: str, table: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, TextIO
 
 from image_verifier.image.model import Config
-from image_verifier.report import Report, Verdict
+from image_verifier.report import Report
 from image_verifier.rules.remedies import Names, remedy
 from image_verifier.text import readable_size
 
@@ -23,15 +23,26 @@ from ..html.page_facts import Fact, account_of, page_facts, policy_for, time_of_
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from ...results.check_runner import Outcome
+    from ...results.check_runner import Outcome, Verdict
 
 # Worst first.
-_VERDICTS: Final[Mapping[Verdict, str]] = {"fail": "refused", "unknown": "unknown", "pass": "passed"}
+_VERDICTS: Final[Mapping[Verdict, str]] = {
+    "fail": "refused",
+    "unknown": "unknown",
+    "skipped": "skipped",
+    "pass": "passed",
+}
 # More images are folded: the overview above them has their verdicts.
 _MAX_OPEN: Final = 3
 _MAX_IN_MEMORY: Final = 8 * 1024 * 1024
+_HEADLINES: Final[Mapping[Verdict, str]] = {
+    "pass": "The image passes",
+    "fail": "The image is refused",
+    "unknown": "The result is unknown",
+    "skipped": "The image was skipped",
+}
 # Where each verdict's part of the bar begins, from its top: the parts differ in height too, not in colour alone.
-_HEIGHTS: Final[Mapping[Verdict, float]] = {"fail": 0, "unknown": 0.3, "pass": 0.6}
+_HEIGHTS: Final[Mapping[Verdict, float]] = {"fail": 0, "unknown": 0.3, "skipped": 0.45, "pass": 0.6}
 # More runtimes are only counted.
 _MAX_TITLES: Final = 3
 
@@ -109,9 +120,7 @@ def _headline(tally: Mapping[Verdict, int], entries: Sequence[OverviewRow]) -> s
         (entry,) = entries
         if entry.refused_on:
             return f"The image is refused on {entry.refused_on}, and passes on {entry.passes_on}"
-        return {"pass": "The image passes", "fail": "The image is refused", "unknown": "The result is unknown"}[
-            entry.verdict
-        ]
+        return _HEADLINES[entry.verdict]
     if tally["fail"]:
         runtimes = {entry.refused_on for entry in entries if entry.verdict == "fail"}
         only = runtimes.pop() if len(runtimes) == 1 else ""
@@ -119,6 +128,8 @@ def _headline(tally: Mapping[Verdict, int], entries: Sequence[OverviewRow]) -> s
         return f"{tally['fail']} of {images} images {are} refused" + (f" on {only}" if only else "")
     if tally["unknown"]:
         return f"{tally['unknown']} of {images} images {'is' if tally['unknown'] == 1 else 'are'} unknown"
+    if tally["skipped"]:
+        return f"{tally['pass']} of {images} images pass, {tally['skipped']} skipped"
     return f"All {images} images pass"
 
 
@@ -162,6 +173,8 @@ def _image(outcome: Outcome, entry: OverviewRow) -> Markup:
         platform=str(outcome.policy.platform),
         runs_on=titles(outcome.policy.runs_on),
         fault=outcome.fault.text if outcome.fault else "",
+        skipped=outcome.skipped,
+        places=list(map(str, outcome.places)),
         **shown,
     )
 

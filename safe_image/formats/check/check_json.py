@@ -24,9 +24,14 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
 
 
 def image(outcome: Outcome) -> dict[str, Any]:
-    """An image's object; one that could not be checked has the same keys, and a `fault` that says why."""
+    """An image's object; one that was not checked has the same keys, and a `fault` or `skipped` that says why."""
+    common = {
+        "fault": outcome.fault and {"message": outcome.fault.message, "advice": outcome.fault.advice},
+        "skipped": outcome.skipped,
+        "places": [{"file": place.file, "line": place.line, "path": place.path} for place in outcome.places],
+    }
     if outcome.report:
-        return {**report_as_json(outcome.report, outcome.names), "reference": outcome.reference, "fault": None}
+        return {**report_as_json(outcome.report, outcome.names), "reference": outcome.reference, **common}
     return {
         "reference": outcome.reference,
         "digest": None,
@@ -37,5 +42,5 @@ def image(outcome: Outcome) -> dict[str, Any]:
         "size_bytes": None,
         "layers": [],
         "findings": [],
-        "fault": outcome.fault and {"message": outcome.fault.message, "advice": outcome.fault.advice},
+        **common,
     }

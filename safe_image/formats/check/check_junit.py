@@ -40,6 +40,10 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
 def _suite(outcome: Outcome) -> ElementTree.Element:
     suite = ElementTree.Element("testsuite", name=printable(outcome.reference))
     runs_on = outcome.policy.runs_on
+    if outcome.places:
+        properties = ElementTree.SubElement(suite, "properties")
+        for place in outcome.places:
+            ElementTree.SubElement(properties, "property", name="place", value=printable(str(place)))
     for name in runs_on:
         case = ElementTree.SubElement(
             suite, "testcase", classname=printable(outcome.reference), name=f"can be run on {RUNTIMES[name].title}"
@@ -49,9 +53,11 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
         elif outcome.fault:
             error = ElementTree.SubElement(case, "error", message=printable(outcome.fault.message))
             error.text = printable(outcome.fault.advice)
+        else:
+            ElementTree.SubElement(case, "skipped", message=printable(outcome.skipped))
     suite.set("tests", str(len(runs_on)))
     for name, tag in (("failures", "failure"), ("errors", "error")):
-        suite.set(name, str(sum(case.find(tag) is not None for case in suite)))
+        suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
     return suite
 
 

@@ -16,7 +16,7 @@ from ..text.finding_text import fault_line
 if TYPE_CHECKING:
     from ...results.check_runner import Outcome
 
-_MARKS: Final = {"pass": "✅ passed", "fail": "❌ refused", "unknown": "⚠️ unknown"}
+_MARKS: Final = {"pass": "✅ passed", "fail": "❌ refused", "unknown": "⚠️ unknown", "skipped": "⏭️ skipped"}
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 # Words that GitHub and GitLab turn into links or mentions, also where their special characters are escaped:
 # https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls
@@ -35,7 +35,9 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     for outcome in outcomes:
         yield _row(outcome)
         if outcome.fault:
-            details.append(f"- {_plain(fault_line(outcome.reference, outcome.fault))}\n")
+            details.append(f"- {_plain(fault_line(outcome.reference, outcome.fault))}\n{_places(outcome)}")
+        elif outcome.skipped:
+            details.append(f"- {_plain(f'{outcome.reference}: {outcome.skipped}')}\n{_places(outcome)}")
         elif outcome.report and outcome.report.findings:
             details.append("".join(_image(outcome, outcome.report)))
     yield "".join(f"\n{detail}" for detail in details)
@@ -54,9 +56,13 @@ def _row(outcome: Outcome) -> str:
 
 
 def _image(outcome: Outcome, report: Report) -> Iterator[str]:
-    yield f"#### {_code(outcome.reference)}\n\n"
+    yield f"#### {_code(outcome.reference)}\n\n{_places(outcome)}"
     for finding in report.findings:
         yield from _finding(finding, remedy(finding, outcome.names))
+
+
+def _places(outcome: Outcome) -> str:
+    return "".join(f"- named at {_code(str(place))}\n" for place in outcome.places)
 
 
 def _finding(finding: Finding, steps: Sequence[str]) -> Iterator[str]:

@@ -42,13 +42,19 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
             results += [_result(outcome, finding) for finding in outcome.report.findings]
         elif outcome.fault:
             text = f"{outcome.reference}: {outcome.fault.message}. {outcome.fault.advice}"
-            faults.append({"level": "error", "message": {"text": printable(text)}})
+            level = "warning" if outcome.is_tolerated else "error"
+            faults.append({"level": level, "message": {"text": printable(text)}, **_locations(outcome)})
     found = list(dict.fromkeys(result["ruleId"] for result in results))
     for result in results:
         result["ruleIndex"] = found.index(result["ruleId"])
     run = {
         "tool": {"driver": {"name": "safe-image", "version": __version__, "rules": list(map(_rule, found))}},
-        "invocations": [{"executionSuccessful": not faults, "toolExecutionNotifications": faults}],
+        "invocations": [
+            {
+                "executionSuccessful": all(fault["level"] != "error" for fault in faults),
+                "toolExecutionNotifications": faults,
+            }
+        ],
         "results": results,
     }
     yield json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n"
@@ -76,20 +82,26 @@ def _result(outcome: Outcome, finding: Finding) -> dict[str, Any]:
         "level": _LEVELS[finding.severity],
         "message": {"text": text},
         # An image is not a file of the repository, but viewers require a location.
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": quote(outcome.reference, errors="backslashreplace")},
-                    "region": {"startLine": 1},
-                }
-            }
-        ],
+        **(_locations(outcome) or {"locations": [_location(outcome.reference, 1)]}),
         "partialFingerprints": {"safeImage/v1": fingerprint[:32]},
         "properties": {"runsOn": list(finding.runs_on)},
     }
     if finding.acknowledged:
         result["suppressions"] = [{"kind": "external", "justification": finding.acknowledged}]
     return result
+
+
+def _locations(outcome: Outcome) -> dict[str, Any]:
+    """The places that name the image. GitHub shows the first one of `locations`, and all that are related."""
+    found = [_location(place.file, place.line, place.path) for place in outcome.places]
+    related = [{**location, "id": number} for number, location in enumerate(found[1:], start=1)]
+    return ({"locations": found[:1]} if found else {}) | ({"relatedLocations": related} if related else {})
+
+
+def _location(uri: str, line: int, path: str = "") -> dict[str, Any]:
+    place = {"artifactLocation": {"uri": quote(uri, errors="backslashreplace")}, "region": {"startLine": line}}
+    message = {"message": {"text": printable(path)}} if path else {}
+    return {"physicalLocation": place, **message}
 
 
 def _lines(text: str) -> str:

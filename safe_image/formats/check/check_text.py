@@ -31,7 +31,7 @@ _DIGEST: Final = len("sha256:") + 12
 _HEADS: Final = ("#", "size", "type", "compression", "digest")
 _TYPE: Final = _HEADS.index("type")
 _INDENT: Final = "      "
-_VERDICTS: Final = {"pass": "passed", "fail": "refused", "unknown": "unknown"}
+_VERDICTS: Final = {"pass": "passed", "fail": "refused", "unknown": "unknown", "skipped": "skipped"}
 
 
 def report(outcomes: Iterable[Outcome], stream: TextIO, *, quiet: bool = False) -> Iterator[str]:
@@ -53,8 +53,12 @@ def report(outcomes: Iterable[Outcome], stream: TextIO, *, quiet: bool = False) 
             labels.update(map(finding_label, outcome.report.findings))
             yield "\n".join(_image(outcome, outcome.report, page)) + "\n\n"
         elif outcome.fault and not stream.isatty():
-            yield f"{'UNKNOWN':9}{fault_line(outcome.label, outcome.fault)}\n\n"
-    if not quiet or verdicts.keys() - {"pass"}:
+            unknown = f"{'UNKNOWN':9}{fault_line(outcome.label, outcome.fault)}"
+            yield "\n".join((unknown, *_places(outcome))) + "\n\n"
+        elif outcome.skipped and not quiet:
+            skipped = f"{'SKIPPED':9}{printable(f'{outcome.label}: {outcome.skipped}')}"
+            yield "\n".join((skipped, *_places(outcome))) + "\n\n"
+    if not quiet or verdicts.keys() - {"pass", "skipped"}:
         yield _tally(verdicts, labels, page) + "\n"
 
 
@@ -76,6 +80,7 @@ def _image(outcome: Outcome, report: Report, page: TextPage) -> Iterator[str]:
     yield f"{page.paint(verdict, verdict.upper())}  {page.paint('head', printable(outcome.label))}"
     if outcome.construct:
         yield f"      {printable(outcome.reference)}"
+    yield from _places(outcome)
     titles = ", ".join(RUNTIMES[name].title for name in report.runs_on)
     yield f"      {image.platform} on {titles}"
     if image.top:
@@ -88,6 +93,10 @@ def _image(outcome: Outcome, report: Report, page: TextPage) -> Iterator[str]:
     for finding in report.findings:
         yield ""
         yield from finding_lines(finding, remedy(finding, outcome.names), page)
+
+
+def _places(outcome: Outcome) -> Iterator[str]:
+    return (f"      {printable(str(place))}" for place in outcome.places)
 
 
 def _type(image: Image) -> str:

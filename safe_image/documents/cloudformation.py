@@ -1,0 +1,185 @@
+"""Images of CloudFormation's templates, of SAM's and of nested stacks whose templates are local files.
+
+The table of the constructs, `image_verifier.rules.consumers`, says which properties name images and what runs them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from image_verifier.rules.consumer_types import NamedImage
+from image_verifier.rules.consumers import CONSUMERS
+
+from ..errors import UsageError
+from ..sources.place import Place
+from .document_image import DocumentImage
+from .files import STANDARD_INPUT, read_document
+from .intrinsics import Resolver
+from .kubernetes import pod_images
+from .loops import expanded
+from .scope import Scope
+from .settings import Settings
+from .unknown import Unknown, plain
+from .values import Values
+
+_FUNCTION: Final = "AWS::Serverless::Function"
+# The property of a nested stack with its template, by type.
+_NESTED: Final = {"AWS::CloudFormation::Stack": "TemplateURL", "AWS::Serverless::Application": "Location"}
+_MAX_NESTED: Final = 10
+Pseudo = Callable[[str], Any]
+
+
+def read_cloudformation(file: str, settings: Settings, pseudo: Pseudo) -> Iterator[DocumentImage]:
+    """The images of a template, and of its nested stacks.
+
+    :param file: the template's path; `-` for standard input.
+    :param settings: the values of `--set`.
+    :param pseudo: the values of pseudo parameters.
+    :raises UsageError: if it cannot be read, is not a template, or exceeds a limit.
+    """
+    yield from _Template(file, settings, pseudo, {}, ()).images()
+
+
+class _Template:
+    """A template, read for the images that it names."""
+
+    def __init__(
+        self, file: str, settings: Settings, pseudo: Pseudo, arguments: Mapping[str, Any], above: tuple[str, ...]
+    ) -> None:
+        self._document: Values = read_document(file, short_forms=True)
+        self._file, self._settings, self._pseudo, self._above = file, settings, pseudo, (*above, file)
+        if not isinstance(self._document.value.get("Resources"), Mapping):
+            raise UsageError(f"{file}: it is not a template: it has no Resources")
+        self._nested: dict[str, _Template | Unknown] = {}
+        scope = Scope(file, self._document.value, settings, arguments, pseudo, self._output_of)
+        self._resolver = Resolver(scope)
+        self._resources = dict[str, tuple[tuple[str | int, ...], Mapping[str, Any]]]()
+        for path, name, resource in expanded(scope.resources, self._resolver, file):
+            if isinstance(resource, Mapping):
+                self._resources[name] = (path, resource)
+
+    def images(self) -> Iterator[DocumentImage]:
+        """The images that the resources name which this template makes."""
+        for name, (path, resource) in self._resources.items():
+            condition = resource.get("Condition")
+            if isinstance(condition, str) and self._resolver.holds(condition) is False:
+                continue
+            type_ = plain(resource.get("Type"))
+            if type_ in CONSUMERS:
+                yield from self._of_consumer(name, type_, resource, path)
+            elif type_ in _NESTED:
+                yield from self._of_stack(name, path)
+
+    def output(self, name: str) -> Any:
+        """The value of an output.
+
+        :param name: its name.
+        """
+        outputs = self._document.value.get("Outputs")
+        output = outputs.get(name) if isinstance(outputs, Mapping) else None
+        return self._resolver.resolve(output.get("Value")) if isinstance(output, Mapping) else None
+
+    def _of_consumer(
+        self, name: str, type_: str, resource: Mapping[str, Any], path: tuple[str | int, ...]
+    ) -> Iterator[DocumentImage]:
+        properties = self._resolver.resolve(resource.get("Properties") or {})
+        if not isinstance(properties, Mapping):
+            return
+        if type_ == _FUNCTION:
+            properties = self._sam_function(name, resource, properties)
+        for image in CONSUMERS[type_].named_images(properties):
+            place = self._document.place((*path, "Properties", *image.path))
+            if image.property.holds_manifests:
+                yield from _of_manifests(image, place)
+            elif not _is_provided(image):
+                yield _document_image(image, image.value, place)
+
+    def _sam_function(self, name: str, resource: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A function of SAM with its globals, and with the image that `sam build` makes in the local Docker.
+
+        https://github.com/aws/aws-sam-cli/blob/develop/samcli/lib/build/app_builder.py
+        """
+        found: Any = self._document.value
+        for key in ("Globals", "Function"):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        common = self._resolver.resolve(found) if isinstance(found, Mapping) else {}
+        properties = {**common, **own}
+        metadata = resource.get("Metadata")
+        is_built_here = isinstance(metadata, Mapping) and ("Dockerfile" in metadata or "DockerTag" in metadata)
+        uri = properties.get("ImageUri")
+        if properties.get("PackageType") != "Image" or not is_built_here or (isinstance(uri, str) and "/" in uri):
+            return properties
+        assert isinstance(metadata, Mapping)
+        tag = plain(self._resolver.resolve(metadata.get("DockerTag", "latest")))
+        return {**properties, "ImageUri": f"docker-daemon:{uri or f'{name.lower()}:{tag}'}"}
+
+    def _of_stack(self, name: str, path: tuple[str | int, ...]) -> Iterator[DocumentImage]:
+        template = self._nested_template(name)
+        if isinstance(template, Unknown):
+            place = self._document.place((*path, "Properties"))
+            yield DocumentImage(template.text, place, missing=template.missing, advice=template.advice)
+        else:
+            yield from template.images()
+
+    def _output_of(self, stack: str, output: str) -> Any:
+        template = self._nested_template(stack)
+        return template if isinstance(template, Unknown) else template.output(output)
+
+    def _nested_template(self, name: str) -> _Template | Unknown:
+        if name not in self._nested:
+            self._nested[name] = self._read_nested(name)
+        return self._nested[name]
+
+    def _read_nested(self, name: str) -> _Template | Unknown:
+        _, resource = self._resources[name]
+        properties = self._resolver.resolve(resource.get("Properties") or {})
+        location = properties.get(_NESTED[plain(resource.get("Type"))])
+        metadata = resource.get("Metadata")
+        # CDK writes the template beside the stack's own, and uploads it.
+        local = metadata.get("aws:asset:path") if isinstance(metadata, Mapping) else None
+        text = local or location
+        folder = Path() if self._file == STANDARD_INPUT else Path(self._file).parent
+        if not isinstance(text, str) or "://" in text or not (folder / text).is_file():
+            shown = text if isinstance(text, str) else text.text if isinstance(text, Unknown) else "its template"
+            return Unknown(
+                f"{name} ({shown})",
+                f"the nested stack {name}, whose template is not a local file",
+                "Check it by itself",
+            )
+        if len(self._above) > _MAX_NESTED:
+            raise UsageError(f"{self._file}: stacks are nested more than {_MAX_NESTED} levels deep")
+        arguments = properties.get("Parameters")
+        nested = str(folder / text)
+        return _Template(
+            nested, self._settings, self._pseudo, arguments if isinstance(arguments, Mapping) else {}, self._above
+        )
+
+
+def _is_provided(image: NamedImage) -> bool:
+    return isinstance(image.value, str) and any(map(image.value.startswith, image.property.provided))
+
+
+def _of_manifests(image: NamedImage, place: Place) -> Iterator[DocumentImage]:
+    """The images of manifests that CDK applies to a cluster. Their text has a placeholder for each unknown value."""
+    text = image.value.text if isinstance(image.value, Unknown) else image.value
+    try:
+        manifests = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        manifests = None
+    for pod in pod_images(manifests):
+        value = pod.image
+        if isinstance(image.value, Unknown) and isinstance(value, str) and "${" in value:
+            value = Unknown(value, image.value.missing, image.value.advice)
+        yield _document_image(image, value, place, pod.platform)
+
+
+def _document_image(image: NamedImage, value: Any, place: Place, platform: str | None = None) -> DocumentImage:
+    runs_on, stated = image.use.runs_on, platform or image.use.platform
+    if isinstance(value, Unknown):
+        return DocumentImage(value.text, place, runs_on, stated, f"{value.missing} is not known", f"{value.advice}.")
+    if not isinstance(value, str):
+        return DocumentImage("?", place, runs_on, stated, "the image is not a text", "Fix the template.")
+    return DocumentImage(value, place, runs_on, stated)

@@ -1,0 +1,86 @@
+"""Parses JSON into plain values, and finds the line of a value only when it is asked for: a plan may have 50 MB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
+
+from ..errors import UsageError
+from .values import MAX_DEPTH, Values
+
+_BLANK: Final = " \t\r\n"
+
+
+def parse_json(text: str, file: str) -> Values:
+    """The value of a JSON text.
+
+    :param text: the text.
+    :param file: its file, for messages.
+    :raises UsageError: if it is not JSON, or exceeds a limit.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as e:
+        raise UsageError(f"{file}:{e.lineno}: this is not valid JSON: {e.msg}") from e
+    except _RepeatedKeyError as e:
+        raise UsageError(f"{file}: the key {e} is repeated: remove one of the two") from e
+    except RecursionError as e:
+        raise UsageError(f"{file}: it is nested more than {MAX_DEPTH} levels deep") from e
+    finder = _Finder(text)
+    return Values(value, file, finder.line_of)
+
+
+class _RepeatedKeyError(ValueError):
+    """A mapping has a key twice."""
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
+    return value
+
+
+class _Finder:
+    """Finds the lines of values in a text that is known to be JSON."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._decode = json.JSONDecoder().raw_decode
+        self._children = cache(self._find_children)
+
+    def line_of(self, path: tuple[str | int, ...]) -> int:
+        """The line of the value at a path, or of the last part of the path that exists."""
+        at = self._skip(0)
+        for part in path:
+            children = self._children(at)
+            if part not in children:
+                break
+            at = children[part]
+        return self._text.count("\n", 0, at) + 1
+
+    def _find_children(self, at: int) -> dict[str | int, int]:
+        """Where the values of a list or a mapping begin."""
+        found: dict[str | int, int] = {}
+        is_mapping = self._text[at] == "{"
+        if not is_mapping and self._text[at] != "[":
+            return found
+        at = self._skip(at + 1)
+        while self._text[at] not in "]}":
+            key: str | int = len(found)
+            if is_mapping:
+                key, at = self._decode(self._text, at)
+                at = self._skip(self._skip(at) + 1)
+            found[key] = at
+            at = self._skip(self._decode(self._text, at)[1])
+            if self._text[at] == ",":
+                at = self._skip(at + 1)
+        return found
+
+    def _skip(self, at: int) -> int:
+        while self._text[at] in _BLANK:
+            at += 1
+        return at

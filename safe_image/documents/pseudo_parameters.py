@@ -1,0 +1,55 @@
+"""The pseudo parameters of CloudFormation: those of `--set`, or of the caller's environment."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from image_verifier.faults import Fault
+
+from ..sources.aws_sessions import AwsSessions
+from ..sources.targets import ecr_host
+from .settings import Settings
+from .unknown import Unknown
+
+_OF_ENVIRONMENT: Final = frozenset({"AWS::AccountId", "AWS::Region", "AWS::Partition", "AWS::URLSuffix"})
+_HOST: Final = re.compile(r"^\.dkr\.ecr\.[^.]+\.")
+
+
+class PseudoParameters:
+    """The values of pseudo parameters. The environment is asked only where a template needs it."""
+
+    def __init__(self, settings: Settings, sessions: AwsSessions) -> None:
+        """
+        :param settings: the values of `--set`.
+        :param sessions: the AWS sessions.
+        """
+        self._settings, self._sessions = settings, sessions
+
+    def __call__(self, name: str) -> Any:
+        """The value of a pseudo parameter, or `Unknown`.
+
+        :param name: such as `AWS::Region`.
+        """
+        value = self._settings.get(name)
+        if value is not None:
+            return value
+        advice = f"Pass --set {name}=VALUE"
+        if name not in _OF_ENVIRONMENT:
+            return Unknown(f"${{{name}}}", f"the value of {name}", advice)
+        try:
+            return self._of_environment(name)
+        except Fault as e:
+            message = f"{e.message[:1].lower()}{e.message[1:]}"
+            return Unknown(
+                f"${{{name}}}", f"the value of {name} ({message})", f"{e.advice.rstrip('.')}, or {advice.lower()}"
+            )
+
+    def _of_environment(self, name: str) -> str:
+        if name == "AWS::AccountId":
+            return self._sessions.environment().account
+        region = self._settings.get("AWS::Region") or self._sessions.environment().region
+        if name == "AWS::Region":
+            return region
+        partition = self._sessions.partition(region)
+        return partition if name == "AWS::Partition" else _HOST.sub("", ecr_host("", region, partition))
