@@ -75,6 +75,15 @@ def test_the_readme_counts_the_images_that_the_engines_were_held_against() -> No
     assert int(counted[1]) == len(cases)
 
 
+def test_a_page_that_uses_a_release_says_that_nothing_is_published_yet() -> None:
+    assert "(unreleased)" in (ROOT / "CHANGELOG.md").read_text(), "after a release, remove these notes and this test"
+    uses = re.compile(r"cdk-safe-image@v\d|(?:pipx?|uv tool) install (?:cdk-safe-image|safe-image)|uvx safe-image")
+    files = [*PAGES, *(ROOT / "examples").glob("*.yml")]
+    using = [path for path in files if uses.search(path.read_text())]
+    assert using
+    assert [path.name for path in using if not re.search("[Nn]ot(?:hing is)? published yet", path.read_text())] == []
+
+
 def test_the_reference_lists_every_keyword() -> None:
     constructs, policy = ((ROOT / "docs" / f"{name}.md").read_text() for name in ("constructs", "policy"))
     verifier = set(inspect.signature(ImageVerifier.__init__).parameters) - {"self", "scope", "id"}

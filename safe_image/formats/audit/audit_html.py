@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from image_verifier.policy import Policy
 
     from .audit_row import Row
+
+# More repositories in which every image passes are folded.
+_MAX_HEALTHY: Final = 5
 
 
 def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) -> Iterator[str]:
@@ -37,6 +40,8 @@ def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) ->
     ]
     if whole.refused_in_use:
         tally.append(("fail", whole.refused_in_use, "of the refused in use"))
+    repositories = sorted(totals.repositories.items())
+    healthy = [(name, total) for name, total in repositories if total.passed == total.images]
     choices = [
         ("fail", whole.refused, "refused"),
         ("used", whole.refused_in_use, "refused in use"),
@@ -50,7 +55,9 @@ def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) ->
         tally=[one for one in tally if one[1]],
         listed=whole.refused + whole.unknown,
         choices=[one for one in choices if one[1]],
-        repositories=sorted(totals.repositories.items()),
+        repositories=[(name, total) for name, total in repositories if total.passed != total.images],
+        healthy=healthy,
+        is_folded=len(healthy) > _MAX_HEALTHY,
         findings=[(name, count, CATALOG[name].meaning) for name, count in totals.findings.most_common()],
         images=(_image(row, f"image-{n}") for n, row in enumerate(rows(), start=1) if row["verdict"] != "pass"),
     )

@@ -52,7 +52,7 @@ def page_facts(time: str, accounts: Iterable[Fact], policy: str) -> list[Fact]:
         ("checked", time),
         ("account", _accounts(dict.fromkeys(accounts))),
         ("policy", policy),
-        ("by", f"safe-image {__version__}"),
+        ("version", f"safe-image {__version__}"),
     )
     return [(name, value) for name, value in facts if value]
 

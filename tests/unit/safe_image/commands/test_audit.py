@@ -286,6 +286,16 @@ def test_the_page_shows_the_refused_images_and_runs_no_text_of_an_image() -> Non
     assert "policyrefuses errors; reads manifests and configs, not the layers' bytes" in page.text
 
 
+def test_the_page_folds_the_repositories_in_which_every_image_passes() -> None:
+    rows = [row(number, repository=f"{URI}/{number}", reference=f"{URI}/{number}:1") for number in range(6)]
+    refused = row(7, "fail")
+    for folded, some in ((False, [*rows[:5], refused]), (True, [*rows, refused])):
+        page = Page("".join(audit_html.report(lambda some=some: some, DEFAULT_POLICY, io.StringIO())))
+        assert ("6 repositories in which every image passes" in page.text) is folded
+        first = page.text.index(f"{URI}1")
+        assert all(page.text.index(f"{URI}/{number}1") > first for number in range(5)), "the bad ones first"
+
+
 def test_an_image_is_named_without_its_tag_and_a_task_definition_by_its_revision() -> None:
     assert _without_tag("host:5000/shop:1.4") == "host:5000/shop"
     assert _without_tag("host:5000/shop") == "host:5000/shop"

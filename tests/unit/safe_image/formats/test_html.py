@@ -133,7 +133,7 @@ def test_the_head_of_a_page_has_the_time_the_policy_and_the_version(
         "checked": "2025-12-31 23:59 UTC",
         "policy": "linux/amd64 on ECS on Fargate; refuses errors and warnings; reads manifests and configs, not the "
         "layers' bytes; at most 500.0 MiB; requires label:team; accepts no-command (started by hand)",
-        "by": f"safe-image {__version__}",
+        "version": f"safe-image {__version__}",
     }
 
 
