@@ -50,6 +50,10 @@ add_options --max-growth "$INPUT_MAX_GROWTH"
 add_options --fail-on "$INPUT_FAIL_ON"
 add_options --require "$INPUT_REQUIRE"
 add_options --acknowledge "$INPUT_ACKNOWLEDGE"
+case $INPUT_CONFIG in
+  none) options+=(--isolated) ;;
+  *) add_options --config "$INPUT_CONFIG" ;;
+esac
 case $INPUT_LAYERS in
   true) options+=(--layers) ;;
   false | '') ;;

@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
 from typing import Final
 
@@ -47,9 +48,12 @@ def _run(words: Sequence[str]) -> int:
     try:
         arguments = _parsed(words)
         arguments.words = words
-        _apply(arguments)
+        if arguments.no_color:
+            # Every library that writes to a terminal knows the variable.
+            os.environ["NO_COLOR"] = "1"
         run: Callable[[argparse.Namespace], int] = arguments.run
-        code = run(arguments)
+        with _shown_requests() if arguments.verbose else nullcontext():
+            code = run(arguments)
         # Python would report at exit, and in its own words, that the rest cannot be written.
         sys.stdout.flush()
         return code
@@ -71,16 +75,11 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
         raise
 
 
-def _apply(arguments: argparse.Namespace) -> None:
-    """Apply the options of every command that change how the process writes."""
-    if arguments.no_color:
-        # Every library that writes to a terminal knows the variable.
-        os.environ["NO_COLOR"] = "1"
-    if arguments.verbose:
-        # Imported here, since most runs show no requests.
-        from .request_log import show_requests
+def _shown_requests() -> AbstractContextManager[None]:
+    # Imported here, since most runs show no requests.
+    from .request_log import shown_requests
 
-        show_requests()
+    return shown_requests()
 
 
 def _replace_closed_streams() -> None:

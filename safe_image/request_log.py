@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from image_verifier.text import printable
@@ -14,12 +16,20 @@ _LOGGER: Final = "urllib3.connectionpool"
 _RESPONSE: Final = '%s://%s:%s "%s %s %s" %s %s'
 
 
-def show_requests() -> None:
-    """Show every response from now on."""
-    logger = logging.getLogger(_LOGGER)
+@contextmanager
+def shown_requests() -> Iterator[None]:
+    """Show every response that comes meanwhile."""
+    logger, handler = logging.getLogger(_LOGGER), _Responses()
+    level, propagates = logger.level, logger.propagate
     logger.setLevel(logging.DEBUG)
-    logger.addHandler(_Responses())
     logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagates
+        logger.setLevel(level)
 
 
 class _Responses(logging.Handler):

@@ -37,14 +37,14 @@ _THREADS: Final = 32
 class AuditSettings:
     """The settings of an audit.
 
-    :param policy: the policy of each image.
+    :param policy_for: gives the policy of the image or the repository of a name; without a name, that of all.
     :param own_runtime: whether an image in use is verified for the runtimes of its users instead of `runs_on`.
     :param own_platform: whether an image is verified for the platform of its users, or else for its own platform,
         instead of the policy's.
     :param debug: whether tracebacks of faults are printed.
     """
 
-    policy: Policy
+    policy_for: Callable[..., Policy]
     own_runtime: bool
     own_platform: bool
     debug: bool
@@ -79,14 +79,15 @@ def _rows_in_use(sessions: AwsSessions, repositories: Sequence[Repository], sett
         try:
             found = uses_in(sessions)
         except Fault as fault:
-            yield audit_row("", Outcome(f"images in use by {name}", settings.policy, fault=fault))
+            yield audit_row("", Outcome(f"images in use by {name}", settings.policy_for(), fault=fault))
             continue
         for use in found:
             place = _in_ecr(use.image)
             if place is None:
                 elsewhere.add(use.image)
             elif not repositories or place in {(r.region, r.registry_id, r.name) for r in repositories}:
-                platform = use.platform if settings.own_platform and use.platform else str(settings.policy.platform)
+                own = use.platform if settings.own_platform else ""
+                platform = own or str(settings.policy_for(use.image).platform)
                 users.setdefault((use.image, platform), {})[use.user] = use.runtime
     if elsewhere:
         others = printable(", ".join(sorted(elsewhere)))
@@ -110,8 +111,9 @@ def _check_uses(
     resolver = TargetResolver()
     targets = []
     for (reference, platform), who in users.items():
-        runs_on = tuple(sorted(set(who.values()))) if settings.own_runtime else settings.policy.runs_on
-        policy = replace(settings.policy, runs_on=runs_on, platform=Platform.parse(platform))
+        policy = settings.policy_for(reference)
+        runs_on = tuple(sorted(set(who.values()))) if settings.own_runtime else policy.runs_on
+        policy = replace(policy, runs_on=runs_on, platform=Platform.parse(platform))
         targets.append((resolver.target(reference, platform), policy))
     return zip(users, run_checks(targets, settings.debug, lambda: None), strict=True)
 
@@ -133,16 +135,17 @@ def _swept_rows(
 ) -> Iterator[Row]:
     """The rows of the repositories' tagged images, as they come."""
     http = downloads()
-    at_once = 1 if settings.policy.verify_layers else _REPOSITORIES
+    at_once = 1 if settings.policy_for().verify_layers else _REPOSITORIES
     with Pool(_THREADS) as pool:
 
         def swept(repository: Repository) -> Iterator[Row]:
+            policy = settings.policy_for(repository.uri)
             try:
                 client = sessions.client("ecr", Endpoint(repository.region))
-                sweep = Sweep(client, repository, settings.policy, settings.own_platform, pool, http, settings.debug)
+                sweep = Sweep(client, repository, policy, settings.own_platform, pool, http, settings.debug)
                 yield from sweep.run(partial(knows, repository.uri), partial(audit_row, repository.uri))
             except Fault as fault:
-                yield audit_row(repository.uri, Outcome(repository.uri, settings.policy, fault=fault))
+                yield audit_row(repository.uri, Outcome(repository.uri, policy, fault=fault))
 
         yield from _merge((partial(swept, repository) for repository in repositories), at_once)
 

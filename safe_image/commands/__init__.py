@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "doctor": "find settings and leftovers, here and in the account, that can make broken images",
     "explain": "explain an error of ECS, Lambda, containerd or docker, and how to fix it",
     "runtimes": "show the engines of each runtime, and which images it accepts and refuses",
+    "config": "show the configuration file that is used, and the settings for an image",
     "completion": "print a shell's completion script for this command",
 }
 

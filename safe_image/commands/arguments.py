@@ -14,16 +14,10 @@ from image_verifier.report import FailOn
 from image_verifier.rules.requirement_types import Requirement
 from image_verifier.rules.runtimes import usual_platform
 
+from ..configuration.configuration import Configuration, load
+from ..configuration.sizes import parse_size
 from ..errors import UsageError
 
-_UNITS: Final = {
-    "": 1,
-    "B": 1,
-    "KB": 1000,
-    **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", start=1)},
-    **{f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", start=1)},
-}
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", re.ASCII)
 _SHARE: Final = re.compile(r"(\d+(?:\.\d+)?) ?%", re.ASCII)
 # The policy's names of the command's options, for messages.
 _FIELDS: Final = re.compile(r"\b(runs_on|min_size|max_size|require|acknowledge)\b")
@@ -76,6 +70,33 @@ def add_policy_options(parser: ArgumentParser, default: str = "fargate") -> None
         metavar="ID=REASON",
         help="accept a finding, for a reason that the report shows; may be repeated",
     )
+    add_configuration_options(parser)
+
+
+def add_configuration_options(parser: ArgumentParser) -> None:
+    """Add the options that choose the configuration file.
+
+    :param parser: the parser of a command that checks images.
+    """
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the configuration file; default: the nearest safe-image.toml, or pyproject.toml with [tool.safe-image], "
+        "in the working folder or above",
+    )
+    parser.add_argument("--isolated", action="store_true", help="ignore every configuration file")
+
+
+def configuration_of(arguments: Namespace) -> Configuration:
+    """The configuration of a run, which is read once.
+
+    :param arguments: the command line's options.
+    :raises UsageError: if the file is wrong.
+    """
+    if not hasattr(arguments, "configuration"):
+        arguments.configuration = load(arguments.config, isolated=arguments.isolated)
+    configuration: Configuration = arguments.configuration
+    return configuration
 
 
 def add_growth_options(parser: ArgumentParser) -> None:
@@ -107,21 +128,6 @@ def parse_growth(text: str | None) -> Callable[[int], int]:
     return lambda size: size + more
 
 
-def parse_size(option: str, text: str | None) -> int | None:
-    """A number of bytes.
-
-    :param option: the option's name, for the message.
-    :param text: such as `50MiB`, `1.5GB` or `52428800`; None stays None.
-    :raises UsageError: if the text has another form.
-    """
-    if text is None:
-        return None
-    match = _SIZE.fullmatch(text)
-    if not match or match[2] not in _UNITS:
-        raise UsageError(f"{option} {text!r} is not a size: use a number and a unit, such as 50MiB, 2GiB or 500MB")
-    return int(float(match[1]) * _UNITS[match[2]])
-
-
 def parse_acknowledgements(texts: Iterable[str]) -> dict[str, str]:
     """The reasons for accepting findings, by the finding's id.
 
@@ -148,14 +154,24 @@ def default_policy(platform: str) -> Policy:
         return DEFAULT_POLICY
 
 
-def parse_policy(arguments: Namespace, base: Policy = DEFAULT_POLICY) -> Policy:
-    """The policy that an image is checked by.
+def parse_policy(
+    arguments: Namespace,
+    default: Policy = DEFAULT_POLICY,
+    *,
+    own: Policy | None = None,
+    names: Iterable[str] = (),
+) -> Policy:
+    """The policy that an image is checked by: the options, else the image's own policy or the file's, else the default.
 
-    :param arguments: the command line's options. They override the base policy's, or add to its lists.
-    :param base: the policy to start from, such as that of the image's verification in a cloud assembly.
+    :param arguments: the command line's options. They override what the others set, or add to its lists.
+    :param default: the policy where neither the options nor the configuration file set anything.
+    :param own: the image's own policy, such as that of its verification; the file only adds to its lists.
+    :param names: the image's names, for the sections of the file.
     :raises UsageError: if an option is invalid, or no image can meet them all.
     """
+    configuration = configuration_of(arguments)
     try:
+        base = configuration.added(own, names) if own else configuration.policy(default, names)
         platform = arguments.platform or usual_platform(arguments.runs_on or (), str(base.platform))
         options: dict[str, Any] = {
             "runs_on": arguments.runs_on and tuple(arguments.runs_on),

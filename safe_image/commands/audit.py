@@ -11,11 +11,12 @@ from image_verifier import __version__
 
 from ..errors import UsageError
 from ..formats import AUDIT_FORMATS, audit_report
-from .arguments import DEFAULT_POLICY, add_policy_options, parse_policy
+from .arguments import add_policy_options, configuration_of, parse_policy
 from .exit_codes import EXIT_CODES
 from .output import open_output
 
 if TYPE_CHECKING:
+    from ..configuration.image_settings import ImageSettings
     from ..formats.audit.audit_row import Row
 
 DESCRIPTION: Final = (
@@ -75,9 +76,8 @@ def run(arguments: Namespace) -> int:
         raise UsageError("--registry means every repository: leave out either --registry or the repositories")
     if not (arguments.registry or arguments.repositories or arguments.in_use):
         raise UsageError("nothing to audit: pass a REPOSITORY, --registry or --in-use")
-    own_platform = arguments.platform is None
-    arguments.platform = arguments.platform or str(DEFAULT_POLICY.platform)
     policy = parse_policy(arguments)
+    own_runtime, own_platform = _own(arguments, configuration_of(arguments).settings)
 
     from ..audit.audit_progress import progress
     from ..audit.repositories import list_repositories, parse_repository, whole_registry
@@ -86,13 +86,16 @@ def run(arguments: Namespace) -> int:
     from ..sources.aws_sessions import AwsSessions
 
     sessions = AwsSessions(arguments.region or "")
-    settings = AuditSettings(policy, not arguments.runs_on, own_platform, arguments.debug)
+    settings = AuditSettings(
+        lambda *names: parse_policy(arguments, names=names), own_runtime, own_platform, arguments.debug
+    )
     repositories = list(
         dict.fromkeys(parse_repository(text, sessions, arguments.registry_id) for text in arguments.repositories)
     )
     run_settings = {
         "version": __version__,
         **{field.name: str(getattr(policy, field.name)) for field in fields(policy)},
+        "sections": str(configuration_of(arguments).sections),
         "in_use": str(arguments.in_use),
         "repositories": " ".join(sorted({repository.uri for repository in repositories}))
         or (whole_registry(sessions, arguments.registry_id).arn if arguments.registry else ""),
@@ -114,3 +117,8 @@ def run(arguments: Namespace) -> int:
                 show_progress(row)
         stream.writelines(audit_report(arguments.format)(kept_rows, policy, stream))
     return exit_code
+
+
+def _own(arguments: Namespace, settings: ImageSettings) -> tuple[bool, bool]:
+    """Whether each image is checked for the runtimes that use it, and for its own platform."""
+    return not (arguments.runs_on or settings.runs_on), not (arguments.platform or settings.platform)

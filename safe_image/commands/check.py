@@ -70,8 +70,10 @@ def run(arguments: Namespace) -> int:
     policy = parse_policy(arguments)
     reports = _reports(arguments)
     resolver = TargetResolver()
-    targets = read_targets(arguments, resolver, str(policy.platform))
-    policies = [parse_policy(arguments, t.policy or default_policy(t.names.platform)) for t in targets]
+    targets = read_targets(arguments, resolver, lambda text: str(parse_policy(arguments, names=[text]).platform))
+    policies = [
+        parse_policy(arguments, default_policy(t.names.platform), own=t.policy, names=t.called_names) for t in targets
+    ]
     load_baseline = _baseline_loader(policy, arguments, resolver)
     outcomes: list[Outcome] = []
     try:

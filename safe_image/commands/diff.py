@@ -16,7 +16,7 @@ from image_verifier.verify import verify
 from ..formats import DIFF_FORMATS, diff_report
 from ..results.comparison import compare
 from ..sources.targets import Target, TargetResolver
-from .arguments import add_policy_options, parse_policy
+from .arguments import add_policy_options, configuration_of, parse_policy
 from .output import open_output
 
 DESCRIPTION: Final = (
@@ -46,8 +46,8 @@ def run(arguments: Namespace) -> int:
     :raises UsageError: if an argument is wrong.
     :raises Fault: if an image could not be checked.
     """
-    policy = parse_policy(arguments)
-    if not arguments.runs_on:
+    policy = parse_policy(arguments, names=(arguments.good, arguments.bad))
+    if not arguments.runs_on and not configuration_of(arguments).settings.runs_on:
         # The question is which runtimes the difference breaks, so that every runtime of the platform is checked.
         every = tuple(name for name, runtime in RUNTIMES.items() if runtime.runs(str(policy.platform)))
         policy = replace(policy, runs_on=every)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -44,17 +44,17 @@ def add_document_options(parser: ArgumentParser) -> None:
     )
 
 
-def read_targets(arguments: Namespace, resolver: TargetResolver, platform: str) -> Sequence[Target]:
+def read_targets(arguments: Namespace, resolver: TargetResolver, platform_of: Callable[[str], str]) -> Sequence[Target]:
     """The targets of a command's references: first those of images, then those of files. No image is read yet.
 
     :param arguments: the command's arguments.
     :param resolver: resolves references of images.
-    :param platform: the requested platform, for the commands of remedies.
+    :param platform_of: gives the requested platform of a reference, for the commands of remedies.
     :raises UsageError: if a reference, a file or an option is wrong.
     :raises Fault: if an assembly needs an environment, and none is configured.
     """
     files = [text for text in arguments.references if text.startswith(DOCUMENTS)]
-    found = [t for text in arguments.references if text not in files for t in resolver.targets(text, platform)]
+    found = [t for text in arguments.references if text not in files for t in resolver.targets(text, platform_of(text))]
     if files:
         # Imported here: most runs read no files, and must start fast.
         from ..documents.document_targets import DocumentOptions, document_targets

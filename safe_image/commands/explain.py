@@ -13,6 +13,7 @@ from image_verifier.rules.catalog import CATALOG
 
 from ..errors import UsageError
 from ..formats import EXPLAIN_FORMATS, explanation_report, incident_report
+from .arguments import add_configuration_options, configuration_of
 from .output import open_output
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--function", metavar="NAME", help="explain why this Lambda function fails")
     parser.add_argument("--stack", metavar="NAME", help="explain why this stack's last deploy failed")
     parser.add_argument("--region", help="with these four: the region; default: the environment's or the profile's")
+    add_configuration_options(parser)
     parser.add_argument("--format", choices=EXPLAIN_FORMATS, default="text", help="default: text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the explanation to this file")
 
@@ -93,7 +95,12 @@ def _explain_text(arguments: Namespace) -> int:
 
     plain = unwrapped(text)
     image = arguments.image or image_in(plain)
-    policy = _policy(arguments.platform or platform_in(plain), arguments.runs_on or runtime_in(plain), arguments.layers)
+    settings = configuration_of(arguments).settings_for([image] if image else [])
+    policy = _policy(
+        arguments.platform or platform_in(plain) or settings.platform,
+        arguments.runs_on or runtime_in(plain, next(iter(settings.runs_on), "fargate")),
+        arguments.layers or bool(settings.layers),
+    )
     target = TargetResolver().target(image, str(policy.platform)) if image else None
     explanation = explain(text, image, policy, target.names if target else Names())
     verification = verified(target, policy, explanation) if target and arguments.image else None

@@ -27,7 +27,7 @@ from ..results.all_policies import Requirements, policies_of, reports_of
 from ..sources.aws_sessions import AwsSessions
 from ..sources.refused_images import refused_images
 from ..sources.targets import Target, TargetResolver
-from .arguments import DEFAULT_POLICY, add_policy_options, parse_policy
+from .arguments import DEFAULT_POLICY, add_policy_options, configuration_of, parse_policy
 from .exit_codes import UNKNOWN
 
 DESCRIPTION: Final = (
@@ -108,7 +108,9 @@ def run(arguments: Namespace) -> int:
     :raises Fault: if an image could not be checked.
     """
     sessions = AwsSessions(_region(arguments), arguments.profile or "")
-    healer = _Healer(_alternatives(arguments), sessions, Docker())
+    # Wrong options are reported before anything is requested.
+    _alternatives(arguments, ())
+    healer = _Healer(arguments, sessions, Docker())
     page, cases = TextPage.of(sys.stdout), []
     # Every image is checked before the first fix is applied.
     for targets in _targets(arguments, TargetResolver(sessions)):
@@ -158,16 +160,15 @@ def _region(arguments: Namespace) -> str:
     return region
 
 
-def _alternatives(arguments: Namespace) -> tuple[Policy, ...]:
+def _alternatives(arguments: Namespace, names: Sequence[str]) -> tuple[Policy, ...]:
     """The policies of an image without a verification, which must meet any of them.
 
+    :param names: the image's names.
     :raises UsageError: if an option is wrong.
     """
-    is_platform_passed = arguments.platform is not None
-    policy = parse_policy(arguments)
-    arguments.platform = str(policy.platform)
+    policy = parse_policy(arguments, names=names)
     policies = [policy]
-    for platform in () if is_platform_passed else _PLATFORMS:
+    for platform in () if arguments.platform is not None else _PLATFORMS:
         # A runtime that cannot run this platform says nothing about the image.
         with suppress(ValueError):
             policies.append(replace(policy, platform=Platform.parse(platform)))
@@ -178,12 +179,12 @@ def _alternatives(arguments: Namespace) -> tuple[Policy, ...]:
 class _Healer:
     """Finds the fixes of images.
 
-    :param alternatives: the policies of an image without a verification.
+    :param arguments: the options and the configuration file that make the policies.
     :param sessions: the AWS sessions that remove tags.
     :param docker: the engine of this machine.
     """
 
-    alternatives: tuple[Policy, ...]
+    arguments: Namespace
     sessions: AwsSessions
     docker: Docker
 
@@ -212,12 +213,14 @@ class _Healer:
         return replace(case, fixes=fixes)
 
     def _requirements(self, targets: Sequence[Target]) -> Requirements:
-        policies = [target.policy for target in targets if target.policy]
-        if policies:
-            return [(policy,) for policy in policies]
-        known = [policy for policy in self.alternatives if str(policy.platform) == targets[0].names.platform]
+        own = [(target.policy, target.called_names) for target in targets if target.policy]
+        if own:
+            configuration = configuration_of(self.arguments)
+            return [(configuration.added(policy, names),) for policy, names in own]
+        alternatives = _alternatives(self.arguments, targets[0].called_names)
+        known = [policy for policy in alternatives if str(policy.platform) == targets[0].names.platform]
         default = str(DEFAULT_POLICY.platform)
-        return [known if known and targets[0].names.platform != default else self.alternatives]
+        return [known if known and targets[0].names.platform != default else alternatives]
 
 
 def _targets(arguments: Namespace, resolver: TargetResolver) -> Iterator[Sequence[Target]]:
@@ -233,7 +236,7 @@ def _targets(arguments: Namespace, resolver: TargetResolver) -> Iterator[Sequenc
 
 def _named(arguments: Namespace, resolver: TargetResolver) -> Iterator[Target]:
     for text in arguments.references:
-        for target in resolver.targets(text, arguments.platform):
+        for target in resolver.targets(text, str(parse_policy(arguments, names=[text]).platform)):
             if not target.names.repository or not target.names.tag:
                 raise UsageError(f"{text!r} is not a tag in ECR: use ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG")
             yield target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,7 @@ from ..sources.archive import Archive
 from ..sources.cloud_assembly import AssetImage
 from ..sources.docker_archive import docker_archive
 from ..sources.targets import TargetResolver
+from .arguments import DEFAULT_POLICY, add_configuration_options, configuration_of
 from .output import open_output
 
 DESCRIPTION: Final = (
@@ -94,6 +95,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="a runtime that must run the images without an ImageVerification in the assembly, may be repeated; "
         "default: fargate",
     )
+    add_configuration_options(parser)
     parser.add_argument(
         "--fix", action="store_true", help="remove broken tags and stale images; a terminal asks for confirmation"
     )
@@ -114,7 +116,8 @@ def run(arguments: Namespace) -> int:
     path = Path(arguments.assembly.removeprefix("cdk.out:"))
     if not path.is_dir():
         raise UsageError(f"{path} is not a folder: pass the cloud assembly that cdk synth writes, such as cdk.out")
-    inspector = _AssetInspector(TargetResolver(), Docker(), _runs_on(arguments))
+    _check_options(arguments)
+    inspector = _AssetInspector(TargetResolver(), Docker(), arguments)
     images = inspector.resolver.assets(path)
     with Pool(_AT_ONCE) as pool:
         states = list(pool.results(inspector.state_of, images))
@@ -131,13 +134,12 @@ def run(arguments: Namespace) -> int:
     return max((_EXIT_CODES.get(state, 0) for state in left), default=0)
 
 
-def _runs_on(arguments: Namespace) -> tuple[str, ...]:
-    runs_on = tuple(arguments.runs_on or ("fargate",))
+def _check_options(arguments: Namespace) -> None:
+    """Report wrong options before anything is requested."""
     try:
-        _policies(runs_on, _PLATFORMS)
+        _policies(arguments, _PLATFORMS, ())
     except Fault as e:
         raise UsageError(e.message.partition(": ")[2]) from None
-    return runs_on
 
 
 @dataclass(frozen=True)
@@ -146,17 +148,17 @@ class _AssetInspector:
 
     :param resolver: finds where images are published.
     :param docker: the engine that would push them.
-    :param runs_on: the runtimes of images without a verification.
+    :param arguments: the options and the configuration file that make the policies.
     """
 
     resolver: TargetResolver
     docker: Docker
-    runs_on: tuple[str, ...]
+    arguments: Namespace
 
     def state_of(self, image: AssetImage) -> AssetState:
         """The state of an image."""
         try:
-            requirements = _requirements(image, self.runs_on)
+            requirements = _requirements(image, self.arguments)
             return self._published_state(image, requirements) or self._local_state(image, requirements)
         except Fault as fault:
             return AssetState(image, "unknown", fault.text)
@@ -209,12 +211,13 @@ class _AssetInspector:
         return found("refused", "is on this machine and refused: a build would make the same image again", reports)
 
 
-def _requirements(image: AssetImage, runs_on: tuple[str, ...]) -> Requirements:
+def _requirements(image: AssetImage, arguments: Namespace) -> Requirements:
     """The requirements of an image: each verification's policy, or its runtimes on one of the possible platforms."""
     if image.policies:
-        return [(policy,) for policy in image.policies]
+        configuration = configuration_of(arguments)
+        return [(configuration.added(policy, (image.name,)),) for policy in image.policies]
     # Without a platform, the image may be for any.
-    return [_policies(runs_on, (image.platform,) if image.platform else _PLATFORMS)]
+    return [_policies(arguments, (image.platform,) if image.platform else _PLATFORMS, (image.name,))]
 
 
 def _pushed(archive: Path) -> Source:
@@ -222,15 +225,20 @@ def _pushed(archive: Path) -> Source:
     return docker_archive(Archive(archive), "", Platform("linux", "amd64"))[0].open()
 
 
-def _policies(runs_on: tuple[str, ...], platforms: Sequence[str]) -> Sequence[Policy]:
+def _policies(arguments: Namespace, platforms: Sequence[str], names: Sequence[str]) -> Sequence[Policy]:
     """The policies of an image without a verification: one for each platform that the runtimes accept.
 
+    :param arguments: the options and the configuration file.
+    :param platforms: the platforms that the image may be for.
+    :param names: the image's names.
     :raises Fault: if they accept none of the platforms.
     """
     policies, refusals = [], []
     for platform in platforms:
         try:
-            policies.append(Policy(runs_on, Platform.parse(platform)))
+            policy = configuration_of(arguments).policy(DEFAULT_POLICY, names)
+            runs_on = tuple(arguments.runs_on or policy.runs_on)
+            policies.append(replace(policy, runs_on=runs_on, platform=Platform.parse(platform)))
         except ValueError as e:
             refusals.append(str(e).replace("runs_on", "--runs-on"))
     if not policies:

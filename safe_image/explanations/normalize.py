@@ -166,13 +166,14 @@ _RUNTIMES: Final = (
 )
 
 
-def runtime_in(text: str) -> str:
-    """The runtime that a text is of, as far as it shows: Fargate, where nothing shows another.
+def runtime_in(text: str, default: str = "fargate") -> str:
+    """The runtime that a text is of, as far as it shows.
 
     :param text: unwrapped.
+    :param default: the runtime where nothing shows another.
     """
     spaced = _BREAKS.sub(" ", text).lower()
-    return next((name for name, words in _RUNTIMES if re.search(words, spaced)), "fargate")
+    return next((name for name, words in _RUNTIMES if re.search(words, spaced)), default)
 
 
 # In squashed words: what was looked for, and not what was found.

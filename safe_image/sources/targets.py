@@ -98,6 +98,11 @@ class Target:
     places: tuple[Place, ...] = ()
     skipped: str = ""
 
+    @property
+    def called_names(self) -> tuple[str, ...]:
+        """The image's names, for the patterns of a configuration file."""
+        return (self.reference, self.construct) if self.construct else (self.reference,)
+
 
 class TargetResolver:
     """Resolves the references of one run of the command, which share sessions and connections.

@@ -228,6 +228,30 @@ def test_nothing_of_the_workspace_is_imported(run: Run, pyz: Path, tmp_path: Pat
     assert (ran.code, ran.outputs["digest"]) == (0, digest), ran.log
 
 
+def test_the_configuration_file_of_the_workspace_is_used_another_one_or_none(
+    run: Run, pyz: Path, tmp_path: Path
+) -> None:
+    bad, _ = _image(tmp_path / "bad", media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD)
+    waiver = '[[acknowledge]]\nid = "layer-type-unsupported"\nreason = "known"\n'
+    (tmp_path / "safe-image.toml").write_text(f'runs-on = "batch"\n{waiver}')
+    (tmp_path / "other.toml").write_text('runs-on = "eks"\n')
+    ran = run(image=bad, command=str(pyz))
+    assert ran.code == 0, ran.log
+    assert "::notice title=" in ran.log
+    (image,) = json.loads(Path(ran.outputs["report"]).read_text())["images"]
+    assert image["runs_on"] == ["batch"]
+    (image,) = json.loads(Path(run(image=bad, command=str(pyz), config="other.toml").outputs["report"]).read_text())[
+        "images"
+    ]
+    assert image["runs_on"] == ["eks"]
+    assert run(image=bad, command=str(pyz), config="none").code == 1
+    (tmp_path / "safe-image.toml").write_text(waiver + "expires = 2020-01-31\n")
+    ran = run(image=bad, command=str(pyz))
+    assert ran.code == 2
+    assert "::error title=safe-image::" in ran.log
+    assert "expired on 2020-01-31" in ran.log
+
+
 def test_a_digest_that_is_not_one_adds_no_output(run: Run, pyz: Path, tmp_path: Path) -> None:
     reference, digest = _image(tmp_path / "image", GZIP)
     index = tmp_path / "image" / "index.json"

@@ -206,7 +206,11 @@ def test_the_headline_of_a_comparison_names_the_runtime_that_refuses_both(
 def test_the_start_stays_fast(tmp_path: Path) -> None:
     program = "import sys; from safe_image.cli import main; main(['check', sys.argv[1]]); print(sorted(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", program, layout(tmp_path / "good")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, layout(tmp_path / "good")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     modules = done.stdout.splitlines()[-1]
     for heavy in ("rich", "jinja2", "urllib3", "boto3", "logging.handlers", "difflib", "tomllib"):

@@ -1,0 +1,1 @@
+"""The configuration file: `safe-image.toml`, or `[tool.safe-image]` of a pyproject.toml."""

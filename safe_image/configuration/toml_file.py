@@ -1,0 +1,83 @@
+"""Finds the configuration file, upwards from the working folder, and reads its table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import UsageError
+from ..sources.regular_files import file_kind
+
+_OWN: Final = "safe-image.toml"
+_PROJECT: Final = "pyproject.toml"
+_TABLE: Final = "safe-image"
+
+
+def find(folder: Path) -> Path | None:
+    """The nearest configuration file: in the folder, or in one above it.
+
+    :param folder: where the search begins.
+    :returns: a `safe-image.toml`, or a pyproject.toml that has `[tool.safe-image]`; None if there is neither.
+    :raises UsageError: if a file on the way is not TOML.
+    """
+    for place in (folder, *folder.parents):
+        for file in (place / _OWN, place / _PROJECT):
+            if file_kind(file) == "file" and (file.name == _OWN or _has_table(file)):
+                return file
+    return None
+
+
+def _has_table(file: Path) -> bool:
+    try:
+        # Most projects do not configure this command: parsing their files would only cost time.
+        if _TABLE.encode() not in file.read_bytes():
+            return False
+    except OSError:
+        return False
+    return _TABLE in _tools(_document(file), file)
+
+
+def read(file: Path) -> Mapping[str, Any]:
+    """The settings in a file, as TOML has them.
+
+    :param file: a pyproject.toml, whose `[tool.safe-image]` is read, or any other TOML file.
+    :raises UsageError: if it cannot be read, is not TOML, or has no such table.
+    """
+    document = _document(file)
+    if file.name != _PROJECT:
+        return document
+    table = _tools(document, file).get(_TABLE)
+    if not isinstance(table, dict):
+        raise UsageError(f"{file} has no table [tool.safe-image]: add it, or use a safe-image.toml")
+    return table
+
+
+def _tools(document: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
+    tools = document.get("tool", {})
+    if not isinstance(tools, dict):
+        raise UsageError(f"{file}: tool is not a table: use [tool.NAME] for the settings of tools")
+    return tools
+
+
+def _document(file: Path) -> Mapping[str, Any]:
+    # Imported here, since most runs have no file.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        document: Mapping[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        return document
+    except OSError as e:
+        raise UsageError(f"{file} cannot be read: {e.strerror}: use a file that can be read") from e
+    except RecursionError:
+        raise UsageError(f"{file} is not a valid TOML file: it is nested too deeply") from None
+    except ValueError as e:
+        raise UsageError(f"{file} is not a valid TOML file: {_first_line(e)}") from e
+
+
+def _first_line(error: ValueError) -> str:
+    lines: Iterator[str] = iter(str(error).splitlines())
+    return next(lines, type(error).__name__)
