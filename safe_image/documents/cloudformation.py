@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from image_verifier.rules.consumers import CONSUMERS
 
 from ..errors import UsageError
 from ..sources.place import Place
-from .document_image import DocumentImage
+from .document_image import DocumentImage, image_at
 from .files import STANDARD_INPUT, read_document
 from .intrinsics import Resolver
 from .kubernetes import pod_images
@@ -95,7 +96,7 @@ class _Template:
             if image.property.holds_manifests:
                 yield from _of_manifests(image, place)
             elif not _is_provided(image):
-                yield _document_image(image, image.value, place)
+                yield image_at(place, image.value, image.use)
 
     def _sam_function(self, name: str, resource: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
         """A function of SAM with its globals, and with the image that `sam build` makes in the local Docker.
@@ -173,13 +174,4 @@ def _of_manifests(image: NamedImage, place: Place) -> Iterator[DocumentImage]:
         value = pod.image
         if isinstance(image.value, Unknown) and isinstance(value, str) and "${" in value:
             value = Unknown(value, image.value.missing, image.value.advice)
-        yield _document_image(image, value, place, pod.platform)
-
-
-def _document_image(image: NamedImage, value: Any, place: Place, platform: str | None = None) -> DocumentImage:
-    runs_on, stated = image.use.runs_on, platform or image.use.platform
-    if isinstance(value, Unknown):
-        return DocumentImage(value.text, place, runs_on, stated, f"{value.missing} is not known", f"{value.advice}.")
-    if not isinstance(value, str):
-        return DocumentImage("?", place, runs_on, stated, "the image is not a text", "Fix the template.")
-    return DocumentImage(value, place, runs_on, stated)
+        yield image_at(place, value, replace(image.use, platform=pod.platform))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from image_verifier.rules.consumer_types import Use
 
 from ..sources.place import Place
+from .unknown import Unknown
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,18 @@ class DocumentImage:
     platform: str | None = None
     missing: str = ""
     advice: str = ""
+
+
+def image_at(place: Place, value: Any, use: Use) -> DocumentImage:
+    """The image of a value that a file has at a place.
+
+    :param place: the place.
+    :param value: the reference, or `Unknown`.
+    :param use: how it is run.
+    """
+    if isinstance(value, Unknown):
+        missing, advice = f"{value.missing} is not known", f"{value.advice}."
+        return DocumentImage(value.text, place, use.runs_on, use.platform, missing, advice)
+    if not isinstance(value, str):
+        return DocumentImage("?", place, use.runs_on, use.platform, "the image is not a text", "Use an image's name.")
+    return DocumentImage(value, place, use.runs_on, use.platform)

@@ -17,10 +17,13 @@ from ..errors import UsageError
 from ..sources.place import Place
 from ..sources.targets import DOCUMENTS, Target, TargetResolver
 from .cloudformation import read_cloudformation
+from .compose import read_compose
 from .document_image import DocumentImage
 from .kubernetes import read_kubernetes
 from .pseudo_parameters import PseudoParameters
 from .settings import Settings
+from .task_definition import read_task_definition
+from .terraform import read_terraform
 
 # What runs an image where the file does not say it, and the platform of such an image.
 _RUNTIME: Final = "fargate"
@@ -33,7 +36,10 @@ _READERS: Final[Mapping[str, _Read]] = {
     "cloudformation:": lambda file, settings, resolver: read_cloudformation(
         file, settings, PseudoParameters(settings, resolver.sessions)
     ),
+    "task-definition:": lambda file, settings, resolver: read_task_definition(file, settings),
+    "terraform:": lambda file, settings, resolver: read_terraform(file, settings),
     "kubernetes:": lambda file, settings, resolver: read_kubernetes(file),
+    "compose:": lambda file, settings, resolver: read_compose(file, settings),
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
@@ -11,6 +13,7 @@ from ..errors import UsageError
 from .values import MAX_DEPTH, Values
 
 _BLANK: Final = " \t\r\n"
+_LINE_END: Final = re.compile("\n")
 
 
 def parse_json(text: str, file: str) -> Values:
@@ -49,18 +52,22 @@ class _Finder:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._line_ends = [match.start() for match in _LINE_END.finditer(text)]
         self._decode = json.JSONDecoder().raw_decode
         self._children = cache(self._find_children)
 
     def line_of(self, path: tuple[str | int, ...]) -> int:
         """The line of the value at a path, or of the last part of the path that exists."""
+        # A plan is one line.
+        if not self._line_ends:
+            return 1
         at = self._skip(0)
         for part in path:
             children = self._children(at)
             if part not in children:
                 break
             at = children[part]
-        return self._text.count("\n", 0, at) + 1
+        return bisect_left(self._line_ends, at) + 1
 
     def _find_children(self, at: int) -> dict[str | int, int]:
         """Where the values of a list or a mapping begin."""

@@ -27,6 +27,7 @@ class _Open:
     line: int
     lines: dict[Any, int] = field(default_factory=dict)
     key: Any = None
+    key_line: int = 0
     has_key: bool = False
     size: int = 1
 
@@ -124,7 +125,7 @@ class _Builder:
                 self._merge(above, value, line)
             else:
                 above.value[above.key] = value
-                above.lines[above.key] = line
+                above.lines[above.key] = above.key_line
 
     def _begin_pair(self, above: _Open, key: Any, line: int) -> None:
         if not isinstance(key, str | None):
@@ -132,7 +133,7 @@ class _Builder:
         # A merged key may be overridden, and has no line of its own.
         if key in above.lines and key != _MERGE:
             raise self._problem(line, f"the key {key} is repeated: remove one of the two")
-        above.key, above.has_key = key, True
+        above.key, above.key_line, above.has_key = key, line, True
 
     def _merge(self, above: _Open, value: Any, line: int) -> None:
         merged = value if isinstance(value, list) else [value]

@@ -31,8 +31,8 @@ REFERENCES: Final = (
     "an image in ECR (through its API), in any other registry (with Docker's own credentials), in the local Docker: "
     "docker-daemon:NAME, in a folder: oci-layout:PATH[:NAME|@DIGEST], or in a file: "
     "docker-archive:PATH[:NAME|@DIGEST], oci-archive:PATH[:NAME|@DIGEST]; or every image that a cloud assembly "
-    "publishes: cdk.out:PATH; or every image that a file names: cloudformation:FILE, kubernetes:FILE, with "
-    "- for standard input"
+    "publishes: cdk.out:PATH; or every image that a file names: cloudformation:FILE, task-definition:FILE, "
+    "terraform:FILE (of terraform show -json), kubernetes:FILE, compose:FILE, with - for standard input"
 )
 # For how long transient errors are retried, for each image, in seconds.
 _RETRY_SECONDS: Final = 30.0
@@ -47,7 +47,7 @@ ECR_HOST: Final = re.compile(
 # CDK's bootstrap repository, whose images have a copy on the machine that built them.
 _CDK_ASSETS: Final = re.compile(r"cdk-[a-z0-9]+-container-assets-.+")
 # References to all images that a file names: `safe_image.documents` reads them.
-DOCUMENTS: Final = ("cloudformation:", "kubernetes:")
+DOCUMENTS: Final = ("cloudformation:", "task-definition:", "terraform:", "kubernetes:", "compose:")
 # The partitions whose suffix is not amazonaws.com.
 _SUFFIXES: Final = {
     "aws-cn": "amazonaws.com.cn",
