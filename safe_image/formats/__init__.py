@@ -73,7 +73,7 @@ def runtimes_report(format_name: str) -> RuntimesReport:
 
 
 def explanation_report(format_name: str) -> ExplanationReport:
-    """The function that writes what `explain` finds out about a text.
+    """The function that writes the explanation of a text.
 
     :param format_name: one of `EXPLAIN_FORMATS`.
     """
@@ -82,7 +82,7 @@ def explanation_report(format_name: str) -> ExplanationReport:
 
 
 def incident_report(format_name: str) -> IncidentReport:
-    """The function that writes what `explain` finds out about a service, task, function or stack.
+    """The function that writes the explanation of a service, task, function or stack.
 
     :param format_name: one of `EXPLAIN_FORMATS`.
     """
