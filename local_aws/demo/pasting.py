@@ -13,8 +13,6 @@ from pathlib import Path
 _STEPS = "To fix it:"
 _NUMBER = re.compile(r"(\d+)\. ")
 _END = re.compile(r"To prevent it:|Construct:|Image:")
-# The columns before a command. A title has at most two on its further lines.
-_INDENT = " " * 5
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,19 @@ def printed_steps(output: str) -> list[PrintedStep]:
 
     :param output: of `cdk deploy`.
     """
-    found: list[tuple[list[str], list[str]]] = []
-    for line in _lines(last_block(output)):
-        if number := _NUMBER.match(line):
-            found.append(([line[number.end() :]], []))
+    found: list[list[str]] = []
+    for row in _rows(last_block(output)):
+        if number := _NUMBER.match(row):
+            found.append([row[number.end() :]])
         elif found:
-            found[-1][line.startswith(_INDENT)].append(line)
-    return [PrintedStep(" ".join(" ".join(text).split()), "\n".join(command)) for text, command in found]
+            found[-1].append(row)
+    return [_step(rows) for rows in found]
+
+
+def _step(rows: list[str]) -> PrintedStep:
+    """A step. Its command begins below the last row that ends with a colon, which no row of a command does."""
+    title = max((number for number, row in enumerate(rows, start=1) if row.rstrip().endswith(":")), default=len(rows))
+    return PrintedStep(" ".join(" ".join(rows[:title]).split()), "\n".join(rows[title:]))
 
 
 def collapsed_steps(reason: str) -> list[PrintedStep]:
@@ -62,17 +66,16 @@ def collapsed_steps(reason: str) -> list[PrintedStep]:
     return [PrintedStep(f"{text}:", command) if colon else PrintedStep(command) for text, colon, command in split]
 
 
-def _lines(block: str) -> Iterator[str]:
-    """The lines below the heading of the steps, without the columns before the heading."""
-    lines, indent = iter(block.splitlines()), 0
-    for line in lines:
-        if line.strip() == _STEPS:
-            indent = line.index(_STEPS)
+def _rows(block: str) -> Iterator[str]:
+    """The rows below the heading of the steps, without the columns before them."""
+    rows = iter(block.splitlines())
+    for row in rows:
+        if row.strip() == _STEPS:
             break
-    for line in lines:
-        if _END.match(line[indent:]):
+    for row in rows:
+        if _END.match(row.lstrip()):
             return
-        yield line[indent:]
+        yield row.lstrip()
 
 
 def heal_commands(steps: Sequence[PrintedStep]) -> list[str]:

@@ -25,6 +25,7 @@ _DROPPED: Final = re.compile(
 _CUT: Final = re.compile(r"(?:\.\.\.|…|\[?<?truncated>?\]?|[)\]},;])+$")
 _GAP: Final = re.compile(r"\.{3,}|…|\[truncated\]|<truncated>|\[…\]")
 _NARROWEST: Final = 40
+_LEAST_OF_FULL_LINES: Final = 2
 # What mail, chats and Markdown put before each line that they quote.
 # A `#` before a digit is BuildKit's number of a step.
 _QUOTED: Final = re.compile(r"^[ \t]*(?:(?:[>|*-]|#(?!\d))[ \t]?)+", re.MULTILINE)
@@ -86,6 +87,18 @@ def plain_readings(text: str) -> tuple[str, ...]:
     """
     plain = unwrapped(text)
     return plain, _QUOTED.sub("", plain), _without_prefixes(plain), _by_columns(plain)
+
+
+def rejoined(text: str) -> str:
+    """The text whose lines a console broke wherever they were full: all of those have the same width.
+
+    :param text: without escapes.
+    """
+    lines = text.splitlines()
+    width = max(map(len, lines), default=0)
+    if width < _NARROWEST or sum(len(line) == width for line in lines) < _LEAST_OF_FULL_LINES:
+        return text
+    return "".join(line if len(line) == width else f"{line}\n" for line in lines)
 
 
 def segments(squashed_text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from image_verifier.rules.catalog import CATALOG
 
 from .cause import Cause
 from .knowledge.findings import finding_cause
-from .normalize import plain_readings
+from .normalize import plain_readings, rejoined
 
 _REFUSED: Final = re.compile(r"Image\s+refused:\s+(.{1,1500}?)\s*\[([a-z0-9-]{3,60})\]", re.DOTALL)
 _OTHER: Final = re.compile(r"Also:\s+(.{1,1500}?)\s*\[([a-z0-9-]{3,60})\]", re.DOTALL)
@@ -31,7 +31,8 @@ def refusal_in(text: str) -> tuple[Cause, ...]:
     :param text: as it was shown.
     """
     as_it_is, unquoted, *others = plain_readings(text)
-    found = [causes for reading in (unquoted, as_it_is, *others) if (causes := _causes(reading))]
+    readings = (unquoted, as_it_is, *others, rejoined(as_it_is))
+    found = [causes for reading in readings if (causes := _causes(reading))]
     # A prefix of each line hides the commands from all readings but the one without prefixes.
     return max(found, key=_commands, default=())
 

@@ -19,6 +19,7 @@ from local_aws.demo.pasting import (
     collapsed_steps,
     commands_by_hand,
     heal_commands,
+    last_block,
     paste,
     printed_steps,
 )
@@ -28,6 +29,7 @@ from local_engines.dockerd import DockerEngine
 from tests.deploy.conftest import NewJourney
 from tests.deploy.images import Images
 from tests.deploy.journey import Step
+from tests.terminals import github_log, terminal_rows
 from tests.unit.images import Layout
 
 _ASSETS = f"cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"
@@ -41,7 +43,8 @@ class Cure:
     :param index: the digest of that index.
     :param held: the digests that the index references.
     :param pasted: the results of the commands as the CLI's last block shows them.
-    :param pasted_again: the results of the same commands with white space collapsed, after the others.
+    :param pasted_again: the results of the same commands from a cell with white space collapsed, after the others.
+    :param pasted_from_a_log: the results of the same commands from the log of a pipeline, after the others.
     :param left: the tags by digest after the commands.
     """
 
@@ -51,6 +54,7 @@ class Cure:
     refused: Step
     pasted: list[subprocess.CompletedProcess[str]]
     pasted_again: list[subprocess.CompletedProcess[str]]
+    pasted_from_a_log: list[subprocess.CompletedProcess[str]]
     left: dict[str, set[str]]
     deployed: Step
 
@@ -86,7 +90,14 @@ def cure(
     environment = _shell_without_docker(aws, tmp_path_factory.mktemp("bin"))
     pasted = [paste(command, environment) for command in commands_by_hand(printed_steps(refused.output))]
     again = [paste(command, environment) for command in commands_by_hand(collapsed_steps(refused.reason))]
-    return Cure(tag, index, held, refused, pasted, again, _tags(aws), journey.deploy(app="out", env=engine.env()))
+    logged = [paste(command, environment) for command in commands_by_hand(_steps_in_a_log(refused.output))]
+    deployed = journey.deploy(app="out", env=engine.env())
+    return Cure(tag, index, held, refused, pasted, again, logged, _tags(aws), deployed)
+
+
+def _steps_in_a_log(output: str) -> list[PrintedStep]:
+    """The steps in the log of a pipeline, whose times are not selected."""
+    return printed_steps("\n".join(line.partition(" ")[2] for line in github_log(output).splitlines()))
 
 
 def _image_beside_its_attestation(layout: Layout) -> dict[str, Any]:
@@ -128,17 +139,33 @@ def test_no_command_has_a_backslash_and_none_is_wider_than_the_clis_last_block(c
     assert all("\\" not in line and len(line.rstrip()) <= 118 for line in lines)
 
 
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_a_terminal_shows_an_empty_row_at_most_below_a_command_that_it_is_too_narrow_for(
+    cure: Cure, columns: int
+) -> None:
+    rows = terminal_rows(last_block(cure.refused.output).rstrip(), columns)
+    first, last = (
+        next(i for i, row in enumerate(rows) if mark in row) for mark in ("Message returned", "Full report:")
+    )
+    reason = rows[first : last + 1]
+    commands = [line.strip() for step in cure.steps for line in step.command.splitlines()]
+    above = [reason[i - 1].strip() for i, row in enumerate(reason) if not row.strip()]
+    assert columns < 120 or above == []
+    assert all(any(row in command for command in commands) for row in above)
+
+
 def test_every_place_shows_the_same_commands(cure: Cure) -> None:
     collapsed = [" ".join(step.command.split()) for step in cure.steps]
     assert [step.command for step in collapsed_steps(cure.refused.reason)] == collapsed
     # The event's line, which comes first.
     event = cure.refused.output[: cure.refused.output.index("❌")]
     assert [" ".join(step.command.split()) for step in printed_steps(event)] == collapsed
+    assert [" ".join(step.command.split()) for step in _steps_in_a_log(cure.refused.output)] == collapsed
 
 
 def test_the_pasted_commands_succeed_where_there_is_no_docker_and_when_they_are_pasted_again(cure: Cure) -> None:
-    assert len(cure.pasted) == len(cure.pasted_again) == 2
-    for done in (*cure.pasted, *cure.pasted_again):
+    assert len(cure.pasted) == len(cure.pasted_again) == len(cure.pasted_from_a_log) == 2
+    for done in (*cure.pasted, *cure.pasted_again, *cure.pasted_from_a_log):
         assert done.returncode == 0, done.stdout
 
 

@@ -18,6 +18,7 @@ from image_verifier.verify import verify
 
 from safe_image.explanations.normalize import runtime_in, unwrapped
 from safe_image.explanations.refusal import refusal_in
+from tests.terminals import cli_block, github_log, terminal_rows
 from tests.unit.images import Layout
 
 HOST: Final = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -30,6 +31,9 @@ SHOWN: Final[dict[str, Callable[[str], str]]] = {
     "job": lambda text: "\n".join(f"2026-11-28T02:03:11.1234567Z {line}" for line in text.splitlines()),
     "100 columns": lambda text: "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, 100)),
     "collapsed": lambda text: " ".join(text.split()),
+    "last block": cli_block,
+    "last block in 80 columns": lambda text: "\n".join(terminal_rows(cli_block(text), 80)),
+    "log of a pipeline": lambda text: github_log(cli_block(text)),
 }
 
 

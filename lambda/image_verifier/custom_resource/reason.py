@@ -15,7 +15,7 @@ from ..report import Finding, Report, Severity
 from ..rules.remedies import Names, prevention, remedy
 from ..rules.runtimes import RUNTIMES
 from ..text import printable
-from .layout import Reason, command, wrapped
+from .layout import Paragraph, Reason, command, prose
 from .properties import Properties
 
 
@@ -74,27 +74,28 @@ def refusal(
     :param untagging: what happened to the tag; empty where it was not to be removed.
     """
     first, *errors = report.errors
-    lines: list[str] = []
+    paragraphs: list[Paragraph] = []
     if detail.runtime_errors:
-        lines += _runtime_error(first)
+        paragraphs += _runtime_error(first)
     for number, finding in enumerate(errors[: detail.errors - 1], start=2):
-        lines += wrapped(f"Also: {finding.message} [{finding.id}]")
+        paragraphs += prose(f"Also: {finding.message} [{finding.id}]")
         if number <= detail.runtime_errors:
-            lines += _runtime_error(finding)
+            paragraphs += _runtime_error(finding)
     hidden = len(errors) - (detail.errors - 1)
     others = [f for f in report.findings if not report.refuses(f)]
     for finding in others[: detail.others]:
-        lines += wrapped(one_line(finding))
-    lines += wrapped(untagging)
+        paragraphs += prose(one_line(finding))
+    paragraphs += prose(untagging)
     if detail.steps != "none":
-        lines += ["To fix it:", *_steps(report.errors[: detail.errors], names, is_short=detail.steps == "short")]
+        paragraphs += prose("To fix it:")
+        paragraphs += _steps(report.errors[: detail.errors], names, is_short=detail.steps == "short")
     if detail.prevention:
-        lines += wrapped(f"To prevent it: {prevention(first, names)}")
-    lines += _image(report, properties)
+        paragraphs += prose(f"To prevent it: {prevention(first, names)}")
+    paragraphs += _image(report, properties)
     more = [f"{hidden} more errors"] * (hidden > 0) + [f"{len(others)} warnings"] * (len(others) > detail.others)
     if log:
-        lines += wrapped((f"And {' and '.join(more)}. " if more else "") + f"Full report: {log}")
-    return Reason(f"Image refused: {first.message} [{first.id}]", lines)
+        paragraphs += prose((f"And {' and '.join(more)}. " if more else "") + f"Full report: {log}")
+    return Reason(f"Image refused: {first.message} [{first.id}]", paragraphs)
 
 
 def doubt(fault: Fault, properties: Properties, log: str) -> Reason:
@@ -102,9 +103,9 @@ def doubt(fault: Fault, properties: Properties, log: str) -> Reason:
     return Reason(
         f"Image not verified, so nothing is known about it: {fault.message}",
         [
-            *wrapped(fault.advice),
-            *wrapped(f"Construct: {properties.construct_path}" if properties.construct_path else ""),
-            *wrapped(f"Full report: {log}"),
+            *prose(fault.advice),
+            *prose(f"Construct: {properties.construct_path}" if properties.construct_path else ""),
+            *prose(f"Full report: {log}"),
         ],
     )
 
@@ -115,10 +116,10 @@ def summary(report: Report, properties: Properties, names: Names) -> Reason:
     :param names: the image's names, which the remedies' commands contain.
     """
     runs_on = " and ".join(RUNTIMES[name].title for name in report.runs_on)
-    notes = [line for f in report.findings for line in wrapped(one_line(f))]
+    notes = [paragraph for f in report.findings for paragraph in prose(one_line(f))]
     if report.tolerated_errors:
         headline = f"Image accepted because fail_on is 'never', although it may not run on {runs_on}."
-        notes += ["To fix it:", *_steps(report.tolerated_errors, names)]
+        notes += [*prose("To fix it:"), *_steps(report.tolerated_errors, names)]
     else:
         headline = f"Image verified: it can run on {runs_on}."
     return Reason(headline, [*notes, *_image(report, properties)])
@@ -129,13 +130,13 @@ def one_line(finding: Finding) -> str:
     return printable(f"{_weight(finding)}: {finding.message} [{finding.id}]")
 
 
-def _image(report: Report, properties: Properties) -> list[str]:
+def _image(report: Report, properties: Properties) -> list[Paragraph]:
     names, top = properties.names, report.image.top
     construct = f"Construct: {properties.construct_path}"
     return [
-        *wrapped(construct if properties.construct_path else ""),
-        *wrapped(f"Image: {names.repository}{':' * bool(names.tag)}{names.tag}"),
-        *wrapped(f"{top.digest if top else 'no image'} in {names.region}, account {names.registry_id}", indent="  "),
+        *prose(construct if properties.construct_path else ""),
+        *prose(f"Image: {names.repository}{':' * bool(names.tag)}{names.tag}"),
+        *prose(f"{top.digest if top else 'no image'} in {names.region}, account {names.registry_id}", indent="  "),
     ]
 
 
@@ -145,13 +146,13 @@ def _weight(finding: Finding) -> str:
     return _WEIGHTS[finding.severity]
 
 
-def _runtime_error(finding: Finding) -> Iterator[str]:
+def _runtime_error(finding: Finding) -> Iterator[Paragraph]:
     if finding.runtime_error:
         title = RUNTIMES[finding.runs_on[0]].title
-        yield from wrapped(f"{title} would have said: {finding.runtime_error}", indent="  ")
+        yield from prose(f"{title} would have said: {finding.runtime_error}", indent="  ")
 
 
-def _steps(findings: Sequence[Finding], names: Names, *, is_short: bool = False) -> Iterator[str]:
+def _steps(findings: Sequence[Finding], names: Names, *, is_short: bool = False) -> Iterator[Paragraph]:
     """The remedies' steps, each once and with a number, which stands on another line than a command.
 
     Where there are commands, these are the steps, and the advice stands before them.
@@ -170,8 +171,8 @@ def _steps(findings: Sequence[Finding], names: Names, *, is_short: bool = False)
     actions = [step for step in unique if step[1]][: 1 if is_short else None]
     if actions:
         for text, _ in advice:
-            yield from wrapped(text, indent="  ")
+            yield from prose(text, indent="  ")
     for number, (text, commands) in enumerate([*(actions or advice), *last], start=1):
-        yield from wrapped(f"{number}. {text}")
+        yield from prose(f"{number}. {text}")
         for line in commands:
             yield from command(line, indent="     ")

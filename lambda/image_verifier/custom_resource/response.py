@@ -75,7 +75,7 @@ def unknown(reason: Reason, **report: Any) -> Response:
 
     :param report: further members of the log's JSON, or a fault that differs from the reason.
     """
-    fault = {"message": reason.headline, "advice": " ".join(reason.lines)}
+    fault = {"message": reason.headline, "advice": " ".join(paragraph.text for paragraph in reason.paragraphs)}
     entry = LogEntry(reason, {"verdict": "unknown", "reference": None, "fault": fault, **report})
     return Response("FAILED", [reason], verdict="unknown", log=[entry])
 
@@ -91,7 +91,7 @@ def body(event: Event, response: Response) -> bytes:
     last = response.reasons[-1]
     # Cut as it is shown: escapes of unprintable characters are longer than the characters.
     headline = last.shown[0][:_MAX_HEADLINE]
-    shorter = (page(Reason(headline, last.lines[:count])) for count in range(len(last.lines), -1, -1))
+    shorter = (page(Reason(headline, last.paragraphs[:count])) for count in range(len(last.paragraphs), -1, -1))
     return next(full for text in shorter if _fits(full := _body(event, response, text, {})))
 
 

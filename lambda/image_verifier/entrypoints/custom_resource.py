@@ -26,7 +26,7 @@ from typing import Final
 from ..custom_resource import log
 from ..custom_resource.attempt import Attempt
 from ..custom_resource.events import Context, Event, log_place, seconds_left
-from ..custom_resource.layout import Reason, wrapped
+from ..custom_resource.layout import Reason, prose, verbatim
 from ..custom_resource.log import LogEntry
 from ..custom_resource.response import Response, Sendable, send, sendable, unknown
 
@@ -87,9 +87,9 @@ def _made(event: Event, context: Context, attempt: Attempt) -> Sendable:
 
         return sendable(event, respond(event, context, attempt))
     except BaseException as e:
-        trace = LogEntry(Reason("The verifier itself failed:", traceback.format_exc().splitlines()))
+        trace = LogEntry(Reason("The verifier itself failed:", verbatim(traceback.format_exc().splitlines())))
         line = f"The verifier itself failed, so nothing is known about the image: {type(e).__name__}: {e}"
-        reason = Reason(log.without_queries(line)[:_MAX_HEADLINE], wrapped(f"Its log: {log_place(context)}"))
+        reason = Reason(log.without_queries(line)[:_MAX_HEADLINE], prose(f"Its log: {log_place(context)}"))
         response = attempt.fallback or unknown(reason)
         return sendable(event, replace(response, log=[trace, *response.log]))
 
@@ -97,14 +97,14 @@ def _made(event: Event, context: Context, attempt: Attempt) -> Sendable:
 def _too_late(seconds: float) -> Response:
     line = f"The image could not be verified within the verifier's {seconds:.0f} s: nothing is known about it."
     advice = "Deploy again. If the error persists, give the ImageVerifier a longer timeout or more memory."
-    return unknown(Reason(line, wrapped(advice)))
+    return unknown(Reason(line, prose(advice)))
 
 
 def _ended(context: Context) -> Response:
     """The response where the working thread could not even report its own failure, as without memory."""
     line = "The verifier ended without a result, so nothing is known about the image."
     advice = f"Deploy again. If the error persists, give the ImageVerifier more memory. Its log: {log_place(context)}"
-    return unknown(Reason(line, wrapped(advice)))
+    return unknown(Reason(line, prose(advice)))
 
 
 def _announce(event: Event, context: Context, response: Response, seconds: float) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ..custom_resource import log, metrics
 from ..custom_resource.events import Context
-from ..custom_resource.layout import Reason
+from ..custom_resource.layout import Reason, verbatim
 from ..custom_resource.log import LogEntry
 from ..faults import Fault
 from ..registry.pushes import Push
@@ -57,7 +57,7 @@ def _is_done(record: Mapping[str, Any], settings: Settings, context: Context) ->
         log.note(f"A push was not judged: {fault.text}")
     except Exception as e:
         log.write(LogEntry(Reason(f"A push was not judged: {type(e).__name__}: {e}")).lines())
-        log.write(LogEntry(Reason("The trace:", traceback.format_exc().splitlines())).lines())
+        log.write(LogEntry(Reason("The trace:", verbatim(traceback.format_exc().splitlines()))).lines())
     if verdict:
         seconds = time.monotonic() - began
         log.write([metrics.line(verdict, at=time.time(), seconds=seconds, size=size, stack=settings.guard)])

@@ -12,7 +12,7 @@ import pytest
 from botocore.stub import Stubber
 from image_verifier import aws
 from image_verifier.custom_resource import metrics, notifications, rollback, untag, verification
-from image_verifier.custom_resource.layout import Reason
+from image_verifier.custom_resource.layout import Reason, verbatim
 from image_verifier.entrypoints.custom_resource import handler
 from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
@@ -451,7 +451,7 @@ def published(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> list[dict[str, A
     notes: list[dict[str, Any]] = []
 
     def publish(topic: str, subject: str, reason: Reason, retry_budget: RetryBudget) -> None:
-        text = "\n".join((reason.headline, *reason.lines))
+        text = "\n".join(reason.shown)
         notes.append({"topic": topic, "subject": subject, "text": text, "answered": bool(stack.bodies)})
 
     monkeypatch.setattr(notifications, "publish", publish)
@@ -542,7 +542,7 @@ def test_the_published_message_is_one_that_sns_accepts(clients: Clients) -> None
     expected = {"TopicArn": TOPIC, "Subject": "s", "Message": "Head \\x1b[2J\n\nline \\x07"}
     stub = clients("sns")
     stub.add_response("publish", {"MessageId": "1"}, expected)
-    notifications.publish(TOPIC, "s", Reason("Head\n\x1b[2J", ["line \x07"]), RetryBudget.of(5))
+    notifications.publish(TOPIC, "s", Reason("Head\n\x1b[2J", verbatim(["line \x07"])), RetryBudget.of(5))
     stub.assert_no_pending_responses()
 
 
@@ -550,7 +550,7 @@ def test_a_report_that_is_too_long_for_sns_is_cut(clients: Clients) -> None:
     stub = clients("sns")
     expected = {"TopicArn": TOPIC, "Subject": "s", "Message": ("Head\n\n" + "ä" * 200_000).encode()[:200_000].decode()}
     stub.add_response("publish", {"MessageId": "1"}, expected)
-    notifications.publish(TOPIC, "s", Reason("Head", ["ä" * 200_000]), RetryBudget.of(5))
+    notifications.publish(TOPIC, "s", Reason("Head", verbatim(["ä" * 200_000])), RetryBudget.of(5))
     stub.assert_no_pending_responses()
 
 
