@@ -1,4 +1,4 @@
-"""What people see of a reason: the CDK CLI's last block, the rows of a terminal, a line of a pipeline's log."""
+"""The places where people see a reason: the CDK CLI's last block, a terminal's rows, a pipeline's log."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ class _Piece:
 
 
 def _pieces(paragraphs: Sequence[Paragraph]) -> Iterator[_Piece]:
-    """The pieces of a text, the first of which stands behind CloudFormation's own words."""
+    """The pieces of a text. CloudFormation's own words stand before the first."""
     rows: list[str] = []
     room = COLUMNS - len(_BEFORE)
     is_prose = True
