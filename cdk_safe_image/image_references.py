@@ -221,7 +221,8 @@ def with_capacity(scope: IConstruct, consumer: Consumer) -> Consumer:
     if not can_be_arm64(consumer) or stage is None:
         return consumer
     constructs = stage.node.find_all()
-    platforms = {capacity_platform(constructs, name) for name in consumer.runs_on}
+    resource = scope if isinstance(scope, CfnResource) else None
+    platforms = {capacity_platform(constructs, name, resource) for name in consumer.runs_on}
     platform = platforms.pop() if len(platforms) == 1 else None
     return replace(consumer, platform=platform, stated_by="the instances that the app makes for it")
 
