@@ -11,13 +11,16 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo picture test unit faults deploy rollbacks adopting browser lint integ engines fuzz incidents versions bench wheel pyz requirements clean
+.PHONY: help demo needs picture test unit faults deploy rollbacks adopting browser lint integ engines fuzz incidents versions bench wheel pyz requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .local/venv/.stamp  ## deploy on an AWS on this machine: healthy images, and broken ones that are refused
+demo: needs .local/venv/.stamp  ## deploy on an AWS on this machine: healthy images, and broken ones that are refused
 	$(BIN)/python -m local_aws.demo
+
+needs:
+	@$(PYTHON) local_aws/demo/needs.py
 
 picture: .local/venv/.stamp  ## draw the README's picture of a refused deploy from the last demo
 	$(BIN)/python -m release.picture

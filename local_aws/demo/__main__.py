@@ -15,14 +15,12 @@ from contextlib import ExitStack
 
 from local_aws.demo.broken import BROKEN_DEPLOYS, deploy_broken
 from local_aws.demo.healthy import deploy_healthy
-from local_aws.demo.needs import print_needs
 from local_aws.demo.results import table
 from local_aws.demo.session import LOGS, Demo, built_images_removed, copied_app, say
 from local_aws.process import LocalAws, LocalAwsError
 from local_aws.toolchain import install_aws_cli
 from local_engines import base_images
 from local_engines.base_images import BaseImageError
-from local_engines.checkout import LOCAL
 from local_engines.debian import DebianError
 from local_engines.dockerd import DockerEngine, EngineError
 
@@ -44,7 +42,6 @@ def _interrupt(*_: object) -> None:
 
 
 def _run(started: float) -> int:
-    print_needs(LOCAL)
     LOGS.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         demo = _start(stack, started)

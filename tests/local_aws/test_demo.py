@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
+from local_aws.demo import needs
 from local_aws.demo.cures import remove_keyword
-from local_aws.demo.needs import print_needs
 from local_aws.demo.session import built_images_removed
-from local_aws.process import LocalAwsError
 from local_engines.dockerd import DockerEngine
 
 
@@ -38,27 +39,43 @@ def test_the_demo_removes_the_images_that_it_built_and_keeps_those_of_other_apps
 
 
 def test_the_demo_prints_what_it_needs_before_it_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "clone" / ".local"
-    print_needs(folder)
+    folder = tmp_path / ".local"
+    needs.main(folder)
     first = capsys.readouterr().out
     assert "Docker, or root on Debian" in first
     assert f"4.5 GB of space under {folder}, where " in first
     assert "up to 7 minutes" in first
     (folder / "base-images").mkdir(parents=True)
-    print_needs(folder)
+    needs.main(folder)
     assert "the downloads of an earlier run are there" in capsys.readouterr().out
 
 
 def test_the_demo_does_not_start_its_first_run_without_the_space(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2_000_000_000))
-    with pytest.raises(
-        LocalAwsError, match=r"2\.0 GB are free at .*, and the first run needs 4\.5 GB: free some space"
-    ):
-        print_needs(tmp_path)
-    (tmp_path / "base-images").mkdir()
-    print_needs(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/docker")
+    assert needs.main(tmp_path / ".local") == 2
+    assert capsys.readouterr().err == (
+        f"The demo cannot run on this machine: 2.0 GB are free at {tmp_path}, and the first run needs 4.5 GB: "
+        "free some space, or use a checkout on another disk\n"
+    )
+    (tmp_path / ".local" / "base-images").mkdir(parents=True)
+    assert needs.main(tmp_path / ".local") == 0
+
+
+def test_the_demo_does_not_start_without_docker_or_root_on_debian(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert needs.main(tmp_path / ".local") == 2
+    assert "it has no docker, and this is not root on Debian: install Docker" in capsys.readouterr().err
+
+
+def test_the_needs_are_printed_by_a_python_without_the_projects_environment() -> None:
+    done = subprocess.run([sys.executable, "-I", "-S", needs.__file__], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("The demo needs\n")
 
 
 @pytest.mark.parametrize(
