@@ -50,6 +50,9 @@ add_options --max-growth "$INPUT_MAX_GROWTH"
 add_options --fail-on "$INPUT_FAIL_ON"
 add_options --require "$INPUT_REQUIRE"
 add_options --acknowledge "$INPUT_ACKNOWLEDGE"
+add_options --set "$INPUT_SET"
+add_options --skip "$INPUT_SKIP"
+add_options --unknown "$INPUT_UNKNOWN"
 case $INPUT_CONFIG in
   none) options+=(--isolated) ;;
   *) add_options --config "$INPUT_CONFIG" ;;
@@ -90,7 +93,8 @@ esac
     # A digest of another form could add outputs of its own.
     python3 -I -c 'if True:
       import json, re, sys
-      digest = json.load(open(sys.argv[1]))["images"][0]["digest"] or ""
+      images = json.load(open(sys.argv[1]))["images"]
+      digest = images and images[0]["digest"] or ""
       print("digest=" + digest if re.fullmatch("[a-z0-9]+:[0-9a-f]+", digest) else "digest=")' "$folder/report.json"
   fi
 } >>"$GITHUB_OUTPUT"

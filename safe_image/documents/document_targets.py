@@ -110,8 +110,10 @@ def _target(images: Sequence[DocumentImage], resolver: TargetResolver) -> Target
         advice = first.advice or _SKIP.format(reference=first.reference) + "."
         return _unknown(first.reference, Fault(message, advice), Policy(runs_on, Platform.parse(_PLATFORM)), places)
     policy = Policy(runs_on, Platform.parse(platform))
+    # Where the file states no runtime, the configuration may.
+    own = policy if any(image.runs_on for image in images) else None
     try:
-        return replace(resolver.target(first.reference, platform), policy=policy, places=places)
+        return replace(resolver.target(first.reference, platform), policy=own, places=places)
     except UsageError as e:
         advice = f"Fix it at {places[0].file}:{places[0].line}."
         return _unknown(first.reference, Fault(str(e), advice), policy, places)

@@ -261,6 +261,22 @@ def test_a_digest_that_is_not_one_adds_no_output(run: Run, pyz: Path, tmp_path: 
     assert ran.outputs.get("digest", "") == ""
 
 
+def test_a_file_that_names_images_is_checked_with_its_values(run: Run, pyz: Path, tmp_path: Path) -> None:
+    bad, _ = _image(tmp_path / "bad", media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD)
+    file = tmp_path / "template.yaml"
+    task = "{Type: AWS::ECS::TaskDefinition, Properties: {ContainerDefinitions: [{Image: !Ref %s}]}}"
+    names = ("Bad", "Open", "Other")
+    parameters = "".join(f"  {name}: {{Type: String}}\n" for name in names)
+    file.write_text(f"Parameters:\n{parameters}Resources:\n" + "".join(f"  T{n}: {task % n}\n" for n in names))
+    values = f"Bad={bad}\nOther=shop:1"
+    ran = run(image=f"cloudformation:{file}", command=str(pyz), set=values, skip="shop:*=not ours", unknown="warn")
+    assert (ran.code, ran.outputs["verdict"]) == (0, "pass"), ran.log
+    ran = run(image=f"cloudformation:{file}", command=str(pyz), set=values, runs_on="fargate", skip="shop:*=not ours")
+    assert (ran.code, ran.outputs["verdict"]) == (2, "unknown")
+    assert f"::error file={file},line=6,title=" in ran.log
+    assert "⏭️ skipped" in ran.summary
+
+
 def test_every_input_of_the_action_is_passed_to_its_script() -> None:
     (step,) = _ACTION["runs"]["steps"]
     passed = {match for text in step["env"].values() for match in _EXPRESSION.findall(text)}

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _VERDICTS: Final[Mapping[Verdict, str]] = {
     "fail": "refused",
     "unknown": "unknown",
-    "skipped": "skipped",
     "pass": "passed",
+    "skipped": "skipped",
 }
 # More images are folded: the overview above them has their verdicts.
 _MAX_OPEN: Final = 3
