@@ -12,7 +12,7 @@ from image_verifier.rules.requirement_types import KINDS
 from image_verifier.rules.runtimes import RUNTIMES
 
 from ..formats import CHECK_FORMATS
-from ..sources.local_images import PREFIXES
+from ..sources.local_images import DOCUMENTS, PREFIXES
 from . import COMMANDS
 from .command_parser import command_parser
 
@@ -30,7 +30,8 @@ _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "format": CHECK_FORMATS,
     "require": tuple(KINDS),
     "acknowledge": tuple(f"{finding}=" for finding in CATALOG),
-    **dict.fromkeys(("references", "good", "bad", "against"), PREFIXES),
+    "references": (*PREFIXES, *DOCUMENTS),
+    **dict.fromkeys(("good", "bad", "against"), PREFIXES),
 }
 _FILES: Final = frozenset({"output", "assembly", "file"})
 

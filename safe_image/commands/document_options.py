@@ -8,7 +8,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from ..errors import UsageError
-from ..sources.targets import DOCUMENTS, Target, TargetResolver
+from ..sources.local_images import DOCUMENTS
+from ..sources.targets import Target, TargetResolver
 
 
 def add_document_options(parser: ArgumentParser) -> None:

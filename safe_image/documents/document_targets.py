@@ -14,8 +14,9 @@ from image_verifier.rules.runtimes import RUNTIMES, usual_platform
 from image_verifier.sources import Source
 
 from ..errors import UsageError
+from ..sources.local_images import DOCUMENTS
 from ..sources.place import Place
-from ..sources.targets import DOCUMENTS, Target, TargetResolver
+from ..sources.targets import Target, TargetResolver
 from .cloudformation import read_cloudformation
 from .compose import read_compose
 from .document_image import DocumentImage

@@ -42,7 +42,9 @@ class PseudoParameters:
         except Fault as e:
             message = f"{e.message[:1].lower()}{e.message[1:]}"
             return Unknown(
-                f"${{{name}}}", f"the value of {name} ({message})", f"{e.advice.rstrip('.')}, or {advice.lower()}"
+                f"${{{name}}}",
+                f"the value of {name} ({message})",
+                f"{e.advice.rstrip('.')}, or pass --set {name}=VALUE",
             )
 
     def _of_environment(self, name: str) -> str:

@@ -11,7 +11,7 @@ from image_verifier.image.references import DOCKER_HUB, Reference
 from image_verifier.sources import Resolved
 
 from .docker_api import DockerApi, DockerEndpoint
-from .local_images import probably_meant
+from .local_images import forms_of_path, probably_meant
 from .registry_image import RegistryImage
 from .regular_files import file_kind
 
@@ -53,13 +53,9 @@ def local_hints(text: str) -> Iterator[str]:
 
     :param text: the reference as it was written.
     """
-    path = Path(text)
-    kind = file_kind(path)
-    if kind == "folder":
-        is_assembly = file_kind(path / "manifest.json") and not file_kind(path / "index.json")
-        yield f"The folder {text} exists: use {'cdk.out' if is_assembly else 'oci-layout'}:{text}."
-    elif kind == "file":
-        yield f"The file {text} exists: use docker-archive:{text} or oci-archive:{text}."
+    kind = file_kind(Path(text))
+    if kind in ("folder", "file"):
+        yield f"The {kind} {text} exists: use {forms_of_path(text)}."
     if meant := probably_meant(text):
         yield f"Did you mean {meant}?"
     try:

@@ -98,8 +98,26 @@ LOCAL_IMAGES: Final[Mapping[str, Callable[[str, Platform], LocalImage]]] = {
 }
 # A reference to all images of a cloud assembly.
 ASSEMBLY: Final = "cdk.out:"
+# References to all images that a file names: `safe_image.documents` reads them.
+DOCUMENTS: Final = ("cloudformation:", "task-definition:", "terraform:", "kubernetes:", "compose:")
 # The beginnings of references to images that are not in a registry.
 PREFIXES: Final = (*LOCAL_IMAGES, ASSEMBLY)
+# How the names of files end that may name images.
+_TEXT: Final = frozenset({".json", ".template", ".yaml", ".yml"})
+
+
+def forms_of_path(text: str) -> str:
+    """The references that a path may stand for, for messages.
+
+    :param text: the path of a folder or a file, which need not exist.
+    """
+    path = Path(text)
+    if path.suffix.lower() in _TEXT:
+        return f"{', '.join(prefix + text for prefix in DOCUMENTS[:-1])} or {DOCUMENTS[-1]}{text}"
+    if file_kind(path) == "file":
+        return f"docker-archive:{text} or oci-archive:{text}"
+    is_assembly = file_kind(path / "manifest.json") and not file_kind(path / "index.json")
+    return f"cdk.out:{text}" if is_assembly else f"oci-layout:{text}"
 
 
 def probably_meant(text: str) -> str:
@@ -111,5 +129,5 @@ def probably_meant(text: str) -> str:
     from difflib import get_close_matches
 
     prefix, colon, rest = text.partition(":")
-    close = get_close_matches(prefix + colon, PREFIXES, n=1, cutoff=0.8) if colon else []
+    close = get_close_matches(prefix + colon, (*PREFIXES, *DOCUMENTS), n=1, cutoff=0.8) if colon else []
     return f"{close[0]}{rest}" if close else ""

@@ -17,7 +17,7 @@ from image_verifier.rules.remedies import Names
 
 from ..errors import UsageError
 from .aws_sessions import AwsSessions, Endpoint
-from .local_images import ASSEMBLY, LOCAL_IMAGES, probably_meant
+from .local_images import ASSEMBLY, DOCUMENTS, LOCAL_IMAGES, forms_of_path, probably_meant
 from .place import Place
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ ECR_HOST: Final = re.compile(
 )
 # CDK's bootstrap repository, whose images have a copy on the machine that built them.
 _CDK_ASSETS: Final = re.compile(r"cdk-[a-z0-9]+-container-assets-.+")
-# References to all images that a file names: `safe_image.documents` reads them.
-DOCUMENTS: Final = ("cloudformation:", "task-definition:", "terraform:", "kubernetes:", "compose:")
 # The partitions whose suffix is not amazonaws.com.
 _SUFFIXES: Final = {
     "aws-cn": "amazonaws.com.cn",
@@ -147,7 +145,7 @@ class TargetResolver:
         if other:
             raise UsageError(f"{text!r}: {_OTHERS[other]}")
         if text.startswith((".", "/", "~")) or "\\" in text:
-            raise UsageError(f"{text!r} is not an image reference: use oci-layout:{text} for a folder")
+            raise UsageError(f"{text!r} is not an image reference: use {forms_of_path(text)}")
         try:
             reference = Reference.parse(text)
         except ValueError as e:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from safe_image.commands.command_parser import command_parser
-from safe_image.sources.targets import DOCUMENTS
+from safe_image.sources.local_images import DOCUMENTS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = (ROOT / "docs" / "files.md").read_text()

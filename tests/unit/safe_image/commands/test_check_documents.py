@@ -12,7 +12,7 @@ import pytest
 from image_verifier.image import media_types
 
 from safe_image.documents.document_targets import _READERS
-from safe_image.sources.targets import DOCUMENTS
+from safe_image.sources.local_images import DOCUMENTS
 from tests.unit.safe_image.commands.test_check import layout, run
 
 TASK = """\
@@ -177,3 +177,24 @@ def test_wrong_usage_is_one_line(
     assert message in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+def test_an_image_for_windows_is_unknown_and_can_be_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "pod.yaml"
+    file.write_text(
+        "kind: Pod\nspec:\n  nodeSelector: {kubernetes.io/arch: amd64, kubernetes.io/os: windows}\n"
+        "  containers: [{image: 'registry.example.com/win:1'}]\n"
+    )
+    assert run("check", f"kubernetes:{file}") == 2
+    message = "registry.example.com/win:1: it is for windows/amd64, which cannot be verified for EKS. Pass --skip"
+    assert message in capsys.readouterr().err
+    assert run("check", f"kubernetes:{file}", "--skip", "*/win:*=runs on Windows") == 0
+
+
+def test_a_name_that_is_no_reference_is_unknown_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "pod.yaml"
+    file.write_text("kind: Pod\nspec:\n  containers: [{image: 'UPPER CASE'}]\n")
+    assert run("check", f"kubernetes:{file}") == 2
+    assert f"Fix it at {file}:3." in capsys.readouterr().err

@@ -39,13 +39,20 @@ def test_a_folder_a_file_and_an_assembly_of_the_name_are_named_with_their_scheme
     Path("assembly").mkdir()
     Path("assembly/manifest.json").touch()
     Path("shop.tar").touch()
-    hints = {name: list(local_hints(name)) for name in ("build", "assembly", "shop.tar", "nothing", "oci-layot:x")}
+    Path("t.yaml").touch()
+    names = ("build", "assembly", "shop.tar", "t.yaml", "nothing", "oci-layot:x", "cloudfromation:x")
+    hints = {name: list(local_hints(name)) for name in names}
     assert hints == {
         "build": ["The folder build exists: use oci-layout:build."],
         "assembly": ["The folder assembly exists: use cdk.out:assembly."],
         "shop.tar": ["The file shop.tar exists: use docker-archive:shop.tar or oci-archive:shop.tar."],
+        "t.yaml": [
+            "The file t.yaml exists: use cloudformation:t.yaml, task-definition:t.yaml, terraform:t.yaml, "
+            "kubernetes:t.yaml or compose:t.yaml."
+        ],
         "nothing": [],
         "oci-layot:x": ["Did you mean oci-layout:x?"],
+        "cloudfromation:x": ["Did you mean cloudformation:x?"],
     }
 
 
