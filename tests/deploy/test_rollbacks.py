@@ -30,6 +30,7 @@ _IMAGES = ("good", "bad", "missing")
 # `kept` and `gone` are good images that stacks are created with. `gone` is deleted before they are updated.
 _TAGS = ("kept", "gone", *_IMAGES)
 _WAYS = ("parameter", "synth")
+_TEMPLATES = {"synth": "Tag", "prefixed": "Prefixed"}
 _FAULTS: Mapping[str, Callable[[FaultControl], None]] = {
     "denied": lambda faults: faults.deny(_STATUS),
     "throttled": lambda faults: faults.throttle(_STATUS),
@@ -57,7 +58,7 @@ EVERY = Plan(
     # A new resource does not read the stack's status, so one image before it is enough.
     updates=tuple(
         (way, first, second)
-        for way, first in (("parameter", "kept"), ("parameter", "gone"), ("synth", "gone"))
+        for way, first in (("parameter", "kept"), ("parameter", "gone"), ("synth", "gone"), ("prefixed", "gone"))
         for second in _IMAGES
     ),
     faults=tuple(_FAULTS),
@@ -70,6 +71,7 @@ SAMPLE = Plan(
         ("parameter", "gone", "missing"),
         ("synth", "gone", "good"),
         ("synth", "gone", "bad"),
+        ("prefixed", "gone", "bad"),
     ),
     faults=("garbled",),
     creations=(("parameter", "bad"), ("synth", "good")),
@@ -82,7 +84,7 @@ class Stack:
 
     :param aws: where it is.
     :param templates: the folder of the templates.
-    :param way: how its tags are known: from a `parameter`, or at `synth`.
+    :param way: how its tags are known: from a `parameter`, or at `synth`, also if all logical IDs are `prefixed`.
     :param name: its name.
     """
 
@@ -115,7 +117,7 @@ class Stack:
         return tuple((request["request_type"], request["status"]) for request in requests)
 
     def _arguments(self, tag: str, fail: str) -> dict[str, Any]:
-        template = "Parameter" if self.way == "parameter" else f"Tag-{tag}"
+        template = "Parameter" if self.way == "parameter" else f"{_TEMPLATES[self.way]}-{tag}"
         parameters = {"Fail": fail, **({"Tag": tag} if self.way == "parameter" else {})}
         return {
             "StackName": self.name,
@@ -290,6 +292,10 @@ def test_a_tag_that_is_known_at_deploy_is_updated_back(journeys: Journeys) -> No
 def test_a_tag_that_is_known_at_synth_is_a_new_resource_that_a_rollback_deletes(journeys: Journeys) -> None:
     assert _requests(journeys, "synth", ("bad", "missing")) == {(("Create", "FAILED"), ("Delete", "SUCCESS"))}
     assert _requests(journeys, "synth", ("good",)) == {(("Create", "SUCCESS"), ("Delete", "SUCCESS"))}
+
+
+def test_an_aspect_that_prefixes_logical_ids_leaves_each_image_a_resource_of_its_own(journeys: Journeys) -> None:
+    assert _requests(journeys, "prefixed", ("bad", "missing")) == {(("Create", "FAILED"), ("Delete", "SUCCESS"))}
 
 
 def test_a_creation_with_a_bad_image_or_without_a_call_to_ecr_rolls_back(journeys: Journeys) -> None:

@@ -1,6 +1,7 @@
 """Templates with one verified image, and with a later resource that fails if the parameter `Fail` is `yes`.
 
-Stack `Parameter` has the image's tag in the parameter `Tag`. Each tag in context `tags` has a stack that contains it.
+Stack `Parameter` has the image's tag in the parameter `Tag`. Each tag in context `tags` has a stack that contains it,
+and one in which an aspect also prefixes all logical IDs.
 """
 
 from __future__ import annotations
@@ -8,11 +9,23 @@ from __future__ import annotations
 import json
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_ecr as ecr
+from constructs import IConstruct
 
 from cdk_safe_image import ImageVerification, ImageVerifier
 
 app = cdk.App()
+
+
+@jsii.implements(cdk.IAspect)
+class Prefix:
+    """Prefixes the logical IDs of resources, as aspects for naming conventions do."""
+
+    def visit(self, node: IConstruct) -> None:
+        if isinstance(node, cdk.CfnResource):
+            name = cdk.Stack.of(node).get_logical_id(node)
+            node.override_logical_id(name if name.startswith("Team") else f"Team{name}")
 
 
 def add_image(stack: cdk.Stack, tag: str) -> None:
@@ -38,4 +51,7 @@ parameter = cdk.Stack(app, "Parameter")
 add_image(parameter, cdk.CfnParameter(parameter, "Tag").value_as_string)
 for tag in json.loads(app.node.get_context("tags")):
     add_image(cdk.Stack(app, f"Tag-{tag}"), tag)
+    prefixed = cdk.Stack(app, f"Prefixed-{tag}")
+    add_image(prefixed, tag)
+    cdk.Aspects.of(prefixed).add(Prefix())
 app.synth()
