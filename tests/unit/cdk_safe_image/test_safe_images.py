@@ -333,6 +333,28 @@ def test_an_image_that_is_made_while_templates_are_resolved_is_verified(docker_f
     assert messages_of(assembly, "error") + messages_of(assembly, "warning") == []
 
 
+@jsii.implements(IStableAnyProducer)
+class MakesAnImageLate(MakesAnImage):
+    """The image is made when the template is resolved for the second time, after everything has been verified."""
+
+    is_late = False
+
+    def produce(self) -> Any:
+        if self.is_late:
+            return super().produce()
+        self.is_late = True
+        return "nothing"
+
+
+def test_an_image_that_is_built_and_not_verified_fails_the_synth(docker_folder: str, other_folder: str) -> None:
+    app, stack = protected()
+    uri = Lazy.uncached_any(MakesAnImageLate(stack, docker_folder))  # type: ignore[arg-type]
+    CfnResource(stack, "Use", type="Their::Image::Runner", properties={"Image": uri})
+    with_from_asset(stack, other_folder)
+    with pytest.raises(RuntimeError, match=r"Demo/Lazy was made by an aspect, .* or while CDK wrote the templates"):
+        app.synth()
+
+
 @pytest.mark.skipif(find_spec("aws_cdk.aws_bedrockagentcore") is None, reason="this aws-cdk-lib has no AgentCore")
 def test_an_image_of_the_l2_construct_of_agentcore_is_verified(docker_folder: str) -> None:
     agentcore = pytest.importorskip("aws_cdk.aws_bedrockagentcore")
