@@ -210,7 +210,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             # The name that the CLI gives to the image that it builds.
             # https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cdk-assets-lib
             local_image=f"cdkasset-{self.asset_hash}",
-            build_outputs=build.set_by(outputs),
+            build_outputs=build.set_by(outputs, are_hashed=hashed.has_outputs),
         )
         self.image_uri = self._verification.image_uri
 
@@ -295,10 +295,16 @@ def warn_of_attestation(image: Construct, outputs: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class _HashedOptions:
-    """The build options that the asset's hash includes. `extra_hash` contains the outputs too."""
+    """The build options that the asset's hash includes.
+
+    :param invalidation: the options.
+    :param extra_hash: contains the outputs too, unless the user leaves them out.
+    :param has_outputs: whether it does.
+    """
 
     invalidation: ecr_assets.DockerImageAssetInvalidationOptions
     extra_hash: str
+    has_outputs: bool
 
     @classmethod
     def of(
@@ -316,4 +322,5 @@ class _HashedOptions:
                 None if included["outputs"] is False else outputs,
                 None if included["extra_hash"] is False else extra_hash,
             ),
+            included["outputs"] is not False,
         )

@@ -120,12 +120,15 @@ def build_args(args: Mapping[str, str] | None, source_date_epoch: int | None) ->
     return {**(args or {}), _EPOCH: str(source_date_epoch)}
 
 
-def set_by(outputs: Sequence[str] | None) -> BuildOutputs:
+def set_by(outputs: Sequence[str] | None, *, are_hashed: bool = True) -> BuildOutputs:
     """The author of a build's outputs, as the code of the app says; the remedies depend on it.
 
     :param outputs: the outputs that the user passed; None if the user passed none.
+    :param are_hashed: whether the tag depends on them; the user's `invalidation` can leave them out.
     """
-    return BuildOutputs.DEFAULT if outputs is None else BuildOutputs.CUSTOM
+    if outputs is None:
+        return BuildOutputs.DEFAULT
+    return BuildOutputs.CUSTOM if are_hashed else BuildOutputs.CUSTOM_UNHASHED
 
 
 def may_attest(outputs: Iterable[str]) -> bool:

@@ -225,7 +225,7 @@ class _Image:
                     "SafeImages, to the same scope or above.",
                 )
             return
-        if self.build.set_by is BuildOutputs.CUSTOM:
+        if self.build.set_by is not BuildOutputs.DEFAULT:
             warn_of_attestation(self.asset, self.build.outputs)
             return
         for name in runs_on:

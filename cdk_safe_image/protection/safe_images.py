@@ -213,7 +213,8 @@ class _Injector:
         own = props.get("outputs")
         outputs = tuple(defaults if own is None else own)
         pinned = _pinned(props, platform, defaults)
-        stack_resources.builds[path] = BuildRecord(platform.platform, outputs, build.set_by(own), is_said, pinned)
+        set_by = build.set_by(own, are_hashed=(props.get("invalidation") or {}).get("outputs") is not False)
+        stack_resources.builds[path] = BuildRecord(platform.platform, outputs, set_by, is_said, pinned)
         if is_verification_on(scope) and options.verifier is None:
             # Make the verifier now instead of at the end, so that the app's aspects reach it: tags, permissions
             # boundaries.

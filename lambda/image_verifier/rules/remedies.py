@@ -29,6 +29,8 @@ class BuildOutputs(str, Enum):
     """The construct, which leaves out attestations and uses media types that the runtimes know."""
     CUSTOM = "custom"
     """The user, with `outputs=` of the construct."""
+    CUSTOM_UNHASHED = "custom-unhashed"
+    """The user, who also leaves the outputs out of the tag, with `invalidation=` of the construct."""
     UNKNOWN = "unknown"
     """Somebody else: the image comes from another pipeline."""
 
@@ -80,6 +82,7 @@ class Names:
         return bool(self.local_image)
 
 
+_CUSTOM: Final = (BuildOutputs.CUSTOM, BuildOutputs.CUSTOM_UNHASHED)
 # Findings about what the build's outputs decide: attestations, media types and compression.
 _OF_OUTPUTS: Final = frozenset(
     {"not-an-image", "index-not-taken", "manifest-type-refused", "layer-type-unsupported", "layer-type-doubtful"}
@@ -114,7 +117,7 @@ def prevention(finding: Finding, names: Names) -> str:
     :param finding: the finding.
     :param names: the image's own names.
     """
-    if _depends_on_outputs(finding) and names.outputs is BuildOutputs.CUSTOM:
+    if _depends_on_outputs(finding) and names.outputs in _CUSTOM:
         return "Leave out outputs=, or keep attestation-inline=false and oci-mediatypes=true in it."
     is_replaced = _depends_on_outputs(finding) or finding.id in _OF_PLATFORM
     if is_replaced and names.outputs is not BuildOutputs.UNKNOWN:
@@ -158,6 +161,12 @@ def _advice(finding: Finding, names: Names) -> tuple[str, Then]:
         return _other_layer_type(finding), row.then
     if _depends_on_outputs(finding) and names.outputs is BuildOutputs.CUSTOM:
         return "Remove outputs= from {construct}: its default outputs make no such image.", Then.REBUILD
+    if _depends_on_outputs(finding) and names.outputs is BuildOutputs.CUSTOM_UNHASHED:
+        return (
+            "Remove outputs= and invalidation= from {construct}: its default outputs make no such image, and the tag, "
+            "which leaves outputs out, would stay.",
+            Then.REBUILD,
+        )
     if _depends_on_outputs(finding) and names.outputs is BuildOutputs.DEFAULT:
         return (
             "Build the image anew: {construct} sets a build that makes no such image. An earlier build or another tool "

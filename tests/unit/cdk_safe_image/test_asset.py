@@ -241,6 +241,12 @@ def test_the_users_invalidation_is_kept(docker_folder: str) -> None:
     assert without("platform") != tag(docker_folder)
 
 
+def test_the_printed_edit_alone_gives_an_image_with_own_outputs_a_new_tag(docker_folder: str) -> None:
+    refused = tag(docker_folder, outputs=["type=docker"], invalidation={"outputs": False})
+    assert tag(docker_folder, invalidation={"outputs": False}) == refused, "without outputs= alone the tag stays"
+    assert tag(docker_folder) != refused
+
+
 def test_image_tag_and_image_uri_are_gated_for_constructs_written_in_javascript_too(docker_folder: str) -> None:
     app = new_app()
     image = made(docker_folder, app)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import NestedStack
+from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 
 from cdk_safe_image import SafeDockerImageAsset, SafeImages
@@ -54,6 +55,17 @@ def test_the_template_says_who_set_the_outputs_of_a_build(docker_folder: str) ->
     found = resources(app.synth(), VERIFICATION).values()
     outputs = {it["Properties"]["ConstructPath"]: it["Properties"].get("BuildOutputs") for it in found}
     assert outputs == {"Demo/Image": "default", "Demo/Own": "custom"}
+
+
+def test_the_template_says_whether_the_tag_depends_on_the_users_outputs(docker_folder: str) -> None:
+    app = new_app()
+    stack, own = stack_in(app), {"outputs": ["type=docker"], "invalidation": {"outputs": False}}
+    SafeImages.protect(stack)
+    SafeDockerImageAsset(stack, "Safe", directory=docker_folder, **own)
+    ecr_assets.DockerImageAsset(stack, "Plain", directory=docker_folder, file="Other.dockerfile", **own)
+    found = resources(app.synth(), VERIFICATION).values()
+    assert {it["Properties"].get("BuildOutputs") for it in found} == {"custom-unhashed"}
+    assert len(found) == 2
 
 
 def test_a_verification_in_a_nested_stack_knows_the_top_level_stack(docker_folder: str) -> None:

@@ -66,6 +66,12 @@ def test_with_own_outputs_the_remedy_names_the_construct_and_the_keyword_and_rem
     assert not [step for step in steps if step.startswith("$ ")]
 
 
+def test_own_outputs_that_the_tag_leaves_out_are_removed_together_with_the_invalidation() -> None:
+    steps = remedy(found("not-an-image", ATTESTATION), replace(BUILT, outputs=BuildOutputs.CUSTOM_UNHASHED))
+    assert steps[0].startswith("Remove outputs= and invalidation= from Shop/Web/Image:")
+    assert steps[-1] == "Then deploy again, since the change gives the image a new tag."
+
+
 @pytest.mark.parametrize("finding_id", ["not-an-image", "layer-type-unsupported", "platform-mismatch"])
 def test_an_image_of_the_constructs_own_build_is_replaced_and_nobody_is_sent_to_upgrade_a_tool(finding_id: str) -> None:
     steps = remedy(found(finding_id), BUILT)
@@ -127,7 +133,8 @@ def test_an_encrypted_layer_is_not_cured_by_another_media_type() -> None:
 
 
 def test_every_line_of_a_command_fits_and_none_ends_in_a_backslash() -> None:
-    lines = [line for step in remedy(found("layer-missing"), BUILT) if step[:2] == "$ " for line in command(step[2:])]
+    steps = [step[2:] for step in remedy(found("layer-missing"), BUILT) if step.startswith("$ ")]
+    lines = [part.text for step in steps for part in command(step)]
     assert len(lines) > 8
     assert max(map(len, lines)) <= 113, "after five columns"
     assert not any("\\" in line for line in lines)
@@ -141,7 +148,7 @@ def test_the_commands_make_the_same_calls_however_they_are_pasted(shell: str, sh
     (tmp_path / "aws").chmod(0o755)
     for step in remedy(found("layer-missing"), BUILT):
         if step.startswith("$ ") and "heal" not in step:
-            lines = command(step[2:])
+            lines = [part.text for part in command(step[2:])]
             pasted = {
                 "lines": "\n".join(lines),
                 "padded": "\n".join(line.ljust(120) for line in lines),
