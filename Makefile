@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo needs picture test unit faults deploy rollbacks adopting browser lint integ engines fuzz incidents versions bench wheel pyz requirements clean
+.PHONY: help demo needs picture test unit faults deploy rollbacks adopting provenance browser lint integ engines fuzz incidents versions bench wheel pyz requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ rollbacks: .local/venv/.stamp  ## roll back and delete real stacks with every im
 
 adopting: .local/venv/.stamp  ## take a running stack through docs/adopting.md: report, let pass, protect, go back
 	$(BIN)/python -m pytest -m exhaustive tests/deploy/test_adopting.py
+
+provenance: .local/venv/.stamp  ## run every command of docs/provenance.md, with a generator of SBOMs from npm
+	$(BIN)/python -m pytest -m exhaustive tests/local_aws/test_provenance.py
 
 browser: .local/venv/.stamp  ## test the HTML reports in Debian's Chromium
 	$(BIN)/python -m pytest tests/browser
