@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from ..faults import Fault
 from ..report import Finding, Report, Severity
+from ..rules.citations import citation
 from ..rules.remedies import Names, prevention, remedy
 from ..rules.runtimes import RUNTIMES
 from ..text import printable
@@ -148,8 +149,7 @@ def _weight(finding: Finding) -> str:
 
 def _runtime_error(finding: Finding) -> Iterator[Paragraph]:
     if finding.runtime_error:
-        title = RUNTIMES[finding.runs_on[0]].title
-        yield from prose(f"{title} would have said: {finding.runtime_error}", indent="  ")
+        yield from prose(f"{citation(finding)}: {finding.runtime_error}", indent="  ")
 
 
 def _steps(findings: Sequence[Finding], names: Names, *, is_short: bool = False) -> Iterator[Paragraph]:

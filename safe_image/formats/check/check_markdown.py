@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.report import Finding, Report
+from image_verifier.rules.citations import citation
 from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable, readable_size
@@ -71,9 +72,7 @@ def _finding(finding: Finding, steps: Sequence[str]) -> Iterator[str]:
     if finding.acknowledged:
         return
     if finding.runtime_error:
-        title = RUNTIMES[finding.runs_on[0]].title
-        predicted = " (predicted from its source)" if finding.predicted else ""
-        yield f"  <br>{title} would have said{predicted}: {_code(finding.runtime_error)}\n"
+        yield f"  <br>{citation(finding)}: {_code(finding.runtime_error)}\n"
     advice = [step for step in steps if not step.startswith("$ ")]
     commands = [step[2:] for step in steps if step.startswith("$ ")]
     if advice:

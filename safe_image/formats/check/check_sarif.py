@@ -17,6 +17,7 @@ from urllib.parse import quote
 from image_verifier import __version__
 from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.citations import citation
 from image_verifier.rules.remedies import remedy
 from image_verifier.text import printable
 
@@ -71,7 +72,7 @@ def _rule(id_: str) -> dict[str, Any]:
 
 
 def _result(outcome: Outcome, finding: Finding) -> dict[str, Any]:
-    runtime_error = f" The runtime would have said: {finding.runtime_error}" if finding.runtime_error else ""
+    runtime_error = f" {citation(finding)}: {finding.runtime_error}" if finding.runtime_error else ""
     steps = "".join(f"\n{step.removeprefix('$ ')}" for step in remedy(finding, outcome.names))
     text = printable(finding.message + runtime_error) + (f"\nTo fix it:{_lines(steps)}" if steps else "")
     fingerprint = hashlib.sha256(

@@ -12,6 +12,7 @@ from typing import Final
 from image_verifier.image import media_types
 from image_verifier.image.model import Descriptor, Image
 from image_verifier.report import Finding, Severity
+from image_verifier.rules.citations import citation
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import readable_size
 
@@ -113,8 +114,7 @@ class FindingView:
     @property
     def citation(self) -> str:
         """The runtime whose error text is shown, and whether that text is a prediction."""
-        predicted = " (predicted from its source)" if self.finding.predicted else ""
-        return f"{titles(self.finding.runs_on[:1])} would have said{predicted}"
+        return citation(self.finding)
 
     @property
     def steps(self) -> tuple[RemedyStep, ...]:

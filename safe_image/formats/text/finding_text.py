@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from image_verifier.faults import Fault
 from image_verifier.report import Finding, Severity
+from image_verifier.rules.citations import citation
 from image_verifier.rules.remedies import Names, remedy
-from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable
 
 from .text_page import TextPage
@@ -52,8 +52,7 @@ def finding_lines(finding: Finding, steps: Sequence[str], page: TextPage) -> Ite
     if finding.found:
         yield from page.wrap(f"found: {finding.found}", "    ")
     if finding.runtime_error:
-        predicted = " (predicted from its source)" if finding.predicted else ""
-        yield f"    {RUNTIMES[finding.runs_on[0]].title} would have said{predicted}:"
+        yield f"    {citation(finding)}:"
         yield from page.wrap(finding.runtime_error, "      ")
     if steps and finding.severity is not Severity.INFO:
         yield from remedy_lines(steps, page, "    ")

@@ -188,6 +188,12 @@ def test_the_clis_last_block_does_not_change_the_lines_of_a_reason(stack: Stack,
     assert shown[1 - len(reason) :] == reason[1:]
 
 
+def test_a_runtimes_error_that_was_not_measured_is_marked(stack: Stack, image: Layout) -> None:
+    image.manifests.append(image.image(config={"architecture": "arm64"}))
+    handler(stack.event(), Context())
+    assert "ECS on Fargate would have said (predicted from its source): " in " ".join(stack.response["Reason"].split())
+
+
 def test_no_name_in_a_headline_is_broken(stack: Stack, image: Layout) -> None:
     zstd = "application/vnd.docker.image.rootfs.diff.tar.zstd"
     image.manifests.append(image.image(layer_types=("application/vnd.oci.image.layer.v1.tar+gzip", zstd)))

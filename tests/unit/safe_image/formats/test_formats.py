@@ -72,6 +72,18 @@ def test_junit_has_a_suite_for_an_image_and_a_test_for_each_runtime(
     assert (suites.get("tests"), suites.get("errors")) == ("6", "2")
 
 
+@pytest.mark.parametrize("format_", ["text", "junit", "sarif", "github", "markdown", "html"])
+def test_an_error_that_was_not_measured_is_marked_in_every_format(
+    images: Mapping[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], format_: str
+) -> None:
+    layout = Layout(tmp_path / "arm")
+    layout.path.mkdir()
+    layout.source(layout.image(config={"architecture": "arm64"}))
+    marked = "ECS on Fargate would have said (predicted from its source)"
+    assert marked in " ".join(_report(format_, capsys, f"oci-layout:{layout.path}").split())
+    assert "predicted" not in _report(format_, capsys, images["zstd"])
+
+
 def test_junit_stays_xml_with_any_text_of_an_image(
     images: Mapping[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
