@@ -47,9 +47,9 @@ class Tally:
                 print(f"  {number} {what}, {time.monotonic() - started:.0f} s", flush=True)
 
     def table(self) -> Iterator[str]:
-        """How many verdicts agree, by runtime and depth."""
-        row = "{:<10} {:<8} {:>7} {:>8} {:>7} {:>9} {:>11}".format
-        yield row("runtime", "depth", "images", "healthy", "agree", "disagree", "bytes only")
+        """How many verdicts agree, by engine or runtime, and depth."""
+        row = "{:<25} {:<8} {:>7} {:>8} {:>7} {:>9} {:>11}".format
+        yield row("engine or runtime", "depth", "images", "healthy", "agree", "disagree", "bytes only")
         for runtime in REQUIRED_ENGINES:
             healthy = sum(o.runs(runtime) for o in self.outcomes)
             for layers in DEPTHS:

@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,13 +17,14 @@ from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG, Stage
+from image_verifier.rules.runtimes import RUNTIMES, HostEngine, Runtime
 from image_verifier.verify import verify
 
 from release.engines.drafts import StoredImage, healthy, stored
 from release.engines.mutation_kinds import BYTES
 from release.engines.mutations import KINDS
 from release.engines.permissive_registry import PermissiveRegistry
-from release.engines.pullers import REQUIRED_ENGINES, Puller
+from release.engines.pullers import PULL_ANYTHING, REQUIRED_ENGINES, ROWS, Puller
 
 PLATFORM: Final = Platform.parse("linux/amd64")
 DEPTHS: Final = (False, True)
@@ -33,6 +34,7 @@ DEPTHS: Final = (False, True)
 _NUMBERING: Final = frozenset(
     {"layer-count", "layer-count-with-diff-ids", "layer-order-with-diff-ids", "diff-id-count", "rootfs"}
 )
+_FAILS_AT_START: Final = ("not-an-image", "config-unreadable")
 _EMPTY_PULL: Final = "it pulls nothing"
 _VARIABLE: Final = re.compile(r"[0-9a-f]{64}|\d+|overlayfs/snapshots/\S+")
 
@@ -115,6 +117,21 @@ def in_layout(folder: Path) -> Subject:
 
 
 @dataclass(frozen=True)
+class Compared(Policy):
+    """A policy for one of the compared engines or runtimes, with our rows for the engines that Debian has."""
+
+    name: str = ""
+
+    @property
+    def runtimes(self) -> tuple[Runtime, ...]:
+        """The runtime, or one that has only this engine."""
+        hosts = tuple(HostEngine(ROWS[engine]) for engine in REQUIRED_ENGINES[self.name])
+        platforms = (str(self.platform),)
+        alone = Runtime(self.name, self.name, hosts, platforms, error_prefixes={})
+        return (replace(RUNTIMES.get(self.name, alone), on_hosts=hosts),)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The results for one image.
 
@@ -136,7 +153,8 @@ class Outcome:
         depth = "with the layers" if layers else "at default depth"
         if self.runs(runtime):
             # The engines only pull the image, so their results prove nothing about its start.
-            refused = [finding_id for finding_id in errors if CATALOG[finding_id].stage is Stage.PULL]
+            unproven = _FAILS_AT_START if PULL_ANYTHING.issuperset(REQUIRED_ENGINES[runtime]) else ()
+            refused = [e for e in errors if CATALOG[e].stage is Stage.PULL and e not in unproven]
             return f"{runtime} {depth}: the engines pull it, we report {', '.join(refused)}" if refused else ""
         if errors or (self.subject.needs_bytes and not layers):
             return ""
@@ -182,8 +200,8 @@ class Laboratory:
         with self.registry.serving(subject.image) as reference:
             pulls = {name: self.pool.submit(engine.pull, reference) for name, engine in self.engines.items()}
             reports = {
-                (runtime, layers): verify(subject.image, Policy((runtime,), PLATFORM, verify_layers=layers))
-                for runtime, layers in itertools.product(REQUIRED_ENGINES, DEPTHS)
+                (name, layers): verify(subject.image, Compared(("fargate",), PLATFORM, verify_layers=layers, name=name))
+                for name, layers in itertools.product(REQUIRED_ENGINES, DEPTHS)
             }
             errors = {name: pull.result() for name, pull in pulls.items()}
         config = next(iter(reports.values())).image.config

@@ -1,4 +1,4 @@
-"""The real engines: containerd 1.7 and 2.1 through CRI, and dockerd with each of its image stores."""
+"""The real engines: containerd 1.6, 1.7 and 2.1 through CRI, and dockerd with each of its image stores."""
 
 from __future__ import annotations
 
@@ -7,19 +7,53 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 from urllib.parse import quote
 
-from local_engines.containerd import Containerd, PullError
-from local_engines.dockerd import DockerEngine
+from image_verifier.image.choices import BY_CONTAINERD_2_3, BY_DOCKERD
+from image_verifier.rules.engines import (
+    CONTAINERD_1_6,
+    CONTAINERD_1_7,
+    CONTAINERD_2_1,
+    DOCKERD,
+    DOCKERD_CONTAINERD_STORE,
+    Engine,
+)
+
+from local_engines.containerd import Containerd, PullError, Release
+from local_engines.dockerd import DockerEngine, Store
 from release.engines.permissive_registry import PermissiveRegistry
 
-# A runtime accepts an image if each of these engines does.
-REQUIRED_ENGINES: Mapping[str, tuple[str, ...]] = {
-    "fargate": ("containerd 1.7", "containerd 2.1"),
-    "ecs-ec2": ("dockerd",),
-    "ecs-managed-instances": ("dockerd, containerd store",),
+# Debian builds containerd 2.1 and Docker with a newer package `platforms` than theirs, v1.0.0-rc.4 instead of rc.2 and
+# rc.1, which compares `os.features`.
+_DOCKERD_OF_DEBIAN: Final = replace(DOCKERD, choices=(replace(BY_DOCKERD, skips_os_features=True),))
+# And CRI fetches no manifest of another platform; the corpus was recorded with `ctr image pull`, which does.
+_CONTAINERD_2_1_OF_DEBIAN: Final = replace(CONTAINERD_2_1, choices=(BY_CONTAINERD_2_3,), whole_index=False)
+# Our row for each engine that Debian has.
+ROWS: Final[Mapping[str, Engine]] = {
+    row.name: row
+    for row in (
+        CONTAINERD_1_6,
+        CONTAINERD_1_7,
+        _CONTAINERD_2_1_OF_DEBIAN,
+        _DOCKERD_OF_DEBIAN,
+        DOCKERD_CONTAINERD_STORE,
+    )
+}
+# They pull an image without an error of which they know no layer, or cannot read the config, and fail at its start.
+PULL_ANYTHING: Final = frozenset({CONTAINERD_2_1.name, DOCKERD_CONTAINERD_STORE.name})
+_RELEASES: Final[Mapping[Release, Engine]] = {"1.6": CONTAINERD_1_6, "1.7": CONTAINERD_1_7, "2.1": CONTAINERD_2_1}
+_STORES: Final[Mapping[Store, Engine]] = {"classic": DOCKERD, "containerd": DOCKERD_CONTAINERD_STORE}
+# What is compared: each engine by itself, and runtimes, which accept an image if each of these engines does.
+# containerd 2.1 stands for the releases after it.
+REQUIRED_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
+    **{name: (name,) for name in ROWS},
+    "fargate": (CONTAINERD_1_7.name, CONTAINERD_2_1.name),
+    "eks": (CONTAINERD_2_1.name,),
+    "batch": (CONTAINERD_1_7.name, CONTAINERD_2_1.name, DOCKERD.name),
+    "ecs-ec2": (DOCKERD.name,),
+    "ecs-managed-instances": (DOCKERD_CONTAINERD_STORE.name,),
 }
 
 
@@ -92,15 +126,16 @@ def start_engines(registry: PermissiveRegistry) -> Iterator[Mapping[str, Puller]
     :raises EngineError: when they cannot run on this machine.
     """
     registries = {registry.host: f"http://{registry.host}"}
+    pullers: dict[str, Puller] = {}
+    versions: list[str] = []
     with contextlib.ExitStack() as stack:
-        old = stack.enter_context(Containerd.start("1.7", registries))
-        new = stack.enter_context(Containerd.start("2.1", registries))
-        classic = stack.enter_context(DockerEngine.start(store="classic", own=True))
-        store = stack.enter_context(DockerEngine.start(store="containerd", own=True))
-        print(f"containerd {old.version}, containerd {new.version}, dockerd {classic.version} (both stores)")
-        yield {
-            "containerd 1.7": ContainerdPuller(old),
-            "containerd 2.1": ContainerdPuller(new),
-            "dockerd": DockerdPuller(classic.host.removeprefix("unix://")),
-            "dockerd, containerd store": DockerdPuller(store.host.removeprefix("unix://")),
-        }
+        for release, row in _RELEASES.items():
+            containerd = stack.enter_context(Containerd.start(release, registries))
+            pullers[row.name] = ContainerdPuller(containerd)
+            versions.append(f"containerd {containerd.version}")
+        for store, row in _STORES.items():
+            docker = stack.enter_context(DockerEngine.start(store=store, own=True))
+            pullers[row.name] = DockerdPuller(docker.host.removeprefix("unix://"))
+            versions.append(f"dockerd {docker.version} ({store} store)")
+        print(", ".join(versions))
+        yield pullers

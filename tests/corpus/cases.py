@@ -35,7 +35,7 @@ PLATFORM: Final = Platform.parse("linux/amd64")
 
 # The engine of each row that was measured. containerd 2.2 and 2.3 cannot be had as packages; 2.1 stands for them, as
 # far as these images go.
-_RECORDED: Final[Mapping[Engine, str]] = {
+RECORDED: Final[Mapping[Engine, str]] = {
     CONTAINERD_1_6: "containerd-1.6.20",
     CONTAINERD_1_7: "containerd-1.7.24",
     CONTAINERD_2_1: "containerd-2.1.9",
@@ -48,7 +48,7 @@ _RECORDED: Final[Mapping[Engine, str]] = {
 
 def _recorded(runtime: str, *shares: Share) -> tuple[str, ...]:
     hosts = (host for host in RUNTIMES[runtime].on_hosts if host.share in shares)
-    return tuple(dict.fromkeys(_RECORDED[host.engine] for host in hosts))
+    return tuple(dict.fromkeys(RECORDED[host.engine] for host in hosts))
 
 
 # The engines of a runtime that all of its hosts have. It accepts an image if each pulled and started the image.

@@ -26,4 +26,5 @@ BY_CONTAINERD: Final = Choice()
 BY_CONTAINERD_2_3: Final = Choice(skips_os_features=True)
 # It accepts the variants that the processor has: here v3, as all machines for ECS of the last ten years.
 # https://github.com/moby/moby/blob/master/daemon/internal/distribution/pull_v2.go, filterManifests
-BY_DOCKERD: Final = Choice(variants=("v3", "v2"), blank_is_none=True, skips_os_features=True)
+# https://github.com/moby/moby/blob/v25.0.16/vendor/github.com/containerd/containerd/platforms/platforms.go, Match
+BY_DOCKERD: Final = Choice(variants=("v3", "v2"), blank_is_none=True)

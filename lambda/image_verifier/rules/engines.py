@@ -23,12 +23,14 @@ class Confirmation:
     :param version: the version that was run or read; for an unknown engine, what stands for it.
     :param date: the day, as `YYYY-MM-DD`.
     :param sources: the addresses of the package or of the files.
+    :param remark: which fact has another witness: the end of a sentence.
     """
 
     how: Literal["measured", "read in source", "not published"]
     version: str
     date: str
     sources: tuple[str, ...] = ()
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,12 +191,17 @@ _UPSTREAM: Final = {
 }
 
 
-def _measured(version: str) -> Confirmation:
-    return Confirmation("measured", version, _RECORDED, (_UPSTREAM[version.split()[0]],))
+def _measured(version: str, remark: str = "") -> Confirmation:
+    return Confirmation("measured", version, _RECORDED, (_UPSTREAM[version.split()[0]],), remark)
 
 
-def _read(version: str, date: str, *sources: str) -> Confirmation:
-    return Confirmation("read in source", version, date, sources)
+def _built(version: str, what: str) -> Confirmation:
+    """A release of containerd that was built from its source, since Debian does not have it.
+
+    :param what: what was measured, besides which it is like containerd 2.1.
+    """
+    source = f"https://github.com/containerd/containerd/tree/v{version}"
+    return Confirmation("measured", f"containerd {version}", "2026-11-28", (source,), f"built from source; {what}")
 
 
 CONTAINERD_1_6: Final = _containerd(
@@ -212,41 +219,35 @@ _AS_2_1: Final[Mapping[str, Any]] = {
     "layered_rootfs": True,
     "whole_index": True,
 }
+# Debian builds the measured one with a package `platforms` that compares `os.features`; its own, v1.0.0-rc.2, does not.
 # Pulls through its transfer service, https://github.com/containerd/containerd/blob/main/core/transfer/local/pull.go
-CONTAINERD_2_1: Final = _containerd("containerd 2.1", _measured("containerd 2.1.9"), **_AS_2_1)
-# They open /etc/passwd within Go's os.Root, which follows no link out of the root. The pull requests that make up for
-# that: https://github.com/containerd/containerd/pull/13015 and https://github.com/containerd/containerd/pull/14005
-_FOLLOW_ONE_LINK: Final = "containerd 2.2.0 to 2.2.7 and 2.3.0 to 2.3.4"
-# Pulls and unpacks as 2.1 does, by a comparison of the two tags' core/images, core/unpack and core/transfer.
+CONTAINERD_2_1: Final = _containerd(
+    "containerd 2.1", _measured("containerd 2.1.9", "`os.features` by its source"), **_AS_2_1
+)
+# They open /etc/passwd within Go's os.Root, which follows no link out of the root; measured with 2.2.2 and 2.2.7. Later
+# releases resolve links themselves: https://github.com/containerd/containerd/pull/13015 and
+# https://github.com/containerd/containerd/pull/14005
 CONTAINERD_2_2: Final = _containerd(
     "containerd 2.2",
-    _read(
-        "containerd 2.2.7",
-        "2026-11-28",
-        "https://github.com/containerd/containerd/blob/v2.2.7/core/transfer/local/pull.go",
-        "https://github.com/containerd/containerd/blob/v2.2.7/core/unpack/unpacker.go",
-        "https://github.com/containerd/containerd/blob/v2.2.7/core/images/mediatypes.go",
-    ),
+    _built("2.2.7", "pulls, and starts of images with links in /etc and with many layers"),
     follow_no_link="containerd 2.2.0 to 2.2.2",
-    follow_one_link=_FOLLOW_ONE_LINK,
+    follow_one_link="containerd 2.2.0 to 2.2.7",
     **_AS_2_1,
 )
-# Knows EROFS layers, and compares a platform's `os.features`: its vendored platforms package is v1.0.0-rc.4.
+# Knows EROFS layers, and compares a platform's `os.features`: its vendored platforms package is v1.0.0-rc.4. It looks
+# up the image's user without a mount, so links are followed and one more layer fits:
+# https://github.com/containerd/containerd/blob/v2.3.4/pkg/oci/spec_opts.go, withReadonlyFS
 CONTAINERD_2_3: Final = _containerd(
     "containerd 2.3",
-    _read(
-        "containerd 2.3.4",
-        "2026-11-28",
-        "https://github.com/containerd/containerd/blob/v2.3.4/core/images/mediatypes.go",
-        "https://github.com/containerd/containerd/blob/v2.3.4/core/transfer/local/pull.go",
-        "https://github.com/containerd/platforms/blob/v1.0.0-rc.4/platforms.go",
-    ),
+    _built("2.3.4", "pulls, and starts of images with links in /etc and with many layers; EROFS by its source"),
     choices=(BY_CONTAINERD_2_3,),
     erofs=True,
-    follow_one_link=_FOLLOW_ONE_LINK,
+    mountable_layers=_KERNEL_STACKS,
     **_AS_2_1,
 )
-# The graph driver store, as on the ECS-optimized AMIs (Docker 25.0.16 in 2026-08). The 125 is maxLayerDepth of
+# The graph driver store, as on the ECS-optimized AMIs (Docker 25.0.16 in 2026-08), which accepts `os.features`. Debian
+# builds 28.5.2 with a newer package `platforms`, which does not. 25.0.16 also accepts schema 1 and names in a tar that
+# lead out of it. The 125 is maxLayerDepth of
 # https://github.com/moby/moby/blob/master/layer/layer_store.go
 _DOCKERD_DECODERS: Final = frozenset(("gzip", "zstd", "bzip2", "xz"))
 DOCKERD: Final = Engine(
@@ -254,7 +255,7 @@ DOCKERD: Final = Engine(
     "dockerd",
     words="dockerd",
     starter="dockerd",
-    confirmed=_measured("docker.io 28.5.2"),
+    confirmed=_measured("docker.io 28.5.2", "`os.features` with Docker 25.0.16, built from source, on 2026-11-28"),
     choices=(BY_DOCKERD,),
     exact_media_type=True,
     counts_history=True,

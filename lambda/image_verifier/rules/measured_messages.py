@@ -141,14 +141,15 @@ MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
         "containerd 2",
         "dockerd",
     ),
+    "passwd-link-absolute": ("containerd",),
     "user-missing": (
         "containerd 2, no file",
         "containerd, no file",
         "dockerd",
     ),
 }
-# Measured without a case in the corpus: containerd 1.6.20, 1.7.24 and 2.1.9, and dockerd 28.5.2 with both stores,
-# 2026-11-28.
+# Measured without a case in the corpus, on 2026-11-28: containerd 1.6.20, 1.7.24, 2.1.9 and 2.2.7, and dockerd 28.5.2
+# with both stores.
 OUTSIDE_OF_THE_CORPUS: Final[frozenset[tuple[str, str]]] = frozenset(
     {
         ("manifest-unreadable", "containerd, empty"),
@@ -158,5 +159,6 @@ OUTSIDE_OF_THE_CORPUS: Final[frozenset[tuple[str, str]]] = frozenset(
         ("not-an-image", "dockerd, containerd store, no platform"),
         ("not-an-image", "dockerd, no signature"),
         ("not-an-image", "dockerd, not JSON"),
+        ("passwd-link-absolute", "containerd"),
     }
 )

@@ -46,5 +46,6 @@ def _engine(host: HostEngine) -> dict[str, Any]:
             "version": confirmed.version,
             "date": confirmed.date,
             "sources": list(confirmed.sources),
+            "remark": confirmed.remark,
         },
     }

@@ -57,4 +57,5 @@ def host_text(host: HostEngine) -> str:
 def witness(confirmed: Confirmation) -> str:
     """How and when the facts about an engine were confirmed."""
     how = {"measured": "measured with", "read in source": "read in the source of", "not published": "not published:"}
-    return f"{how[confirmed.how]} {confirmed.version}, {confirmed.date}"
+    remark = f" ({confirmed.remark})" if confirmed.remark else ""
+    return f"{how[confirmed.how]} {confirmed.version}, {confirmed.date}{remark}"

@@ -147,9 +147,9 @@ def test_a_runtime_is_judged_the_same_whatever_is_beside_it(layout: Layout, besi
     amd64 = {"os": "linux", "architecture": "amd64"}
     for platform in ({**amd64, "os.features": ["sse4"]}, {"os": "", "architecture": ""}):
         top = layout.index({**layout.image(), "platform": platform})
-        found = {(name, f.id) for f in report(layout, top, "ecs-ec2", *beside).errors for name in f.runs_on}
-        refused = {("ecs-ec2", "platform-missing")} if "os.features" in platform else set()
-        assert {one for one in found if one[0] == "ecs-ec2"} == refused
+        found = {(name, f.id) for f in report(layout, top, "ecs-ec2", "eks", *beside).errors for name in f.runs_on}
+        assert ("ecs-ec2", "platform-missing") not in found
+        assert ("eks", "platform-missing") in found
         assert (("fargate", "platform-missing") in found) == ("fargate" in beside and "os.features" not in platform)
 
 
@@ -160,10 +160,17 @@ def test_ecs_anywhere_runs_any_platform_and_fargate_does_not(layout: Layout) -> 
         Policy(("fargate",), Platform.parse("linux/arm/v7"))
 
 
-def test_dockerds_containerd_store_takes_no_manifest_that_requires_os_features(layout: Layout) -> None:
+def test_newer_engines_accept_no_manifest_that_requires_os_features_and_older_ones_do(layout: Layout) -> None:
     features = {"os": "linux", "architecture": "amd64", "os.features": ["sse4"]}
     top = layout.index({**layout.image(), "platform": features})
-    assert errors(layout, top, "ecs-managed-instances") == ["platform-missing"]
+    for name in ("ecs-managed-instances", "eks"):
+        assert errors(layout, top, name) == ["platform-missing"]
+    # Docker 25.0.16 of the ECS-optimized AMIs, and containerd 1.7 and 2.2.
+    for name in ("fargate", "batch"):
+        assert report(layout, top, name).findings == ()
+    (finding,) = report(layout, top, "ecs-ec2").findings
+    assert (finding.id, finding.severity) == ("platform-missing", Severity.WARNING)
+    assert "Affected are only Bottlerocket (aws-ecs-3)" in finding.message
 
 
 # EKS and Fargate: several releases of containerd
