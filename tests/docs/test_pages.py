@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Final
 import pytest
 
 from cdk_safe_image import ImageVerifier, SafeDockerImageAsset
+from safe_image.commands.command_parser import command_parser
 from tests.docs.english import PROGRAMS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -73,6 +75,21 @@ def test_the_readme_counts_the_images_that_the_engines_were_held_against() -> No
         cases = [name for name in corpus.getnames() if name.endswith("/case.json")]
     assert counted
     assert int(counted[1]) == len(cases)
+
+
+def calls(page: Path) -> Iterator[list[str]]:
+    """The arguments of each call of the command in the page's terminal blocks."""
+    for line in re.findall(r"^\$ (.*safe-image .*)$", page.read_text(), re.MULTILINE):
+        for part in re.split(r" (?:&&|\||>) ", line.partition("  #")[0]):
+            words = shlex.split(part)
+            if words[:1] == ["safe-image"] and len(words) > 1:
+                yield words[1:]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if list(calls(page))], ids=lambda page: page.name)
+def test_the_command_accepts_every_call_on_a_page(page: Path) -> None:
+    for call in calls(page):
+        command_parser(call).parse_args(call)
 
 
 def test_a_page_that_uses_a_release_says_that_nothing_is_published_yet() -> None:
