@@ -67,19 +67,25 @@ def user_path(resource: IConstruct) -> str:
 
 
 class _Properties(Mapping[str, Any]):
-    """The properties of a resource by CloudFormation's names, each resolved when it is read."""
+    """The properties of a resource by CloudFormation's names, each resolved once, when it is first read."""
 
     def __init__(self, resource: CfnResource) -> None:
         self._resource = resource
+        self._values: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self._values:
+            self._values[name] = self._resolved(name)
+        if self._values[name] is None:
+            raise KeyError(name)
+        return self._values[name]
+
+    def _resolved(self, name: str) -> Any:
         attribute = _attribute(name)
         # A plain `CfnResource` has no attributes for the properties of its type.
         has_attribute = hasattr(type(self._resource), attribute)
         value = getattr(self._resource, attribute) if has_attribute else self._resource._cfn_properties.get(name)
-        if value is None:
-            raise KeyError(name)
-        return template_names(Stack.of(self._resource).resolve(value))
+        return None if value is None else template_names(Stack.of(self._resource).resolve(value))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._resource._cfn_properties)

@@ -39,7 +39,7 @@ def image_at(place: Place, value: Any, use: Use) -> DocumentImage:
     :param use: how it is run.
     """
     if isinstance(value, Unknown):
-        missing, advice = f"{value.missing} is not known", f"{value.advice}."
+        missing, advice = f"only the deploy knows {value.missing}", f"{value.advice}."
         return DocumentImage(value.text, place, use.runs_on, use.platform, missing, advice)
     if not isinstance(value, str):
         return DocumentImage("?", place, use.runs_on, use.platform, "the image is not a text", "Use an image's name.")

@@ -203,7 +203,11 @@ class Resolver:
         return self.holds(plain(argument))
 
     def _invalid(self, function: str) -> Unknown:
-        return Unknown(f"${{{function}}}", f"the result of an invalid {function}", f"Fix the arguments of {function}")
+        return Unknown(
+            f"${{{function}}}",
+            f"the result of {function}, whose arguments are not valid",
+            f"Fix the arguments of {function}",
+        )
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Resolver, Any], Any]]] = {

@@ -117,7 +117,7 @@ def _overlaid(value: Any, unknown: Any, name: str, settings: Settings) -> Any:
         known = settings.get(name)
         if known is not None:
             return known
-        return Unknown(f"${{{name}}}", f"the value of {name} before the apply", f"Pass --set '{name}=VALUE'")
+        return Unknown(f"${{{name}}}", f"the value of {name}", f"Pass --set '{name}=VALUE'")
     if isinstance(unknown, Mapping):
         below = dict(value) if isinstance(value, Mapping) else {}
         for key, its in unknown.items():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 Path = tuple[str | int, ...]
+_IF: Final = "Fn::If"
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,11 @@ def find(value: Any, path: str) -> Iterator[tuple[Path, Any]]:
 
 
 def _children(value: Any, name: str) -> Iterator[tuple[str | int, Any]]:
-    if name != "*":
+    if isinstance(value, Mapping) and value.keys() == {_IF}:
+        # Only the deploy knows which of the two it is.
+        for branch in value[_IF][1:]:
+            yield from _children(branch, name)
+    elif name != "*":
         if isinstance(value, Mapping) and name in value:
             yield name, value[name]
     elif isinstance(value, Mapping):

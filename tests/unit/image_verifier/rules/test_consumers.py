@@ -181,3 +181,10 @@ def test_each_image_of_a_job_has_its_own_runtime_and_place() -> None:
         ((*pod, "Containers", 0, "Image"), "a", ("eks",)),
         ((*pod, "InitContainers", 0, "Image"), "b", ("eks",)),
     ]
+
+
+def test_the_images_of_both_branches_of_a_condition_are_named() -> None:
+    proxy = {"Fn::If": ["IsProd", {"Image": "proxy"}, {"Ref": "AWS::NoValue"}]}
+    containers = {"Fn::If": ["IsProd", [{"Image": "a"}, proxy], [{"Image": "b"}]]}
+    images = CONSUMERS["AWS::ECS::TaskDefinition"].named_images({"ContainerDefinitions": containers})
+    assert [image.value for image in images] == ["a", "proxy", "b"]

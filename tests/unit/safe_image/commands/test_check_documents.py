@@ -115,7 +115,7 @@ def test_an_image_that_is_not_known_is_never_passed(template: Path, capsys: pyte
     template.write_text(template.read_text() + OPEN)
     assert run("check", f"cloudformation:{template}", "--skip", "*/bad=known") == 2
     printed = capsys.readouterr()
-    line = "shop:${Tag}: the parameter Tag is not known. Pass --set Tag=VALUE."
+    line = "shop:${Tag}: only the deploy knows the parameter Tag. Pass --set Tag=VALUE."
     assert f"safe-image: {line}\n" in printed.err
     assert f"UNKNOWN  {line}\n      {template}:13 Resources.Open.Properties.Code.ImageUri\n" in printed.out
     assert run("check", f"cloudformation:{template}", "--skip", "*/bad=known", "--unknown", "warn") == 0

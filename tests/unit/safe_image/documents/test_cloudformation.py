@@ -76,17 +76,20 @@ VALUES = [
     ('!Sub "${Repo.RepositoryUri}:1"', f"{ECR}/shop:1"),
     ('!Join ["/", [!Select [5, !Split [":", !GetAtt Repo.Arn]], x]]', "repository/shop/x"),
     ('!Sub "host.example.com/${Repo}:1"', "host.example.com/shop:1"),
-    ('!Sub "shop:${Open}"', "the parameter Open is not known. Pass --set Open=VALUE."),
-    ('!If [IsOpen, "shop:p", "shop:d"]', "the parameter Open is not known. Pass --set Open=VALUE."),
-    ('!Sub "shop:${Stored}"', "the parameter Stored is not known. Pass --set Stored=VALUE."),
-    ('!ImportValue "shop-uri"', "the export shop-uri is not known. Pass --set shop-uri=VALUE."),
+    ('!Sub "shop:${Open}"', "only the deploy knows the parameter Open. Pass --set Open=VALUE."),
+    ('!If [IsOpen, "shop:p", "shop:d"]', "only the deploy knows the parameter Open. Pass --set Open=VALUE."),
+    ('!Sub "shop:${Stored}"', "only the deploy knows the parameter Stored. Pass --set Stored=VALUE."),
+    ('!ImportValue "shop-uri"', "only the deploy knows the export shop-uri. Pass --set shop-uri=VALUE."),
     (
         '"shop:{{resolve:ssm:/shop/tag}}"',
-        "the value of {{resolve:ssm:/shop/tag}} is not known. Pass --set resolve:ssm:/shop/tag=VALUE.",
+        "only the deploy knows the value of {{resolve:ssm:/shop/tag}}. Pass --set resolve:ssm:/shop/tag=VALUE.",
     ),
-    ("!GetAtt Build.Image", "the attribute Image of Build is not known. Pass --set Build.Image=VALUE."),
-    ("!Cidr [1, 2, 3]", "the result of Fn::Cidr is not known. Set the image without it."),
-    ("!Join [1]", "the result of an invalid Fn::Join is not known. Fix the arguments of Fn::Join."),
+    ("!GetAtt Build.Image", "only the deploy knows the attribute Image of Build. Pass --set Build.Image=VALUE."),
+    ("!Cidr [1, 2, 3]", "only the deploy knows the result of Fn::Cidr. Set the image without it."),
+    (
+        "!Join [1]",
+        "only the deploy knows the result of Fn::Join, whose arguments are not valid. Fix the arguments of Fn::Join.",
+    ),
 ]
 
 
@@ -233,7 +236,7 @@ def test_a_template_of_cdk_is_read_as_it_is(tmp_path: Path) -> None:
     assert facts(asset)[:3] == (f"{ECR}/cdk-hnb659fds-container-assets:abc", ("fargate",), "linux/amd64")
     assert verified.reference == "111122223333.example.com/shop:def"
     assert text.splitlines()[asset.place.line - 1].strip().startswith('"Image"')
-    assert (unknown.missing, unknown.runs_on) == ("the parameter Open is not known", ("eks",))
+    assert (unknown.missing, unknown.runs_on) == ("only the deploy knows the parameter Open", ("eks",))
     assert facts(public)[:3] == ("public.ecr.aws/a/b:1", ("eks",), None)
 
 
