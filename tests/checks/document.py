@@ -169,7 +169,7 @@ def _deploy_again() -> Iterator[str]:
 
 
 def _broken(line: str) -> str:
-    return "\n".join(command(line[2:]))
+    return "\n".join(part.text for part in command(line[2:]))
 
 
 def _short(text: str) -> str:

@@ -106,7 +106,8 @@ def remedy(finding: Finding, names: Names) -> tuple[str, ...]:
     text, then = _advice(finding, names)
     architecture = names.platform.split("/")[1] if "/" in names.platform else names.platform
     construct = names.construct or "the construct"
-    now = text.format(platform=names.platform, architecture=architecture, construct=construct)
+    expected = finding.expected or "a platform that the runtime documents"
+    now = text.format(platform=names.platform, architecture=architecture, construct=construct, expected=expected)
     commands = tuple(_commands(finding, names))
     return (now if commands else _without_colon(now), *commands, *_afterwards(then, names))
 

@@ -76,7 +76,7 @@ CONFIGS: Final[Mapping[str, Advice]] = {
     ),
     "platform-doubtful": Advice(
         "AWS does not document whether the runtime supports this platform.",
-        "Build for a documented platform, or test the image on the runtime and acknowledge the finding.",
+        "Build for {expected}, or test the image on the runtime and acknowledge the finding.",
         "Build for linux/amd64 unless the runtime documents another platform.",
         "https://docs.aws.amazon.com/apprunner/latest/dg/service-source-image.html",
         Then.REBUILD,

@@ -22,7 +22,8 @@ class Advice:
     """The advice for one finding.
 
     :param cause: why it usually happens, in one sentence that names the tool or the habit.
-    :param now: the remedy now. `{platform}`, `{architecture}` and `{construct}` are filled in.
+    :param now: the remedy now. `{platform}`, `{architecture}`, `{construct}` and `{expected}` are filled in; the last
+        is the finding's own.
     :param prevention: the remedy for good.
     :param source: the address of a page that confirms it.
     :param then: the way from there to a deploy that succeeds.

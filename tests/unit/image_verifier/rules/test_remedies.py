@@ -127,6 +127,12 @@ def test_a_program_for_another_machine_leads_to_the_lines_of_the_dockerfile_that
     assert "programs for arm64" in steps
 
 
+def test_a_doubtful_platform_leads_to_the_platforms_that_are_known() -> None:
+    doubtful = replace(found("platform-doubtful"), expected="linux/amd64", found="linux/arm64")
+    assert remedy(doubtful, replace(BUILT, platform="linux/arm64"))[0].startswith("Build for linux/amd64, or test ")
+    assert remedy(found("platform-doubtful"), BUILT)[0].startswith("Build for a platform that the runtime documents, ")
+
+
 def test_an_encrypted_layer_is_not_cured_by_another_media_type() -> None:
     steps = text(found("layer-type-unsupported", "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"), BUILT)
     assert "without encryption" in steps
