@@ -121,7 +121,8 @@ class _Template:
         template = self._nested_template(name)
         if isinstance(template, Unknown):
             place = self._document.place((*path, "Properties"))
-            yield DocumentImage(template.text, place, missing=template.missing, advice=template.advice)
+            missing = f"the template of the nested stack {name} is not a local file"
+            yield DocumentImage(template.text, place, missing=missing, advice=f"{template.advice}.")
         else:
             yield from template.images()
 
@@ -147,7 +148,7 @@ class _Template:
             shown = text if isinstance(text, str) else text.text if isinstance(text, Unknown) else "its template"
             return Unknown(
                 f"{name} ({shown})",
-                f"the nested stack {name}, whose template is not a local file",
+                f"the outputs of {name}, whose template is not a local file",
                 "Check it by itself",
             )
         if len(self._above) > _MAX_NESTED:

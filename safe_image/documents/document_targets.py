@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from image_verifier.faults import Fault
@@ -81,7 +82,8 @@ def _images(text: str, resolver: TargetResolver, settings: Settings) -> list[Doc
     file = text.removeprefix(scheme)
     if not file:
         raise UsageError(f"{text!r} names no file: use {scheme}FILE, or {scheme}- for standard input")
-    return list(_READERS[scheme](file, settings, resolver))
+    # Without `./`, as GitHub writes the paths of files.
+    return list(_READERS[scheme](str(Path(file)), settings, resolver))
 
 
 def _key(image: DocumentImage) -> tuple[object, ...]:

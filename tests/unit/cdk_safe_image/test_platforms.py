@@ -14,6 +14,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_sagemaker as sagemaker
+from image_verifier.custom_resource.schema import RESOURCE_TYPE
 
 from cdk_safe_image import ImagePolicy, SafeDockerImageAsset, SafeImages
 from tests.unit.cdk_safe_image.app import messages_of, new_app, stack_in
@@ -152,6 +153,19 @@ def test_a_platform_that_no_runtime_accepts_is_an_error_at_the_image_with_the_wa
     assert f"Demo/Task/app/AssetImage is built for {platform}, which ECS on Fargate cannot run" in error
     assert "SafeImages.report(…, unverified='warning') for Demo/Task" in error
     assert synthesize(leave_out=True) == []
+
+
+def test_an_image_for_any_platform_is_verified_for_the_hosts_of_an_external_task(docker_folder: str) -> None:
+    app = new_app()
+    SafeImages.protect(app)
+    stack = stack_in(app)
+    image = ecs.ContainerImage.from_asset(docker_folder, platform=ecr_assets.Platform.custom("linux/arm/v7"))
+    ecs.ExternalTaskDefinition(stack, "Task").add_container("app", image=image, memory_limit_mib=64)
+    assembly = app.synth()
+    assert messages_of(assembly, "error") + messages_of(assembly, "warning") == []
+    resources = assembly.get_stack_by_name(stack.stack_name).template["Resources"].values()
+    (properties,) = [it["Properties"] for it in resources if it["Type"] == RESOURCE_TYPE]
+    assert (properties["RunsOn"], properties["Platform"]) == (["ecs-anywhere"], "linux/arm/v7")
 
 
 def test_the_proposed_runtimes_are_those_of_the_consumers_if_the_user_set_none(docker_folder: str) -> None:

@@ -189,7 +189,7 @@ def test_a_nested_stack_is_read_from_its_local_file_with_its_parameters(tmp_path
     *images, far = template(tmp_path, text)
     assert known(images) == ["child:7", "child/other:7"]
     assert images[0].place.file == str(tmp_path / "child/child.yaml")
-    assert far.missing == "the nested stack Far, whose template is not a local file"
+    assert far.missing == "the template of the nested stack Far is not a local file"
 
 
 def test_templates_that_nest_each_other_end_in_one_line(tmp_path: Path) -> None:
