@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aws_cdk import Annotations, IgnoreMode, Size, Stack, SymlinkFollowMode
+from aws_cdk import Annotations, IgnoreMode, Size, SymlinkFollowMode
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
@@ -29,8 +29,11 @@ from .options import (
     RequireValue,
     RunsOnValue,
     enum_member,
+    linux_amd64,
     with_defaults,
 )
+from .switch import is_verification_on
+from .synthesis.facts import path_of, place, stack_of
 from .tokens import is_dummy
 from .validation import check_dockerfile
 from .verification import ImageVerification
@@ -140,7 +143,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :raises ValueError: if the image cannot be built, or no image can meet the policy; the message says what to use
             instead.
         """
-        path = f"{scope.node.path}/{id}".lstrip("/")
+        path = f"{path_of(scope)}/{id}".lstrip("/")
         options = with_defaults(
             scope,
             Options(
@@ -180,7 +183,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             scope,
             id,
             directory=directory,
-            platform=options.platform or ecr_assets.Platform.LINUX_AMD64,
+            platform=options.platform or linux_amd64(),
             outputs=passed or None,
             invalidation=hashed.invalidation,
             extra_hash=hashed.extra_hash,
@@ -200,6 +203,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             ignore_mode=ignore_mode,
             **newer,
         )
+        place(self, scope, id)
+        is_verification_on.set(self, is_verification_on(scope))
         self._warn(outputs, runs_on_names, chosen)
         self._verification = ImageVerification(
             self,
@@ -269,7 +274,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         version = os.environ.get("CDK_CLI_VERSION", "")
         numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
         if numbers and tuple(map(int, numbers.groups())) < _CLI_WITHOUT_ATTESTATIONS:
-            Annotations.of(Stack.of(self)).add_warning_v2(
+            Annotations.of(stack_of(self)).add_warning_v2(
                 "cdk-safe-image:old-cdk-cli",
                 f"With CDK CLI {version}, docker pushes a provenance attestation with each image. In a repository with "
                 "immutable tags the attestation can get the image's tag, which leaves an image of size 0 that cannot "

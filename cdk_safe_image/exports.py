@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Reference, Stack, Stage, Token, Tokenization
+from aws_cdk import Reference, Stack, Token, Tokenization
 
+from .synthesis.facts import stack_of, stage_of
 from .synthesis.identity import is_same
-from .synthesis.nesting import top_level
+from .synthesis.nesting import parent_stack, top_level
 
 
 def keep_exports(stack: Stack, *values: str | None) -> None:
@@ -22,13 +23,13 @@ def keep_exports(stack: Stack, *values: str | None) -> None:
     """
     tokens: list[Any] = [token for value in values if value for token in Tokenization.reverse_string(value).tokens]
     for token in filter(Reference.is_reference, tokens):
-        home = Stack.of(token.target)
+        home = stack_of(token.target)
         # A reference to another stage or environment is never an export. In a nested stack CDK exports an output of
         # that stack's own resource, which has no public method.
         if (
-            home.nested_stack_parent is None
+            parent_stack(home) is None
             and not is_same(home, top_level(stack))
             and home.environment == stack.environment
-            and is_same(Stage.of(home), Stage.of(stack))
+            and is_same(stage_of(home), stage_of(stack))
         ):
             home.export_value(Token.as_string(token))

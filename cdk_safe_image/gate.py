@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from aws_cdk import CfnResource, CfnWaitConditionHandle, Stack
 from constructs import Construct, IConstruct
 
+from .synthesis.facts import node_of, scopes_of, stack_of
 from .synthesis.identity import address
 from .synthesis.nesting import outwards, top_level
 from .synthesis.snapshot import StageSnapshot
@@ -71,7 +72,7 @@ def close_gate(scope: Construct, verifications: Sequence[GatedVerification], sna
     :param snapshot: the complete stage.
     """
     groups: dict[frozenset[str], list[_Waiter]] = {}
-    for waiter in _waiters(Stack.of(scope), verifications, snapshot):
+    for waiter in _waiters(stack_of(scope), verifications, snapshot):
         groups.setdefault(waiter.joined, []).append(waiter)
     for joined, group in groups.items():
         has_join = len(joined) + len(group) < len(joined) * len(group)
@@ -79,7 +80,7 @@ def close_gate(scope: Construct, verifications: Sequence[GatedVerification], sna
         waited_for = [_join(scope, sorted(joined), replaced)] if has_join else replaced
         for waiter in group:
             updated = [it.resource for name, it in waiter.waits_for.items() if name not in joined]
-            waiter.service.node.add_dependency(*waited_for, *updated)
+            node_of(waiter.service).add_dependency(*waited_for, *updated)
 
 
 def _join(scope: Construct, logical_ids: Sequence[str], resources: Sequence[CfnResource]) -> CfnResource:
@@ -106,13 +107,13 @@ def _waiters(stack: Stack, verifications: Sequence[GatedVerification], snapshot:
         if own in stacks
     ]
     waiters: dict[str, _Waiter] = {}
-    scopes = cache(lambda service: set(map(address, service.node.scopes)))
+    scopes = cache(lambda service: set(map(address, scopes_of(service))))
     has_nested = any(nested_stacks for _, nested_stacks in services)
     for name, verification in zip(logical_ids, verifications, strict=True):
         scope = _ordered_scope(verification, snapshot)
         prerequisites = snapshot.dependency_closure(verification.prerequisites) if has_nested else ()
         # A nested stack that contains a prerequisite of the verification cannot wait for the verification.
-        blocked = {address(around) for it in prerequisites for around in outwards(Stack.of(it))}
+        blocked = {address(around) for it in prerequisites for around in outwards(stack_of(it))}
         for service, nested_stacks in services:
             if (scope is None or address(scope) in scopes(service)) and blocked.isdisjoint(nested_stacks):
                 key = nested_stacks[-1] if nested_stacks else address(service)
@@ -127,10 +128,10 @@ def _ordered_scope(verification: GatedVerification, snapshot: StageSnapshot) -> 
     that the construct depends on, or a dependency of that one.
     """
     services = {service for service, _ in snapshot.services}
-    root = address(top_level(Stack.of(verification)))
-    scopes = verification.node.scopes
+    root = address(top_level(stack_of(verification)))
+    scopes = scopes_of(verification)
     for scope in reversed(scopes[[*map(address, scopes)].index(root) + 1 :]):
-        dependencies = scope.node.dependencies
+        dependencies = node_of(scope).dependencies
         if dependencies and services.intersection(snapshot.dependency_closure(dependencies)):
             return scope
     return None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jsii
-from aws_cdk import Annotations, CfnResource, CustomResource, Fn, IResolveContext, IStringProducer, Lazy, Stack, Stage
+from aws_cdk import Annotations, CfnResource, Fn, IResolveContext, IStringProducer, Lazy, Stack
 from aws_cdk import aws_ecr as ecr
 from constructs import IConstruct
 from image_verifier.custom_resource.schema import Attribute
@@ -15,10 +14,12 @@ from image_verifier.custom_resource.schema import Attribute
 from .capacity import capacity_platform
 from .consumer_checks import ConsumedImage, can_be_arm64, find_mismatch, find_missing_runtimes
 from .consumers import Consumer, consumer_at, user_path
+from .dependencies import add_dependency, add_stack_dependency
 from .stack_resources import StackResources
-from .synthesis.identity import is_same
+from .synthesis.facts import stack_of, stage_of
+from .synthesis.identity import address, is_same
 from .synthesis.nesting import top_level
-from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot
+from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot, type_of
 from .tokens import WholeText
 
 
@@ -27,12 +28,14 @@ class GivenImage:
     """An image as the user gave it: exactly one of tag and digest is set, and either may be a token.
 
     :param repository: the repository that contains the image.
+    :param repository_arn: its ARN.
     :param repository_uri: its URI.
     :param tag: the image's tag.
     :param digest: the image's digest, `sha256:…`.
     """
 
     repository: ecr.IRepository
+    repository_arn: str
     repository_uri: str
     tag: str | None
     digest: str | None
@@ -63,7 +66,7 @@ class ImageReferences:
         verification: IConstruct,
         given: GivenImage,
         consumed: ConsumedImage,
-        resource: CustomResource | None,
+        resource: CfnResource | None,
         *,
         pins_functions: bool,
     ) -> None:
@@ -81,8 +84,9 @@ class ImageReferences:
         self._pins_functions = pins_functions
         self._function_ids: frozenset[str] = frozenset()
         self._reported: set[str] = set()
-        # By path: the resources that run the image, for the checks that need all of them.
-        self._consumers: dict[str, tuple[IConstruct, Consumer]] = {}
+        self._attributes: dict[str, str] = {}
+        # By address: the resources that may run the image. They are read when no aspect can change them any more.
+        self._dependents: dict[str, CfnResource] = {}
 
     def lazy(self, attribute: str, name: str) -> str:
         """A token that resolves to an attribute, as the resource that uses it needs it.
@@ -108,35 +112,33 @@ class ImageReferences:
         """
         if self._resource is None:
             return
-        if runs and (consumer := consumer_at(resource)):
-            self._check(resource, consumer)
-        stack, own = top_level(Stack.of(resource)), top_level(Stack.of(self._verification))
+        if runs:
+            self._dependents[address(resource)] = resource
+        stack, own = top_level(stack_of(resource)), top_level(stack_of(self._verification))
         if is_same(stack, own):
-            self._add_dependency(resource)
+            add_dependency(resource, self._resource)
         else:
             self._add_stack_dependency(resource, stack, own)
 
-    def resolve(self, scope: IConstruct, attribute: str, document_path: Sequence[str] = ()) -> str:
+    def resolve(self, context: IResolveContext, attribute: str) -> str:
         """The value of an attribute for one resource. An error is reported if the resource cannot use it.
 
-        :param scope: the resource that is being resolved, or the stack if its whole template is.
+        :param context: says which resource is being resolved, or which stack if its whole template is.
         :param attribute: one of `Attribute`.
-        :param document_path: the position of the value in the template.
         """
         if self._resource is None:
             return self._given.unverified(attribute)
-        consumer = consumer_at(scope)
-        if consumer is not None:
-            self._check(scope, consumer)
-        stack, own = top_level(Stack.of(scope)), top_level(Stack.of(self._verification))
+        scope = context.scope
+        if isinstance(scope, CfnResource):
+            self._dependents[address(scope)] = scope
+        stack, own = top_level(stack_of(scope)), top_level(stack_of(self._verification))
         if is_same(stack, own):
-            if attribute in self._plain_in_functions and self._is_function(scope, document_path):
+            if attribute in self._plain_in_functions and self._is_function(scope, context):
                 if isinstance(scope, CfnResource):
-                    self._add_dependency(scope)
+                    add_dependency(scope, self._resource)
                 return self._given.unverified(attribute)
             # In another nested stack CDK makes this a parameter of that stack, which is not an export.
-            value = self._resource.get_att_string(attribute)
-            return Fn.select(1, Fn.split(":", value)) if attribute == Attribute.IMAGE_DIGEST else value
+            return self._attribute(self._resource, attribute)
         if attribute == Attribute.IMAGE_DIGEST and self._given.digest is None:
             self._report(
                 scope,
@@ -156,24 +158,21 @@ class ImageReferences:
         """
         return () if self._pins_functions else (Attribute.IMAGE_URI, Attribute.IMAGE_TAG)
 
-    def _is_function(self, scope: IConstruct, document_path: Sequence[str]) -> bool:
+    def _is_function(self, scope: IConstruct, context: IResolveContext) -> bool:
         if isinstance(scope, CfnResource):
-            return scope.cfn_resource_type in FUNCTION_TYPES
-        return not self._function_ids.isdisjoint(document_path[1:2])
+            return type_of(scope) in FUNCTION_TYPES
+        return bool(self._function_ids) and not self._function_ids.isdisjoint(context.document_path[1:2])
 
-    def _add_dependency(self, resource: CfnResource) -> None:
-        assert self._resource
-        dependency = self._resource.node.default_child
-        assert isinstance(dependency, CfnResource)
-        # aws-cdk-lib deprecates `add_dependency` in favor of a method that its older versions do not have.
-        add: Any = getattr(resource, "add_resource_dependency", resource.add_dependency)
-        add(dependency)
+    def _attribute(self, resource: CfnResource, attribute: str) -> str:
+        if attribute not in self._attributes:
+            value = resource.get_att(attribute).to_string()
+            is_digest = attribute == Attribute.IMAGE_DIGEST
+            self._attributes[attribute] = Fn.select(1, Fn.split(":", value)) if is_digest else value
+        return self._attributes[attribute]
 
     def _add_stack_dependency(self, scope: IConstruct, stack: Stack, own: Stack) -> None:
-        # aws-cdk-lib deprecates `add_dependency` in favor of a method that its older versions do not have.
-        add: Any = getattr(stack, "add_stack_dependency", stack.add_dependency)
         try:
-            add(own, f"{user_path(scope)} uses the image {self._consumed.path}")
+            add_stack_dependency(stack, own, f"{user_path(scope)} uses the image {self._consumed.path}")
         except RuntimeError as error:
             reason = str(error).splitlines()[0].rstrip(".")
             self._report(
@@ -182,27 +181,30 @@ class ImageReferences:
                 f"verification: {reason}. Make the image in the stack that uses it.",
             )
 
-    def _check(self, scope: IConstruct, consumer: Consumer) -> None:
-        if consumer.path not in self._consumers:
-            self._consumers[consumer.path] = (scope, with_capacity(scope, consumer))
-        _, consumer = self._consumers[consumer.path]
-        mismatch = find_mismatch(scope, consumer, self._consumed)
-        if mismatch is not None:
-            self._report(scope, mismatch.message)
+    def check_consumers(self, snapshot: StageSnapshot) -> None:
+        """Check the region, the platform and the runtimes of all resources that run the image.
 
-    def check_all_consumers(self) -> None:
-        """Check what depends on all consumers of the image: its runtimes, and a platform that nobody set."""
-        others = [consumer for _, consumer in self._consumers.values()]
-        for scope, consumer in self._consumers.values():
-            mismatch = find_missing_runtimes(consumer, self._consumed, others)
-            if mismatch and mismatch.warning_id:
-                Annotations.of(scope).add_warning_v2(mismatch.warning_id, mismatch.message)
-            elif mismatch:
-                self._report(scope, mismatch.message)
+        :param snapshot: the complete stage.
+        """
+        consumers = [
+            (resource, with_capacity(resource, consumer, snapshot))
+            for resource in self._dependents.values()
+            if (consumer := consumer_at(resource))
+        ]
+        others = [consumer for _, consumer in consumers]
+        for scope, consumer in consumers:
+            for mismatch in (
+                find_mismatch(scope, consumer, self._consumed),
+                find_missing_runtimes(consumer, self._consumed, others),
+            ):
+                if mismatch and mismatch.warning_id:
+                    Annotations.of(scope).add_warning_v2(mismatch.warning_id, mismatch.message)
+                elif mismatch:
+                    self._report(scope, mismatch.message)
         assumes = self._consumed.is_built and not self._consumed.has_own_platform
         if assumes and any(map(can_be_arm64, others)):
             platform = str(self._consumed.policy.platform)
-            StackResources.of(Stack.of(self._verification)).assume_platform(self._consumed.path, platform)
+            StackResources.of(stack_of(self._verification)).assume_platform(self._consumed.path, platform)
 
     def _report(self, scope: IConstruct, message: str) -> None:
         # CDK resolves a template several times: each element to find references, and then the whole.
@@ -211,16 +213,17 @@ class ImageReferences:
             Annotations.of(scope).add_error(message)
 
 
-def with_capacity(scope: IConstruct, consumer: Consumer) -> Consumer:
+def with_capacity(scope: IConstruct, consumer: Consumer, snapshot: StageSnapshot | None = None) -> Consumer:
     """A consumer with the platform of the instances that run it, if it does not say its own.
 
     :param scope: the consumer's resource, or a construct of its stage.
     :param consumer: the consumer.
+    :param snapshot: the complete stage. Default: the stage as it is now
     """
-    stage = Stage.of(scope)
+    stage = stage_of(scope)
     if not can_be_arm64(consumer) or stage is None:
         return consumer
-    constructs = stage.node.find_all()
+    constructs = (snapshot or StageSnapshot(stage)).constructs
     resource = scope if isinstance(scope, CfnResource) else None
     platforms = {capacity_platform(constructs, name, resource) for name in consumer.runs_on}
     platform = platforms.pop() if len(platforms) == 1 else None
@@ -236,4 +239,4 @@ class _AttributeProducer:
         self._attribute = attribute
 
     def produce(self, context: IResolveContext) -> str:
-        return self._references.resolve(context.scope, self._attribute, context.document_path)
+        return self._references.resolve(context, self._attribute)

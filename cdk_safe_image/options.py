@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
-from functools import reduce
-from typing import Any, ClassVar, Final, Literal, TypeVar, cast
+from functools import cache, reduce
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from aws_cdk import Size, Token
 from aws_cdk import aws_ecr_assets as ecr_assets
@@ -20,6 +20,8 @@ from image_verifier.rules.remedies import BuildOutputs
 from image_verifier.rules.requirement_types import LABEL, MAX_LAYERS, NO_LATEST_BASE, NON_ROOT_USER, Requirement
 
 from .argument_types import check_types
+from .synthesis.facts import scopes_of
+from .synthesis.identity import address
 from .tokens import is_dummy
 from .verifier import ImageVerifier
 
@@ -188,11 +190,23 @@ class ResolvedOptions:
     gate: Gate
 
 
+@cache
+def linux_amd64() -> ecr_assets.Platform:
+    """The default platform."""
+    return ecr_assets.Platform.LINUX_AMD64
+
+
+@cache
+def _platform_name(platform: ecr_assets.Platform) -> str:
+    return platform.platform
+
+
+@cache
 def _default_options() -> Options:
     """The default options."""
     return Options(
         runs_on=RunsOn.FARGATE,
-        platform=ecr_assets.Platform.LINUX_AMD64,
+        platform=linux_amd64(),
         verify_layers=False,
         fail_on=FailOn.ERROR,
         require=(),
@@ -207,8 +221,8 @@ class Defaults(Construct):
     """The default options of every image below a scope. `ImagePolicy` makes it."""
 
     _ID: Final = "CdkSafeImagePolicy"
-    # To look for defaults above each image is slow, and most apps have none.
-    exist: ClassVar = False
+    # By the address of the scope.
+    _of_scopes: ClassVar[dict[str, Defaults]] = {}
 
     def __init__(self, scope: Construct, options: Options) -> None:
         """
@@ -217,12 +231,12 @@ class Defaults(Construct):
         """
         super().__init__(scope, self._ID)
         self.options = options
-        Defaults.exist = True
+        self._of_scopes[address(scope)] = self
 
     @classmethod
     def of(cls, scope: IConstruct) -> Defaults | None:
         """The defaults of exactly this scope; None if it has none."""
-        return cast("Defaults | None", scope.node.try_find_child(cls._ID))
+        return cls._of_scopes.get(address(scope))
 
 
 def with_defaults(scope: IConstruct, options: Options) -> Options:
@@ -231,9 +245,7 @@ def with_defaults(scope: IConstruct, options: Options) -> Options:
     :param scope: the scope in which the image is made.
     :param options: the image's own options.
     """
-    if not Defaults.exist:
-        return options
-    above = filter(None, map(Defaults.of, reversed(scope.node.scopes)))
+    above = filter(None, map(Defaults.of, reversed(scopes_of(scope))))
     return reduce(lambda nearer, defaults: nearer.override(defaults.options), above, options)
 
 
@@ -264,7 +276,7 @@ def runtime_names(runs_on: RunsOnValue | Sequence[RunsOnValue] | None) -> tuple[
 
 def _policy(where: str, options: Options, fail_on: FailOn) -> Policy:
     assert options.platform
-    platform = options.platform.platform
+    platform = _platform_name(options.platform)
     try:
         return Policy(
             runs_on=runtime_names(options.runs_on),

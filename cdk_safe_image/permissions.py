@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
-from aws_cdk import Stack
+from aws_cdk import CfnResource, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from .dependencies import add_dependency
 from .verifier import ImageVerifier
 
 
@@ -37,8 +38,18 @@ class Permissions:
         )
         status = iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[Stack.of(scope).stack_id])
         self.policy = verifier.policy(scope, id, [reads, status])
+        resource = self.policy.node.default_child
+        assert isinstance(resource, CfnResource)
+        self._resource = resource
         self._repository_arn = repository_arn
         self._allowed: set[str] = set()
+
+    def add_dependent(self, resource: CfnResource) -> None:
+        """Make a resource wait for the policy. An immutable role has none, and CDK leaves the dependency out.
+
+        :param resource: a resource of the same stack.
+        """
+        add_dependency(resource, self._resource)
 
     def allow_untagging(self) -> None:
         """Allow removing the tag of a refused image, and listing the images that this stack verified before."""

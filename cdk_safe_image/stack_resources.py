@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Final, Protocol, cast
+from typing import ClassVar, Final, Protocol
 
 from aws_cdk import Annotations, CfnOutput, CfnResource, Stack
 from aws_cdk import aws_ecr as ecr
@@ -14,8 +14,9 @@ from image_verifier.custom_resource.schema import Attribute
 from .build import BuildRecord
 from .gate import GatedVerification, close_gate
 from .permissions import Permissions
+from .synthesis.facts import path_of, place, stack_of
 from .synthesis.finalizer import StageFinalizer
-from .synthesis.identity import is_same
+from .synthesis.identity import address, is_same
 from .synthesis.nesting import top_level
 from .synthesis.snapshot import StageSnapshot
 from .verifier import ImageVerifier
@@ -50,14 +51,19 @@ class StackVerification(GatedVerification, Protocol):
 class StackResources(Construct):
     """Our one construct at the root of a stack. It makes each part on first use."""
 
+    # By the address of the stack: to look for the construct is two calls to Node.js for each image.
+    _of_stacks: ClassVar[dict[str, StackResources]] = {}
+
     def __init__(self, stack: Stack) -> None:
         """
         :param stack: the stack, which may be a nested one.
         """
         super().__init__(stack, _ID)
+        place(self, stack, _ID)
+        self._of_stacks[address(stack)] = self
         self._stack = stack
         self._root = top_level(stack)
-        self._root_prefix = f"{self._root.node.path}/"
+        self._root_prefix = f"{path_of(self._root)}/"
         self._verifier: ImageVerifier | None = None
         self._permissions: dict[str, Permissions] = {}
         self._gated: list[StackVerification] = []
@@ -67,12 +73,13 @@ class StackResources(Construct):
         # By construct path: the assets whose build SafeImages set.
         self.builds: dict[str, BuildRecord] = {}
         self._finalizer = StageFinalizer.of(stack)
-        self._finalizer.start_at(self)
+        # CDK would call an aspect of this construct for each verification in it, too.
+        self._finalizer.start_at(Construct(self, "Start"))
 
     @classmethod
     def of(cls, stack: Stack) -> StackResources:
         """The resources of a stack, made on first use."""
-        return cast(StackResources, stack.node.try_find_child(_ID) or cls(stack))
+        return cls._of_stacks.get(address(stack)) or cls(stack)
 
     def verifier(self) -> ImageVerifier:
         """The default verifier of this stack. Nested stacks use the verifier of their top-level stack."""
@@ -81,7 +88,9 @@ class StackResources(Construct):
             self._verifier = ImageVerifier(self, "Verifier") if is_root else StackResources.of(self._root).verifier()
         return self._verifier
 
-    def permissions(self, verifier_name: str, verifier: ImageVerifier, repository_arn: str) -> Permissions:
+    def permissions(
+        self, verifier_name: str, verifier: ImageVerifier, repository_arn: str, resolved_arn: object
+    ) -> Permissions:
         """The permissions of a verifier for one repository in this stack.
 
         They are a policy of this stack even if the verifier belongs to another: a grant on the other stack's role
@@ -91,8 +100,9 @@ class StackResources(Construct):
         :param verifier_name: what `verifier_name` returns for the verifier.
         :param verifier: the verifier.
         :param repository_arn: ARN of the repository.
+        :param resolved_arn: the same ARN, resolved.
         """
-        key = json.dumps([verifier_name, self._stack.resolve(repository_arn)], sort_keys=True)
+        key = json.dumps([verifier_name, resolved_arn], sort_keys=True)
         if key not in self._permissions:
             name = f"Permissions{hashlib.sha256(key.encode()).hexdigest()[:8]}"
             self._permissions[key] = Permissions(self, name, verifier=verifier, repository_arn=repository_arn)
@@ -100,7 +110,7 @@ class StackResources(Construct):
 
     def verifier_name(self, verifier: ImageVerifier) -> str:
         """The verifier's path in this stack, or in the app if the verifier belongs to another stack."""
-        return verifier.node.path.removeprefix(self._root_prefix)
+        return path_of(verifier).removeprefix(self._root_prefix)
 
     def assume_platform(self, image_path: str, platform: str) -> None:
         """Remember an image whose platform nobody set, and whose consumers may run on another one.
@@ -111,7 +121,7 @@ class StackResources(Construct):
         self._assumed[image_path] = platform
         self._finalizer.on_validate(self._warn_of_assumed_platforms)
 
-    def _warn_of_assumed_platforms(self) -> None:
+    def _warn_of_assumed_platforms(self, _snapshot: StageSnapshot) -> None:
         images = ", ".join(sorted(self._assumed))
         platforms = " and ".join(sorted(set(self._assumed.values())))
         Annotations.of(self._stack).add_warning_v2(
@@ -125,7 +135,7 @@ class StackResources(Construct):
     def gate(self, verification: StackVerification) -> None:
         """Make the stack's ECS services wait for a verification."""
         self._gated.append(verification)
-        self._finalizer.on_finalize(self._close_gate, verification.node.path)
+        self._finalizer.on_finalize(self._close_gate, path_of(verification))
 
     def show_findings(self, verification: StackVerification) -> None:
         """Add an output with the findings of an image whose findings never fail the deploy.
@@ -155,6 +165,8 @@ class VerificationHolder(Construct):
         """
         :param image: the asset that is verified.
         """
-        stack = Stack.of(image)
-        super().__init__(StackResources.of(stack), f"Image/{image.node.path.removeprefix(f'{stack.node.path}/')}")
+        stack = stack_of(image)
+        scope, id = StackResources.of(stack), f"Image/{path_of(image).removeprefix(f'{path_of(stack)}/')}"
+        super().__init__(scope, id)
+        place(self, scope, id)
         self.image = image

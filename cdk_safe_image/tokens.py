@@ -16,6 +16,8 @@ _DYNAMIC_REFERENCE: Final = "{{resolve:"
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html
 _TEXT_FUNCTIONS: Final = frozenset({"Fn::Join", "Fn::Select", "Fn::Split"})
 _SUBSTITUTED: Final = re.compile(r"\$\{(?!AWS::)")
+# https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/core/lib/private/encoding.ts
+_MARK: Final = "{Token["
 # A lookup returns them until the CLI has the result: it looks up after the first synth, and then synthesizes again.
 # https://docs.aws.amazon.com/cdk/v2/guide/context.html
 _DUMMIES: Final = ("dummy-value-for-", "DUMMY_ARN")
@@ -23,7 +25,9 @@ _DUMMIES: Final = ("dummy-value-for-", "DUMMY_ARN")
 
 def is_known_at_synth(text: str) -> bool:
     """Whether a string contains neither a token nor a dynamic reference."""
-    return not Token.is_unresolved(text) and _DYNAMIC_REFERENCE not in text
+    # Only such a text can contain a token: to ask CDK is a call to Node.js.
+    is_unresolved = _MARK in text and Token.is_unresolved(text)
+    return not is_unresolved and _DYNAMIC_REFERENCE not in text
 
 
 def is_fixed(value: Any) -> bool:

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import Duration, Stack, Stage, Token
+from aws_cdk import Duration, Stack, Token
 from image_verifier.custom_resource.properties import OnFailure
 
 from .options import Pin, ResolvedOptions
+from .synthesis.facts import path_of, stack_of, stage_of
 from .synthesis.identity import is_same
 from .tokens import is_dummy, is_known_at_synth
 from .verifier import ImageVerifier
@@ -75,40 +76,40 @@ def check_environment(path: str, stack: Stack, verifier: ImageVerifier) -> None:
     :param verifier: the verifier.
     :raises ValueError: if the verifier is in another stage, account or region.
     """
-    other = Stack.of(verifier)
+    other = stack_of(verifier)
     if is_same(other, stack):
         return
-    if not is_same(Stage.of(other), Stage.of(stack)):
+    if not is_same(stage_of(other), stage_of(stack)):
         raise ValueError(
-            f"{path} and its verifier {verifier.node.path} are in different stages, and CDK allows no references "
+            f"{path} and its verifier {path_of(verifier)} are in different stages, and CDK allows no references "
             "between stages: make an ImageVerifier in each, or leave out verifier="
         )
     for name in ("region", "account"):
         here, there = (_environment_name(getattr(scope, name)) for scope in (stack, other))
         if here != there:
             raise ValueError(
-                f"{path} is in {name} {here}, but its verifier {verifier.node.path} is in {there}: CloudFormation "
+                f"{path} is in {name} {here}, but its verifier {path_of(verifier)} is in {there}: CloudFormation "
                 f"only calls a Lambda of its own {name}. Make an ImageVerifier in each, or leave out verifier="
             )
 
 
-def service_timeout_for(path: str, requested: Duration | None, needed: Duration) -> Duration:
-    """How long CloudFormation waits for a verification.
+def service_timeout_for(path: str, requested: Duration | None, needed: int) -> int:
+    """How long CloudFormation waits for a verification, in seconds.
 
     :param path: construct path, for the message.
     :param requested: the user's argument; None for the default.
-    :param needed: how long the verification may take.
+    :param needed: how many seconds the verification may take.
     :raises ValueError: if the argument is shorter than the verification, or longer than CloudFormation accepts.
     """
     if requested is None:
-        return needed.plus(Duration.seconds(_SERVICE_TIMEOUT_MARGIN))
+        return needed + _SERVICE_TIMEOUT_MARGIN
     seconds = int(requested.to_seconds())
-    if not needed.to_seconds() < seconds <= _MAX_SERVICE_TIMEOUT:
+    if not needed < seconds <= _MAX_SERVICE_TIMEOUT:
         raise ValueError(
-            f"{path}: service_timeout is {seconds} s: use more than the {needed.to_seconds()} s that the verification "
+            f"{path}: service_timeout is {seconds} s: use more than the {needed} s that the verification "
             f"may take, and at most {_MAX_SERVICE_TIMEOUT} s"
         )
-    return requested
+    return seconds
 
 
 def check_dockerfile(path: str, directory: str, file: str | None) -> None:

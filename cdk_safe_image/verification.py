@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from aws_cdk import CfnResource, CustomResource, Duration, Size, Stack
+from aws_cdk import CfnResource, Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -15,7 +15,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from constructs import Construct, IConstruct
 from image_verifier.custom_resource.properties import OnFailure, Properties
-from image_verifier.custom_resource.schema import RESOURCE_TYPE, Attribute
+from image_verifier.custom_resource.schema import RESOURCE_TYPE, Attribute, Property
 from image_verifier.report import FailOn
 from image_verifier.rules.remedies import BuildOutputs
 
@@ -40,7 +40,9 @@ from .options import (
 )
 from .stack_resources import StackResources, VerificationHolder
 from .switch import SWITCH, is_verification_on
+from .synthesis.facts import path_of, place, stack_of
 from .synthesis.finalizer import StageFinalizer
+from .synthesis.nesting import parent_stack, top_level
 from .tokens import WholeText, is_fixed, referenced_constructs, region_of
 from .validation import check_environment, check_reference, check_tag_options, service_timeout_for
 from .verified_repository import VerifiedRepository
@@ -121,7 +123,8 @@ class ImageVerification(Construct):
             instead.
         """
         super().__init__(scope, id)
-        path = self.node.path
+        place(self, scope, id)
+        path = path_of(self)
         options = with_defaults(
             scope,
             Options(
@@ -146,22 +149,23 @@ class ImageVerification(Construct):
         outputs_set_by = enum_member(path, "build_outputs", BuildOutputs, build_outputs)
         check_tag_options(path, tag, resolved)
         self.repository = repository
-        self._image = GivenImage(repository, repository.repository_uri, tag, digest)
-        self._verified: CustomResource | None = None
+        self._image = GivenImage(repository, repository.repository_arn, repository.repository_uri, tag, digest)
+        self._parent = scope
+        self._resource: CfnResource | None = None
         self._identity = ""
         self._prerequisites: list[IConstruct] = []
-        StackResources.of(Stack.of(self)).verifications.append(self)
-        if is_verification_on(self):
+        StackResources.of(stack_of(self)).verifications.append(self)
+        if is_verification_on(self._holder_image):
             self._verify(resolved, options.verifier, options.notify, service_timeout, local_image or "", outputs_set_by)
         else:
             self._keep_exports(options.verifier, options.notify)
         consumed = self._consumed(options, resolved)
         self._references = ImageReferences(
-            self, self._image, consumed, self._verified, pins_functions=options.pin == Pin.DIGEST
+            self, self._image, consumed, self._resource, pins_functions=options.pin == Pin.DIGEST
         )
         finalizer = StageFinalizer.of(self)
         finalizer.on_finalize(self._references.find_functions, path)
-        finalizer.on_validate(self._references.check_all_consumers)
+        finalizer.on_validate(self._references.check_consumers)
 
     @property
     def image_uri(self) -> str:
@@ -186,7 +190,7 @@ class ImageVerification(Construct):
         :raises ValueError: if the image was given by its digest.
         """
         if self._image.tag is None:
-            raise ValueError(f"{self.node.path} was given a digest and has no image_tag: use image_uri")
+            raise ValueError(f"{path_of(self)} was given a digest and has no image_tag: use image_uri")
         return self._references.lazy(Attribute.IMAGE_TAG, "image_tag")
 
     @property
@@ -196,7 +200,7 @@ class ImageVerification(Construct):
         It also works as `tag_or_digest`, but only in the stack of the verification. If verification is switched off,
         it is the tag.
         """
-        if self._verified is None and self._image.digest is None:
+        if self._resource is None and self._image.digest is None:
             return self._references.lazy(Attribute.IMAGE_TAG, "image_digest")
         # CDK tells a digest from a tag by the first characters, so that these may not be a token.
         digest = self._references.lazy(Attribute.IMAGE_DIGEST, "image_digest")
@@ -233,11 +237,9 @@ class ImageVerification(Construct):
 
         :raises ValueError: if verification is switched off.
         """
-        if self._verified is None:
-            raise ValueError(f"{self.node.path} has no resource: context {SWITCH} is off")
-        resource = self._verified.node.default_child
-        assert isinstance(resource, CfnResource)
-        return resource
+        if self._resource is None:
+            raise ValueError(f"{path_of(self)} has no resource: context {SWITCH} is off")
+        return self._resource
 
     def add_dependent(self, resource: CfnResource, *, runs: bool) -> None:
         """Make a resource wait that references the image by a plain string, and check that it can run the image.
@@ -255,13 +257,14 @@ class ImageVerification(Construct):
         """
         if self._image.tag != tag:
             return False
-        ours, theirs = Stack.of(self).resolve([self.repository.repository_arn, repository.repository_arn])
+        ours, theirs = stack_of(self).resolve([self._image.repository_arn, repository.repository_arn])
         return bool(ours == theirs)
 
     @property
     def prerequisites(self) -> list[IConstruct]:
         """The constructs that must exist before the verification, except for dependencies that users add."""
-        return self._prerequisites
+        image = self._image
+        return [*self._prerequisites, *referenced_constructs(image.repository_arn, image.tag, image.digest)]
 
     @property
     def identity(self) -> str:
@@ -274,21 +277,22 @@ class ImageVerification(Construct):
     @property
     def user_path(self) -> str:
         """The path of the construct that the user made: the asset, if the verification belongs to one."""
-        parent = self.node.scope
-        if isinstance(parent, VerificationHolder):
-            return parent.image.node.path
-        return parent.node.path if isinstance(parent, ASSETS) else self.node.path
+        image = self._holder_image
+        return path_of(image if isinstance(image, ASSETS) else self)
+
+    @property
+    def _holder_image(self) -> IConstruct:
+        """The parent, which is the asset that a verification belongs to; or the asset of a holder."""
+        return self._parent.image if isinstance(self._parent, VerificationHolder) else self._parent
 
     def _consumed(self, options: Options, resolved: ResolvedOptions) -> ConsumedImage:
         """The facts about the image that the checks of consumers need."""
-        parent = self.node.scope
-        image = parent.image if isinstance(parent, VerificationHolder) else parent
-        record = StackResources.of(Stack.of(self)).builds.get(self.user_path)
+        record = StackResources.of(stack_of(self)).builds.get(self.user_path)
         return ConsumedImage(
             path=self.user_path,
-            region=region_of(self.repository.repository_arn),
+            region=region_of(self._image.repository_arn),
             policy=resolved.policy,
-            is_built=isinstance(image, ecr_assets.DockerImageAsset),
+            is_built=isinstance(self._holder_image, ecr_assets.DockerImageAsset),
             has_own_runtimes=options.runs_on is not None,
             has_own_platform=record.has_own_platform if record else options.platform is not None,
         )
@@ -302,7 +306,7 @@ class ImageVerification(Construct):
         local_image: str,
         build_outputs: BuildOutputs,
     ) -> None:
-        stack, path = Stack.of(self), self.node.path
+        stack, path = stack_of(self), path_of(self)
         stack_resources = StackResources.of(stack)
         verifier = own_verifier or stack_resources.verifier()
         verifier_name = stack_resources.verifier_name(verifier)
@@ -311,32 +315,30 @@ class ImageVerification(Construct):
         properties = self._properties(options, topic, local_image, build_outputs).to_template()
         resolved = stack.resolve(properties)
 
-        permissions = stack_resources.permissions(verifier_name, verifier, self.repository.repository_arn)
+        permissions = stack_resources.permissions(
+            verifier_name, verifier, self._image.repository_arn, resolved[Property.REPOSITORY_ARN]
+        )
         if options.on_failure is OnFailure.UNTAG:
             permissions.allow_untagging()
         if topic is not None:
             permissions.allow_publishing(topic)
 
-        identity = _hash([resolved, timeout.to_seconds(), verifier_name])
-        given = [self.repository.repository_arn, self._image.tag, self._image.digest]
-        self._identity = identity if is_fixed(stack.resolve(given)) else ""
-        self._verified = CustomResource(
+        identity = _hash([resolved, timeout, verifier_name])
+        given = [resolved.get(name) for name in (Property.REPOSITORY_ARN, Property.IMAGE_TAG, Property.IMAGE_DIGEST)]
+        self._identity = identity if is_fixed(given) else ""
+        # CDK's `CustomResource` makes the same resource with four times as many calls to Node.js.
+        self._resource = CfnResource(
             self,
             # Part of the path, from which CDK derives the logical ID: another identity is another resource of the
             # template, and stays one if an aspect prefixes logical IDs.
             identity,
-            resource_type=RESOURCE_TYPE,
-            service_token=verifier.function.function_arn,
-            service_timeout=timeout,
-            properties=properties,
+            type=RESOURCE_TYPE,
+            properties={"ServiceToken": verifier.function_arn, "ServiceTimeout": str(timeout), **properties},
         )
+        self._resource.apply_removal_policy(RemovalPolicy.DESTROY)
         # The role must have its permissions when CloudFormation calls the Lambda.
-        self._verified.node.add_dependency(permissions.policy)
-        self._prerequisites = [
-            verifier,
-            *filter(None, [topic]),
-            *referenced_constructs(self.repository.repository_arn, self._image.tag, self._image.digest),
-        ]
+        permissions.add_dependent(self._resource)
+        self._prerequisites = [verifier, *filter(None, [topic])]
         if options.gate is Gate.STACK:
             stack_resources.gate(self)
         if options.policy.fail_on is FailOn.NEVER:
@@ -345,11 +347,11 @@ class ImageVerification(Construct):
     def _keep_exports(self, own_verifier: ImageVerifier | None, topic: sns.ITopic | None) -> None:
         key = getattr(topic, "master_key", None)
         keep_exports(
-            Stack.of(self),
-            *((own_verifier.function.function_arn, own_verifier.role.role_name) if own_verifier else ()),
+            stack_of(self),
+            *((own_verifier.function_arn, own_verifier.role.role_name) if own_verifier else ()),
             topic.topic_arn if topic else None,
             key.key_arn if key else None,
-            self.repository.repository_arn,
+            self._image.repository_arn,
             self._image.repository_uri,
             self._image.tag,
             self._image.digest,
@@ -359,7 +361,7 @@ class ImageVerification(Construct):
         self, options: ResolvedOptions, topic: sns.ITopic | None, local_image: str, build_outputs: BuildOutputs
     ) -> Properties:
         return Properties(
-            repository_arn=self.repository.repository_arn,
+            repository_arn=self._image.repository_arn,
             repository_uri=self._image.repository_uri,
             tag=self._image.tag or "",
             digest=self._image.digest or "",
@@ -370,7 +372,7 @@ class ImageVerification(Construct):
             local_image=local_image,
             construct_path=self.user_path,
             build_outputs=build_outputs,
-            stack_name=_top_level_name(Stack.of(self)),
+            stack_name=_top_level_name(stack_of(self)),
         )
 
     def _verified_repository(self) -> ecr.IRepository:
@@ -386,8 +388,4 @@ def _hash(identity: Any) -> str:
 
 def _top_level_name(stack: Stack) -> str:
     """The name of the top-level stack of a nested stack; empty for a stack that is not nested."""
-    if stack.nested_stack_parent is None:
-        return ""
-    while stack.nested_stack_parent is not None:
-        stack = stack.nested_stack_parent
-    return stack.stack_name
+    return "" if parent_stack(stack) is None else top_level(stack).stack_name

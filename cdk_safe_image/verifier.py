@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from aws_cdk import Annotations, Duration, RemovalPolicy, Stack, Token
@@ -31,7 +32,7 @@ _RUNTIME: Final = "python3.14"
 _OLDER_RUNTIMES: Final[Mapping[str, str]] = {}
 _FIRST_WITH_ZSTD: Final = (3, 14)
 MEMORY_MIB: Final = 512
-_TIMEOUT: Final = Duration.minutes(5)
+_TIMEOUT_SECONDS: Final = 300
 # Reading layers is bound by the processor, and with this memory a Lambda has one whole processor.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 MEMORY_TO_READ_MIB: Final = 1769
@@ -40,8 +41,8 @@ MEMORY_TO_READ_MIB: Final = 1769
 _BYTES_A_SECOND: Final = 20_000_000
 # The handler reserves nine seconds for its response (`image_verifier.entrypoints.custom_resource`), and some for its
 # start. With less, the Lambda ends before it has responded, and the deploy hangs.
-_SHORTEST: Final = Duration.seconds(15)
-_LONGEST: Final = Duration.minutes(15)
+_SHORTEST_SECONDS: Final = 15
+_LONGEST_SECONDS: Final = 900
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _MEMORY_BOUNDS_MIB: Final = (128, 10240)
 _OLDEST_PYTHON: Final = (3, 10)
@@ -132,7 +133,7 @@ class ImageVerifier(Construct):
         if role is not None and permissions_boundary is not None:
             raise ValueError(f"{path}: permissions_boundary is for its own role: set the boundary of role instead")
         _check_role_account(self, role)
-        self.timeout = timeout or _TIMEOUT
+        self._seconds = _TIMEOUT_SECONDS if timeout is None else int(timeout.to_seconds())
         self._timeout_is_given, self._memory_is_given = timeout is not None, memory_size is not None
         self._managed_policies = managed_policies
 
@@ -155,7 +156,7 @@ class ImageVerifier(Construct):
                 runtime=self._runtime,
                 architecture=architecture or lambda_.Architecture.X86_64,
                 memory_size=memory_size or MEMORY_MIB,
-                timeout=self.timeout,
+                timeout=timeout or Duration.seconds(_TIMEOUT_SECONDS),
                 role=self.role,
                 log_group=self.log_group,
                 environment_encryption=encryption_key,
@@ -188,13 +189,13 @@ class ImageVerifier(Construct):
         self.role.attach_inline_policy(policy)
         return policy
 
-    def allow(self, policy: Policy) -> Duration:
+    def allow(self, policy: Policy) -> int:
         """Give the Lambda the memory and the time that a verification needs, unless its settings fix them.
 
         :param policy: the policy of the image.
-        :returns: how long the verification may take.
+        :returns: how many seconds the verification may take.
         """
-        needed = _time_for(policy)
+        needed = _seconds_for(policy)
         if policy.verify_layers and self._cannot_read_zstd:
             Annotations.of(self).add_warning_v2(
                 "cdk-safe-image:zstd-not-read",
@@ -205,13 +206,17 @@ class ImageVerifier(Construct):
         if policy.verify_layers and not self._memory_is_given:
             self._resource.memory_size = MEMORY_TO_READ_MIB
         if self._timeout_is_given:
-            return self.timeout
-        if needed.to_seconds() > self.timeout.to_seconds():
-            self.timeout = needed
-            self._resource.timeout = needed.to_seconds()
+            return self._seconds
+        if needed > self._seconds:
+            self._resource.timeout = self._seconds = needed
         return needed
 
-    @property
+    @cached_property
+    def function_arn(self) -> str:
+        """The ARN of the Lambda."""
+        return self.function.function_arn
+
+    @cached_property
     def _resource(self) -> lambda_.CfnFunction:
         function = self.function.node.default_child
         assert isinstance(function, lambda_.CfnFunction)
@@ -336,13 +341,12 @@ def _check_bounds(path: str, memory_size: int | None, reserved: int | None, time
         raise ValueError(f"{path}: memory_size is {memory_size}: use {least} to {most} (MiB)")
     if reserved is not None and not Token.is_unresolved(reserved) and reserved < 1:
         raise ValueError(f"{path}: reserved_concurrent_executions is {reserved}, so that it never runs: use 1 or more")
-    if timeout is None or timeout.is_unresolved():
+    if timeout is None:
         return
-    if not _SHORTEST.to_seconds() <= timeout.to_seconds() <= _LONGEST.to_seconds():
-        raise ValueError(
-            f"{path}: timeout is {timeout.to_human_string()}: use {_SHORTEST.to_human_string()} to "
-            f"{_LONGEST.to_human_string()}"
-        )
+    if timeout.is_unresolved():
+        raise ValueError(f"{path}: timeout is only known at deploy: use a number, such as Duration.minutes(10)")
+    if not _SHORTEST_SECONDS <= timeout.to_seconds() <= _LONGEST_SECONDS:
+        raise ValueError(f"{path}: timeout is {timeout.to_human_string()}: use 15 seconds to 15 minutes")
 
 
 def _check_role_account(verifier: Construct, role: iam.IRole | None) -> None:
@@ -356,10 +360,9 @@ def _check_role_account(verifier: Construct, role: iam.IRole | None) -> None:
         )
 
 
-def _time_for(policy: Policy) -> Duration:
+def _seconds_for(policy: Policy) -> int:
     if not policy.verify_layers:
-        return _TIMEOUT
+        return _TIMEOUT_SECONDS
     if policy.max_size is None:
-        return _LONGEST
-    seconds = int(_TIMEOUT.to_seconds()) + -(-policy.max_size // _BYTES_A_SECOND)
-    return Duration.seconds(min(seconds, int(_LONGEST.to_seconds())))
+        return _LONGEST_SECONDS
+    return min(_TIMEOUT_SECONDS + -(-policy.max_size // _BYTES_A_SECOND), _LONGEST_SECONDS)

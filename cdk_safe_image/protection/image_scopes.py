@@ -6,9 +6,9 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from aws_cdk import Annotations, CfnResource, Stack, Stage
+from aws_cdk import Annotations, CfnResource, Stack
 from aws_cdk import aws_ecr_assets as ecr_assets
 from constructs import Construct, IConstruct
 from image_verifier.custom_resource.schema import RESOURCE_TYPE
@@ -22,6 +22,7 @@ from ..consumer_checks import needs_own_build
 from ..consumers import TYPES, Consumer, consumer_at, images_of
 from ..options import Options, runtime_names, with_defaults
 from ..stack_resources import StackResources, StackVerification, VerificationHolder
+from ..synthesis.facts import path_of, scopes_of, stack_of, stage_of
 from ..synthesis.finalizer import StageFinalizer
 from ..synthesis.identity import address, is_same
 from ..synthesis.nesting import top_level
@@ -72,24 +73,27 @@ class ScopeSettings:
 class ImageScope(Construct):
     """Applies settings to all images below its scope. For each image, the nearest scope above it counts."""
 
+    # By the address of the scope.
+    _of_scopes: ClassVar[dict[str, ImageScope]] = {}
+
     def __init__(self, scope: Construct, *, settings: ScopeSettings) -> None:
         """
         :param scope: the scope.
         :param settings: the settings for its images.
         """
         super().__init__(scope, _ID)
+        self._of_scopes[address(scope)] = self
         self.settings = settings
 
     @staticmethod
     def at(scope: IConstruct) -> ImageScope | None:
         """The image scope of exactly this construct; None if it has none."""
-        existing = scope.node.try_find_child(_ID)
-        return existing if isinstance(existing, ImageScope) else None
+        return ImageScope._of_scopes.get(address(scope))
 
     @classmethod
     def above(cls, construct: IConstruct) -> ImageScope | None:
         """The nearest image scope above a construct; None if there is none."""
-        return next((found for scope in reversed(construct.node.scopes) if (found := cls.at(scope))), None)
+        return next((found for scope in reversed(scopes_of(construct)) if (found := cls.at(scope))), None)
 
 
 def default_platform(options: Options, consumers: Iterable[Consumer] = ()) -> ecr_assets.Platform:
@@ -126,7 +130,7 @@ def verify_or_report(snapshot: StageSnapshot) -> None:
             placed.verify(waiting)
     for image in images:
         if image.settings.report and image.verification is None:
-            problem = f"The image {image.asset.node.path} is not verified"
+            problem = f"The image {path_of(image.asset)} is not verified"
             _report(image.settings.report, image.asset, problem, _BUILT)
     _report_other_images(snapshot, images)
 
@@ -206,16 +210,16 @@ class _Image:
         )
 
     def _refuse(self, platform: str, names: Iterable[str], consumers: Sequence[Consumer]) -> None:
-        path = consumers[0].path if consumers else self.asset.node.path
+        path = consumers[0].path if consumers else path_of(self.asset)
         titles = " and ".join(RUNTIMES[name].title for name in names)
         Annotations.of(self.asset).add_error(
-            f"The image {self.asset.node.path} is built for {platform}, which {titles} cannot run, so that it cannot "
+            f"The image {path_of(self.asset)} is built for {platform}, which {titles} cannot run, so that it cannot "
             f"be verified. Set another platform, or leave it out: SafeImages.report(…, unverified='warning') for {path}"
             ", before the image is made."
         )
 
     def _check_build(self, runs_on: Iterable[str]) -> None:
-        path = self.asset.node.path
+        path = path_of(self.asset)
         if self.build is None:
             if isinstance(self.asset, ecr_assets.DockerImageAsset):
                 Annotations.of(self.asset).add_warning_v2(
@@ -249,16 +253,16 @@ def _check_nested_stages(snapshot: StageSnapshot) -> None:
 
     The injector registers each stage with images, unless another injector is nearer to all of them.
     """
-    known = {address(Stack.of(stack_resources)) for stack_resources in snapshot.of(StackResources)}
+    known = {address(stack_of(stack_resources)) for stack_resources in snapshot.of(StackResources)}
     known |= set(map(address, snapshot.stacks))
     for asset in _assets(snapshot):
-        stack = Stack.of(asset)
+        stack = stack_of(asset)
         if address(stack) not in known and ImageScope.above(asset):
-            stage = Stage.of(stack)
+            stage = stage_of(stack)
             assert stage
             raise ValueError(
-                f"SafeImages missed the image {asset.node.path}, because another property injector is nearer to the "
-                f"images of {stage.node.path}: call SafeImages for that stage, right after the line that makes it"
+                f"SafeImages missed the image {path_of(asset)}, because another property injector is nearer to the "
+                f"images of {path_of(stage)}: call SafeImages for that stage, right after the line that makes it"
             )
 
 
@@ -267,13 +271,13 @@ def _images(snapshot: StageSnapshot) -> Iterable[_Image]:
     seen = set()
     stacks = set(map(address, snapshot.stacks))
     for asset in _assets(snapshot):
-        stack = Stack.of(asset)
+        stack = stack_of(asset)
         if address(stack) not in stacks or (scope := ImageScope.above(asset)) is None:
             continue
         tag = asset.image_tag
         key = (address(stack), tag, address(scope))
         if key not in seen:
-            record = StackResources.of(stack).builds.get(asset.node.path)
+            record = StackResources.of(stack).builds.get(path_of(asset))
             yield _Image(asset, stack, tag, scope.settings, _existing_verification(asset, stack, tag), record)
         seen.add(key)
 
@@ -349,7 +353,7 @@ def _report_other_images(snapshot: StageSnapshot, images: Sequence[_Image]) -> N
     # References to a verification, and the plain URIs that other stacks contain.
     known |= {resource.logical_id for resource in resources if resource.type == RESOURCE_TYPE}
     known |= {
-        as_json(Stack.of(verification).resolve(verification.unverified_uri))
+        as_json(stack_of(verification).resolve(verification.unverified_uri))
         for stack_resources in snapshot.of(StackResources)
         for verification in stack_resources.verifications
     }

@@ -39,6 +39,7 @@ from ..options import (
 )
 from ..stack_resources import StackResources
 from ..switch import is_verification_on
+from ..synthesis.facts import node_of, path_of, scopes_of, stack_of
 from ..synthesis.finalizer import StageFinalizer
 from ..tokens import is_dummy
 from ..verifier import ImageVerifier
@@ -199,7 +200,7 @@ class _Injector:
         props = self.above.inject(original_props, id=id, scope=scope) if self.above else original_props
         if build.is_ours(props.get("extraHash")):
             return props
-        stack_resources, path = StackResources.of(Stack.of(scope)), f"{scope.node.path}/{id}"
+        stack_resources, path = StackResources.of(stack_of(scope)), f"{path_of(scope)}/{id}"
         StageFinalizer.of(scope).on_finalize(verify_or_report, path)
         if self._settings.report:
             return props
@@ -223,14 +224,14 @@ class _Injector:
 
     def _consumer_around(self, scope: Construct) -> Consumer | None:
         """The consumer that an image belongs to, if the consumer contains the scope in which the image is made."""
-        for above in reversed(scope.node.scopes):
+        for above in reversed(scopes_of(scope)):
             if isinstance(above, Stack):
                 return None
-            if (stated := self._stated.get(above.node.path)) is not None:
+            if (stated := self._stated.get(path_of(above))) is not None:
                 return stated
             if isinstance(above, lambda_.Function):
                 # The function has no resource yet. CDK itself derives the platform from its architecture.
-                return Consumer(above.node.path, ("lambda",), None, "", {})
+                return Consumer(path_of(above), ("lambda",), None, "", {})
             if consumer := _consumer_of(above):
                 return consumer
         return None
@@ -256,18 +257,18 @@ def _pinned(props: Mapping[str, Any], platform: ecr_assets.Platform, defaults: l
 
 def _task_definitions_in(scope: Construct) -> list[Consumer]:
     """The consumers of the task definitions that the scope already contains."""
-    found = (_consumer_of(child) for child in scope.node.children if isinstance(child, _TASK_DEFINITIONS))
+    found = (_consumer_of(child) for child in node_of(scope).children if isinstance(child, _TASK_DEFINITIONS))
     return [consumer for consumer in found if consumer]
 
 
 def _consumer_of(construct: IConstruct) -> Consumer | None:
-    resource = construct if isinstance(construct, CfnResource) else construct.node.default_child
+    resource = construct if isinstance(construct, CfnResource) else node_of(construct).default_child
     return consumer_at(resource) if isinstance(resource, CfnResource) else None
 
 
 def _injector_above(scope: Construct, type_id: str) -> Any:
     """The user's own injector that CDK would call for a type in this scope if ours did not hide it."""
-    for above in reversed(scope.node.scopes):
+    for above in reversed(scopes_of(scope)):
         if PropertyInjectors.has_property_injectors(above):
             injector = PropertyInjectors.of(above).for_(type_id)
             if injector is not None:

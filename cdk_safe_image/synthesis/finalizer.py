@@ -8,12 +8,14 @@ https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/core/lib/lazy.ts
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 import jsii
 from aws_cdk import Aspects, IAspect, Stage
 from constructs import Construct, IConstruct, IValidation
 
+from .facts import node_of, stage_of
+from .identity import address
 from .snapshot import StageSnapshot
 
 _ID: Final = "CdkSafeImageFinalizer"
@@ -23,14 +25,18 @@ FinalizeFunction = Callable[[StageSnapshot], None]
 class StageFinalizer(Construct):
     """Our one construct in an app or a stage. CDK synthesizes each stage separately."""
 
+    # By the address of the stage: to look for the construct is two calls to Node.js for each image.
+    _of_stages: ClassVar[dict[str, StageFinalizer]] = {}
+
     def __init__(self, stage: Stage) -> None:
         """
         :param stage: the stage, or the app.
         """
         super().__init__(stage, _ID)
+        self._of_stages[address(stage)] = self
         self._stage = stage
         self._pending: dict[FinalizeFunction, list[str]] = {}
-        self._checks: list[Callable[[], None]] = []
+        self._checks: list[FinalizeFunction] = []
         self._runs = 0
         self._has_started = False
         self.start_at(self)
@@ -40,10 +46,9 @@ class StageFinalizer(Construct):
     def of(cls, scope: IConstruct) -> StageFinalizer:
         """The finalizer of the stage that contains a scope, or that the scope is; made on first use."""
         # For a stage, `Stage.of` returns the stage around it.
-        stage = scope if isinstance(scope, Stage) else Stage.of(scope)
+        stage = scope if isinstance(scope, Stage) else stage_of(scope)
         assert isinstance(stage, Stage)
-        existing = stage.node.try_find_child(_ID)
-        return existing if isinstance(existing, StageFinalizer) else cls(stage)
+        return cls._of_stages.get(address(stage)) or cls(stage)
 
     def on_finalize(self, function: FinalizeFunction, path: str) -> None:
         """Call a function when the stage is complete, once for all constructs that request it.
@@ -53,18 +58,19 @@ class StageFinalizer(Construct):
         """
         self._pending.setdefault(function, []).append(path)
 
-    def on_validate(self, function: Callable[[], None]) -> None:
+    def on_validate(self, function: FinalizeFunction) -> None:
         """Call a function when CDK validates the stage: it has resolved every reference, and may still annotate.
 
-        :param function: called once in each synth. It may add another one.
+        :param function: called once in each synth, with the snapshot of the stage. It may add another one.
         """
         if function not in self._checks:
             self._checks.append(function)
 
     def validate(self) -> None:
         """Call the functions of `on_validate`."""
+        snapshot = StageSnapshot(self._stage)
         for function in self._checks:
-            function()
+            function(snapshot)
 
     def is_requested_again(self, function: FinalizeFunction) -> bool:
         """Whether a construct requested a call of a function that is running. The request counts as done then.
@@ -93,7 +99,7 @@ class StageFinalizer(Construct):
             return
         self._has_started = True
         self._runs += 1
-        last = [child for child in self._stage.node.children if not isinstance(child, Stage)][-1]
+        last = [child for child in node_of(self._stage).children if not isinstance(child, Stage)][-1]
         end = Construct(cast(Construct, last), f"{_ID}{self._runs}")
         Aspects.of(end).add(_VisitOf(end, self._finalize))
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aws_cdk import Stack
+from constructs import IConstruct
+
+from .facts import Fact
+
+
+@Fact
+def parent_stack(stack: IConstruct) -> Stack | None:
+    """The stack that contains a nested stack; None for a stack that is not nested."""
+    assert isinstance(stack, Stack)
+    return stack.nested_stack_parent
 
 
 def outwards(stack: Stack) -> Iterator[Stack]:
@@ -12,7 +22,7 @@ def outwards(stack: Stack) -> Iterator[Stack]:
     current: Stack | None = stack
     while current is not None:
         yield current
-        current = current.nested_stack_parent
+        current = parent_stack(current)
 
 
 def top_level(stack: Stack) -> Stack:

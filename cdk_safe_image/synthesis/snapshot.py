@@ -16,6 +16,7 @@ from aws_cdk import CfnResource, DefaultStackSynthesizer, ISynthesisSession, Nes
 from aws_cdk.cx_api import CloudAssemblyBuilder
 from constructs import IConstruct
 
+from .facts import Fact, node_of, path_of, scopes_of, stack_of, stage_of
 from .identity import address, is_same
 from .nesting import outwards
 
@@ -52,26 +53,26 @@ class StageSnapshot:
         :param stage: the stage, or the app.
         """
         self.stage = stage
-        self._constructs = stage.node.find_all()
+        self.constructs = node_of(stage).find_all()
         self._dependencies: dict[CfnResource, list[IConstruct]] = {}
 
     @cached_property
     def stacks(self) -> list[Stack]:
         """The stacks, nested ones included, without the stacks of nested stages."""
-        return [found for found in self.of(Stack) if is_same(Stage.of(found), self.stage)]
+        return [found for found in self.of(Stack) if is_same(stage_of(found), self.stage)]
 
     def of(self, construct_class: type[_Construct]) -> list[_Construct]:
         """The constructs of a class."""
-        return [found for found in self._constructs if isinstance(found, construct_class)]
+        return [found for found in self.constructs if isinstance(found, construct_class)]
 
     def resources(self, types: Collection[str]) -> list[CfnResource]:
         """The resources of some types, such as `AWS::ECS::Service`."""
-        return [found for found in self.of(CfnResource) if _type(found) in types]
+        return [found for found in self.of(CfnResource) if type_of(found) in types]
 
     @cached_property
     def services(self) -> list[tuple[CfnResource, list[Stack]]]:
         """The ECS services, each with the stacks that contain it, the innermost first."""
-        return [(found, list(outwards(Stack.of(found)))) for found in self.resources({"AWS::ECS::Service"})]
+        return [(found, list(outwards(stack_of(found)))) for found in self.resources({"AWS::ECS::Service"})]
 
     @cached_property
     def function_ids(self) -> frozenset[str]:
@@ -100,7 +101,7 @@ class StageSnapshot:
         found: set[CfnResource] = set()
         pending = list(constructs)
         while pending:
-            path = pending.pop().node.path
+            path = path_of(pending.pop())
             for resource, its_path in self._paths.items():
                 if resource not in found and f"{its_path}/".startswith(f"{path}/"):
                     found.add(resource)
@@ -109,13 +110,13 @@ class StageSnapshot:
 
     def _dependencies_of(self, resource: CfnResource) -> list[IConstruct]:
         if resource not in self._dependencies:
-            explicit = [other for scope in resource.node.scopes for other in scope.node.dependencies]
+            explicit = [other for scope in scopes_of(resource) for other in node_of(scope).dependencies]
             self._dependencies[resource] = [*explicit, *self._references.get(resource, ())]
         return self._dependencies[resource]
 
     @cached_property
     def _paths(self) -> dict[CfnResource, str]:
-        return {resource: resource.node.path for resource in self.of(CfnResource)}
+        return {resource: path_of(resource) for resource in self.of(CfnResource)}
 
     @cached_property
     def _references(self) -> dict[CfnResource, list[CfnResource]]:
@@ -145,9 +146,7 @@ class StageSnapshot:
             return {}
         # All at once: a logical ID is a token, and to resolve a token is a call to Node.js.
         logical_ids: list[str] = self.stacks[0].resolve([candidate.logical_id for candidate in candidates])
-        found = {
-            (address(candidate.stack), name): candidate for candidate, name in zip(candidates, logical_ids, strict=True)
-        }
+        found = {(address(stack_of(it)), name): it for it, name in zip(candidates, logical_ids, strict=True)}
         return {resource: found[key] for key, resource in wanted.items() if key in found}
 
 
@@ -178,8 +177,15 @@ def _ids_in(name: str, element: Any) -> Iterator[str]:
         yield from (found for text in texts for found in _SUBSTITUTED.findall(text))
 
 
-def _type(resource: CfnResource) -> str:
-    return _type_of_class(type(resource)) or resource.cfn_resource_type
+def type_of(resource: CfnResource) -> str:
+    """The type of a resource, such as `AWS::ECS::Service`."""
+    return _type_of_class(type(resource)) or _read_type(resource)
+
+
+@Fact
+def _read_type(resource: IConstruct) -> str:
+    assert isinstance(resource, CfnResource)
+    return resource.cfn_resource_type
 
 
 @cache

@@ -351,5 +351,5 @@ def test_the_context_can_be_on(docker_folder: str, value: str | bool) -> None:
 
 def test_a_context_that_is_neither_on_nor_off_is_refused(docker_folder: str) -> None:
     app = new_app(**{"cdk-safe-image:verify": "no"})
-    with pytest.raises(ValueError, match=r"Demo/Image.*cdk-safe-image:verify is 'no': use 'on' or 'off'"):
+    with pytest.raises(ValueError, match=r"Demo: context cdk-safe-image:verify is 'no': use 'on' or 'off'"):
         SafeDockerImageAsset(stack_in(app), "Image", directory=docker_folder)
