@@ -32,7 +32,6 @@ from .options import (
     linux_amd64,
     with_defaults,
 )
-from .switch import is_verification_on
 from .synthesis.facts import path_of, place, stack_of
 from .tokens import is_dummy
 from .validation import check_dockerfile
@@ -204,7 +203,6 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             **newer,
         )
         place(self, scope, id)
-        is_verification_on.set(self, is_verification_on(scope))
         self._warn(outputs, runs_on_names, chosen)
         self._verification = ImageVerification(
             self,

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aws_cdk import CfnResource, Stack
+from aws_cdk import CfnResource
 from constructs import IConstruct
 from image_verifier.rules.consumer_types import template_names
 from image_verifier.rules.consumers import CONSUMERS
 
-from .synthesis.snapshot import as_json
+from .synthesis.facts import path_of, stack_of
+from .synthesis.snapshot import as_json, type_of
+from .tokens import is_literal
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,11 @@ def consumer_at(scope: IConstruct) -> Consumer | None:
     """
     if not isinstance(scope, CfnResource):
         return None
-    row = CONSUMERS.get(scope.cfn_resource_type)
+    row = CONSUMERS.get(type_of(scope))
+    if row is None:
+        return None
     properties = _Properties(scope)
-    if row is None or not row.runs_images(properties):
+    if not row.runs_images(properties):
         return None
     use = row.use(properties)
     remedies = _REMEDIES.get(row.name, {})
@@ -63,46 +67,39 @@ def images_of(resource: Mapping[str, Any]) -> Iterator[str]:
 
 def user_path(resource: IConstruct) -> str:
     """The path of the construct that the user made, for a resource in it."""
-    return _RESOURCE_IDS.sub("", resource.node.path)
+    return _RESOURCE_IDS.sub("", path_of(resource))
 
 
 class _Properties(Mapping[str, Any]):
-    """The properties of a resource by CloudFormation's names, each resolved once, when it is first read."""
+    """The properties of a resource by CloudFormation's names, each resolved when it is read for the first time."""
 
     def __init__(self, resource: CfnResource) -> None:
-        self._resource = resource
-        self._values: dict[str, Any] = {}
+        self._stack = stack_of(resource)
+        # A plain `CfnResource` has no attributes for the properties of its type, and CDK's other classes have the same
+        # dictionary.
+        self._values: dict[str, Any] = {
+            f"{name[:1].upper()}{name[1:]}": value
+            for name, value in resource._cfn_properties.items()
+            if value is not None
+        }
+        self._resolved: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._values:
-            self._values[name] = self._resolved(name)
-        if self._values[name] is None:
-            raise KeyError(name)
-        return self._values[name]
-
-    def _resolved(self, name: str) -> Any:
-        attribute = _attribute(name)
-        # A plain `CfnResource` has no attributes for the properties of its type.
-        has_attribute = hasattr(type(self._resource), attribute)
-        value = getattr(self._resource, attribute) if has_attribute else self._resource._cfn_properties.get(name)
-        return None if value is None else template_names(Stack.of(self._resource).resolve(value))
+        if name not in self._resolved:
+            value = self._values[name]
+            self._resolved[name] = template_names(value if is_literal(value) else self._stack.resolve(value))
+        return self._resolved[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._resource._cfn_properties)
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self._resource._cfn_properties)
-
-
-def _attribute(name: str) -> str:
-    """The attribute of CDK's class for a property: `runtime_platform` for `RuntimePlatform`."""
-    return _WORD_STARTS.sub("_", name).lower()
+        return len(self._values)
 
 
 TYPES: Final = frozenset(CONSUMERS)
 # The IDs of the resources in constructs, such as the manifests of CDK's EKS module.
 _RESOURCE_IDS: Final = re.compile(r"(/Resource|/Default)+$")
-_WORD_STARTS: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _ARCHITECTURES: Final = {"X86_64": "amd64", "ARM64": "arm64"}
 # The arguments of CDK's constructs that set the platform, by type.
 _REMEDIES: Final[Mapping[str, Mapping[str, str]]] = {

@@ -86,7 +86,7 @@ class ImageReferences:
         self._reported: set[str] = set()
         self._attributes: dict[str, str] = {}
         # By address: the resources that may run the image. They are read when no aspect can change them any more.
-        self._dependents: dict[str, CfnResource] = {}
+        self._dependents: dict[str, tuple[CfnResource, Consumer | None]] = {}
 
     def lazy(self, attribute: str, name: str) -> str:
         """A token that resolves to an attribute, as the resource that uses it needs it.
@@ -104,16 +104,16 @@ class ImageReferences:
         """
         self._function_ids = snapshot.function_ids
 
-    def add_dependent(self, resource: CfnResource, *, runs: bool) -> None:
+    def add_dependent(self, resource: CfnResource, consumer: Consumer | None) -> None:
         """Make a resource wait that references the image by a plain string, and check that it can run the image.
 
         :param resource: a resource of any stack of the app.
-        :param runs: whether it runs the image, instead of only containing its name.
+        :param consumer: the same resource as a consumer; None if it only contains the image's name.
         """
         if self._resource is None:
             return
-        if runs:
-            self._dependents[address(resource)] = resource
+        if consumer is not None:
+            self._dependents[address(resource)] = (resource, consumer)
         stack, own = top_level(stack_of(resource)), top_level(stack_of(self._verification))
         if is_same(stack, own):
             add_dependency(resource, self._resource)
@@ -130,7 +130,7 @@ class ImageReferences:
             return self._given.unverified(attribute)
         scope = context.scope
         if isinstance(scope, CfnResource):
-            self._dependents[address(scope)] = scope
+            self._dependents.setdefault(address(scope), (scope, None))
         stack, own = top_level(stack_of(scope)), top_level(stack_of(self._verification))
         if is_same(stack, own):
             if attribute in self._plain_in_functions and self._is_function(scope, context):
@@ -188,8 +188,8 @@ class ImageReferences:
         """
         consumers = [
             (resource, with_capacity(resource, consumer, snapshot))
-            for resource in self._dependents.values()
-            if (consumer := consumer_at(resource))
+            for resource, known in self._dependents.values()
+            if (consumer := known or consumer_at(resource))
         ]
         others = [consumer for _, consumer in consumers]
         for scope, consumer in consumers:
@@ -220,8 +220,7 @@ def with_capacity(scope: IConstruct, consumer: Consumer, snapshot: StageSnapshot
     :param consumer: the consumer.
     :param snapshot: the complete stage. Default: the stage as it is now
     """
-    stage = stage_of(scope)
-    if not can_be_arm64(consumer) or stage is None:
+    if not can_be_arm64(consumer) or (stage := stage_of(scope)) is None:
         return consumer
     constructs = (snapshot or StageSnapshot(stage)).constructs
     resource = scope if isinstance(scope, CfnResource) else None

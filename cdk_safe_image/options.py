@@ -197,8 +197,15 @@ def linux_amd64() -> ecr_assets.Platform:
 
 
 @cache
-def _platform_name(platform: ecr_assets.Platform) -> str:
+def platform_name(platform: ecr_assets.Platform) -> str:
+    """The name of a platform, such as `linux/amd64`."""
     return platform.platform
+
+
+@cache
+def platform_of(name: str) -> ecr_assets.Platform:
+    """The platform of a name, such as `linux/amd64`."""
+    return ecr_assets.Platform.custom(name)
 
 
 @cache
@@ -276,7 +283,7 @@ def runtime_names(runs_on: RunsOnValue | Sequence[RunsOnValue] | None) -> tuple[
 
 def _policy(where: str, options: Options, fail_on: FailOn) -> Policy:
     assert options.platform
-    platform = _platform_name(options.platform)
+    platform = platform_name(options.platform)
     try:
         return Policy(
             runs_on=runtime_names(options.runs_on),

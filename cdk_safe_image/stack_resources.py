@@ -12,6 +12,7 @@ from constructs import Construct, IConstruct
 from image_verifier.custom_resource.schema import Attribute
 
 from .build import BuildRecord
+from .consumers import Consumer
 from .gate import GatedVerification, close_gate
 from .permissions import Permissions
 from .synthesis.facts import path_of, place, stack_of
@@ -39,7 +40,7 @@ class StackVerification(GatedVerification, Protocol):
         """The image's URI as it was given."""
         ...
 
-    def add_dependent(self, resource: CfnResource, *, runs: bool) -> None:
+    def add_dependent(self, resource: CfnResource, consumer: Consumer | None) -> None:
         """Make a resource wait for the verification."""
         ...
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -25,19 +25,30 @@ _PROSE_OR_STRING: Final = re.compile(
 )
 
 
-@contextmanager
-def verifier_code(scope: Construct) -> Iterator[str]:
-    """A folder that contains the code of the Lambda and nothing else, for as long as CDK needs it.
+def verifier_code(scope: Construct) -> str:
+    """A folder that contains the code of the Lambda and nothing else. It exists until the process ends.
+
+    The verifiers of all stacks share it: CDK reads and copies a folder once for each app.
 
     :param scope: the construct that the asset belongs to.
     """
     if scope.node.try_get_context("aws:cdk:disable-asset-staging"):
         # `cdk synth --no-staging`: CDK copies nothing, and tools that read the assembly expect the code here.
         outdir = Stage.of(scope).asset_outdir  # type: ignore[union-attr] # every asset belongs to an app
-        yield str(stage(Path(outdir, "cdk-safe-image")))
-        return
-    with TemporaryDirectory(prefix="cdk-safe-image-") as folder:
-        yield str(stage(Path(folder)))
+        return _staged(Path(outdir, "cdk-safe-image"))
+    return _staged(_temporary_folder())
+
+
+@cache
+def _temporary_folder() -> Path:
+    folder = TemporaryDirectory(prefix="cdk-safe-image-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
+@cache
+def _staged(folder: Path) -> str:
+    return str(stage(folder))
 
 
 def stage(folder: Path) -> Path:

@@ -30,6 +30,20 @@ def is_known_at_synth(text: str) -> bool:
     return not is_unresolved and _DYNAMIC_REFERENCE not in text
 
 
+def is_literal(value: Any) -> bool:
+    """Whether a value of a construct contains no token, so that CDK need not resolve it.
+
+    :param value: any value that jsii returned.
+    """
+    if isinstance(value, str):
+        return _MARK not in value
+    if isinstance(value, list):
+        return all(map(is_literal, value))
+    if isinstance(value, dict):
+        return all(map(is_literal, (*value.keys(), *value.values())))
+    return value is None or isinstance(value, bool)
+
+
 def is_fixed(value: Any) -> bool:
     """Whether a resolved value is the same in each deploy of one template to one stack.
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from aws_cdk import CfnResource, Duration, RemovalPolicy, Size, Stack
+from aws_cdk import CfnResource, Duration, Size, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -21,6 +21,7 @@ from image_verifier.rules.remedies import BuildOutputs
 
 from .argument_types import check_types
 from .consumer_checks import ConsumedImage
+from .consumers import Consumer
 from .exports import keep_exports
 from .image_references import GivenImage, ImageReferences
 from .options import (
@@ -40,9 +41,10 @@ from .options import (
 )
 from .stack_resources import StackResources, VerificationHolder
 from .switch import SWITCH, is_verification_on
-from .synthesis.facts import path_of, place, stack_of
+from .synthesis.facts import path_of, place, scopes_of, stack_of
 from .synthesis.finalizer import StageFinalizer
 from .synthesis.nesting import parent_stack, top_level
+from .synthesis.snapshot import type_of
 from .tokens import WholeText, is_fixed, referenced_constructs, region_of
 from .validation import check_environment, check_reference, check_tag_options, service_timeout_for
 from .verified_repository import VerifiedRepository
@@ -155,7 +157,7 @@ class ImageVerification(Construct):
         self._identity = ""
         self._prerequisites: list[IConstruct] = []
         StackResources.of(stack_of(self)).verifications.append(self)
-        if is_verification_on(self._holder_image):
+        if is_verification_on(scopes_of(self._user_construct)[-2]):
             self._verify(resolved, options.verifier, options.notify, service_timeout, local_image or "", outputs_set_by)
         else:
             self._keep_exports(options.verifier, options.notify)
@@ -241,13 +243,13 @@ class ImageVerification(Construct):
             raise ValueError(f"{path_of(self)} has no resource: context {SWITCH} is off")
         return self._resource
 
-    def add_dependent(self, resource: CfnResource, *, runs: bool) -> None:
+    def add_dependent(self, resource: CfnResource, consumer: Consumer | None) -> None:
         """Make a resource wait that references the image by a plain string, and check that it can run the image.
 
         :param resource: a resource of any stack of the app.
-        :param runs: whether it runs the image, instead of only containing its name.
+        :param consumer: the same resource as a consumer; None if it only contains the image's name.
         """
-        self._references.add_dependent(resource, runs=runs)
+        self._references.add_dependent(resource, consumer)
 
     def verifies(self, repository: ecr.IRepository, tag: str) -> bool:
         """Whether this verifies an image. A copy in another repository is another image, even with the same tag.
@@ -277,13 +279,13 @@ class ImageVerification(Construct):
     @property
     def user_path(self) -> str:
         """The path of the construct that the user made: the asset, if the verification belongs to one."""
-        image = self._holder_image
-        return path_of(image if isinstance(image, ASSETS) else self)
+        return path_of(self._user_construct)
 
     @property
-    def _holder_image(self) -> IConstruct:
-        """The parent, which is the asset that a verification belongs to; or the asset of a holder."""
-        return self._parent.image if isinstance(self._parent, VerificationHolder) else self._parent
+    def _user_construct(self) -> IConstruct:
+        """The construct that the user made: the asset, if the verification belongs to one."""
+        image = self._parent.image if isinstance(self._parent, VerificationHolder) else self._parent
+        return image if isinstance(image, ASSETS) else self
 
     def _consumed(self, options: Options, resolved: ResolvedOptions) -> ConsumedImage:
         """The facts about the image that the checks of consumers need."""
@@ -292,7 +294,7 @@ class ImageVerification(Construct):
             path=self.user_path,
             region=region_of(self._image.repository_arn),
             policy=resolved.policy,
-            is_built=isinstance(self._holder_image, ecr_assets.DockerImageAsset),
+            is_built=isinstance(self._user_construct, ecr_assets.DockerImageAsset),
             has_own_runtimes=options.runs_on is not None,
             has_own_platform=record.has_own_platform if record else options.platform is not None,
         )
@@ -335,7 +337,7 @@ class ImageVerification(Construct):
             type=RESOURCE_TYPE,
             properties={"ServiceToken": verifier.function_arn, "ServiceTimeout": str(timeout), **properties},
         )
-        self._resource.apply_removal_policy(RemovalPolicy.DESTROY)
+        type_of.set(self._resource, RESOURCE_TYPE)
         # The role must have its permissions when CloudFormation calls the Lambda.
         permissions.add_dependent(self._resource)
         self._prerequisites = [verifier, *filter(None, [topic])]

@@ -146,23 +146,22 @@ class ImageVerifier(Construct):
             *_queue_statements(dead_letter_queue),
         ]
         self.role: iam.IRole = role or self._own_role(statements, permissions_boundary)
-        with verifier_code(self) as code:
-            self.function = lambda_.Function(
-                self,
-                "Function",
-                description="Verifies container images before any resource of the stack references them",
-                code=lambda_.Code.from_asset(code),
-                handler="image_verifier.entrypoints.custom_resource.handler",
-                runtime=self._runtime,
-                architecture=architecture or lambda_.Architecture.X86_64,
-                memory_size=memory_size or MEMORY_MIB,
-                timeout=timeout or Duration.seconds(_TIMEOUT_SECONDS),
-                role=self.role,
-                log_group=self.log_group,
-                environment_encryption=encryption_key,
-                reserved_concurrent_executions=reserved_concurrent_executions,
-                **network.keywords(),
-            )
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description="Verifies container images before any resource of the stack references them",
+            code=lambda_.Code.from_asset(verifier_code(self)),
+            handler="image_verifier.entrypoints.custom_resource.handler",
+            runtime=self._runtime,
+            architecture=architecture or lambda_.Architecture.X86_64,
+            memory_size=memory_size or MEMORY_MIB,
+            timeout=timeout or Duration.seconds(_TIMEOUT_SECONDS),
+            role=self.role,
+            log_group=self.log_group,
+            environment_encryption=encryption_key,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+            **network.keywords(),
+        )
         if role is not None:
             # Lambda uses the permissions when the function is made, and when it logs for the first time.
             self.function.node.add_dependency(self.policy(self, "Policy", statements))
@@ -215,6 +214,11 @@ class ImageVerifier(Construct):
     def function_arn(self) -> str:
         """The ARN of the Lambda."""
         return self.function.function_arn
+
+    @cached_property
+    def function_id(self) -> str:
+        """The logical ID of the Lambda, as a token."""
+        return self._resource.logical_id
 
     @cached_property
     def _resource(self) -> lambda_.CfnFunction:

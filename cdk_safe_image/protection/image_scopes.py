@@ -20,7 +20,7 @@ from ..asset import SafeDockerImageAsset, warn_of_attestation
 from ..build import BuildRecord
 from ..consumer_checks import needs_own_build
 from ..consumers import TYPES, Consumer, consumer_at, images_of
-from ..options import Options, runtime_names, with_defaults
+from ..options import Options, platform_name, platform_of, runtime_names, with_defaults
 from ..stack_resources import StackResources, StackVerification, VerificationHolder
 from ..synthesis.facts import path_of, scopes_of, stack_of, stage_of
 from ..synthesis.finalizer import StageFinalizer
@@ -150,12 +150,12 @@ def _complete(snapshot: StageSnapshot) -> StageSnapshot:
 class _Dependent:
     """A resource that references an image.
 
-    :param runs: whether it also runs the image.
+    :param consumer: the same resource as a consumer; None if it does not run the image.
     :param stack: its top-level stack.
     """
 
     resource: CfnResource
-    runs: bool
+    consumer: Consumer | None
     stack: Stack
 
 
@@ -178,23 +178,24 @@ class _Image:
 
     def verify(self, dependents: Sequence[_Dependent]) -> None:
         """Add a verification for which the dependents wait."""
-        consumers = [consumer for it in dependents if it.runs and (consumer := consumer_at(it.resource))]
+        consumers = [it.consumer for it in dependents if it.consumer]
         verification = self.verification or self._new_verification(consumers)
         if verification is None:
             return
         for dependent in dependents:
-            verification.add_dependent(dependent.resource, runs=dependent.runs)
+            verification.add_dependent(dependent.resource, dependent.consumer)
 
     def _new_verification(self, consumers: Sequence[Consumer]) -> ImageVerification | None:
         options = with_defaults(self.origin or self.asset, self.settings.options)
         names = runtime_names(options.runs_on) or tuple(dict.fromkeys(name for c in consumers for name in c.runs_on))
         platform = default_platform(options, consumers)
         if self.build:
-            platform = ecr_assets.Platform.custom(self.build.platform)
+            platform = platform_of(self.build.platform)
         # A consumer that cannot run this platform at all is reported by its own check.
-        runs_on: Any = [name for name in names if RUNTIMES[name].runs(platform.platform)]
-        if not runs_on and not is_dummy(platform.platform) and not RUNTIMES[_DEFAULT_RUNTIME].runs(platform.platform):
-            self._refuse(platform.platform, names or (_DEFAULT_RUNTIME,), consumers)
+        name = platform_name(platform)
+        runs_on: Any = [runtime for runtime in names if RUNTIMES[runtime].runs(name)]
+        if not runs_on and not is_dummy(name) and not RUNTIMES[_DEFAULT_RUNTIME].runs(name):
+            self._refuse(name, names or (_DEFAULT_RUNTIME,), consumers)
             return None
         self._check_build(runs_on)
         is_built = isinstance(self.asset, ecr_assets.DockerImageAsset)
@@ -330,8 +331,8 @@ def _dependents(snapshot: StageSnapshot, images: Sequence[_Image]) -> dict[_Imag
     for resource, construct in snapshot.constructs_of(referencing).items():
         for image in images:
             if image.tag in tags_in[resource] and image in _nearest(image.tag, images, resource.stack):
-                runs = _runs(resource, image.tag)
-                dependents[image].append(_Dependent(construct, runs, top_level(resource.stack)))
+                consumer = consumer_at(construct) if _runs(resource, image.tag) else None
+                dependents[image].append(_Dependent(construct, consumer, top_level(resource.stack)))
     return dependents
 
 
@@ -352,11 +353,9 @@ def _report_other_images(snapshot: StageSnapshot, images: Sequence[_Image]) -> N
     known = {image.tag for image in images}
     # References to a verification, and the plain URIs that other stacks contain.
     known |= {resource.logical_id for resource in resources if resource.type == RESOURCE_TYPE}
-    known |= {
-        as_json(stack_of(verification).resolve(verification.unverified_uri))
-        for stack_resources in snapshot.of(StackResources)
-        for verification in stack_resources.verifications
-    }
+    for stack_resources in snapshot.of(StackResources):
+        uris = [verification.unverified_uri for verification in stack_resources.verifications]
+        known.update(map(as_json, stack_of(stack_resources).resolve(uris)))
     unverified = [resource for resource in resources if resource.type in TYPES and _runs_unknown(resource, known)]
     for construct in snapshot.constructs_of(unverified).values():
         scope, consumer = ImageScope.above(construct), consumer_at(construct)

@@ -34,6 +34,7 @@ from ..options import (
     RequireValue,
     RunsOnValue,
     enum_member,
+    platform_name,
     runtime_names,
     with_defaults,
 )
@@ -200,8 +201,9 @@ class _Injector:
         props = self.above.inject(original_props, id=id, scope=scope) if self.above else original_props
         if build.is_ours(props.get("extraHash")):
             return props
-        stack_resources, path = StackResources.of(stack_of(scope)), f"{path_of(scope)}/{id}"
-        StageFinalizer.of(scope).on_finalize(verify_or_report, path)
+        stack, path = stack_of(scope), f"{path_of(scope)}/{id}"
+        stack_resources = StackResources.of(stack)
+        StageFinalizer.of(stack).on_finalize(verify_or_report, path)
         if self._settings.report:
             return props
         consumer, options = self._consumer_around(scope), with_defaults(scope, self._settings.options)
@@ -213,9 +215,9 @@ class _Injector:
         defaults = build.default_outputs(runtime_names(options.runs_on) or (consumer.runs_on if consumer else ()))
         own = props.get("outputs")
         outputs = tuple(defaults if own is None else own)
-        pinned = _pinned(props, platform, defaults)
+        pinned, name = _pinned(props, platform, defaults), platform_name(platform)
         set_by = build.set_by(own, are_hashed=(props.get("invalidation") or {}).get("outputs") is not False)
-        stack_resources.builds[path] = BuildRecord(platform.platform, outputs, set_by, is_said, pinned)
+        stack_resources.builds[path] = BuildRecord(name, outputs, set_by, is_said, pinned)
         if is_verification_on(scope) and options.verifier is None:
             # Make the verifier now instead of at the end, so that the app's aspects reach it: tags, permissions
             # boundaries.
@@ -227,12 +229,12 @@ class _Injector:
         for above in reversed(scopes_of(scope)):
             if isinstance(above, Stack):
                 return None
-            if (stated := self._stated.get(path_of(above))) is not None:
+            if self._stated and (stated := self._stated.get(path_of(above))) is not None:
                 return stated
             if isinstance(above, lambda_.Function):
                 # The function has no resource yet. CDK itself derives the platform from its architecture.
                 return Consumer(path_of(above), ("lambda",), None, "", {})
-            if consumer := _consumer_of(above):
+            if not isinstance(above, ecs.ContainerDefinition) and (consumer := _consumer_of(above)):
                 return consumer
         return None
 

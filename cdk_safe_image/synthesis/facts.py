@@ -84,4 +84,7 @@ def place(construct: Construct, scope: Construct, id: str) -> None:
     # `constructs` replaces the separator in IDs.
     # https://github.com/aws/constructs/blob/10.x/src/construct.ts
     path_of.set(construct, f"{path_of(scope)}/{id.replace('/', '--')}".lstrip("/"))
-    stack_of.set(construct, stack_of(scope))
+    scopes_of.set(construct, [*scopes_of(scope), construct])
+    stack = stack_of(scope)
+    stack_of.set(construct, stack)
+    stage_of.set(construct, stage_of(stack))

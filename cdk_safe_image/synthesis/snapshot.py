@@ -177,15 +177,11 @@ def _ids_in(name: str, element: Any) -> Iterator[str]:
         yield from (found for text in texts for found in _SUBSTITUTED.findall(text))
 
 
-def type_of(resource: CfnResource) -> str:
-    """The type of a resource, such as `AWS::ECS::Service`."""
-    return _type_of_class(type(resource)) or _read_type(resource)
-
-
 @Fact
-def _read_type(resource: IConstruct) -> str:
+def type_of(resource: IConstruct) -> str:
+    """The type of a resource, such as `AWS::ECS::Service`."""
     assert isinstance(resource, CfnResource)
-    return resource.cfn_resource_type
+    return _type_of_class(type(resource)) or resource.cfn_resource_type
 
 
 @cache
