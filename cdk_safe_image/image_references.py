@@ -21,6 +21,7 @@ from .synthesis.identity import address, is_same
 from .synthesis.nesting import top_level
 from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot, type_of
 from .tokens import WholeText
+from .verifier import ImageVerifier
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class ImageReferences:
 
         :param snapshot: the complete stage.
         """
-        self._function_ids = snapshot.function_ids
+        # A verifier never references an image.
+        self._function_ids = snapshot.function_ids - {verifier.function_id for verifier in snapshot.of(ImageVerifier)}
 
     def add_dependent(self, resource: CfnResource, consumer: Consumer | None) -> None:
         """Make a resource wait that references the image by a plain string, and check that it can run the image.

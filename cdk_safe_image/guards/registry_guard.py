@@ -165,20 +165,19 @@ class RegistryGuard(Construct):
             description="Verifies pushed images: reads repositories, announces refusals, and logs",
             inline_policies={"Logs": iam.PolicyDocument(statements=[log_events])},
         )
-        with verifier_code(self) as code:
-            return lambda_.Function(
-                self,
-                "Function",
-                description="Verifies each container image that is pushed to ECR",
-                code=lambda_.Code.from_asset(code),
-                handler="image_verifier.entrypoints.registry_push.handler",
-                runtime=newest_runtime(self),
-                memory_size=MEMORY_TO_READ_MIB if reads_layers else MEMORY_MIB,
-                timeout=timeout,
-                role=role,
-                log_group=log_group,
-                environment={VARIABLE: Stack.of(self).to_json_string(settings)},
-            )
+        return lambda_.Function(
+            self,
+            "Function",
+            description="Verifies each container image that is pushed to ECR",
+            code=lambda_.Code.from_asset(verifier_code(self)),
+            handler="image_verifier.entrypoints.registry_push.handler",
+            runtime=newest_runtime(self),
+            memory_size=MEMORY_TO_READ_MIB if reads_layers else MEMORY_MIB,
+            timeout=timeout,
+            role=role,
+            log_group=log_group,
+            environment={VARIABLE: Stack.of(self).to_json_string(settings)},
+        )
 
     def _allow(
         self,
