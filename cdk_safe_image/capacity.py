@@ -20,7 +20,6 @@ from aws_cdk import (
     IResolvable,
     IResolveContext,
     Reference,
-    Stack,
     StringConcat,
     Tokenization,
 )
@@ -28,7 +27,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from constructs import IConstruct
 
-from .synthesis.snapshot import as_json, referenced_ids
+from .synthesis.facts import stack_of
+from .synthesis.snapshot import as_json, referenced_ids, type_of
 
 _SERVICE: Final = "AWS::ECS::Service"
 _CLUSTER: Final = "AWS::ECS::Cluster"
@@ -108,19 +108,19 @@ class _Capacity:
         self._is_complete = is_complete
         self._parts = [
             _Part(
-                found.cfn_resource_type,
-                Stack.of(found).resolve(found.logical_id),
+                type_of(found),
+                stack_of(found).resolve(found.logical_id),
                 self.properties(found),
                 found,
             )
             for found in constructs
-            if isinstance(found, CfnResource) and found.cfn_resource_type in _TYPES
+            if isinstance(found, CfnResource) and type_of(found) in _TYPES
         ]
 
     def properties(self, resource: CfnResource) -> _Properties:
         """The properties of a resource as its template contains them."""
         resolver = None if self._is_complete else _NoLazyValues()
-        stack, given = Stack.of(resource), resource._cfn_properties
+        stack, given = stack_of(resource), resource._cfn_properties
         resolved = (
             stack.resolve(given)
             if resolver is None
@@ -161,7 +161,7 @@ def _on_ecs(all_instances: Callable[[_Capacity], _Platforms]) -> _Read:
     """Read the instances on which the services of a task definition run; all of a kind if it has no service."""
 
     def read(capacity: _Capacity, resource: CfnResource | None) -> _Platforms:
-        task = Stack.of(resource).resolve(resource.logical_id) if resource is not None else None
+        task = stack_of(resource).resolve(resource.logical_id) if resource is not None else None
         services = [it for it in capacity.of(_SERVICE) if _referenced(it.properties.get("taskDefinition")) == task]
         for service in services:
             yield from _service_instances(capacity, service.properties)

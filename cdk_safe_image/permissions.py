@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
-from aws_cdk import CfnResource, Stack
+from aws_cdk import CfnResource
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .dependencies import add_dependency
+from .synthesis.facts import stack_of
 from .verifier import ImageVerifier
 
 
@@ -36,7 +37,7 @@ class Permissions:
             ],
             resources=[repository_arn],
         )
-        status = iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[Stack.of(scope).stack_id])
+        status = iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[stack_of(scope).stack_id])
         self.policy = verifier.policy(scope, id, [reads, status])
         resource = self.policy.node.default_child
         assert isinstance(resource, CfnResource)
@@ -54,7 +55,7 @@ class Permissions:
     def allow_untagging(self) -> None:
         """Allow removing the tag of a refused image, and listing the images that this stack verified before."""
         self._allow(["ecr:BatchDeleteImage"], self._repository_arn)
-        self._allow(["cloudformation:ListStackResources"], Stack.of(self.policy).stack_id)
+        self._allow(["cloudformation:ListStackResources"], stack_of(self.policy).stack_id)
 
     def allow_publishing(self, topic: sns.ITopic) -> None:
         """Allow publishing to a topic, and using the key that encrypts it.
@@ -68,7 +69,7 @@ class Permissions:
             self._allow(["kms:Decrypt", "kms:GenerateDataKey"], key.key_arn)
 
     def _allow(self, actions: list[str], resource: str) -> None:
-        statement = json.dumps([actions, Stack.of(self.policy).resolve(resource)], sort_keys=True)
+        statement = json.dumps([actions, stack_of(self.policy).resolve(resource)], sort_keys=True)
         if statement not in self._allowed:
             self._allowed.add(statement)
             self.policy.add_statements(iam.PolicyStatement(actions=actions, resources=[resource]))

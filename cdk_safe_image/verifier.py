@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from aws_cdk import Annotations, Duration, RemovalPolicy, Stack, Token
+from aws_cdk import Annotations, Duration, RemovalPolicy, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -21,6 +21,7 @@ from image_verifier.policy import Policy
 
 from .argument_types import check_types
 from .staging import verifier_code
+from .synthesis.facts import path_of, place, stack_of
 from .tokens import is_dummy
 
 # The first runtime whose standard library contains zstd. Older versions of aws-cdk-lib have no constant for it.
@@ -121,7 +122,8 @@ class ImageVerifier(Construct):
         :raises ValueError: if a setting is not valid, or contradicts another; the message says what to use instead.
         """
         super().__init__(scope, id)
-        path = self.node.path
+        place(self, scope, id)
+        path = path_of(self)
         check_types(path, memory_size=memory_size, timeout=timeout)
         network = _Network(vpc, vpc_subnets, None if security_groups is None else tuple(security_groups))
         network.check(path)
@@ -296,7 +298,7 @@ def _own_log_group(scope: Construct, retention: logs.RetentionDays | None, key: 
     if key is not None:
         # The key policy must exist before the group, whose name is only known afterwards.
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-        stack = Stack.of(scope)
+        stack = stack_of(scope)
         arn = stack.format_arn(service="logs", resource="*")
         key.add_to_resource_policy(
             iam.PolicyStatement(
@@ -321,7 +323,7 @@ def _queue_statements(queue: sqs.IQueue | None) -> list[iam.PolicyStatement]:
 
 def newest_runtime(scope: Construct) -> lambda_.Runtime:
     """The newest Python of the partition of a stack; the newest of all if the region is only known at deploy."""
-    region = Stack.of(scope).region
+    region = stack_of(scope).region
     partition = None if Token.is_unresolved(region) else RegionInfo.get(region).partition
     return lambda_.Runtime(_OLDER_RUNTIMES.get(partition or "", _RUNTIME), lambda_.RuntimeFamily.PYTHON)
 
@@ -356,10 +358,10 @@ def _check_bounds(path: str, memory_size: int | None, reserved: int | None, time
 def _check_role_account(verifier: Construct, role: iam.IRole | None) -> None:
     if role is None or is_dummy(role.role_arn):
         return
-    here, there = Stack.of(verifier).account, role.env.account
+    here, there = stack_of(verifier).account, role.env.account
     if not Token.is_unresolved(here) and not Token.is_unresolved(there) and here != there:
         raise ValueError(
-            f"{verifier.node.path} is in account {here}, but its role is in {there}, and a Lambda needs a role of its "
+            f"{path_of(verifier)} is in account {here}, but its role is in {there}, and a Lambda needs a role of its "
             "own account. Use a role of that account, or leave out role="
         )
 

@@ -7,6 +7,7 @@ can only be read from their properties, by a property injector.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 import jsii
@@ -16,6 +17,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 
 from ..consumers import Consumer, consumer_at
+from ..synthesis.facts import path_of
 
 StatedPlatforms = dict[str, Consumer]
 _Read = Callable[[str, Mapping[str, Any]], Consumer | None]
@@ -48,7 +50,7 @@ class PlatformReader:
         :param scope: its parent construct.
         """
         props = self.above.inject(original_props, id=id, scope=scope) if self.above else original_props
-        path = f"{scope.node.path}/{id}"
+        path = f"{path_of(scope)}/{id}"
         if (consumer := self._read(path, props)) is not None:
             self._stated[path] = consumer
         return props
@@ -56,10 +58,15 @@ class PlatformReader:
 
 def _function(path: str, props: Mapping[str, Any]) -> Consumer | None:
     architecture = props.get("architecture")
-    if architecture is None:
+    if architecture is None or props.get("handler") != _handler_of_image():
         return None
-    platform = "linux/arm64" if architecture.name == lambda_.Architecture.ARM_64.name else "linux/amd64"
+    platform = "linux/arm64" if architecture.name == "arm64" else "linux/amd64"
     return Consumer(path, ("lambda",), platform, "its architecture", {})
+
+
+@cache
+def _handler_of_image() -> str:
+    return lambda_.Handler.FROM_IMAGE
 
 
 def _batch_container(path: str, props: Mapping[str, Any]) -> Consumer | None:

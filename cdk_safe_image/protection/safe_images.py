@@ -42,6 +42,7 @@ from ..stack_resources import StackResources
 from ..switch import is_verification_on
 from ..synthesis.facts import node_of, path_of, scopes_of, stack_of
 from ..synthesis.finalizer import StageFinalizer
+from ..synthesis.identity import address
 from ..tokens import is_dummy
 from ..verifier import ImageVerifier
 from .consumer_platforms import READERS, PlatformReader, StatedPlatforms
@@ -192,6 +193,8 @@ class _Injector:
         """
         self._settings, self._stated = settings, stated
         self.above = above
+        # By address: the consumers that exist, each read once however many images are made beside it.
+        self._consumers: dict[str, Consumer] = {}
 
     @property
     def construct_unique_id(self) -> str:
@@ -208,7 +211,7 @@ class _Injector:
             return props
         consumer, options = self._consumer_around(scope), with_defaults(scope, self._settings.options)
         # The instances that run it may say its platform, if the app made them before the image.
-        found = [consumer] if consumer else _task_definitions_in(scope)
+        found = [consumer] if consumer else self._task_definitions_in(scope)
         consumers = found if props.get("platform") else [with_capacity(scope, it) for it in found]
         platform = props.get("platform") or default_platform(options, consumers)
         is_said = bool(props.get("platform") or options.platform or any(it.platform for it in consumers))
@@ -234,9 +237,24 @@ class _Injector:
             if isinstance(above, lambda_.Function):
                 # The function has no resource yet. CDK itself derives the platform from its architecture.
                 return Consumer(path_of(above), ("lambda",), None, "", {})
-            if not isinstance(above, ecs.ContainerDefinition) and (consumer := _consumer_of(above)):
+            if not isinstance(above, ecs.ContainerDefinition) and (consumer := self._consumer_of(above)):
                 return consumer
         return None
+
+    def _task_definitions_in(self, scope: Construct) -> list[Consumer]:
+        """The consumers of the task definitions that the scope already contains."""
+        children = node_of(scope).children
+        found = (self._consumer_of(child) for child in children if isinstance(child, _TASK_DEFINITIONS))
+        return [consumer for consumer in found if consumer]
+
+    def _consumer_of(self, construct: IConstruct) -> Consumer | None:
+        if (known := self._consumers.get(address(construct))) is not None:
+            return known
+        resource = construct if isinstance(construct, CfnResource) else node_of(construct).default_child
+        consumer = consumer_at(resource) if isinstance(resource, CfnResource) else None
+        if consumer is not None:
+            self._consumers[address(construct)] = consumer
+        return consumer
 
 
 def _pinned(props: Mapping[str, Any], platform: ecr_assets.Platform, defaults: list[str]) -> Mapping[str, Any]:
@@ -255,17 +273,6 @@ def _pinned(props: Mapping[str, Any], platform: ecr_assets.Platform, defaults: l
         "extraHash": hashed,
         **({"outputs": passed} if passed else {}),
     }
-
-
-def _task_definitions_in(scope: Construct) -> list[Consumer]:
-    """The consumers of the task definitions that the scope already contains."""
-    found = (_consumer_of(child) for child in node_of(scope).children if isinstance(child, _TASK_DEFINITIONS))
-    return [consumer for consumer in found if consumer]
-
-
-def _consumer_of(construct: IConstruct) -> Consumer | None:
-    resource = construct if isinstance(construct, CfnResource) else node_of(construct).default_child
-    return consumer_at(resource) if isinstance(resource, CfnResource) else None
 
 
 def _injector_above(scope: Construct, type_id: str) -> Any:

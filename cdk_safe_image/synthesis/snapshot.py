@@ -82,7 +82,9 @@ class StageSnapshot:
     @cached_property
     def templates(self) -> list[tuple[Stack, Mapping[str, Any]]]:
         """The templates that CDK would write now. A reference to another stack is a logical ID of that stack."""
-        return [(stack, _template(stack)) for stack in self.stacks]
+        with TemporaryDirectory() as folder:
+            session, parent = _TemporarySession(folder), DefaultStackSynthesizer()
+            return [(stack, _template(stack, session, parent)) for stack in self.stacks]
 
     @cached_property
     def template_resources(self) -> list[TemplateResource]:
@@ -194,18 +196,17 @@ def _type_of_class(resource_class: type[CfnResource]) -> str:
     )
 
 
-def _template(stack: Stack) -> Mapping[str, Any]:
+def _template(stack: Stack, session: _TemporarySession, parent: DefaultStackSynthesizer) -> Mapping[str, Any]:
     """The template that CDK would write for a stack now.
 
     The synthesizer of nested stacks serves every stack here, because it only writes the template. It requires another
     synthesizer and does not use it. The stack's own would be an object of JavaScript, for which jsii writes a warning
     to the terminal.
     """
-    with TemporaryDirectory() as folder:
-        writer = NestedStackSynthesizer(DefaultStackSynthesizer())
-        writer.bind(stack)
-        writer.synthesize(cast(ISynthesisSession, _TemporarySession(folder)))
-        template: Mapping[str, Any] = json.loads(Path(folder, stack.template_file).read_text("utf-8"))
+    writer = NestedStackSynthesizer(parent)
+    writer.bind(stack)
+    writer.synthesize(cast(ISynthesisSession, session))
+    template: Mapping[str, Any] = json.loads(Path(session.outdir, stack.template_file).read_text("utf-8"))
     return template
 
 
