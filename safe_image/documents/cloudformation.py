@@ -30,6 +30,12 @@ _FUNCTION: Final = "AWS::Serverless::Function"
 # The property of a nested stack with its template, by type.
 _NESTED: Final = {"AWS::CloudFormation::Stack": "TemplateURL", "AWS::Serverless::Application": "Location"}
 _MAX_NESTED: Final = 10
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-include.html
+_INCLUDE: Final = "Fn::Transform"
+_NOT_INCLUDED: Final = "the resources that a transform adds are not known"
+_PROCESSED: Final = (
+    "Check the processed template: aws cloudformation get-template --stack-name NAME --template-stage Processed."
+)
 Pseudo = Callable[[str], Any]
 
 
@@ -59,12 +65,17 @@ class _Template:
         self._resolver = Resolver(scope)
         self._resources = dict[str, tuple[tuple[str | int, ...], Mapping[str, Any]]]()
         for path, name, resource in expanded(scope.resources, self._resolver, file):
-            if isinstance(resource, Mapping):
-                self._resources[name] = (path, resource)
+            if name != _INCLUDE and not (isinstance(resource, Mapping) and "Type" in resource):
+                place = self._document.place(path)
+                raise UsageError(f"{place.file}:{place.line}: the resource {name} is not a mapping with a Type")
+            self._resources[name] = (path, resource)
 
     def images(self) -> Iterator[DocumentImage]:
         """The images that the resources name which this template makes."""
         for name, (path, resource) in self._resources.items():
+            if name == _INCLUDE:
+                yield DocumentImage(name, self._document.place(path), missing=_NOT_INCLUDED, advice=_PROCESSED)
+                continue
             condition = resource.get("Condition")
             if isinstance(condition, str) and self._resolver.holds(condition) is False:
                 continue

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..errors import UsageError
 from .document_image import DocumentImage
 from .files import read_documents
 
@@ -38,9 +39,14 @@ def read_kubernetes(file: str) -> Iterator[DocumentImage]:
     """The images of a file with manifests, such as Helm's rendered output.
 
     :param file: the file's path; `-` for standard input.
-    :raises UsageError: if it cannot be read, or exceeds a limit.
+    :raises UsageError: if it cannot be read, is not a manifest, or exceeds a limit.
     """
     for document in read_documents(file):
+        if document.value is None:
+            # Helm renders a template whose condition does not hold to nothing.
+            continue
+        if not isinstance(document.value, Mapping) or not document.value.get("kind"):
+            raise UsageError(f"{document.file}: it is not a Kubernetes manifest: it has no kind")
         for pod in pod_images(document.value):
             place = document.place(pod.path)
             if isinstance(pod.image, str):

@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from image_verifier.faults import Fault
+from image_verifier.text import in_sentences
 
 from ..sources.aws_sessions import AwsSessions
 from ..sources.targets import ecr_host
@@ -40,12 +41,8 @@ class PseudoParameters:
         try:
             return self._of_environment(name)
         except Fault as e:
-            message = f"{e.message[:1].lower()}{e.message[1:]}"
-            return Unknown(
-                f"${{{name}}}",
-                f"the value of {name} ({message})",
-                f"{e.advice.rstrip('.')}, or pass --set {name}=VALUE",
-            )
+            # The reason is the same for all of them, and is shown once.
+            return Unknown(f"${{{name}}}", f"the value of {name}", f"{in_sentences(e.message, e.advice)} {advice}")
 
     def _of_environment(self, name: str) -> str:
         if name == "AWS::AccountId":

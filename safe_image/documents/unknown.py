@@ -42,7 +42,7 @@ def concatenate(parts: Iterable[Any], separator: str = "") -> str | Unknown:
     return Unknown(
         text,
         " and ".join(dict.fromkeys(part.missing for part in unknown)),
-        ". ".join(dict.fromkeys(part.advice for part in unknown)),
+        ". ".join(dict.fromkeys(sentence for part in unknown for sentence in part.advice.split(". "))),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from safe_image.documents.cloudformation import read_cloudformation
 from safe_image.documents.settings import Settings
+from safe_image.documents.unknown import Unknown, concatenate
 from safe_image.errors import UsageError
 from tests.unit.safe_image.documents.files import ECR, PSEUDO, facts, known, template, write
 
@@ -260,7 +261,10 @@ BAD = [
         "it stands for more than 1,000,000 values",
     ),
     ("Conditions: {A: !Condition B, B: !Condition A}\nResources: {F: {Type: X, Condition: A}}", "in a circle"),
-    ("Resources:\n  Fn::ForEach::A: [I, " + json.dumps(list(range(10_001))) + ", {'${I}': {}}]", "10,000 resources"),
+    (
+        "Resources:\n  Fn::ForEach::A: [I, " + json.dumps(list(range(10_001))) + ", {'${I}': {Type: T}}]",
+        "10,000 resources",
+    ),
 ]
 
 
@@ -287,3 +291,21 @@ def test_aliases_and_merged_keys_are_read(tmp_path: Path) -> None:
         """
     a, b = template(tmp_path, text)
     assert (a.runs_on, b.runs_on, b.reference) == (("ecs-ec2",), ("ecs-anywhere",), "a:1")
+
+
+def test_resources_that_a_transform_adds_are_not_known(tmp_path: Path) -> None:
+    text = "Resources:\n  Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://bucket/more.yaml}}\n"
+    (image,) = template(tmp_path, text)
+    assert (image.reference, image.place.line) == ("Fn::Transform", 2)
+    assert image.missing == "the resources that a transform adds are not known"
+    assert "--template-stage Processed" in image.advice
+
+
+def test_values_that_lack_for_one_reason_have_this_reason_once() -> None:
+    advice = "No region is configured. Set AWS_REGION. Pass --set {}=VALUE"
+    both = concatenate([Unknown(f"${{{name}}}", f"the value of {name}", advice.format(name)) for name in ("A", "B")])
+    assert both == Unknown(
+        "${A}${B}",
+        "the value of A and the value of B",
+        "No region is configured. Set AWS_REGION. Pass --set A=VALUE. Pass --set B=VALUE",
+    )

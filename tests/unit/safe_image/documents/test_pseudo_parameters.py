@@ -48,8 +48,8 @@ def test_without_a_region_the_message_says_both_ways_to_set_it() -> None:
     value = pseudo()("AWS::Region")
     assert value == Unknown(
         "${AWS::Region}",
-        "the value of AWS::Region (no region is configured)",
-        "Set AWS_REGION, or the profile's region, or pass --set AWS::Region=VALUE",
+        "the value of AWS::Region",
+        "No region is configured. Set AWS_REGION, or the profile's region. Pass --set AWS::Region=VALUE",
     )
 
 

@@ -21,6 +21,9 @@ WRONG = [
     ("compose:", "version: 3", "it is not a Compose file: it has no services"),
     ("kubernetes:", "a: [", "this is not valid YAML"),
     ("kubernetes:", "a: \x00", "this is not valid YAML"),
+    ("kubernetes:", "Resources: {}", "it is not a Kubernetes manifest: it has no kind"),
+    ("kubernetes:", "kind: Pod\n---\n- a", "it is not a Kubernetes manifest: it has no kind"),
+    ("cloudformation:", "Resources:\n  A: !Sub x", ":2: the resource A is not a mapping with a Type"),
     (
         "terraform:",
         '{"format_version": "1.0", "values": {"root_module": {"resources": [{"type": "aws_ecs_task_definition", '
@@ -51,7 +54,7 @@ def test_no_shape_of_a_file_ends_in_a_traceback(tmp_path: Path, scheme: str, tex
         "task-definition:": '{"containerDefinitions": @, "runtimePlatform": @}',
         "terraform:": '{"format_version": "1", "values": {"root_module": {"resources": [@, {"type": '
         '"aws_lambda_function", "address": "a", "values": {"image_uri": @}}], "child_modules": [@]}}}',
-        "kubernetes:": '{"spec": {"containers": @, "nodeSelector": @, "affinity": @}}',
+        "kubernetes:": '{"kind": "Pod", "spec": {"containers": @, "nodeSelector": @, "affinity": @}}',
         "compose:": '{"services": {"a": @, "b": {"image": @, "platform": @}}}',
     }
     for one in (text, kinds[scheme].replace("@", text)):
