@@ -1,4 +1,4 @@
-"""`python -m tests.corpus`: how our verdicts agree with the recorded results of engines, and with what users reported.
+"""`python -m tests.corpus`: how our verdicts agree with the recorded results of engines, and with the users' reports.
 
 Exit 0: all agree, but for the differences that are on purpose. 1: some do not.
 """
@@ -104,7 +104,7 @@ def _lines(
 
 
 def _reported(folder: Path) -> Iterator[str]:
-    """Each image with our verdict and findings for each runtime, and with what was reported."""
+    """Each image with our verdict and findings for each runtime, and with the report."""
     for name, case in json.loads((folder / "cases.json").read_text()).items():
         yield f"{name}\n  reported: {case['truth']}"
         for runtime in case["runs_on"]:
