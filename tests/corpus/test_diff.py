@@ -36,7 +36,7 @@ def test_a_difference_from_a_healthy_image_explains_every_broken_image(corpus: S
             unexplained.append((name, comparison.broken))
         names = Names("good"), Names(name)
         for form in DIFF_FORMATS:
-            assert "".join(diff_report(form)(comparison, names, io.StringIO()))
+            assert "".join(diff_report(form)(comparison, names, policy, io.StringIO()))
     assert unexplained == []
 
 
