@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from safe_image.cli import main
 from safe_image.commands.command_parser import command_parser
 from safe_image.sources.local_images import DOCUMENTS
 
@@ -50,3 +51,25 @@ def test_a_command_of_the_page_is_accepted_and_names_a_file(call: list[str]) -> 
 def test_the_page_has_a_row_for_each_kind_of_file() -> None:
     rows = re.findall(r"^\| `([a-z-]+:)FILE` \|", PAGE, re.MULTILINE)
     assert sorted(rows) == sorted(DOCUMENTS)
+
+
+TEMPLATE: Final = """\
+Parameters: {Tag: {Type: String}}
+Resources:
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      ContainerDefinitions:
+        - Image: !Sub "shop:${Tag}"
+"""
+
+
+def test_the_transcript_is_what_the_command_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("template.yaml").write_text(TEMPLATE)
+    call = "check cloudformation:template.yaml"
+    assert main(call.split()) == 2
+    printed = capsys.readouterr()
+    assert f"$ safe-image {call}\n{printed.err}{printed.out}$ " in PAGE
