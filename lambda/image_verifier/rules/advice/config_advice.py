@@ -78,7 +78,7 @@ CONFIGS: Final[Mapping[str, Advice]] = {
         "AWS does not document whether the runtime supports this platform.",
         "Build for {expected}, or test the image on the runtime and acknowledge the finding.",
         "Build for linux/amd64 unless the runtime documents another platform.",
-        "https://docs.aws.amazon.com/apprunner/latest/dg/service-source-image.html",
+        "https://github.com/aws/apprunner-roadmap/issues/79",
         Then.REBUILD,
     ),
     "platform-mismatch": Advice(
@@ -101,7 +101,7 @@ CONFIGS: Final[Mapping[str, Advice]] = {
         "A build tool wrote a history entry without a layer and did not mark it as empty.",
         _BUILDER,
         _UPGRADE_BUILDER,
-        "https://github.com/moby/moby/blob/master/daemon/internal/image/image.go",
+        "https://github.com/moby/moby/blob/master/daemon/internal/image/store.go",
     ),
     "descriptor-for-another-platform": Advice(
         "A tool copied the platform of another image into the descriptors of the manifest.",

@@ -64,7 +64,7 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "The build tool put data into annotations, or the image has thousands of layers.",
         "Remove large annotations and labels from the build, or build fewer layers.",
         "Keep data in layers, and annotations to a few hundred bytes.",
-        "https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html",
+        "https://github.com/containerd/containerd/blob/main/core/remotes/docker/resolver.go",
         Then.REBUILD,
     ),
     "manifest-type-mismatch": Advice(
