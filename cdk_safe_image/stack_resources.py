@@ -15,7 +15,7 @@ from .build import BuildRecord
 from .consumers import Consumer
 from .gate import GatedVerification, close_gate
 from .permissions import Permissions
-from .synthesis.facts import path_of, place, stack_of
+from .synthesis.facts import path_of, place
 from .synthesis.finalizer import StageFinalizer
 from .synthesis.identity import address, is_same
 from .synthesis.nesting import top_level
@@ -162,11 +162,11 @@ class VerificationHolder(Construct):
     a dependency may even be a resource that runs the same image.
     """
 
-    def __init__(self, image: IConstruct) -> None:
+    def __init__(self, image: IConstruct, stack: Stack) -> None:
         """
         :param image: the asset that is verified.
+        :param stack: the stack in which it is verified: the asset's own, or one around it.
         """
-        stack = stack_of(image)
         scope, id = StackResources.of(stack), f"Image/{path_of(image).removeprefix(f'{path_of(stack)}/')}"
         super().__init__(scope, id)
         place(self, scope, id)

@@ -289,7 +289,7 @@ class ImageVerification(Construct):
 
     def _consumed(self, options: Options, resolved: ResolvedOptions) -> ConsumedImage:
         """The facts about the image that the checks of consumers need."""
-        record = StackResources.of(stack_of(self)).builds.get(self.user_path)
+        record = StackResources.of(stack_of(self._user_construct)).builds.get(self.user_path)
         return ConsumedImage(
             path=self.user_path,
             region=region_of(self._image.repository_arn),

@@ -25,7 +25,7 @@ from ..stack_resources import StackResources, StackVerification, VerificationHol
 from ..synthesis.facts import path_of, scopes_of, stack_of, stage_of
 from ..synthesis.finalizer import StageFinalizer
 from ..synthesis.identity import address, is_same
-from ..synthesis.nesting import top_level
+from ..synthesis.nesting import common_stack, top_level
 from ..synthesis.snapshot import StageSnapshot, TemplateResource, as_json
 from ..synthesis.stack_order import StackOrder
 from ..tokens import is_dummy
@@ -151,7 +151,7 @@ class _Dependent:
     """A resource that references an image.
 
     :param consumer: the same resource as a consumer; None if it does not run the image.
-    :param stack: its top-level stack.
+    :param stack: its stack, which may be a nested one.
     """
 
     resource: CfnResource
@@ -200,7 +200,7 @@ class _Image:
         self._check_build(runs_on)
         is_built = isinstance(self.asset, ecr_assets.DockerImageAsset)
         return ImageVerification(
-            VerificationHolder(self.asset),
+            VerificationHolder(self.asset, self.stack),
             "Verification",
             repository=self.asset.repository,
             tag=self.tag,
@@ -295,21 +295,23 @@ def _placed(
 
     :param order: gets the dependencies between stacks that this makes.
     """
-    own = top_level(image.stack)
+    own, home = top_level(image.stack), image.stack
     waiting: list[_Dependent] = []
     blocked: dict[str, list[_Dependent]] = {}
     for dependent in dependents:
-        stack = dependent.stack
+        stack = top_level(dependent.stack)
         if is_same(stack, own):
+            home = common_stack(home, dependent.stack)
             waiting.append(dependent)
         elif not order.depends(own, stack):
             order.add(stack, own)
             waiting.append(dependent)
         else:
             blocked.setdefault(address(stack), []).append(dependent)
-    yield image, waiting
+    # A stack that runs an image of a nested stack need not wait for all of that stack, which may even depend on it.
+    yield replace(image, stack=home), waiting
     for its in blocked.values():
-        stack = its[0].stack
+        stack = top_level(its[0].stack)
         copy = copy_image(image.asset, image.build, stack, its[0].resource)
         if copy is not None:
             verification = _existing_verification(copy, stack, image.tag)
@@ -332,7 +334,7 @@ def _dependents(snapshot: StageSnapshot, images: Sequence[_Image]) -> dict[_Imag
         for image in images:
             if image.tag in tags_in[resource] and image in _nearest(image.tag, images, resource.stack):
                 consumer = consumer_at(construct) if _runs(resource, image.tag) else None
-                dependents[image].append(_Dependent(construct, consumer, top_level(resource.stack)))
+                dependents[image].append(_Dependent(construct, consumer, resource.stack))
     return dependents
 
 

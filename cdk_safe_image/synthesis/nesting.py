@@ -8,6 +8,7 @@ from aws_cdk import Stack
 from constructs import IConstruct
 
 from .facts import Fact
+from .identity import address
 
 
 @Fact
@@ -29,3 +30,9 @@ def top_level(stack: Stack) -> Stack:
     """The outermost stack around a nested stack; the stack itself if it is not nested."""
     *_, outermost = outwards(stack)
     return outermost
+
+
+def common_stack(one: Stack, other: Stack) -> Stack:
+    """The innermost stack that contains two stacks of the same top-level stack, or is one of them."""
+    around = {address(stack) for stack in outwards(other)}
+    return next(stack for stack in outwards(one) if address(stack) in around)

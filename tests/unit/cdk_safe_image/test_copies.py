@@ -16,7 +16,17 @@ from aws_cdk.cx_api import CloudAssembly
 from constructs import Construct
 
 from cdk_safe_image import ImagePolicy, SafeDockerImageAsset, SafeImages
-from tests.unit.cdk_safe_image.app import VERIFICATION, messages_of, new_app, resources, serve, stack_in, the_only
+from tests.unit.cdk_safe_image.app import (
+    VERIFICATION,
+    messages_of,
+    new_app,
+    reached,
+    resources,
+    serve,
+    stack_in,
+    the_only,
+)
+from tests.unit.cdk_safe_image.test_gate import nested, of_type
 
 SERVICE = "AWS::ECS::Service"
 TASK = "AWS::ECS::TaskDefinition"
@@ -247,3 +257,42 @@ def test_a_safe_docker_image_asset_keeps_its_dependency(docker_folder: str) -> N
     run_asset(consumer, SafeDockerImageAsset(images, "Image", directory=docker_folder))
     explicit_dependency(images, consumer)
     assert "uses the image Images/Image of another stack, and cannot wait" in the_only_error(app)
+
+
+def test_nested_stacks_may_run_each_others_images(docker_folder: str) -> None:
+    """The images are verified in the stack around both, because each nested stack would wait for the other."""
+    app = protected()
+    stack = stack_in(app)
+    stacks = [NestedStack(stack, "One"), NestedStack(stack, "Two")]
+    assets = [ecr_assets.DockerImageAsset(it, "Image", directory=docker_folder, extra_hash=it.node.id) for it in stacks]
+    for it, asset in zip(stacks, reversed(assets), strict=True):
+        run_asset(it, asset)
+    assembly = app.synth()
+    verifications = set(resources(assembly, VERIFICATION))
+    assert len(verifications) == 2
+    for resource in resources(assembly, "AWS::CloudFormation::Stack").values():
+        assert verifications <= set(resource["DependsOn"])
+
+
+def test_a_nested_stack_may_depend_on_the_resource_that_runs_its_image(docker_folder: str) -> None:
+    app = protected()
+    stack = stack_in(app)
+    below = NestedStack(stack, "Below")
+    run_asset(stack, ecr_assets.DockerImageAsset(below, "Image", directory=docker_folder))
+    parameter(below, value=stack.node.find_child("Web").ref)  # type: ignore[attr-defined]
+    assembly = app.synth()
+    ((nested_stack, resource),) = resources(assembly, "AWS::CloudFormation::Stack").items()
+    assert {"Ref": "Web"} in resource["Properties"]["Parameters"].values()
+    web = reached(assembly.get_stack_by_name("Demo").template, "Web")
+    assert set(resources(assembly, VERIFICATION)) <= web
+    assert nested_stack not in web
+
+
+def test_an_image_that_only_its_nested_stack_runs_is_verified_there(docker_folder: str) -> None:
+    app = protected()
+    stack = stack_in(app)
+    below = NestedStack(stack, "Below")
+    run_asset(below, ecr_assets.DockerImageAsset(below, "Image", directory=docker_folder))
+    assembly = app.synth()
+    assert resources(assembly, VERIFICATION) == {}
+    assert len(of_type(nested(assembly, "Below"), VERIFICATION)) == 1
