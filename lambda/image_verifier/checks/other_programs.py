@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Final
 
 from ..layers.facts import Contents
-from ..layers.file_tree import Folder
 from ..layers.paths import shown
 from ..report import Finding, Severity
 from .command_lookup import DEFAULT_PATH, Launch
@@ -18,7 +17,8 @@ from .start import has_its_command
 from .subject import Subject, finding
 
 _SHELL: Final = b"/bin/sh"
-# An image with more names in one folder of PATH is judged by these.
+# An image with more folders or names in PATH is judged by these.
+_MAX_FOLDERS: Final = 100
 _MAX_NAMES: Final = 10_000
 # A program whose name has one of these is for that machine on purpose: the image serves it, or emulates the machine.
 _MACHINE_NAMES: Final[Mapping[str, tuple[bytes, ...]]] = {
@@ -26,7 +26,12 @@ _MACHINE_NAMES: Final[Mapping[str, tuple[bytes, ...]]] = {
     "amd64": (b"amd64", b"x86_64", b"x86-64", b"x64"),
     "arm": (b"arm",),
     "arm64": (b"arm64", b"aarch64"),
+    "loong64": (b"loong",),
+    "mips": (b"mips",),
+    "ppc": (b"ppc",),
     "ppc64": (b"ppc64",),
+    "riscv64": (b"riscv",),
+    "s390x": (b"s390",),
 }
 
 
@@ -66,17 +71,21 @@ def _wrong_machine(subject: Subject, shell: str, machine: str, share: str) -> Fi
 
 def _programs(launch: Launch) -> Iterator[tuple[bytes, str]]:
     """The compiled programs in the folders of PATH, each with its machine."""
-    seen: list[Folder] = []
-    for path in dict.fromkeys((*launch.path, *DEFAULT_PATH.encode().split(b":"))):
+    for path in islice(_names(launch), _MAX_NAMES):
+        machine = _machine(launch, path)
+        if machine:
+            yield path, machine
+
+
+def _names(launch: Launch) -> Iterator[bytes]:
+    seen: set[int] = set()
+    paths = dict.fromkeys((*DEFAULT_PATH.encode().split(b":"), *launch.path[:_MAX_FOLDERS]))
+    for path in paths:
         folder = launch.folder(path) if path.startswith(b"/") else None
         # /bin is a link to /usr/bin in most images.
-        if folder is None or any(folder is other for other in seen):
-            continue
-        seen.append(folder)
-        for name in islice(folder, _MAX_NAMES):
-            machine = _machine(launch, path + b"/" + name)
-            if machine:
-                yield path + b"/" + name, machine
+        if folder is not None and id(folder) not in seen:
+            seen.add(id(folder))
+            yield from (path + b"/" + name for name in folder)
 
 
 def _machine(launch: Launch, path: bytes) -> str:
@@ -88,10 +97,10 @@ def _machine(launch: Launch, path: bytes) -> str:
 def _says(path: bytes, machine: str) -> bool:
     """Whether the name of a program says for which machine it is."""
     name = path.rpartition(b"/")[2]
-    return any(word in name for word in _MACHINE_NAMES.get(machine, (machine.encode(),)))
+    return any(word in name for word in _MACHINE_NAMES.get(machine, ()))
 
 
 def _emulated(programs: Mapping[bytes, str], runnable: set[str]) -> set[str]:
     """The machines that an emulator of the image runs, such as qemu-aarch64-static."""
     emulators = [path for path, machine in programs.items() if machine in runnable and b"/qemu-" in path]
-    return {machine for machine in programs.values() if any(_says(path, machine) for path in emulators)}
+    return {machine for machine in _MACHINE_NAMES if any(_says(path, machine) for path in emulators)}

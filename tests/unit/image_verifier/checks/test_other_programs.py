@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from image_verifier.report import Finding, Severity
 
-from tests.unit.blobs import END, elf, file, folder, image, link, report
+from tests.unit.blobs import END, elf, file, folder, header, image, link, report
 
 AMD64, ARM64, I386, S390X = 62, 183, 3, 22
 COMMAND = file("server", elf())
@@ -90,6 +90,12 @@ def test_a_command_for_another_machine_is_reported_and_the_other_programs_are_no
 def test_an_image_without_a_command_is_judged_by_its_shell() -> None:
     found = [f.id for f in _findings(BIN, _busybox(ARM64), Cmd=[])]
     assert "programs-wrong-machine" in found
+
+
+def test_an_image_with_more_than_ten_thousand_names_in_path_is_judged_by_some_of_them() -> None:
+    many = b"".join(header(f"usr/bin/{number}", b"2", link="a") for number in range(10_050))
+    (finding,) = _findings(COMMAND, BIN, file("usr/bin/a", elf(ARM64)), many)
+    assert finding.message.startswith("10000 of 10000 programs in PATH are built for arm64")
 
 
 def test_a_folder_in_path_that_is_a_file_or_a_circle_of_links_is_skipped() -> None:
