@@ -14,11 +14,14 @@ from botocore.session import get_session
 from image_verifier.image import media_types
 
 from local_aws import ACCOUNT, REGION, LocalAws
+from local_engines.checkout import ROOT
+from tests.docs.transcripts import shown_as, transcripts
 from tests.local_aws.helpers import Pushed
 from tests.local_aws.incidents import NAME, SERVICE, TASK, EcsIncident
 from tests.pushing import push
 from tests.unit.images import Layout
 
+README = ROOT / "README.md"
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 CIRCUIT_BREAKER = "ECS deployment circuit breaker: tasks failed to start."
 PULL = "CannotPullContainerError: ref pull has been retried 1 time(s): number of layers and diffIDs don't match: 1 != 2"
@@ -81,6 +84,8 @@ def test_a_failing_pull_is_explained_with_its_image_and_its_digest(aws: LocalAws
     assert f"YES  it is the image: {image.rpartition(':')[0]}@{digest} has layer-type-unsupported" in done.stdout
     assert "zstd-not-counted · stage: pull" in done.stdout
     assert f"Container web: {PULL}" in done.stdout
+    (shown,) = [lines for call, lines in transcripts(README.read_text()) if call.endswith("--service shop/web")]
+    assert shown_as(shown, done.stdout.splitlines())
 
 
 def test_of_a_service_that_was_rolled_back_the_deployment_that_failed_is_explained(
