@@ -96,7 +96,7 @@ def on_an_imported_cluster(stack: Stack, image: SafeDockerImageAsset) -> None:
 
 
 def on_capacity_providers(*chosen: str) -> Use:
-    """Of a cluster that has one for each architecture."""
+    """The providers of a cluster that has one for each architecture."""
 
     def use(stack: Stack, image: SafeDockerImageAsset) -> None:
         shared = ecs.Cluster(stack, "Cluster", vpc=network(stack))
@@ -125,7 +125,7 @@ def of_type(instance_type: str) -> autoscaling.LaunchTemplateOverrides:
 
 
 def with_requirements(**requirements: Any) -> Use:
-    """A group whose instances are described by what they must have, in resources as an included template has them."""
+    """A group whose instances are described by requirements, in resources as an included template has them."""
 
     def use(stack: Stack, image: SafeDockerImageAsset) -> None:
         launch = {

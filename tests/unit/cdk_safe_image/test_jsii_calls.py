@@ -1,4 +1,4 @@
-"""The calls between Python and Node.js, of which each takes CPU time on both sides.
+"""The calls between Python and Node.js. Each takes CPU time on both sides.
 
 They are counted where jsii sends each request to Node.js: constructions, methods, properties, and the results of
 callbacks. The calls of one image are the difference between apps with more and with fewer images, so that the verifier,
