@@ -190,10 +190,11 @@ CAUSES: Final = (
     ),
     Cause(
         "passwd-is-a-link",
-        "/etc/passwd or /etc/group in the image is an absolute link, which containerd 2.2.0 to 2.2.2 (Fargate) does "
-        "not follow.",
-        "Nix, flox and some Android images link these files into a store. containerd 2.2 opens them inside the image's "
-        "root only and reports that the path escapes from its parent.",
+        "An absolute link leads to /etc/passwd or /etc/group in the image, and containerd 2.2.0 to 2.2.7 (Fargate, "
+        "EKS) does not follow it.",
+        "Nix, flox and some Android images link /etc or these files into a store. containerd 2.2 opens them inside the "
+        "image's root only and reports that the path escapes from its parent. From 2.2.3 on it follows one link, if "
+        "the file itself is the link.",
         "create",
         ("image", "host engine"),
         words=("path escapes from parent", "openat {path}: path escapes from parent"),
