@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from image_verifier.rules.consumers import CONSUMERS
 
 from ..errors import UsageError
 from ..sources.place import Place
+from .budget import Budget
 from .document_image import DocumentImage, image_at
 from .files import STANDARD_INPUT, read_document
 from .intrinsics import Resolver
@@ -30,6 +31,7 @@ _FUNCTION: Final = "AWS::Serverless::Function"
 # The property of a nested stack with its template, by type.
 _NESTED: Final = {"AWS::CloudFormation::Stack": "TemplateURL", "AWS::Serverless::Application": "Location"}
 _MAX_NESTED: Final = 10
+_MAX_TEMPLATES: Final = 500
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-include.html
 _INCLUDE: Final = "Fn::Transform"
 _NOT_INCLUDED: Final = "the resources that a transform adds are not known"
@@ -47,21 +49,30 @@ def read_cloudformation(file: str, settings: Settings, pseudo: Pseudo) -> Iterat
     :param pseudo: the values of pseudo parameters.
     :raises UsageError: if it cannot be read, is not a template, or exceeds a limit.
     """
-    yield from _Template(file, settings, pseudo, {}, ()).images()
+    budget = Budget(_MAX_TEMPLATES, f"{file}: its stacks have more than {_MAX_TEMPLATES} templates")
+    yield from _Template(file, _Common(settings, pseudo, budget), {}, ()).images()
+
+
+@dataclass(frozen=True)
+class _Common:
+    """The things that a template and its nested stacks share."""
+
+    settings: Settings
+    pseudo: Pseudo
+    budget: Budget
 
 
 class _Template:
     """A template, read for the images that it names."""
 
-    def __init__(
-        self, file: str, settings: Settings, pseudo: Pseudo, arguments: Mapping[str, Any], above: tuple[str, ...]
-    ) -> None:
+    def __init__(self, file: str, common: _Common, arguments: Mapping[str, Any], above: tuple[str, ...]) -> None:
+        common.budget.spend()
         self._document: Values = read_document(file, short_forms=True)
-        self._file, self._settings, self._pseudo, self._above = file, settings, pseudo, (*above, file)
+        self._file, self._common, self._above = file, common, (*above, file)
         if not isinstance(self._document.value.get("Resources"), Mapping):
             raise UsageError(f"{file}: it is not a template: it has no Resources")
         self._nested: dict[str, _Template | Unknown] = {}
-        scope = Scope(file, self._document.value, settings, arguments, pseudo, self._output_of)
+        scope = Scope(file, self._document.value, common.settings, arguments, common.pseudo, self._output_of)
         self._resolver = Resolver(scope)
         self._resources = dict[str, tuple[tuple[str | int, ...], Mapping[str, Any]]]()
         for path, name, resource in expanded(scope.resources, self._resolver, file):
@@ -166,9 +177,7 @@ class _Template:
             raise UsageError(f"{self._file}: stacks are nested more than {_MAX_NESTED} levels deep")
         arguments = properties.get("Parameters")
         nested = str(folder / text)
-        return _Template(
-            nested, self._settings, self._pseudo, arguments if isinstance(arguments, Mapping) else {}, self._above
-        )
+        return _Template(nested, self._common, arguments if isinstance(arguments, Mapping) else {}, self._above)
 
 
 def _is_provided(image: NamedImage) -> bool:

@@ -82,8 +82,11 @@ def _images(text: str, resolver: TargetResolver, settings: Settings) -> list[Doc
     file = text.removeprefix(scheme)
     if not file:
         raise UsageError(f"{text!r} names no file: use {scheme}FILE, or {scheme}- for standard input")
-    # Without `./`, as GitHub writes the paths of files.
-    return list(_READERS[scheme](str(Path(file)), settings, resolver))
+    try:
+        # Without `./`, as GitHub writes the paths of files.
+        return list(_READERS[scheme](str(Path(file)), settings, resolver))
+    except RecursionError as e:
+        raise UsageError(f"{file}: it is nested too deeply") from e
 
 
 def _key(image: DocumentImage) -> tuple[object, ...]:

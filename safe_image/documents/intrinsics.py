@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import UsageError
+from .budget import Budget
 from .scope import Scope
 from .unknown import NO_VALUE, Unknown, concatenate, plain
 
 _PLACEHOLDER: Final = re.compile(r"\$\{(!?)([^}]*)\}")
 _MAX_DEPTH: Final = 100
+_MAX_STEPS: Final = 1_000_000
+_MAX_TEXT: Final = 4 * 1024 * 1024
 
 
 class Resolver:
@@ -27,6 +30,7 @@ class Resolver:
         """
         self._scope = scope
         self._depth = 0
+        self._budget = Budget(_MAX_STEPS, f"{scope.file}: its functions stand for more than {_MAX_STEPS:,} values")
         self._conditions: dict[str, bool | Unknown] = {}
 
     def resolve(self, value: Any) -> Any:
@@ -35,6 +39,7 @@ class Resolver:
         :param value: a part of the template.
         :raises UsageError: if functions are nested too deeply, or reference each other in a circle.
         """
+        self._budget.spend()
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise UsageError(
@@ -119,6 +124,8 @@ class Resolver:
     def _text(self, parts: Sequence[Any], function: str, separator: str = "") -> Any:
         if any(isinstance(part, list | dict) for part in parts):
             return self._invalid(function)
+        if sum(len(part) for part in parts if isinstance(part, str)) > _MAX_TEXT:
+            raise UsageError(f"{self._scope.file}: {function} makes a text of more than {_MAX_TEXT:,} characters")
         text = concatenate(parts, separator)
         return self._scope.dynamic_references(text) if isinstance(text, str) else text
 

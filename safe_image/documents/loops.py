@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ..errors import UsageError
+from .budget import Budget
 from .intrinsics import Resolver
 from .unknown import plain
 
@@ -26,23 +26,25 @@ def expanded(resources: Mapping[str, Any], resolver: Resolver, file: str) -> Ite
     :param file: the template's file, for messages.
     :raises UsageError: if there are too many.
     """
-    for number, item in enumerate(_expand(resources, resolver, ("Resources",))):
-        if number >= _MAX_RESOURCES:
-            raise UsageError(f"{file}: its loops make more than {_MAX_RESOURCES:,} resources")
-        yield item
+    budget = Budget(_MAX_RESOURCES, f"{file}: its loops make more than {_MAX_RESOURCES:,} resources")
+    yield from _expand(resources, resolver, ("Resources",), budget)
 
 
-def _expand(resources: Mapping[str, Any], resolver: Resolver, path: tuple[str | int, ...]) -> Iterator[Item]:
+def _expand(
+    resources: Mapping[str, Any], resolver: Resolver, path: tuple[str | int, ...], budget: Budget
+) -> Iterator[Item]:
     for name, resource in resources.items():
         if not plain(name).startswith(_LOOP):
+            budget.spend()
             yield (*path, name), name, resource
         elif isinstance(resource, list) and len(resource) == 3 and isinstance(resource[2], Mapping):
             identifier, collection, body = resource
             for value in _values(resolver.resolve(collection)):
+                budget.spend()
                 for key, its in body.items():
                     here = (*path, name, 2, key)
                     made = {_replaced(key, plain(identifier), value): _replaced(its, plain(identifier), value)}
-                    for below, logical_id, found in _expand(made, resolver, here):
+                    for below, logical_id, found in _expand(made, resolver, here, budget):
                         # The name in the loop is not in the file.
                         yield (*here, *below[len(here) + 1 :]), logical_id, found
 

@@ -198,3 +198,23 @@ def test_a_name_that_is_no_reference_is_unknown_with_its_place(
     file.write_text("kind: Pod\nspec:\n  containers: [{image: 'UPPER CASE'}]\n")
     assert run("check", f"kubernetes:{file}") == 2
     assert f"Fix it at {file}:3." in capsys.readouterr().err
+
+
+HOSTILE = [
+    ("compose", "services: {a: {image: '" + "${A:-" * 3000 + "'}}", "it is nested too deeply"),
+    ("kubernetes", '{"kind": "Pod", "a": ' + "[" * 900 + "]" * 900 + "}", "nested"),
+    ("cloudformation", '"a\\e[1m": 1\n"a\\e[1m": 2\n', "is repeated"),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "message"), HOSTILE)
+def test_a_hostile_file_is_one_printable_line(
+    tmp_path: Path, kind: str, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text(text)
+    run("check", f"{kind}:{file}")
+    printed = capsys.readouterr()
+    assert message in printed.err or printed.out == "0 images\n"
+    assert printed.err.count("\n") <= 1
+    assert "\x1b" not in printed.err

@@ -268,7 +268,40 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), BAD)
+def doubled(levels: int) -> str:
+    """A map whose last value stands for a text of 2^levels parts."""
+    keys = "".join(
+        f"    K{n}: {{V: !Join ['', [!FindInMap [M, K{n - 1}, V], !FindInMap [M, K{n - 1}, V]]]}}\n"
+        for n in range(1, levels)
+    )
+    image = f"{{Code: {{ImageUri: !FindInMap [M, K{levels - 1}, V]}}}}"
+    function = f"{{Type: AWS::Lambda::Function, Properties: {image}}}"
+    return f"Mappings:\n  M:\n    K0: {{V: a}}\n{keys}Resources:\n  F: {function}\n"
+
+
+COSTLY = [
+    (doubled(30), "its functions stand for more than 1,000,000 values"),
+    (
+        "Resources:\n  F:\n    Type: AWS::Lambda::Function\n    Properties:\n      Code:\n"
+        f"        ImageUri: !Sub ['{'${A}' * 3000}', {{A: {'a' * 3000}}}]\n",
+        "Fn::Sub makes a text of more than 4,194,304 characters",
+    ),
+    (
+        "Resources:\n  Fn::ForEach::A:\n  - I\n  - &l [" + ",".join(map(str, range(200))) + "]\n"
+        "  - Fn::ForEach::B${I}: [J, *l, {}]\n",
+        "its loops make more than 10,000 resources",
+    ),
+    (
+        "Resources:\n"
+        + "".join(
+            f"  S{n}: {{Type: AWS::CloudFormation::Stack, Properties: {{TemplateURL: template.yaml}}}}\n" for n in "abc"
+        ),
+        "nested more than 10 levels deep",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), [*BAD, *COSTLY])
 def test_a_file_that_cannot_be_read_is_one_line_with_its_name(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
         template(tmp_path, text)
