@@ -17,6 +17,7 @@ from ..machine.carry_out import Result, carry_out
 from ..machine.diagnosis import Diagnosis, Status
 from ..machine.docker import Docker
 from ..machine.probes import diagnose
+from ..results.report_facts import report_head
 from ..sources.aws_sessions import AwsSessions
 from .output import open_output
 
@@ -67,7 +68,7 @@ def run(arguments: Namespace) -> int:
     fixes = [fix for line in lines for fix in line.fixes]
     with open_output(arguments.output) as stream:
         if arguments.format == "json":
-            stream.write(json_text({"schema_version": 1, "lines": [_json(line) for line in lines]}) + "\n")
+            stream.write(json_text({**report_head("doctor"), "lines": [_json(line) for line in lines]}) + "\n")
         else:
             stream.write(_text(lines, TextPage.of(stream)))
     if not arguments.fix or not fixes:

@@ -35,6 +35,7 @@ from ..machine.fixes import (
     refusal_lines,
 )
 from ..results.all_policies import Requirements, policies_of, reports_of
+from ..results.report_facts import policy_as_json, report_head
 from ..sources.archive import Archive
 from ..sources.cloud_assembly import AssetImage
 from ..sources.docker_archive import docker_archive
@@ -68,6 +69,7 @@ class AssetState:
     :param fixes: the image's fixes.
     :param names: the image's names, which fill in the remedies' commands.
     :param must_stay: whether its tag must not be removed by hand either.
+    :param policies: the policies that it was checked by, one for each verification or possible platform.
     """
 
     image: AssetImage
@@ -77,6 +79,7 @@ class AssetState:
     fixes: tuple[Fix, ...] = ()
     names: Names = _NO_NAMES
     must_stay: bool = False
+    policies: tuple[Policy, ...] = ()
 
 
 _EXIT_CODES: Final = {"broken": 1, "stale": 1, "refused": 1, "unknown": 2}
@@ -159,7 +162,8 @@ class _AssetInspector:
         """The state of an image."""
         try:
             requirements = _requirements(image, self.arguments)
-            return self._published_state(image, requirements) or self._local_state(image, requirements)
+            state = self._published_state(image, requirements) or self._local_state(image, requirements)
+            return replace(state, policies=policies_of(requirements))
         except Fault as fault:
             return AssetState(image, "unknown", fault.text)
 
@@ -271,12 +275,14 @@ def _json(states: Sequence[AssetState]) -> str:
             "local_image": one.image.local_image,
             "state": one.state,
             "message": one.message,
+            "account": {"id": one.image.account, "region": one.image.region},
+            "policies": [policy_as_json(policy) for policy in one.policies],
             "findings": _findings(one),
             "remedy": [fix.command for fix in one.fixes],
         }
         for one in states
     ]
-    return json_text({"schema_version": 1, "images": images}) + "\n"
+    return json_text({**report_head("preflight"), "images": images}) + "\n"
 
 
 def _findings(one: AssetState) -> list[Any]:

@@ -84,9 +84,9 @@ def run_check(target: Target, policy: Policy, debug: bool) -> Outcome:
     :param policy: the policy to check it by.
     :param debug: whether the traceback of a fault is printed.
     """
-    outcome = Outcome(target.reference, policy, construct=target.construct, places=target.places)
+    outcome = Outcome(target.reference, policy, names=target.names, construct=target.construct, places=target.places)
     if target.skipped:
-        return replace(outcome, names=target.names, skipped=target.skipped)
+        return replace(outcome, skipped=target.skipped)
     try:
         report = verify_target(target, policy)
         return replace(outcome, report=report, names=target.names.with_digest_of(report.image.top))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from image_verifier.report_json import SCHEMA_VERSION
+from image_verifier.rules.remedies import Names
 
+from ...results.report_facts import accounts_as_json, policy_as_json, report_head
+from ...sources.targets import ECR_HOST
 from ..json_text import json_text
 from .audit_totals import AuditTotals
 
@@ -24,14 +26,22 @@ def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) ->
     :param stream: the stream that the report is written to.
     """
     totals = AuditTotals()
-    yield f'{{\n  "schema_version": {SCHEMA_VERSION},\n  "images": ['
+    head = json_text({**report_head("audit"), "policy": policy_as_json(policy)}).removesuffix("\n}")
+    yield f'{head},\n  "images": ['
     between = "\n"
     for row in rows():
         totals.add(row)
         yield between + _indented(row, 4)
         between = ",\n"
     repositories = [{"repository": name, **vars(total)} for name, total in sorted(totals.repositories.items())]
-    yield f'\n  ],\n  "repositories": {_indented(repositories, 2).lstrip()}\n}}\n'
+    accounts = accounts_as_json(map(_names, totals.repositories))
+    tail = json_text({"accounts": accounts, "repositories": repositories}).removeprefix("{\n")
+    yield f"\n  ],\n{tail}\n"
+
+
+def _names(repository: str) -> Names:
+    host = ECR_HOST.match(repository)
+    return Names(registry_id=host["account"], region=host["region"]) if host else Names()
 
 
 def _indented(value: object, columns: int) -> str:

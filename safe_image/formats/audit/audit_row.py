@@ -31,8 +31,9 @@ def audit_row(
     :param users: who references the image, in words.
     """
     row = image(outcome)
-    # Nobody reads the layers of thousands of images here: `check` shows those of one image.
-    del row["layers"]
+    # Nobody reads the layers of thousands of images here: `check` shows those of one image. No file names these.
+    for key in ("layers", "construct", "places", "skipped"):
+        del row[key]
     details = details or {}
     pushed = details.get("imagePushedAt")
     return {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from image_verifier.report_json import SCHEMA_VERSION, report_as_json
+from image_verifier.report_json import report_as_json
 
+from ...results.report_facts import account_as_json, accounts_as_json, policy_as_json, report_head
 from ..json_text import json_text
 
 if TYPE_CHECKING:
@@ -19,13 +20,17 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     :param outcomes: the outcomes of the checks.
     :param stream: the stream that the report is written to.
     """
-    images = [image(outcome) for outcome in outcomes]
-    yield json_text({"schema_version": SCHEMA_VERSION, "images": images}) + "\n"
+    head, checked = report_head("check"), list(outcomes)
+    accounts = accounts_as_json(outcome.names for outcome in checked)
+    yield json_text({**head, "accounts": accounts, "images": [image(outcome) for outcome in checked]}) + "\n"
 
 
 def image(outcome: Outcome) -> dict[str, Any]:
     """An image's object; one that was not checked has the same keys, and a `fault` or `skipped` that says why."""
     common = {
+        "account": account_as_json(outcome.names),
+        "construct": outcome.construct or None,
+        "policy": policy_as_json(outcome.policy),
         "fault": outcome.fault and {"message": outcome.fault.message, "advice": outcome.fault.advice},
         "skipped": outcome.skipped,
         "places": [{"file": place.file, "line": place.line, "path": place.path} for place in outcome.places],

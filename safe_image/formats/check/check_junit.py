@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 from xml.etree import ElementTree
 
+from image_verifier import __version__
 from image_verifier.report import Finding, Report
 from image_verifier.rules.remedies import Names
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable
 
+from ...results.report_facts import timestamp
+from ..html.page_facts import policy_for
 from ..text.finding_text import plain_finding
 
 if TYPE_CHECKING:
@@ -28,22 +31,23 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     :param outcomes: the outcomes of the checks.
     :param stream: the stream that the report is written to.
     """
-    suites = ElementTree.Element("testsuites", name="safe-image")
+    # The format has times without a zone.
+    time = timestamp().removesuffix("Z")
+    suites = ElementTree.Element("testsuites", name="safe-image", timestamp=time)
     for outcome in outcomes:
-        suites.append(_suite(outcome))
+        suites.append(_suite(outcome, time))
     for name in ("tests", "failures", "errors"):
         suites.set(name, str(sum(int(suite.get(name, "0")) for suite in suites)))
     ElementTree.indent(suites)
     yield '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
 
 
-def _suite(outcome: Outcome) -> ElementTree.Element:
-    suite = ElementTree.Element("testsuite", name=printable(outcome.reference))
+def _suite(outcome: Outcome, time: str) -> ElementTree.Element:
+    suite = ElementTree.Element("testsuite", name=printable(outcome.reference), timestamp=time)
     runs_on = outcome.policy.runs_on
-    if outcome.places:
-        properties = ElementTree.SubElement(suite, "properties")
-        for place in outcome.places:
-            ElementTree.SubElement(properties, "property", name="place", value=printable(str(place)))
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in _facts(outcome):
+        ElementTree.SubElement(properties, "property", name=name, value=printable(value))
     for name in runs_on:
         case = ElementTree.SubElement(
             suite, "testcase", classname=printable(outcome.reference), name=f"can be run on {RUNTIMES[name].title}"
@@ -59,6 +63,14 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
     for name, tag in (("failures", "failure"), ("errors", "error")):
         suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
     return suite
+
+
+def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    yield "version", f"safe-image {__version__}"
+    if outcome.names.registry_id:
+        yield "account", f"{outcome.names.registry_id} in {outcome.names.region}"
+    yield "policy", policy_for(outcome.policy)
+    yield from (("place", str(place)) for place in outcome.places)
 
 
 def _add_findings(case: ElementTree.Element, report: Report, names: Names, runtime: str) -> None:

@@ -21,6 +21,7 @@ from image_verifier.rules.citations import citation
 from image_verifier.rules.remedies import remedy
 from image_verifier.text import printable
 
+from ...results.report_facts import account_as_json, policy_as_json, timestamp
 from ..json_text import json_text
 
 if TYPE_CHECKING:
@@ -36,9 +37,12 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     :param outcomes: the outcomes of the checks.
     :param stream: the stream that the report is written to.
     """
+    time = timestamp()
+    images: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     faults: list[dict[str, Any]] = []
     for outcome in outcomes:
+        images.append(_image(outcome))
         if outcome.report:
             results += [_result(outcome, finding) for finding in outcome.report.findings]
         elif outcome.fault:
@@ -54,11 +58,25 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
             {
                 "executionSuccessful": all(fault["level"] != "error" for fault in faults),
                 "toolExecutionNotifications": faults,
+                "endTimeUtc": time,
             }
         ],
         "results": results,
+        "properties": {"images": images},
     }
     yield json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n"
+
+
+def _image(outcome: Outcome) -> dict[str, Any]:
+    """An image that was checked, also one without a finding, which no result names."""
+    top = outcome.report.image.top if outcome.report else None
+    return {
+        "reference": printable(outcome.reference),
+        "digest": printable(top.digest) if top else None,
+        "verdict": outcome.verdict,
+        "account": account_as_json(outcome.names),
+        "policy": policy_as_json(outcome.policy),
+    }
 
 
 def _rule(id_: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from image_verifier.rules.remedies import Names
 from ...results.comparison import Comparison, LayerPair
 from ...results.layer_rows import LayerRow
 from ...results.merge_runtimes import merge_runtimes
+from ...results.report_facts import accounts_as_json, policy_as_json, report_head
 from ..json_text import json_text
 
 
@@ -23,7 +24,8 @@ def report(comparison: Comparison, names: tuple[Names, Names], policy: Policy, s
     :param policy: the policy that the images were checked by.
     :param stream: the stream that the report is written to.
     """
-    yield json_text(_comparison(comparison, names)) + "\n"
+    head = {**report_head("diff"), "accounts": accounts_as_json(names), "policy": policy_as_json(policy)}
+    yield json_text({**head, **_comparison(comparison, names)}) + "\n"
 
 
 def _comparison(comparison: Comparison, names: tuple[Names, Names]) -> dict[str, Any]:
@@ -32,7 +34,6 @@ def _comparison(comparison: Comparison, names: tuple[Names, Names]) -> dict[str,
         for report, own_names in zip((comparison.first, comparison.second), names, strict=True)
     ]
     return {
-        "schema_version": 1,
         "images": images,
         "runtimes": [{"name": name, "first": one, "second": other} for name, one, other in comparison.runtimes],
         **{

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from image_verifier.report_json import SCHEMA_VERSION, report_as_json
+from image_verifier.report_json import report_as_json
 
+from ...results.report_facts import report_head
 from ..json_text import json_text
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def report(explanation: Explanation, verification: Verification | None, stream: 
     :param verification: the result of checking the image; None where nobody asked for it.
     :param stream: what it is written to.
     """
-    yield json_text(explanation_as_json(explanation, verification)) + "\n"
+    yield json_text({**report_head("explain"), **explanation_as_json(explanation, verification)}) + "\n"
 
 
 def explanation_as_json(explanation: Explanation, verification: Verification | None) -> dict[str, Any]:
@@ -31,7 +32,6 @@ def explanation_as_json(explanation: Explanation, verification: Verification | N
     :param verification: the result of checking the image; None where nobody asked for it.
     """
     return {
-        "schema_version": SCHEMA_VERSION,
         "recognised": bool(explanation.causes),
         "image": explanation.image or None,
         "runs_on": explanation.runs_on,

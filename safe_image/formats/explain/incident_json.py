@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ...results.report_facts import report_head
 from ..json_text import json_text
 from .explanation_json import explanation_as_json
 
@@ -21,6 +22,7 @@ def report(incident: Incident, diagnoses: Sequence[ExplainedFailure], stream: Te
     :param stream: what it is written to.
     """
     value = {
+        **report_head("explain"),
         "subject": incident.subject,
         "state": incident.state,
         "runs_on": incident.runs_on,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timezone
 from typing import Final
 
 from image_verifier import __version__
@@ -13,7 +11,7 @@ from image_verifier.report import FailOn
 from image_verifier.rules.remedies import Names
 from image_verifier.text import readable_size
 
-from ...errors import UsageError
+from ...results.report_facts import report_time
 from .html_views import titles
 
 Fact = tuple[str, str]
@@ -25,20 +23,11 @@ _REFUSES: Final = {FailOn.ERROR: "errors", FailOn.WARNING: "errors and warnings"
 
 
 def time_of_report() -> str:
-    """The time at which the report is made, which SOURCE_DATE_EPOCH overrides, so that a page can be reproduced.
-
-    https://reproducible-builds.org/specs/source-date-epoch/
+    """The time at which the report is made, for people.
 
     :raises UsageError: if SOURCE_DATE_EPOCH is not a time.
     """
-    text = os.environ.get("SOURCE_DATE_EPOCH")
-    try:
-        time = datetime.fromtimestamp(int(text), timezone.utc) if text else datetime.now(timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        raise UsageError(
-            f"SOURCE_DATE_EPOCH is {text!r}, which is not a time: use a number of seconds since 1970"
-        ) from None
-    return f"{time:%Y-%m-%d %H:%M} UTC"
+    return f"{report_time():%Y-%m-%d %H:%M} UTC"
 
 
 def page_facts(time: str, accounts: Iterable[Fact], policy: str) -> list[Fact]:

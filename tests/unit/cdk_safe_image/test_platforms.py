@@ -124,8 +124,21 @@ def acknowledged(app: App, folder: str) -> None:
     Annotations.of(two_tasks(app, folder)).acknowledge_warning("cdk-safe-image:platform-assumed")
 
 
+def acknowledges_what_comes_later() -> bool:
+    """Whether this CDK keeps an acknowledgement for a later warning at the same construct, as it does since 2026.
+
+    https://github.com/aws/aws-cdk/issues/38820
+    """
+    stack = stack_in(new_app())
+    Annotations.of(stack).acknowledge_warning("a-warning")
+    Annotations.of(stack).add_warning_v2("a-warning", "A warning")
+    return stack.node.metadata == []
+
+
 @pytest.mark.parametrize("use", [said_on_the_image, said_on_the_scope, said_by_the_task, acknowledged])
 def test_a_platform_that_is_said_or_acknowledged_is_no_warning(docker_folder: str, use: Callable[..., Any]) -> None:
+    if use is acknowledged and not acknowledges_what_comes_later():
+        pytest.skip("this aws-cdk-lib forgets acknowledgements: https://github.com/aws/aws-cdk/issues/38820")
     app = new_app()
     use(app, docker_folder)
     assembly = app.synth()

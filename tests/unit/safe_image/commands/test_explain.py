@@ -268,7 +268,10 @@ def test_the_json_has_all_that_the_text_has(capsys: pytest.CaptureFixture[str]) 
     assert run(ZSTD, "--format", "json") == 0
     value = json.loads(capsys.readouterr().out)
     assert list(value) == [
+        "report",
         "schema_version",
+        "tool",
+        "checked_at",
         "recognised",
         "image",
         "runs_on",

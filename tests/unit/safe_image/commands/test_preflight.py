@@ -10,6 +10,7 @@ import pytest
 
 from safe_image.cli import main
 from tests.unit.aws_server import ACCOUNT, Aws, serving_aws
+from tests.unit.json_reports import valid
 from tests.unit.programs import docker
 from tests.unit.safe_image.sources.test_cloud_assembly import UNBOUND, assembly
 
@@ -65,7 +66,7 @@ def test_an_engine_that_does_not_answer_leaves_a_local_image_unknown(
     monkeypatch.setenv("CDK_DOCKER", str(dead))
     out = assembly(tmp_path / "out", {**UNBOUND, "assumeRoleArn": ""})
     assert main(["preflight", str(out), "--format", "json"]) == 2
-    (image,) = json.loads(capsys.readouterr().out)["images"]
+    (image,) = valid(json.loads(capsys.readouterr().out))["images"]
     assert image["state"] == "unknown"
     assert "Cannot connect to the Docker daemon" in image["message"]
     assert image["repository"] == f"assets-{ACCOUNT}-eu-west-1"

@@ -62,9 +62,12 @@ def test_junit_has_a_suite_for_an_image_and_a_test_for_each_runtime(
     text = _report("junit", capsys, *names, "--runs-on", "fargate", "--runs-on", "eks")
     suites = ElementTree.fromstring(text)
     assert [suite.get("name") for suite in suites] == names
-    assert [case.get("name") for case in suites[0]] == ["can be run on ECS on Fargate", "can be run on EKS"]
+    assert [case.get("name") for case in suites[0].findall("testcase")] == [
+        "can be run on ECS on Fargate",
+        "can be run on EKS",
+    ]
     assert not suites[0].findall(".//failure")
-    failure = suites[1][0].find("failure")
+    failure = suites[1].find("testcase/failure")
     assert failure is not None
     assert failure.get("type") == "layer-type-unsupported"
     assert "number of layers and diffIDs don't match" in str(failure.text)
