@@ -7,7 +7,7 @@ UV := $(or $(shell command -v uv),.local/uv/bin/uv)
 
 # Processes that run tests at the same time.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 

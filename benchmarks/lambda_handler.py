@@ -35,7 +35,7 @@ def main() -> None:
 
     answers, url = _receive_responses()
     with LocalAws.start() as aws, tempfile.TemporaryDirectory() as folder:
-        code = stage(Path(folder) / "lambda")
+        code = stage(Path(folder) / "lambda", "custom_resource")
         aws.client("ecr").create_repository(repositoryName=REPOSITORY)
         environment = {**aws.env(), "PYTHONPATH": str(code)}
         bare, cold, warm = [], [], []

@@ -169,7 +169,7 @@ class RegistryGuard(Construct):
             self,
             "Function",
             description="Verifies each container image that is pushed to ECR",
-            code=lambda_.Code.from_asset(verifier_code(self)),
+            code=lambda_.Code.from_asset(verifier_code(self, "registry_push")),
             handler="image_verifier.entrypoints.registry_push.handler",
             runtime=newest_runtime(self),
             memory_size=MEMORY_TO_READ_MIB if reads_layers else MEMORY_MIB,

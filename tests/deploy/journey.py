@@ -13,6 +13,8 @@ from local_aws import LocalAws
 
 _APPS = Path(__file__).parent / "apps"
 _SECONDS = 300
+LAST = "cdk.out"
+"""The cloud assembly that the last step has synthesized; a step that changes nothing in it need not do so again."""
 
 
 @dataclass(frozen=True)

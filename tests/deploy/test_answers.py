@@ -13,7 +13,7 @@ import pytest
 from local_aws import LocalAws
 from tests.deploy.conftest import NewImages, NewJourney
 from tests.deploy.images import Images
-from tests.deploy.journey import Step
+from tests.deploy.journey import LAST, Step
 
 _GZIP, _ZSTD = (f"application/vnd.docker.image.rootfs.diff.tar.{compression}" for compression in ("gzip", "zstd"))
 # So little that the verifier gives up early; the rest it keeps for the answer.
@@ -53,7 +53,7 @@ def steps(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Step
     aws.faults.throttle("ecr:*")
     throttled = stack.refused(**asking)
     aws.faults.clear()
-    slow = _slow(aws, lambda: stack.refused(**asking))
+    slow = _slow(aws, lambda: stack.refused(app=LAST))
     many_findings = stack.refused(**{**asking, "tag": "many"})
     aws.reset_calls()
     aws.faults.deny("ecr:*", times=4)

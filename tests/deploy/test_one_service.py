@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy.conftest import NewImages, NewJourney
 from tests.deploy.images import Images
-from tests.deploy.journey import Step
+from tests.deploy.journey import LAST, Step
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def steps(new_images: NewImages, new_journey: NewJourney) -> Steps:
     difference = stack.cdk("diff", "--fail", **asking("second"))
     unchanged = stack.deploy(**asking("second"))
     images.delete("second")
-    deleted = stack.destroy(**asking("second"))
+    deleted = stack.destroy(app=LAST)
     return Steps(images, first, second, made, updated, refused, difference, unchanged, deleted)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.deploy.conftest import NewImages, NewJourney
 from tests.deploy.images import Images
-from tests.deploy.journey import Step
+from tests.deploy.journey import LAST, Step
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def steps(new_images: NewImages, new_journey: NewJourney) -> Steps:
     failed = stack.refused("--parameters=Tag=b", repository=images.name, fail="yes")
     updated = stack.deploy("--parameters=Tag=b", repository=images.name)
     images.delete("b")
-    refused = stack.refused("--parameters=Tag=a", repository=images.name)
+    refused = stack.refused("--parameters=Tag=a", app=LAST)
     return Steps(images, a, b, made, failed, updated, refused)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.deploy.conftest import NewImages, NewJourney
 from tests.deploy.images import Images
-from tests.deploy.journey import Step
+from tests.deploy.journey import LAST, Step
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def steps(new_images: NewImages, new_journey: NewJourney) -> Steps:
     made = stack.deploy(**asking("good", "good"))
     refused = stack.refused(**asking("better", "broken"))
     images.delete_repository()
-    deleted = stack.destroy(**asking("good", "good"))
+    deleted = stack.destroy(app=LAST)
     return Steps(images, digest, refused_at_first, made, refused, deleted)
 
 

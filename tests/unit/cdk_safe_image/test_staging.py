@@ -1,4 +1,4 @@
-"""The staged code of the Lambda is small, and it is the same program as the sources."""
+"""The staged code of a Lambda is small, complete, and the same program as the sources."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 import zipfile
+from modulefinder import ModuleFinder
 from pathlib import Path
 
 import image_verifier
@@ -16,13 +17,14 @@ from cdk_safe_image.staging import stage, without_prose
 
 SOURCES = Path(image_verifier.__file__).parent
 MODULES = sorted(str(path.relative_to(SOURCES)) for path in SOURCES.rglob("*.py"))
-# What the zip had when the verifier was one room that also held the command's registries and archives.
-LARGEST_ZIP = 137_331
+ENTRY_POINTS = sorted(path.stem for path in (SOURCES / "entrypoints").glob("[!_]*.py"))
+# What the zip had when the verifier was one room that also held the registries and archives of the command.
+LARGEST_ZIP = 140_000
 
 
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stage(tmp_path_factory.mktemp("staged")) / "image_verifier"
+@pytest.fixture(scope="module", params=ENTRY_POINTS)
+def staged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stage(tmp_path_factory.mktemp("staged"), request.param) / "image_verifier"
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
@@ -38,13 +40,26 @@ def code(program: str) -> str:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_staged_program_is_the_sources_program_on_the_same_lines(module: str, staged: Path) -> None:
-    assert code((staged / module).read_text()) == code((SOURCES / module).read_text())
+def test_a_program_without_prose_is_the_same_program_on_the_same_lines(module: str) -> None:
+    program = (SOURCES / module).read_text()
+    assert code(without_prose(program)) == code(program)
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_a_lambda_has_exactly_the_modules_that_its_handler_imports_at_once_or_later(
+    entry_point: str, tmp_path: Path
+) -> None:
+    root = stage(tmp_path, entry_point)
+    finder = ModuleFinder(path=[str(SOURCES.parent)])
+    finder.import_hook(f"image_verifier.entrypoints.{entry_point}")
+    imported = {str(Path(module.__file__).resolve()) for module in finder.modules.values() if module.__file__}
+    expected = {str(path) for path in imported if Path(path).is_relative_to(SOURCES)}
+    assert {str(SOURCES.parent / path.relative_to(root)) for path in root.rglob("*.py")} == expected
 
 
 def test_the_staged_code_has_neither_comments_nor_docstrings(staged: Path) -> None:
-    for module in MODULES:
-        program = (staged / module).read_text()
+    for path in staged.rglob("*.py"):
+        program = path.read_text()
         tokens = list(tokenize.generate_tokens(io.StringIO(program).readline))
         assert [token for token in tokens if token.type == tokenize.COMMENT] == []
         documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
@@ -58,17 +73,18 @@ def test_the_staged_code_ends_its_lines_as_posix_does_also_on_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "image_verifier"
-    package.mkdir()
-    (package / "__init__.py").write_bytes(b"FIRST = 1\r\nSECOND = 2\r\n")
+    (package / "entrypoints").mkdir(parents=True)
+    (package / "entrypoints" / "one.py").write_bytes(b"FIRST = 1\r\nSECOND = 2\r\n")
     monkeypatch.setattr(image_verifier, "__file__", str(package / "__init__.py"))
-    assert (stage(tmp_path / "staged") / "image_verifier" / "__init__.py").read_bytes() == b"FIRST = 1\nSECOND = 2\n"
+    code = stage(tmp_path / "staged", "one") / "image_verifier" / "entrypoints" / "one.py"
+    assert code.read_bytes() == b"FIRST = 1\nSECOND = 2\n"
 
 
 def test_the_zip_is_smaller_than_it_was_with_the_commands_sources_in_it(staged: Path) -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as code:
-        for module in MODULES:
-            code.write(staged / module, f"image_verifier/{module}")
+        for path in staged.rglob("*.py"):
+            code.write(path, path.relative_to(staged.parent))
     assert len(archive.getvalue()) < LARGEST_ZIP
 
 
