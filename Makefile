@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo needs picture test unit faults deploy rollbacks adopting provenance browser lint integ engines fuzz incidents versions bench wheel pyz requirements clean
+.PHONY: help demo needs picture test unit faults deploy rollbacks adopting provenance browser lint integ engines fuzz incidents versions bench wheel pyz image requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ requirements: | $(filter .local/%,$(UV))  ## pin today's versions of all depende
 
 pyz: .local/venv/.stamp  ## build the command as one file, dist/safe-image.pyz
 	$(BIN)/python -m release.pyz dist/safe-image.pyz
+
+image: .local/venv/.stamp  ## build the command as an image for amd64 and arm64, and check it (Docker, or root on Debian)
+	$(BIN)/python -m release.image
 
 clean:  ## remove everything that these commands made
 	rm -rf .local dist cdk.out .mypy_cache .pytest_cache .ruff_cache
