@@ -9,7 +9,9 @@ import re
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
+from local_engines.checkout import ROOT
 from release.versions import pythons
 from release.versions.environments import Environment
 
@@ -20,6 +22,15 @@ _AT_THE_BOUND = [
     "tests/unit/safe_image/sources/test_targets.py",
     "tests/unit/image_verifier/layers/test_decompression.py",
 ]
+
+
+BOUNDS = {
+    name: Version(version)
+    for project in (ROOT / "pyproject.toml", ROOT / "cdk_safe_image" / "pyproject.toml")
+    for name, version in re.findall(
+        r'^  "([a-zA-Z0-9._-]+)>=([\d.]+)', project.read_text().partition("[dependency-groups]")[0], re.MULTILINE
+    )
+}
 
 
 def interpreter(version: str) -> Path:
@@ -37,6 +48,8 @@ def passed(output: str) -> int:
 def test_the_tests_pass_on_the_oldest_python_with_the_lower_bound_of_every_dependency() -> None:
     environment = Environment.oldest(interpreter(pythons.VERSIONS[0]))
     assert environment.installed("aws-cdk-lib") == "2.196.0"
+    # A bound below what the others allow would be one that nothing has tried.
+    assert {name: Version(environment.installed(name)) for name in BOUNDS} == BOUNDS
     done = environment.test(*_AT_THE_BOUND)
     assert done.returncode == 0, done.stdout
     assert passed(done.stdout) > 60
