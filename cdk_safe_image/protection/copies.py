@@ -9,6 +9,7 @@ deploys that stack, and which is verified there.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import jsii
@@ -42,6 +43,8 @@ def copy_image(
         problem = f"{own.environment} and {stack.environment} are different environments"
     elif build is None:
         problem = "only SafeImages can make the image in two stacks, and it did not build this one"
+    elif _is_gone(folder := Path(build.properties["directory"])):
+        problem = f"its folder {folder} does not exist any more"
     else:
         copy = _copy(image.node.path, build, stack)
         problem = "their synthesizers push to different repositories"
@@ -53,6 +56,11 @@ def copy_image(
         f"Make the image in {stack.node.path}."
     )
     return None
+
+
+def _is_gone(folder: Path) -> bool:
+    # A relative path belongs to the working directory of Node.js, which Python does not know.
+    return folder.is_absolute() and not folder.is_dir()
 
 
 def _copy(path: str, build: BuildRecord, stack: Stack) -> ecr_assets.DockerImageAsset:

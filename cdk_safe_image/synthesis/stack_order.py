@@ -26,7 +26,7 @@ from constructs import IConstruct
 
 from .identity import address
 from .nesting import top_level
-from .snapshot import StageSnapshot, referenced_ids
+from .snapshot import StageSnapshot, as_json, referenced_ids
 
 # The sections of a template with elements that other stacks can reference.
 _REFERENCED: Final = ("Parameters", "Resources")
@@ -82,7 +82,9 @@ class StackOrder:
         if own not in self._direct:
             stack = self._stacks[own]
             explicit = {address(top_level(other)) for other in stack.dependencies}
-            found = explicit | set(self._by_constructs(own, stack)) | set(self._by_references(own))
+            found = explicit.union(
+                self._by_constructs(own, stack), self._by_references(own), self._by_imports(own, stack)
+            )
             # CDK refuses a dependency on a stack of another stage.
             self._direct[own] = (found & self._stacks.keys()) - {own}
         return self._direct[own]
@@ -114,6 +116,24 @@ class StackOrder:
         if unclear:
             yield from self._targets(self._stacks[own], unclear)
 
+    @cached_property
+    def _exports(self) -> dict[str, list[str]]:
+        """By the name of an export, as JSON: the stacks that export it."""
+        exports: dict[str, list[str]] = {}
+        for stack, template in self._snapshot.templates:
+            for output in template.get("Outputs", {}).values():
+                if name := output.get("Export", {}).get("Name"):
+                    exports.setdefault(as_json(name), []).append(address(top_level(stack)))
+        return exports
+
+    def _by_imports(self, own: str, stack: Stack) -> Iterator[str]:
+        """The stacks whose exports a stack imports by name, which CDK does not know as a dependency."""
+        for nested, template in self._snapshot.templates:
+            if self._exports and address(top_level(nested)) == own:
+                for name in _imported_names(template):
+                    homes = self._exports.get(as_json(name), ())
+                    yield from (home for home in homes if self._stacks[home].environment == stack.environment)
+
     def _targets(self, stack: Stack, elements: Collection[tuple[str, str]]) -> Iterator[str]:
         """The stacks that some elements reference, by their tokens: a logical ID may occur in several stacks."""
         candidates = [found for found in stack.node.find_all() if isinstance(found, CfnOutput | CfnResource)]
@@ -138,6 +158,18 @@ class _Recorder(DefaultTokenResolver):
         if Reference.is_reference(t):
             self.targets.append(cast(Reference, t).target)
         return super().resolve_token(t, context, post_processor)
+
+
+def _imported_names(value: Any) -> Iterator[Any]:
+    """The names of the exports that a part of a template imports."""
+    if isinstance(value, list):
+        for element in value:
+            yield from _imported_names(element)
+    elif isinstance(value, dict):
+        for name, element in value.items():
+            if name == "Fn::ImportValue":
+                yield element
+            yield from _imported_names(element)
 
 
 def _elements(template: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

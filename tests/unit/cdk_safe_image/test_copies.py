@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aws_cdk import App, CfnOutput, DefaultStackSynthesizer, Environment, NestedStack, Stack
+from aws_cdk import App, CfnOutput, DefaultStackSynthesizer, Environment, Fn, NestedStack, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -82,6 +83,11 @@ def nested_stack(images: Stack, consumer: Stack) -> None:
     parameter(NestedStack(images, "Below"), value=parameter(NestedStack(consumer, "Below")).ref)
 
 
+def export_by_name(images: Stack, consumer: Stack) -> None:
+    CfnOutput(consumer, "Output", value=parameter(consumer).ref, export_name="VpcId")
+    parameter(images, value=Fn.import_value("VpcId"))
+
+
 def third_stack(images: Stack, consumer: Stack) -> None:
     between = stack_in(images.node.root, "Between")
     parameter(images, value=parameter(between, value=parameter(consumer).ref).ref)
@@ -104,6 +110,7 @@ CYCLES = [
     dependency_of_a_construct,
     output,
     nested_stack,
+    export_by_name,
     third_stack,
     same_logical_id,
     shared_vpc,
@@ -249,6 +256,18 @@ def test_an_archive_is_an_error(tmp_path: Path) -> None:
     task.add_container("app", image=ecs.ContainerImage.from_registry(asset.image_uri))
     reference(images, consumer)
     assert "only SafeImages can make the image in two stacks" in the_only_error(app)
+
+
+def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "context"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    app = protected()
+    images, consumer = stack_in(app, "Images"), stack_in(app)
+    run_asset(consumer, ecr_assets.DockerImageAsset(images, "Image", directory=str(folder)))
+    reference(images, consumer)
+    shutil.rmtree(folder)
+    assert f"its folder {folder} does not exist any more" in the_only_error(app)
 
 
 def test_a_safe_docker_image_asset_keeps_its_dependency(docker_folder: str) -> None:
