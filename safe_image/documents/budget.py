@@ -1,4 +1,4 @@
-"""A limit of what one file may cost, however its parts reference each other."""
+"""A limit for the steps that one file may take, however its parts reference each other."""
 
 from __future__ import annotations
 
