@@ -14,6 +14,7 @@ from image_verifier.report import Finding
 from image_verifier.rules.advice import ADVICE
 from image_verifier.rules.advice.row import Then
 from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.causes import USUAL_CAUSES
 from image_verifier.rules.remedies import BuildOutputs, remedy
 from image_verifier.rules.runtimes import RUNTIMES
 
@@ -132,11 +133,11 @@ def _details() -> Iterator[str]:
                 said.setdefault(_short(occurrence.runtime_error), []).append(name)
         for words, names in said.items():
             yield f"Error on {_listed(names)}:\n\n```text\n{words}\n```\n"
-        row = ADVICE[finding_id]
-        yield f"- **Why**: {row.cause}"
+        cause = USUAL_CAUSES[finding_id]
+        yield f"- **Why**: {cause.text}"
         yield from _remedies(finding)
-        yield f"- **To prevent it**: {row.prevention}"
-        yield f"- **Source**: <{row.source}>\n"
+        yield f"- **To prevent it**: {ADVICE[finding_id].prevention}"
+        yield f"- **Source**: <{cause.source}>\n"
 
 
 def _remedies(finding: Finding) -> Iterator[str]:

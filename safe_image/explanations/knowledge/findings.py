@@ -10,6 +10,7 @@ from image_verifier.report import Finding, Severity
 from image_verifier.rules.advice import ADVICE
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.catalog import Stage as CatalogStage
+from image_verifier.rules.causes import USUAL_CAUSES
 from image_verifier.rules.engine_messages import MESSAGES
 from image_verifier.rules.remedies import Names, remedy
 
@@ -52,21 +53,21 @@ def finding_cause(finding_id: str) -> Cause:
 
     :param finding_id: one of the catalog.
     """
-    entry, advice = CATALOG[finding_id], ADVICE[finding_id]
+    entry, cause = CATALOG[finding_id], USUAL_CAUSES[finding_id]
     found = Finding(finding_id, Severity.ERROR, entry.meaning)
     # Without names there are no commands that delete: nobody has looked at the image yet.
     steps = tuple(line for line in remedy(found, Names(platform="{platform}")) if not line.startswith("$ "))
     return Cause(
         id=finding_id,
         title=entry.meaning,
-        meaning=advice.cause,
+        meaning=cause.text,
         stage=_STAGES[entry.stage],
         blame=("image",),
         words=tuple(Words(text, unless=BUILD) for text in _texts(finding_id)),
         confirm=("Check the image, its layers too:", "$ safe-image check {image} --layers --runs-on {runs_on}"),
         remedy=steps or _ASK,
-        prevention=(advice.prevention,),
-        sources=(advice.source, f"docs/checks.md#{finding_id}"),
+        prevention=(ADVICE[finding_id].prevention,),
+        sources=(cause.source, f"docs/checks.md#{finding_id}"),
         findings=(finding_id,),
         specificity="finding",
     )

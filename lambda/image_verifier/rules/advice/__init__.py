@@ -1,4 +1,4 @@
-"""The advice for every finding of the catalog: why it usually happens, how to fix it now and for good, and a source."""
+"""The advice for every finding of the catalog: how to fix it now and for good."""
 
 from __future__ import annotations
 

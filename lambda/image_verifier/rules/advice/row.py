@@ -1,4 +1,4 @@
-"""One row of advice: why a finding usually happens, how to fix it now and for good, and a source."""
+"""One row of advice: how to fix a finding now and for good."""
 
 from __future__ import annotations
 
@@ -21,16 +21,12 @@ class Then(Enum):
 class Advice:
     """The advice for one finding.
 
-    :param cause: why it usually happens, in one sentence that names the tool or the habit.
     :param now: the remedy now. `{platform}`, `{architecture}`, `{construct}` and `{expected}` are filled in; the last
         is the finding's own.
     :param prevention: the remedy for good.
-    :param source: the address of a page that confirms it.
     :param then: the way from there to a deploy that succeeds.
     """
 
-    cause: str
     now: str
     prevention: str
-    source: str
     then: Then = Then.REPLACE

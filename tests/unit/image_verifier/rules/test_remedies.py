@@ -12,6 +12,7 @@ from image_verifier.report import Finding, Severity
 from image_verifier.rules.advice import ADVICE
 from image_verifier.rules.artifacts import ARTIFACTS, ATTESTATION, BUILD_CACHE
 from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.causes import USUAL_CAUSES
 from image_verifier.rules.remedies import FOLDER, RELATIVE_PATH, BuildOutputs, Names, prevention, remedy
 
 TAG, DIGEST = "c0ffee" * 10 + "c0fe", "sha256:" + "d" * 64
@@ -41,12 +42,13 @@ def text(finding: Finding, names: Names) -> str:
 
 
 def test_every_finding_has_a_cause_a_remedy_now_and_for_good_and_a_source() -> None:
-    assert list(ADVICE) == list(CATALOG)
+    assert list(ADVICE) == list(USUAL_CAUSES) == list(CATALOG)
     for advice in ADVICE.values():
-        assert advice.cause.endswith(".")
         assert advice.now.endswith((".", ":")) or "docker buildx" in advice.now or "$BASE" in advice.now
         assert advice.prevention.endswith(".")
-        assert advice.source.startswith("https://")
+    for cause in USUAL_CAUSES.values():
+        assert cause.text.endswith(".")
+        assert cause.source.startswith("https://")
 
 
 @pytest.mark.parametrize(
