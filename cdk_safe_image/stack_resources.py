@@ -69,7 +69,7 @@ class StackResources(Construct):
         self._permissions: dict[str, Permissions] = {}
         self._gated: list[StackVerification] = []
         self.verifications: list[StackVerification] = []
-        # By construct path: the platforms of images that nobody set.
+        # By construct path: the platforms of images whose platform is not set.
         self._assumed: dict[str, str] = {}
         # By construct path: the assets whose build SafeImages set.
         self.builds: dict[str, BuildRecord] = {}

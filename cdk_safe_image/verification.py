@@ -204,7 +204,7 @@ class ImageVerification(Construct):
         """
         if self._resource is None and self._image.digest is None:
             return self._references.lazy(Attribute.IMAGE_TAG, "image_digest")
-        # CDK tells a digest from a tag by the first characters, so that these may not be a token.
+        # CDK distinguishes a digest from a tag by the first characters, so that these may not be a token.
         digest = self._references.lazy(Attribute.IMAGE_DIGEST, "image_digest")
         return WholeText(f"sha256:{digest}", f"image_digest of {self.user_path}")
 

@@ -44,7 +44,7 @@ _PLATFORMS: Final = {
 _ECR_MARKS: Final = (".dkr.ecr.", '"RepositoryUri"')
 
 
-# What verifies an image that CDK builds, and one that something else pushes.
+# The verifications of an image that CDK builds, and of one that something else pushes.
 _BUILT: Final = "SafeDockerImageAsset or SafeImages.protect"
 _PUSHED: Final = "ImageVerification"
 

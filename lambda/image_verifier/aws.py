@@ -70,7 +70,7 @@ _CREDENTIALS: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
-# What botocore and the checks of an answer raise about a body that is not AWS's.
+# The errors of botocore and of our checks for a body that is not AWS's.
 _BAD_ANSWERS: Final = (
     BadAnswer,
     ResponseParserError,
@@ -83,7 +83,7 @@ _BAD_ANSWERS: Final = (
 # A cut connection is over at the next attempt; a proxy that answers for AWS stays.
 _MAX_BAD_ANSWERS: Final = 4
 _CONNECTION_ERRORS: Final = (EndpointConnectionError, ConnectTimeoutError, ConnectionClosedError, HTTPClientError)
-# What to do where the call did not get as far as AWS, by the names of botocore's errors, some of which older versions
+# The advice for a call that did not get as far as AWS, by the names of botocore's errors, some of which older versions
 # do not have: https://github.com/boto/botocore/blob/develop/botocore/exceptions.py
 _SETUP_ADVICE: Final = {
     "NoCredentialsError": "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run aws sso login.",

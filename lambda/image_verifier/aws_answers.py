@@ -188,7 +188,7 @@ def _credentials(_: Parameters, answer: Answer) -> str:
     return ", ".join(name for name in names if not _is_text(credentials, name))
 
 
-# What is missing in the answer of each operation; empty if nothing is. Any other operation must answer with something.
+# The missing part of the answer to each operation, empty if there is none. Any other one must answer with something.
 _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "AssumeRole": _credentials,
     "BatchCheckLayerAvailability": _layers,

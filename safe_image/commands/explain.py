@@ -34,9 +34,9 @@ EXAMPLES: Final = """\
 
 _EXIT: Final = {"no": 0, "yes": 1, "another": 1}
 _UNKNOWN: Final = 2
-# What is read from AWS, by the option.
+# The subjects that are read from AWS, by their option.
 _SUBJECTS: Final = ("service", "task", "function", "stack")
-# What AWS tells by itself.
+# The arguments that AWS answers by itself.
 _OF_A_TEXT: Final = ("text", "file", "image", "runs_on", "platform", "layers")
 
 
@@ -132,7 +132,7 @@ def _incident(resolver: TargetResolver, subject: str, name: str, region: str) ->
     from ..incident.lambda_function import function_incident
     from ..incident.stack import stack_incident
 
-    # An ARN tells its region.
+    # An ARN contains its region.
     reader = AwsReader(resolver.sessions, region or (name.split(":")[3] if name.startswith("arn:") else ""))
     if subject == "service":
         cluster, _, service = name.partition(":service/")[2 if name.startswith("arn:") else 0].partition("/")
@@ -150,7 +150,7 @@ def _text(arguments: Namespace) -> str:
     from ..explanations.normalize import readable
 
     if arguments.text and arguments.file:
-        raise UsageError("write the error itself or -f FILE, and not both")
+        raise UsageError("pass the error itself or -f FILE, not both")
     if arguments.text:
         text = " ".join(arguments.text)
         _refuse_mistyped_id(text)
@@ -159,7 +159,7 @@ def _text(arguments: Namespace) -> str:
             with Path(arguments.file).open("rb") as file:
                 text = readable(_end(file))
         except OSError as e:
-            raise UsageError(f"-f {arguments.file}: {e.strerror}: name a file that can be read") from e
+            raise UsageError(f"-f {arguments.file}: {e.strerror}: use a file that you can read") from e
     else:
         if sys.stdin.isatty():
             print("safe-image: paste the error, then press Ctrl-D on a line of its own", file=sys.stderr, flush=True)

@@ -27,7 +27,7 @@ from .settings import Settings
 from .task_definition import read_task_definition
 from .terraform import read_terraform
 
-# What runs an image where the file does not say it, and the platform of such an image.
+# The runtime of an image where the file does not say it, and the platform of such an image.
 _RUNTIME: Final = "fargate"
 _PLATFORM: Final = "linux/amd64"
 _SKIP: Final = "Pass --skip {reference}=REASON if it is checked elsewhere"

@@ -19,7 +19,7 @@ from .knowledge.findings import finding_cause
 from .match import Match, likely, matches
 from .refusal import refusal_in
 
-# What manifest and config do not show: whether an image has it, is known when its layers are read.
+# The findings that manifest and config do not show: the layers must be read for them.
 ONLY_LAYERS_TELL: Final = frozenset(
     {
         "code-unreadable",

@@ -26,7 +26,7 @@ _CUT: Final = re.compile(r"(?:\.\.\.|…|\[?<?truncated>?\]?|[)\]},;])+$")
 _GAP: Final = re.compile(r"\.{3,}|…|\[truncated\]|<truncated>|\[…\]")
 _NARROWEST: Final = 40
 _LEAST_OF_FULL_LINES: Final = 2
-# What mail, chats and Markdown put before each line that they quote.
+# The marks of mail, chats and Markdown before each line that they quote.
 # A `#` before a digit is BuildKit's number of a step.
 _QUOTED: Final = re.compile(r"^[ \t]*(?:(?:[>|*-]|#(?!\d))[ \t]?)+", re.MULTILINE)
 _DIGITS: Final = re.compile(r"\d")

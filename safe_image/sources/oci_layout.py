@@ -23,7 +23,7 @@ from .regular_files import open_regular, regular_size
 
 # The specification's annotation, which often is only a tag, and containerd's, which is the whole name.
 _NAMES: Final = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
-# What documents without a media type are, by a field that only they have.
+# The kinds of documents without a media type, by a field that only they have.
 _TYPES: Final = {
     "manifests": media_types.OCI_INDEX,
     "layers": media_types.OCI_MANIFEST,

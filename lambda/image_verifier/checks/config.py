@@ -226,7 +226,7 @@ def can_be_started(subject: Subject) -> Iterator[Finding]:
         )
 
 
-# What is wrong with an entry of Env, by the variant of the engines' message.
+# The fault of an entry of Env, by the variant of the engines' message.
 _ENV_PROBLEMS: Final = {
     "name": "has no name before its `=`",
     "NUL": "contains a NUL character in its {part}",

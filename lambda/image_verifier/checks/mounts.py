@@ -62,8 +62,8 @@ def _working_dir_problem(files: FileSystem, cwd: bytes) -> str:
     return ""
 
 
-# What engines mount into every container: the path, a folder or a file, and whether links to it are followed. dockerd
-# lays its own folders and links over the image's.
+# The mounts that engines make in every container: the path, a folder or a file, and whether links to it are followed.
+# dockerd lays its own folders and links over the image's.
 _MOUNTS: Final = {
     "containerd": (
         (b"/proc", "folder", False),

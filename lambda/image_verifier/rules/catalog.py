@@ -189,7 +189,7 @@ CATALOG: Final[Mapping[str, CatalogEntry]] = {
     "image-needs-storage": CatalogEntry(
         "The image needs more storage than the runtime gives by default.", Stage.POLICY
     ),
-    # What was required
+    # The requirements of the policy
     "user-is-root": CatalogEntry("The image runs as root, but another user is required.", Stage.POLICY),
     "base-is-latest": CatalogEntry(
         "The image is built on a base whose tag is latest, but another one is required.", Stage.POLICY

@@ -279,7 +279,7 @@ DOCKERD_CONTAINERD_STORE: Final = _containerd(
     always_has_path=True,
     mountable_layers=_KERNEL_STACKS,
 )
-# What every measured engine refuses: for runtimes whose engine is not published.
+# Refuses the images that every measured engine refuses: for runtimes whose engine is not published.
 ANY: Final = Engine(
     "any engine",
     "any",

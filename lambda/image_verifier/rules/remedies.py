@@ -88,7 +88,7 @@ _OF_OUTPUTS: Final = frozenset(
     {"not-an-image", "index-not-taken", "manifest-type-refused", "layer-type-unsupported", "layer-type-doubtful"}
 )
 _OF_PLATFORM: Final = frozenset({"platform-missing", "platform-mismatch"})
-# What a finding about the command found, where a missing permission is not what is wrong.
+# The values that a finding about the command found, where it is not a missing permission.
 FOLDER: Final = "a folder"
 RELATIVE_PATH: Final = "a path relative to the working directory"
 _ENTRYPOINT_PROBLEMS: Final = {

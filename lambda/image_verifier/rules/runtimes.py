@@ -153,7 +153,7 @@ _SAGEMAKER_ERROR: Final = (
     "Unsupported manifest media type {media_type} for image {uri}. Ensure that valid manifest media type is used "
     "for specified image."
 )
-# What containerd before 2.0 cannot pull, where the engine is not published.
+# The layers that containerd before 2.0 cannot pull, where the engine is not published.
 _DOCKER_ZSTD_SOMEWHERE: Final = {
     media_types.DOCKER_LAYER_ZSTD: "no source says which engine pulls it there, and containerd before 2.0 cannot"
 }

@@ -26,7 +26,7 @@ _STAGES: Final[dict[CatalogStage, Stage]] = {
     CatalogStage.RUN: "start",
     CatalogStage.POLICY: "other",
 }
-# Who calls whom on the way to an error, and how much of it is shown, differs from place to place.
+# The chain of calls on the way to an error, and the part of it that is shown, differ from place to place.
 _BEFORE: Final = (
     "failed to unpack image on snapshotter overlayfs: ",
     "failed to create task for container: ",
