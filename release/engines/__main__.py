@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from local_engines.dockerd import EngineError
-from release.engines.compare import DEPTHS, Laboratory, Outcome, Recipe, Subject, in_layout, shape
+from release.engines.compare import DEPTHS, KNOWN, Laboratory, Outcome, Recipe, Subject, in_layout, shape
 from release.engines.generate import recipes
 from release.engines.permissive_registry import PermissiveRegistry
 from release.engines.pullers import REQUIRED_ENGINES, start_engines
@@ -48,15 +48,16 @@ class Tally:
 
     def table(self) -> Iterator[str]:
         """How many verdicts agree, by engine or runtime, and depth."""
-        row = "{:<25} {:<8} {:>7} {:>8} {:>7} {:>9} {:>11}".format
-        yield row("engine or runtime", "depth", "images", "healthy", "agree", "disagree", "bytes only")
+        row = "{:<25} {:<8} {:>7} {:>8} {:>7} {:>9} {:>6} {:>11}".format
+        yield row("engine or runtime", "depth", "images", "healthy", "agree", "disagree", "known", "bytes only")
         for runtime in REQUIRED_ENGINES:
             healthy = sum(o.runs(runtime) for o in self.outcomes)
             for layers in DEPTHS:
                 wrong = sum(bool(o.disagreement(runtime, layers)) for o in self.outcomes)
                 hidden = sum(o.needs_layers(runtime, layers) for o in self.outcomes)
+                known = sum(bool(o.difference(runtime, layers)) for o in self.outcomes) - wrong
                 depth, images = "layers" if layers else "default", len(self.outcomes)
-                yield row(runtime, depth, images, healthy, images - wrong - hidden, wrong, hidden)
+                yield row(runtime, depth, images, healthy, images - wrong - known - hidden, wrong, known, hidden)
 
     def disagreements(self) -> Mapping[str, list[Outcome]]:
         """The outcomes with a disagreement, grouped by its shape."""
@@ -99,6 +100,8 @@ def _compare(laboratory: Laboratory, generated: Sequence[Recipe], seed: int) -> 
         print(f"Generated with seed {seed}: {len(generated)} images, {len(dealt)} kinds of mutation, ", end="")
         print(f"{min(dealt.values())} to {max(dealt.values())} of each", flush=True)
         images.add(workers.map(laboratory.judge, map(Subject.of, generated)), "images")
+    print("\nKnown differences")
+    print("\n".join(f"  {known.engine}: {known.why}" for known in KNOWN))
     for title, tally in (("The corpus", corpus), ("Generated images", images)):
         print(f"\n{title}")
         print("\n".join(f"  {line}" for line in tally.table()))

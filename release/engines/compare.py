@@ -17,6 +17,7 @@ from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG, Stage
+from image_verifier.rules.engines import CONTAINERD_1_6, CONTAINERD_2_1
 from image_verifier.rules.runtimes import RUNTIMES, HostEngine, Runtime
 from image_verifier.verify import verify
 
@@ -34,9 +35,50 @@ DEPTHS: Final = (False, True)
 _NUMBERING: Final = frozenset(
     {"layer-count", "layer-count-with-diff-ids", "layer-order-with-diff-ids", "diff-id-count", "rootfs"}
 )
-_FAILS_AT_START: Final = ("not-an-image", "config-unreadable")
+_FAILS_AT_START: Final = ("not-an-image", "config-unreadable", "descriptor-for-another-platform")
 _EMPTY_PULL: Final = "it pulls nothing"
 _VARIABLE: Final = re.compile(r"[0-9a-f]{64}|\d+|overlayfs/snapshots/\S+")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A difference between us and an engine that is known, and is not a reason to fail.
+
+    :param engine: the engine that differs; a runtime that has it may differ as well.
+    :param kinds: an image that shows it has a mutation of one of these kinds.
+    :param text: what the line of a disagreement contains.
+    :param why: the reason.
+    """
+
+    engine: str
+    kinds: frozenset[str]
+    text: re.Pattern[str]
+    why: str
+
+    def covers(self, subject: Subject, name: str, line: str) -> bool:
+        """Whether this is a disagreement about an image.
+
+        :param name: the engine or the runtime.
+        :param line: the disagreement.
+        """
+        kinds = {kind for kind, _ in subject.recipe.mutations} if subject.recipe else set()
+        return self.engine in REQUIRED_ENGINES[name] and bool(kinds & self.kinds) and bool(self.text.search(line))
+
+
+KNOWN: Final = (
+    Known(
+        CONTAINERD_2_1.name,
+        frozenset({"index-children", "index-platform"}),
+        re.compile("httpReadSeeker|content size of zero|get image config descriptor: content digest"),
+        "CRI of containerd 2 fetches every entry of an index that is for exactly the platform; we follow the best one",
+    ),
+    Known(
+        CONTAINERD_1_6.name,
+        frozenset({"manifest-field"}),
+        re.compile("we report manifest-unreadable"),
+        "containerd 1.6 does not know a manifest's `subject`; of 1.6, only the words are quoted",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -148,7 +190,12 @@ class Outcome:
         return not any(self.errors[engine] for engine in REQUIRED_ENGINES[runtime])
 
     def disagreement(self, runtime: str, layers: bool) -> str:
-        """How our verdict differs from the engines' results; empty where it does not."""
+        """How our verdict differs from the engines' results; empty where it does not, or where that is known."""
+        line = self.difference(runtime, layers)
+        return "" if any(known.covers(self.subject, runtime, line) for known in KNOWN) else line
+
+    def difference(self, runtime: str, layers: bool) -> str:
+        """The same, with the differences that are known."""
         errors = [finding.id for finding in self.findings[runtime, layers] if finding.severity is Severity.ERROR]
         depth = "with the layers" if layers else "at default depth"
         if self.runs(runtime):
@@ -204,8 +251,9 @@ class Laboratory:
                 for name, layers in itertools.product(REQUIRED_ENGINES, DEPTHS)
             }
             errors = {name: pull.result() for name, pull in pulls.items()}
-        config = next(iter(reports.values())).image.config
-        if config and not config.diff_ids:
+        image = next(iter(reports.values())).image
+        empty = image.manifest and not image.manifest.layers
+        if empty or (image.config and not image.config.diff_ids):
             errors = {name: error or _EMPTY_PULL for name, error in errors.items()}
         return Outcome(subject, errors, {key: report.findings for key, report in reports.items()})
 

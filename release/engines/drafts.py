@@ -268,6 +268,19 @@ TYPES: Final[Mapping[tuple[bool, str], str]] = {
 }
 
 
+_MACHINES: Final = {"amd64": 62, "arm64": 183}
+
+
+def program(architecture: str) -> bytes:
+    """The beginning of a program for a machine: an ELF header, and one segment."""
+    header = (
+        b"\x7fELF\x02\x01\x01"
+        + bytes(9)
+        + struct.pack("<HHIQQQIHHHHHH", 2, _MACHINES[architecture], 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    )
+    return header + struct.pack("<II6Q", 1, 5, 0, 0, 0, 120, 120, 4096)
+
+
 def healthy(rng: random.Random) -> Draft:
     """A healthy image of one to four layers. No two images share a blob, since an engine fetches a blob only once."""
     oci = rng.random() < 0.6
@@ -276,7 +289,7 @@ def healthy(rng: random.Random) -> Draft:
         unique = hashlib.sha256(rng.randbytes(16)).hexdigest()
         entries = [
             entry("bin", type=tarfile.DIRTYPE),
-            entry("bin/run", b"#!/bin/run\n" + unique.encode()),
+            entry("bin/run", program("amd64") + unique.encode()),
             entry(f"etc/{number}/{unique}", unique.encode() * rng.randint(1, 40)),
         ]
         compression = rng.choice([c for family, c in TYPES if family == oci])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,11 +28,11 @@ from release.engines.drafts import (
     DraftLayer,
     StoredImage,
     entry,
+    program,
     stored,
     tar_of,
 )
 
-_MACHINES: Final = {"amd64": 62, "arm64": 183}
 _OTHER: Final = {"amd64": "arm64", "arm64": "amd64"}
 REFERENCE: Final = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/app:v1"
 NAMES: Final = Names(
@@ -44,16 +43,6 @@ NAMES: Final = Names(
     tag="v1",
     local_image="cdkasset-0123",
 )
-
-
-def program(architecture: str) -> bytes:
-    """The beginning of a program for a machine: an ELF header, and one segment."""
-    header = (
-        b"\x7fELF\x02\x01\x01"
-        + bytes(9)
-        + struct.pack("<HHIQQQIHHHHHH", 2, _MACHINES[architecture], 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
-    )
-    return header + struct.pack("<II6Q", 1, 5, 0, 0, 0, 120, 120, 4096)
 
 
 def healthy(runtime: Runtime, platform: str) -> Draft:
