@@ -33,10 +33,12 @@ def add_policy_options(parser: ArgumentParser, default: str = "fargate") -> None
     """
     parser.add_argument(
         "--runs-on",
-        action="append",
+        action="extend",
+        type=runtime_names,
         metavar="NAME",
-        help="a runtime that must run the image, may be repeated: fargate, ecs-ec2, ecs-managed-instances, "
-        f"ecs-anywhere, lambda, eks, batch, app-runner, sagemaker, agentcore; default: {default}",
+        help="a runtime that must run the image, or several with commas, may be repeated: fargate, ecs-ec2, "
+        "ecs-managed-instances, ecs-anywhere, lambda, eks, batch, app-runner, sagemaker, agentcore; "
+        f"default: {default}",
     )
     parser.add_argument(
         "--platform",
@@ -71,6 +73,14 @@ def add_policy_options(parser: ArgumentParser, default: str = "fargate") -> None
         help="accept a finding, for a reason that the report shows; may be repeated",
     )
     add_configuration_options(parser)
+
+
+def runtime_names(text: str) -> list[str]:
+    """The runtimes of one `--runs-on`.
+
+    :param text: such as `lambda` or `fargate,ecs-ec2`.
+    """
+    return [name.strip() for name in text.split(",")]
 
 
 def add_configuration_options(parser: ArgumentParser) -> None:

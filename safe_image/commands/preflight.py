@@ -40,7 +40,7 @@ from ..sources.archive import Archive
 from ..sources.cloud_assembly import AssetImage
 from ..sources.docker_archive import docker_archive
 from ..sources.targets import TargetResolver
-from .arguments import DEFAULT_POLICY, add_configuration_options, configuration_of
+from .arguments import DEFAULT_POLICY, add_configuration_options, configuration_of, runtime_names
 from .output import open_output
 
 DESCRIPTION: Final = (
@@ -93,9 +93,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--runs-on",
-        action="append",
+        action="extend",
+        type=runtime_names,
         metavar="NAME",
-        help="a runtime that must run the images without an ImageVerification in the assembly, may be repeated; "
+        help="a runtime that must run the images without an ImageVerification in the assembly, or several with commas, "
+        "may be repeated; "
         "default: fargate",
     )
     add_configuration_options(parser)

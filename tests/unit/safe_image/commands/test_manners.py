@@ -90,6 +90,14 @@ def test_quiet_and_verbose_exclude_each_other(capsys: pytest.CaptureFixture[str]
     assert "not allowed with argument" in capsys.readouterr().err
 
 
+def test_several_runtimes_may_share_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--runs-on", "fargate, eks", "--runs-on", "batch"]
+    assert run("check", layout(tmp_path / "good"), *options) == 0
+    assert "linux/amd64 on ECS on Fargate, EKS, " in capsys.readouterr().out
+    assert run("check", "shop:1", "--runs-on", "fargate,") == 2
+    assert "--runs-on names ''" in capsys.readouterr().err
+
+
 # Mistyped words
 
 
