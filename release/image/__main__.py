@@ -73,9 +73,7 @@ def _checks_a_folder(engine: DockerEngine) -> str:
     """The output of the image that checks the example image, without network and without a file system to write to."""
     mount = f"--volume={ROOT / 'examples'}:/work:ro"
     options = ["--rm", "--read-only", "--network=none", mount]
-    return engine.docker(
-        "run", *options, f"{_NAME}:amd64", "check", "oci-archive:broken-image.tar", "--fail-on=never", "--quiet"
-    )
+    return engine.docker("run", *options, f"{_NAME}:amd64", "check", "oci-archive:broken-image.tar", "--fail-on=never")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ..results.check_runner import Verdict
+if TYPE_CHECKING:
+    from ..results.check_runner import Verdict
 
 UNKNOWN: Final = 2
 

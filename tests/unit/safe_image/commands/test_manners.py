@@ -221,5 +221,21 @@ def test_the_start_stays_fast(tmp_path: Path) -> None:
         check=True,
     )
     modules = done.stdout.splitlines()[-1]
-    for heavy in ("rich", "jinja2", "urllib3", "boto3", "logging.handlers", "difflib", "tomllib"):
+    for heavy in ("rich", "jinja2", "urllib3", "boto3", "difflib", "tomllib"):
         assert f"'{heavy}'" not in modules
+
+
+def test_the_version_is_printed_without_the_verifier() -> None:
+    program = (
+        "import sys; from safe_image.cli import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: print(sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    for heavy in (
+        "image_verifier.policy",
+        "safe_image.results.check_runner",
+        "safe_image.commands.check",
+        "dataclasses",
+    ):
+        assert f"'{heavy}'" not in done.stdout
