@@ -222,7 +222,12 @@ _AS_2_1: Final[Mapping[str, Any]] = {
 # Debian builds the measured one with a package `platforms` that compares `os.features`; its own, v1.0.0-rc.2, does not.
 # Pulls through its transfer service, https://github.com/containerd/containerd/blob/main/core/transfer/local/pull.go
 CONTAINERD_2_1: Final = _containerd(
-    "containerd 2.1", _measured("containerd 2.1.9", "`os.features` by its source"), **_AS_2_1
+    "containerd 2.1",
+    _measured(
+        "containerd 2.1.9",
+        "`os.features` by its source; CRI accepts an index that lacks another platform's manifest, `ctr` refuses it",
+    ),
+    **_AS_2_1,
 )
 # They open /etc/passwd within Go's os.Root, which follows no link out of the root; measured with 2.2.2 and 2.2.7. Later
 # releases resolve links themselves: https://github.com/containerd/containerd/pull/13015 and
