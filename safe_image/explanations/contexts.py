@@ -41,4 +41,6 @@ KUBERNETES: Final = (
     r"|podsandbox"
 )
 S3: Final = r"starport|\.s3\.|s3-|amazonaws\.com/[0-9a-f]{4,6}-"
-SECRETS: Final = r"secret|asm|ssm|parameter|registryauth|s3arns|environmentfile"
+SECRETS: Final = r"secret|from[as]sm|ssm[:.]|parameter|registryauth|s3arns|environmentfile"
+# ECR has actions such as BatchGetImage, and every pipeline has jobs.
+BATCH: Final = r"awsbatch|batchjob|batch\.|batchcompute|jobdefinition|jobqueue|jobattempt"

@@ -63,7 +63,7 @@ def matches(text: str) -> tuple[Match, ...]:
     read = readings(text)
     found = [match for reading in read for match in _specific(_whole(reading))]
     if all(_GRADES[match.cause.specificity] > 1 for match in found):
-        cuts = [match for part in segments(read[0]) for match in _cut(part)]
+        cuts = [match for part in segments(text) for match in _cut(part)]
         found = [match for match in cuts if _GRADES[match.cause.specificity] < 2] or found or cuts
     best: dict[str, Match] = {}
     for match in sorted(found, key=lambda match: match.order):

@@ -24,6 +24,12 @@ _DROPPED: Final = re.compile(
 )
 _CUT: Final = re.compile(r"(?:\.\.\.|…|\[?<?truncated>?\]?|[)\]},;])+$")
 _GAP: Final = re.compile(r"\.{3,}|…|\[truncated\]|<truncated>|\[…\]")
+# A text that was cut off without a mark ends where a paragraph, a quotation, a value of JSON or a line of a log does:
+# one that is longer than a console breaks lines at.
+_END: Final = re.compile(r"\n[ \t]*\r?\n|```|\\*\"[ \t]*[\r\n]*[ \t]*[,}\]]|(?<=[^\n]{200})\r?\n")
+# Of what was cut off, this much must be there; and so many pieces are looked at, of the end.
+_LEAST_OF_A_PIECE: Final = 16
+_MOST_PIECES: Final = 50
 _NARROWEST: Final = 40
 _LEAST_OF_FULL_LINES: Final = 2
 # The marks of mail, chats and Markdown before each line that they quote.
@@ -80,7 +86,7 @@ def readings(text: str) -> tuple[str, ...]:
 def plain_readings(text: str) -> tuple[str, ...]:
     """The ways in which a text can be read.
 
-    As it is; without the marks of a quotation; without what its lines begin with alike; each column of a table by
+    As it is; without the marks of a quotation; without what its lines begin with alike; last, each column of a table by
     itself.
 
     :param text: as it was shown.
@@ -101,10 +107,21 @@ def rejoined(text: str) -> str:
     return "".join(line if len(line) == width else f"{line}\n" for line in lines)
 
 
-def segments(squashed_text: str) -> tuple[str, ...]:
-    """The parts of a squashed text between which something was left out, without what stands in its place."""
-    parts = (_CUT.sub("", part) for part in _GAP.split(squashed_text))
-    return tuple(part for part in parts if part)
+def segments(text: str) -> tuple[str, ...]:
+    """The parts of a text between which something was left out, squashed, without what stands in its place.
+
+    :param text: as it was shown.
+    """
+    # The last is the whole text as it is. By columns, its lines are in another order, and may end anywhere.
+    *readings_by_line, _ = plain_readings(text)
+    pieces = [
+        piece
+        for reading in reversed(readings_by_line)
+        for whole in (*_END.split(reading), reading)
+        for piece in _GAP.split(whole)
+    ]
+    parts = dict.fromkeys(_CUT.sub("", squashed(piece)) for piece in pieces)
+    return tuple(part for part in parts if len(part) >= _LEAST_OF_A_PIECE)[-_MOST_PIECES:]
 
 
 def _without_prefixes(text: str) -> str:
@@ -116,7 +133,9 @@ def _without_prefixes(text: str) -> str:
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters of two lines are a prefix that both have."""
+    """How many characters of two lines are a prefix that both have; lines that repeat each other have none."""
+    if one == other:
+        return 0
     alike = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     end = max(one.rfind(mark, 0, alike) for mark in _PREFIX_ENDS) + 1
     return end if end >= _LEAST_OF_A_PREFIX else 0

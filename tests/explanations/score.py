@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from image_verifier.policy import Policy
 from image_verifier.rules.remedies import Names
 
 from safe_image.explanations.explanation import explain
+from tests.explanations.forms import FORMS
 
 FOLDER: Final = Path(__file__).parent / "texts"
 # Stages that shade into one another count as one.
@@ -102,3 +103,18 @@ def report(file: str = "*.json") -> bool:
         print(f"{label.address}: {'; '.join(found)}")
     print(f"{len(every) - len(wrong)} of {len(every)} texts are explained right")
     return not wrong
+
+
+def in_all_forms(file: str = "*.json") -> bool:
+    """Print the mistakes in each form in which a text can be pasted, and return whether there are none.
+
+    :param file: a pattern for the files that are read.
+    """
+    right = True
+    for label in labels(file):
+        for form, shown in FORMS.items():
+            found = mistakes(replace(label, text=shown(label.text)))
+            if found:
+                right = False
+                print(f"{form}: {label.address}: {'; '.join(found)}", flush=True)
+    return right

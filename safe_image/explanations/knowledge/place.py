@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..cause import Cause, near
-from ..contexts import ECS
+from ..contexts import BATCH, ECS
 
 _PLACEMENT: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html"
 _STOPPED: Final = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html"
@@ -56,7 +56,7 @@ CAUSES: Final = (
             "RESOURCE:FARGATE",
             "SpotInterruption",
             "Your Spot Task was interrupted",
-            *near(ECS + "|batch|capacityprovider|ecscluster", "InsufficientInstanceCapacity"),
+            *near(ECS + "|" + BATCH + "|capacityprovider|ecscluster", "InsufficientInstanceCapacity"),
         ),
         remedy=("Try again, use more availability zones, or FARGATE instead of FARGATE_SPOT.",),
         sources=(_STOPPED,),

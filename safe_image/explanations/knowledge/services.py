@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..cause import Cause, Words, near, unless
-from ..contexts import KUBERNETES
+from ..contexts import BATCH, KUBERNETES
 
 _CHECK: Final = ("Check the image as the service would pull it:", "$ safe-image check {image} --runs-on {runs_on}")
 
@@ -231,8 +231,8 @@ CAUSES: Final = (
         "Batch repeats what ECS reports.",
         "pull",
         ("unknown",),
-        words=(Words("Task failed to start", r"batch|statusreason|job"),),
-        also=(*near("batch", "CannotPullContainerError"),),
+        words=(Words("Task failed to start", BATCH),),
+        also=(*near(BATCH, "CannotPullContainerError"),),
         confirm=("$ aws batch describe-jobs --jobs JOB --query 'jobs[].[statusReason,attempts[].container.reason]'",),
         remedy=("Give the whole reason to safe-image explain.",),
         sources=("https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html",),
