@@ -30,6 +30,10 @@ from .values import Values
 _FUNCTION: Final = "AWS::Serverless::Function"
 # The property of a nested stack with its template, by type.
 _NESTED: Final = {"AWS::CloudFormation::Stack": "TemplateURL", "AWS::Serverless::Application": "Location"}
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
+_PSEUDO_PARAMETERS: Final = tuple(
+    f"AWS::{name}" for name in ("AccountId", "Partition", "Region", "StackId", "StackName", "URLSuffix")
+)
 _MAX_NESTED: Final = 10
 _MAX_TEMPLATES: Final = 500
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-include.html
@@ -69,6 +73,9 @@ class _Template:
         common.budget.spend()
         self._document: Values = read_document(file, short_forms=True)
         self._file, self._common, self._above = file, common, (*above, file)
+        parameters = self._document.value.get("Parameters")
+        common.settings.accept(parameters if isinstance(parameters, Mapping) else ())
+        common.settings.accept(_PSEUDO_PARAMETERS)
         if not isinstance(self._document.value.get("Resources"), Mapping):
             raise UsageError(f"{file}: it is not a template: it has no Resources")
         self._nested: dict[str, _Template | Unknown] = {}

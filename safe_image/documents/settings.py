@@ -41,6 +41,13 @@ class Settings:
         self._used.add(name)
         return self.values.get(name)
 
+    def accept(self, names: Iterable[str]) -> None:
+        """Accept values for some names, whether or not an image depends on them.
+
+        :param names: such as all parameters of a template.
+        """
+        self._used.update(names)
+
     def check_all_used(self, files: str) -> None:
         """Refuse a name that no file has, since its value would change nothing.
 

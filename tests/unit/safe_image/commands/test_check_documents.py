@@ -218,3 +218,9 @@ def test_a_hostile_file_is_one_printable_line(
     assert message in printed.err or printed.out == "0 images\n"
     assert printed.err.count("\n") <= 1
     assert "\x1b" not in printed.err
+
+
+def test_every_parameter_of_a_template_may_be_set(template: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ("--set", "Tag=1", "--set", "AWS::Region=eu-west-1")
+    assert run("check", f"cloudformation:{template}", "--skip", "*/bad=known", *settings) == 0
+    assert capsys.readouterr().err == ""
