@@ -111,20 +111,18 @@ def test_the_terminal_shows_the_finding_the_error_of_ecs_and_the_commands(steps:
         assert f"{steps.images.name}:broken" in said
 
 
-def test_every_line_of_the_reason_is_unbroken_wherever_the_cli_shows_it(steps: Steps) -> None:
-    rows = [row for row in re.split(r"\n\s*|\s{2,}", steps.refused.reason) if row]
-    assert len(rows) > 10
+def test_no_command_of_the_reason_is_broken_wherever_the_cli_shows_it(steps: Steps) -> None:
+    commands = _commands(steps.refused.reason)
+    assert len(commands) > 5
     for place in _places(steps.refused.output):
         lines = place.splitlines()
-        for row in rows:
-            assert any(row in line for line in lines), f"{row!r} is broken in\n{place}"
+        for command in commands:
+            assert any(command in line for line in lines), f"{command!r} is broken in\n{place}"
 
 
-def test_the_clis_last_block_shows_the_reason_line_by_line(steps: Steps) -> None:
+def test_the_clis_last_block_has_each_command_on_a_line_of_its_own(steps: Steps) -> None:
     last = [line.strip() for line in _places(steps.refused.output)[2].splitlines()]
-    rows = [row for row in re.split(r"\n\s*|\s{2,}", steps.refused.reason) if row]
-    # CloudFormation's own words stand before the first.
-    assert [row for row in rows[1:] if row not in last] == []
+    assert [command for command in _commands(steps.refused.reason) if command not in last] == []
 
 
 def test_a_rollback_restores_the_stack(steps: Steps) -> None:
@@ -138,6 +136,11 @@ def test_a_stack_is_deleted_after_its_image(steps: Steps) -> None:
     assert steps.deleted.status == ""
     assert steps.deleted.asked == ["Delete"]
     assert steps.deleted.requests[0]["status"] == "SUCCESS"
+
+
+def _commands(reason: str) -> list[str]:
+    """The rows of a reason that are pasted into a shell."""
+    return [row for row in re.split(r"\n\s*|\s{2,}", reason) if re.match(r"[A-Z]+=|ecr[ (]", row)]
 
 
 def _places(output: str) -> tuple[str, str, str]:
