@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo needs picture test unit faults deploy rollbacks adopting provenance browser lint integ engines fuzz incidents versions bench wheel pyz image requirements clean
+.PHONY: help demo needs picture test unit faults deploy rollbacks adopting removing provenance apps browser lint integ engines fuzz incidents versions bench wheel pyz image requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +43,14 @@ rollbacks: .local/venv/.stamp  ## roll back and delete real stacks with every im
 adopting: .local/venv/.stamp  ## take a running stack through docs/adopting.md: report, let pass, protect, go back
 	$(BIN)/python -m pytest -m exhaustive tests/deploy/test_adopting.py
 
+removing: .local/venv/.stamp  ## take the library out of a deployed stack with a shared verifier, as docs/removing.md says
+	$(BIN)/python -m pytest -m exhaustive tests/deploy/test_removing.py
+
 provenance: .local/venv/.stamp  ## run every command of docs/provenance.md, with a generator of SBOMs from npm
 	$(BIN)/python -m pytest -m exhaustive tests/local_aws/test_provenance.py
+
+apps: .local/venv/.stamp  ## synthesize apps of common shapes plain, protected and swapped, and compare the templates
+	$(BIN)/python -m release.apps
 
 browser: .local/venv/.stamp  ## test the HTML reports in Debian's Chromium
 	$(BIN)/python -m pytest tests/browser

@@ -1,4 +1,4 @@
-"""Synthesizes an app with images once, and prints as JSON what that took. `benchmarks.synth` runs it as a process."""
+"""Synthesizes an app with images once, and prints its cost as JSON. `benchmarks.synth` runs it as a process."""
 
 from __future__ import annotations
 

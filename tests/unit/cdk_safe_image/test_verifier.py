@@ -14,7 +14,7 @@ from typing import Any
 
 import image_verifier
 import pytest
-from aws_cdk import Duration, Size
+from aws_cdk import Duration, Size, Token
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk.cx_api import CloudAssembly
@@ -240,6 +240,7 @@ def test_the_users_own_settings_are_kept(docker_folder: str) -> None:
     [
         ({"runtime": lambda_.Runtime.NODEJS_22_X}, "runtime is nodejs22.x: use a Python runtime, such as python3.14"),
         ({"timeout": Duration.minutes(16)}, "timeout is 16 minutes: use 15 seconds to 15 minutes"),
+        ({"timeout": Duration.seconds(Token.as_number({"Ref": "Seconds"}))}, "timeout is only known at deploy"),
         ({"timeout": Duration.seconds(10)}, "timeout is 10 seconds: use 15 seconds to 15 minutes"),
         ({"timeout": 300}, "timeout is 300: use a duration, such as Duration.minutes(10)"),
         ({"memory_size": "512"}, "memory_size is '512': use a number of MiB, such as 512"),
