@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aws_cdk import CfnParameter, CfnResource, Size, Stack
+from aws_cdk import CfnParameter, CfnResource, CustomResource, Size, Stack
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
 
 from cdk_safe_image import ImageVerification, SafeDockerImageAsset
 from tests.unit.cdk_safe_image.app import messages_of, new_app, stack_in
@@ -238,6 +239,18 @@ def test_every_other_consumer_accepts_an_image_that_is_verified_for_it(
     level, reason = ("error", "refuses") if runs_on == "sagemaker" else ("warning", "for which the image is not")
     (message,) = annotations_for(docker_folder, use, level, platform=platform)
     assert f"Demo/Use runs the image Demo/Image on {title}, {reason}" in message.replace("which refuses", "refuses")
+
+
+def test_a_manifest_has_the_path_of_the_construct_that_the_user_made(docker_folder: str) -> None:
+    def use(stack: Stack, image: SafeDockerImageAsset) -> None:
+        # The paths of CDK's module for EKS end in /Resource/Default.
+        manifest = Construct(stack, "Manifest")
+        text = stack.to_json_string([{"kind": "Pod", "spec": {"containers": [{"image": image.image_uri}]}}])
+        kind = "Custom::AWSCDK-EKS-KubernetesResource"
+        CustomResource(manifest, "Resource", resource_type=kind, service_token=ROLE, properties={"Manifest": text})
+
+    (warning,) = annotations_for(docker_folder, use, "warning", platform=ecr_assets.Platform.LINUX_AMD64)
+    assert "Demo/Manifest runs the image Demo/Image on EKS" in warning
 
 
 def test_a_job_for_arm64_cannot_run_an_amd64_image(docker_folder: str) -> None:

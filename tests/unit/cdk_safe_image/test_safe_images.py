@@ -1085,7 +1085,7 @@ def test_an_image_that_cdk_does_not_build_gets_a_warning_if_all_images_are_prote
     image = ImageVerification(stack, "Image", repository=shop, tag="v2")
     run(stack, "Safe", image.container_image())
     (warning,) = messages_of(app.synth(), "warning")
-    assert "The ECR image that Demo/Task runs is not verified" in warning
+    assert "The ECR image that Demo/Task runs is not verified: use ImageVerification." in warning
 
 
 def test_an_image_that_another_stack_verifies_is_not_reported(docker_folder: str) -> None:
