@@ -40,7 +40,10 @@ _DIGITS: Final = re.compile(r"\d")
 _LEAST_OF_A_PREFIX: Final = 4
 _PREFIX_ENDS: Final = " \t|]:>"
 _MOST_OF_A_PREFIX: Final = 120
-_BARS: Final = re.compile(r"[|│┃¦]")
+# `||` is a shell's. A table that is drawn with another bar than `|` may have that one in its cells.
+_BAR: Final = r"(?<!\|)\|(?!\|)"
+_BARS: Final = re.compile(rf"{_BAR}|[│┃¦]")
+_DRAWN_BARS: Final = re.compile(r"[│┃¦]")
 
 _HOST: Final = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::\d{1,5})?|localhost(?::\d{1,5})?"
 _IMAGE: Final = re.compile(
@@ -146,7 +149,8 @@ def _by_columns(text: str) -> str:
     rest: list[str] = []
     columns: dict[int, list[str]] = {}
     for line in text.splitlines():
-        cells = _BARS.split(line)
+        drawn = line.lstrip()[:1] in ("│", "┃", "¦")
+        cells = (_DRAWN_BARS if drawn else _BARS).split(line)
         if len(cells) <= 2:
             rest.append(line)
             continue

@@ -31,7 +31,7 @@ def refusal_in(text: str) -> tuple[Cause, ...]:
     :param text: as it was shown.
     """
     as_it_is, unquoted, *others = plain_readings(text)
-    readings = (unquoted, as_it_is, *others, rejoined(as_it_is))
+    readings = (unquoted, as_it_is, *others, rejoined(as_it_is), rejoined(unquoted))
     found = [causes for reading in readings if (causes := _causes(reading))]
     # A prefix of each line hides the commands from all readings but the one without prefixes.
     return max(found, key=_commands, default=())

@@ -18,6 +18,7 @@ from image_verifier.verify import verify
 
 from safe_image.explanations.normalize import runtime_in, unwrapped
 from safe_image.explanations.refusal import refusal_in
+from tests.explanations.forms import FORMS
 from tests.terminals import cli_block, github_log, terminal_rows
 from tests.unit.images import Layout
 
@@ -34,6 +35,7 @@ SHOWN: Final[dict[str, Callable[[str], str]]] = {
     "last block": cli_block,
     "last block in 80 columns": lambda text: "\n".join(terminal_rows(cli_block(text), 80)),
     "log of a pipeline": lambda text: github_log(cli_block(text)),
+    **FORMS,
 }
 
 
@@ -67,7 +69,7 @@ def test_a_refusal_leads_to_its_own_finding_and_runtime_however_it_is_shown(reas
     assert runtime_in(unwrapped(text)) == "lambda"
 
 
-@pytest.mark.parametrize("shown", ["as sent", "event", "trimmed", "quoted", "job"])
+@pytest.mark.parametrize("shown", ["as sent", "event", "trimmed", "quoted", "job", *FORMS])
 def test_the_commands_of_a_refusal_are_repeated_as_printed(reason: str, shown: str) -> None:
     steps = refusal_in(SHOWN[shown](reason))[0].remedy
     commands = [step for step in steps if step.startswith("$ ")]
