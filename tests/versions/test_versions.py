@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,16 @@ BOUNDS = {
         r'^  "([a-zA-Z0-9._-]+)>=([\d.]+)', project.read_text().partition("[dependency-groups]")[0], re.MULTILINE
     )
 }
+# Prints the digest of the code that a Lambda gets.
+_STAGE = """
+import hashlib, tempfile
+from pathlib import Path
+from cdk_safe_image.staging import stage
+
+with tempfile.TemporaryDirectory() as folder:
+    files = sorted(stage(Path(folder), "custom_resource").rglob("*.py"))
+    print(hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest())
+"""
 
 
 def interpreter(version: str) -> Path:
@@ -60,3 +72,12 @@ def test_the_verifiers_tests_pass_on_the_lambdas_python() -> None:
     done = environment.test("tests/unit/image_verifier")
     assert done.returncode == 0, done.stdout
     assert passed(done.stdout) > 400
+
+
+def test_the_lambda_gets_the_same_code_from_another_python() -> None:
+    pythons_to_compare = (sys.executable, Environment.pinned(interpreter(pythons.LAMBDA)).python)
+    digests = [
+        subprocess.run([python, "-c", _STAGE], capture_output=True, text=True, check=True).stdout
+        for python in pythons_to_compare
+    ]
+    assert digests[0] == digests[1] != ""
