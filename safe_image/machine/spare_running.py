@@ -1,7 +1,8 @@
 """Keeps fixes from what runs: a tag that a service or function of the account runs is not removed.
 
 Images are compared by digest, the parents and children of an index included. Where the account cannot be read, only
-what no runtime at all can pull is removed.
+what no runtime at all can pull is removed. Where it can, an image that some runtime can pull loses its tag and is not
+deleted: scheduled tasks, other accounts and other regions may run it by digest, and were not looked at.
 """
 
 from __future__ import annotations
@@ -105,16 +106,20 @@ def _looked(place: _Place | Fault, account: str, region: str) -> str:
 
 def _spare(fix: RemoveTag, place: _Place | Fault) -> RemoveTag | str:
     """The fix, as it may be applied; or why its tag is kept."""
+    others = policies_of_every_runtime(verify_layers=any(policy.verify_layers for policy in fix.policies))
+    careful = replace(fix, policies=(*fix.policies, *others), keeps_manifest=False)
     if isinstance(place, _Place):
         try:
             if fix.digest in _verified_by(fix):
                 return "the stack that refused it has verified it before, and may run it"
-            return _unless_it_runs(fix, place.images)
+            spared = _unless_it_runs(fix, place.images)
         except Fault:
             # Without the stack's records or the indexes of the repository, it is not known which images run.
             pass
-    others = policies_of_every_runtime(verify_layers=any(policy.verify_layers for policy in fix.policies))
-    careful = replace(fix, policies=(*fix.policies, *others), keeps_manifest=False)
+        else:
+            if isinstance(spared, str) or spared.keeps_manifest:
+                return spared
+            return careful if careful.reason_to_keep() in ("", GONE) else replace(fix, keeps_manifest=True)
     reason = careful.reason_to_keep()
     return careful if reason in ("", GONE) else f"{reason}, and what runs is not known"
 
@@ -129,11 +134,12 @@ def _verified_by(fix: RemoveTag) -> set[str]:
 
 def _unless_it_runs(fix: RemoveTag, images: Sequence[RunningImage]) -> RemoveTag | str:
     repository, reference = f"/{fix.names.repository}", f"/{fix.names.repository}:{fix.names.tag}"
+    references = (reference, repository) if fix.names.tag == "latest" else (reference,)
     own = [image for image in images if image.digest and repository in image.reference]
     children = _children(fix, [fix.digest, *(image.digest for image in own)])
     family = {fix.digest, *_descendants(fix.digest, children)}
     for image in images:
-        is_unresolved = not image.digest and image.reference.endswith(reference)
+        is_unresolved = not image.digest and image.reference.endswith(references)
         if image.digest in family or is_unresolved:
             return f"{image.user} runs it"
     holds = any(fix.digest in _descendants(image.digest, children) for image in own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -11,6 +11,7 @@ from typing import Any, Final
 from image_verifier import aws
 from image_verifier.custom_resource.properties import Properties
 from image_verifier.custom_resource.schema import RESOURCE_TYPE
+from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
 
 from ..errors import UsageError
@@ -19,7 +20,8 @@ from .targets import Target, TargetResolver
 
 _STACK_TYPE: Final = "AWS::CloudFormation::Stack"
 _FAILED: Final = ("CREATE_FAILED", "UPDATE_FAILED")
-_MAX_EVENTS: Final = 2000
+# A stack of 500 resources that is updated and rolled back has some 4,000.
+_MAX_EVENTS: Final = 10_000
 _MAX_DEPTH: Final = 10
 _RETRY_SECONDS: Final = 30.0
 
@@ -76,12 +78,12 @@ def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:
     """The events of a stack's last deploy, newest first."""
     client, seen = sessions.client("cloudformation"), 0
     more: dict[str, str] = {}
-    while seen < _MAX_EVENTS:
+    answer = _page_of_events(client, stack, more, ("ValidationError",))
+    if not answer:
+        # CloudFormation knows a deleted stack by its ARN alone.
+        stack = _deleted_stack(client, stack)
         answer = _page_of_events(client, stack, more)
-        if not answer and not seen:
-            # CloudFormation knows a deleted stack by its ARN alone.
-            stack = _deleted_stack(client, stack)
-            answer = _page_of_events(client, stack, more)
+    while True:
         for event in answer["StackEvents"]:
             seen += 1
             yield event
@@ -90,12 +92,21 @@ def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:
                 return
         if not answer.get("NextToken"):
             return
+        if seen >= _MAX_EVENTS:
+            # An earlier verification of the same deploy may have accepted the image.
+            raise Fault(
+                f"The last deploy of {stack} has more than {_MAX_EVENTS:,} events",
+                "Pass the image, and --runs-on for each runtime that uses it.",
+            )
         more = {"NextToken": answer["NextToken"]}
+        answer = _page_of_events(client, stack, more)
 
 
-def _page_of_events(client: Any, stack: str, more: Mapping[str, str]) -> Mapping[str, Any]:
-    """A page of a stack's events; empty where CloudFormation does not know the stack."""
-    budget, missing = RetryBudget.of(_RETRY_SECONDS), ("ValidationError",)
+def _page_of_events(
+    client: Any, stack: str, more: Mapping[str, str], missing: Collection[str] = ()
+) -> Mapping[str, Any]:
+    """A page of a stack's events; empty where CloudFormation answers with an error of `missing`."""
+    budget = RetryBudget.of(_RETRY_SECONDS)
     return aws.call(client, "describe_stack_events", stack, budget, missing, StackName=stack, **more)
 
 

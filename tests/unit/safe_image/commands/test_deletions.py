@@ -390,6 +390,29 @@ def test_where_nobody_can_look_only_what_no_runtime_can_pull_is_removed(
     assert shop.tags == {}
 
 
+def test_what_another_runtime_can_pull_loses_its_tag_and_is_not_deleted(
+    aws: Aws, shop: EcrRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A scheduled task, or another account, may run it on Fargate by its digest.
+    image = shop.layout.image()
+    shop.push(image)
+    index = shop.push(shop.layout.index({**image, "platform": {"os": "linux", "architecture": "amd64"}}), "v1")
+    assert heal("--runs-on", "lambda") == 0
+    assert shop.tags == {rejected_tag(index): index}
+    assert index in shop.manifests
+    assert f"gets the tag {rejected_tag(index)} first, and nothing is deleted" in words(capsys)
+
+
+@pytest.mark.parametrize("reference", ["shop", "shop:latest"])
+def test_a_service_that_has_not_resolved_a_reference_without_a_tag_keeps_the_tag_latest(
+    aws: Aws, shop: EcrRepository, reference: str
+) -> None:
+    digest = shop.push(shop.layout.attestation(), "latest")
+    service_runs(aws, f"{HOST}/{reference}", "")
+    assert main(["heal", f"{HOST}/shop:latest", "--yes"]) == 1
+    assert shop.tags == {"latest": digest}
+
+
 # preflight
 
 

@@ -103,6 +103,34 @@ def test_every_page_of_events_is_read(aws: Aws) -> None:
     assert [target.names.tag for target in refused_images("Shop", TargetResolver())] == ["v1"]
 
 
+def test_a_page_of_events_that_cloudformation_refuses_is_a_fault(aws: Aws) -> None:
+    first = {"StackEvents": [failed("v1")], "NextToken": "more"}
+    refusal = aws.refusal("ValidationError", "the token has expired")
+    aws.answers["DescribeStackEvents"] = lambda asked: refusal if asked.get("NextToken") else first
+    with pytest.raises(Fault, match="the token has expired"):
+        list(refused_images("Shop", TargetResolver()))
+
+
+def test_a_verification_that_accepts_an_image_is_found_however_many_events_a_deploy_has(aws: Aws) -> None:
+    others = [event("UPDATE_COMPLETE", "AWS::SQS::Queue")] * 900
+    pages = {
+        "": {"StackEvents": [failed("v1"), *others], "NextToken": "1"},
+        "1": {"StackEvents": others, "NextToken": "2"},
+        "2": {"StackEvents": others, "NextToken": "3"},
+        "3": {"StackEvents": [failed("v1", "CREATE_COMPLETE", RunsOn=["fargate"]), begun()]},
+    }
+    aws.answers["DescribeStackEvents"] = lambda asked: pages[asked.get("NextToken", "")]
+    found = refused_images("Shop", TargetResolver())
+    assert [target.policy.runs_on for target in found if target.policy] == [("lambda",), ("fargate",)]
+
+
+def test_a_deploy_whose_events_never_end_is_a_fault(aws: Aws) -> None:
+    others = [failed("v1"), *[event("UPDATE_COMPLETE", "AWS::SQS::Queue")] * 2600]
+    aws.answers["DescribeStackEvents"] = {"StackEvents": others, "NextToken": "more"}
+    with pytest.raises(Fault, match="more than 10,000 events"):
+        list(refused_images("Shop", TargetResolver()))
+
+
 def test_the_refused_images_of_a_nested_stack_are_found(aws: Aws) -> None:
     events = {
         "Shop": [event("CREATE_FAILED", "AWS::CloudFormation::Stack", NESTED), begun()],
