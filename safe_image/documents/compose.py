@@ -13,6 +13,7 @@ from typing import Any, Final
 from image_verifier.rules.consumer_types import Use
 
 from ..errors import UsageError
+from ..sources.regular_files import file_kind
 from .document_image import DocumentImage, image_at
 from .files import STANDARD_INPUT, read_document
 from .interpolation import interpolated
@@ -20,6 +21,8 @@ from .settings import Settings
 from .unknown import Unknown
 
 _ENVIRONMENT_FILE: Final = ".env"
+# The most characters of it that are read.
+_MAX_ENVIRONMENT: Final = 1 << 20
 
 
 def read_compose(file: str, settings: Settings) -> Iterator[DocumentImage]:
@@ -57,8 +60,12 @@ def read_compose(file: str, settings: Settings) -> Iterator[DocumentImage]:
 def _environment_file(file: str) -> dict[str, str]:
     """The variables of the file `.env` beside a Compose file."""
     path = Path() if file == STANDARD_INPUT else Path(file).parent
+    # A folder of this name is common, too.
+    if file_kind(path / _ENVIRONMENT_FILE) != "file":
+        return {}
     try:
-        lines = (path / _ENVIRONMENT_FILE).read_text("utf-8").splitlines()
+        with (path / _ENVIRONMENT_FILE).open(encoding="utf-8") as stream:
+            lines = stream.read(_MAX_ENVIRONMENT).splitlines()
     except (OSError, ValueError):
         return {}
     pairs = (line.partition("=") for line in lines if not line.lstrip().startswith("#"))

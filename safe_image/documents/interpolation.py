@@ -10,6 +10,8 @@ from .unknown import Unknown, concatenate
 
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
 _OPERATOR: Final = re.compile(r":?[-?+]")
+# No image's name is longer, and variables within variables cost the square of the text.
+_LONGEST: Final = 10_000
 ValueOf = Callable[[str], str | None]
 
 
@@ -19,6 +21,8 @@ def interpolated(text: str, value_of: ValueOf) -> str | Unknown:
     :param text: such as `shop:${TAG:-latest}`.
     :param value_of: the value of a variable; None if it has none.
     """
+    if len(text) > _LONGEST:
+        return Unknown(f"{text[:40]}…", f"a text of more than {_LONGEST:,} characters", "Shorten it")
     parts: list[str | Unknown] = []
     start = 0
     while (at := text.find("$", start)) >= 0:

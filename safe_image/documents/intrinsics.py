@@ -15,7 +15,9 @@ from .budget import Budget
 from .scope import Scope
 from .unknown import NO_VALUE, Unknown, concatenate, plain
 
-_PLACEHOLDER: Final = re.compile(r"\$\{(!?)([^}]*)\}")
+_POSITION: Final = re.compile(r"[0-9]{1,9}")
+# Without braces in it: openings that are never closed would cost the square of their number.
+_PLACEHOLDER: Final = re.compile(r"\$\{(!?)([^{}]*)\}")
 _MAX_DEPTH: Final = 100
 _MAX_STEPS: Final = 1_000_000
 _MAX_TEXT: Final = 4 * 1024 * 1024
@@ -159,7 +161,7 @@ class Resolver:
             if isinstance(value, Unknown):
                 return value
         number = plain(index)
-        if not number.isdecimal() or not isinstance(values, list) or int(number) >= len(values):
+        if not _POSITION.fullmatch(number) or not isinstance(values, list) or int(number) >= len(values):
             return self._invalid("Fn::Select")
         return values[int(number)]
 

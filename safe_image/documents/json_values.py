@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
@@ -31,6 +32,9 @@ def parse_json(text: str, file: str) -> Values:
         raise UsageError(f"{file}: the key {e} is repeated: remove one of the two") from e
     except RecursionError as e:
         raise UsageError(f"{file}: it is nested more than {MAX_DEPTH} levels deep") from e
+    except ValueError as e:
+        # Python converts no number of more than 4,300 digits.
+        raise UsageError(f"{file}: a number has too many digits") from e
     finder = _Finder(text)
     return Values(value, file, finder.line_of)
 
@@ -42,8 +46,8 @@ class _RepeatedKeyError(ValueError):
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
+        counts = Counter(key for key, _ in pairs)
+        raise _RepeatedKeyError(next(key for key, count in counts.items() if count > 1))
     return value
 
 

@@ -15,6 +15,8 @@ from .unknown import plain
 
 _LOOP: Final = "Fn::ForEach::"
 _MAX_RESOURCES: Final = 10_000
+# Each value of a loop is a copy of its body.
+_MAX_COPIED: Final = 2_000_000
 Item = tuple[tuple[str | int, ...], str, Any]
 
 
@@ -27,11 +29,16 @@ def expanded(resources: Mapping[str, Any], resolver: Resolver, file: str) -> Ite
     :raises UsageError: if there are too many.
     """
     budget = Budget(_MAX_RESOURCES, f"{file}: its loops make more than {_MAX_RESOURCES:,} resources")
-    yield from _expand(resources, resolver, ("Resources",), budget)
+    copied = Budget(_MAX_COPIED, f"{file}: its loops make more than {_MAX_COPIED:,} values")
+    yield from _expand(resources, resolver, ("Resources",), budget, copied)
 
 
 def _expand(
-    resources: Mapping[str, Any], resolver: Resolver, path: tuple[str | int, ...], budget: Budget
+    resources: Mapping[str, Any],
+    resolver: Resolver,
+    path: tuple[str | int, ...],
+    budget: Budget,
+    copied: Budget,
 ) -> Iterator[Item]:
     for name, resource in resources.items():
         if not plain(name).startswith(_LOOP):
@@ -39,14 +46,23 @@ def _expand(
             yield (*path, name), name, resource
         elif isinstance(resource, list) and len(resource) == 3 and isinstance(resource[2], Mapping):
             identifier, collection, body = resource
+            size = _size(body)
             for value in _values(resolver.resolve(collection)):
                 budget.spend()
+                copied.spend(size)
                 for key, its in body.items():
                     here = (*path, name, 2, key)
                     made = {_replaced(key, plain(identifier), value): _replaced(its, plain(identifier), value)}
-                    for below, logical_id, found in _expand(made, resolver, here, budget):
+                    for below, logical_id, found in _expand(made, resolver, here, budget, copied):
                         # The name in the loop is not in the file.
                         yield (*here, *below[len(here) + 1 :]), logical_id, found
+
+
+def _size(body: Any) -> int:
+    """The number of values in a body."""
+    if isinstance(body, Mapping):
+        return 1 + sum(map(_size, body.values()))
+    return 1 + sum(map(_size, body)) if isinstance(body, list) else 1
 
 
 def _values(collection: Any) -> list[str]:

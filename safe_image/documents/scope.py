@@ -13,7 +13,8 @@ from .settings import Settings
 from .unknown import NO_VALUE, Unknown, concatenate, plain
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
-_DYNAMIC: Final = re.compile(r"\{\{resolve:[^}]*\}\}")
+# Without braces in it: openings that are never closed would cost the square of their number.
+_DYNAMIC: Final = re.compile(r"\{\{resolve:[^{}]*\}\}")
 _REPOSITORY: Final = "AWS::ECR::Repository"
 _STACKS: Final = frozenset({"AWS::CloudFormation::Stack", "AWS::Serverless::Application"})
 _OUTPUT: Final = "Outputs."

@@ -23,7 +23,8 @@ from .unknown import Unknown, concatenate
 # ecspresso's functions of a template, the variables of envsubst, and the placeholders of CodeDeploy's actions:
 # https://github.com/kayac/ecspresso#template-syntax and
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/tutorials-ecs-ecr-codedeploy.html
-_PLACEHOLDER: Final = re.compile(r"\{\{(?P<call>[^}]*)\}\}|\$\{(?P<variable>\w+)\}|<(?P<name>\w+)>")
+# Without braces in a call: openings that are never closed would cost the square of their number.
+_PLACEHOLDER: Final = re.compile(r"\{\{(?P<call>[^{}]*)\}\}|\$\{(?P<variable>\w+)\}|<(?P<name>\w+)>")
 _CALL: Final = re.compile(r"\s*(?:must_)?env\s+[`\"](?P<variable>\w+)[`\"](?:\s+[`\"](?P<default>[^`\"]*)[`\"])?\s*")
 # The keys of what the API prints, and the types that they hold.
 _KINDS: Final = {

@@ -53,7 +53,8 @@ def parse_yaml(text: str, file: str, tag: Tag) -> Iterator[Values]:
     except MarkedYAMLError as e:
         line = e.problem_mark.line + 1 if e.problem_mark else 1
         raise UsageError(f"{file}:{line}: this is not valid YAML: {e.problem or e.context}") from e
-    except YAMLError as e:
+    except (YAMLError, ArithmeticError, ValueError) as e:
+        # The escape of a character that does not exist is an OverflowError of Python.
         raise UsageError(f"{file}: this is not valid YAML: {str(e).splitlines()[0]}") from e
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 from pathlib import Path
 
 import pytest
 
+from safe_image.documents.compose import read_compose
 from safe_image.documents.document_targets import _READERS
 from safe_image.documents.settings import Settings
 from safe_image.errors import UsageError
@@ -41,6 +44,58 @@ def test_a_file_of_another_kind_is_one_line(tmp_path: Path, scheme: str, text: s
     assert message in str(error.value)
     assert str(error.value).startswith(file)
     assert "\n" not in str(error.value)
+
+
+IMAGE = '{"containerDefinitions": [{"image": "@"}]}'
+TEMPLATE = (
+    '{"Resources": {"A": {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [{"Image": @}]}}}}'
+)
+LOOP = json.dumps(
+    {"Resources": {"Fn::ForEach::A": ["X", list(map(str, range(9000))), {"A${X}": {"Type": "A", "P": ["a"] * 3000}}]}}
+)
+# Each of them took minutes, or ended in a traceback.
+DIGITS = "1" * 5000
+COSTLY = {
+    "a number of 5,000 digits": ("task-definition:", f'{{"cpu": {DIGITS}}}', "a number has too many digits"),
+    "a position of 5,000 digits": (
+        "cloudformation:",
+        TEMPLATE.replace("@", f'{{"Fn::Select": ["{DIGITS}", ["a"]]}}'),
+        "",
+    ),
+    "200,000 keys, and one of them twice": (
+        "task-definition:",
+        "{" + ",".join(f'"{number}": 1' for number in (*range(200_000), 199_999)) + "}",
+        "the key 199999 is repeated",
+    ),
+    "a character that does not exist": ("kubernetes:", 'kind: "\\UFFFFFFFF"', "this is not valid YAML"),
+    "openings of a template's calls": ("task-definition:", IMAGE.replace("@", "{{" * 200_000), ""),
+    "openings of Fn::Sub": ("cloudformation:", TEMPLATE.replace("@", '{"Fn::Sub": "' + "${" * 200_000 + '"}'), ""),
+    "openings of dynamic references": (
+        "cloudformation:",
+        TEMPLATE.replace("@", '{"Fn::Sub": "' + "{{resolve:" * 60_000 + '"}'),
+        "",
+    ),
+    "variables within variables": ("compose:", '{"services": {"a": {"image": "' + "${a:-" * 200_000 + '"}}}', ""),
+    "a loop around a large resource": ("cloudformation:", LOOP, "its loops make more than 2,000,000 values"),
+}
+
+
+@pytest.mark.parametrize("case", COSTLY)
+def test_a_text_that_could_cost_minutes_or_a_traceback_costs_neither(tmp_path: Path, case: str) -> None:
+    scheme, text, message = COSTLY[case]
+    file, said = write(tmp_path, "file", text), ""
+    try:
+        list(_READERS[scheme](file, Settings(), TargetResolver()))
+    except UsageError as e:
+        said = str(e)
+    assert message in said
+
+
+def test_a_pipe_of_the_name_of_the_environments_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".env")
+    file = write(tmp_path, "compose.yaml", "services: {a: {image: 'a:1'}}")
+    (image,) = read_compose(file, Settings())
+    assert image.reference == "a:1"
 
 
 SHAPELESS = ["[]", "null", '"a"', "{}", '{"a": [{"b": [[1, null, true]]}]}', "[[[]]]"]
