@@ -24,5 +24,7 @@ patterns.ApplicationLoadBalancedFargateService(
         image=image.container_image(), container_port=8080
     ),
     runtime_platform=ecs.RuntimePlatform(cpu_architecture=ecs.CpuArchitecture.ARM64),
+    min_healthy_percent=100,
+    circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
 )
 app.synth()

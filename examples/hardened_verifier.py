@@ -17,6 +17,7 @@ vpc = ec2.Vpc.from_vpc_attributes(
     vpc_id="vpc-0123456789abcdef0",
     availability_zones=["eu-west-1a", "eu-west-1b"],
     isolated_subnet_ids=["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+    isolated_subnet_route_table_ids=["rtb-0123456789abcdef0", "rtb-0123456789abcdef1"],
 )
 key = kms.Key(stack, "Key", enable_key_rotation=True)
 verifier = ImageVerifier(

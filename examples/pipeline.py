@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import pipelines
 from constructs import Construct
@@ -25,6 +26,7 @@ pipeline = pipelines.CodePipeline(
     stack,
     "Pipeline",
     cross_account_keys=True,
+    pipeline_type=codepipeline.PipelineType.V2,
     synth=pipelines.ShellStep(
         "Synth",
         input=pipelines.CodePipelineSource.connection(

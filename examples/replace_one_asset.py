@@ -17,5 +17,7 @@ patterns.ApplicationLoadBalancedFargateService(
     task_image_options=patterns.ApplicationLoadBalancedTaskImageOptions(
         image=ecs.ContainerImage.from_docker_image_asset(image), container_port=8080
     ),
+    min_healthy_percent=100,
+    circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
 )
 app.synth()

@@ -8,7 +8,8 @@ from aws_cdk import aws_logs as logs
 
 from cdk_safe_image import ImageVerifier, SafeDockerImageAsset
 
-app = cdk.App()
+# CDK warns of references between stacks until the app chooses their strength.
+app = cdk.App(context={"@aws-cdk/core:defaultCrossStackReferences": "strong"})
 verifier = ImageVerifier(
     cdk.Stack(app, "ImageVerifier"), "Verifier", log_retention=logs.RetentionDays.ONE_YEAR, memory_size=1024
 )

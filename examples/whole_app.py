@@ -21,6 +21,8 @@ patterns.ApplicationLoadBalancedFargateService(
     task_image_options=patterns.ApplicationLoadBalancedTaskImageOptions(
         image=ecs.ContainerImage.from_asset(str(HERE / "service")), container_port=8080
     ),
+    min_healthy_percent=100,
+    circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
 )
 reports = cdk.Stack(app, "Reports")
 lambda_.DockerImageFunction(reports, "Report", code=lambda_.DockerImageCode.from_image_asset(str(HERE / "function")))
