@@ -76,16 +76,15 @@ def _deploy(aws: LocalAws, kind: str, tag: str, folder: Path) -> float:
 def _verifications(aws: LocalAws) -> list[float]:
     """The seconds between the start and the end of each verification that was made, oldest first."""
     pages = aws.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName="Verified")
-    events: list[Any] = [event for page in pages for event in page["StackEvents"]][::-1]
-    started: dict[str, datetime] = {}
-    found = []
+    events: list[Any] = [event for page in pages for event in page["StackEvents"]]
+    times: dict[str, dict[str, datetime]] = {}
     for event in events:
         name, status = event["LogicalResourceId"], event["ResourceStatus"]
-        if event["ResourceType"] == _VERIFICATION and status == "CREATE_IN_PROGRESS":
-            started.setdefault(name, event["Timestamp"])
-        elif event["ResourceType"] == _VERIFICATION and status == "CREATE_COMPLETE":
-            found.append((event["Timestamp"] - started[name]).total_seconds())
-    return found
+        # The local AWS calls a new resource of an update an update, too.
+        if event["ResourceType"] == _VERIFICATION and status.startswith(("CREATE_", "UPDATE_")):
+            times.setdefault(name, {})[status.partition("_")[2]] = event["Timestamp"]
+    found = sorted((its["IN_PROGRESS"], its["COMPLETE"]) for its in times.values())
+    return [(end - start).total_seconds() for start, end in found]
 
 
 if __name__ == "__main__":

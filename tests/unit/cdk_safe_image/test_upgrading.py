@@ -34,7 +34,7 @@ def test_other_code_of_the_verifier_updates_the_function_and_verifies_no_image_a
 ) -> None:
     before = template(docker_folder)
     (tmp_path / "newer.py").write_text("newer = True\n")
-    monkeypatch.setattr(verifier, "verifier_code", lambda scope: str(tmp_path))
+    monkeypatch.setattr(verifier, "verifier_code", lambda *_: str(tmp_path))
     after = template(docker_folder)
     assert before.keys() == after.keys()
     assert changes(before, after) == {"AWS::Lambda::Function"}
