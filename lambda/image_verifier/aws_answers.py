@@ -18,6 +18,10 @@ Answer = Mapping[str, Any]
 # The digest of a signed manifest of schema 1 is that of its payload, without the signatures.
 _SIGNED: Final = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 
+# The failures that say that there is no layer; any other one leaves it open:
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_LayerFailure.html
+_NO_LAYER: Final = frozenset({"InvalidLayerDigest", "MissingLayerDigest"})
+
 
 class BadAnswer(Exception):
     """An answer that AWS cannot have sent like this. The message is a predicate: `has 3 of 8 bytes`."""
@@ -134,7 +138,9 @@ def _image_details(parameters: Parameters, answer: Answer) -> str:
 
 def _layers(parameters: Parameters, answer: Answer) -> str:
     layers = (layer["layerDigest"] for layer in answer.get("layers", ()) if _is_text(layer, "layerAvailability"))
-    failures = (failure.get("layerDigest") for failure in answer.get("failures", ()))
+    failures = (
+        failure.get("layerDigest") for failure in answer.get("failures", ()) if failure.get("failureCode") in _NO_LAYER
+    )
     return next(iter(sorted({*parameters["layerDigests"]} - {*layers, *failures})), "")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from image_verifier import aws
+from image_verifier.faults import Fault
 from image_verifier.pool import Pool
 from image_verifier.retry import RetryBudget
 from image_verifier.rules.consumer_types import template_names
@@ -69,6 +70,10 @@ class _Service:
                 return
             more = {tokens[1]: answer[tokens[0]]}
 
+    def incomplete(self, operation: str, what: str) -> Fault:
+        """The fault for an answer that leaves open what is in use."""
+        return Fault(f"{operation} on {self._on} returned {what}", aws.UNKNOWN_ADVICE)
+
 
 class _Ecs(_Service):
     def __init__(self, sessions: AwsSessions) -> None:
@@ -77,6 +82,14 @@ class _Ecs(_Service):
 
     def arns(self, operation: str, what: str, **parameters: Any) -> list[str]:
         return list(self.items(operation, what, ("nextToken", "nextToken"), **parameters))
+
+    def described(self, operation: str, what: str, **parameters: Any) -> list[Any]:
+        """The descriptions of ECS; a service or task that has ended meanwhile has none."""
+        answer = self.call(operation, **parameters)
+        reasons = {failure.get("reason", "") for failure in answer.get("failures", ())} - {"MISSING"}
+        if reasons:
+            raise self.incomplete(operation, f"the failure {' and '.join(sorted(reasons))}")
+        return list(answer.get(what, ()))
 
     def definition(self, arn: str) -> Mapping[str, Any]:
         if arn not in self._definitions:
@@ -115,8 +128,8 @@ def _in_cluster(ecs: _Ecs, cluster: str) -> list[ImageUse]:
 def _services(ecs: _Ecs, cluster: str, name: str, by_group: Mapping[str, Mapping[str, Any]]) -> Iterator[ImageUse]:
     arns = ecs.arns("list_services", "serviceArns", cluster=cluster, maxResults=100)
     for start in range(0, len(arns), _SERVICES):
-        answers = ecs.call("describe_services", cluster=cluster, services=arns[start : start + _SERVICES])["services"]
-        for service in answers:
+        some = arns[start : start + _SERVICES]
+        for service in ecs.described("describe_services", "services", cluster=cluster, services=some):
             user = f"ECS service {name}/{service['serviceName']}"
             runs = (service, by_group.get(f"service:{service['serviceName']}", {}))
             deployed = [d["taskDefinition"] for d in service.get("deployments", ()) if d.get("taskDefinition")]
@@ -153,7 +166,7 @@ def _of_definition(
 def _running(ecs: _Ecs, cluster: str) -> Iterator[Mapping[str, Any]]:
     arns = ecs.arns("list_tasks", "taskArns", cluster=cluster)
     for start in range(0, len(arns), _TASKS):
-        yield from ecs.call("describe_tasks", cluster=cluster, tasks=arns[start : start + _TASKS])["tasks"]
+        yield from ecs.described("describe_tasks", "tasks", cluster=cluster, tasks=arns[start : start + _TASKS])
 
 
 def _tasks(tasks: Iterable[Mapping[str, Any]], cluster: str) -> Iterator[ImageUse]:
@@ -216,8 +229,10 @@ def in_lambda(sessions: AwsSessions) -> list[ImageUse]:
         name = function["FunctionName"]
         code = service.call("get_function", FunctionName=name)["Code"]
         # A function keeps running the digest that its tag was resolved to.
-        image = code.get("ResolvedImageUri") or code.get("ImageUri", "")
+        image = code.get("ResolvedImageUri") or code.get("ImageUri")
+        if not image:
+            raise service.incomplete("get_function", f"no image of {name}")
         return ImageUse(image, f"Lambda function {name}", "lambda", _FUNCTION.use(function).platform or "")
 
     with Pool(_AT_ONCE) as pool:
-        return [use for use in pool.results(use, images) if use.image]
+        return list(pool.results(use, images))

@@ -14,7 +14,7 @@ from image_verifier.faults import Fault
 
 from safe_image.audit import audit_progress
 from safe_image.audit.batches import LruCache
-from safe_image.audit.in_use import _family_and_revision, _of_definition, _runtime, _without_tag
+from safe_image.audit.in_use import _family_and_revision, _of_definition, _runtime, _without_tag, in_ecs, in_lambda
 from safe_image.audit.repositories import parse_repository
 from safe_image.audit.state import audit_state
 from safe_image.cli import main
@@ -24,6 +24,7 @@ from safe_image.formats.audit import audit_html, audit_json, audit_text
 from safe_image.formats.audit.audit_row import Row
 from safe_image.sources.aws_sessions import AwsSessions
 from safe_image.sources.cloud_assembly import Environment
+from tests.unit.aws_server import serving_aws
 from tests.unit.safe_image.formats.test_html import Page
 
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"
@@ -333,6 +334,31 @@ def test_an_image_in_use_is_for_the_platform_of_its_hosts() -> None:
     assert [use.platform for use in _of_definition(definition, "web", {"launchType": "FARGATE"}, {})] == ["linux/amd64"]
     windows = {**definition, "runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}}
     assert list(_of_definition(windows, "web", {}, on_arm)) == []
+
+
+PARTIAL = {
+    "a service": (in_ecs, "DescribeServices", {"failures": [{"arn": "a/web", "reason": "ACCESS_DENIED"}]}),
+    "a task": (in_ecs, "DescribeTasks", {"failures": [{"arn": "a/1", "reason": "ACCESS_DENIED"}]}),
+    "a function's image": (in_lambda, "GetFunction", {"Code": {"RepositoryType": "ECR"}}),
+}
+
+
+@pytest.mark.parametrize("what", PARTIAL)
+def test_an_answer_that_leaves_open_what_is_in_use_is_a_fault(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    in_use, action, answer = PARTIAL[what]
+    with serving_aws() as aws:
+        aws.use(monkeypatch)
+        aws.answers |= {
+            "ListClusters": {"clusterArns": ["a/prod"]},
+            "ListServices": {"serviceArns": ["a/web"]},
+            "DescribeServices": {"services": [{"serviceArn": "a/web", "serviceName": "web"}]},
+            "ListTasks": {"taskArns": ["a/1"]},
+            "DescribeTasks": {"tasks": [{"taskArn": "a/1"}]},
+            "ListFunctions": {"Functions": [{"FunctionName": "api", "PackageType": "Image"}]},
+            action: answer,
+        }
+        with pytest.raises(Fault, match="returned"):
+            in_use(AwsSessions())
 
 
 def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -403,6 +403,18 @@ def test_what_another_runtime_can_pull_loses_its_tag_and_is_not_deleted(
     assert f"gets the tag {rejected_tag(index)} first, and nothing is deleted" in words(capsys)
 
 
+def test_a_layer_that_ecr_failed_to_look_up_is_not_a_missing_layer(
+    aws: Aws, shop: EcrRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = shop.push(shop.layout.image(), "v1")
+    aws.answers["BatchCheckLayerAvailability"] = lambda asked: {
+        "failures": [{"layerDigest": layer, "failureCode": "InternalError"} for layer in asked["layerDigests"]]
+    }
+    assert heal() == 2
+    assert shop.tags == {"v1": digest}
+    assert "The response to ecr:BatchCheckLayerAvailability" in words(capsys)
+
+
 @pytest.mark.parametrize("reference", ["shop", "shop:latest"])
 def test_a_service_that_has_not_resolved_a_reference_without_a_tag_keeps_the_tag_latest(
     aws: Aws, shop: EcrRepository, reference: str
