@@ -50,9 +50,9 @@ class Match:
     whole: bool
 
     @property
-    def order(self) -> tuple[int, int, bool]:
-        """The most specific comes first; words with several causes name their first cause first."""
-        return (_GRADES[self.cause.specificity], -self.length, not self.first)
+    def order(self) -> tuple[int, int, bool, bool]:
+        """The most specific comes first: of equal words the first cause, and the one that needs others beside them."""
+        return (_GRADES[self.cause.specificity], -self.length, not self.first, not self.words.beside)
 
 
 def matches(text: str) -> tuple[Match, ...]:
@@ -63,7 +63,9 @@ def matches(text: str) -> tuple[Match, ...]:
     read = readings(text)
     found = [match for reading in read for match in _specific(_whole(reading))]
     if all(_GRADES[match.cause.specificity] > 1 for match in found):
-        cuts = [match for part in segments(text) for match in _cut(part)]
+        frames = [match.length for match in found if match.cause.specificity == "frame"]
+        # What is left of a text that was cut off must say more than the frame that many causes have.
+        cuts = [m for part in segments(text) for m in _cut(part) if m.length > max(frames, default=0)]
         found = [match for match in cuts if _GRADES[match.cause.specificity] < 2] or found or cuts
     best: dict[str, Match] = {}
     for match in sorted(found, key=lambda match: match.order):

@@ -26,7 +26,7 @@ _CUT: Final = re.compile(r"(?:\.\.\.|…|\[?<?truncated>?\]?|[)\]},;])+$")
 _GAP: Final = re.compile(r"\.{3,}|…|\[truncated\]|<truncated>|\[…\]")
 # A text that was cut off without a mark ends where a paragraph, a quotation, a value of JSON or a line of a log does:
 # one that is longer than a console breaks lines at.
-_END: Final = re.compile(r"\n[ \t]*\r?\n|```|\\*\"[ \t]*[\r\n]*[ \t]*[,}\]]|(?<=[^\n]{200})\r?\n")
+_END: Final = re.compile(r"\n[ \t]*\r?\n|```|\"[ \t]*[\r\n]*[ \t]*[,}\]]|(?<=[^\n]{200})\r?\n")
 # Of what was cut off, this much must be there; and so many pieces are looked at, of the end.
 _LEAST_OF_A_PIECE: Final = 16
 _MOST_PIECES: Final = 50

@@ -173,6 +173,17 @@ def test_an_error_that_ends_too_early_is_recognised_by_what_there_is(cut: int, e
     assert matches(INCIDENT_2[:140])[0].whole is False
 
 
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (f"CannotPullContainerError: failed to extract layer {DIGEST[:40]}", "layer-not-unpacked"),
+        (f'CannotPullContainerError: failed to resolve reference "{IMAGE[:30]}', "not-fetched"),
+    ],
+)
+def test_an_error_that_ends_before_it_says_more_than_many_do_gets_none_of_their_causes(text: str, cause: str) -> None:
+    assert causes(text) == (cause,)
+
+
 def test_the_255_characters_of_a_stopped_reason_suffice_for_incident_1() -> None:
     assert causes(INCIDENT_1[:230])[0] == "tag-is-attestation"
 
