@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ _STACK: Final = "AWS::CloudFormation::Stack"
 _CANCELLED: Final = ("Resource creation cancelled", "Resource update cancelled")
 _BEGINNINGS: Final = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
 _MOST_NESTED: Final = 5
+# A stack of 500 resources that is updated and rolled back has some 4,000.
+_MOST_EVENTS: Final = 10_000
 
 Event = Mapping[str, Any]
 
@@ -30,8 +32,7 @@ def stack_incident(reader: AwsReader, name: str, depth: int = 0) -> Incident:
     :param depth: how many stacks this one is nested in.
     :raises Fault: if the stack's events cannot be read.
     """
-    found = reader.require("cloudformation", "describe_stack_events", name, StackName=name)
-    failures = _failures(found.get("StackEvents", []))
+    failures = _failures(_events(reader, name))
     subject = f"stack {name}"
     if not failures:
         return Incident(subject, "healthy", proof=("Nothing failed in the last operation.",), notes=tuple(reader.notes))
@@ -52,7 +53,22 @@ def stack_incident(reader: AwsReader, name: str, depth: int = 0) -> Incident:
     )
 
 
-def _failures(events: Sequence[Event]) -> list[Event]:
+def _events(reader: AwsReader, name: str) -> Iterator[Event]:
+    """The events of a stack, the newest first, page by page: a rollback may put pages before the failure."""
+    more: dict[str, str] = {}
+    seen = 0
+    while True:
+        page = reader.require("cloudformation", "describe_stack_events", name, StackName=name, **more)
+        yield from page["StackEvents"]
+        seen += len(page["StackEvents"])
+        if not page.get("NextToken"):
+            return
+        if seen >= _MOST_EVENTS:
+            raise Fault(f"The last operation of {name} has more than {_MOST_EVENTS:,} events")
+        more = {"NextToken": page["NextToken"]}
+
+
+def _failures(events: Iterable[Event]) -> list[Event]:
     """The failures of the last operation, the first first.
 
     :param events: as CloudFormation lists them, the newest first.
