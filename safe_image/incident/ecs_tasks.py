@@ -11,7 +11,9 @@ from image_verifier.rules.consumers import ARCHITECTURES, LAUNCH_TYPES
 from .aws_reader import AwsReader
 from .incident import Failure, Incident
 
-_MOST_TASKS: Final = 100
+# The maximum of ListTasks and of DescribeTasks.
+_TASKS: Final = 100
+_MOST_PAGES: Final = 20
 # How many failed tasks are looked at; the newest has the newest reason.
 _MOST_FAILED: Final = 5
 _NOT_FAILED: Final = ("Scaling activity initiated by", "Task stopped by user", "Service scheduler")
@@ -55,20 +57,20 @@ def stopped_tasks(reader: AwsReader, cluster: str, service: str) -> tuple[Task, 
     :param service: the service's name.
     """
     without = "The stopped tasks could not be read, so the reason is from the service's events."
-    listed = reader.read(
-        "ecs",
-        "list_tasks",
-        service,
-        without,
-        cluster=cluster,
-        serviceName=service,
-        desiredStatus="STOPPED",
-        maxResults=_MOST_TASKS,
-    )
-    arns = listed.get("taskArns", [])
-    if not arns:
-        return ()
-    tasks = reader.read("ecs", "describe_tasks", service, without, cluster=cluster, tasks=arns).get("tasks", [])
+    wanted = {"cluster": cluster, "serviceName": service, "desiredStatus": "STOPPED", "maxResults": _TASKS}
+    tasks: list[Task] = []
+    more: dict[str, str] = {}
+    # ECS lists the tasks in no order: the newest may be on any page.
+    for _ in range(_MOST_PAGES):
+        listed = reader.read("ecs", "list_tasks", service, without, **wanted, **more)
+        if arns := listed.get("taskArns", []):
+            described = reader.read("ecs", "describe_tasks", service, without, cluster=cluster, tasks=arns)
+            tasks += described.get("tasks", [])
+        if not listed.get("nextToken"):
+            break
+        more = {"nextToken": listed["nextToken"]}
+    else:
+        reader.notes.append(f"More than {_MOST_PAGES * _TASKS:,} stopped tasks: the newest may be missing.")
     return tuple(sorted(tasks, key=lambda task: str(task.get("stoppedAt", "")), reverse=True))
 
 
