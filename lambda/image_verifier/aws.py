@@ -6,7 +6,7 @@ Nothing else makes sessions, clients or calls, so that no answer of AWS is read 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -171,6 +171,41 @@ def call(
         if not retried or not retry_budget.wait_before_retry(attempt, denied=_code(error) in _DENIED):
             raise _fault(error, action, api) from None
     raise AssertionError("counting does not end")
+
+
+def pages(
+    client: Any,
+    operation: str,
+    on: str,
+    retry_budget: Callable[[], RetryBudget],
+    tokens: tuple[str, str] = ("nextToken", "nextToken"),
+    missing: Collection[str] = (),
+    **parameters: Any,
+) -> Iterator[Mapping[str, Any]]:
+    """Call an operation of a client until the last page of its listing.
+
+    :param client: the client, made with `CLIENT_CONFIG`.
+    :param operation: the method's name, such as `describe_images`.
+    :param on: the ARN that the calls are about, for messages.
+    :param retry_budget: for how long transient errors are retried; called for each page.
+    :param tokens: the response's field with the next page's token, and the parameter for it.
+    :param missing: error codes of the first call that mean that there is nothing; then there is no page.
+    :returns: the responses.
+    :raises Fault: for every other error, and if a token is repeated, since the listing would never end.
+    """
+    seen: set[str] = set()
+    more: dict[str, str] = {}
+    while True:
+        page = call(client, operation, on, retry_budget(), () if more else missing, **parameters, **more)
+        if page:
+            yield page
+        token = page.get(tokens[0])
+        if not token:
+            return
+        if token in seen:
+            raise Fault(f"{operation} on {on} returned a page for the second time", UNKNOWN_ADVICE)
+        seen.add(token)
+        more = {tokens[1]: token}
 
 
 def _complete_answer(client: Any, operation: str, api: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -60,13 +60,18 @@ class Batches:
         :raises Fault: if the call fails.
         """
         wanted = {"tagStatus": "TAGGED", **any_status(self._client)}
-        more: dict[str, str] = {}
-        while True:
-            answer = self._call("describe_images", filter=wanted, maxResults=_PAGE, **more)
-            yield from answer.get("imageDetails", ())
-            if not answer.get("nextToken"):
-                return
-            more = {"nextToken": answer["nextToken"]}
+        pages = aws.pages(
+            self._client,
+            "describe_images",
+            self._repository.arn,
+            lambda: RetryBudget.of(RETRY_SECONDS),
+            registryId=self._repository.registry_id,
+            repositoryName=self._repository.name,
+            filter=wanted,
+            maxResults=_PAGE,
+        )
+        for page in pages:
+            yield from page["imageDetails"]
 
     def documents(self, digests: Sequence[str]) -> dict[str, Answer | Fault]:
         """BatchGetImage's answer for each digest, or for each the fault of the call.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from image_verifier import aws
@@ -62,13 +63,9 @@ class _Service:
         :param what: the answer's field with the items.
         :param tokens: the answer's field with the next page's token, and the parameter for it.
         """
-        more: dict[str, Any] = {}
-        while True:
-            answer = self.call(operation, **parameters, **more)
-            yield from answer.get(what, ())
-            if not answer.get(tokens[0]):
-                return
-            more = {tokens[1]: answer[tokens[0]]}
+        budget = partial(RetryBudget.of, RETRY_SECONDS)
+        for page in aws.pages(self._client, operation, self._on, budget, tokens, **parameters):
+            yield from page.get(what, ())
 
     def incomplete(self, operation: str, what: str) -> Fault:
         """The fault for an answer that leaves open what is in use."""

@@ -112,19 +112,14 @@ def list_repositories(place: Repository, sessions: AwsSessions) -> Iterator[Repo
     :raises Fault: if the call fails.
     """
     client = sessions.client("ecr", Endpoint(place.region))
-    more: dict[str, str] = {}
-    while True:
-        answer = aws.call(
-            client,
-            "describe_repositories",
-            place.arn,
-            RetryBudget.of(RETRY_SECONDS),
-            registryId=place.registry_id,
-            maxResults=_PAGE,
-            **more,
-        )
-        for repository in answer.get("repositories", ()):
+    pages = aws.pages(
+        client,
+        "describe_repositories",
+        place.arn,
+        lambda: RetryBudget.of(RETRY_SECONDS),
+        registryId=place.registry_id,
+        maxResults=_PAGE,
+    )
+    for page in pages:
+        for repository in page["repositories"]:
             yield replace(place, name=repository["repositoryName"])
-        if not answer.get("nextToken"):
-            return
-        more = {"nextToken": answer["nextToken"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -39,6 +39,18 @@ class AwsReader:
         """
         client = self.sessions.client(api, Endpoint(self.region))
         return aws.call(client, operation, on, RetryBudget.of(_RETRY_SECONDS), **parameters)
+
+    def pages(self, api: str, operation: str, on: str, tokens: tuple[str, str], /, **parameters: Any) -> Iterator[Any]:
+        """Call an operation until the last page of its listing.
+
+        :param api: the service, such as `cloudformation`.
+        :param operation: the method's name, such as `describe_stack_events`.
+        :param on: the subject of the calls, for messages.
+        :param tokens: the response's field with the next page's token, and the parameter for it.
+        :raises Fault: if a call fails.
+        """
+        client = self.sessions.client(api, Endpoint(self.region))
+        return aws.pages(client, operation, on, lambda: RetryBudget.of(_RETRY_SECONDS), tokens, **parameters)
 
     def read(self, api: str, operation: str, on: str, without: str, /, **parameters: Any) -> Mapping[str, Any]:
         """Call an operation, and note if it fails; the response is then empty.

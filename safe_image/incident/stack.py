@@ -55,17 +55,13 @@ def stack_incident(reader: AwsReader, name: str, depth: int = 0) -> Incident:
 
 def _events(reader: AwsReader, name: str) -> Iterator[Event]:
     """The events of a stack, the newest first, page by page: a rollback may put pages before the failure."""
-    more: dict[str, str] = {}
     seen = 0
-    while True:
-        page = reader.require("cloudformation", "describe_stack_events", name, StackName=name, **more)
-        yield from page["StackEvents"]
-        seen += len(page["StackEvents"])
-        if not page.get("NextToken"):
-            return
+    tokens = ("NextToken", "NextToken")
+    for page in reader.pages("cloudformation", "describe_stack_events", name, tokens, StackName=name):
         if seen >= _MOST_EVENTS:
             raise Fault(f"The last operation of {name} has more than {_MOST_EVENTS:,} events")
-        more = {"NextToken": page["NextToken"]}
+        yield from page["StackEvents"]
+        seen += len(page["StackEvents"])
 
 
 def _failures(events: Iterable[Event]) -> list[Event]:

@@ -131,22 +131,16 @@ def _poisoned(sessions: AwsSessions, repository: Mapping[str, Any]) -> Diagnosis
 
 
 def _small_tags(client: Any, name: str, account: str) -> Iterator[str]:
-    more: dict[str, str] = {}
-    while True:
-        page = aws.call(
-            client,
-            "describe_images",
-            f"the repository {name}",
-            RetryBudget.of(30),
-            registryId=account,
-            repositoryName=name,
-            maxResults=1000,
-            filter={"tagStatus": "TAGGED"},
-            **more,
-        )
-        for image in page["imageDetails"]:
-            if image.get("imageSizeInBytes", 0) < _SMALL:
-                yield from filter(_CDK_TAG.fullmatch, image.get("imageTags", ()))
-        if not page.get("nextToken"):
-            return
-        more = {"nextToken": page["nextToken"]}
+    pages = aws.pages(
+        client,
+        "describe_images",
+        f"the repository {name}",
+        lambda: RetryBudget.of(30),
+        registryId=account,
+        repositoryName=name,
+        maxResults=1000,
+        filter={"tagStatus": "TAGGED"},
+    )
+    for image in (image for page in pages for image in page["imageDetails"]):
+        if image.get("imageSizeInBytes", 0) < _SMALL:
+            yield from filter(_CDK_TAG.fullmatch, image.get("imageTags", ()))

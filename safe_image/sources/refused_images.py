@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from image_verifier import aws
@@ -23,7 +24,9 @@ _FAILED: Final = ("CREATE_FAILED", "UPDATE_FAILED")
 # A stack of 500 resources that is updated and rolled back has some 4,000.
 _MAX_EVENTS: Final = 10_000
 _MAX_DEPTH: Final = 10
-_RETRY_SECONDS: Final = 30.0
+_TOKENS: Final = ("NextToken", "NextToken")
+# For how long transient errors of each call are retried, in seconds.
+_budget: Final = partial(RetryBudget.of, 30.0)
 
 
 def refused_images(stack: str, resolver: TargetResolver) -> Iterator[Target]:
@@ -77,37 +80,35 @@ def _verifications(stack: str, sessions: AwsSessions, depth: int) -> Iterator[Ma
 def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:
     """The events of a stack's last deploy, newest first."""
     client, seen = sessions.client("cloudformation"), 0
-    more: dict[str, str] = {}
-    answer = _page_of_events(client, stack, more, ("ValidationError",))
-    if not answer:
-        # CloudFormation knows a deleted stack by its ARN alone.
-        stack = _deleted_stack(client, stack)
-        answer = _page_of_events(client, stack, more)
-    while True:
-        for event in answer["StackEvents"]:
-            seen += 1
-            yield event
-            is_start = event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
-            if event.get("PhysicalResourceId") == event["StackId"] and is_start:
-                return
-        if not answer.get("NextToken"):
-            return
+    for page in _pages_of_events(client, stack):
         if seen >= _MAX_EVENTS:
             # An earlier verification of the same deploy may have accepted the image.
             raise Fault(
                 f"The last deploy of {stack} has more than {_MAX_EVENTS:,} events",
                 "Pass the image, and --runs-on for each runtime that uses it.",
             )
-        more = {"NextToken": answer["NextToken"]}
-        answer = _page_of_events(client, stack, more)
+        for event in page["StackEvents"]:
+            seen += 1
+            yield event
+            is_start = event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
+            if event.get("PhysicalResourceId") == event["StackId"] and is_start:
+                return
 
 
-def _page_of_events(
-    client: Any, stack: str, more: Mapping[str, str], missing: Collection[str] = ()
-) -> Mapping[str, Any]:
-    """A page of a stack's events; empty where CloudFormation answers with an error of `missing`."""
-    budget = RetryBudget.of(_RETRY_SECONDS)
-    return aws.call(client, "describe_stack_events", stack, budget, missing, StackName=stack, **more)
+def _pages_of_events(client: Any, stack: str) -> Iterator[Mapping[str, Any]]:
+    """The pages of a stack's events."""
+
+    def pages(name: str, *missing: str) -> Iterator[Mapping[str, Any]]:
+        return aws.pages(client, "describe_stack_events", name, _budget, _TOKENS, missing, StackName=name)
+
+    found = pages(stack, "ValidationError")
+    first = next(found, None)
+    if first is None:
+        # CloudFormation knows a deleted stack by its ARN alone.
+        yield from pages(_deleted_stack(client, stack))
+    else:
+        yield first
+        yield from found
 
 
 def _deleted_stack(client: Any, name: str) -> str:
@@ -115,15 +116,8 @@ def _deleted_stack(client: Any, name: str) -> str:
 
     :raises UsageError: if there was none within 90 days, for which CloudFormation lists deleted stacks.
     """
-    more: dict[str, str] = {}
-    found: list[Mapping[str, Any]] = []
-    while True:
-        budget = RetryBudget.of(_RETRY_SECONDS)
-        page = aws.call(client, "list_stacks", name, budget, StackStatusFilter=["DELETE_COMPLETE"], **more)
-        found += [stack for stack in page.get("StackSummaries", ()) if stack["StackName"] == name]
-        if not page.get("NextToken"):
-            break
-        more = {"NextToken": page["NextToken"]}
+    pages = aws.pages(client, "list_stacks", name, _budget, _TOKENS, StackStatusFilter=["DELETE_COMPLETE"])
+    found = [stack for page in pages for stack in page["StackSummaries"] if stack["StackName"] == name]
     if not found:
         raise UsageError(
             f"there is no stack {name!r} in this account and region, nor was one deleted in the last 90 days: check "

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from image_verifier import aws
@@ -78,14 +79,9 @@ class _Api:
         :param name: the answer's field with the items.
         :param tokens: the answer's field with the next page's token, and the parameter for it.
         """
-        found: list[Any] = []
-        more: dict[str, Any] = {}
-        while True:
-            answer = self.call(operation, **parameters, **more)
-            found += answer[name]
-            if not answer.get(tokens[0]):
-                return found
-            more = {tokens[1]: answer[tokens[0]]}
+        budget = partial(RetryBudget.of, _RETRY_SECONDS)
+        pages = aws.pages(self._client, operation, self._on, budget, tokens, **parameters)
+        return [item for page in pages for item in page[name]]
 
     def described(self, operation: str, name: str, **parameters: Any) -> list[Any]:
         """The descriptions of ECS, without those that have ended meanwhile.

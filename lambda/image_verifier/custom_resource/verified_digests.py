@@ -28,10 +28,6 @@ def verified_digests(client: Any, stack: str, retry_budget: RetryBudget) -> set[
 
 
 def _resources(client: Any, stack: str, retry_budget: RetryBudget) -> Iterator[Any]:
-    more: dict[str, str] = {}
-    while True:
-        page = aws.call(client, "list_stack_resources", stack, retry_budget, StackName=stack, **more)
+    tokens = ("NextToken", "NextToken")
+    for page in aws.pages(client, "list_stack_resources", stack, lambda: retry_budget, tokens, StackName=stack):
         yield from page["StackResourceSummaries"]
-        if not page.get("NextToken"):
-            return
-        more = {"NextToken": page["NextToken"]}

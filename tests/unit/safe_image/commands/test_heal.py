@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,7 +127,8 @@ def test_a_verification_that_accepts_an_image_is_found_however_many_events_a_dep
 
 def test_a_deploy_whose_events_never_end_is_a_fault(aws: Aws) -> None:
     others = [failed("v1"), *[event("UPDATE_COMPLETE", "AWS::SQS::Queue")] * 2600]
-    aws.answers["DescribeStackEvents"] = {"StackEvents": others, "NextToken": "more"}
+    pages = itertools.count()
+    aws.answers["DescribeStackEvents"] = lambda _: {"StackEvents": others, "NextToken": str(next(pages))}
     with pytest.raises(Fault, match="more than 10,000 events"):
         list(refused_images("Shop", TargetResolver()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_failure_behind_a_page_of_the_rollbacks_events_is_found(monkeypatch: p
 def test_events_that_never_end_are_a_fault_and_no_healthy_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving_aws() as aws:
         aws.use(monkeypatch)
-        page = {"StackEvents": [event("UPDATE_COMPLETE")] * 2500, "NextToken": "more"}
-        aws.answers["DescribeStackEvents"] = page
+        pages, events = itertools.count(), [event("UPDATE_COMPLETE")] * 2500
+        aws.answers["DescribeStackEvents"] = lambda _: {"StackEvents": events, "NextToken": str(next(pages))}
         with pytest.raises(Fault, match="more than 10,000 events"):
             stack_incident(AwsReader(AwsSessions()), "Shop")
