@@ -67,6 +67,8 @@ def _document(file: Path) -> Mapping[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
+    if file_kind(file) == "other":
+        raise UsageError(f"{file} is a FIFO or a device: use a regular file")
     try:
         document: Mapping[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
         return document

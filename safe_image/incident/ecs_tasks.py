@@ -36,7 +36,7 @@ def task_incident(reader: AwsReader, arn: str) -> Incident:
             f"ECS no longer has the task {task_id}: stopped tasks vanish after about an hour",
             f"Explain the service instead: safe-image explain --service {cluster or 'CLUSTER'}/SERVICE",
         )
-    (task,) = found
+    task = found[0]
     definition = task_definition(reader, task.get("taskDefinitionArn", ""))
     failures = tuple(task_failures(task, definition, {}))
     return Incident(

@@ -62,6 +62,7 @@ def without_queries(text: str) -> str:
 
 
 def _without_query(word: str) -> str:
-    begins = max(word.find("http://"), word.find("https://"))
+    lowered = word.lower()
+    begins = max(lowered.find("http://"), lowered.find("https://"))
     query = word.find("?", begins)
     return f"{word[:query]}?..." if begins >= 0 and query >= 0 else word

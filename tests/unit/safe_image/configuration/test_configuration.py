@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,7 @@ from image_verifier.policy import Policy
 from safe_image.cli import main
 from safe_image.configuration.configuration import Configuration, load
 from safe_image.configuration.image_settings import KEYS
+from safe_image.configuration.toml_file import read
 from safe_image.errors import UsageError
 from tests.unit.images import Layout
 
@@ -251,3 +253,10 @@ def test_the_page_names_every_key_and_its_example_is_right(folder: Path) -> None
     configuration = configured(example)
     assert configuration.policy(FARGATE, ["registry.example.com/team/shop-function:1"]).runs_on == ("lambda",)
     assert set(configuration.policy(FARGATE).acknowledge) == {"layer-type-doubtful"}
+
+
+def test_a_fifo_as_configuration_file_is_one_line_and_does_not_wait(tmp_path: Path) -> None:
+    pipe = tmp_path / "safe-image.toml"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match=r"safe-image\.toml is a FIFO or a device: use a regular file"):
+        read(pipe)
