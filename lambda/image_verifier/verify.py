@@ -87,7 +87,9 @@ def load_views(source: Source, policy: Policy) -> Views:
     choices = tuple(dict.fromkeys(choice for engine in engines for choice in engine.choices))
     if resolved.document is None:
         return Views(dict.fromkeys(choices, image))
-    whole_index = any(engine.whole_index for engine in engines)
+    whole_index = any(
+        runtime.fetches_whole_index(host.engine) for runtime in policy.runtimes for host in runtime.on_hosts
+    )
     documents = Documents(cache(source.manifest), cache(_parse))
     by_path: dict[tuple[Descriptor, ...], Image] = {}
     by_choice: dict[Choice, Image] = {}

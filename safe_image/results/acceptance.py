@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from image_verifier.image import media_types
@@ -30,15 +31,15 @@ _MANIFESTS: Final[Mapping[str, str]] = {
     "an OCI index": media_types.OCI_INDEX,
     "a Docker manifest list": media_types.DOCKER_INDEX,
 }
-# Whether an engine refuses a kind of image, by what is special about it.
-_PROPERTIES: Final[Mapping[str, Callable[[Engine], bool]]] = {
-    "a Docker schema 1 manifest": lambda engine: not engine.schema_1,
-    "an index that lacks another platform's manifest": lambda engine: engine.whole_index,
-    "a wrong size in a descriptor": lambda engine: engine.exact_sizes,
-    "compressed bytes under the plain OCI layer type": lambda engine: engine.plain_tar_raw,
-    "a `mediaType` that is not the registry's": lambda engine: engine.exact_media_type,
-    "an index entry with `os.features`": lambda engine: all(choice.skips_os_features for choice in engine.choices),
-    "more than 125 layers": lambda engine: engine.max_layers is not None,
+# Whether an engine of a runtime refuses a kind of image, by what is special about it.
+_PROPERTIES: Final[Mapping[str, Callable[[Runtime, Engine], bool]]] = {
+    "a Docker schema 1 manifest": lambda _, engine: not engine.schema_1,
+    "an index that lacks another platform's manifest": Runtime.fetches_whole_index,
+    "a wrong size in a descriptor": lambda _, engine: engine.exact_sizes,
+    "compressed bytes under the plain OCI layer type": lambda _, engine: engine.plain_tar_raw,
+    "a `mediaType` that is not the registry's": lambda _, engine: engine.exact_media_type,
+    "an index entry with `os.features`": lambda _, engine: all(choice.skips_os_features for choice in engine.choices),
+    "more than 125 layers": lambda _, engine: engine.max_layers is not None,
 }
 
 
@@ -49,7 +50,7 @@ def acceptance(runtime: Runtime) -> Iterator[tuple[str, str]]:
     for kind, media_type in _LAYERS.items():
         yield kind, _layer_standing(runtime, media_type)
     for kind, refuses in _PROPERTIES.items():
-        yield kind, _standing(runtime, refuses)
+        yield kind, _standing(runtime, partial(refuses, runtime))
 
 
 def _layer_standing(runtime: Runtime, media_type: str) -> str:

@@ -243,8 +243,8 @@ def holds_the_platform(subject: Subject) -> Iterator[Finding]:
 
 
 def has_its_other_platforms(subject: Subject) -> Iterator[Finding]:
-    """The registry holds the index's manifests for other platforms, where an engine fetches them as well."""
-    if not subject.engine.whole_index:
+    """The registry holds the index's manifests for other platforms, where the runtime fetches them as well."""
+    if not subject.runtime.fetches_whole_index(subject.engine):
         return
     for child in subject.image.absent:
         yield finding(

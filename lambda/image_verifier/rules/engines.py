@@ -62,7 +62,8 @@ class Engine:
         https://github.com/moby/moby/blob/master/daemon/internal/layer/layer_store.go, applyTar
     :param always_has_path: whether it sets PATH also where the image has other variables but not that one.
     :param layered_rootfs: whether it unpacks nothing where the config's `rootfs.type` is not `layers`.
-    :param whole_index: whether it also fetches an index's manifests for other platforms.
+    :param whole_index: whether its own client also fetches an index's manifests for other platforms. A runtime that
+        pulls through CRI does not: `Runtime.fetches_whole_index`.
     :param max_layers: the most layers that its storage holds; None where there is no bound.
     :param mountable_layers: the most layers that any host mounts for a container; None where `max_layers` is less.
     :param surely_mountable_layers: the most layers that every host mounts; None where there is no bound.

@@ -202,13 +202,17 @@ def test_containerd_2_unpacks_nothing_of_another_kind_of_rootfs(layout: Layout) 
     assert errors(layout, odd, "ecs-ec2") == []
 
 
-def test_containerd_2_needs_the_manifests_of_all_platforms(layout: Layout) -> None:
+def test_only_fargates_containerd_2_needs_the_manifests_of_all_platforms(layout: Layout) -> None:
     amd64 = {**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}
     arm64 = {**amd64, "digest": "sha256:" + "b" * 64, "platform": {"os": "linux", "architecture": "arm64"}}
     top = layout.index(amd64, arm64)
-    assert errors(layout, top, "eks") == ["index-incomplete"]
-    assert errors(layout, top, "fargate") == ["index-incomplete"]
-    assert errors(layout, top, "ecs-ec2") == []
+    for healthy in ("eks", "ecs-ec2"):
+        assert report(layout, top, healthy).findings == ()
+    for refusing in ("fargate", "batch"):
+        assert errors(layout, top, refusing) == ["index-incomplete"]
+    for together in (("eks", "fargate"), ("fargate", "eks")):
+        (finding,) = report(layout, top, *together).findings
+        assert (finding.id, finding.severity, finding.runs_on) == ("index-incomplete", Severity.ERROR, ("fargate",))
 
 
 def test_eks_accepts_an_index_whose_manifests_exist(layout: Layout) -> None:
