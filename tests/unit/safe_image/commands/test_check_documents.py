@@ -201,7 +201,8 @@ def test_a_name_that_is_no_reference_is_unknown_with_its_place(
 
 
 HOSTILE = [
-    ("compose", "services: {a: {image: '" + "${A:-" * 3000 + "'}}", "it is nested too deeply"),
+    ("compose", "services: {a: {image: '" + "${A:-" * 1500 + "}" * 1500 + "'}}", "it is nested too deeply"),
+    ("compose", "services: {a: {image: '" + "${A:-" * 3000 + "'}}", "a text of more than 10,000 characters"),
     ("kubernetes", '{"kind": "Pod", "a": ' + "[" * 900 + "]" * 900 + "}", "nested"),
     ("cloudformation", '"a\\e[1m": 1\n"a\\e[1m": 2\n', "is repeated"),
 ]
