@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from image_verifier import aws
@@ -46,7 +47,7 @@ def test_a_listing_that_repeats_a_page_is_a_fault_and_does_not_go_on_for_ever(se
 
 def test_an_error_that_means_nothing_on_the_first_page_is_a_fault_on_a_later_one(server: Aws) -> None:
     client = aws.client("ecs", REGION)
-    budget = lambda: RetryBudget.of(1)  # noqa: E731 - a budget for each page
+    budget = partial(RetryBudget.of, 1)
     missing = ("ClusterNotFoundException",)
     refusal = server.refusal("ClusterNotFoundException", "no")
     server.answers["ListTasks"] = refusal
