@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from image_verifier.audit.row import Row
 from image_verifier.text import printable
 
-from ..formats.audit.audit_row import Row
 from ..terminal import shows_progress
 
 # The time between two lines in a log, in seconds.

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from image_verifier import aws
+from image_verifier.audit.repository import RETRY_SECONDS
 from image_verifier.faults import Fault
 from image_verifier.pool import Pool
 from image_verifier.retry import RetryBudget
@@ -19,7 +20,6 @@ from image_verifier.rules.consumer_types import template_names
 from image_verifier.rules.consumers import ARCHITECTURES, CONSUMERS, LAUNCH_TYPES
 
 from ..sources.aws_sessions import AwsSessions
-from .repositories import RETRY_SECONDS
 
 # The maximum of DescribeServices and of DescribeTasks.
 _SERVICES: Final = 10

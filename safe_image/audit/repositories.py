@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from image_verifier import aws
+from image_verifier.audit.repository import Repository
+from image_verifier.image.ecr_hosts import ECR_HOST
 from image_verifier.image.references import Reference
-from image_verifier.retry import RetryBudget
 
 from ..errors import UsageError
-from ..sources.aws_sessions import AwsSessions, Endpoint
-from ..sources.targets import ECR_HOST, ecr_host
+from ..sources.aws_sessions import AwsSessions
 
 REPOSITORIES: Final = "a repository's name, its URI (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME) or its ARN"
 
@@ -21,33 +19,6 @@ _ARN: Final = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):ecr:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):repository/(?P<name>.+)"
 )
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
-# For how long one call is retried, in seconds: a throttled account needs longer to recover than a broken one. Each
-# thread waits by itself, with jitter and up to 5 s, so that all together call as often as AWS accepts. botocore's
-# "adaptive" mode is not used: after twenty calls that were throttled at once, 130 images took 50 s with it, and 6 s
-# without.
-RETRY_SECONDS: Final = 60.0
-# The largest page of DescribeRepositories.
-_PAGE: Final = 1000
-
-
-@dataclass(frozen=True, order=True)
-class Repository:
-    """One ECR repository."""
-
-    partition: str
-    region: str
-    registry_id: str
-    name: str
-
-    @property
-    def arn(self) -> str:
-        """`arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME`."""
-        return f"arn:{self.partition}:ecr:{self.region}:{self.registry_id}:repository/{self.name}"
-
-    @property
-    def uri(self) -> str:
-        """`ACCOUNT.dkr.ecr.REGION.SUFFIX/NAME`, as in an image's name."""
-        return f"{ecr_host(self.registry_id, self.region, self.partition)}/{self.name}"
 
 
 def whole_registry(sessions: AwsSessions, registry_id: str | None) -> Repository:
@@ -102,24 +73,3 @@ def _name(text: str, name: str) -> str:
     if parsed.repository != name:
         raise UsageError(f"{text!r} is one image: use the repository's name alone")
     return name
-
-
-def list_repositories(place: Repository, sessions: AwsSessions) -> Iterator[Repository]:
-    """Every repository of a registry, page by page.
-
-    :param place: a result of `whole_registry`.
-    :param sessions: the AWS sessions.
-    :raises Fault: if the call fails.
-    """
-    client = sessions.client("ecr", Endpoint(place.region))
-    pages = aws.pages(
-        client,
-        "describe_repositories",
-        place.arn,
-        lambda: RetryBudget.of(RETRY_SECONDS),
-        registryId=place.registry_id,
-        maxResults=_PAGE,
-    )
-    for page in pages:
-        for repository in page["repositories"]:
-            yield replace(place, name=repository["repositoryName"])

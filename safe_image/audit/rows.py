@@ -10,7 +10,13 @@ from queue import Queue
 from threading import Lock, Thread
 from typing import Final
 
+from image_verifier.audit.batches import Batches
+from image_verifier.audit.judging import by_policy
+from image_verifier.audit.repository import Repository
+from image_verifier.audit.repository_audit import RepositoryAudit
+from image_verifier.audit.row import Row, audit_row
 from image_verifier.faults import Fault
+from image_verifier.image.ecr_hosts import ECR_HOST
 from image_verifier.image.model import Platform
 from image_verifier.image.references import Reference
 from image_verifier.policy import Policy
@@ -18,13 +24,10 @@ from image_verifier.pool import Pool, next_item
 from image_verifier.sources.ecr_image import downloads
 from image_verifier.text import printable
 
-from ..formats.audit.audit_row import Row, audit_row
 from ..results.check_runner import Outcome, run_checks
 from ..sources.aws_sessions import AwsSessions, Endpoint
-from ..sources.targets import ECR_HOST, TargetResolver
+from ..sources.targets import TargetResolver
 from .in_use import in_ecs, in_lambda
-from .repositories import Repository
-from .sweep import Sweep
 
 # The number of repositories that are read at once, and of rows that wait in the queue.
 _REPOSITORIES: Final = 4
@@ -142,8 +145,11 @@ def _swept_rows(
             policy = settings.policy_for(repository.uri)
             try:
                 client = sessions.client("ecr", Endpoint(repository.region))
-                sweep = Sweep(client, repository, policy, settings.own_platform, pool, http, settings.debug)
-                yield from sweep.run(partial(knows, repository.uri), partial(audit_row, repository.uri))
+                judge = by_policy(policy, own_platform=settings.own_platform)
+                audit = RepositoryAudit(client, repository, policy, judge, pool, http, debug=settings.debug)
+                tagged = Batches(client, repository).tagged()
+                unknown = (details for details in tagged if not knows(repository.uri, details["imageDigest"]))
+                yield from audit.run(unknown, partial(audit_row, repository.uri))
             except Fault as fault:
                 yield audit_row(repository.uri, Outcome(repository.uri, policy, fault=fault))
 

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
+from image_verifier.audit.row import ROW_FIELDS, Row
+
 from ..errors import UsageError
-from ..formats.audit.audit_row import ROW_FIELDS, Row
 from ..temporary_name import temporary_name
 
 _KIND: Final = "safe-image audit"

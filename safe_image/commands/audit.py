@@ -16,8 +16,9 @@ from .exit_codes import EXIT_CODES
 from .output import open_output
 
 if TYPE_CHECKING:
+    from image_verifier.audit.row import Row
+
     from ..configuration.image_settings import ImageSettings
-    from ..formats.audit.audit_row import Row
 
 DESCRIPTION: Final = (
     "Check every tagged image of ECR repositories, as check does for one, and find the bad ones that are in use: "
@@ -79,11 +80,13 @@ def run(arguments: Namespace) -> int:
     policy = parse_policy(arguments)
     own_runtime, own_platform = _own(arguments, configuration_of(arguments).settings)
 
+    from image_verifier.audit.repository import list_repositories
+
     from ..audit.audit_progress import progress
-    from ..audit.repositories import list_repositories, parse_repository, whole_registry
+    from ..audit.repositories import parse_repository, whole_registry
     from ..audit.rows import AuditSettings, audit_rows
     from ..audit.state import audit_state
-    from ..sources.aws_sessions import AwsSessions
+    from ..sources.aws_sessions import AwsSessions, Endpoint
 
     sessions = AwsSessions(arguments.region or "")
     settings = AuditSettings(
@@ -111,7 +114,8 @@ def run(arguments: Namespace) -> int:
     with open_output(arguments.output) as stream, audit_state(arguments.resume, run_settings) as kept:
         with progress(kept.count, quiet=arguments.quiet) as show_progress:
             if arguments.registry:
-                repositories = list(list_repositories(whole_registry(sessions, arguments.registry_id), sessions))
+                registry = whole_registry(sessions, arguments.registry_id)
+                repositories = list(list_repositories(sessions.client("ecr", Endpoint(registry.region)), registry))
             for row in audit_rows(sessions, repositories, settings, in_use=arguments.in_use, knows=kept.knows):
                 kept.add(row)
                 show_progress(row)

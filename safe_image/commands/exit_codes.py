@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from ..results.check_runner import Verdict
+    from image_verifier.outcome import ImageVerdict
 
 UNKNOWN: Final = 2
 
 # The exit code of a command that checks several images is the highest of these.
-EXIT_CODES: Final[Mapping[Verdict, int]] = {"pass": 0, "skipped": 0, "fail": 1, "unknown": UNKNOWN}
+EXIT_CODES: Final[Mapping[ImageVerdict, int]] = {"pass": 0, "skipped": 0, "fail": 1, "unknown": UNKNOWN}
 
 EXIT_CODES_HELP: Final = """\
 exit codes:

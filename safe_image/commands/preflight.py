@@ -13,6 +13,7 @@ from typing import Any, Final
 from image_verifier.deletion import reason_to_keep
 from image_verifier.faults import Fault
 from image_verifier.image.model import Platform
+from image_verifier.outcome_json import policy_as_json
 from image_verifier.policy import Policy
 from image_verifier.pool import Pool
 from image_verifier.report import Report
@@ -35,7 +36,7 @@ from ..machine.fixes import (
     refusal_lines,
 )
 from ..results.all_policies import Requirements, policies_of, reports_of
-from ..results.report_facts import policy_as_json, report_head
+from ..results.report_facts import report_head
 from ..sources.archive import Archive
 from ..sources.cloud_assembly import AssetImage
 from ..sources.docker_archive import docker_archive

@@ -6,10 +6,10 @@ import re
 from typing import Any, Final
 
 from image_verifier.faults import Fault
+from image_verifier.image.ecr_hosts import ecr_host
 from image_verifier.text import in_sentences
 
 from ..sources.aws_sessions import AwsSessions
-from ..sources.targets import ecr_host
 from .settings import Settings
 from .unknown import Unknown
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
+    from image_verifier.audit.row import Row
     from image_verifier.policy import Policy
     from image_verifier.rules.remedies import Names
     from image_verifier.rules.runtimes import Runtime
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ..incident.incident import Incident
     from ..results.check_runner import Outcome
     from ..results.comparison import Comparison
-    from .audit.audit_row import Row
 
     CheckReport = Callable[[Iterable[Outcome], TextIO], Iterator[str]]
     DiffReport = Callable[[Comparison, tuple[Names, Names], Policy, TextIO], Iterator[str]]

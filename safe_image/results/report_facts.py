@@ -1,4 +1,4 @@
-"""The facts that every report has besides its results: the version, the time, the account and the policy."""
+"""The facts that every report has besides its results: the version, the time and the accounts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from image_verifier import __version__
-from image_verifier.policy import Policy
+from image_verifier.outcome_json import account_as_json
 from image_verifier.rules.remedies import Names
 
 from ..errors import UsageError
@@ -52,29 +52,7 @@ def report_head(report: str) -> dict[str, Any]:
     }
 
 
-def account_as_json(names: Names) -> dict[str, str] | None:
-    """The account and the region of an image in ECR; None for any other image."""
-    return {"id": names.registry_id, "region": names.region} if names.registry_id else None
-
-
 def accounts_as_json(images: Iterable[Names]) -> list[dict[str, str]]:
     """The accounts and regions of several images, each once."""
     found = {(names.registry_id, names.region): account_as_json(names) for names in images}
     return [account for _, account in sorted(found.items()) if account]
-
-
-def policy_as_json(policy: Policy) -> dict[str, Any]:
-    """The policy that an image was checked by, in JSON."""
-    baseline = policy.baseline
-    return {
-        "runs_on": list(policy.runs_on),
-        "platform": str(policy.platform),
-        "layers": policy.verify_layers,
-        "min_size_bytes": policy.min_size,
-        "max_size_bytes": policy.max_size,
-        "against": baseline
-        and {"reference": baseline.reference, "size_bytes": baseline.size, "max_size_bytes": baseline.max_size},
-        "fail_on": policy.fail_on.value,
-        "require": [str(requirement) for requirement in policy.require],
-        "acknowledge": dict(policy.acknowledge),
-    }

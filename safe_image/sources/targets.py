@@ -9,10 +9,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from image_verifier.image.ecr_hosts import ECR_HOST, ecr_host
 from image_verifier.image.model import Platform
 from image_verifier.image.references import Reference
 from image_verifier.policy import Policy
 from image_verifier.retry import RetryBudget
+from image_verifier.rules.ecr_names import names_in_ecr
 from image_verifier.rules.remedies import Names
 
 from ..errors import UsageError
@@ -37,24 +39,6 @@ REFERENCES: Final = (
 # For how long transient errors are retried, for each image, in seconds.
 _RETRY_SECONDS: Final = 30.0
 
-# ECR's hosts with every partition's suffix, FIPS and dual-stack ones included:
-# https://github.com/awslabs/amazon-ecr-credential-helper/blob/main/ecr-login/api/client.go
-ECR_HOST: Final = re.compile(
-    r"(?P<account>\d{12})\.dkr[.-]ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9-]+)\."
-    r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|(?P<dual>on\.aws|on\.amazonwebservices\.com\.cn)"
-    r"|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
-)
-# CDK's bootstrap repository, whose images have a copy on the machine that built them.
-_CDK_ASSETS: Final = re.compile(r"cdk-[a-z0-9]+-container-assets-.+")
-# The partitions whose suffix is not amazonaws.com.
-_SUFFIXES: Final = {
-    "aws-cn": "amazonaws.com.cn",
-    "aws-iso": "c2s.ic.gov",
-    "aws-iso-b": "sc2s.sgov.gov",
-    "aws-iso-e": "cloud.adc-e.uk",
-    "aws-iso-f": "csp.hci.ic.gov",
-    "aws-eusc": "amazonaws.eu",
-}
 # Prefixes of other tools, and what to do with them.
 _OTHERS: Final = {
     "https://": "remove https://",
@@ -63,11 +47,6 @@ _OTHERS: Final = {
     "oci:": "use oci-layout:PATH[:NAME] for a folder",
     "containers-storage:": "push the image to a registry first",
 }
-
-
-def ecr_host(account: str, region: str, partition: str) -> str:
-    """The host of an account's registry."""
-    return f"{account}.dkr.ecr.{region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
 
 
 @dataclass(frozen=True)
@@ -234,18 +213,7 @@ class TargetResolver:
         return Target(text, names, open_)
 
     def _in_ecr(self, text: str, platform: str, reference: Reference, host: re.Match[str]) -> Target:
-        cdk = _CDK_ASSETS.fullmatch(reference.repository) and reference.tag
-        names = Names(
-            reference=text,
-            region=host["region"],
-            registry_id=host["account"],
-            repository=reference.repository,
-            tag=reference.tag,
-            digest=reference.digest,
-            local_image=f"cdkasset-{reference.tag}" if cdk else "",
-            platform=platform,
-        )
-
+        names = names_in_ecr(text, platform)
         endpoint = Endpoint(names.region, bool(host["fips"]), bool(host["dual"]))
 
         def open_() -> Source:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from image_verifier.audit.row import audit_row
 from image_verifier.faults import Fault
 from image_verifier.image import media_types
 from image_verifier.image.model import Platform, sha256
@@ -22,7 +23,6 @@ from image_verifier.sources import Source
 from image_verifier.verify import verify
 
 from safe_image.formats.audit import audit_html
-from safe_image.formats.audit.audit_row import audit_row
 from safe_image.formats.check.check_html import report
 from safe_image.formats.diff import diff_html
 from safe_image.results.check_runner import Outcome

@@ -18,17 +18,18 @@ from typing import Any
 import boto3
 import pytest
 from image_verifier import aws as aws_call
+from image_verifier.audit import batches, repository_audit
+from image_verifier.audit.judging import by_policy
+from image_verifier.audit.repository import Repository
 from image_verifier.image.model import Platform
+from image_verifier.outcome import ImageOutcome
+from image_verifier.outcome_json import outcome_as_json
 from image_verifier.policy import Policy
 from image_verifier.retry import RetryBudget
 from image_verifier.sources.ecr_image import EcrImage, downloads
 from image_verifier.verify import verify
 
 from local_aws import ACCOUNT, REGION, LocalAws
-from safe_image.audit import batches, sweep
-from safe_image.audit.repositories import Repository
-from safe_image.formats.check.check_json import image
-from safe_image.results.check_runner import Outcome
 from safe_image.sources.targets import TargetResolver
 from tests.corpus.cases import unpack
 from tests.pushing import push, push_many
@@ -52,11 +53,12 @@ def client(aws: LocalAws) -> Any:
     return session.client("ecr", endpoint_url=aws.endpoint, config=aws_call.CLIENT_CONFIG)
 
 
-def swept(client: Any, repository: str, policy: Policy = POLICY, *, own_platform: bool = False) -> list[Outcome]:
+def audited(client: Any, repository: str, policy: Policy = POLICY, *, own_platform: bool = False) -> list[ImageOutcome]:
     with ThreadPoolExecutor(8) as pool:
         place = Repository("aws", REGION, ACCOUNT, repository)
-        one = sweep.Sweep(client, place, policy, own_platform, pool, downloads(), debug=True)
-        return list(one.run(lambda digest: False, lambda outcome, details: outcome))
+        judge = by_policy(policy, own_platform=own_platform)
+        audit = repository_audit.RepositoryAudit(client, place, policy, judge, pool, downloads(), debug=True)
+        return list(audit.run(batches.Batches(client, place).tagged(), lambda outcome, details: outcome))
 
 
 def calls(aws: LocalAws) -> Counter[str]:
@@ -78,7 +80,7 @@ def test_an_audit_makes_one_call_per_hundred_images_or_layers(
 ) -> None:
     repository, layers = many
     aws.reset_calls()
-    outcomes = swept(client, repository)
+    outcomes = audited(client, repository)
     assert Counter(outcome.verdict for outcome in outcomes) == {"pass": NUMBER}
     made = calls(aws)
     assert made["DescribeImages"] == math.ceil(NUMBER / 1000)
@@ -93,7 +95,7 @@ def test_more_pages_of_a_repository_do_not_add_other_calls(
     monkeypatch.setattr(batches, "_PAGE", 40)
     repository, layers = many
     aws.reset_calls()
-    assert len(swept(client, repository)) == NUMBER
+    assert len(audited(client, repository)) == NUMBER
     made = calls(aws)
     assert made["DescribeImages"] == math.ceil(NUMBER / 40)
     assert made["BatchGetImage"] + made["BatchCheckLayerAvailability"] == 3 + math.ceil(layers / 100)
@@ -102,9 +104,9 @@ def test_more_pages_of_a_repository_do_not_add_other_calls(
 def test_large_manifests_are_verified_before_their_batch_is_full(
     client: Any, many: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "_MAX_WAITING_BYTES", 0)
-    monkeypatch.setattr(sweep, "_MAX_LAYERS", 10)
-    assert Counter(outcome.verdict for outcome in swept(client, many[0])) == {"pass": NUMBER}
+    monkeypatch.setattr(repository_audit, "_MAX_WAITING_BYTES", 0)
+    monkeypatch.setattr(repository_audit, "_MAX_LAYERS", 10)
+    assert Counter(outcome.verdict for outcome in audited(client, many[0])) == {"pass": NUMBER}
 
 
 def test_every_verdict_and_finding_equals_that_of_check(aws: LocalAws, client: Any, tmp_path: Path) -> None:
@@ -116,9 +118,9 @@ def test_every_verdict_and_finding_equals_that_of_check(aws: LocalAws, client: A
             digests.add(push(aws, case.folder, "corpus", case.name))
     assert len(digests) > 150
     policy = Policy(("fargate", "ecs-ec2", "eks", "lambda"), Platform.parse("linux/amd64"))
-    outcomes = swept(client, "corpus", policy)
+    outcomes = audited(client, "corpus", policy)
 
-    def alone(outcome: Outcome) -> Outcome:
+    def alone(outcome: ImageOutcome) -> ImageOutcome:
         target = TargetResolver().target(outcome.reference, str(policy.platform))
         source = EcrImage(
             client,
@@ -128,16 +130,16 @@ def test_every_verdict_and_finding_equals_that_of_check(aws: LocalAws, client: A
             retry_budget=RetryBudget.of(5),
         )
         report = verify(source, policy)
-        return Outcome(target.reference, policy, report, names=target.names.with_digest_of(report.image.top))
+        return ImageOutcome(target.reference, policy, report, names=target.names.with_digest_of(report.image.top))
 
     with ThreadPoolExecutor(8) as pool:
         differing = [
-            (image(outcome), image(expected))
+            (outcome_as_json(outcome), outcome_as_json(expected))
             for outcome, expected in zip(outcomes, pool.map(alone, outcomes), strict=True)
-            if image(outcome) != image(expected)
+            if outcome_as_json(outcome) != outcome_as_json(expected)
         ]
     assert differing == []
-    assert {image(outcome)["digest"] for outcome in outcomes} == digests
+    assert {outcome_as_json(outcome)["digest"] for outcome in outcomes} == digests
 
 
 def test_an_image_for_another_platform_is_verified_for_that_platform_by_default(
@@ -160,7 +162,7 @@ def test_an_image_for_another_platform_is_verified_for_that_platform_by_default(
         push(aws, layout.path, "platforms", tag)
 
     def verdicts(*, own_platform: bool) -> dict[str, tuple[str, str]]:
-        outcomes = swept(client, "platforms", own_platform=own_platform)
+        outcomes = audited(client, "platforms", own_platform=own_platform)
         return {o.reference.rpartition(":")[2]: (o.verdict, str(o.policy.platform)) for o in outcomes}
 
     assert verdicts(own_platform=True) == {

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from image_verifier.audit.totals import AuditTotals, ImageCounts, refusing
+from image_verifier.image.ecr_hosts import ECR_HOST
 from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.text import in_sentences, readable_size
 
-from ...sources.targets import ECR_HOST
 from ..html.html_page import render_page
 from ..html.html_views import finding_views, titles
 from ..html.page_facts import Fact, page_facts, policy_words, time_of_report
-from .audit_totals import AuditTotals, ImageCounts, refusing
 
 if TYPE_CHECKING:
+    from image_verifier.audit.row import Row
     from image_verifier.policy import Policy
-
-    from .audit_row import Row
 
 # More repositories in which every image passes are folded.
 _MAX_HEALTHY: Final = 5
@@ -59,7 +58,9 @@ def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) ->
         healthy=healthy,
         is_folded=len(healthy) > _MAX_HEALTHY,
         findings=[(name, count, CATALOG[name].meaning) for name, count in totals.findings.most_common()],
-        images=(_image(row, f"image-{n}") for n, row in enumerate(rows(), start=1) if row["verdict"] != "pass"),
+        images=(
+            _image(row, f"image-{n}") for n, row in enumerate(rows(), start=1) if row["verdict"] in ("fail", "unknown")
+        ),
     )
 
 

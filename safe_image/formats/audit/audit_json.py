@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from image_verifier.audit.totals import AuditTotals
+from image_verifier.image.ecr_hosts import ECR_HOST
+from image_verifier.outcome_json import policy_as_json
 from image_verifier.rules.remedies import Names
 
-from ...results.report_facts import accounts_as_json, policy_as_json, report_head
-from ...sources.targets import ECR_HOST
+from ...results.report_facts import accounts_as_json, report_head
 from ..json_text import json_text
-from .audit_totals import AuditTotals
 
 if TYPE_CHECKING:
+    from image_verifier.audit.row import Row
     from image_verifier.policy import Policy
-
-    from .audit_row import Row
 
 
 def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) -> Iterator[str]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, TextIO
 
+from image_verifier.audit.totals import AuditTotals, ImageCounts, refusing
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.text import in_sentences, printable
 
 from ..text.table import table
 from ..text.text_page import TextPage
-from .audit_totals import AuditTotals, ImageCounts, refusing
 
 if TYPE_CHECKING:
+    from image_verifier.audit.row import Row
     from image_verifier.policy import Policy
-
-    from .audit_row import Row
 
 _HEADS: Final = ("repository", "images", "passed", "refused", "unknown", "refused in use")
 
@@ -30,7 +29,7 @@ def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) ->
     page, totals = TextPage.of(stream), AuditTotals()
     for row in rows():
         totals.add(row)
-        if row["verdict"] != "pass":
+        if row["verdict"] in ("fail", "unknown"):
             yield "\n".join(_image(row, page)) + "\n\n"
     yield "\n".join(_table(totals, page)) + "\n"
     if totals.findings:

@@ -21,12 +21,13 @@ from ..html.html_views import finding_views, stack, titles, tree
 from ..html.page_facts import Fact, account_of, page_facts, policy_for, time_of_report
 
 if TYPE_CHECKING:
+    from image_verifier.outcome import ImageVerdict
     from markupsafe import Markup
 
-    from ...results.check_runner import Outcome, Verdict
+    from ...results.check_runner import Outcome
 
 # Worst first.
-_VERDICTS: Final[Mapping[Verdict, str]] = {
+_VERDICTS: Final[Mapping[ImageVerdict, str]] = {
     "fail": "refused",
     "unknown": "unknown",
     "pass": "passed",
@@ -35,14 +36,14 @@ _VERDICTS: Final[Mapping[Verdict, str]] = {
 # More images are folded: the overview above them has their verdicts.
 _MAX_OPEN: Final = 3
 _MAX_IN_MEMORY: Final = 8 * 1024 * 1024
-_HEADLINES: Final[Mapping[Verdict, str]] = {
+_HEADLINES: Final[Mapping[ImageVerdict, str]] = {
     "pass": "The image passes",
     "fail": "The image is refused",
     "unknown": "The result is unknown",
     "skipped": "The image was skipped",
 }
 # Where each verdict's part of the bar begins, from its top: the parts differ in height too, not in colour alone.
-_HEIGHTS: Final[Mapping[Verdict, float]] = {"fail": 0, "unknown": 0.3, "skipped": 0.45, "pass": 0.6}
+_HEIGHTS: Final[Mapping[ImageVerdict, float]] = {"fail": 0, "unknown": 0.3, "skipped": 0.45, "pass": 0.6}
 # More runtimes are only counted.
 _MAX_TITLES: Final = 3
 
@@ -61,7 +62,7 @@ class OverviewRow:
     """
 
     place: str
-    verdict: Verdict
+    verdict: ImageVerdict
     where: str
     name: str
     size: str
@@ -114,7 +115,7 @@ def _kept(spool: IO[bytes], lengths: Iterable[int]) -> Iterator[Markup]:
     return (as_markup(spool.read(length).decode()) for length in lengths)
 
 
-def _headline(tally: Mapping[Verdict, int], entries: Sequence[OverviewRow]) -> str:
+def _headline(tally: Mapping[ImageVerdict, int], entries: Sequence[OverviewRow]) -> str:
     images = len(entries)
     if images == 1:
         (entry,) = entries

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from image_verifier.report_json import report_as_json
+from image_verifier.outcome_json import outcome_as_json
 
-from ...results.report_facts import account_as_json, accounts_as_json, policy_as_json, report_head
+from ...results.report_facts import accounts_as_json, report_head
 from ..json_text import json_text
 
 if TYPE_CHECKING:
@@ -27,25 +27,8 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
 
 def image(outcome: Outcome) -> dict[str, Any]:
     """An image's object; one that was not checked has the same keys, and a `fault` or `skipped` that says why."""
-    common = {
-        "account": account_as_json(outcome.names),
-        "construct": outcome.construct or None,
-        "policy": policy_as_json(outcome.policy),
-        "fault": outcome.fault and {"message": outcome.fault.message, "advice": outcome.fault.advice},
-        "skipped": outcome.skipped,
-        "places": [{"file": place.file, "line": place.line, "path": place.path} for place in outcome.places],
-    }
-    if outcome.report:
-        return {**report_as_json(outcome.report, outcome.names), "reference": outcome.reference, **common}
     return {
-        "reference": outcome.reference,
-        "digest": None,
-        "verdict": outcome.verdict,
-        "runs_on": list(outcome.policy.runs_on),
-        "platform": str(outcome.policy.platform),
-        "media_type": None,
-        "size_bytes": None,
-        "layers": [],
-        "findings": [],
-        **common,
+        **outcome_as_json(outcome),
+        "construct": outcome.construct or None,
+        "places": [{"file": place.file, "line": place.line, "path": place.path} for place in outcome.places],
     }

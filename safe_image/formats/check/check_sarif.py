@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from urllib.parse import quote
 
 from image_verifier import __version__
+from image_verifier.outcome_json import account_as_json, policy_as_json
 from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.citations import citation
 from image_verifier.rules.remedies import remedy
 from image_verifier.text import printable
 
-from ...results.report_facts import account_as_json, policy_as_json, timestamp
+from ...results.report_facts import timestamp
 from ..json_text import json_text
 
 if TYPE_CHECKING:

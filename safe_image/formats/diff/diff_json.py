@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from image_verifier.outcome_json import policy_as_json
 from image_verifier.policy import Policy
 from image_verifier.report_json import report_as_json
 from image_verifier.rules.remedies import Names
@@ -12,7 +13,7 @@ from image_verifier.rules.remedies import Names
 from ...results.comparison import Comparison, LayerPair
 from ...results.layer_rows import LayerRow
 from ...results.merge_runtimes import merge_runtimes
-from ...results.report_facts import accounts_as_json, policy_as_json, report_head
+from ...results.report_facts import accounts_as_json, report_head
 from ..json_text import json_text
 
 

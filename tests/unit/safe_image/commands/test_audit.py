@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections import Counter
 from pathlib import Path
-from threading import Barrier, Thread
 from typing import Any
 
 import pytest
+from image_verifier.audit.row import Row
 from image_verifier.faults import Fault
 
 from safe_image.audit import audit_progress
-from safe_image.audit.batches import LruCache
 from safe_image.audit.in_use import _family_and_revision, _of_definition, _runtime, _without_tag, in_ecs, in_lambda
 from safe_image.audit.repositories import parse_repository
 from safe_image.audit.state import audit_state
@@ -21,7 +19,6 @@ from safe_image.cli import main
 from safe_image.commands.arguments import DEFAULT_POLICY
 from safe_image.errors import UsageError
 from safe_image.formats.audit import audit_html, audit_json, audit_text
-from safe_image.formats.audit.audit_row import Row
 from safe_image.sources.aws_sessions import AwsSessions
 from safe_image.sources.cloud_assembly import Environment
 from tests.unit.aws_server import serving_aws
@@ -64,6 +61,7 @@ def row(number: int, verdict: str = "pass", **more: Any) -> Row:
         "size_bytes": 10,
         "findings": [finding] if verdict == "fail" else [],
         "fault": {"message": "It was denied.", "advice": "Allow it."} if verdict == "unknown" else None,
+        "skipped": "",
         **more,
     }
 
@@ -208,41 +206,6 @@ def test_a_state_in_no_folder_is_refused(tmp_path: Path) -> None:
         audit_state(str(tmp_path / "no" / "state"), {}),
     ):
         pass
-
-
-def test_the_cache_is_bounded_and_computes_an_entry_once() -> None:
-    cache = LruCache(3)
-    for number in range(10):
-        cache.put(str(number), number)
-    assert [key for key in map(str, range(10)) if key in cache] == ["7", "8", "9"]
-    computed: Counter[str] = Counter()
-    together = Barrier(4)
-
-    def compute() -> str:
-        computed["x"] += 1
-        return "entry"
-
-    def want() -> None:
-        together.wait()
-        assert cache.get_or_call("x", compute) == "entry"
-
-    threads = [Thread(target=want) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert computed["x"] == 1
-
-
-def test_a_fault_is_raised_in_every_caller_that_waits() -> None:
-    cache = LruCache(3)
-
-    def compute() -> None:
-        raise Fault("no")
-
-    for _ in range(2):
-        with pytest.raises(Fault, match="no"):
-            cache.get_or_call("x", compute)
 
 
 def test_the_text_has_the_refused_images_each_repository_and_a_tally() -> None:

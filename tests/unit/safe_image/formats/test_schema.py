@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from image_verifier import __version__
+from image_verifier.audit.row import audit_row
 from image_verifier.faults import Fault
 from image_verifier.image import media_types
 from image_verifier.image.model import Platform
@@ -20,7 +21,6 @@ from jsonschema import Draft202012Validator
 
 from safe_image.cli import main
 from safe_image.formats import audit_report, check_report
-from safe_image.formats.audit.audit_row import audit_row
 from safe_image.results.check_runner import Outcome
 from safe_image.sources.place import Place
 from tests.unit.images import Layout

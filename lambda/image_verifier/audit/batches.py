@@ -12,13 +12,12 @@ from sys import intern
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
-from image_verifier import aws
-from image_verifier.faults import Fault
-from image_verifier.image import media_types
-from image_verifier.retry import RetryBudget
-from image_verifier.sources.ecr_image import any_status
-
-from .repositories import RETRY_SECONDS, Repository
+from .. import aws
+from ..faults import Fault
+from ..image import media_types
+from ..retry import RetryBudget
+from ..sources.ecr_image import any_status
+from .repository import RETRY_SECONDS, Repository
 
 # The maximum of BatchGetImage and BatchCheckLayerAvailability, and the largest page of DescribeImages.
 BATCH: Final = 100

@@ -1,4 +1,4 @@
-"""Every tagged image of a repository, verified as `check` verifies one, at a hundredth of its calls.
+"""Images of a repository, each verified as `check` verifies one, at a hundredth of its calls.
 
 The verifier itself shows which answers it needs for an image: its `EcrImage` gets, instead of the client, answers that
 were fetched for many images at once. A missing answer is noted and fetched together with those of other images, and
@@ -13,26 +13,29 @@ cached. ECR returns a hundred documents in one answer, whatever their size.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar, cast
 
 import urllib3
-from image_verifier.faults import Fault
-from image_verifier.image.model import Descriptor, Image, Platform
-from image_verifier.policy import Policy
-from image_verifier.retry import RetryBudget
-from image_verifier.sources.ecr_image import EcrImage
-from image_verifier.verify import load
 
-from ..results.check_runner import Outcome, run_check
-from ..sources.targets import TargetResolver
+from ..faults import Fault
+from ..image.model import Descriptor
+from ..outcome import ImageOutcome, as_fault
+from ..policy import Policy
+from ..report import Report
+from ..retry import RetryBudget
+from ..rules.ecr_names import names_in_ecr
+from ..sources.ecr_image import EcrImage
+from ..verify import load, verify
 from .batches import BATCH, Answer, Batches, LayerAnswer, LruCache
-from .repositories import RETRY_SECONDS, Repository
+from .judging import Judge
+from .repository import RETRY_SECONDS, Repository
 
 # The bytes of indexes and manifests that may wait for a full batch.
 _MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
@@ -59,7 +62,6 @@ class _Candidate:
     """An image on its way to a verdict: the answers that are there, and the questions that have been noted.
 
     :param details: DescribeImages' answer for it.
-    :param policy: its policy.
     :param documents: BatchGetImage's answers, by digest.
     :param layers: BatchCheckLayerAvailability's answers, by digest.
     :param wanted_documents: the digests of documents that the verifier reads.
@@ -68,7 +70,6 @@ class _Candidate:
     """
 
     details: Answer
-    policy: Policy
     documents: dict[str, Answer | Fault] = field(default_factory=dict)
     layers: dict[str, LayerAnswer | Fault] = field(default_factory=dict)
     wanted_documents: dict[str, None] = field(default_factory=dict)
@@ -78,6 +79,11 @@ class _Candidate:
     @property
     def digest(self) -> str:
         return str(self.details["imageDigest"])
+
+    @property
+    def tag(self) -> str:
+        """The first of its tags; empty where it has none."""
+        return min(map(str, self.details.get("imageTags") or ()), default="")
 
     @property
     def weight(self) -> int:
@@ -127,7 +133,7 @@ def _answer(recorded: _Item | Fault) -> _Item:
     return recorded
 
 
-class _SweptImage(EcrImage):
+class _RecordedImage(EcrImage):
     """An image whose config is downloaded only for its verdict, and once for all images with the same config."""
 
     # Every answer but the config is there, and many images are verified in parallel.
@@ -150,17 +156,17 @@ class _SweptImage(EcrImage):
         return content
 
 
-class Sweep:
-    """The images of one repository.
+class RepositoryAudit:
+    """Verifies images of one repository.
 
     :param client: a boto3 ECR client of its region.
     :param repository: the repository.
-    :param policy: the policy of each image.
-    :param own_platform: whether an image for another platform than the policy's is verified for its own platform, where
-        the policy's runtimes support it.
+    :param policy: the policy by which an image is judged first; an image waits until the answers for it are there.
+    :param judge: judges an image. It may verify the image by other policies, too.
     :param pool: the threads that fetch and verify.
     :param http: the connections for the configs' downloads.
     :param debug: whether tracebacks of faults are printed.
+    :param ends_at: the moment, on `time.monotonic`, after which no more layers are read.
     """
 
     def __init__(
@@ -168,75 +174,72 @@ class Sweep:
         client: Any,
         repository: Repository,
         policy: Policy,
-        own_platform: bool,
+        judge: Judge,
         pool: ThreadPoolExecutor,
         http: urllib3.PoolManager,
-        debug: bool,
+        *,
+        debug: bool = False,
+        ends_at: float = math.inf,
     ) -> None:
-        self._client, self._repository, self._policy, self._pool = client, repository, policy, pool
-        self._http, self._debug = http, debug
-        supported = (set(runtime.platforms) for runtime in policy.runtimes)
-        others = set.intersection(*supported) - {str(policy.platform)} if own_platform else set()
-        self._others = [replace(policy, platform=Platform.parse(other)) for other in sorted(others)]
+        self._client, self._repository, self._policy, self._judge = client, repository, policy, judge
+        self._pool, self._http, self._debug, self._ends_at = pool, http, debug, ends_at
         self._batches = Batches(client, repository)
         self._layers, self._configs = LruCache(_MAX_LAYERS), LruCache(_MAX_CONFIGS)
-        self._resolver = TargetResolver()
 
-    def run(self, skips: Callable[[str], bool], make: Callable[[Outcome, Answer], _Result]) -> Iterator[_Result]:
-        """Verify the images, each as soon as its answers are there.
+    def run(self, details: Iterable[Answer], make: Callable[[ImageOutcome, Answer], _Result]) -> Iterator[_Result]:
+        """Verify images, each as soon as its answers are there.
 
-        :param skips: whether the image of a digest is skipped.
+        :param details: DescribeImages' answers for the images, such as `Batches.tagged`.
         :param make: turns an image's outcome and details into a result; everything else is dropped at once.
-        :raises Fault: if the repository's images cannot be listed.
         """
         waiting: list[_Candidate] = []
-        for candidates in self._ahead(self._begin, self._batches_of_details(skips)):
+        for candidates in self._ahead(self._begin, _in_batches(details)):
             waiting += candidates
             yield from self._settle(waiting, make, whole=True)
         yield from self._settle(waiting, make, whole=False)
-
-    def _batches_of_details(self, skips: Callable[[str], bool]) -> Iterator[list[Answer]]:
-        tagged = (details for details in self._batches.tagged() if not skips(details["imageDigest"]))
-        while batch := list(islice(tagged, BATCH)):
-            yield batch
 
     def _begin(self, batch: Sequence[Answer]) -> list[_Candidate]:
         digests = [details["imageDigest"] for details in batch]
         documents = self._batches.documents(digests)
         return [
-            _Candidate(details, self._policy, {digest: documents[digest]})
-            for details, digest in zip(batch, digests, strict=True)
+            _Candidate(details, {digest: documents[digest]}) for details, digest in zip(batch, digests, strict=True)
         ]
 
     def _settle(
-        self, waiting: list[_Candidate], make: Callable[[Outcome, Answer], _Result], *, whole: bool
+        self, waiting: list[_Candidate], make: Callable[[ImageOutcome, Answer], _Result], *, whole: bool
     ) -> Iterator[_Result]:
         """Verify the images that are ready, and fetch answers for the others, as long as there is a batch to fetch.
 
         :param whole: whether only full batches are fetched.
         """
         ahead = _READ_AHEAD if self._policy.verify_layers else _IMAGES_AHEAD
+
+        def judged(one: _Candidate) -> tuple[_Candidate, _Result | None]:
+            outcome = self._verify(one)
+            return one, make(outcome, one.details) if outcome else None
+
         while waiting:
             ready = [one for one in waiting if self._is_ready(one)]
             settled = {id(one) for one in ready}
             waiting[:] = [one for one in waiting if id(one) not in settled]
-            yield from self._ahead(lambda one: make(self._verify(one), one.details), iter(ready), ahead)
+            for one, result in self._ahead(judged, iter(ready), ahead):
+                if result is None:
+                    waiting.append(one)
+                else:
+                    yield result
             if sum(one.weight for one in waiting) > _MAX_WAITING_BYTES:
                 whole = False
             if not self._fetch(waiting, whole):
                 return
 
     def _is_ready(self, one: _Candidate) -> bool:
-        """Whether the verifier has every answer that it needs, but for the config."""
+        """Whether the first policy has every answer that it needs, but for the config."""
         while not self._is_waiting(one):
             if one.complete:
                 return True
             known = len(one.wanted_documents)
             try:
-                image = load(self._source(one, None), one.policy)
-                if other := self._own_platform_policy(image, one):
-                    one.policy = other
-                    continue
+                load(self._source(one, None), self._policy)
             except (_MissingAnswer, Fault):
                 pass
             except Exception:
@@ -251,16 +254,6 @@ class Sweep:
             if digest not in one.layers and (answer := self._layers.get(digest)) is not None:
                 one.layers[digest] = answer
         return bool(one.wanted_documents.keys() - one.documents.keys() or one.wanted_layers.keys() - one.layers.keys())
-
-    def _own_platform_policy(self, image: Image, one: _Candidate) -> Policy | None:
-        """The policy for the image's own platform; None where that is the policy's platform."""
-        if one.policy is not self._policy:
-            return None
-        if image.indexes and not image.chosen:
-            return next((other for other in self._others if image.indexes[0].choose(other.platform)), None)
-        if image.config:
-            return next((other for other in self._others if image.config.platform == other.platform), None)
-        return None
 
     def _fetch(self, waiting: Sequence[_Candidate], whole: bool) -> bool:
         """Fetch the missing answers, a hundred in a call; whether there was a batch to fetch."""
@@ -281,25 +274,36 @@ class Sweep:
                 self._layers.put(digest, answer)
         return bool(document_batches or layer_batches)
 
-    def _verify(self, one: _Candidate) -> Outcome:
+    def _verify(self, one: _Candidate) -> ImageOutcome | None:
+        """The outcome for an image; None if the judge reads documents or layers that were not fetched yet."""
+        uri = self._repository.uri
         # The reference that a user would pass to `check`, with the first of the image's tags.
-        reference = f"{self._repository.uri}:{_first_tag(one.details)}"
-        target = self._resolver.target(reference, str(one.policy.platform))
-        target = replace(target, open=lambda: self._source(one, self._configs))
-        outcome = run_check(target, one.policy, self._debug)
-        if outcome.report and (other := self._own_platform_policy(outcome.report.image, one)):
-            one.policy = other
-            return self._verify(one)
-        return outcome
+        reference = f"{uri}:{one.tag}" if one.tag else f"{uri}@{one.digest}"
+        try:
+            judged = self._judge(one.tag, partial(self._report, one))
+        except _MissingAnswer:
+            return None
+        except Exception as e:
+            fault = as_fault(e, debug=self._debug)
+            names = names_in_ecr(reference, str(self._policy.platform))
+            return ImageOutcome(reference, self._policy, fault=fault, names=names)
+        names = names_in_ecr(reference, str(judged.policy.platform))
+        if judged.report:
+            names = names.with_digest_of(judged.report.image.top)
+        return ImageOutcome(reference, judged.policy, judged.report, names=names, skipped=judged.skipped)
+
+    def _report(self, one: _Candidate, policy: Policy) -> Report:
+        return verify(self._source(one, self._configs), policy, ends_at=self._ends_at)
 
     def _source(self, one: _Candidate, configs: LruCache | None) -> EcrImage:
-        return _SweptImage(
+        return _RecordedImage(
             one,
             configs,
             cast("Any", _RecordedClient(self._client, one)),
             repository_arn=self._repository.arn,
             repository_uri=self._repository.uri,
-            tag=_first_tag(one.details),
+            tag=one.tag,
+            digest="" if one.tag else one.digest,
             retry_budget=RetryBudget.of(RETRY_SECONDS),
             http=self._http,
         )
@@ -315,8 +319,10 @@ class Sweep:
             yield result
 
 
-def _first_tag(details: Answer) -> str:
-    return str(min(details["imageTags"]))
+def _in_batches(details: Iterable[Answer]) -> Iterator[list[Answer]]:
+    waiting = iter(details)
+    while batch := list(islice(waiting, BATCH)):
+        yield batch
 
 
 def _batches(digests: Mapping[str, None], whole: bool) -> list[list[str]]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .audit_row import Row
+from .row import Row
 
 
 @dataclass
 class ImageCounts:
     """Numbers of images.
 
-    :param images: all images.
+    :param images: all images but those that were skipped.
     :param passed: the images that pass.
     :param refused: the images that are refused.
     :param unknown: the images whose result is unknown, and repositories and services that could not be read.
@@ -30,7 +29,7 @@ class ImageCounts:
 
     def add(self, row: Row) -> None:
         """Count one row."""
-        self.images += row["repository"] not in ("", row["reference"])
+        self.images += row["verdict"] != "skipped" and row["repository"] not in ("", row["reference"])
         self.passed += row["verdict"] == "pass"
         self.refused += row["verdict"] == "fail"
         self.unknown += row["verdict"] == "unknown"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ...results.check_runner import Outcome
-from ..check.check_json import image
+from ..outcome import ImageOutcome
+from ..outcome_json import outcome_as_json
 
 Row = dict[str, Any]
 """One image, or one thing that could not be read, as the JSON report has it."""
@@ -21,7 +21,7 @@ ROW_FIELDS: Final = frozenset(
 
 
 def audit_row(
-    repository: str, outcome: Outcome, details: Mapping[str, Any] | None = None, users: Sequence[str] = ()
+    repository: str, outcome: ImageOutcome, details: Mapping[str, Any] | None = None, users: Sequence[str] = ()
 ) -> Row:
     """The row of one outcome.
 
@@ -30,10 +30,9 @@ def audit_row(
     :param details: what DescribeImages answered for the image.
     :param users: who references the image, in words.
     """
-    row = image(outcome)
-    # Nobody reads the layers of thousands of images here: `check` shows those of one image. No file names these.
-    for key in ("layers", "construct", "places", "skipped"):
-        del row[key]
+    row = outcome_as_json(outcome)
+    # Nobody reads the layers of thousands of images here: `check` shows those of one image.
+    del row["layers"]
     details = details or {}
     pushed = details.get("imagePushedAt")
     return {

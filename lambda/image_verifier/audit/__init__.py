@@ -1,0 +1,8 @@
+"""Whole ECR repositories, a hundred images in a call: for `safe-image audit` in a terminal, and for sweeps in Lambdas.
+
+repository.py        one repository, and the list of all of a registry
+batches.py           ECR's answers for a hundred images or layers in one call
+repository_audit.py  the images of a repository, each verified as `check` verifies one
+row.py               the row of one image, as the JSON report has it
+totals.py            the totals of rows
+"""
