@@ -28,6 +28,8 @@ _PROSE_OR_STRING: Final = re.compile(
 # The package has only relative imports of its own modules.
 _IMPORT: Final = re.compile(r"^ *from (\.+)([\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE)
 _WORD: Final = re.compile(r"\w+")
+# What a package reads beside its modules: the style and the script of pages.
+_DATA: Final = (".css", ".js")
 
 
 def verifier_code(scope: Construct, entry_point: str) -> str:
@@ -60,7 +62,7 @@ def _staged(folder: Path, entry_point: str) -> str:
 def stage(folder: Path, entry_point: str) -> Path:
     """Write the code of a Lambda to a folder, which is returned.
 
-    The folder contains only sources, whose lines end as on Linux. So the asset's hash is the same from a checkout and
+    The folder contains only texts, whose lines end as on Linux. So the asset's hash is the same from a checkout and
     from a wheel, on each system, before and after Python writes `__pycache__`.
 
     :param folder: where `image_verifier` is to lie; made if it does not exist.
@@ -70,12 +72,12 @@ def stage(folder: Path, entry_point: str) -> Path:
     for source, program in _imported(package, package / "entrypoints" / f"{entry_point}.py").items():
         target = folder / package.name / source.relative_to(package)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(without_prose(program).encode())
+        target.write_bytes((without_prose(program) if source.suffix == ".py" else program).encode())
     return folder
 
 
 def _imported(package: Path, module: Path) -> dict[Path, str]:
-    """A module and all that it imports of its package, at once or later: the text of each file."""
+    """A module, all that it imports of its package, at once or later, and their data: the text of each file."""
     found: dict[Path, str] = {}
     waiting = [module]
     while waiting:
@@ -84,6 +86,7 @@ def _imported(package: Path, module: Path) -> dict[Path, str]:
             continue
         found[file] = file.read_text(encoding="utf-8")
         waiting += (folder / "__init__.py" for folder in file.parents if folder.is_relative_to(package))
+        waiting += (path for path in sorted(file.parent.iterdir()) if path.suffix in _DATA)
         for dots, name, words in _IMPORT.findall(found[file]):
             base = file.parents[len(dots) - 1].joinpath(*filter(None, name.split(".")))
             # Each word is a module or something that one contains.

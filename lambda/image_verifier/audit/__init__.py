@@ -5,4 +5,5 @@ batches.py           ECR's answers for a hundred images or layers in one call
 repository_audit.py  the images of a repository, each verified as `check` verifies one
 row.py               the row of one image, as the JSON report has it
 totals.py            the totals of rows
+audit_page.py        the HTML page, the same from a terminal and from a Lambda
 """

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..image.ecr_hosts import ECR_HOST
 from .row import Row
 
 
@@ -43,6 +44,11 @@ class AuditTotals:
     repositories: dict[str, ImageCounts] = field(default_factory=dict)
     whole: ImageCounts = field(default_factory=ImageCounts)
     findings: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def accounts(self) -> list[tuple[str, str]]:
+        """The accounts and regions of the repositories, each once."""
+        return sorted({(host["account"], host["region"]) for host in map(ECR_HOST.match, self.repositories) if host})
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> AuditTotals:

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from image_verifier.audit.totals import AuditTotals
-from image_verifier.image.ecr_hosts import ECR_HOST
 from image_verifier.outcome_json import policy_as_json
-from image_verifier.rules.remedies import Names
 
-from ...results.report_facts import accounts_as_json, report_head
+from ...results.report_facts import report_head
 from ..json_text import json_text
 
 if TYPE_CHECKING:
@@ -34,14 +32,9 @@ def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) ->
         yield between + _indented(row, 4)
         between = ",\n"
     repositories = [{"repository": name, **vars(total)} for name, total in sorted(totals.repositories.items())]
-    accounts = accounts_as_json(map(_names, totals.repositories))
+    accounts = [{"id": account, "region": region} for account, region in totals.accounts]
     tail = json_text({"accounts": accounts, "repositories": repositories}).removeprefix("{\n")
     yield f"\n  ],\n{tail}\n"
-
-
-def _names(repository: str) -> Names:
-    host = ECR_HOST.match(repository)
-    return Names(registry_id=host["account"], region=host["region"]) if host else Names()
 
 
 def _indented(value: object, columns: int) -> str:

@@ -9,6 +9,8 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, TextIO
 
 from image_verifier.image.model import Config
+from image_verifier.pages.finding_view import titles
+from image_verifier.pages.page_facts import Fact, account_of, page_facts, policy_for
 from image_verifier.report import Report
 from image_verifier.rules.remedies import Names, remedy
 from image_verifier.text import readable_size
@@ -16,9 +18,9 @@ from image_verifier.text import readable_size
 from ...results.layer_rows import layer_rows
 from ...results.merge_runtimes import merge_runtimes
 from ...results.redaction import redact
+from ...results.report_facts import report_time
 from ..html.html_page import as_markup, render_page, render_part
-from ..html.html_views import finding_views, stack, titles, tree
-from ..html.page_facts import Fact, account_of, page_facts, policy_for, time_of_report
+from ..html.html_views import finding_views, stack, tree
 
 if TYPE_CHECKING:
     from image_verifier.outcome import ImageVerdict
@@ -83,7 +85,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO) -> Iterator[str]:
     :param outcomes: the outcomes of the checks.
     :param stream: the stream that the report is written to.
     """
-    time = time_of_report()
+    time = report_time()
     with SpooledTemporaryFile(_MAX_IN_MEMORY) as spool:
         entries, lengths = [], []
         accounts: set[Fact] = set()

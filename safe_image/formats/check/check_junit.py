@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, TextIO
 from xml.etree import ElementTree
 
 from image_verifier import __version__
+from image_verifier.pages.page_facts import policy_for
 from image_verifier.report import Finding, Report
 from image_verifier.rules.remedies import Names
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable
 
 from ...results.report_facts import timestamp
-from ..html.page_facts import policy_for
 from ..text.finding_text import plain_finding
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, TextIO
 
+from image_verifier.pages.finding_view import FindingView
+from image_verifier.pages.page_facts import account_of, page_facts, policy_words
 from image_verifier.policy import Policy
 from image_verifier.report import Verdict
 from image_verifier.rules.remedies import Names, remedy
@@ -14,9 +16,9 @@ from image_verifier.rules.runtimes import RUNTIMES
 
 from ...results.comparison import LAYER_CHANGES, ComparedField, Comparison, LayerChange, LayerPair, Standing
 from ...results.merge_runtimes import merge_runtimes
+from ...results.report_facts import report_time
 from ..html.html_page import render_page
-from ..html.html_views import FindingView, finding_views, is_same_finding, layer_view, tree
-from ..html.page_facts import account_of, page_facts, policy_words, time_of_report
+from ..html.html_views import finding_views, is_same_finding, layer_view, tree
 
 _SIGNS: Final[Mapping[LayerChange, str]] = {
     "same": "=",
@@ -66,7 +68,7 @@ def report(comparison: Comparison, names: tuple[Names, Names], policy: Policy, s
     return render_page(
         "diff.html.j2",
         title=comparison.summary.removesuffix("."),
-        facts=page_facts(time_of_report(), map(account_of, names), f"{policy.platform}; {policy_words(policy)}"),
+        facts=page_facts(report_time(), map(account_of, names), f"{policy.platform}; {policy_words(policy)}"),
         verdict="fail" if comparison.second.errors else "pass",
         names=[image.reference for image in names],
         runtimes=[(RUNTIMES[name].title, standings) for name, *standings in comparison.runtimes],

@@ -1,9 +1,8 @@
-"""Layers, findings and indexes as the pages draw them."""
+"""Layers, their findings, and indexes as the pages draw them."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,9 +10,8 @@ from typing import Final
 
 from image_verifier.image import media_types
 from image_verifier.image.model import Descriptor, Image
+from image_verifier.pages.finding_view import FindingView
 from image_verifier.report import Finding, Severity
-from image_verifier.rules.citations import citation
-from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import readable_size
 
 from ...results.layer_rows import LayerRow
@@ -26,8 +24,6 @@ _MAX_DRAWN: Final = 30
 _ENDS_DRAWN: Final = 8
 # More layers are only counted: no engine accepts as many, and a browser must be able to open the page.
 _MAX_FOLDED: Final = 1000
-# A command inside a sentence.
-_COMMAND: Final = re.compile(r"docker (?:buildx )?build(?: --[\w-]+(?:=\S+| \w+/[\w/]+)?)+")
 
 
 @dataclass(frozen=True)
@@ -66,65 +62,6 @@ class FoldedLayers:
 
 
 @dataclass(frozen=True)
-class RemedyStep:
-    """One step of a remedy.
-
-    :param before: the text before a command.
-    :param command: the command; empty where the step has none.
-    :param after: the text after the command; a command without one has a line of its own.
-    """
-
-    before: str
-    command: str = ""
-    after: str = ""
-
-    @classmethod
-    def of(cls, text: str) -> RemedyStep:
-        """The step of one line of a remedy."""
-        if text.startswith("$ "):
-            return cls("", text[2:])
-        match = _COMMAND.search(text)
-        return cls(text[: match.start()], match[0], text[match.end() :]) if match else cls(text)
-
-
-@dataclass(frozen=True)
-class FindingView:
-    """A finding as it is shown.
-
-    :param remedy: the lines of its remedy.
-    :param place: its anchor in the page.
-    :param layers: the numbers of the layers that it is about.
-    """
-
-    finding: Finding
-    remedy: Sequence[str]
-    place: str
-    layers: tuple[int, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """Its severity, or `acknowledged`."""
-        return "acknowledged" if self.finding.acknowledged else self.finding.severity.value
-
-    @property
-    def runs_on(self) -> str:
-        """The titles of the runtimes that it is about."""
-        return titles(self.finding.runs_on)
-
-    @property
-    def citation(self) -> str:
-        """The runtime whose error text is shown, and whether that text is a prediction."""
-        return citation(self.finding)
-
-    @property
-    def steps(self) -> tuple[RemedyStep, ...]:
-        """The steps of its remedy; none for information and for an acknowledged finding."""
-        if self.finding.acknowledged or self.finding.severity is Severity.INFO:
-            return ()
-        return tuple(map(RemedyStep.of, self.remedy))
-
-
-@dataclass(frozen=True)
 class TreeNode:
     """A document in the tree below a reference: an index, or a manifest in it.
 
@@ -137,11 +74,6 @@ class TreeNode:
     is_chosen: bool = False
     is_aside: bool = False
     children: tuple[TreeNode, ...] = ()
-
-
-def titles(runs_on: Iterable[str]) -> str:
-    """The titles of runtimes, in one line."""
-    return ", ".join(RUNTIMES[name].title for name in runs_on)
 
 
 def finding_views(

@@ -5,13 +5,18 @@ from __future__ import annotations
 import ast
 import io
 import re
+import shutil
+import subprocess
+import sys
 import tokenize
 import zipfile
+from datetime import datetime
 from modulefinder import ModuleFinder
 from pathlib import Path
 
 import image_verifier
 import pytest
+from image_verifier.audit.audit_page import AuditHead, audit_page
 
 from cdk_safe_image.staging import stage, without_prose
 
@@ -86,6 +91,26 @@ def test_the_zip_is_smaller_than_it_was_with_the_commands_sources_in_it(staged: 
         for path in staged.rglob("*.py"):
             code.write(path, path.relative_to(staged.parent))
     assert len(archive.getvalue()) < LARGEST_ZIP
+
+
+def test_a_lambda_can_write_the_page_of_an_audit_with_nothing_but_what_is_staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "image_verifier"
+    shutil.copytree(SOURCES, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "entrypoints" / "page.py").write_text(
+        "from ..audit.audit_page import AuditHead, audit_page\n"
+        "from datetime import datetime\n\n"
+        "print(*audit_page(tuple, AuditHead(datetime(2026, 5, 1), 'refuses errors')), sep='', end='')\n"
+    )
+    monkeypatch.setattr(image_verifier, "__file__", str(package / "__init__.py"))
+    folder = stage(tmp_path / "staged", "page")
+    # Without the installed packages, as in a Lambda, where there is no template engine.
+    program = f"import sys; sys.path.insert(0, {str(folder)!r}); import image_verifier.entrypoints.page"
+    command = [sys.executable, "-I", "-S", "-c", program]
+    page = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert page == "".join(audit_page(tuple, AuditHead(datetime(2026, 5, 1), "refuses errors")))
+    assert (SOURCES / "pages" / "report.css").read_text() in page
 
 
 @pytest.mark.parametrize(

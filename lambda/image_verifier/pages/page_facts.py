@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
-from image_verifier import __version__
-from image_verifier.policy import Policy
-from image_verifier.report import FailOn
-from image_verifier.rules.remedies import Names
-from image_verifier.text import readable_size
-
-from ...results.report_facts import report_time
-from .html_views import titles
+from .. import __version__
+from ..policy import Policy
+from ..report import FailOn
+from ..rules.remedies import Names
+from ..text import readable_size
+from .finding_view import titles
 
 Fact = tuple[str, str]
 """A fact's name and its value."""
@@ -22,26 +21,19 @@ _MAX_ACCOUNTS: Final = 5
 _REFUSES: Final = {FailOn.ERROR: "errors", FailOn.WARNING: "errors and warnings", FailOn.NEVER: "nothing"}
 
 
-def time_of_report() -> str:
-    """The time at which the report is made, for people.
-
-    :raises UsageError: if SOURCE_DATE_EPOCH is not a time.
-    """
-    return f"{report_time():%Y-%m-%d %H:%M} UTC"
-
-
-def page_facts(time: str, accounts: Iterable[Fact], policy: str) -> list[Fact]:
+def page_facts(time: datetime, accounts: Iterable[Fact], policy: str, version: str = __version__) -> list[Fact]:
     """The facts of a page; a fact without a value is left out.
 
-    :param time: as `time_of_report` gives it.
+    :param time: when the images were checked, in UTC.
     :param accounts: the AWS accounts of the images, each with its region; an image outside of ECR has neither.
     :param policy: the policy in words.
+    :param version: the version that checked them.
     """
     facts = (
-        ("checked", time),
+        ("checked", f"{time:%Y-%m-%d %H:%M} UTC"),
         ("account", _accounts(dict.fromkeys(accounts))),
         ("policy", policy),
-        ("version", f"safe-image {__version__}"),
+        ("version", f"safe-image {version}"),
     )
     return [(name, value) for name, value in facts if value]
 
