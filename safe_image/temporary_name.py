@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from pathlib import Path
 
 
@@ -14,4 +14,4 @@ def temporary_name(path: Path) -> Path:
 
     :param path: the file.
     """
-    return path.with_name(f".safe-image-{secrets.token_hex(8)}.tmp")
+    return path.with_name(f".safe-image-{os.urandom(8).hex()}.tmp")

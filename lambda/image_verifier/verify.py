@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from .checks import checks_for
@@ -174,8 +174,8 @@ def _load_rest(image: Image, source: Source, documents: Documents, *, whole_inde
     others = _others(image) if whole_index else []
     # None of these depends on another, and each costs a round trip.
     with side_by_side(source.at_once) as pool:
-        availability = pool.submit(source.availability, manifest.layers)
-        children = pool.map(documents.fetch, others)
+        availability = pool.submit(partial(source.availability, manifest.layers))
+        children = pool.results(documents.fetch, others)
         content = source.blob(manifest.config, MAX_CONFIG_BYTES)
         blobs: Mapping[str, Blob] = availability.result()
         absent = tuple(d for d, document in zip(others, children, strict=True) if document is None)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from image_verifier.outcome import ImageOutcome, as_fault
 from image_verifier.policy import Policy
-from image_verifier.pool import Pool
+from image_verifier.report import Report
+from image_verifier.sources import side_by_side
+from image_verifier.verify import verify
 
-from ..sources.place import Place
-from ..sources.targets import Target
-from .pushed_images import verify_target
+if TYPE_CHECKING:
+    from ..sources.place import Place
+    from ..sources.targets import Target
 
 # Images that are checked at once; each reads its own documents in parallel.
 _AT_ONCE: Final = 32
@@ -52,8 +54,8 @@ def run_checks(
         done()
         return result
 
-    with Pool(min(_AT_ONCE, len(targets) or 1)) as pool:
-        yield from pool.results(outcome, targets)
+    with side_by_side(min(_AT_ONCE, len(targets) or 1)) as workers:
+        yield from workers.results(outcome, targets)
 
 
 def run_check(target: Target, policy: Policy, debug: bool) -> Outcome:
@@ -71,3 +73,19 @@ def run_check(target: Target, policy: Policy, debug: bool) -> Outcome:
         return replace(outcome, report=report, names=target.names.with_digest_of(report.image.top))
     except Exception as e:
         return replace(outcome, fault=as_fault(e, debug=debug))
+
+
+def verify_target(target: Target, policy: Policy) -> Report:
+    """Verify the image of a target.
+
+    :param target: the image.
+    :param policy: what is required of it.
+    :returns: the report.
+    :raises Fault: if the result is unknown.
+    """
+    if target.open_pushes is None:
+        return verify(target.open(), policy)
+    # Imported here: most images are in no archive of Docker, and the command must start fast.
+    from .pushed_images import verify_pushes
+
+    return verify_pushes(target.open_pushes(), policy)

@@ -1,4 +1,4 @@
-"""The report of a target. An image in an archive is judged as Docker pushes it from each of its image stores."""
+"""The report of an image in an archive, which is judged as Docker pushes it from each of its image stores."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from image_verifier.policy import Policy
 from image_verifier.report import Finding, Report, Severity
 from image_verifier.verify import verify
 
-from ..sources.docker_push import ImageStore
-from ..sources.targets import Target
+from ..sources.docker_push import ImageStore, Push
 
 _ONLY: Final = {
     ImageStore.CONTAINERD: "Only Docker's containerd image store, the default of new installations, pushes it so.",
@@ -21,18 +20,16 @@ _ONLY: Final = {
 _ORDER: Final = tuple(Severity)
 
 
-def verify_target(target: Target, policy: Policy) -> Report:
-    """Verify the image of a target.
+def verify_pushes(pushes: Sequence[Push], policy: Policy) -> Report:
+    """Verify the image of an archive.
 
-    :param target: the image.
-    :param policy: what is required of it.
-    :returns: the report. For an archive it describes the image that the store pushes that wrote the archive, and has
-        the findings of all stores; a finding of one store names the store.
+    :param pushes: the images that Docker pushes of it, first that of the store that wrote the archive.
+    :param policy: what is required of them.
+    :returns: the report. It describes the first image, and has the findings of all stores; a finding of one store names
+        the store.
     :raises Fault: if the result is unknown.
     """
-    if target.open_pushes is None:
-        return verify(target.open(), policy)
-    first, *others = target.open_pushes()
+    first, *others = pushes
     source = first.open()
     report = verify(source, policy)
     # The stores push the same files in other wrappings, so that the layers are read once.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..image.model import Blob, Descriptor, Document
-from ..pool import Pool
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_Result_co = TypeVar("_Result_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -54,19 +56,47 @@ class Source(Protocol):
         """Stream a layer's bytes in chunks; None if it does not exist."""
 
 
-def side_by_side(at_once: int) -> Executor:
-    """An executor that requests several parts of an image.
+class Pending(Protocol[_Result_co]):
+    """Work that may still run."""
+
+    def result(self) -> _Result_co:
+        """Wait for its result, or raise the exception that the work raised."""
+
+
+class Workers(Protocol):
+    """The workers that request several parts of an image."""
+
+    def submit(self, work: Callable[[], _Result], /) -> Pending[_Result]:
+        """Begin one piece of work."""
+
+    def results(self, work: Callable[[_Item], _Result], items: Iterable[_Item], /) -> Iterator[_Result]:
+        """The results of the work in the order of the items."""
+
+
+def side_by_side(at_once: int) -> AbstractContextManager[Workers]:
+    """The workers that request several parts of an image.
 
     :param at_once: how many at once. For 1 it starts no threads, which cost more time than reading from a folder.
     """
-    return Pool(at_once) if at_once > 1 else _InTurn()
+    if at_once == 1:
+        return nullcontext(_InTurn())
+    # Imported here: the command must start fast, and an image in a folder needs no threads.
+    from ..pool import Pool
+
+    return Pool(at_once)
 
 
-class _InTurn(Executor):
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        try:
-            done.set_result(fn(*args, **kwargs))
-        except Exception as e:
-            done.set_exception(e)
-        return done
+class _Done:
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def result(self) -> Any:
+        return self._value
+
+
+class _InTurn:
+    def submit(self, work: Callable[[], Any], /) -> Pending[Any]:
+        return _Done(work())
+
+    def results(self, work: Callable[[Any], Any], items: Iterable[Any], /) -> Iterator[Any]:
+        return map(work, items)

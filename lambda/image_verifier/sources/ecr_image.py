@@ -242,7 +242,7 @@ class EcrImage:
         if not batches:
             return {}
         with side_by_side(min(self.at_once, len(batches))) as pool:
-            answers = list(pool.map(self._availability, batches))
+            answers = list(pool.results(self._availability, batches))
         return {digest: blob for answer in answers for digest, blob in answer.items()}
 
     def _availability(self, digests: Sequence[str]) -> Mapping[str, Blob]:

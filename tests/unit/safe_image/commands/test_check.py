@@ -288,7 +288,7 @@ def test_a_bug_is_one_line_and_its_traceback_is_there_for_debug(
     def breaks(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("safe_image.results.pushed_images.verify", breaks)
+    monkeypatch.setattr("safe_image.results.check_runner.verify", breaks)
     assert run("check", good) == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1

@@ -22,7 +22,7 @@ from image_verifier.policy import Policy
 from image_verifier.report import Report
 
 from safe_image.cli import main
-from safe_image.results.pushed_images import verify_target
+from safe_image.results.check_runner import verify_target
 from safe_image.sources.archive import Archive
 from safe_image.sources.docker_archive import docker_archive
 from safe_image.sources.docker_push import ImageStore

@@ -19,7 +19,7 @@ from image_verifier.report import Report
 
 from safe_image.cli import main
 from safe_image.errors import UsageError
-from safe_image.results.pushed_images import verify_target
+from safe_image.results.check_runner import verify_target
 from safe_image.sources.docker_api import DockerApi, DockerEndpoint
 from safe_image.sources.docker_daemon import SavedImage
 from safe_image.sources.targets import TargetResolver
