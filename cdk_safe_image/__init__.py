@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from image_verifier.custom_resource.properties import OnFailure
 from image_verifier.registry.settings import OnRefused
 from image_verifier.report import FailOn
-from image_verifier.rules.remedies import BuildOutputs
+from image_verifier.rules.names import BuildOutputs
 
 from .asset import SafeDockerImageAsset
 from .image_policy import ImagePolicy

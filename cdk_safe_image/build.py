@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Final
 
-from image_verifier.rules.remedies import BuildOutputs
+from image_verifier.rules.names import BuildOutputs
 
 _NO_ATTESTATION: Final = "attestation-inline=false"
 # An output is the only option of `cdk deploy` that removes the provenance attestation with every version of CDK and

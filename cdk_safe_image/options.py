@@ -16,7 +16,7 @@ from image_verifier.custom_resource.properties import OnFailure
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import FailOn
-from image_verifier.rules.remedies import BuildOutputs
+from image_verifier.rules.names import BuildOutputs
 from image_verifier.rules.requirement_types import LABEL, MAX_LAYERS, NO_LATEST_BASE, NON_ROOT_USER, Requirement
 
 from .argument_types import check_types

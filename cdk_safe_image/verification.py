@@ -17,7 +17,7 @@ from constructs import Construct, IConstruct
 from image_verifier.custom_resource.properties import OnFailure, Properties
 from image_verifier.custom_resource.schema import RESOURCE_TYPE, Attribute, Property
 from image_verifier.report import FailOn
-from image_verifier.rules.remedies import BuildOutputs
+from image_verifier.rules.names import BuildOutputs
 
 from .argument_types import check_types
 from .consumer_checks import ConsumedImage

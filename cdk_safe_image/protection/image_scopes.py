@@ -12,7 +12,7 @@ from aws_cdk import Annotations, CfnResource, Stack
 from aws_cdk import aws_ecr_assets as ecr_assets
 from constructs import Construct, IConstruct
 from image_verifier.custom_resource.schema import RESOURCE_TYPE
-from image_verifier.rules.remedies import BuildOutputs
+from image_verifier.rules.names import BuildOutputs
 from image_verifier.rules.runtimes import RUNTIMES
 
 from .. import build

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from .faults import Fault
 from .policy import Policy
 from .report import Report
-from .rules.remedies import Names
+from .rules.names import Names
 
 _NO_NAMES: Final = Names()
 ImageVerdict = Literal["pass", "fail", "unknown", "skipped"]

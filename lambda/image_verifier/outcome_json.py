@@ -7,7 +7,7 @@ from typing import Any
 from .outcome import ImageOutcome
 from .policy import Policy
 from .report_json import report_as_json
-from .rules.remedies import Names
+from .rules.names import Names
 
 
 def outcome_as_json(outcome: ImageOutcome) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from .report import Finding, Report
-from .rules.remedies import Names, remedy
+from .rules.names import Names
+from .rules.remedies import remedy
 from .text import shortened
 
 SCHEMA_VERSION: Final = 1

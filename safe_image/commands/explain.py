@@ -87,7 +87,7 @@ def run(arguments: Namespace) -> int:
 
 def _explain_text(arguments: Namespace) -> int:
     text = _text(arguments)
-    from image_verifier.rules.remedies import Names
+    from image_verifier.rules.names import Names
 
     from ..explanations.explanation import explain, settle, verified
     from ..explanations.normalize import image_in, platform_in, runtime_in, unwrapped

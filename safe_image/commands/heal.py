@@ -15,7 +15,7 @@ from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import Report
 from image_verifier.rules.artifacts import ATTESTATION
-from image_verifier.rules.remedies import BuildOutputs
+from image_verifier.rules.names import BuildOutputs
 from image_verifier.text import printable
 
 from ..errors import UsageError

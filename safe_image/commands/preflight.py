@@ -18,7 +18,7 @@ from image_verifier.policy import Policy
 from image_verifier.pool import Pool
 from image_verifier.report import Report
 from image_verifier.report_json import report_as_json
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from image_verifier.sources import Source
 from image_verifier.text import printable
 

@@ -10,7 +10,7 @@ from typing import Final
 from image_verifier.faults import Fault
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from image_verifier.rules.runtimes import RUNTIMES, usual_platform
 from image_verifier.sources import Source
 

@@ -10,7 +10,7 @@ from image_verifier.faults import Fault
 from image_verifier.policy import Policy
 from image_verifier.report import Report
 from image_verifier.rules.catalog import CATALOG
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 
 from ..sources.targets import Target
 from .cause import Cause

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 if TYPE_CHECKING:
     from image_verifier.audit.row import Row
     from image_verifier.policy import Policy
-    from image_verifier.rules.remedies import Names
+    from image_verifier.rules.names import Names
     from image_verifier.rules.runtimes import Runtime
 
     from ..explanations.explanation import Explanation, Verification

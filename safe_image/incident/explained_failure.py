@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from image_verifier.faults import Fault
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 
 from ..errors import UsageError
 from ..explanations.explanation import Explanation, Verification, explain, settle, verified

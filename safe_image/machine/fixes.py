@@ -13,7 +13,8 @@ from image_verifier.faults import Fault
 from image_verifier.policy import Policy
 from image_verifier.report import Report, Severity
 from image_verifier.rules.advice.row import Then
-from image_verifier.rules.remedies import Names, remedy, way_to_green
+from image_verifier.rules.names import Names
+from image_verifier.rules.remedies import remedy, way_to_green
 from image_verifier.text import printable
 
 from ..formats.text.finding_text import fault_line, finding_lines

@@ -10,7 +10,7 @@ from image_verifier import aws
 from image_verifier.deletion import policies_of_every_runtime, reason_to_keep
 from image_verifier.pool import Pool
 from image_verifier.retry import RetryBudget
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from image_verifier.sources import Source
 from image_verifier.sources.ecr_image import EcrImage
 from image_verifier.verify import verify

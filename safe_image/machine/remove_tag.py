@@ -19,7 +19,7 @@ from image_verifier.image.references import rejected_tag
 from image_verifier.policy import Policy
 from image_verifier.report import Report
 from image_verifier.retry import RetryBudget
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from image_verifier.sources import Source
 from image_verifier.verify import verify
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from image_verifier import __version__
 from image_verifier.outcome_json import account_as_json
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 
 from ..errors import UsageError
 

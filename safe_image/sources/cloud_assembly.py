@@ -17,7 +17,7 @@ from image_verifier.custom_resource.properties import build_outputs_of, policy_o
 from image_verifier.custom_resource.schema import RESOURCE_TYPE, Property
 from image_verifier.faults import Fault
 from image_verifier.policy import Policy
-from image_verifier.rules.remedies import BuildOutputs
+from image_verifier.rules.names import BuildOutputs
 
 from ..errors import UsageError
 from .regular_files import file_kind, open_regular

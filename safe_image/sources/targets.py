@@ -15,7 +15,7 @@ from image_verifier.image.references import Reference
 from image_verifier.policy import Policy
 from image_verifier.retry import RetryBudget
 from image_verifier.rules.ecr_names import names_in_ecr
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 
 from ..errors import UsageError
 from .aws_sessions import AwsSessions, Endpoint

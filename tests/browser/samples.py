@@ -17,7 +17,7 @@ from image_verifier.image import media_types
 from image_verifier.image.model import Platform, sha256
 from image_verifier.policy import Policy
 from image_verifier.report import Report
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from image_verifier.rules.runtimes import RUNTIMES as _ALL
 from image_verifier.sources import Source
 from image_verifier.verify import verify

@@ -15,7 +15,8 @@ from image_verifier.rules.advice import ADVICE
 from image_verifier.rules.advice.row import Then
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.causes import USUAL_CAUSES
-from image_verifier.rules.remedies import BuildOutputs, remedy
+from image_verifier.rules.names import BuildOutputs
+from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 
 from tests.checks.examples import EXAMPLES, NAMES

@@ -13,7 +13,7 @@ from image_verifier.image import media_types
 from image_verifier.image.model import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Platform, sha256
 from image_verifier.policy import Baseline, Policy
 from image_verifier.report import Finding
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from image_verifier.rules.requirement_types import Requirement
 from image_verifier.rules.runtimes import Runtime
 from image_verifier.sources import Resolved

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from image_verifier.verify import verify
 
 from safe_image.cli import main

@@ -11,7 +11,7 @@ from image_verifier.custom_resource.properties import Properties
 from image_verifier.custom_resource.reason import refusal
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.rules.remedies import BuildOutputs
+from image_verifier.rules.names import BuildOutputs
 from image_verifier.verify import verify
 
 from release import picture

@@ -28,7 +28,7 @@ from typing import Any, Final
 
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 
 from safe_image.explanations.explanation import explain
 from tests.explanations.forms import FORMS

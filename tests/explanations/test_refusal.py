@@ -13,7 +13,7 @@ from image_verifier.custom_resource.properties import Properties
 from image_verifier.custom_resource.reason import refusal
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from image_verifier.verify import verify
 
 from safe_image.explanations.normalize import runtime_in, unwrapped

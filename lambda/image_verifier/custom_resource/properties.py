@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar
 from ..image.model import Platform, is_digest
 from ..policy import Policy
 from ..report import FailOn
-from ..rules.remedies import BuildOutputs, Names
+from ..rules.names import BuildOutputs, Names
 from ..rules.requirement_types import Requirement
 from .schema import Property
 

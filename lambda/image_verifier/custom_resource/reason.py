@@ -13,7 +13,8 @@ from typing import Final, Literal
 from ..faults import Fault
 from ..report import Finding, Report, Severity
 from ..rules.citations import citation
-from ..rules.remedies import Names, prevention, remedy
+from ..rules.names import Names
+from ..rules.remedies import prevention, remedy
 from ..rules.runtimes import RUNTIMES
 from ..text import printable
 from .layout import Paragraph, Reason, command, prose

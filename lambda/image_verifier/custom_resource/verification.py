@@ -13,7 +13,7 @@ from ..policy import Policy
 from ..report import Report
 from ..report_json import report_as_json
 from ..retry import RetryBudget
-from ..rules.remedies import Names
+from ..rules.names import Names
 from ..sources.ecr_image import EcrImage
 from ..verify import verify
 from . import reason, rollback

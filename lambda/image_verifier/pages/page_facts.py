@@ -9,7 +9,7 @@ from typing import Final
 from .. import __version__
 from ..policy import Policy
 from ..report import FailOn
-from ..rules.remedies import Names
+from ..rules.names import Names
 from ..text import readable_size
 from .finding_view import titles
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from ..image.ecr_hosts import ECR_HOST
 from ..image.references import Reference
-from .remedies import Names
+from .names import Names
 
 # CDK's bootstrap repository, whose images have a copy on the machine that built them.
 _CDK_ASSETS: Final = re.compile(r"cdk-[a-z0-9]+-container-assets-.+")

@@ -12,7 +12,8 @@ from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.catalog import Stage as CatalogStage
 from image_verifier.rules.causes import USUAL_CAUSES
 from image_verifier.rules.engine_messages import MESSAGES
-from image_verifier.rules.remedies import Names, remedy
+from image_verifier.rules.names import Names
+from image_verifier.rules.remedies import remedy
 
 from ..cause import HOLE, Cause, Stage, Words
 from ..contexts import BUILD

@@ -12,7 +12,8 @@ from image_verifier.image.model import Config
 from image_verifier.pages.finding_view import titles
 from image_verifier.pages.page_facts import Fact, account_of, page_facts, policy_for
 from image_verifier.report import Report
-from image_verifier.rules.remedies import Names, remedy
+from image_verifier.rules.names import Names
+from image_verifier.rules.remedies import remedy
 from image_verifier.text import readable_size
 
 from ...results.layer_rows import layer_rows

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from image_verifier import __version__
 from image_verifier.pages.page_facts import policy_for
 from image_verifier.report import Finding, Report
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable
 

@@ -11,7 +11,8 @@ from image_verifier.pages.finding_view import FindingView
 from image_verifier.pages.page_facts import account_of, page_facts, policy_words
 from image_verifier.policy import Policy
 from image_verifier.report import Verdict
-from image_verifier.rules.remedies import Names, remedy
+from image_verifier.rules.names import Names
+from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 
 from ...results.comparison import LAYER_CHANGES, ComparedField, Comparison, LayerChange, LayerPair, Standing

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from image_verifier.outcome_json import policy_as_json
 from image_verifier.policy import Policy
 from image_verifier.report_json import report_as_json
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 
 from ...results.comparison import Comparison, LayerPair
 from ...results.layer_rows import LayerRow

@@ -7,7 +7,8 @@ from typing import Final, TextIO
 
 from image_verifier.policy import Policy
 from image_verifier.report import Finding
-from image_verifier.rules.remedies import Names, remedy
+from image_verifier.rules.names import Names
+from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable, readable_size
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from image_verifier.faults import Fault
 from image_verifier.report import Finding, Severity
 from image_verifier.rules.citations import citation
-from image_verifier.rules.remedies import Names, remedy
+from image_verifier.rules.names import Names
+from image_verifier.rules.remedies import remedy
 from image_verifier.text import printable
 
 from .text_page import TextPage

@@ -14,7 +14,8 @@ from image_verifier.image.go_json import JsonText
 from image_verifier.image.model import MAX_INDEX_DEPTH, Descriptor, Platform, sha256
 from image_verifier.policy import Policy
 from image_verifier.report import Report, Severity
-from image_verifier.rules.remedies import Names, remedy
+from image_verifier.rules.names import Names
+from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.verify import verify
 

@@ -13,7 +13,8 @@ from image_verifier.rules.advice import ADVICE
 from image_verifier.rules.artifacts import ARTIFACTS, ATTESTATION, BUILD_CACHE
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.causes import USUAL_CAUSES
-from image_verifier.rules.remedies import FOLDER, RELATIVE_PATH, BuildOutputs, Names, prevention, remedy
+from image_verifier.rules.names import BuildOutputs, Names
+from image_verifier.rules.remedies import FOLDER, RELATIVE_PATH, prevention, remedy
 
 TAG, DIGEST = "c0ffee" * 10 + "c0fe", "sha256:" + "d" * 64
 ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd"

@@ -11,7 +11,8 @@ import pytest
 from image_verifier.image import media_types
 from image_verifier.image.model import Platform
 from image_verifier.report import Finding, Severity
-from image_verifier.rules.remedies import Names, remedy
+from image_verifier.rules.names import Names
+from image_verifier.rules.remedies import remedy
 
 from safe_image.cli import main
 from safe_image.sources.docker_credentials import credentials

@@ -16,7 +16,7 @@ from image_verifier.faults import Fault
 from image_verifier.image import media_types
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from jsonschema import Draft202012Validator
 
 from safe_image.cli import main

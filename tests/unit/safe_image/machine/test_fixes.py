@@ -9,7 +9,7 @@ import pytest
 from image_verifier.image.model import Image, Platform
 from image_verifier.report import Finding, Report, Severity
 from image_verifier.rules.artifacts import ATTESTATION
-from image_verifier.rules.remedies import BuildOutputs, Names
+from image_verifier.rules.names import BuildOutputs, Names
 
 from safe_image.machine.docker import Docker
 from safe_image.machine.fixes import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from image_verifier.rules.remedies import Names
+from image_verifier.rules.names import Names
 from image_verifier.sources.ecr_image import EcrImage
 
 from safe_image.sources.targets import TargetResolver
