@@ -3,7 +3,6 @@
 The images of a repository are verified by `image_verifier.audit`.
 
 repositories.py    the repositories of the command line
-in_use.py          the images that ECS and Lambda reference
 state.py           the rows on disk, so that a run that was killed can resume
 rows.py            the rows of an audit, images in use first
 audit_progress.py  the progress on standard error

@@ -21,13 +21,14 @@ from image_verifier.image.model import Platform
 from image_verifier.image.references import Reference
 from image_verifier.policy import Policy
 from image_verifier.pool import Pool, next_item
+from image_verifier.running.ecs_uses import uses_in_ecs
+from image_verifier.running.lambda_uses import uses_in_lambda
 from image_verifier.sources.ecr_image import downloads
 from image_verifier.text import printable
 
 from ..results.check_runner import Outcome, run_checks
 from ..sources.aws_sessions import AwsSessions, Endpoint
 from ..sources.targets import TargetResolver
-from .in_use import in_ecs, in_lambda
 
 # The number of repositories that are read at once, and of rows that wait in the queue.
 _REPOSITORIES: Final = 4
@@ -78,20 +79,20 @@ def _rows_in_use(sessions: AwsSessions, repositories: Sequence[Repository], sett
     """The rows of the images in use. Images outside of ECR are only listed on standard error."""
     users: dict[tuple[str, str], dict[str, str]] = {}
     elsewhere = set()
-    for name, uses_in in (("ECS", in_ecs), ("Lambda", in_lambda)):
+    for name, service, uses_in in (("ECS", "ecs", uses_in_ecs), ("Lambda", "lambda", uses_in_lambda)):
         try:
-            found = uses_in(sessions)
+            found = [use for use in uses_in(sessions.client(service)) if not use.is_for_windows]
         except Fault as fault:
             yield audit_row("", Outcome(f"images in use by {name}", settings.policy_for(), fault=fault))
             continue
         for use in found:
-            place = _in_ecr(use.image)
+            place = _in_ecr(use.pinned)
             if place is None:
-                elsewhere.add(use.image)
+                elsewhere.add(use.pinned)
             elif not repositories or place in {(r.region, r.registry_id, r.name) for r in repositories}:
                 own = use.platform if settings.own_platform else ""
-                platform = own or str(settings.policy_for(use.image).platform)
-                users.setdefault((use.image, platform), {})[use.user] = use.runtime
+                platform = own or str(settings.policy_for(use.pinned).platform)
+                users.setdefault((use.pinned, platform), {})[use.user] = use.runtime
     if elsewhere:
         others = printable(", ".join(sorted(elsewhere)))
         print(f"safe-image: in use, but not verified, since they are not in ECR: {others}", file=sys.stderr, flush=True)

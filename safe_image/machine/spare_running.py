@@ -7,27 +7,24 @@ deleted: scheduled tasks, other accounts and other regions may run it by digest,
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
-from image_verifier import aws
 from image_verifier.custom_resource.verified_digests import verified_digests
 from image_verifier.deletion import GONE, policies_of_every_runtime
 from image_verifier.faults import Fault
-from image_verifier.image import media_types
-from image_verifier.image.model import MAX_INDEX_DEPTH, is_digest
 from image_verifier.retry import RetryBudget
+from image_verifier.running.ecs_uses import uses_in_ecs
+from image_verifier.running.image_use import ImageUse
+from image_verifier.running.indexes import IndexReader, descendants
+from image_verifier.running.lambda_uses import uses_in_lambda
 
 from ..sources.aws_sessions import AwsSessions, Endpoint
-from ..sources.running_images import RunningImage, running_images
 from .fixes import Fix
 from .remove_tag import RemoveTag
 
 _RETRY_SECONDS: Final = 30.0
-# The maximum of BatchGetImage.
-_BATCH: Final = 100
 _NOT_LOOKED_AT: Final = "Other accounts and regions were not looked at."
 
 
@@ -77,7 +74,7 @@ def spare_running(fixes: Iterable[Fix], sessions: AwsSessions) -> Spared:
 class _Place:
     """The images that run in one account and region."""
 
-    images: Sequence[RunningImage]
+    images: Sequence[ImageUse]
 
 
 def _look(sessions: AwsSessions, account: str, region: str) -> _Place | Fault:
@@ -85,7 +82,9 @@ def _look(sessions: AwsSessions, account: str, region: str) -> _Place | Fault:
         own = sessions.account(region)
         if own != account:
             return Fault(f"the credentials belong to account {own}")
-        return _Place(running_images(sessions, region))
+        endpoint = Endpoint(region)
+        in_ecs = uses_in_ecs(sessions.client("ecs", endpoint))
+        return _Place([*in_ecs, *uses_in_lambda(sessions.client("lambda", endpoint))])
     except Fault as fault:
         return fault
 
@@ -132,78 +131,16 @@ def _verified_by(fix: RemoveTag) -> set[str]:
     return verified_digests(client, fix.stack, RetryBudget.of(_RETRY_SECONDS))
 
 
-def _unless_it_runs(fix: RemoveTag, images: Sequence[RunningImage]) -> RemoveTag | str:
+def _unless_it_runs(fix: RemoveTag, images: Sequence[ImageUse]) -> RemoveTag | str:
     repository, reference = f"/{fix.names.repository}", f"/{fix.names.repository}:{fix.names.tag}"
     references = (reference, repository) if fix.names.tag == "latest" else (reference,)
     own = [image for image in images if image.digest and repository in image.reference]
-    children = _children(fix, [fix.digest, *(image.digest for image in own)])
-    family = {fix.digest, *_descendants(fix.digest, children)}
+    reader = IndexReader(fix.client, fix.repository_arn)
+    children = reader.children([fix.digest, *(image.digest for image in own)])
+    family = {fix.digest, *descendants(fix.digest, children)}
     for image in images:
         is_unresolved = not image.digest and image.reference.endswith(references)
         if image.digest in family or is_unresolved:
             return f"{image.user} runs it"
-    holds = any(fix.digest in _descendants(image.digest, children) for image in own)
+    holds = any(fix.digest in descendants(image.digest, children) for image in own)
     return replace(fix, keeps_manifest=True) if holds else fix
-
-
-def _descendants(digest: str, children: Mapping[str, Sequence[str]]) -> set[str]:
-    """The manifests of an index, and of the indexes in it."""
-    found: set[str] = set()
-    waiting = list(children.get(digest, ()))
-    while waiting:
-        child = waiting.pop()
-        if child not in found:
-            found.add(child)
-            waiting += children.get(child, ())
-    return found
-
-
-def _children(fix: RemoveTag, digests: Iterable[str]) -> dict[str, list[str]]:
-    """The manifests that each index references, by its digest; the indexes in indexes are included.
-
-    :raises Fault: if a manifest cannot be read.
-    """
-    children: dict[str, list[str]] = {}
-    waiting = [digest for digest in dict.fromkeys(digests) if is_digest(digest)]
-    for _ in range(MAX_INDEX_DEPTH):
-        inner: dict[str, None] = {}
-        for start in range(0, len(waiting), _BATCH):
-            for digest, content in _documents(fix, waiting[start : start + _BATCH]).items():
-                described = _descriptors(content)
-                children[digest] = [str(one.get("digest")) for one in described]
-                indexes = (str(one.get("digest")) for one in described if one.get("mediaType") in media_types.INDEXES)
-                inner.update(dict.fromkeys(indexes))
-        waiting = [digest for digest in inner if digest not in children and is_digest(digest)]
-    return children
-
-
-def _documents(fix: RemoveTag, digests: Sequence[str]) -> dict[str, str]:
-    """The manifests by their digests, but for those that the repository does not have."""
-    names, arn = fix.names, fix.repository_arn
-    answer = aws.call(
-        fix.client,
-        "batch_get_image",
-        arn,
-        RetryBudget.of(_RETRY_SECONDS),
-        registryId=names.registry_id,
-        repositoryName=names.repository,
-        imageIds=[{"imageDigest": digest} for digest in digests],
-        acceptedMediaTypes=list(media_types.ACCEPTED),
-    )
-    found = {image["imageId"]["imageDigest"]: image["imageManifest"] for image in answer.get("images", ())}
-    failures: Sequence[Any] = answer.get("failures", ())
-    absent = {
-        one.get("imageId", {}).get("imageDigest") for one in failures if one.get("failureCode") == "ImageNotFound"
-    }
-    if set(digests) - set(found) - absent:
-        raise Fault(f"ecr:BatchGetImage on {arn} did not return all of {len(digests)} manifests", aws.UNKNOWN_ADVICE)
-    return found
-
-
-def _descriptors(content: str) -> list[Mapping[str, Any]]:
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        return []
-    manifests = document.get("manifests") if isinstance(document, dict) else None
-    return [one for one in manifests if isinstance(one, dict)] if isinstance(manifests, list) else []

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 from image_verifier.audit.row import Row
-from image_verifier.faults import Fault
 
 from safe_image.audit import audit_progress
-from safe_image.audit.in_use import _family_and_revision, _of_definition, _runtime, _without_tag, in_ecs, in_lambda
 from safe_image.audit.repositories import parse_repository
 from safe_image.audit.state import audit_state
 from safe_image.cli import main
@@ -21,7 +19,6 @@ from safe_image.errors import UsageError
 from safe_image.formats.audit import audit_html, audit_json, audit_text
 from safe_image.sources.aws_sessions import AwsSessions
 from safe_image.sources.cloud_assembly import Environment
-from tests.unit.aws_server import serving_aws
 from tests.unit.safe_image.formats.test_html import Page
 
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"
@@ -258,70 +255,6 @@ def test_the_page_folds_the_repositories_in_which_every_image_passes() -> None:
         assert ("6 repositories in which every image passes" in page.text) is folded
         first = page.text.index(f"{URI}1")
         assert all(page.text.index(f"{URI}/{number}1") > first for number in range(5)), "the bad ones first"
-
-
-def test_an_image_is_named_without_its_tag_and_a_task_definition_by_its_revision() -> None:
-    assert _without_tag("host:5000/shop:1.4") == "host:5000/shop"
-    assert _without_tag("host:5000/shop") == "host:5000/shop"
-    assert _family_and_revision("arn:aws:ecs:eu-west-1:1:task-definition/web-app:12") == ("web-app", 12)
-
-
-OWN_PROVIDER: dict[str, Any] = {"capacityProviderStrategy": [{"capacityProvider": "my-instances"}]}
-
-
-@pytest.mark.parametrize(
-    ("places", "runtime"),
-    [
-        ([{"launchType": "FARGATE"}], "fargate"),
-        ([{"launchType": "EC2"}], "ecs-ec2"),
-        ([{"launchType": "EXTERNAL"}], "ecs-anywhere"),
-        ([{"launchType": "MANAGED_INSTANCES"}], "ecs-managed-instances"),
-        ([{"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}]}], "fargate"),
-        ([OWN_PROVIDER], "ecs-ec2"),
-        ([OWN_PROVIDER, {"launchType": "MANAGED_INSTANCES"}], "ecs-managed-instances"),
-        ([OWN_PROVIDER, {}, {"requiresCompatibilities": ["MANAGED_INSTANCES"]}], "ecs-managed-instances"),
-        ([OWN_PROVIDER, {}, {"requiresCompatibilities": ["EC2", "FARGATE"]}], "ecs-ec2"),
-        ([{"capacityProviderName": "FARGATE"}], "fargate"),
-    ],
-)
-def test_a_services_runtime_follows_its_launch_type_its_capacity_or_its_tasks(
-    places: list[dict[str, Any]], runtime: str
-) -> None:
-    assert _runtime(*places) == runtime
-
-
-def test_an_image_in_use_is_for_the_platform_of_its_hosts() -> None:
-    definition = {"requiresCompatibilities": ["EC2", "FARGATE"], "containerDefinitions": [{"image": URI}]}
-    on_arm = {"launchType": "EC2", "attributes": [{"name": "ecs.cpu-architecture", "value": "arm64"}]}
-    assert [use.platform for use in _of_definition(definition, "web", {}, on_arm)] == ["linux/arm64"]
-    assert [use.platform for use in _of_definition(definition, "web", {"launchType": "FARGATE"}, {})] == ["linux/amd64"]
-    windows = {**definition, "runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}}
-    assert list(_of_definition(windows, "web", {}, on_arm)) == []
-
-
-PARTIAL = {
-    "a service": (in_ecs, "DescribeServices", {"failures": [{"arn": "a/web", "reason": "ACCESS_DENIED"}]}),
-    "a task": (in_ecs, "DescribeTasks", {"failures": [{"arn": "a/1", "reason": "ACCESS_DENIED"}]}),
-    "a function's image": (in_lambda, "GetFunction", {"Code": {"RepositoryType": "ECR"}}),
-}
-
-
-@pytest.mark.parametrize("what", PARTIAL)
-def test_an_answer_that_leaves_open_what_is_in_use_is_a_fault(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    in_use, action, answer = PARTIAL[what]
-    with serving_aws() as aws:
-        aws.use(monkeypatch)
-        aws.answers |= {
-            "ListClusters": {"clusterArns": ["a/prod"]},
-            "ListServices": {"serviceArns": ["a/web"]},
-            "DescribeServices": {"services": [{"serviceArn": "a/web", "serviceName": "web"}]},
-            "ListTasks": {"taskArns": ["a/1"]},
-            "DescribeTasks": {"tasks": [{"taskArn": "a/1"}]},
-            "ListFunctions": {"Functions": [{"FunctionName": "api", "PackageType": "Image"}]},
-            action: answer,
-        }
-        with pytest.raises(Fault, match="returned"):
-            in_use(AwsSessions())
 
 
 def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

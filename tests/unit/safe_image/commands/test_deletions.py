@@ -64,6 +64,7 @@ def service_runs(aws: Aws, image: str, digest: str, *, status: str = "SUCCESSFUL
             ]
         },
         "DescribeTaskDefinition": {"taskDefinition": {"containerDefinitions": [{"name": "web", "image": image}]}},
+        "ListTaskDefinitions": {"taskDefinitionArns": []},
         "ListTasks": {"taskArns": []},
     }
 

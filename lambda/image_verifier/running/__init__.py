@@ -1,0 +1,1 @@
+"""The images that an account runs: the only reader of ECS and Lambda."""
