@@ -213,6 +213,7 @@ _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "GetCallerIdentity": _has("Account"),
     "GetDownloadUrlForLayer": _download_url,
     "GetFunction": _has("Code"),
+    "GetObject": _has("Body", "ContentLength"),
     "ListClusters": _has("clusterArns"),
     "ListFunctions": _list_of("Functions", "FunctionName"),
     "ListServiceDeployments": _list_of("serviceDeployments", "status"),

@@ -1,0 +1,176 @@
+"""The summary of a sweep, and where its files lie: what the Lambdas write and `safe-image audit --from` reads.
+
+PREFIX/sweeps/latest.json            the ID of the newest sweep that has ended, written last
+PREFIX/sweeps/ID/items.jsonl         the batches, one a line
+PREFIX/sweeps/ID/results/N.jsonl     the rows of one batch, as in the JSON report of `audit`
+PREFIX/sweeps/ID/summary.json        this summary
+PREFIX/sweeps/ID/page.html           the page
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from ..text import readable_size, shortened
+from .audit_page import AuditHead
+
+SCHEMA_VERSION: Final = 1
+SWEEPS: Final = "sweeps"
+LATEST: Final = "latest.json"
+ITEMS: Final = "items.jsonl"
+RESULTS: Final = "results"
+SUMMARY: Final = "summary.json"
+PAGE: Final = "page.html"
+SWEEP_ID: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
+"""A sweep's ID: the start of its execution in UTC, such as `2026-11-28T13-30-00Z`."""
+
+# A terminal and a page name as many unfinished batches; the summary has all.
+_MAX_NAMED: Final = 10
+_MAX_ERROR: Final = 300
+
+
+@dataclass(frozen=True)
+class UnfinishedBatch:
+    """A batch that failed after its retries.
+
+    :param repository: its repository's URI.
+    :param digests: its images; empty where the repository could not be listed.
+    :param error: the error's text.
+    """
+
+    repository: str
+    digests: tuple[str, ...]
+    error: str
+
+
+@dataclass(frozen=True)
+class SweepBounds:
+    """The bounds of a sweep, and what they left out.
+
+    :param max_images: the largest number of images; None for no bound.
+    :param max_bytes: the largest number of compressed bytes that are downloaded; None for no bound.
+    :param left_out: the number of images that were left out.
+    """
+
+    max_images: int | None = None
+    max_bytes: int | None = None
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """What a sweep reports besides its rows.
+
+    :param id: its ID.
+    :param started: when it began, in UTC.
+    :param ended: when it ended, in UTC.
+    :param tool_version: the version that judged the images.
+    :param account: the account of the registry.
+    :param region: its region.
+    :param policy: the policy in words.
+    :param depth: `manifests` or `layers`.
+    :param counts: the numbers of repositories and of images by verdict.
+    :param repositories: the numbers of images of each repository, as in the JSON report of `audit`.
+    :param unfinished: the batches that failed.
+    :param bounds: the bounds.
+    :param new: what is refused now and was not in the sweep before, as references by digest.
+    :param gone: what was refused in the sweep before and no longer is.
+    """
+
+    id: str
+    started: datetime
+    ended: datetime
+    tool_version: str
+    account: str
+    region: str
+    policy: str
+    depth: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    repositories: Sequence[Mapping[str, Any]] = ()
+    unfinished: Sequence[UnfinishedBatch] = ()
+    bounds: SweepBounds = field(default_factory=SweepBounds)
+    new: Sequence[str] = ()
+    gone: Sequence[str] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `parse` reads again."""
+        values = asdict(self)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **values,
+            "started": _time_text(self.started),
+            "ended": _time_text(self.ended),
+        }
+
+    @classmethod
+    def parse(cls, text: bytes) -> SweepSummary:
+        """The summary of a file.
+
+        :param text: the file's content.
+        :raises ValueError: if it is not a summary of this version; the message is a predicate.
+        """
+        try:
+            values = json.loads(text)
+            version = values.pop("schema_version")
+            if version != SCHEMA_VERSION:
+                raise ValueError(f"has schema_version {version!r}, and this version reads {SCHEMA_VERSION}")
+            values["started"], values["ended"] = _time(values["started"]), _time(values["ended"])
+            values["unfinished"] = tuple(
+                UnfinishedBatch(str(one["repository"]), tuple(one["digests"]), str(one["error"]))
+                for one in values["unfinished"]
+            )
+            bounds = values["bounds"]
+            values["bounds"] = SweepBounds(bounds["max_images"], bounds["max_bytes"], int(bounds["left_out"]))
+            known = {name: values[name] for name in cls.__dataclass_fields__}
+        except (LookupError, TypeError, AttributeError, RecursionError) as e:
+            raise ValueError(f"is not the summary of a sweep ({type(e).__name__}: {shortened(str(e), 80)})") from e
+        except (json.JSONDecodeError, UnicodeDecodeError) as e:
+            raise ValueError(f"is not valid JSON ({e})") from e
+        return cls(**known)
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """What was not checked, in sentences; empty where everything was."""
+        return tuple(self._incomplete())
+
+    def head(self, results: str, incomplete: Sequence[str] = ()) -> AuditHead:
+        """The facts of the sweep's page.
+
+        :param results: where the rows are, for the images that the page does not list.
+        :param incomplete: what else is missing.
+        """
+        sentences = (*self.incomplete, *incomplete)
+        return AuditHead(self.ended, self.policy, self.tool_version, sentences, results)
+
+    def _incomplete(self) -> Iterator[str]:
+        for batch in self.unfinished[:_MAX_NAMED]:
+            count = len(batch.digests)
+            what = f"{count:,} {'image was' if count == 1 else 'images were'} not checked" if count else "is not listed"
+            yield f"{batch.repository}: {what}: {shortened(batch.error, _MAX_ERROR)}"
+        if (more := len(self.unfinished) - _MAX_NAMED) > 0:
+            yield f"{more:,} more batches were not checked: see unfinished in {SUMMARY}."
+        if self.bounds.left_out:
+            bounds = [
+                *([f"{self.bounds.max_images:,} images"] if self.bounds.max_images is not None else []),
+                *([readable_size(self.bounds.max_bytes)] if self.bounds.max_bytes is not None else []),
+            ]
+            left_out = (
+                f"{self.bounds.left_out:,} {'image was' if self.bounds.left_out == 1 else 'images were'} left out"
+            )
+            yield f"{left_out}: the bound of a sweep is {' and '.join(bounds)}."
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    except ValueError as e:
+        raise ValueError(f"has the time {text!r}, which is not one such as 2026-11-28T13:30:00Z") from e
+
+
+def _time_text(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
