@@ -64,7 +64,7 @@ class SweepBounds:
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """What a sweep reports besides its rows.
+    """The report of a sweep, without its rows.
 
     :param id: its ID.
     :param started: when it began, in UTC.
@@ -135,7 +135,7 @@ class SweepSummary:
 
     @property
     def incomplete(self) -> tuple[str, ...]:
-        """What was not checked, in sentences; empty where everything was."""
+        """Sentences about the images that were not checked; empty where all were."""
         return tuple(self._incomplete())
 
     def head(self, results: str, incomplete: Sequence[str] = ()) -> AuditHead:
