@@ -24,6 +24,7 @@ def main() -> None:
     """Print the table."""
     # Like an installed command: compiled once, and not for every start.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    # The commands run in that folder, since the pyproject.toml of this checkout would be searched for a configuration.
     with tempfile.TemporaryDirectory() as folder:
         layout = Layout(Path(folder))
         layout.source(layout.image(layer_types=(GZIP,) * 8))
@@ -36,10 +37,10 @@ def main() -> None:
         limits = dict(zip(commands, (None, 6, 10, 10), strict=True))
         seconds: dict[str, list[float]] = {name: [] for name in commands}
         for command in commands.values():
-            _seconds(command, environment)
+            _seconds(command, environment, folder)
         for _ in range(RUNS):
             for name, command in commands.items():
-                seconds[name].append(min(_seconds(command, environment) for _ in range(_TRIES)))
+                seconds[name].append(min(_seconds(command, environment, folder) for _ in range(_TRIES)))
     bare = statistics.median(seconds["python -c pass"])
     print(f"Start-up, median of {RUNS} runs side by side, {os.cpu_count()} cores")
     for name, times in seconds.items():
@@ -48,9 +49,9 @@ def main() -> None:
         print(f"  {name:26} {median * 1000:6.0f} ms   {median / bare:5.1f} times{limit}")
 
 
-def _seconds(command: Sequence[str], environment: dict[str, str]) -> float:
+def _seconds(command: Sequence[str], environment: dict[str, str], folder: str) -> float:
     began = time.perf_counter()
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - began
 
 

@@ -14,7 +14,7 @@ from image_verifier.policy import Policy
 from image_verifier.report import Report, Severity
 from image_verifier.rules.advice.row import Then
 from image_verifier.rules.names import Names
-from image_verifier.rules.remedies import remedy, way_to_green
+from image_verifier.rules.remedies import way_to_green
 from image_verifier.text import printable
 
 from ..formats.text.finding_text import fault_line, finding_lines
@@ -146,8 +146,7 @@ def refusal_lines(report: Report, names: Names, page: TextPage, *, commands: boo
         of fixes, and a tag that must stay has none.
     """
     for finding in report.errors:
-        steps = remedy(finding, names)
-        yield from finding_lines(finding, steps if commands else steps[:1], page)
+        yield from finding_lines(finding, names, page, commands=commands)
 
 
 def plan(fixes: Sequence[Fix]) -> str:

@@ -13,8 +13,6 @@ from image_verifier.image import media_types
 from image_verifier.image.model import Descriptor, Image
 from image_verifier.report import Finding
 
-from .redaction import redact
-
 _VENDOR: Final = "application/vnd."
 # Builders record a RUN step with the build arguments and the shell before its command.
 _SHELL: Final = re.compile(r"^(?:RUN )?(?:\|\d+ .*?)?/bin/sh -c (?:#\(nop\) )?", re.DOTALL)
@@ -27,20 +25,28 @@ class LayerRow:
     :param number: its place in the image, from 1 at the bottom.
     :param layer: its descriptor in the manifest.
     :param diff_id: its uncompressed digest in the config; empty where the config has none.
-    :param step: the build step that made it, from the config's history; empty where the history has none.
+    :param created_by: the build step that made it, from the config's history; empty where the history has none.
     :param findings: the findings about it.
     """
 
     number: int
     layer: Descriptor
     diff_id: str
-    step: str
+    created_by: str
     findings: tuple[Finding, ...]
 
     @property
     def short_type(self) -> str:
         """Its media type without the vendor prefix."""
         return self.layer.media_type.removeprefix(_VENDOR) or "(none)"
+
+    @property
+    def step(self) -> str:
+        """The build step as it is in the Dockerfile, without the builder's wrapping and without secrets."""
+        # Imported here: most reports show no steps, and the command must start fast.
+        from .redaction import redact
+
+        return redact(" ".join(_SHELL.sub("", self.created_by).removesuffix(" # buildkit").split()))
 
     @property
     def content(self) -> str:
@@ -72,7 +78,7 @@ def layer_rows(image: Image, findings: Sequence[Finding]) -> list[LayerRow]:
             number=number + 1,
             layer=layer,
             diff_id=diff_ids[number] if number < len(diff_ids) else "",
-            step=steps[number] if len(steps) == len(image.layers) else "",
+            created_by=steps[number] if len(steps) == len(image.layers) else "",
             findings=tuple(dict.fromkeys((*by_key[layer.digest], *by_key[layer.media_type]))),
         )
         for number, layer in enumerate(image.layers)
@@ -100,12 +106,6 @@ def _steps(config: bytes | None) -> list[str]:
     """The history's steps that made a layer, in order."""
     try:
         history: list[dict[str, Any]] = _document(config).get("history") or []
-        return [_step(str(step.get("created_by") or "")) for step in history if not step.get("empty_layer")]
+        return [str(step.get("created_by") or "") for step in history if not step.get("empty_layer")]
     except (AttributeError, TypeError):
         return []
-
-
-def _step(text: str) -> str:
-    """A step as it is in the Dockerfile, without the builder's wrapping."""
-    text = " ".join(_SHELL.sub("", text).removesuffix(" # buildkit").split())
-    return redact(text)

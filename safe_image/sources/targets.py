@@ -13,21 +13,20 @@ from image_verifier.image.ecr_hosts import ECR_HOST, ecr_host
 from image_verifier.image.model import Platform
 from image_verifier.image.references import Reference
 from image_verifier.policy import Policy
-from image_verifier.retry import RetryBudget
-from image_verifier.rules.ecr_names import names_in_ecr
 from image_verifier.rules.names import Names
 
 from ..errors import UsageError
-from .aws_sessions import AwsSessions, Endpoint
 from .local_images import ASSEMBLY, DOCUMENTS, LOCAL_IMAGES, forms_of_path, probably_meant
-from .place import Place
 
 if TYPE_CHECKING:
+    from image_verifier.retry import RetryBudget
     from image_verifier.sources import Source
 
+    from .aws_sessions import AwsSessions
     from .cloud_assembly import AssetImage
     from .distribution import Distribution
     from .docker_push import Push
+    from .place import Place
 
 REFERENCES: Final = (
     "an image in ECR (through its API), in any other registry (with Docker's own credentials), in the local Docker: "
@@ -88,9 +87,20 @@ class TargetResolver:
     """
 
     def __init__(self, sessions: AwsSessions | None = None) -> None:
-        self.sessions = sessions or AwsSessions()
+        self._sessions = sessions
         self._lock = Lock()
         self._distribution: Distribution | None = None
+
+    @property
+    def sessions(self) -> AwsSessions:
+        """The AWS sessions."""
+        with self._lock:
+            if self._sessions is None:
+                # Imported here: not every run calls AWS, and the command must start fast.
+                from .aws_sessions import AwsSessions
+
+                self._sessions = AwsSessions()
+            return self._sessions
 
     def targets(self, text: str, platform: str) -> Sequence[Target]:
         """The targets of a reference. No image is read yet.
@@ -186,13 +196,15 @@ class TargetResolver:
         def open_() -> Source:
             from image_verifier.sources.ecr_image import EcrImage
 
+            from .aws_sessions import Endpoint
+
             return EcrImage(
                 self.sessions.client("ecr", Endpoint(image.region), self.sessions.publisher(image)),
                 repository_arn=f"arn:{partition}:ecr:{image.region}:{image.account}:repository/{image.repository}",
                 repository_uri=uri,
                 tag=image.tag,
                 digest="",
-                retry_budget=RetryBudget.of(_RETRY_SECONDS),
+                retry_budget=_retry_budget(),
             )
 
         return Target(names.reference, names, open_, construct=image.construct or image.name)
@@ -208,17 +220,22 @@ class TargetResolver:
             with self._lock:
                 self._distribution = self._distribution or Distribution()
             kind = BareNameImage if is_bare(text, reference) else RegistryImage
-            return kind(self._distribution, reference, text, RetryBudget.of(_RETRY_SECONDS))
+            return kind(self._distribution, reference, text, _retry_budget())
 
         return Target(text, names, open_)
 
     def _in_ecr(self, text: str, platform: str, reference: Reference, host: re.Match[str]) -> Target:
+        # Imported here: an image in a folder has no such names, and the command must start fast.
+        from image_verifier.rules.ecr_names import names_in_ecr
+
         names = names_in_ecr(text, platform)
-        endpoint = Endpoint(names.region, bool(host["fips"]), bool(host["dual"]))
 
         def open_() -> Source:
             from image_verifier.sources.ecr_image import EcrImage
 
+            from .aws_sessions import Endpoint
+
+            endpoint = Endpoint(names.region, bool(host["fips"]), bool(host["dual"]))
             partition = self.sessions.partition(names.region)
             return EcrImage(
                 self.sessions.client("ecr", endpoint),
@@ -226,7 +243,14 @@ class TargetResolver:
                 repository_uri=f"{reference.registry}/{reference.repository}",
                 tag=reference.tag,
                 digest=reference.digest,
-                retry_budget=RetryBudget.of(_RETRY_SECONDS),
+                retry_budget=_retry_budget(),
             )
 
         return Target(text, names, open_)
+
+
+def _retry_budget() -> RetryBudget:
+    # Imported here: an image in a folder needs none, and the command must start fast.
+    from image_verifier.retry import RetryBudget
+
+    return RetryBudget.of(_RETRY_SECONDS)

@@ -7,7 +7,6 @@ words, so that they read as in the engine's log: https://pkg.go.dev/encoding/jso
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
@@ -251,6 +250,8 @@ def _fold(name: str) -> str:
 
 @dataclass(frozen=True)
 class _Filler:
+    """Fills a struct from parsed JSON."""
+
     since_1_24: bool
 
     def fill(self, value: Any, shape: Shape, old: Any, struct: str, path: str) -> Any:
@@ -325,6 +326,9 @@ def _text(value: str) -> str:
 
 
 def _base64(value: str) -> bytes:
+    # Imported here: hardly any document has such bytes, and the command must start fast.
+    import base64
+
     text = value.replace("\r", "").replace("\n", "")
     try:
         return base64.b64decode(text, validate=True)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.image.model import Image
 from image_verifier.report import Finding, Report
-from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable, readable_size
 
@@ -92,7 +91,7 @@ def _image(outcome: Outcome, report: Report, page: TextPage) -> Iterator[str]:
         yield from _table(image, report.findings, page)
     for finding in report.findings:
         yield ""
-        yield from finding_lines(finding, remedy(finding, outcome.names), page)
+        yield from finding_lines(finding, outcome.names, page)
 
 
 def _places(outcome: Outcome) -> Iterator[str]:

@@ -8,7 +8,6 @@ from typing import Final, TextIO
 from image_verifier.policy import Policy
 from image_verifier.report import Finding
 from image_verifier.rules.names import Names
-from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import printable, readable_size
 
@@ -53,7 +52,7 @@ def _lines(comparison: Comparison, names: tuple[Names, Names], page: TextPage) -
             yield ""
             yield page.paint("head", title)
             for finding in merge_runtimes(findings):
-                yield from finding_lines(finding, remedy(finding, own_names), page)
+                yield from finding_lines(finding, own_names, page)
     for title, findings in (
         ("findings that refuse both images", comparison.common),
         ("warnings for image 2 only", comparison.doubted),

@@ -8,7 +8,6 @@ from image_verifier.faults import Fault
 from image_verifier.report import Finding, Severity
 from image_verifier.rules.citations import citation
 from image_verifier.rules.names import Names
-from image_verifier.rules.remedies import remedy
 from image_verifier.text import printable
 
 from .text_page import TextPage
@@ -31,15 +30,16 @@ def plain_finding(finding: Finding, names: Names) -> list[str]:
     :param names: the image's names, which fill in the remedy's commands.
     """
     page = TextPage(colour=False, width=None)
-    return [line.strip() for line in finding_lines(finding, remedy(finding, names), page)]
+    return [line.strip() for line in finding_lines(finding, names, page)]
 
 
-def finding_lines(finding: Finding, steps: Sequence[str], page: TextPage) -> Iterator[str]:
+def finding_lines(finding: Finding, names: Names, page: TextPage, *, commands: bool = True) -> Iterator[str]:
     """A finding with the expected and the found value, the runtime's error text, and the remedy.
 
     :param finding: the finding.
-    :param steps: the remedy's steps.
+    :param names: the image's names, which fill in the remedy's commands.
     :param page: the page that it is written on.
+    :param commands: whether the remedy has its commands, and not only its advice.
     """
     label = finding_label(finding)
     where = page.paint("dim", f"({', '.join(finding.runs_on)})")
@@ -55,8 +55,12 @@ def finding_lines(finding: Finding, steps: Sequence[str], page: TextPage) -> Ite
     if finding.runtime_error:
         yield f"    {citation(finding)}:"
         yield from page.wrap(finding.runtime_error, "      ")
-    if steps and finding.severity is not Severity.INFO:
-        yield from remedy_lines(steps, page, "    ")
+    if finding.severity is not Severity.INFO:
+        # Imported here: most images have nothing to fix, and the command must start fast.
+        from image_verifier.rules.remedies import remedy
+
+        steps = remedy(finding, names)
+        yield from remedy_lines(steps if commands else steps[:1], page, "    ")
 
 
 def remedy_lines(steps: Sequence[str], page: TextPage, indent: str) -> Iterator[str]:

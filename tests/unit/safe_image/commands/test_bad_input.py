@@ -27,7 +27,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "DOCKER_CONFIG"):
         monkeypatch.setenv(name, str(tmp_path))
     # What would be repeated for half a minute is repeated once.
-    monkeypatch.setattr("safe_image.sources.targets.RetryBudget.of", lambda *_: RetryBudget(0))
+    monkeypatch.setattr("image_verifier.retry.RetryBudget.of", lambda *_: RetryBudget(0))
 
 
 def line(capsys: pytest.CaptureFixture[str], folder: Path, *references: str) -> str:
