@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,7 @@ from image_verifier import __version__
 from ..errors import UsageError
 from ..formats import AUDIT_FORMATS, audit_report
 from .arguments import add_policy_options, configuration_of, parse_policy
-from .exit_codes import EXIT_CODES
+from .exit_codes import EXIT_CODES, UNKNOWN
 from .output import open_output
 
 if TYPE_CHECKING:
@@ -29,7 +30,25 @@ EXAMPLES: Final = """\
   safe-image audit --registry --in-use --runs-on fargate --format json -o audit.json
   safe-image audit --registry --resume audit.state
   safe-image audit --in-use
+  safe-image audit --from s3://registry-reports/Registry-Guard --format html -o sweep.html
 """
+# Options that say which images are checked, or how, by their attribute.
+_NOT_WITH_SWEEP: Final = {
+    "repositories": "the REPOSITORY",
+    "registry": "--registry",
+    "registry_id": "--registry-id",
+    "in_use": "--in-use",
+    "resume": "--resume",
+    "runs_on": "--runs-on",
+    "platform": "--platform",
+    "layers": "--layers",
+    "min_size": "--min-size",
+    "max_size": "--max-size",
+    "fail_on": "--fail-on",
+    "require": "--require",
+    "acknowledge": "--acknowledge",
+    "config": "--config",
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -46,6 +65,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--region", help="the region where a REPOSITORY names none; default: the environment's or the profile's region"
+    )
+    parser.add_argument("--profile", metavar="NAME", help="the profile of the AWS CLI; default: AWS_PROFILE")
+    parser.add_argument(
+        "--from",
+        dest="sweep",
+        metavar="PLACE",
+        help="show the newest sweep of a RegistryGuard, or the one of an ID: s3://BUCKET/PREFIX, "
+        "s3://BUCKET/PREFIX/sweeps/ID, or a folder with the same files; nothing is checked anew",
     )
     parser.add_argument(
         "--in-use",
@@ -73,10 +100,12 @@ def run(arguments: Namespace) -> int:
     :raises UsageError: if an argument is wrong; nothing is requested before that is known.
     :raises Fault: if AWS cannot be called at all.
     """
+    if arguments.sweep is not None:
+        return _show_sweep(arguments)
     if arguments.registry and arguments.repositories:
         raise UsageError("--registry means every repository: leave out either --registry or the repositories")
     if not (arguments.registry or arguments.repositories or arguments.in_use):
-        raise UsageError("nothing to audit: pass a REPOSITORY, --registry or --in-use")
+        raise UsageError("nothing to audit: pass a REPOSITORY, --registry, --in-use or --from")
     policy = parse_policy(arguments)
     own_runtime, own_platform = _own(arguments, configuration_of(arguments).settings)
 
@@ -86,9 +115,10 @@ def run(arguments: Namespace) -> int:
     from ..audit.repositories import parse_repository, whole_registry
     from ..audit.rows import AuditSettings, audit_rows
     from ..audit.state import audit_state
+    from ..formats.audit.audit_facts import AuditFacts
     from ..sources.aws_sessions import AwsSessions, Endpoint
 
-    sessions = AwsSessions(arguments.region or "")
+    sessions = AwsSessions(arguments.region or "", arguments.profile or "")
     settings = AuditSettings(
         lambda *names: parse_policy(arguments, names=names), own_runtime, own_platform, arguments.debug
     )
@@ -119,8 +149,39 @@ def run(arguments: Namespace) -> int:
             for row in audit_rows(sessions, repositories, settings, in_use=arguments.in_use, knows=kept.knows):
                 kept.add(row)
                 show_progress(row)
-        stream.writelines(audit_report(arguments.format)(kept_rows, policy, stream))
+        stream.writelines(audit_report(arguments.format)(kept_rows, AuditFacts.of(policy), stream))
     return exit_code
+
+
+def _show_sweep(arguments: Namespace) -> int:
+    """Show the results of a sweep.
+
+    :returns: the exit code: the highest of the images', and 2 if the sweep did not check every image.
+    :raises UsageError: if there is no such sweep, or an option says how images are checked.
+    :raises Fault: if its files cannot be read.
+    """
+    passed = [option for name, option in _NOT_WITH_SWEEP.items() if getattr(arguments, name)]
+    if passed:
+        raise UsageError(f"--from shows images that were checked by the sweep's own settings: leave out {passed[0]}")
+
+    from ..audit.audit_progress import progress
+    from ..audit.row_spool import RowSpool
+    from ..audit.sweep_files import sweep_files
+    from ..formats.audit.audit_facts import AuditFacts
+    from ..sources.aws_sessions import AwsSessions
+
+    sweep = sweep_files(arguments.sweep, AwsSessions(arguments.region or "", arguments.profile or ""))
+    verdicts = Counter[str]()
+    with open_output(arguments.output) as stream, RowSpool() as spool:
+        with progress(0, quiet=arguments.quiet) as show_progress:
+            for row in sweep.rows():
+                verdicts[row["verdict"]] += 1
+                spool.add(row)
+                show_progress(row)
+        head = sweep.head(verdicts)
+        stream.writelines(audit_report(arguments.format)(spool.rows, AuditFacts(head, sweep=sweep.summary), stream))
+    codes = [code for verdict, code in EXIT_CODES.items() if verdicts[verdict]]
+    return UNKNOWN if head.incomplete else max(codes, default=0)
 
 
 def _own(arguments: Namespace, settings: ImageSettings) -> tuple[bool, bool]:

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from ..incident.incident import Incident
     from ..results.check_runner import Outcome
     from ..results.comparison import Comparison
+    from .audit.audit_facts import AuditFacts
 
     CheckReport = Callable[[Iterable[Outcome], TextIO], Iterator[str]]
     DiffReport = Callable[[Comparison, tuple[Names, Names], Policy, TextIO], Iterator[str]]
     RuntimesReport = Callable[[Sequence[Runtime], TextIO], Iterator[str]]
-    AuditReport = Callable[[Callable[[], Iterable[Row]], Policy, TextIO], Iterator[str]]
+    AuditReport = Callable[[Callable[[], Iterable[Row]], AuditFacts, TextIO], Iterator[str]]
     ExplanationReport = Callable[[Explanation, Verification | None, TextIO], Iterator[str]]
     IncidentReport = Callable[[Incident, Sequence[ExplainedFailure], TextIO], Iterator[str]]
 

@@ -30,25 +30,28 @@ def report_time() -> datetime:
         ) from None
 
 
-def timestamp() -> str:
-    """The time at which the report is made, such as `2026-05-01T12:00:00Z`.
+def timestamp(time: datetime | None = None) -> str:
+    """A time such as `2026-05-01T12:00:00Z`.
 
+    :param time: a time in UTC; None for the time at which the report is made.
     :raises UsageError: if SOURCE_DATE_EPOCH is not a time.
     """
-    return f"{report_time():%Y-%m-%dT%H:%M:%SZ}"
+    return f"{time or report_time():%Y-%m-%dT%H:%M:%SZ}"
 
 
-def report_head(report: str) -> dict[str, Any]:
+def report_head(report: str, time: datetime | None = None, version: str = __version__) -> dict[str, Any]:
     """The first keys of a JSON report.
 
     :param report: the command that makes it.
+    :param time: when the images were checked, in UTC; None for the time at which the report is made.
+    :param version: the version that checked them.
     :raises UsageError: if SOURCE_DATE_EPOCH is not a time.
     """
     return {
         "report": report,
         "schema_version": 1,
-        "tool": {"name": "safe-image", "version": __version__},
-        "checked_at": timestamp(),
+        "tool": {"name": "safe-image", "version": version},
+        "checked_at": timestamp(time),
     }
 
 

@@ -23,6 +23,7 @@ from image_verifier.sources import Source
 from image_verifier.verify import verify
 
 from safe_image.formats.audit import audit_html
+from safe_image.formats.audit.audit_facts import AuditFacts
 from safe_image.formats.check.check_html import report
 from safe_image.formats.diff import diff_html
 from safe_image.results.check_runner import Outcome
@@ -84,7 +85,7 @@ def samples(folder: Path) -> dict[str, Path]:
         "deep": report([outcome(_layered(folder / "deep", 127), "shop:1.7", "ecs-ec2")], io.StringIO()),
         "hostile": report([outcome(_hostile(folder / "hostile"), HOSTILE)], io.StringIO()),
         "many": report(several, io.StringIO()),
-        "audit": audit_html.report(lambda: rows, _policy(), io.StringIO()),
+        "audit": audit_html.report(lambda: rows, AuditFacts.of(_policy()), io.StringIO()),
         "diff": diff_html.report(
             compare(judged(relabelled, "fargate", "eks"), judged(mixed, "fargate", "eks")),
             (names_of("shop:1.4"), names_of("shop:1.5")),

@@ -101,11 +101,13 @@ def serving_aws() -> Iterator[Aws]:
                 self.end_headers()
                 self.wfile.write(aws.blobs[path[7:]])
                 return
-            if "list-type=2" in query:
-                parameters = dict(parse_qsl(query))
-                found = [name for name in aws.objects if name.startswith(f"{path.strip('/')}/{parameters['prefix']}")]
-                answer = {"KeyCount": len(found)}
-                self._send(answer, f"<ListBucketResult>{_elements(answer)}</ListBucketResult>", "application/xml")
+            if not path.startswith("/2015-03-31/"):
+                status, content = _s3(aws, unquote(path.strip("/")), dict(parse_qsl(query)))
+                self.send_response(status)
+                self.send_header("Content-Type", "application/xml")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
                 return
             # Lambda's API: https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html
             name = unquote(path.removeprefix("/2015-03-31/functions").strip("/"))
@@ -136,6 +138,22 @@ def serving_aws() -> Iterator[Aws]:
     with listening(Handler) as port:
         aws = Aws(f"http://127.0.0.1:{port}")
         yield aws
+
+
+def _s3(aws: Aws, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+    """S3's ListObjectsV2 and GetObject: the status and the content."""
+    if "list-type" in query:
+        prefix = f"{path}/{query['prefix']}"
+        keys = sorted(name.removeprefix(f"{path}/") for name in aws.objects if name.startswith(prefix))
+        found = "".join(f"<Contents><Key>{escape(key)}</Key></Contents>" for key in keys)
+        return 200, f"<ListBucketResult><KeyCount>{len(keys)}</KeyCount>{found}</ListBucketResult>".encode()
+    aws.calls.append(("GetObject", {"path": path}))
+    refusal = aws.answers.get("GetObject")
+    if refusal is None and path in aws.objects:
+        return 200, aws.objects[path]
+    refusal = refusal or Refusal("NoSuchKey", "The specified key does not exist.", 404)
+    error = f"<Error><Code>{refusal.code}</Code><Message>{escape(refusal.message)}</Message></Error>"
+    return refusal.status, error.encode()
 
 
 def _json(answer: Any) -> str:

@@ -1,5 +1,7 @@
 """The summary of a sweep, and where its files lie: what the Lambdas write and `safe-image audit --from` reads.
 
+docs/registry-guard.md describes each member.
+
 PREFIX/sweeps/latest.json            the ID of the newest sweep that has ended, written last
 PREFIX/sweeps/ID/items.jsonl         the batches, one a line
 PREFIX/sweeps/ID/results/N.jsonl     the rows of one batch, as in the JSON report of `audit`
@@ -24,11 +26,14 @@ SWEEPS: Final = "sweeps"
 LATEST: Final = "latest.json"
 ITEMS: Final = "items.jsonl"
 RESULTS: Final = "results"
+FAILURES: Final = "failures"
+REFUSED: Final = "refused.jsonl"
 SUMMARY: Final = "summary.json"
 PAGE: Final = "page.html"
 SWEEP_ID: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
 """A sweep's ID: the start of its execution in UTC, such as `2026-11-28T13-30-00Z`."""
 
+_NO_RULE: Final = "refuses only images that no runtime can pull"
 # A terminal and a page name as many unfinished batches; the summary has all.
 _MAX_NAMED: Final = 10
 _MAX_ERROR: Final = 300
@@ -38,11 +43,13 @@ _MAX_ERROR: Final = 300
 class UnfinishedBatch:
     """A batch that failed after its retries.
 
+    :param batch: its number.
     :param repository: its repository's URI.
-    :param digests: its images; empty where the repository could not be listed.
+    :param digests: its images.
     :param error: the error's text.
     """
 
+    batch: int
     repository: str
     digests: tuple[str, ...]
     error: str
@@ -54,12 +61,26 @@ class SweepBounds:
 
     :param max_images: the largest number of images; None for no bound.
     :param max_bytes: the largest number of compressed bytes that are downloaded; None for no bound.
-    :param left_out: the number of images that were left out.
+    :param is_met: whether a bound was met.
+    :param left_out: the number of images that were left out, by repository.
     """
 
     max_images: int | None = None
     max_bytes: int | None = None
-    left_out: int = 0
+    is_met: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SweepChange:
+    """The images that differ from the sweep before.
+
+    :param count: their number.
+    :param images: the first of them: `repository`, `digest`, `tags`, `findings`.
+    """
+
+    count: int = 0
+    images: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -70,15 +91,17 @@ class SweepSummary:
     :param started: when it began, in UTC.
     :param ended: when it ended, in UTC.
     :param tool_version: the version that judged the images.
-    :param account: the account of the registry.
+    :param account: the account of the guard.
     :param region: its region.
-    :param policy: the policy in words.
-    :param depth: `manifests` or `layers`.
-    :param counts: the numbers of repositories and of images by verdict.
+    :param depth: `default`, or `layers` where every layer was read.
+    :param rules: the policy by repository: `pattern` and `policy`.
+    :param fingerprint: a hash of the rules, the depth and the verifier.
+    :param previous: the ID of the sweep before; None for none.
+    :param counts: the numbers of repositories, and of images by verdict.
     :param repositories: the numbers of images of each repository, as in the JSON report of `audit`.
     :param unfinished: the batches that failed.
     :param bounds: the bounds.
-    :param new: what is refused now and was not in the sweep before, as references by digest.
+    :param new: what is refused now and was not in the sweep before.
     :param gone: what was refused in the sweep before and no longer is.
     """
 
@@ -88,14 +111,16 @@ class SweepSummary:
     tool_version: str
     account: str
     region: str
-    policy: str
     depth: str
+    rules: Sequence[Mapping[str, Any]] = ()
+    fingerprint: str = ""
+    previous: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     repositories: Sequence[Mapping[str, Any]] = ()
     unfinished: Sequence[UnfinishedBatch] = ()
     bounds: SweepBounds = field(default_factory=SweepBounds)
-    new: Sequence[str] = ()
-    gone: Sequence[str] = ()
+    new: SweepChange = field(default_factory=SweepChange)
+    gone: SweepChange = field(default_factory=SweepChange)
 
     def as_json(self) -> dict[str, Any]:
         """The object that `parse` reads again."""
@@ -121,17 +146,28 @@ class SweepSummary:
                 raise ValueError(f"has schema_version {version!r}, and this version reads {SCHEMA_VERSION}")
             values["started"], values["ended"] = _time(values["started"]), _time(values["ended"])
             values["unfinished"] = tuple(
-                UnfinishedBatch(str(one["repository"]), tuple(one["digests"]), str(one["error"]))
+                UnfinishedBatch(one["batch"], str(one["repository"]), tuple(one["digests"]), str(one["error"]))
                 for one in values["unfinished"]
             )
             bounds = values["bounds"]
-            values["bounds"] = SweepBounds(bounds["max_images"], bounds["max_bytes"], int(bounds["left_out"]))
+            left_out = {str(name): int(count) for name, count in bounds["left_out"].items()}
+            values["bounds"] = SweepBounds(bounds["max_images"], bounds["max_bytes"], bounds["is_met"], left_out)
+            for name in ("new", "gone"):
+                values[name] = SweepChange(int(values[name]["count"]), tuple(values[name]["images"]))
             known = {name: values[name] for name in cls.__dataclass_fields__}
         except (LookupError, TypeError, AttributeError, RecursionError) as e:
             raise ValueError(f"is not the summary of a sweep ({type(e).__name__}: {shortened(str(e), 80)})") from e
         except (json.JSONDecodeError, UnicodeDecodeError) as e:
             raise ValueError(f"is not valid JSON ({e})") from e
         return cls(**known)
+
+    @property
+    def policy(self) -> str:
+        """The policy in words."""
+        patterns = ", ".join(str(rule["pattern"]) for rule in self.rules)
+        depth = "reads every layer" if self.depth == "layers" else "reads manifests and configs, not the layers' bytes"
+        rules = f"the rules for {patterns}, else {_NO_RULE}" if patterns else _NO_RULE
+        return f"{rules}; {depth}"
 
     @property
     def incomplete(self) -> tuple[str, ...]:
@@ -150,19 +186,20 @@ class SweepSummary:
     def _incomplete(self) -> Iterator[str]:
         for batch in self.unfinished[:_MAX_NAMED]:
             count = len(batch.digests)
-            what = f"{count:,} {'image was' if count == 1 else 'images were'} not checked" if count else "is not listed"
-            yield f"{batch.repository}: {what}: {shortened(batch.error, _MAX_ERROR)}"
+            were = "image was" if count == 1 else "images were"
+            yield f"{batch.repository}: {count:,} {were} not checked: {shortened(batch.error, _MAX_ERROR)}"
         if (more := len(self.unfinished) - _MAX_NAMED) > 0:
             yield f"{more:,} more batches were not checked: see unfinished in {SUMMARY}."
-        if self.bounds.left_out:
+        if self.bounds.is_met:
             bounds = [
                 *([f"{self.bounds.max_images:,} images"] if self.bounds.max_images is not None else []),
                 *([readable_size(self.bounds.max_bytes)] if self.bounds.max_bytes is not None else []),
             ]
-            left_out = (
-                f"{self.bounds.left_out:,} {'image was' if self.bounds.left_out == 1 else 'images were'} left out"
-            )
-            yield f"{left_out}: the bound of a sweep is {' and '.join(bounds)}."
+            left_out = sum(self.bounds.left_out.values())
+            were = "image was" if left_out == 1 else "images were"
+            repositories = ", ".join(list(self.bounds.left_out)[:_MAX_NAMED])
+            where = f" of {repositories}" if repositories else ""
+            yield f"{left_out:,} {were} left out{where}: the bound of a sweep is {' and '.join(bounds)}."
 
 
 def _time(text: str) -> datetime:

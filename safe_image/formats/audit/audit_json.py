@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from image_verifier.audit.totals import AuditTotals
 from image_verifier.outcome_json import policy_as_json
@@ -13,18 +13,19 @@ from ..json_text import json_text
 
 if TYPE_CHECKING:
     from image_verifier.audit.row import Row
-    from image_verifier.policy import Policy
+
+    from .audit_facts import AuditFacts
 
 
-def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) -> Iterator[str]:
+def report(rows: Callable[[], Iterable[Row]], facts: AuditFacts, stream: TextIO) -> Iterator[str]:
     """The report, piece by piece.
 
     :param rows: returns the images' rows.
-    :param policy: the policy that the images were checked by.
+    :param facts: the other facts.
     :param stream: the stream that the report is written to.
     """
     totals = AuditTotals()
-    head = json_text({**report_head("audit"), "policy": policy_as_json(policy)}).removesuffix("\n}")
+    head = json_text(_head(facts)).removesuffix("\n}")
     yield f'{head},\n  "images": ['
     between = "\n"
     for row in rows():
@@ -35,6 +36,18 @@ def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) ->
     accounts = [{"id": account, "region": region} for account, region in totals.accounts]
     tail = json_text({"accounts": accounts, "repositories": repositories}).removeprefix("{\n")
     yield f"\n  ],\n{tail}\n"
+
+
+def _head(facts: AuditFacts) -> dict[str, Any]:
+    head = {
+        **report_head("audit", facts.head.checked_at, facts.head.version),
+        "policy": policy_as_json(facts.policy) if facts.policy else None,
+    }
+    if facts.sweep is None:
+        return head
+    summary = facts.sweep.as_json()
+    names = ("id", "started", "ended", "depth", "rules", "previous", "unfinished", "bounds", "new", "gone")
+    return {**head, "sweep": {**{name: summary[name] for name in names}, "incomplete": list(facts.head.incomplete)}}
 
 
 def _indented(value: object, columns: int) -> str:

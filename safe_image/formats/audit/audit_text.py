@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.audit.totals import AuditTotals, ImageCounts, refusing
@@ -14,19 +14,25 @@ from ..text.text_page import TextPage
 
 if TYPE_CHECKING:
     from image_verifier.audit.row import Row
-    from image_verifier.policy import Policy
+    from image_verifier.audit.sweep_summary import SweepSummary
 
+    from .audit_facts import AuditFacts
+
+# More are only counted: the JSON report has all.
+_MAX_NEW: Final = 5
 _HEADS: Final = ("repository", "images", "passed", "refused", "unknown", "refused in use")
 
 
-def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) -> Iterator[str]:
+def report(rows: Callable[[], Iterable[Row]], facts: AuditFacts, stream: TextIO) -> Iterator[str]:
     """The report, image by image, then the totals.
 
     :param rows: returns the images' rows, those in use first.
-    :param policy: the policy that the images were checked by.
+    :param facts: the other facts.
     :param stream: the stream that the report is written to; a terminal gets colours.
     """
     page, totals = TextPage.of(stream), AuditTotals()
+    if facts.sweep:
+        yield "\n".join(_sweep(facts.sweep, page)) + "\n\n"
     for row in rows():
         totals.add(row)
         if row["verdict"] in ("fail", "unknown"):
@@ -36,6 +42,24 @@ def report(rows: Callable[[], Iterable[Row]], policy: Policy, stream: TextIO) ->
         yield "\n" + "\n".join(_findings(totals, page)) + "\n"
         yield "\nTo see how to fix an image, run: safe-image check REFERENCE\n"
     yield f"\n{_tally(totals.whole, page)}\n"
+    if facts.head.incomplete:
+        yield "\n" + "\n".join(_incomplete(facts.head.incomplete, page)) + "\n"
+
+
+def _sweep(sweep: SweepSummary, page: TextPage) -> Iterator[str]:
+    where = f"{sweep.account} in {sweep.region}"
+    yield from page.wrap(f"Sweep {sweep.id} of {where}: {sweep.policy}", "")
+    for change, word in ((sweep.new, "refused"), (sweep.gone, "no longer refused")):
+        if change.count:
+            shown = [f"{one['repository']}@{one['digest']}" for one in change.images[:_MAX_NEW]]
+            more = f" and {change.count - len(shown):,} more" if change.count > len(shown) else ""
+            yield from page.wrap(f"{word} since the sweep before: {', '.join(shown)}{more}", "")
+
+
+def _incomplete(sentences: Sequence[str], page: TextPage) -> Iterator[str]:
+    yield page.paint("unknown", "Not everything was checked:")
+    for sentence in sentences:
+        yield from page.wrap(f"- {sentence}", "  ")
 
 
 def _image(row: Row, page: TextPage) -> Iterator[str]:

@@ -18,11 +18,11 @@ SUMMARY = SweepSummary(
     tool_version="0.1.0",
     account="123456789012",
     region="eu-west-1",
-    policy="the rules of the guard",
-    depth="manifests",
+    depth="default",
+    rules=({"pattern": "shop/*", "policy": {}},),
     counts={"images": 3, "passed": 3, "refused": 0, "unknown": 0},
 )
-UNFINISHED = UnfinishedBatch(SHOP, ("sha256:1", "sha256:2"), "ecr:BatchGetImage was denied")
+UNFINISHED = UnfinishedBatch(4, SHOP, ("sha256:1", "sha256:2"), "ecr:BatchGetImage was denied")
 
 
 def text(**values: Any) -> bytes:
@@ -30,7 +30,7 @@ def text(**values: Any) -> bytes:
 
 
 def test_a_summary_that_was_written_is_read_again() -> None:
-    summary = replace(SUMMARY, unfinished=(UNFINISHED,), bounds=SweepBounds(100, None, 7))
+    summary = replace(SUMMARY, unfinished=(UNFINISHED,), bounds=SweepBounds(100, None, True, {SHOP: 7}))
     read = SweepSummary.parse(json.dumps(summary.as_json()).encode())
     assert json.dumps(read.as_json()) == json.dumps(summary.as_json())
     assert read.incomplete == summary.incomplete
@@ -41,12 +41,11 @@ def test_keys_of_later_versions_are_ignored() -> None:
 
 
 def test_everything_that_was_not_checked_is_said() -> None:
-    bounds = SweepBounds(1000, 2 * 1024**3, 12_000)
-    summary = replace(SUMMARY, unfinished=(UNFINISHED, UnfinishedBatch(SHOP, (), "gone")), bounds=bounds)
+    bounds = SweepBounds(1000, 2 * 1024**3, True, {SHOP: 11_000, "other": 1000})
+    summary = replace(SUMMARY, unfinished=(UNFINISHED,), bounds=bounds)
     assert summary.incomplete == (
         f"{SHOP}: 2 images were not checked: ecr:BatchGetImage was denied",
-        f"{SHOP}: is not listed: gone",
-        "12,000 images were left out: the bound of a sweep is 1,000 images and 2.0 GiB.",
+        f"12,000 images were left out of {SHOP}, other: the bound of a sweep is 1,000 images and 2.0 GiB.",
     )
     assert SUMMARY.incomplete == ()
     many = replace(SUMMARY, unfinished=(UNFINISHED,) * 12).incomplete
@@ -65,9 +64,20 @@ def test_everything_that_was_not_checked_is_said() -> None:
         (text(ended="today"), "has the time 'today'"),
         (text(unfinished=[{}]), "is not the summary of a sweep"),
         (text(unfinished=None), "is not the summary of a sweep"),
+        (text(new=["x"]), "is not the summary of a sweep"),
         (text(bounds=[]), "is not the summary of a sweep"),
     ],
 )
 def test_a_file_that_is_not_a_summary_is_refused_in_a_few_words(content: bytes, error: str) -> None:
     with pytest.raises(ValueError, match=error):
         SweepSummary.parse(content)
+
+
+def test_the_policy_names_the_rules_and_what_has_none() -> None:
+    assert SUMMARY.policy == (
+        "the rules for shop/*, else refuses only images that no runtime can pull; "
+        "reads manifests and configs, not the layers' bytes"
+    )
+    assert replace(SUMMARY, rules=(), depth="layers").policy == (
+        "refuses only images that no runtime can pull; reads every layer"
+    )

@@ -17,6 +17,7 @@ from safe_image.cli import main
 from safe_image.commands.arguments import DEFAULT_POLICY
 from safe_image.errors import UsageError
 from safe_image.formats.audit import audit_html, audit_json, audit_text
+from safe_image.formats.audit.audit_facts import AuditFacts
 from safe_image.sources.aws_sessions import AwsSessions
 from safe_image.sources.cloud_assembly import Environment
 from tests.unit.safe_image.formats.test_html import Page
@@ -107,7 +108,7 @@ def test_a_registry_is_named_by_an_account(sessions: AwsSessions) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "nothing to audit: pass a REPOSITORY, --registry or --in-use"),
+        ([], "nothing to audit: pass a REPOSITORY, --registry, --in-use or --from"),
         (["shop", "--registry"], "--registry means every repository"),
         (["shop", "--runs-on", "nowhere"], "--runs-on names 'nowhere'"),
     ],
@@ -212,7 +213,7 @@ def test_the_text_has_the_refused_images_each_repository_and_a_tally() -> None:
         row(3, "unknown"),
         row(4, "fail", tags=["4", "5"]),
     ]
-    text = "".join(audit_text.report(lambda: rows, DEFAULT_POLICY, io.StringIO()))
+    text = "".join(audit_text.report(lambda: rows, AuditFacts.of(DEFAULT_POLICY), io.StringIO()))
     assert f"FAIL  {URI}:1\n      in use by ECS service prod/web\n      not-an-image (fargate)\n" in text
     assert f"FAIL  {URI}:4 and 1 more tag\n" in text
     assert f"UNKNOWN  {URI}:3\n      It was denied. Allow it.\n" in text
@@ -226,7 +227,7 @@ def test_the_text_has_the_refused_images_each_repository_and_a_tally() -> None:
 
 @pytest.mark.parametrize("rows", [[], [row(1, "fail"), row(2)]])
 def test_the_json_is_one_object_with_every_image(rows: list[Row]) -> None:
-    told = json.loads("".join(audit_json.report(lambda: rows, DEFAULT_POLICY, io.StringIO())))
+    told = json.loads("".join(audit_json.report(lambda: rows, AuditFacts.of(DEFAULT_POLICY), io.StringIO())))
     assert told["schema_version"] == 1
     assert told["images"] == rows
     assert [total["images"] for total in told["repositories"]] == ([2] if rows else [])
@@ -234,7 +235,7 @@ def test_the_json_is_one_object_with_every_image(rows: list[Row]) -> None:
 
 def test_the_page_shows_the_refused_images_and_runs_no_text_of_an_image() -> None:
     rows = [row(1, "fail", in_use_by=["ECS service <i>prod</i>/web"]), row(2), row(3, "unknown")]
-    page = Page("".join(audit_html.report(lambda: rows, DEFAULT_POLICY, io.StringIO())))
+    page = Page("".join(audit_html.report(lambda: rows, AuditFacts.of(DEFAULT_POLICY), io.StringIO())))
     sheets = [(name, attributes.get("class")) for name, attributes in page.elements if name == "details"]
     assert sheets == [("details", "sheet listed is-fail is-used"), ("details", "sheet listed is-unknown")]
     assert page.text.count("refused, in use") == 1
@@ -251,7 +252,7 @@ def test_the_page_folds_the_repositories_in_which_every_image_passes() -> None:
     rows = [row(number, repository=f"{URI}/{number}", reference=f"{URI}/{number}:1") for number in range(6)]
     refused = row(7, "fail")
     for folded, some in ((False, [*rows[:5], refused]), (True, [*rows, refused])):
-        page = Page("".join(audit_html.report(lambda some=some: some, DEFAULT_POLICY, io.StringIO())))
+        page = Page("".join(audit_html.report(lambda some=some: some, AuditFacts.of(DEFAULT_POLICY), io.StringIO())))
         assert ("6 repositories in which every image passes" in page.text) is folded
         first = page.text.index(f"{URI}1")
         assert all(page.text.index(f"{URI}/{number}1") > first for number in range(5)), "the bad ones first"

@@ -21,6 +21,7 @@ from jsonschema import Draft202012Validator
 
 from safe_image.cli import main
 from safe_image.formats import audit_report, check_report
+from safe_image.formats.audit.audit_facts import AuditFacts
 from safe_image.results.check_runner import Outcome
 from safe_image.sources.place import Place
 from tests.unit.images import Layout
@@ -101,7 +102,7 @@ def test_the_report_of_diff_follows_the_schema(tmp_path: Path, capsys: pytest.Ca
 def test_the_report_of_audit_follows_the_schema(count: int) -> None:
     host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
     rows = [audit_row(f"{host}/shop", outcome, users=["a service"]) for outcome in outcomes()][:count]
-    text = "".join(audit_report("json")(lambda: rows, POLICY, None))  # type: ignore[arg-type]
+    text = "".join(audit_report("json")(lambda: rows, AuditFacts.of(POLICY), None))  # type: ignore[arg-type]
     report = at_noon(json.loads(text))
     assert len(report["images"]) == count
     assert report["accounts"] == ([{"id": "123456789012", "region": "eu-west-1"}] if count else [])
