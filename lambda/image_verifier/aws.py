@@ -202,9 +202,10 @@ def pages(
         token = page.get(tokens[0])
         if not token:
             return
-        if token in seen:
+        # DynamoDB's token is a mapping.
+        if str(token) in seen:
             raise Fault(f"{operation} on {on} returned a page for the second time", UNKNOWN_ADVICE)
-        seen.add(token)
+        seen.add(str(token))
         more = {tokens[1]: token}
 
 

@@ -200,6 +200,8 @@ _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "BatchCheckLayerAvailability": _layers,
     "BatchDeleteImage": _deleted_images,
     "BatchGetImage": _images,
+    "BatchGetItem": _has("Responses"),
+    "BatchWriteItem": _has("UnprocessedItems"),
     "DescribeImages": _image_details,
     "DescribeRepositories": _repositories,
     "DescribeServiceRevisions": _described(
@@ -227,4 +229,5 @@ _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "PutImage": _has("image"),
     "PutObject": _has("ETag"),
     "Publish": _has("MessageId"),
+    "Query": _has("Items"),
 }

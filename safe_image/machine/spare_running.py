@@ -17,7 +17,7 @@ from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
 from image_verifier.running.ecs_uses import uses_in_ecs
 from image_verifier.running.image_use import ImageUse
-from image_verifier.running.indexes import IndexReader, descendants
+from image_verifier.running.indexes import IndexReader
 from image_verifier.running.lambda_uses import uses_in_lambda
 
 from ..sources.aws_sessions import AwsSessions, Endpoint
@@ -136,11 +136,11 @@ def _unless_it_runs(fix: RemoveTag, images: Sequence[ImageUse]) -> RemoveTag | s
     references = (reference, repository) if fix.names.tag == "latest" else (reference,)
     own = [image for image in images if image.digest and repository in image.reference]
     reader = IndexReader(fix.client, fix.repository_arn)
-    children = reader.children([fix.digest, *(image.digest for image in own)])
-    family = {fix.digest, *descendants(fix.digest, children)}
+    manifests = reader.read([fix.digest, *(image.digest for image in own)])
+    family = manifests.family(fix.digest)
     for image in images:
         is_unresolved = not image.digest and image.reference.endswith(references)
         if image.digest in family or is_unresolved:
             return f"{image.user} runs it"
-    holds = any(fix.digest in descendants(image.digest, children) for image in own)
+    holds = any(fix.digest in manifests.family(image.digest) for image in own)
     return replace(fix, keeps_manifest=True) if holds else fix

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from .events import Event, properties_of
@@ -19,11 +20,8 @@ from .schema import Property
 NAMESPACE: Final = "CdkSafeImage"
 _DIMENSIONS: Final = [[], ["Stack"]]
 _UNITS: Final = {
-    "Verified": "Count",
-    "LetPass": "Count",
-    "Refused": "Count",
-    "Unverified": "Count",
     "Duration": "Seconds",
+    "InventoryAge": "Seconds",
     "SizeInBytes": "Bytes",
 }
 _COUNTS: Final = {"pass": "Verified", "tolerated": "LetPass", "fail": "Refused", "unknown": "Unverified"}
@@ -62,7 +60,18 @@ def line(verdict: str, *, at: float, seconds: float, size: int | None, stack: st
     values["Duration"] = round(seconds, 3)
     if size:
         values["SizeInBytes"] = size
-    metrics: list[dict[str, Any]] = [{"Name": name, "Unit": _UNITS[name]} for name in values]
+    return embedded(values, at=at, stack=stack, **about)
+
+
+def embedded(values: Mapping[str, float], *, at: float, stack: str, **about: str) -> str:
+    """The line of some metrics.
+
+    :param values: the metrics.
+    :param at: their time, in seconds since 1970.
+    :param stack: the stack's name.
+    :param about: further members of the line.
+    """
+    metrics: list[dict[str, Any]] = [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in values]
     directive = {"Namespace": NAMESPACE, "Dimensions": _DIMENSIONS, "Metrics": metrics}
     return json.dumps(
         {"_aws": {"Timestamp": int(at * 1000), "CloudWatchMetrics": [directive]}, "Stack": stack, **values, **about}

@@ -63,7 +63,15 @@ def subject(verdict: str, about: str) -> str:
     :param about: the construct's path, or the image.
     """
     title = "Image refused" if verdict == "fail" else "Image not verified"
-    line = " ".join(f"{title}: {about}".split()).encode("ascii", "replace").decode()
+    return subject_line(f"{title}: {about}")
+
+
+def subject_line(text: str) -> str:
+    """A text as the subject of an email.
+
+    :param text: the text.
+    """
+    line = " ".join(text.split()).encode("ascii", "replace").decode()
     return "".join(c if c.isprintable() else "?" for c in line)[:_MAX_SUBJECT]
 
 

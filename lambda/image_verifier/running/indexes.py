@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .. import aws
@@ -19,74 +19,100 @@ _RETRY_SECONDS: Final = 30.0
 _BATCH: Final = 100
 
 
+# The failures of BatchGetImage for an image that is not there.
+_ABSENT: Final = frozenset({"ImageNotFound"})
+
+
+@dataclass
+class Manifests:
+    """The manifests of a repository, as far as they were read.
+
+    :param children: the manifests that each index references, by its digest; the indexes in indexes are included.
+    :param tags: the digest that each tag references.
+    :param absent: the digests of manifests that cannot be pulled.
+    """
+
+    children: dict[str, list[str]] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+
+    def family(self, digest: str) -> set[str]:
+        """A manifest, and if it is an index all that it references.
+
+        :param digest: the manifest's digest.
+        """
+        found: set[str] = set()
+        waiting = [digest]
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                waiting += self.children.get(one, ())
+        return found
+
+
 @dataclass(frozen=True)
 class IndexReader:
     """Reads the indexes of one repository.
 
     :param client: the client of ECR.
     :param arn: the repository's ARN.
+    :param absent: the failures of BatchGetImage for an image that cannot be pulled; any other one is a fault.
     """
 
     client: Any
     arn: str
+    absent: Collection[str] = _ABSENT
 
-    def children(self, digests: Iterable[str]) -> dict[str, list[str]]:
-        """The manifests that each index references, by its digest; the indexes in indexes are included.
+    def read(self, digests: Iterable[str], tags: Iterable[str] = ()) -> Manifests:
+        """Read manifests, and the indexes that they reference.
 
         :param digests: digests of manifests, which may be indexes, or missing.
+        :param tags: tags, which may be missing.
         :raises Fault: if a manifest cannot be read.
         """
-        children: dict[str, list[str]] = {}
-        waiting = [digest for digest in dict.fromkeys(digests) if is_digest(digest)]
+        read = Manifests()
+        waiting = [{"imageTag": tag} for tag in dict.fromkeys(tags)]
+        waiting += [{"imageDigest": digest} for digest in dict.fromkeys(digests) if is_digest(digest)]
         for _ in range(MAX_INDEX_DEPTH):
             inner: dict[str, None] = {}
             for some in batches(waiting, _BATCH):
-                for digest, content in self._documents(some).items():
-                    described = _descriptors(content)
-                    children[digest] = [str(one.get("digest")) for one in described]
+                for described in self._read(some, read):
                     indexes = (one for one in described if one.get("mediaType") in media_types.INDEXES)
                     inner.update(dict.fromkeys(str(one.get("digest")) for one in indexes))
-            waiting = [digest for digest in inner if digest not in children and is_digest(digest)]
-        return children
+            wanted = (digest for digest in inner if digest not in read.children and is_digest(digest))
+            waiting = [{"imageDigest": digest} for digest in wanted]
+        return read
 
-    def _documents(self, digests: Sequence[str]) -> dict[str, str]:
-        """The manifests by their digests, but for those that the repository does not have."""
+    def _read(self, ids: Sequence[Mapping[str, str]], read: Manifests) -> Iterator[list[Mapping[str, Any]]]:
+        """The descriptors of each manifest."""
         _, _, _, _, account, resource = self.arn.split(":", 5)
         answer = aws.call(
             self.client,
             "batch_get_image",
             self.arn,
             RetryBudget.of(_RETRY_SECONDS),
+            ("RepositoryNotFoundException",),
             registryId=account,
             repositoryName=resource.partition("/")[2],
-            imageIds=[{"imageDigest": digest} for digest in digests],
+            imageIds=list(ids),
             acceptedMediaTypes=list(media_types.ACCEPTED),
         )
-        found = {image["imageId"]["imageDigest"]: image["imageManifest"] for image in answer.get("images", ())}
-        failures: Sequence[Any] = answer.get("failures", ())
-        absent = {
-            one.get("imageId", {}).get("imageDigest") for one in failures if one.get("failureCode") == "ImageNotFound"
-        }
-        if set(digests) - set(found) - absent:
-            what = f"ecr:BatchGetImage on {self.arn} did not return all of {len(digests)} manifests"
-            raise Fault(what, aws.UNKNOWN_ADVICE)
-        return found
-
-
-def descendants(digest: str, children: Mapping[str, Sequence[str]]) -> set[str]:
-    """The manifests of an index, and of the indexes in it.
-
-    :param digest: the index's digest.
-    :param children: the manifests that each index references.
-    """
-    found: set[str] = set()
-    waiting = list(children.get(digest, ()))
-    while waiting:
-        child = waiting.pop()
-        if child not in found:
-            found.add(child)
-            waiting += children.get(child, ())
-    return found
+        if not answer:
+            read.absent.update(one["imageDigest"] for one in ids if "imageDigest" in one)
+            return
+        for failure in answer.get("failures", ()):
+            if failure.get("failureCode") not in self.absent:
+                what = f"ecr:BatchGetImage on {self.arn} did not return all of {len(ids)} manifests"
+                raise Fault(f"{what} ({failure.get('failureCode')})", aws.UNKNOWN_ADVICE)
+            read.absent.update(filter(None, [failure.get("imageId", {}).get("imageDigest")]))
+        for image in answer.get("images", ()):
+            digest = image["imageId"]["imageDigest"]
+            if tag := image["imageId"].get("imageTag"):
+                read.tags[tag] = digest
+            described = _descriptors(image["imageManifest"])
+            read.children[digest] = [str(one.get("digest")) for one in described]
+            yield described
 
 
 def _descriptors(content: str) -> list[Mapping[str, Any]]:

@@ -1,0 +1,70 @@
+"""The events of ECS and Lambda after which a consumer uses another image.
+
+A task's event has the digests of its images. For a service or a function, that one alone is read: all events of a batch
+about the same consumer cost one reading.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html,
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html and
+https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .. import aws
+from ..running.ecs_uses import uses_of_services, uses_of_task, uses_of_tasks
+from ..running.image_use import Consumer, ConsumerKind, ImageUse
+from ..running.lambda_uses import uses_of_function
+
+TASK: Final = "ECS Task State Change"
+DEPLOYMENT: Final = "ECS Deployment State Change"
+SERVICE_ACTION: Final = "ECS Service Action"
+API_CALL: Final = "AWS API Call via CloudTrail"
+
+
+def parse(event_text: str) -> Consumer | list[ImageUse]:
+    """The consumer to read after an event, or the uses that the event itself contains.
+
+    :param event_text: the event, as JSON.
+    :raises ValueError: if it is not an event of ECS or Lambda that names a consumer.
+    """
+    event = json.loads(event_text)
+    detail = event.get("detail") if isinstance(event, dict) else None
+    if not isinstance(detail, dict):
+        raise ValueError("it is not an event")
+    kind = event.get("detail-type")
+    if kind == TASK and isinstance(detail.get("taskArn"), str) and isinstance(detail.get("clusterArn"), str):
+        return list(uses_of_task(detail, detail["clusterArn"]))
+    if kind in (DEPLOYMENT, SERVICE_ACTION):
+        return _service(str(next(iter(event.get("resources") or ()), "")), detail)
+    if kind == API_CALL:
+        function = (detail.get("responseElements") or {}).get("functionArn")
+        if isinstance(function, str) and function:
+            return Consumer(ConsumerKind.FUNCTION, function)
+    raise ValueError(f"it is not an event of ECS or Lambda that names a consumer: {kind!r}")
+
+
+def uses_of(consumer: Consumer, region: str) -> list[ImageUse]:
+    """The images that a consumer uses now; none if it has ended.
+
+    :param consumer: the consumer.
+    :param region: its region.
+    :raises Fault: if it cannot be read.
+    """
+    if consumer.kind is ConsumerKind.FUNCTION:
+        return uses_of_function(aws.client("lambda", region), consumer.name)
+    read = uses_of_services if consumer.kind is ConsumerKind.SERVICE else uses_of_tasks
+    return read(aws.client("ecs", region), consumer.cluster, [consumer.name])
+
+
+def _service(arn: str, detail: Mapping[str, Any]) -> Consumer:
+    before, _, after = arn.partition(":service/")
+    cluster, _, name = after.rpartition("/")
+    # An ARN of the old format does not name the cluster, which only a service's action has beside it.
+    known = detail.get("clusterArn") or (f"{before}:cluster/{cluster}" if cluster else "")
+    if not known or not name:
+        raise ValueError(f"its resources do not name a service and its cluster: {arn!r}")
+    return Consumer(ConsumerKind.SERVICE, name, known)
