@@ -1,7 +1,7 @@
 """Removals of images from ECR: a batch of events from SQS in, and the IDs of those that must be delivered again out.
 
-An event of which it is not known whether the image is in use stays in the queue, and is delivered again; after the last
-attempt it is in the dead-letter queue, whose alarm says so. A doubt is therefore never silent.
+If it is not known whether an image is in use, its event stays in the queue, and is delivered again; after the last
+attempt it is in the dead-letter queue, whose alarm reports it. A doubt is therefore never silent.
 """
 
 from __future__ import annotations

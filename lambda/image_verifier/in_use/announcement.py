@@ -26,7 +26,7 @@ METRIC: Final = "InUseRemoved"
 
 
 class Outcome(str, Enum):
-    """What became of an image in use."""
+    """The fate of an image in use."""
 
     DELETED = "deleted"
     """The image does not exist any longer."""
@@ -155,7 +155,7 @@ def _paragraphs(announcement: Announcement) -> Iterator[Paragraph]:
         yield from prose(f"{user.use.user}, as {user.use.reference}{doubt}", "  ")
     if announcement.number > len(announcement.users):
         yield from prose(f"The inventory has {announcement.number} consumers of it in all.")
-    yield from prose("What happens next:")
+    yield from prose("The consequences:")
     if announcement.outcome in _GONE:
         for kind in dict.fromkeys(user.use.consumer.kind for user in announcement.users):
             yield from prose(_NEXT[kind], "  ")

@@ -3,8 +3,8 @@
 A row says that a consumer was seen with an image. So rows may be written in any order and twice, by events and by
 readings of the whole account: none of them contradicts another. A row that nothing renews ends.
 
-A row of its own, the mark, says of an image that it has consumers, so that one BatchGetItem tells for all images of a
-batch whether any of them is in use, and how old the inventory is.
+A row of its own, the mark, says of an image that it has consumers, so that one BatchGetItem finds the images in use of
+a whole batch, and the age of the inventory.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class RemovalWatch:
         """Raise an alarm for each image in use.
 
         :param removals: the removals.
-        :returns: those of which it is not known whether the image is in use, or that could not be announced.
+        :returns: those that could not be announced, or whose images may be in use.
         :raises Fault: if the inventory cannot be read.
         """
         if not removals:
@@ -74,24 +74,29 @@ class RemovalWatch:
         return True
 
     def _follow(self, removal: Removal, inventory: Inventory, keys: Iterable[str]) -> None:
-        known = {use.consumer: use for key in keys for use in inventory.uses(key)}
-        found = (
-            _moved(removal, inventory, known, self._status) if removal.is_push else _gone(removal, known, self._status)
-        )
+        uses = [(key, use) for key in keys for use in inventory.uses(key)]
+        if removal.is_push:
+            found = _moved(removal, inventory, {use.consumer: use for _, use in uses}, self._status)
+        else:
+            # Who named the tag and runs another image by its digest, misses neither.
+            missed = {
+                use.consumer: use for key, use in uses if key != removal.tag_key or use.digest in ("", removal.digest)
+            }
+            found = _gone(removal, missed, self._status)
         if found is None:
             log.note(f"{removal.name} was removed and is there again, or nothing that uses it needs it.")
             return
-        outcome, uses = found
+        outcome, missing = found
         key = removal.keys[0] if removal.is_push else digest_key(removal.repository, removal.digest)
         announced_at = inventory.announced_at(key)
         if announced_at and removal.at <= announced_at + _SAME_SECONDS:
             log.note(f"{removal.name} is in use, which was announced before.")
             return
-        users = self._users(uses)
+        users = self._users(missing)
         if not users:
             log.note(f"{removal.name} was in use, and is no longer.")
             return
-        announce(Announcement(removal, outcome, users, len(uses)), self.settings, self.retry_budget)
+        announce(Announcement(removal, outcome, users, len(missing)), self.settings, self.retry_budget)
         inventory.note_announcement(key, removal.at or time.time())
 
     def _status(self, repository: Repository, digest: str) -> Mapping[str, Any] | None:
@@ -130,7 +135,7 @@ Known = Mapping[Consumer, ImageUse]
 
 
 def _gone(removal: Removal, known: Known, status: Status) -> tuple[Outcome, list[ImageUse]] | None:
-    """What became of a removed image or tag, and who misses it."""
+    """The fate of a removed image or tag, and the consumers that miss it; None if nobody does."""
     found = status(removal.repository, removal.digest)
     if found is None:
         return Outcome.DELETED, list(known.values())
@@ -146,7 +151,7 @@ def _gone(removal: Removal, known: Known, status: Status) -> tuple[Outcome, list
 def _moved(
     removal: Removal, inventory: Inventory, known: Known, status: Status
 ) -> tuple[Outcome, list[ImageUse]] | None:
-    """Who named a tag that now references another image."""
+    """The consumers that named a tag which now references another image; None if nobody misses it."""
     pushed = {use.consumer for use in inventory.uses(digest_key(removal.repository, removal.digest))}
     uses = []
     for use in known.values():

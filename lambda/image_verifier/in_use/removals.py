@@ -44,8 +44,13 @@ class Removal:
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of the images whose consumers may miss them."""
-        tagged = (tag_key(self.repository, self.tag),) if self.tag else ()
+        tagged = (self.tag_key,) if self.tag else ()
         return tagged if self.is_push else (digest_key(self.repository, self.digest), *tagged)
+
+    @property
+    def tag_key(self) -> str:
+        """The key of the image by the tag; empty where there is no tag."""
+        return tag_key(self.repository, self.tag) if self.tag else ""
 
     @property
     def name(self) -> str:
