@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import aws
+from ..audit.repository import Repository
 from ..custom_resource import log
 from ..custom_resource.log import LogEntry
 from ..custom_resource.properties import Properties
@@ -15,6 +16,7 @@ from ..verify import verify
 from .pushes import Push
 from .refusals import Refusal, follow_up
 from .settings import Settings
+from .users import NO_USERS, users_of
 from .verdicts import judge
 
 
@@ -43,7 +45,9 @@ def judge_push(push: Push, settings: Settings, retry_budget: RetryBudget) -> tup
         return verify(source, policy, ends_at=retry_budget.ends_at)
 
     rule = settings.rule_for(push.repository)
-    judgement = judge(push.tag, rule, verify_by, verify_layers=settings.verify_layers)
+    repository = Repository(settings.partition, push.region, push.account, push.repository)
+    users = NO_USERS if rule else users_of(repository, push.tag, settings, retry_budget)
+    judgement = judge(push.tag, rule, verify_by, verify_layers=settings.verify_layers, users=users)
     if judgement.report is None or judgement.policy is None:
         log.note(f"{uri}:{push.tag} was not judged: {judgement.remark}.")
         return "", 0

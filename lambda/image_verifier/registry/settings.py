@@ -52,6 +52,7 @@ class Settings:
     :param on_refused: the handling of a refused image's tag.
     :param rules: the policies by repository; the first rule whose pattern matches counts.
     :param verify_layers: whether every layer of an image without a rule is read.
+    :param inventory: the table with the images in use, whose consumers decide where no rule does; empty for none.
     """
 
     guard: str
@@ -63,6 +64,7 @@ class Settings:
     on_refused: OnRefused = OnRefused.REPORT
     rules: tuple[Rule, ...] = ()
     verify_layers: bool = False
+    inventory: str = ""
 
     def rule_for(self, repository: str) -> Rule | None:
         """The rule of a repository; None where no pattern matches its name."""
@@ -80,6 +82,7 @@ class Settings:
             "onRefused": self.on_refused.value,
             "rules": [{"pattern": rule.pattern, **policy_properties(rule.policy)} for rule in self.rules],
             "verifyLayers": self.verify_layers,
+            "inventory": self.inventory,
         }
 
     @classmethod
@@ -100,6 +103,7 @@ class Settings:
                 on_refused=OnRefused(value["onRefused"]),
                 rules=tuple(Rule(rule["pattern"], policy_of(rule)) for rule in value["rules"]),
                 verify_layers=bool(value["verifyLayers"]),
+                inventory=value["inventory"],
             )
         except KeyError as e:
             raise ValueError(f"{VARIABLE} lacks {e}") from None

@@ -1,8 +1,9 @@
-"""The verdict on a pushed image: by the rule of its repository, or else by whether any runtime at all can run it.
+"""The verdict on an image: by its repository's rule, else by what uses it, else by whether any runtime can pull it.
 
-Where no rule says where an image is to run, it is refused only if no runtime can pull it, on any platform that it is
-for: what starts in it may be set where it is used. Something that is not an image, or is for other platforms than the
-runtimes', is not judged: a chart, a signature, an image for Windows.
+All consumers that name the tag must be able to run the image. Those of other tags of the repository say less: it is
+refused only if none of them can run it. Where no consumer is known, it is refused only if no runtime can pull it, on
+any platform that it is for: what starts in it may be set where it is used. Unless a consumer names the tag, something
+that is not an image, or is for other platforms than the runtimes', is not judged: a chart, an image for Windows.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..report import Report
 from ..rules.artifacts import BUILD_CACHE
 from ..rules.catalog import CATALOG, Stage
 from .settings import Rule
+from .users import NO_USERS, Users
 
 VerifyBy = Callable[[Policy], Report]
 
@@ -54,13 +56,16 @@ class Judgement:
         return replace(self.report, findings=tuple(replace(finding, runs_on=(name,)) for finding in its))
 
 
-def judge(tag: str, rule: Rule | None, verify_by: VerifyBy, *, verify_layers: bool) -> Judgement:
+def judge(
+    tag: str, rule: Rule | None, verify_by: VerifyBy, *, verify_layers: bool, users: Users = NO_USERS
+) -> Judgement:
     """Judge the image that a tag references.
 
     :param tag: the tag.
     :param rule: the rule of its repository; None where there is none.
     :param verify_by: reads the image, and judges it by a policy.
     :param verify_layers: whether the layers of an image without a rule are read.
+    :param users: the consumers of an image without a rule.
     :raises Fault: if it is not known whether the image is good.
     """
     if is_referrers_tag(tag):
@@ -73,11 +78,8 @@ def judge(tag: str, rule: Rule | None, verify_by: VerifyBy, *, verify_layers: bo
         return Judgement(remark="it is a build cache")
     if rule:
         return Judgement(first, rule.policy, f"the rule for {rule.pattern}", first.verdict == "fail")
-    return _judged_for_any_runtime(policies, first, verify_by)
-
-
-def _judged_for_any_runtime(policies: Sequence[Policy], first: Report, verify_by: VerifyBy) -> Judgement:
-    """The verdict by the policies of all platforms; the report is that of the first policy."""
+    if users.uses and users.of_tag:
+        return _judged_for_users(users, verify_by, verify_layers=verify_layers)
     if not first.image.unreadable and not is_disposable(first.image):
         return Judgement(remark="it is not an image")
     platforms = _platforms(first.image)
@@ -85,9 +87,40 @@ def _judged_for_any_runtime(policies: Sequence[Policy], first: Report, verify_by
     if not judging:
         named = ", ".join(sorted(map(str, platforms)))
         return Judgement(remark=f"it is for {named}, and none of the runtimes has this platform")
+    if users.uses:
+        return _judged_for_users(users, verify_by, verify_layers=verify_layers)
+    return _judged_for_any_runtime(judging, policies[0], first, verify_by)
+
+
+def _judged_for_users(users: Users, verify_by: VerifyBy, *, verify_layers: bool) -> Judgement:
+    """The verdict by the runtimes and platforms of the image's consumers; the report is the one that decides."""
+    verdict = Judgement()
+    for policies in users.policies(verify_layers=verify_layers):
+        verdict = _judged_for_one_of(policies, f"what uses it: {users.description}", verify_by)
+        # One consumer of the tag that cannot run it refuses it, one of another tag that can run it accepts it.
+        if verdict.refused == users.of_tag:
+            break
+    return verdict
+
+
+def _judged_for_one_of(policies: Sequence[Policy], by: str, verify_by: VerifyBy) -> Judgement:
+    verdicts = []
+    for policy in policies:
+        report = verify_by(policy)
+        verdicts.append(Judgement(report, policy, by, report.verdict == "fail"))
+        if not verdicts[-1].refused:
+            return verdicts[-1]
+    return verdicts[0]
+
+
+def _judged_for_any_runtime(judging: Sequence[Policy], read: Policy, first: Report, verify_by: VerifyBy) -> Judgement:
+    """The verdict by the policies of the image's platforms; the report is that of the first policy.
+
+    :param read: the policy of the first report.
+    """
     verdicts = []
     for policy in judging:
-        report = first if policy is policies[0] else verify_by(policy)
+        report = first if policy is read else verify_by(policy)
         if not cannot_be_pulled(report):
             return Judgement(report, policy, _ANY)
         verdicts.append(Judgement(report, policy, _ANY, refused=True))

@@ -9,12 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_verifier.audit.repository import Repository
 from image_verifier.entrypoints.registry_push import handler
 from image_verifier.image.model import Platform
+from image_verifier.in_use.image_keys import tag_key
+from image_verifier.in_use.inventory import Entry, Inventory
+from image_verifier.in_use.watch_settings import WatchSettings
 from image_verifier.policy import Policy
 from image_verifier.registry.settings import VARIABLE, OnRefused, Rule, Settings
+from image_verifier.retry import RetryBudget
+from image_verifier.running.image_use import Consumer, ConsumerKind, ImageUse
 
 from tests.unit.aws_server import ACCOUNT, REGION, Aws, serving_aws
+from tests.unit.dynamo_table import DynamoTable
 from tests.unit.ecr_repository import EcrRepository, repository
 
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
@@ -182,6 +189,73 @@ def test_the_first_rule_whose_pattern_matches_judges_the_image(guard: Guard) -> 
     (event,) = guard.events
     assert event["judged_by"] == "the rule for sh*"
     assert [finding["id"] for finding in event["findings"]] == ["platform-mismatch"]
+
+
+ARM = {"architecture": "arm64"}
+
+
+def used(guard: Guard, runtime: str, platform: str, tag: str = "stable", *, name: str = "web") -> None:
+    """Let a consumer use a tag of the repository."""
+    if not guard.settings.inventory:
+        guard.settings = replace(guard.settings, inventory="InUse")
+        DynamoTable(guard.aws)
+    consumer = Consumer(ConsumerKind.SERVICE, name, "prod")
+    use = ImageUse(
+        f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop:{tag}",
+        "",
+        f"ECS service prod/{name}",
+        consumer,
+        runtime,
+        platform,
+    )
+    shop = Repository("aws", REGION, ACCOUNT, "shop")
+    watch = WatchSettings("Guard", "aws", ACCOUNT, REGION, "InUse")
+    keys = (shop.arn, tag_key(shop, tag))
+    Inventory(watch, RetryBudget.of(10)).record([Entry(key, use) for key in keys])
+
+
+def test_a_repository_that_a_fargate_service_uses_gets_the_rules_of_fargate(guard: Guard) -> None:
+    used(guard, "fargate", "linux/amd64")
+    guard.push("1.3", guard.shop.layout.image(config=ARM))
+    (event,) = guard.events
+    assert event["judged_by"] == "what uses it: ECS service prod/web, by the repository"
+    assert (event["runs_on"], event["platform"]) == (["fargate"], "linux/amd64")
+    assert [finding["id"] for finding in event["findings"]] == ["platform-mismatch"]
+
+
+def test_a_repository_of_several_consumers_takes_what_one_of_them_runs_and_a_tag_what_all_of_them_run(
+    guard: Guard,
+) -> None:
+    used(guard, "fargate", "linux/amd64")
+    used(guard, "lambda", "linux/arm64", name="api")
+    guard.push("1.3", guard.shop.layout.image(config=ARM))
+    assert guard.events == []
+    guard.push("stable", guard.shop.layout.image(config=ARM))
+    assert [event["judged_by"] for event in guard.events] == [
+        "what uses it: ECS service prod/api and 1 more, by the tag"
+    ]
+
+
+def test_a_consumer_whose_platform_is_not_known_takes_an_image_for_any(guard: Guard) -> None:
+    used(guard, "ecs-ec2", "", "stable")
+    for config in ({}, ARM):
+        guard.push("stable", guard.shop.layout.image(config=config))
+    assert guard.events == []
+    guard.push("stable", guard.shop.layout.attestation())
+    assert len(guard.events) == 1
+
+
+def test_a_rule_counts_before_what_uses_the_image(guard: Guard) -> None:
+    used(guard, "fargate", "linux/amd64", "1.3")
+    guard.settings = with_rule(guard.settings, "*", Policy(("fargate",), Platform.parse("linux/arm64")))
+    guard.push("1.3", guard.shop.layout.image(config=ARM))
+    assert guard.events == []
+
+
+def test_an_inventory_that_cannot_be_read_is_never_taken_for_an_image_that_nothing_uses(guard: Guard) -> None:
+    used(guard, "fargate", "linux/amd64")
+    guard.aws.answers["Query"] = Aws.refusal("AccessDeniedException", "no")
+    assert guard.push("1.3", guard.shop.layout.image()) == ["0"]
 
 
 def test_an_index_is_judged_once_and_not_its_manifests(guard: Guard) -> None:
