@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from image_verifier.image.choices import BY_CONTAINERD_2_3, BY_DOCKERD
+from image_verifier.image.choices import BY_CONTAINERD_2_3
 from image_verifier.rules.engines import (
     CONTAINERD_1_6,
     CONTAINERD_1_7,
     CONTAINERD_2_1,
-    DOCKERD,
+    DOCKERD_28,
     DOCKERD_CONTAINERD_STORE,
     Engine,
 )
@@ -25,10 +25,9 @@ from local_engines.containerd import Containerd, PullError, Release
 from local_engines.dockerd import DockerEngine, Store
 from release.engines.permissive_registry import PermissiveRegistry
 
-# Debian builds containerd 2.1 and Docker with a newer package `platforms` than theirs, v1.0.0-rc.4 instead of rc.2 and
-# rc.1, which compares `os.features`.
-_DOCKERD_OF_DEBIAN: Final = replace(DOCKERD, choices=(replace(BY_DOCKERD, skips_os_features=True),))
-# And CRI fetches no manifest of another platform; the corpus was recorded with `ctr image pull`, which does.
+# Debian builds containerd 2.1 with a newer package `platforms` than its own, v1.0.0-rc.4 instead of rc.2, which
+# compares `os.features`. And CRI fetches no manifest of another platform; the corpus was recorded with
+# `ctr image pull`, which does.
 _CONTAINERD_2_1_OF_DEBIAN: Final = replace(CONTAINERD_2_1, choices=(BY_CONTAINERD_2_3,), whole_index=False)
 # Our row for each engine that Debian has.
 ROWS: Final[Mapping[str, Engine]] = {
@@ -37,22 +36,23 @@ ROWS: Final[Mapping[str, Engine]] = {
         CONTAINERD_1_6,
         CONTAINERD_1_7,
         _CONTAINERD_2_1_OF_DEBIAN,
-        _DOCKERD_OF_DEBIAN,
+        DOCKERD_28,
         DOCKERD_CONTAINERD_STORE,
     )
 }
 # They pull an image without an error of which they know no layer, or cannot read the config, and fail at its start.
 PULL_ANYTHING: Final = frozenset({CONTAINERD_2_1.name, DOCKERD_CONTAINERD_STORE.name})
 _RELEASES: Final[Mapping[Release, Engine]] = {"1.6": CONTAINERD_1_6, "1.7": CONTAINERD_1_7, "2.1": CONTAINERD_2_1}
-_STORES: Final[Mapping[Store, Engine]] = {"classic": DOCKERD, "containerd": DOCKERD_CONTAINERD_STORE}
-# What is compared: each engine by itself, and runtimes, which accept an image if each of these engines does.
+_STORES: Final[Mapping[Store, Engine]] = {"classic": DOCKERD_28, "containerd": DOCKERD_CONTAINERD_STORE}
+# What is compared: each engine by itself, and runtimes, which accept an image if each of these engines does. Debian has
+# no Docker 25.0: 28.5 stands for it, and the corpus has its results.
 # containerd 2.1 stands for the releases after it.
 REQUIRED_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     **{name: (name,) for name in ROWS},
     "fargate": (CONTAINERD_1_7.name, CONTAINERD_2_1.name),
     "eks": (CONTAINERD_2_1.name,),
-    "batch": (CONTAINERD_1_7.name, CONTAINERD_2_1.name, DOCKERD.name),
-    "ecs-ec2": (DOCKERD.name,),
+    "batch": (CONTAINERD_1_7.name, CONTAINERD_2_1.name, DOCKERD_28.name),
+    "ecs-ec2": (DOCKERD_28.name,),
     "ecs-managed-instances": (DOCKERD_CONTAINERD_STORE.name,),
 }
 

@@ -21,7 +21,8 @@ from image_verifier.rules.engines import (
     CONTAINERD_2_1,
     CONTAINERD_2_2,
     CONTAINERD_2_3,
-    DOCKERD,
+    DOCKERD_25,
+    DOCKERD_28,
     DOCKERD_CONTAINERD_STORE,
     Engine,
 )
@@ -42,7 +43,8 @@ RECORDED: Final[Mapping[Engine, str]] = {
     CONTAINERD_2_1: "containerd-2.1.9",
     CONTAINERD_2_2: "containerd-2.1.9",
     CONTAINERD_2_3: "containerd-2.1.9",
-    DOCKERD: "docker-28.5.2-classic",
+    DOCKERD_25: "docker-25.0.16-classic",
+    DOCKERD_28: "docker-28.5.2-classic",
     DOCKERD_CONTAINERD_STORE: "docker-28.5.2-containerd-store",
 }
 

@@ -63,7 +63,6 @@ _DOCKERD: Final = frozenset(
         "h-gzip-truncated",
         "h-layer-bytes-do-not-match-digest",
         "h-tar-bad-checksum",
-        "h-tar-dotdot",
         "h-tar-hardlink-missing",
         "h-tar-json",
         "h-tar-not-tar",

@@ -24,6 +24,7 @@ def weigh(by_host: Mapping[HostEngine, Sequence[Placed]]) -> Iterator[Placed]:
     words: dict[tuple[str, str], Finding] = {}
     found: dict[tuple[str, str], Placed] = {}
     certain: dict[tuple[str, str, Severity], HostEngine] = {}
+    partly: dict[tuple[str, str], tuple[Placed, list[HostEngine]]] = {}
     for host, placed in sorted(by_host.items(), key=lambda item: _ORDER[item[0].share]):
         for place, finding in placed:
             same = finding.id, finding.message
@@ -36,7 +37,9 @@ def weigh(by_host: Mapping[HostEngine, Sequence[Placed]]) -> Iterator[Placed]:
                 if first == host or first.engine.family != host.engine.family:
                     found.setdefault(same, (place, finding))
             elif host.share is not Share.WORDS and about not in certain:
-                found.setdefault(same, (place, _on(host, finding)))
+                partly.setdefault(same, ((place, finding), []))[1].append(host)
+    for same, ((place, finding), hosts) in partly.items():
+        found.setdefault(same, (place, _on(hosts, finding)))
     for same, (place, finding) in found.items():
         graver = (finding.id, finding.layer, Severity.ERROR)
         if finding.severity is not Severity.ERROR and graver in certain:
@@ -59,6 +62,7 @@ def _named(first: HostEngine | None, finding: Finding, by_host: Mapping[HostEngi
 _ORDER = {Share.WORDS: 0, Share.ALL: 1, Share.SOME: 2, Share.OLD: 3}
 
 
-def _on(host: HostEngine, finding: Finding) -> Finding:
+def _on(hosts: Sequence[HostEngine], finding: Finding) -> Finding:
     severity = Severity.WARNING if finding.severity is Severity.ERROR else finding.severity
-    return replace(finding, severity=severity, message=f"{finding.message} Affected are only {host.hosts}.")
+    names = ", and ".join(dict.fromkeys(host.hosts for host in hosts))
+    return replace(finding, severity=severity, message=f"{finding.message} Affected are only {names}.")

@@ -120,7 +120,7 @@ def can_be_unpacked(subject: Subject, contents: Contents) -> Iterator[Finding]:
             yield finding(
                 problem.id,
                 f"The layer {layer.digest} cannot be unpacked. {problem.message}",
-                runtime_error=_unpack_error(problem.id, image, engine, i, problem.engine_message(engine.family)),
+                runtime_error=_unpack_error(problem.id, image, engine, i, problem.engine_message(engine.unpacker)),
                 layer=layer.digest,
             )
 

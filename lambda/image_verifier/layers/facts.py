@@ -41,7 +41,7 @@ class Reading:
 
         :param first: whether this is the image's first layer.
         """
-        return [error for error in self.unpack_errors if error.stops(engine.family, first=first)]
+        return [error for error in self.unpack_errors if error.stops(engine.unpacker, first=first)]
 
     def unpacks(self, engine: Engine, *, first: bool) -> bool:
         """Whether the engine unpacks the layer to its end."""

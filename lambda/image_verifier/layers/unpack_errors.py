@@ -1,7 +1,8 @@
 """Errors that stop an engine while it unpacks a layer: for people, and in the words of containerd and dockerd.
 
 https://github.com/containerd/containerd/blob/main/pkg/archive/tar.go
-https://github.com/moby/go-archive/blob/main/archive.go, Unpack
+https://github.com/moby/moby/blob/v25.0.16/pkg/archive/archive.go, Unpack
+https://github.com/moby/go-archive/blob/main/archive.go, Unpack, which dockerd has since 29.7
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from .paths import shown
+from . import tar
+from .paths import cleaned, shown
 from .tar import TarEntry
 
 # https://man7.org/linux/man-pages/man7/xattr.7.html, and the kernel's fs/xattr.c and security/commoncap.c
@@ -26,8 +28,10 @@ _EXISTS: Final = "file exists"
 _NO_SUCH: Final = "no such file or directory"
 _NOT_A_FOLDER: Final = "not a directory"
 _NAME_TOO_LONG: Final = "file name too long"
+_NOT_PERMITTED: Final = "operation not permitted"
 # Of a name or target that is itself too long, messages show the beginning.
 _MAX_SHOWN: Final = 80
+_WHITEOUT: Final = ".wh."
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class UnpackError:
     :param message: what is wrong, for people.
     :param containerd: containerd's message, with `…` for paths of the host; empty where it accepts the entry.
     :param dockerd: dockerd's message; empty where it accepts the entry.
+    :param dockerd_in_root: the message of a dockerd that unpacks within Go's os.Root; empty where it accepts the entry.
     :param upper_only: whether containerd accepts it in an image's first layer, which it unpacks in another way.
     """
 
@@ -45,20 +50,28 @@ class UnpackError:
     message: str
     containerd: str
     dockerd: str
+    dockerd_in_root: str
     upper_only: bool = False
 
-    def stops(self, family: str, *, first: bool) -> bool:
-        """Whether an engine of this family stops here; an unknown family stops only where all others do.
+    def stops(self, unpacker: str, *, first: bool) -> bool:
+        """Whether an engine stops here; an unknown one stops only where all others do.
 
+        :param unpacker: `Engine.unpacker`.
         :param first: whether this is the image's first layer.
         """
-        containerd = bool(self.containerd) and not (first and self.upper_only)
-        stopped = {"containerd": containerd, "dockerd": bool(self.dockerd)}
-        return stopped.get(family, all(stopped.values()))
+        stopped = {name: bool(text) for name, text in self._messages().items()}
+        stopped["containerd"] = stopped["containerd"] and not (first and self.upper_only)
+        return stopped.get(unpacker, all(stopped.values()))
 
-    def engine_message(self, family: str) -> str:
-        """The message of an engine of this family; empty where that is not known."""
-        return {"containerd": self.containerd, "dockerd": self.dockerd}.get(family, "")
+    def engine_message(self, unpacker: str) -> str:
+        """The message of an engine; empty where that is not known.
+
+        :param unpacker: `Engine.unpacker`.
+        """
+        return self._messages().get(unpacker, "")
+
+    def _messages(self) -> dict[str, str]:
+        return {"containerd": self.containerd, "dockerd": self.dockerd, "dockerd in root": self.dockerd_in_root}
 
 
 class EntryRefused(Exception):
@@ -69,8 +82,12 @@ class EntryRefused(Exception):
         self.error = error
 
 
-def _refused(message: str, containerd: str, dockerd: str | None = None, *, id: str = "tar-invalid") -> EntryRefused:
-    return EntryRefused(UnpackError(id, message, containerd, containerd if dockerd is None else dockerd))
+def _refused(
+    message: str, containerd: str, dockerd: str = "", dockerd_in_root: str = "", *, id: str = "tar-invalid"
+) -> EntryRefused:
+    """:param dockerd: its message, and that of a dockerd within os.Root, where they are not containerd's."""
+    dockerd = dockerd or containerd
+    return EntryRefused(UnpackError(id, message, containerd, dockerd, dockerd_in_root or dockerd))
 
 
 def invalid_tar(error: str, entries: int) -> UnpackError:
@@ -80,26 +97,28 @@ def invalid_tar(error: str, entries: int) -> UnpackError:
     :param entries: the number of entries that it read before.
     """
     where = f"after {entries} {'entry' if entries == 1 else 'entries'}" if entries else "at its beginning"
-    return UnpackError("tar-invalid", f"The layer is not a valid tar archive {where}: {error}.", error, error)
+    return UnpackError("tar-invalid", f"The layer is not a valid tar archive {where}: {error}.", error, error, error)
 
 
 def outside_of_layer(entry: TarEntry) -> UnpackError:
     """An entry whose name leads out of the layer with `..`."""
     name = shown(entry.name)
     message = f"The entry {name!r} leads out of the layer."
-    return UnpackError("tar-invalid", message, "", f'invalid entry name "{name}"')
+    return UnpackError("tar-invalid", message, "", "", f'invalid entry name "{name}"')
 
 
 def path_outside_of_layer(path: bytes) -> UnpackError:
     """A folder that links lead out of the layer."""
     name = shown(path)
-    return UnpackError("tar-invalid", f"{name} leads out of the layer.", "", f"statat {name}: path escapes from parent")
+    error = f"statat {name}: path escapes from parent"
+    return UnpackError("tar-invalid", f"{name} leads out of the layer.", "", "", error)
 
 
 def duplicate(entry: TarEntry) -> UnpackError:
     """A name that the layer has twice."""
     message = f"It has the entry {shown(entry.name)} twice."
-    return UnpackError("path-duplicated", message, "", "duplicates of file paths not supported")
+    error = "duplicates of file paths not supported"
+    return UnpackError("path-duplicated", message, "", error, error)
 
 
 def name_too_long(entry: TarEntry) -> EntryRefused:
@@ -117,11 +136,39 @@ def too_many_links(path: bytes) -> EntryRefused:
     return _refused(f"{shown(path)} leads through too many links.", "too many links")
 
 
-def not_a_folder(path: bytes) -> EntryRefused:
-    """A path in which something other than a folder has entries in it."""
+def not_a_folder(entry: TarEntry | None, path: bytes) -> EntryRefused:
+    """A path in which something other than a folder has entries in it.
+
+    :param entry: the entry in it; None for the target of a hard link.
+    """
     error = f"{shown(path)}: {_NOT_A_FOLDER}"
     message = f"{shown(path)} is not a folder, but the layer has entries in it."
-    return _refused(message, f"mkparent …/{error}", f"statat {error}")
+    return _refused(message, f"mkparent …/{error}", _created(entry, _NOT_A_FOLDER) if entry else "", f"statat {error}")
+
+
+def _created(entry: TarEntry, error: str) -> str:
+    """dockerd's error where it cannot create an entry: the system call, its paths and the kernel's error."""
+    path, link = _in_root(entry.name), shown(entry.link)[:_MAX_SHOWN]
+    folder, _, base = path.rpartition("/")
+    if base.startswith(_WHITEOUT):
+        return _no_whiteout(f"{folder}/{base.removeprefix(_WHITEOUT)}", error)
+    calls = {
+        tar.REGULAR: f"open {path}: ",
+        tar.FOLDER: f"mkdir {path}: ",
+        tar.SYMLINK: f"symlink {link} {path}: ",
+        tar.HARD_LINK: f"link {_in_root(entry.link)} {path}: ",
+    }
+    return calls.get(entry.type, "") + error
+
+
+def _no_whiteout(path: str, error: str) -> str:
+    """dockerd's error where it cannot hide this path."""
+    return f'failed to mknod("{path}", S_IFCHR, 0): {error}'
+
+
+def _in_root(name: bytes) -> str:
+    """The path of a name in the folder of the layer, which is the root for dockerd when it unpacks there."""
+    return "/" + "/".join(shown(part) for part in cleaned(name) if part != b"..")
 
 
 def unknown_type(entry: TarEntry) -> EntryRefused:
@@ -137,6 +184,7 @@ def impossible_symlink(entry: TarEntry) -> EntryRefused:
     return _refused(
         f"The target of the symbolic link {name} is {problem}.",
         f"symlink {link[:_MAX_SHOWN]} …/{name}: {error}",
+        _created(entry, error),
         f"symlinkat {link[:_MAX_SHOWN]} {name}: {error}",
     )
 
@@ -145,7 +193,7 @@ def hard_link_outside_of_layer(entry: TarEntry) -> UnpackError:
     """A hard link whose target is outside of the layer."""
     link = shown(entry.link)
     message = f"{shown(entry.name)} is a hard link to {link}, which is outside of the layer."
-    return UnpackError("hardlink-target-missing", message, "", f'invalid hardlink target "{link}"')
+    return UnpackError("hardlink-target-missing", message, "", "", f'invalid hardlink target "{link}"')
 
 
 def hard_link_to_nothing(entry: TarEntry) -> EntryRefused:
@@ -154,6 +202,7 @@ def hard_link_to_nothing(entry: TarEntry) -> EntryRefused:
     return _refused(
         f"{name} is a hard link to {link}, but no earlier entry of this layer has that name.",
         f"link …/{link} …/{name}: {_NO_SUCH}",
+        _created(entry, _NO_SUCH),
         f"linkat {link} {name}: {_NO_SUCH}",
         id="hardlink-target-missing",
     )
@@ -164,8 +213,9 @@ def hard_link_to_folder(entry: TarEntry) -> EntryRefused:
     name, link = shown(entry.name), shown(entry.link)
     return _refused(
         f"{name} is a hard link to the folder {link}.",
-        f"link …/{link} …/{name}: operation not permitted",
-        f"linkat {link} {name}: operation not permitted",
+        f"link …/{link} …/{name}: {_NOT_PERMITTED}",
+        _created(entry, _NOT_PERMITTED),
+        f"linkat {link} {name}: {_NOT_PERMITTED}",
     )
 
 
@@ -175,9 +225,11 @@ def empty_whiteout(entry: TarEntry, base: bytes) -> EntryRefused:
     :param base: the last part of the entry's name.
     """
     name = shown(entry.name)
+    hidden = _in_root(entry.name.removesuffix(base) + base.removeprefix(_WHITEOUT.encode()))
     return _refused(
         f"The entry {name} is a whiteout of nothing.",
         f"invalid whiteout name: {shown(base)}: invalid archive",
+        _no_whiteout(hidden, _EXISTS),
         f'invalid whiteout entry "{name}"',
     )
 
@@ -189,11 +241,13 @@ def whiteout_of_own_file(entry: TarEntry, base: bytes, hidden: bytes) -> UnpackE
     :param hidden: the name that it hides.
     """
     name, hidden_name = shown(entry.name), shown(hidden)
+    path = name.replace(shown(base), hidden_name)
     return UnpackError(
         "tar-invalid",
         f"The layer has both {hidden_name} and its whiteout {name}.",
         f'failed to convert whiteout file "{name}": {_EXISTS}',
-        f"failed to mknod('{name.replace(shown(base), hidden_name)}', S_IFCHR, 0): {_EXISTS}",
+        _no_whiteout(_in_root(path.encode()), _EXISTS),
+        f"failed to mknod('{path}', S_IFCHR, 0): {_EXISTS}",
         upper_only=True,
     )
 
@@ -208,6 +262,7 @@ def invalid_xattrs(entry: TarEntry) -> Iterator[UnpackError]:
                 "xattr-invalid",
                 f"The entry {name} has the extended attribute {shown(key)!r}, which cannot be set: {error}.",
                 "" if skipped else f'failed to setxattr "…/{name}" for key "{shown(key)}": {error}',
+                f"lsetxattr {shown(key)} /{name}: {error}",
                 f'lsetxattr /{name}: xattr "{shown(key)}": {error}',
             )
 

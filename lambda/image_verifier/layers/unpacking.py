@@ -244,7 +244,7 @@ class UnpackedLayer:
                     above, absolute = [self.root], True
                 ahead.extend(cleaned(node)[::-1])
             else:
-                _go_down(above, node, path)
+                _go_down(above, node, path, entry)
         return above[-1]
 
     def _go_up(self, above: list[Folder], path: bytes, *, absolute: bool) -> None:
@@ -264,9 +264,9 @@ class UnpackedLayer:
             self._through_links.add(path)
 
 
-def _go_down(above: list[Folder], node: Node, path: bytes) -> None:
+def _go_down(above: list[Folder], node: Node, path: bytes, entry: TarEntry | None) -> None:
     if not isinstance(node, Folder):
-        raise unpack_errors.not_a_folder(path)
+        raise unpack_errors.not_a_folder(entry, path)
     above.append(node)
     if len(above) > _MAX_PATH:
         raise unpack_errors.too_deep(path)

@@ -6,7 +6,7 @@ A new engine is one row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from ..image import media_types, schemas
@@ -60,6 +60,7 @@ class Engine:
     :param decoders: the compressions that it detects by their first bytes; it reads everything else as it is.
     :param ignores_end: whether it ignores what follows the tar in a layer's stream, such as a wrong checksum:
         https://github.com/moby/moby/blob/master/daemon/internal/layer/layer_store.go, applyTar
+    :param in_root: whether it unpacks a layer within Go's os.Root, which refuses names and targets that lead out of it.
     :param always_has_path: whether it sets PATH also where the image has other variables but not that one.
     :param layered_rootfs: whether it unpacks nothing where the config's `rootfs.type` is not `layers`.
     :param whole_index: whether its own client also fetches an index's manifests for other platforms. A runtime that
@@ -92,6 +93,7 @@ class Engine:
     checks_os: bool = False
     decoders: frozenset[str] = frozenset(("gzip", "zstd"))
     ignores_end: bool = False
+    in_root: bool = False
     always_has_path: bool = False
     layered_rootfs: bool = False
     whole_index: bool = False
@@ -105,6 +107,11 @@ class Engine:
     def start_words(self) -> str:
         """Whose messages it has when it starts a container."""
         return self.words if self.starter == self.family else self.starter
+
+    @property
+    def unpacker(self) -> str:
+        """Whose way to unpack a layer it has, as `UnpackError` names them."""
+        return f"{self.family} in root" if self.in_root else self.family
 
     def counts(self, media_type: str) -> bool:
         """Whether a descriptor of this type is one of the image's layers to this engine."""
@@ -196,13 +203,17 @@ def _measured(version: str, remark: str = "") -> Confirmation:
     return Confirmation("measured", version, _RECORDED, (_UPSTREAM[version.split()[0]],), remark)
 
 
-def _built(version: str, what: str) -> Confirmation:
-    """A release of containerd that was built from its source, since Debian does not have it.
+def _built(name: str, version: str, source: str, what: str) -> Confirmation:
+    """A release that was built from its source, since Debian does not have it.
 
-    :param what: what was measured, besides which it is like containerd 2.1.
+    :param what: what was measured.
     """
-    source = f"https://github.com/containerd/containerd/tree/v{version}"
-    return Confirmation("measured", f"containerd {version}", "2026-11-28", (source,), f"built from source; {what}")
+    return Confirmation("measured", f"{name} {version}", "2026-11-28", (source,), f"built from source; {what}")
+
+
+def _built_containerd(version: str, what: str) -> Confirmation:
+    """:param what: what was measured, besides which it is like containerd 2.1."""
+    return _built("containerd", version, f"{_UPSTREAM['containerd']}/tree/v{version}", what)
 
 
 CONTAINERD_1_6: Final = _containerd(
@@ -235,7 +246,7 @@ CONTAINERD_2_1: Final = _containerd(
 # https://github.com/containerd/containerd/pull/14005
 CONTAINERD_2_2: Final = _containerd(
     "containerd 2.2",
-    _built("2.2.7", "pulls, and starts of images with links in /etc and with many layers"),
+    _built_containerd("2.2.7", "pulls, and starts of images with links in /etc and with many layers"),
     follow_no_link="containerd 2.2.0 to 2.2.2",
     follow_one_link="containerd 2.2.0 to 2.2.7",
     **_AS_2_1,
@@ -245,31 +256,51 @@ CONTAINERD_2_2: Final = _containerd(
 # https://github.com/containerd/containerd/blob/v2.3.4/pkg/oci/spec_opts.go, withReadonlyFS
 CONTAINERD_2_3: Final = _containerd(
     "containerd 2.3",
-    _built("2.3.4", "pulls, and starts of images with links in /etc and with many layers; EROFS by its source"),
+    _built_containerd(
+        "2.3.4", "pulls, and starts of images with links in /etc and with many layers; EROFS by its source"
+    ),
     choices=(BY_CONTAINERD_2_3,),
     erofs=True,
     mountable_layers=_KERNEL_STACKS,
     **_AS_2_1,
 )
-# The graph driver store, as on the ECS-optimized AMIs (Docker 25.0.16 in 2026-08), which accepts `os.features`. Debian
-# builds 28.5.2 with a newer package `platforms`, which does not. 25.0.16 also accepts schema 1 and names in a tar that
-# lead out of it. The 125 is maxLayerDepth of
-# https://github.com/moby/moby/blob/master/layer/layer_store.go
+# The 125 is maxLayerDepth of https://github.com/moby/moby/blob/master/layer/layer_store.go
 _DOCKERD_DECODERS: Final = frozenset(("gzip", "zstd", "bzip2", "xz"))
-DOCKERD: Final = Engine(
-    "dockerd, classic store",
-    "dockerd",
-    words="dockerd",
-    starter="dockerd",
-    confirmed=_measured("docker.io 28.5.2", "`os.features` with Docker 25.0.16, built from source, on 2026-11-28"),
+
+
+def _dockerd(name: str, confirmed: Confirmation, **facts: Any) -> Engine:
+    """dockerd with its own image store, the one of graph drivers."""
+    return Engine(
+        name,
+        "dockerd",
+        words="dockerd",
+        starter="dockerd",
+        confirmed=confirmed,
+        exact_media_type=True,
+        counts_history=True,
+        checks_os=True,
+        decoders=_DOCKERD_DECODERS,
+        ignores_end=True,
+        always_has_path=True,
+        max_layers=125,
+        **facts,
+    )
+
+
+# As on the ECS-optimized AMIs.
+DOCKERD_25: Final = _dockerd(
+    "dockerd 25.0, classic store",
+    _built("Docker", "25.0.16", f"{_UPSTREAM['docker.io']}/tree/v25.0.16", "the whole corpus"),
     choices=(BY_DOCKERD,),
-    exact_media_type=True,
-    counts_history=True,
-    checks_os=True,
-    decoders=_DOCKERD_DECODERS,
-    ignores_end=True,
-    always_has_path=True,
-    max_layers=125,
+    schema_1=True,
+)
+# Docker accepts schema 1 only if told so from 26.0, and never from 28.2. It compares `os.features` from 29.6, with
+# `platforms` v1.0.0-rc.4, and unpacks within os.Root from 29.7, with `go-archive` v0.3. Debian builds 28.5.2 with both.
+DOCKERD_28: Final = _dockerd(
+    "dockerd 28.5, classic store",
+    _measured("docker.io 28.5.2", "with Docker 29.7's `platforms` and `go-archive`, which Debian builds it with"),
+    choices=(replace(BY_DOCKERD, skips_os_features=True),),
+    in_root=True,
 )
 # The default of new installations of Docker 29, and of Bottlerocket's. It pulls with containerd's client, without the
 # transfer service, and starts containers as dockerd does:

@@ -20,7 +20,8 @@ from .engines import (
     CONTAINERD_2_1,
     CONTAINERD_2_2,
     CONTAINERD_2_3,
-    DOCKERD,
+    DOCKERD_25,
+    DOCKERD_28,
     DOCKERD_CONTAINERD_STORE,
     Engine,
 )
@@ -190,8 +191,15 @@ _FARGATE_HOSTS: Final = (
         sources=(_FARGATE_2,),
     ),
 )
-# Docker 25.0.16 in 2026-08, with the classic store.
-_ECS_AMI: Final = HostEngine(DOCKERD, sources=("https://github.com/aws/amazon-ecs-ami",))
+# Docker 25.0.16 with the classic store, on Amazon Linux 2 and 2023, from v20260629 to at least v20260820, and another
+# 25.0 before. Batch's EC2 hosts are these: https://docs.aws.amazon.com/batch/latest/userguide/compute_resource_AMIs.html
+_ECS_AMI: Final = HostEngine(
+    DOCKERD_25,
+    sources=(
+        "https://github.com/aws/amazon-ecs-ami/blob/main/release-al2023.auto.pkrvars.hcl",
+        "https://github.com/aws/amazon-ecs-ami/pull/720",
+    ),
+)
 _UNKNOWN: Final = (HostEngine(ANY),)
 # 20 GiB by default, of which the compressed and the unpacked image both take their share.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
@@ -250,7 +258,13 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             name="ecs-anywhere",
             title="ECS Anywhere",
             on_hosts=(
-                HostEngine(DOCKERD),
+                HostEngine(DOCKERD_25),
+                HostEngine(
+                    DOCKERD_28,
+                    Share.SOME,
+                    "hosts whose Docker is newer than 25.0 and uses its classic image store",
+                    ("https://github.com/moby/moby/releases",),
+                ),
                 HostEngine(
                     DOCKERD_CONTAINERD_STORE,
                     Share.SOME,

@@ -18,7 +18,7 @@ from image_verifier.layers.blob_reader import Limits
 from image_verifier.layers.reader import read_layers
 from image_verifier.layers.stream import Stream
 from image_verifier.policy import Policy
-from image_verifier.rules.engines import CONTAINERD_1_7, DOCKERD
+from image_verifier.rules.engines import CONTAINERD_1_7, DOCKERD_28
 from image_verifier.verify import load, verify
 
 from tests.unit.blobs import END, PROGRAM, InMemory, file, found, header, image, link, pax, report
@@ -204,7 +204,7 @@ def _platform():  # type: ignore[no-untyped-def]
 def test_each_layer_is_streamed_once_for_all_runtimes() -> None:
     source = image(PROGRAM + END, PROGRAM + bytes(512) + END)
     policy = Policy(("fargate", "ecs-ec2"), _platform(), verify_layers=True)
-    contents = read_layers(load(source, policy), source, [CONTAINERD_1_7, DOCKERD])
+    contents = read_layers(load(source, policy), source, [CONTAINERD_1_7, DOCKERD_28])
     assert sorted(source.opened) == sorted({sha256(blob) for blob in source.layers})
     assert len(contents.file_systems) == 1
 
