@@ -19,7 +19,6 @@ from .output import open_output
 if TYPE_CHECKING:
     from image_verifier.audit.row import Row
 
-    from ..configuration.image_settings import ImageSettings
 
 DESCRIPTION: Final = (
     "Check every tagged image of ECR repositories, as check does for one, and find the bad ones that are in use: "
@@ -107,7 +106,6 @@ def run(arguments: Namespace) -> int:
     if not (arguments.registry or arguments.repositories or arguments.in_use):
         raise UsageError("nothing to audit: pass a REPOSITORY, --registry, --in-use or --from")
     policy = parse_policy(arguments)
-    own_runtime, own_platform = _own(arguments, configuration_of(arguments).settings)
 
     from image_verifier.audit.repository import list_repositories
 
@@ -119,8 +117,13 @@ def run(arguments: Namespace) -> int:
     from ..sources.aws_sessions import AwsSessions, Endpoint
 
     sessions = AwsSessions(arguments.region or "", arguments.profile or "")
+    configuration = configuration_of(arguments)
+    settings_for = configuration.settings_for
     settings = AuditSettings(
-        lambda *names: parse_policy(arguments, names=names), own_runtime, own_platform, arguments.debug
+        policy_for=lambda *names: parse_policy(arguments, names=names) if configuration.sections else policy,
+        own_runtime=lambda *names: not (arguments.runs_on or settings_for(names).runs_on),
+        own_platform=lambda *names: not (arguments.platform or settings_for(names).platform),
+        debug=arguments.debug,
     )
     repositories = list(
         dict.fromkeys(parse_repository(text, sessions, arguments.registry_id) for text in arguments.repositories)
@@ -128,7 +131,7 @@ def run(arguments: Namespace) -> int:
     run_settings = {
         "version": __version__,
         **{field.name: str(getattr(policy, field.name)) for field in fields(policy)},
-        "sections": str(configuration_of(arguments).sections),
+        "sections": str(configuration.sections),
         "in_use": str(arguments.in_use),
         "repositories": " ".join(sorted({repository.uri for repository in repositories}))
         or (whole_registry(sessions, arguments.registry_id).arn if arguments.registry else ""),
@@ -182,8 +185,3 @@ def _show_sweep(arguments: Namespace) -> int:
         stream.writelines(audit_report(arguments.format)(spool.rows, AuditFacts(head, sweep=sweep.summary), stream))
     codes = [code for verdict, code in EXIT_CODES.items() if verdicts[verdict]]
     return UNKNOWN if head.incomplete else max(codes, default=0)
-
-
-def _own(arguments: Namespace, settings: ImageSettings) -> tuple[bool, bool]:
-    """Whether each image is checked for the runtimes that use it, and for its own platform."""
-    return not (arguments.runs_on or settings.runs_on), not (arguments.platform or settings.platform)

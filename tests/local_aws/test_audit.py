@@ -21,6 +21,7 @@ from image_verifier import aws as aws_call
 from image_verifier.audit import batches, repository_audit
 from image_verifier.audit.judging import by_policy
 from image_verifier.audit.repository import Repository
+from image_verifier.image import media_types
 from image_verifier.image.model import Platform
 from image_verifier.outcome import ImageOutcome
 from image_verifier.outcome_json import outcome_as_json
@@ -185,6 +186,43 @@ def test_the_option_layers_reads_the_layers_bytes(aws: LocalAws, client: Any) ->
     assert "layer-digest-mismatch" not in found["0"] | found["2"]
 
 
+def test_an_image_is_judged_by_the_sections_of_the_configuration_as_check_judges_it(
+    aws: LocalAws, client: Any, tmp_path: Path
+) -> None:
+    client.create_repository(repositoryName="sections")
+    uri = f"{HOST}/sections"
+    layers = {
+        "plain": (GZIP,),
+        "tagged": (GZIP,) * 2,
+        "pinned": (GZIP,) * 3,
+        "lambda-1": (media_types.DOCKER_LAYER_ZSTD,),
+    }
+    for tag, types in layers.items():
+        layout = Layout(tmp_path / tag)
+        layout.path.mkdir()
+        layout.source(layout.image(layer_types=types))
+        push(aws, layout.path, "sections", tag)
+    ids = client.describe_images(repositoryName="sections", imageIds=[{"imageTag": "pinned"}])
+    digest = ids["imageDetails"][0]["imageDigest"]
+    configuration = tmp_path / "safe-image.toml"
+    configuration.write_text(
+        'require = ["max-layers:1"]\n'
+        '[[images]]\nmatch = "sections:tagged"\nmin-size = "1GiB"\n'
+        f'[[images]]\nmatch = "*/sections@{digest}"\nfail-on = "never"\n'
+        '[[images]]\nmatch = "sections:lambda-*"\nruns-on = "lambda"\nlayers = true\n'
+    )
+    options = ("--config", str(configuration), "--format", "json")
+    found = {one["reference"]: one for one in images(run(aws, "sections", *options))}
+    references = [f"{uri}@{digest}" if tag == "pinned" else f"{uri}:{tag}" for tag in layers]
+    command = [sys.executable, "-m", "safe_image", "check", *references, *options]
+    checked = images(subprocess.run(command, env=aws.env(), capture_output=True, text=True, check=False, timeout=120))
+    for tag, one in zip(layers, checked, strict=True):
+        for key in ("verdict", "runs_on", "platform", "policy", "findings"):
+            assert found[f"{uri}:{tag}"][key] == one[key], (tag, key)
+    assert [one["verdict"] for one in checked] == ["pass", "fail", "pass", "fail"]
+    assert [f["id"] for f in checked[1]["findings"]] == ["image-too-small", "layers-above-maximum"]
+
+
 def test_throttled_calls_are_retried_until_every_image_has_a_verdict(aws: LocalAws, many: tuple[str, int]) -> None:
     aws.faults.throttle("ecr:GetDownloadUrlForLayer", per_second=60)
     aws.faults.throttle("ecr:GetDownloadUrlForLayer", times=20)
@@ -341,6 +379,16 @@ def test_images_in_use_come_first_and_are_verified_for_the_runtimes_of_their_use
     assert found["gone"]["in_use_by"] == ["Lambda function lost"]
     (total,) = json.loads(done.stdout)["repositories"]
     assert (total["images"], total["refused"], total["refused_in_use"]) == (5, 3, 2)
+
+
+@pytest.mark.usefixtures("in_use")
+def test_the_runtime_and_the_platform_of_a_section_win_over_those_of_the_user(aws: LocalAws, tmp_path: Path) -> None:
+    configuration = tmp_path / "safe-image.toml"
+    configuration.write_text('[[images]]\nmatch = "used:arm"\nruns-on = "eks"\nplatform = "linux/amd64"\n')
+    done = run(aws, "--in-use", "--config", str(configuration), "--format", "json")
+    found = {one["reference"].rpartition(":")[2]: one for one in images(done)}
+    assert (found["arm"]["runs_on"], found["arm"]["platform"]) == (["eks"], "linux/amd64")
+    assert (found["gone"]["runs_on"], found["gone"]["platform"]) == (["lambda"], "linux/arm64")
 
 
 @pytest.mark.usefixtures("in_use")
