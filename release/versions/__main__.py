@@ -8,7 +8,13 @@ from typing import Final
 from release.versions import pythons
 from release.versions.environments import Environment
 
-_TESTS: Final = ("tests/unit", "--ignore=tests/unit/cdk_safe_image/test_nag.py")
+# What cdk-nag finds does not depend on the Python, and it needs an aws-cdk-lib of its own time.
+_TESTS: Final = (
+    "tests/unit",
+    "--ignore=tests/unit/cdk_safe_image/test_nag.py",
+    "--numprocesses=auto",
+    "--dist=loadfile",
+)
 
 
 def main() -> int:

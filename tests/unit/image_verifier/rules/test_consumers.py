@@ -7,6 +7,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -72,24 +73,36 @@ def properties(types: Mapping[str, Any], name: str, path: str = "", above: tuple
             yield from properties(types, below, f"{here}.", (*above, name))
 
 
-def test_every_property_of_cloudformation_that_names_an_image_has_a_row() -> None:
+def image_properties() -> set[str]:
+    """The properties of the installed aws-cdk-lib that name an image, each with its type."""
     types = l1_classes()
-    found = {
+    return {
         f"{its['docs']['custom']['cloudformationResource']} {path}"
         for name, its in types.items()
         if "cloudformationResource" in its.get("docs", {}).get("custom", {}) and f"{name}Props" in types
         for path in properties(types, f"{name}Props")
         if IMAGE.search(path)
     }
-    rows = {
+
+
+def rows() -> set[str]:
+    """The properties of the table, in the same form."""
+    return {
         f"{row.name} {image.path}"
         for row in CONSUMERS.values()
         for image in row.images
         if not row.name.startswith(CUSTOM)
     }
-    assert found - set(NOT_RUN) == rows
-    assert set(NOT_RUN) <= found
+
+
+def test_every_property_of_cloudformation_that_names_an_image_has_a_row() -> None:
+    assert image_properties() - set(NOT_RUN) <= rows()
     assert len(CONSUMERS) == 33
+
+
+@pytest.mark.skipif(find_spec("aws_cdk.aws_bedrockagentcore") is None, reason="this aws-cdk-lib lacks newer types")
+def test_every_row_is_a_property_of_cloudformation() -> None:
+    assert rows() | set(NOT_RUN) <= image_properties()
 
 
 def test_every_row_names_known_runtimes_and_platforms() -> None:
