@@ -31,8 +31,8 @@ test: .local/venv/.stamp  ## run all tests, with real deploys on an AWS on this 
 unit: .local/venv/.stamp  ## run the tests that need no AWS and no engine, and the tests of the docs
 	$(PYTEST) tests/unit tests/faults tests/corpus tests/checks tests/explanations tests/docs
 
-faults: .local/venv/.stamp  ## give every call of the verifier every fault, in every event
-	$(PYTEST) tests/faults
+faults: .local/venv/.stamp  ## give every call of the verifier every fault, in every event, and count them
+	$(PYTEST) --dist worksteal tests/faults
 
 deploy: .local/venv/.stamp  ## run the real deploys, and the tests of the local AWS and engines
 	$(PYTEST) tests/deploy tests/local_aws tests/local_engines

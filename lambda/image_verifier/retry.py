@@ -70,4 +70,9 @@ class RetryBudget:
         ends_at = min(self.ends_at, self.denied_until) if denied else self.ends_at
         if time.monotonic() + seconds >= ends_at:
             return False
-        return not self.abandoned.wait(seconds)
+        return not _pause(self.abandoned, seconds)
+
+
+def _pause(abandoned: Event, seconds: float) -> bool:
+    """Wait for so long, or until nobody waits for the results any longer, which is returned."""
+    return abandoned.wait(seconds)

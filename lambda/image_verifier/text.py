@@ -17,6 +17,8 @@ def readable_size(size: int) -> str:
 
 def printable(text: str) -> str:
     """Escape the control characters in a text, so that a text from an image cannot control a terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -27,6 +27,20 @@ from tests.faults.wire import Answer, Connection, Fault
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 TAG = "c0ffee"
+# The calls that the verifier makes.
+CALLS = {
+    "DescribeImages",
+    "BatchGetImage",
+    "GetDownloadUrlForLayer",
+    "BatchCheckLayerAvailability",
+    "BatchDeleteImage",
+    "DescribeStacks",
+    "ListStackResources",
+    "Publish",
+    "config",
+    "layer",
+    "response",
+}
 # Each of these may be in no response, no log and no notification.
 SECRETS = ("LAYERSECRET", "ANSWERSECRET", "KEYSECRET")
 

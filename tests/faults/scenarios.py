@@ -7,19 +7,15 @@ again with each fault, once and for ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from itertools import product
 
 from tests.faults.faulty_aws import SECRETS, FaultyAws, World
-from tests.faults.wire import FAULTS, TRICKLE, Fault
-from tests.faults.worlds import GOOD, LogOfThread, Outcome, attestation, good, incomplete, record, run
+from tests.faults.wire import FAULTS, Fault
+from tests.faults.worlds import GOOD, LogOfThread, Outcome, attestation, gone, good, incomplete, index, record, run
 
-# A fault that passes leaves all the time that there is; one that lasts takes all of it.
-LONG = 120.0
-_SHORT, _SENDING = 11.6, 3.5
-_AT_ONCE = 24
+# How long the Lambda may run: a fault that passes leaves most of it, and one that lasts takes all of it.
+SECONDS = 60.0
 UNTAG = {"OnFailure": "untag"}
 # The call that a scenario has and no other; all of its calls where none is listed.
 _OWN_CALL = {"Update": "DescribeStacks", "Rollback": "DescribeStacks", "Delete": "response"}
@@ -79,13 +75,53 @@ class Scenario:
         return world, run(world, log, kind, seconds, physical, **self.more)
 
 
-def _cases(scenario: Scenario, server: FaultyAws, log: LogOfThread) -> Iterator[tuple[str, int, Fault]]:
-    world, outcome = scenario.run(server, log, LONG)
+SCENARIOS = [
+    Scenario("Create", good, UNTAG),
+    Scenario("Create", index, UNTAG),
+    Scenario("Create", good, {"VerifyLayers": "true", **UNTAG}),
+    Scenario("Create", incomplete, UNTAG),
+    Scenario("Create", gone, UNTAG),
+    Scenario("Create", attestation),
+    Scenario("Create", attestation, UNTAG),
+    *(
+        Scenario(kind, image, recorded=recorded)
+        for kind, image, recorded in product(("Update", "Rollback"), (good, attestation, gone), (True, False))
+    ),
+    Scenario("Delete", gone),
+]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario with a fault of one of its calls.
+
+    :param n: the number of the call that has the fault; -1 stands for every one.
+    """
+
+    scenario: Scenario
+    call: str
+    n: int
+    fault: Fault
+
+    def problems(self, server: FaultyAws, log: LogOfThread, seconds: float) -> list[str]:
+        """Run it: the defects of the outcome, as lines."""
+        world, outcome = self.scenario.run(server, log, seconds, self.call, self.n, self.fault)
+        often = "once" if self.n == 0 else "for ever"
+        found = _problems(self.scenario, self.call, self.n, self.fault, world, outcome)
+        return [f"{self.scenario.name}, {self.call} with {self.fault.name} {often}: {problem}" for problem in found]
+
+
+def calls(scenario: Scenario, server: FaultyAws, log: LogOfThread) -> list[str]:
+    """The calls of a scenario that no other one has, in a run without a fault, which must have the right verdict."""
+    world, outcome = scenario.run(server, log, SECONDS)
     assert outcome.verdict == scenario.verdict, outcome
     own = "layer" if "VerifyLayers" in scenario.more else _OWN_CALL.get(scenario.kind)
-    for call in [own] if own else sorted(world.calls):
-        yield from ((call, n, fault) for n, fault in product((0, -1), FAULTS))
-        yield call, -1, TRICKLE
+    return [own] if own else sorted(world.calls)
+
+
+def cases(scenario: Scenario, server: FaultyAws, log: LogOfThread) -> list[Case]:
+    """A scenario with every fault of its calls, once and for ever."""
+    return [Case(scenario, *case) for case in product(calls(scenario, server, log), (0, -1), FAULTS)]
 
 
 def _problems(scenario: Scenario, call: str, n: int, fault: Fault, world: World, outcome: Outcome) -> Iterator[str]:
@@ -141,20 +177,3 @@ def _deletions(scenario: Scenario, world: World, outcome: Outcome) -> Iterator[s
         yield f"removed the tag and says that it did not: {reason}"
     if not world.deleted and " was removed from " in reason:
         yield f"removed no tag and says that it did: {reason}"
-
-
-def problems(scenario: Scenario, server: FaultyAws) -> str:
-    """The defects of the outcomes of all faults of a scenario, as lines; empty if there is none."""
-
-    def check(case: tuple[str, int, Fault]) -> list[str]:
-        call, n, fault = case
-        seconds = LONG if n == 0 else _SHORT if call != "response" else _SENDING
-        world, outcome = scenario.run(server, log, seconds, call, n, fault)
-        often = "once" if n == 0 else "for ever"
-        return [f"{call} with {fault.name} {often}: {it}" for it in _problems(scenario, call, n, fault, world, outcome)]
-
-    log = LogOfThread()
-    with redirect_stdout(log), ThreadPoolExecutor(_AT_ONCE) as pool:
-        results = list(pool.map(check, _cases(scenario, server, log)))
-    found = [problem for result in results for problem in result]
-    return f"{len(found)} problems in {len(results)} cases:\n" + "\n".join(found) if found else ""

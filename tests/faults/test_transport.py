@@ -8,7 +8,7 @@ import pytest
 from image_verifier import aws
 
 from tests.faults.faulty_aws import FaultyAws, faulty_aws
-from tests.faults.scenarios import LONG, UNTAG, Scenario
+from tests.faults.scenarios import SECONDS, UNTAG, Scenario
 from tests.faults.wire import DEEP, FAULTS
 from tests.faults.worlds import LogOfThread, attestation, gone, good, incomplete, index
 
@@ -16,13 +16,15 @@ CREATIONS = [Scenario("Create", image, UNTAG) for image in (good, index, attesta
 CERTIFICATE = Path(__file__).parent.parent / "unit" / "certificates" / "self-signed.pem"
 
 
+@pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("call", ["BatchGetImage", "DescribeStacks"])
 def test_json_that_is_too_deep_for_python_is_a_doubt(server: FaultyAws, call: str) -> None:
     kind = "Update" if call == "DescribeStacks" else "Create"
-    _, outcome = Scenario(kind, gone).run(server, LogOfThread(), LONG, call, -1, DEEP)
+    _, outcome = Scenario(kind, gone).run(server, LogOfThread(), SECONDS, call, -1, DEEP)
     assert outcome.verdict == ("refused" if kind == "Update" else "doubt")
 
 
+@pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("scenario", CREATIONS, ids=lambda scenario: scenario.name)
 @pytest.mark.parametrize("name", ["half a body", "half a body of no length"])
 def test_a_tls_connection_that_ends_without_its_farewell_changes_no_verdict(
@@ -35,6 +37,6 @@ def test_a_tls_connection_that_ends_without_its_farewell_changes_no_verdict(
         monkeypatch.setenv("AWS_ENDPOINT_URL", secured.url)
         monkeypatch.setenv("AWS_CA_BUNDLE", str(CERTIFICATE))
         for call in calls:
-            _, outcome = scenario.run(server, LogOfThread(), LONG, call, 0, fault, secured)
+            _, outcome = scenario.run(server, LogOfThread(), SECONDS, call, 0, fault, secured)
             assert outcome.verdict == scenario.verdict, call
         aws.client.cache_clear()

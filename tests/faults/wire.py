@@ -152,7 +152,7 @@ FAULTS = [
     Fault("throttled", _aws_error("ThrottlingException", 400), acts=False),
     Fault("failed", _aws_error("InternalFailure", 500)),
     Fault("denied", _aws_error("AccessDeniedException", 400), acts=False),
-    Fault("delayed", delay=0.05),
+    Fault("delayed", delay=0.01),
 ]
 # Not one of the others: where Python's stack is at its end, the finalizers of other tests' objects fail, too.
 DEEP = Fault("JSON that is too deep", _body(b"[" * 100_000))
