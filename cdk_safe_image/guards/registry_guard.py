@@ -13,9 +13,7 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
@@ -26,8 +24,9 @@ from image_verifier.registry.pushes import DETAIL_TYPE, SOURCE
 from image_verifier.registry.settings import VARIABLE, OnRefused, Rule, Settings
 
 from ..options import enum_member
-from ..staging import verifier_code
-from ..verifier import MEMORY_MIB, MEMORY_TO_READ_MIB, newest_runtime
+from ..verifier import MEMORY_MIB, MEMORY_TO_READ_MIB
+from .guard_function import guard_function
+from .images_in_use import ImagesInUse
 from .registry_rule import RegistryRule
 
 OnRefusedValue = OnRefused | Literal["report", "tag", "untag"]
@@ -55,8 +54,9 @@ class RegistryGuard(Construct):
     of the namespace `CdkSafeImage`; and its report is written to a bucket. A push that could not be verified is
     retried, then kept in a dead-letter queue, whose alarm reports it.
 
-    A repository's rule says how its images are verified. Without a rule, an image is refused only if no runtime can
-    pull it. Attestations and signatures beside an image, charts, build caches and Windows images are never announced.
+    A repository's rule says how its images are verified. Without a rule, an image is judged by its consumers, if
+    `watch_running` is set and there are any; else it is refused only if no runtime can pull it. Attestations and
+    signatures beside an image, charts, build caches and Windows images are never announced.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class RegistryGuard(Construct):
         rules: Mapping[str, RegistryRule] | None = None,
         topic: sns.ITopic | None = None,
         verify_layers: bool = False,
+        watch_running: bool = False,
     ) -> None:
         """
         :param scope: the parent construct.
@@ -87,6 +88,8 @@ class RegistryGuard(Construct):
             one that matches counts. Default: none
         :param topic: the topic that gets the refusals, and the alarm. Default: none
         :param verify_layers: whether every layer of an image without a rule is downloaded and read. Default: False
+        :param watch_running: whether an image that ECS or Lambda run is announced when it is deleted, archived or
+            retagged, and whether an image without a rule is judged by its consumers. Default: False
         :raises ValueError: if a setting is not valid; the message says what to use instead.
         """
         super().__init__(scope, id)
@@ -101,16 +104,26 @@ class RegistryGuard(Construct):
         self.bucket: s3.IBucket = bucket or _own_bucket(self)
         # Guards of other stacks may have the same ID.
         self._name = f"{stack.stack_name}-{self.node.id}"
+        own_bus = events.EventBus.from_event_bus_name(self, "DefaultBus", "default") if bus is None else bus
+        bus_name = bus.event_bus_arn if bus else "default"
+        self.images_in_use = (
+            ImagesInUse(
+                self, name=self._name, bus=own_bus, bus_name=bus_name, topic=topic, repositories=repositories or ()
+            )
+            if watch_running
+            else None
+        )
         settings = Settings(
             guard=self._name,
             partition=stack.partition,
             url_suffix=stack.url_suffix,
             bucket=self.bucket.bucket_name,
-            bus=bus.event_bus_arn if bus else "default",
+            bus=bus_name,
             topic=topic.topic_arn if topic else "",
             on_refused=handling,
             rules=policies,
             verify_layers=verify_layers,
+            inventory=self.images_in_use.table.table_name if self.images_in_use else "",
         ).as_json()
         if len(json.dumps(settings)) > _MAX_SETTINGS:
             raise ValueError(
@@ -126,7 +139,16 @@ class RegistryGuard(Construct):
             visibility_timeout=Duration.seconds(_VISIBILITY_FACTOR * timeout.to_seconds()),
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_ATTEMPTS, queue=self.dead_letter_queue),
         )
-        self.function = self._function(settings, timeout, reads_layers)
+        self.function = guard_function(
+            self,
+            "",
+            entry_point="registry_push",
+            description="Verifies each container image that is pushed to ECR",
+            role_description="Verifies pushed images: reads repositories, announces refusals, and logs",
+            settings={VARIABLE: settings},
+            timeout=timeout,
+            memory_mib=MEMORY_TO_READ_MIB if reads_layers else MEMORY_MIB,
+        )
         self.function.add_event_source(
             event_sources.SqsEventSource(
                 self.queue,
@@ -135,7 +157,7 @@ class RegistryGuard(Construct):
                 report_batch_item_failures=True,
             )
         )
-        self._allow(repositories, handling, bus, topic)
+        self._allow(repositories, handling, own_bus, topic)
         self._listen(repositories)
         self.alarm = self._alarm(topic)
 
@@ -151,39 +173,11 @@ class RegistryGuard(Construct):
             **{"statistic": "Sum", **options},
         )
 
-    def _function(self, settings: Mapping[str, Any], timeout: Duration, reads_layers: bool) -> lambda_.Function:
-        log_group = logs.LogGroup(
-            self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
-        )
-        log_events = iam.PolicyStatement(
-            actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
-        )
-        role = iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description="Verifies pushed images: reads repositories, announces refusals, and logs",
-            inline_policies={"Logs": iam.PolicyDocument(statements=[log_events])},
-        )
-        return lambda_.Function(
-            self,
-            "Function",
-            description="Verifies each container image that is pushed to ECR",
-            code=lambda_.Code.from_asset(verifier_code(self, "registry_push")),
-            handler="image_verifier.entrypoints.registry_push.handler",
-            runtime=newest_runtime(self),
-            memory_size=MEMORY_TO_READ_MIB if reads_layers else MEMORY_MIB,
-            timeout=timeout,
-            role=role,
-            log_group=log_group,
-            environment={VARIABLE: Stack.of(self).to_json_string(settings)},
-        )
-
     def _allow(
         self,
         repositories: Sequence[ecr.IRepository] | None,
         handling: OnRefused,
-        bus: events.IEventBus | None,
+        bus: events.IEventBus,
         topic: sns.ITopic | None,
     ) -> None:
         """Give the Lambda the permissions for its calls, and no others."""
@@ -208,8 +202,11 @@ class RegistryGuard(Construct):
         )
         if topic is not None:
             topic.grant_publish(self.function)
-        own_bus = events.EventBus.from_event_bus_name(self, "DefaultBus", "default") if bus is None else bus
-        own_bus.grant_put_events_to(self.function)
+        bus.grant_put_events_to(self.function)
+        if self.images_in_use is not None:
+            self.function.add_to_role_policy(
+                iam.PolicyStatement(actions=["dynamodb:Query"], resources=[self.images_in_use.table.table_arn])
+            )
 
     def _listen(self, repositories: Sequence[ecr.IRepository] | None) -> None:
         names = [repository.repository_name for repository in repositories or ()]

@@ -1,4 +1,4 @@
-"""A guard of the registry, deployed by the real CDK CLI: a broken push is announced, a healthy one is not."""
+"""A guard of the registry, deployed by the real CDK CLI: broken pushes and lost images are announced, others not."""
 
 from __future__ import annotations
 
@@ -60,3 +60,24 @@ def test_pushes_that_nothing_can_pull_or_that_break_their_rule_are_announced_and
         QueueUrl=step.outputs["DeadLettersUrl"], AttributeNames=["ApproximateNumberOfMessages"]
     )
     assert queue["Attributes"]["ApproximateNumberOfMessages"] == "0"
+
+
+def test_an_image_that_a_service_runs_is_announced_when_it_is_deleted(
+    aws: LocalAws, guarded: tuple[Step, Images, Images]
+) -> None:
+    step, plain, _ = guarded
+    used, unused = plain.good("used"), plain.good("unused")
+    ecs, ecr = aws.client("ecs"), aws.client("ecr")
+    ecs.create_cluster(clusterName="guarded")
+    container = {"name": "web", "image": f"{plain.uri}:used", "memory": 128}
+    ecs.register_task_definition(family="guarded", containerDefinitions=[container])
+    service = {"cluster": "guarded", "serviceName": "web", "taskDefinition": "guarded", "launchType": "FARGATE"}
+    ecs.create_service(**service, desiredCount=0)
+    read = aws.client("lambda").invoke(FunctionName=step.outputs["Reader"], Payload=b"{}")
+    assert "FunctionError" not in read, read["Payload"].read()
+    for digest in (unused, used):
+        ecr.batch_delete_image(repositoryName=plain.name, imageIds=[{"imageDigest": digest}])
+    (text,) = messages(aws, step.outputs["InboxUrl"], 1)
+    name = f"{plain.name}:used@{used}"
+    assert text.splitlines()[0] == f"Image in use deleted: {name}, used by ECS service guarded/web."
+    assert "CannotPullContainerError" in text

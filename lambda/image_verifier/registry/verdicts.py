@@ -1,4 +1,4 @@
-"""The verdict on an image: by its repository's rule, else by what uses it, else by whether any runtime can pull it.
+"""The verdict on an image: by its repository's rule, else by its consumers, else by whether any runtime can pull it.
 
 All consumers that name the tag must be able to run the image. Those of other tags of the repository say less: it is
 refused only if none of them can run it. Where no consumer is known, it is refused only if no runtime can pull it, on

@@ -1,4 +1,4 @@
-"""A guard of the registry whose messages reach a queue; the context `repository` has a rule for arm64."""
+"""A guard of the registry and of the images in use, with a rule for one repository. Its messages reach a queue."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ guard = RegistryGuard(
     stack,
     "Guard",
     topic=topic,
+    watch_running=True,
     rules={app.node.get_context("repository"): RegistryRule(platform=ecr_assets.Platform.LINUX_ARM64)},
 )
 cdk.CfnOutput(stack, "Bucket", value=guard.bucket.bucket_name)
 cdk.CfnOutput(stack, "InboxUrl", value=inbox.queue_url)
 cdk.CfnOutput(stack, "DeadLettersUrl", value=guard.dead_letter_queue.queue_url)
+assert guard.images_in_use
+cdk.CfnOutput(stack, "Reader", value=guard.images_in_use.reader.function_name)
 app.synth()

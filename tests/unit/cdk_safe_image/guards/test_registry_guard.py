@@ -12,6 +12,8 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
+from image_verifier.in_use.watch_settings import VARIABLE as WATCH_VARIABLE
+from image_verifier.in_use.watch_settings import WatchSettings
 from image_verifier.registry.settings import VARIABLE
 
 from cdk_safe_image import RegistryGuard, RegistryRule
@@ -158,3 +160,72 @@ def test_a_wrong_setting_says_what_to_use_instead(stack: Stack, keywords: Any, m
     with pytest.raises(ValueError, match="Guard") as error:
         RegistryGuard(stack, "Guard", **keywords)
     assert message in str(error.value)
+
+
+READS_CONSUMERS = [
+    "ecs:DescribeServiceRevisions",
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "ecs:DescribeTasks",
+    "ecs:ListServiceDeployments",
+    "ecs:ListTaskDefinitions",
+    "lambda:GetFunction",
+]
+LISTS_CONSUMERS = ["ecs:ListClusters", "ecs:ListServices", "ecs:ListTasks", "lambda:ListFunctions"]
+KEEPS_INVENTORY = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query"]
+
+
+def actions_of(stack: Stack, role: str) -> list[str]:
+    """Every action that a role of the guard allows, but for its log."""
+    (policy,) = [one for one in every(stack, "AWS::IAM::Policy") if one["PolicyName"].startswith(f"Guard{role}")]
+    statements = policy["PolicyDocument"]["Statement"]
+    listed = [one["Action"] if isinstance(one["Action"], list) else [one["Action"]] for one in statements]
+    return sorted(action for each in listed for action in each)
+
+
+def test_a_guard_that_watches_over_the_images_in_use_has_two_lambdas_more_with_their_own_permissions(
+    stack: Stack,
+) -> None:
+    RegistryGuard(stack, "Guard", watch_running=True)
+    common = [*RECEIVES, *KEEPS_INVENTORY, *READS_CONSUMERS, "ecr:BatchGetImage", "ecr:DescribeImages"]
+    assert actions_of(stack, "InUseWatcher") == sorted([*common, "events:PutEvents"])
+    assert actions_of(stack, "InUseReader") == sorted([*common, *LISTS_CONSUMERS, "events:PutEvents"])
+    pushes = [*READS, *RECEIVES, "dynamodb:Query", "events:PutEvents", "s3:ListBucket", "s3:PutObject"]
+    assert actions_of(stack, "Role") == sorted(pushes)
+
+
+def test_the_watch_listens_to_removals_and_to_consumers_and_reads_the_account_every_hour(stack: Stack) -> None:
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
+    RegistryGuard(stack, "Guard", watch_running=True, repositories=[shop])
+    rules = {rule["Description"]: rule for rule in every(stack, "AWS::Events::Rule")}
+    assert rules["An image may be gone"]["EventPattern"]["detail"] == {
+        "result": ["SUCCESS"],
+        "repository-name": ["shop"],
+        "action-type": [{"anything-but": ["PUSH"]}],
+    }
+    kinds = [kind for rule in rules.values() for kind in rule.get("EventPattern", {}).get("detail-type", ())]
+    assert {"ECS Task State Change", "ECS Deployment State Change", "ECS Service Action"} < set(kinds)
+    assert "AWS API Call via CloudTrail" in kinds
+    assert rules["Reads all consumers of the account"]["ScheduleExpression"] == "rate(1 hour)"
+
+
+def test_a_doubt_about_the_images_in_use_and_an_inventory_that_is_not_read_are_alarms_on_the_topic(
+    stack: Stack,
+) -> None:
+    RegistryGuard(stack, "Guard", watch_running=True, topic=sns.Topic(stack, "Topic"))
+    alarms = {alarm["AlarmDescription"].partition(":")[0]: alarm for alarm in every(stack, "AWS::CloudWatch::Alarm")}
+    unknown = alarms["It is not known whether removed images are in use"]
+    age = alarms["The inventory of the images in use was not read anew"]
+    assert len(unknown["AlarmActions"]) == len(age["AlarmActions"]) == 1
+    assert (age["MetricName"], age["Statistic"], age["Period"]) == ("InventoryAge", "Minimum", 3 * 3600)
+    assert age["TreatMissingData"] == "breaching"
+    removed = alarms["An image in use was removed"]
+    assert (removed["MetricName"], "AlarmActions" in removed) == ("InUseRemoved", False)
+
+
+def test_every_lambda_of_the_watch_gets_settings_that_it_can_parse(stack: Stack) -> None:
+    guard = RegistryGuard(stack, "Guard", watch_running=True)
+    assert guard.images_in_use
+    own = [one["Environment"]["Variables"].keys() for one in every(stack, "AWS::Lambda::Function")]
+    assert sorted(map(list, own)) == [[WATCH_VARIABLE], [WATCH_VARIABLE], [VARIABLE]]
+    assert WatchSettings.parse(json.dumps(WatchSettings("g", "aws", "1", "eu-west-1", "t").as_json())).table == "t"
