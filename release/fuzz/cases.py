@@ -22,7 +22,7 @@ from image_verifier.report import Report
 
 from release.fuzz.seeds import Seeds
 from release.fuzz.surfaces import PLATFORM, SURFACES
-from safe_image.formats import CHECK_FORMATS, check_report
+from safe_image.formats import CHECK_FORMATS
 from safe_image.results.check_runner import Outcome
 
 _MAX_CPU_SECONDS: Final = 2.0
@@ -96,7 +96,7 @@ def _write_reports(report: object) -> None:
         return
     outcome = Outcome("shop:1", Policy(report.runs_on, PLATFORM), report)
     for name in CHECK_FORMATS:
-        text = "".join(check_report(name)([outcome], StringIO()))
+        text = "".join(CHECK_FORMATS.report(name)([outcome], StringIO()))
         text.encode("utf-8", "strict" if name != "html" else "backslashreplace")
         if name in ("json", "sarif"):
             json.dumps(json.loads(text), ensure_ascii=False).encode()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from image_verifier import __version__
 
 from ..errors import UsageError
-from ..formats import AUDIT_FORMATS, audit_report
+from ..formats import AUDIT_FORMATS
 from .arguments import add_policy_options, configuration_of, parse_policy
 from .exit_codes import EXIT_CODES, UNKNOWN
 from .output import open_output
@@ -152,7 +152,7 @@ def run(arguments: Namespace) -> int:
             for row in audit_rows(sessions, repositories, settings, in_use=arguments.in_use, knows=kept.knows):
                 kept.add(row)
                 show_progress(row)
-        stream.writelines(audit_report(arguments.format)(kept_rows, AuditFacts.of(policy), stream))
+        stream.writelines(AUDIT_FORMATS.report(arguments.format)(kept_rows, AuditFacts.of(policy), stream))
     return exit_code
 
 
@@ -182,6 +182,8 @@ def _show_sweep(arguments: Namespace) -> int:
                 spool.add(row)
                 show_progress(row)
         head = sweep.head(verdicts)
-        stream.writelines(audit_report(arguments.format)(spool.rows, AuditFacts(head, sweep=sweep.summary), stream))
+        stream.writelines(
+            AUDIT_FORMATS.report(arguments.format)(spool.rows, AuditFacts(head, sweep=sweep.summary), stream)
+        )
     codes = [code for verdict, code in EXIT_CODES.items() if verdicts[verdict]]
     return UNKNOWN if head.incomplete else max(codes, default=0)

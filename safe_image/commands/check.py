@@ -18,7 +18,7 @@ from image_verifier.text import nearest
 from image_verifier.verify import load
 
 from ..errors import UsageError
-from ..formats import CHECK_FORMATS, check_report
+from ..formats import CHECK_FORMATS
 from ..results.check_runner import Outcome, run_checks
 from ..sources.targets import REFERENCES, Target, TargetResolver
 from .arguments import add_growth_options, add_policy_options, default_policy, parse_growth, parse_policy
@@ -97,7 +97,7 @@ def _writer(name: str, arguments: Namespace) -> CheckReport:
         from ..formats.check.check_text import report as text_report
 
         return partial(text_report, quiet=True)
-    return check_report(name)
+    return CHECK_FORMATS.report(name)
 
 
 def _check(

@@ -13,7 +13,7 @@ from image_verifier.report import Report
 from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.verify import verify
 
-from ..formats import DIFF_FORMATS, diff_report
+from ..formats import DIFF_FORMATS
 from ..results.comparison import compare
 from ..sources.targets import Target, TargetResolver
 from .arguments import add_policy_options, configuration_of, parse_policy
@@ -51,7 +51,7 @@ def run(arguments: Namespace) -> int:
         # The question is which runtimes the difference breaks, so that every runtime of the platform is checked.
         every = tuple(name for name, runtime in RUNTIMES.items() if runtime.runs(str(policy.platform)))
         policy = replace(policy, runs_on=every)
-    report = diff_report(arguments.format)
+    report = DIFF_FORMATS.report(arguments.format)
     resolver = TargetResolver()
     first, second = (resolver.target(text, str(policy.platform)) for text in (arguments.good, arguments.bad))
     with open_output(arguments.output) as stream:

@@ -12,7 +12,7 @@ from image_verifier.policy import Policy
 from image_verifier.rules.catalog import CATALOG
 
 from ..errors import UsageError
-from ..formats import EXPLAIN_FORMATS, explanation_report, incident_report
+from ..formats import EXPLANATION_FORMATS, INCIDENT_FORMATS
 from .arguments import add_configuration_options, configuration_of
 from .output import open_output
 
@@ -60,7 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--stack", metavar="NAME", help="explain why this stack's last deploy failed")
     parser.add_argument("--region", help="with these four: the region; default: the environment's or the profile's")
     add_configuration_options(parser)
-    parser.add_argument("--format", choices=EXPLAIN_FORMATS, default="text", help="default: text")
+    parser.add_argument("--format", choices=EXPLANATION_FORMATS, default="text", help="default: text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the explanation to this file")
 
 
@@ -106,7 +106,7 @@ def _explain_text(arguments: Namespace) -> int:
     verification = verified(target, policy, explanation) if target and arguments.image else None
     explanation = settle(explanation, verification)
     with open_output(arguments.output) as stream:
-        for part in explanation_report(arguments.format)(explanation, verification, stream):
+        for part in EXPLANATION_FORMATS.report(arguments.format)(explanation, verification, stream):
             stream.write(part)
     return _exit(explanation, verification)
 
@@ -119,7 +119,7 @@ def _explain_incident(arguments: Namespace, subject: str) -> int:
     incident = _incident(resolver, subject, getattr(arguments, subject), arguments.region or "")
     diagnoses = explain_failures(incident, resolver)
     with open_output(arguments.output) as stream:
-        for part in incident_report(arguments.format)(incident, diagnoses, stream):
+        for part in INCIDENT_FORMATS.report(arguments.format)(incident, diagnoses, stream):
             stream.write(part)
     return max((_exit(one.explanation, one.verification) for one in diagnoses), default=0)
 

@@ -10,7 +10,7 @@ from image_verifier.rules.runtimes import RUNTIMES
 from image_verifier.text import nearest
 
 from ..errors import UsageError
-from ..formats import RUNTIMES_FORMATS, runtimes_report
+from ..formats import RUNTIMES_FORMATS
 
 DESCRIPTION: Final = (
     "Show the engines that each runtime uses, how many of its hosts have each, how and when each was confirmed, and "
@@ -40,5 +40,5 @@ def run(arguments: Namespace) -> int:
         if name not in RUNTIMES:
             raise UsageError(f"{name!r} is not a runtime: use {nearest(name, RUNTIMES)}")
     runtimes = [RUNTIMES[name] for name in dict.fromkeys(arguments.names or RUNTIMES)]
-    sys.stdout.writelines(runtimes_report(arguments.format)(runtimes, sys.stdout))
+    sys.stdout.writelines(RUNTIMES_FORMATS.report(arguments.format)(runtimes, sys.stdout))
     return 0

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Final, Generic, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from image_verifier.audit.row import Row
     from image_verifier.policy import Policy
     from image_verifier.rules.names import Names
     from image_verifier.rules.runtimes import Runtime
+    from typing_extensions import Self
 
     from ..explanations.explanation import Explanation, Verification
     from ..incident.explained_failure import ExplainedFailure
@@ -30,66 +31,39 @@ if TYPE_CHECKING:
     ExplanationReport = Callable[[Explanation, Verification | None, TextIO], Iterator[str]]
     IncidentReport = Callable[[Incident, Sequence[ExplainedFailure], TextIO], Iterator[str]]
 
-CHECK_FORMATS: Final = ("text", "json", "junit", "sarif", "github", "markdown", "html")
-DIFF_FORMATS: Final = ("text", "json", "html")
-AUDIT_FORMATS: Final = ("text", "json", "html")
-RUNTIMES_FORMATS: Final = ("text", "json")
-EXPLAIN_FORMATS: Final = ("text", "json")
+_Report = TypeVar("_Report")
 
 
-def check_report(format_name: str) -> CheckReport:
-    """The function that writes the report of `check`.
+class Formats(tuple[str, ...], Generic[_Report]):
+    """The names of the formats of one kind of report.
 
-    :param format_name: one of `CHECK_FORMATS`.
+    :param modules: how the names of the formats' modules begin, such as `diff.diff`.
+    :param names: the names of the formats.
     """
-    report: CheckReport = _module(f"check.check_{format_name}").report
-    return report
+
+    _modules: str
+
+    def __new__(cls, modules: str, *names: str) -> Self:
+        """Keep the names as a tuple, which never changes."""
+        formats = super().__new__(cls, names)
+        formats._modules = modules
+        return formats
+
+    def report(self, name: str) -> _Report:
+        """The function that writes the report in a format.
+
+        :param name: one of the names.
+        """
+        report: _Report = import_module(f"{__name__}.{self._modules}_{name}").report
+        return report
 
 
-def diff_report(format_name: str) -> DiffReport:
-    """The function that writes the report of `diff`.
-
-    :param format_name: one of `DIFF_FORMATS`.
-    """
-    report: DiffReport = _module(f"diff.diff_{format_name}").report
-    return report
-
-
-def audit_report(format_name: str) -> AuditReport:
-    """The function that writes the report of `audit`.
-
-    :param format_name: one of `AUDIT_FORMATS`.
-    """
-    report: AuditReport = _module(f"audit.audit_{format_name}").report
-    return report
-
-
-def runtimes_report(format_name: str) -> RuntimesReport:
-    """The function that writes the report of `runtimes`.
-
-    :param format_name: one of `RUNTIMES_FORMATS`.
-    """
-    report: RuntimesReport = _module(f"runtimes.runtimes_{format_name}").report
-    return report
-
-
-def explanation_report(format_name: str) -> ExplanationReport:
-    """The function that writes the explanation of a text.
-
-    :param format_name: one of `EXPLAIN_FORMATS`.
-    """
-    report: ExplanationReport = _module(f"explain.explanation_{format_name}").report
-    return report
-
-
-def incident_report(format_name: str) -> IncidentReport:
-    """The function that writes the explanation of a service, task, function or stack.
-
-    :param format_name: one of `EXPLAIN_FORMATS`.
-    """
-    report: IncidentReport = _module(f"explain.incident_{format_name}").report
-    return report
-
-
-def _module(name: str) -> Any:
-    return import_module(f"{__name__}.{name}")
+CHECK_FORMATS: Final[Formats[CheckReport]] = Formats(
+    "check.check", "text", "json", "junit", "sarif", "github", "markdown", "html"
+)
+DIFF_FORMATS: Final[Formats[DiffReport]] = Formats("diff.diff", "text", "json", "html")
+AUDIT_FORMATS: Final[Formats[AuditReport]] = Formats("audit.audit", "text", "json", "html")
+RUNTIMES_FORMATS: Final[Formats[RuntimesReport]] = Formats("runtimes.runtimes", "text", "json")
+# For a text, and for a service, a task, a function or a stack.
+EXPLANATION_FORMATS: Final[Formats[ExplanationReport]] = Formats("explain.explanation", "text", "json")
+INCIDENT_FORMATS: Final[Formats[IncidentReport]] = Formats("explain.incident", *EXPLANATION_FORMATS)

@@ -13,7 +13,7 @@ from image_verifier.rules.names import Names
 from image_verifier.verify import verify
 
 from safe_image.cli import main
-from safe_image.formats import DIFF_FORMATS, diff_report
+from safe_image.formats import DIFF_FORMATS
 from safe_image.results.comparison import compare
 from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 from tests.corpus.cases import Case
@@ -36,7 +36,7 @@ def test_a_difference_from_a_healthy_image_explains_every_broken_image(corpus: S
             unexplained.append((name, comparison.broken))
         names = Names("good"), Names(name)
         for form in DIFF_FORMATS:
-            assert "".join(diff_report(form)(comparison, names, policy, io.StringIO()))
+            assert "".join(DIFF_FORMATS.report(form)(comparison, names, policy, io.StringIO()))
     assert unexplained == []
 
 
