@@ -18,17 +18,16 @@ from image_verifier.faults import Fault
 
 from .compressed_files import MAGIC_BYTES, FileCompression, decompressed, file_compression
 from .regular_files import open_regular
-from .tar_index import SAVE_AGAIN, TarIndex
+from .tar_index import SAVE_AGAIN, TarFiles, TarIndex
 
 _MAX_UNPACKED_BYTES: Final = 64 * 1024**3
 # The headers of all entries are kept in memory, and an extended header may claim to have gigabytes.
 _MAX_HEADER_BYTES: Final = 128 * 1024**2
 # The space that stays free on the disk of the temporary folder.
 _MIN_FREE_BYTES: Final = 1024**3
-_CHUNK: Final = 1 << 20
 
 
-class Archive:
+class Archive(TarFiles):
     """A tar archive whose files are read in place.
 
     :param path: the archive. One that is compressed is decompressed into a temporary file first.
@@ -52,22 +51,9 @@ class Archive:
     def __str__(self) -> str:
         return str(self.path)
 
-    def size(self, name: str) -> int | None:
-        """A file's size in bytes; None where there is no such file."""
-        member = self._index.find(name)
-        return member.size if member else None
-
-    def open(self, name: str) -> IO[bytes] | None:
-        """A file, which can be read while others are; None where there is no such file."""
-        member = self._index.find(name)
-        if member is None:
-            return None
-        part: io.RawIOBase = _FileSlice(self._file, member.offset_data, member.size)
-        return io.BufferedReader(part, _CHUNK)
-
-    def place(self, name: str) -> int:
-        """A file's place in the archive; files are read fastest in this order."""
-        return self._index.place(name)
+    def _reader(self, member: tarfile.TarInfo) -> io.RawIOBase:
+        """A file, which can be read while others are."""
+        return _FileSlice(self._file, member.offset_data, member.size)
 
 
 class _FileSlice(io.RawIOBase):

@@ -17,13 +17,12 @@ from image_verifier.image.references import Reference
 from .docker_api import DockerApi, DockerEndpoint
 from .docker_archive import docker_archive
 from .docker_push import ImageStore, Push
-from .tar_index import TarIndex
+from .tar_index import TarFiles, TarIndex
 
 # The bytes of each file that are kept: more than any check of a layer's first bytes reads.
 _HEAD_BYTES: Final = 1024
 # Documents are kept whole, so that they need not be requested again. All of an image's are far smaller.
 _MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
-_CHUNK: Final = 1 << 20
 
 
 def docker_daemon(name: str) -> Push:
@@ -59,7 +58,7 @@ def _with_tag(name: str, image: Mapping[str, Any]) -> str:
     return name if reference.digest else str(reference)
 
 
-class SavedImage:
+class SavedImage(TarFiles):
     """The files of the archive that Docker sends of an image. Its layers are requested again when they are read.
 
     :param api: the Docker.
@@ -97,22 +96,8 @@ class SavedImage:
                 self._heads[member.name] = head
             yield member
 
-    def size(self, name: str) -> int | None:
-        """A file's size in bytes; None where there is no such file."""
-        member = self._index.find(name)
-        return member.size if member else None
-
-    def open(self, name: str) -> IO[bytes] | None:
-        """A file; None where there is no such file."""
-        member = self._index.find(name)
-        if member is None:
-            return None
-        part: io.RawIOBase = _SavedFile(self, member, self._heads[member.name])
-        return io.BufferedReader(part, _CHUNK)
-
-    def place(self, name: str) -> int:
-        """A file's place in the archive; files are read fastest in this order."""
-        return self._index.place(name)
+    def _reader(self, member: tarfile.TarInfo) -> io.RawIOBase:
+        return _SavedFile(self, member, self._heads[member.name])
 
     def take_stream(self, member: tarfile.TarInfo) -> _Stream:
         """A stream at the beginning of a file; it goes on from the last file if that comes earlier in the archive.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import posixpath
 import tarfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Final
+from typing import IO, Final
 
 from image_verifier.faults import Fault
 
@@ -13,6 +15,7 @@ SAVE_AGAIN: Final = "Create the archive again: docker save -o FILE IMAGE"
 # More than any image has; an endless archive must not be read for ever.
 _MAX_ENTRIES: Final = 100_000
 _MAX_LINKS: Final = 16
+_CHUNK: Final = 1 << 20
 
 
 class TarIndex:
@@ -50,3 +53,27 @@ class TarIndex:
         """The offset of a file's header; 0 where there is no such file."""
         member = self.find(name)
         return member.offset if member else 0
+
+
+class TarFiles(ABC):
+    """The files of an archive by name. Its `str` is the archive's name in messages."""
+
+    _index: TarIndex
+
+    def size(self, name: str) -> int | None:
+        """A file's size in bytes; None where there is no such file."""
+        member = self._index.find(name)
+        return member.size if member else None
+
+    def open(self, name: str) -> IO[bytes] | None:
+        """A file; None where there is no such file."""
+        member = self._index.find(name)
+        return io.BufferedReader(self._reader(member), _CHUNK) if member else None
+
+    def place(self, name: str) -> int:
+        """A file's place in the archive; files are read fastest in this order."""
+        return self._index.place(name)
+
+    @abstractmethod
+    def _reader(self, member: tarfile.TarInfo) -> io.RawIOBase:
+        """A file's bytes."""
