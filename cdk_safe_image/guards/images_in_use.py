@@ -21,7 +21,7 @@ from constructs import Construct
 from image_verifier.custom_resource.metrics import NAMESPACE
 from image_verifier.image.references import REJECTED_TAGS
 from image_verifier.in_use.announcement import METRIC
-from image_verifier.in_use.consumer_events import API_CALL, DEPLOYMENT, SERVICE_ACTION, TASK
+from image_verifier.in_use.consumer_events import DEPLOYMENT, LAMBDA, SERVICE_ACTION, TASK
 from image_verifier.in_use.inventory import CONSUMER, ENDS, IMAGE
 from image_verifier.in_use.removals import DETAIL_TYPE, PUSH, SOURCE
 from image_verifier.in_use.watch_settings import MAX_AGE_SECONDS, READING_HOURS, VARIABLE, WatchSettings
@@ -49,8 +49,6 @@ _CONSUMER_READS: Final = (
     "lambda:GetFunction",
 )
 _ACCOUNT_READS: Final = ("ecs:ListClusters", "ecs:ListServices", "ecs:ListTasks", "lambda:ListFunctions")
-# The operations as CloudTrail names them: https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html
-_FUNCTION_CALLS: Final = ("CreateFunction", "UpdateFunctionCode", "PublishVersion")
 _SERVICE_ACTIONS: Final = ("SERVICE_STEADY_STATE", "TASKSET_STEADY_STATE")
 
 
@@ -191,12 +189,9 @@ class ImagesInUse(Construct):
         self._rule("Deployment", "A service may use other images", "aws.ecs", [DEPLOYMENT], None, consumers)
         steady = {"eventName": list(_SERVICE_ACTIONS)}
         self._rule("Steady", "A service uses its images", "aws.ecs", [SERVICE_ACTION], steady, consumers)
-        calls = {
-            "eventSource": ["lambda.amazonaws.com"],
-            "eventName": [{"prefix": name} for name in _FUNCTION_CALLS],
-            "errorCode": [{"exists": False}],
-        }
-        self._rule("FunctionCall", "A function may use another image", "aws.lambda", [API_CALL], calls, consumers)
+        # A change of state of a function, which follows an update; what CloudTrail sends has types that begin with AWS.
+        states = events.Match.anything_but_prefix("AWS ")
+        self._rule("Function", "A function may use another image", LAMBDA, states, None, consumers)
 
     def _rule(
         self,

@@ -5,12 +5,13 @@ about the same consumer cost one reading.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html,
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html and
-https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-eventbridge-function-state.html
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,7 +23,8 @@ from ..running.lambda_uses import uses_of_function
 TASK: Final = "ECS Task State Change"
 DEPLOYMENT: Final = "ECS Deployment State Change"
 SERVICE_ACTION: Final = "ECS Service Action"
-API_CALL: Final = "AWS API Call via CloudTrail"
+LAMBDA: Final = "aws.lambda"
+_FUNCTION: Final = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:\d{12}:function:[\w-]+(?P<version>:[\w$-]+)?")
 
 
 def parse(event_text: str) -> Consumer | list[ImageUse]:
@@ -40,10 +42,8 @@ def parse(event_text: str) -> Consumer | list[ImageUse]:
         return list(uses_of_task(detail, detail["clusterArn"]))
     if kind in (DEPLOYMENT, SERVICE_ACTION):
         return _service(str(next(iter(event.get("resources") or ()), "")), detail)
-    if kind == API_CALL:
-        function = (detail.get("responseElements") or {}).get("functionArn")
-        if isinstance(function, str) and function:
-            return Consumer(ConsumerKind.FUNCTION, function)
+    if event.get("source") == LAMBDA:
+        return _function(event, detail)
     raise ValueError(f"it is not an event of ECS or Lambda that names a consumer: {kind!r}")
 
 
@@ -58,6 +58,15 @@ def uses_of(consumer: Consumer, region: str) -> list[ImageUse]:
         return uses_of_function(aws.client("lambda", region), consumer.name)
     read = uses_of_services if consumer.kind is ConsumerKind.SERVICE else uses_of_tasks
     return read(aws.client("ecs", region), consumer.cluster, [consumer.name])
+
+
+def _function(event: Mapping[str, Any], detail: Mapping[str, Any]) -> Consumer:
+    # Lambda's page says that the event has the function's ARN, and does not show where.
+    texts = [*(event.get("resources") or ()), *detail.values()]
+    for match in (_FUNCTION.fullmatch(text) for text in texts if isinstance(text, str)):
+        if match:
+            return Consumer(ConsumerKind.FUNCTION, match[0] if match["version"] else f"{match[0]}:$LATEST")
+    raise ValueError("it does not name a function")
 
 
 def _service(arn: str, detail: Mapping[str, Any]) -> Consumer:

@@ -24,7 +24,7 @@ SOURCES = Path(image_verifier.__file__).parent
 MODULES = sorted(str(path.relative_to(SOURCES)) for path in SOURCES.rglob("*.py"))
 ENTRY_POINTS = sorted(path.stem for path in (SOURCES / "entrypoints").glob("[!_]*.py"))
 # What the zip had when the verifier was one room that also held the registries and archives of the command: a deploy
-# waits for the custom resource to start. For the others an event waits, and they read the inventory of the images in use.
+# waits for the custom resource to start. Only events wait for the guards' Lambdas, which may read an inventory.
 LARGEST_ZIP = 137_331
 LARGEST_ZIP_OF_A_GUARD = 150_000
 

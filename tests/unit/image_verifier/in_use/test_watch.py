@@ -394,16 +394,26 @@ def test_an_old_row_of_a_service_that_runs_another_image_now_raises_no_alarm(wat
     assert watch.events == []
 
 
-def test_a_function_is_read_after_a_call_of_its_api(watch: Watch) -> None:
+@pytest.mark.parametrize("place", ["resources", "detail"])
+def test_a_function_is_read_after_its_state_has_changed(watch: Watch, place: str) -> None:
     running(watch)
     digest = watch.shop.push(watch.shop.layout.image(config={"architecture": "arm64"}), "2")
-    watch.functions[FUNCTION] = digest
-    assert watch.consumer_event("AWS API Call via CloudTrail", {"responseElements": {"functionArn": FUNCTION}}) == []
+    watch.functions[f"{FUNCTION}:$LATEST"] = digest
+    named = {"resources": [FUNCTION], "detail": {}} if place == "resources" else {"detail": {"functionArn": FUNCTION}}
+    event = {"source": "aws.lambda", "detail-type": "Lambda Function State Change", **named}
+    assert failures(running_inventory.handler(batch(event), Context())) == []
     assert watch.delete(digest) == []
     assert [event["used_by"][0]["name"] for event in watch.events] == ["Lambda function api"]
 
 
-@pytest.mark.parametrize("event", [{}, {"detail-type": "ECS Deployment State Change", "resources": [], "detail": {}}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"source": "aws.lambda", "detail": {}},
+        {"detail-type": "ECS Deployment State Change", "resources": [], "detail": {}},
+    ],
+)
 def test_an_event_that_names_no_consumer_is_delivered_again(watch: Watch, event: dict[str, Any]) -> None:
     assert failures(running_inventory.handler(batch(event), Context())) == ["0"]
 
