@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from image_verifier.faults import Fault
 
+from ..sources.stack_events import OPERATIONS, last_events
 from .aws_reader import AwsReader
 from .ecs_service import service_incident
 from .incident import Failure, Incident
@@ -16,10 +17,7 @@ from .lambda_function import function_incident
 _STACK: Final = "AWS::CloudFormation::Stack"
 # The resources that CloudFormation gave up after another one had failed.
 _CANCELLED: Final = ("Resource creation cancelled", "Resource update cancelled")
-_BEGINNINGS: Final = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
 _MOST_NESTED: Final = 5
-# A stack of 500 resources that is updated and rolled back has some 4,000.
-_MOST_EVENTS: Final = 10_000
 
 Event = Mapping[str, Any]
 
@@ -54,20 +52,16 @@ def stack_incident(reader: AwsReader, name: str, depth: int = 0) -> Incident:
 
 
 def _events(reader: AwsReader, name: str) -> Iterator[Event]:
-    """The events of a stack, the newest first, page by page: a rollback may put pages before the failure."""
-    seen = 0
+    """The events of a stack's last operation, newest first."""
     tokens = ("NextToken", "NextToken")
-    for page in reader.pages("cloudformation", "describe_stack_events", name, tokens, StackName=name):
-        if seen >= _MOST_EVENTS:
-            raise Fault(f"The last operation of {name} has more than {_MOST_EVENTS:,} events")
-        yield from page["StackEvents"]
-        seen += len(page["StackEvents"])
+    pages = reader.pages("cloudformation", "describe_stack_events", name, tokens, StackName=name)
+    return last_events(pages, name, OPERATIONS)
 
 
 def _failures(events: Iterable[Event]) -> list[Event]:
-    """The failures of the last operation, the first first.
+    """The failures of an operation, the first first.
 
-    :param events: as CloudFormation lists them, the newest first.
+    :param events: its events, the newest first.
     """
     found: list[Event] = []
     for event in events:
@@ -76,8 +70,6 @@ def _failures(events: Iterable[Event]) -> list[Event]:
         cancelled = str(event.get("ResourceStatusReason", "")).startswith(_CANCELLED)
         if status.endswith("_FAILED") and not own and not cancelled:
             found.append(event)
-        if own and status in _BEGINNINGS and event.get("ResourceType") == _STACK:
-            break
     return found[::-1]
 
 

@@ -12,17 +12,15 @@ from typing import Any, Final
 from image_verifier import aws
 from image_verifier.custom_resource.properties import Properties
 from image_verifier.custom_resource.schema import RESOURCE_TYPE
-from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
 
 from ..errors import UsageError
 from .aws_sessions import AwsSessions
+from .stack_events import DEPLOYS, last_events
 from .targets import Target, TargetResolver
 
 _STACK_TYPE: Final = "AWS::CloudFormation::Stack"
 _FAILED: Final = ("CREATE_FAILED", "UPDATE_FAILED")
-# A stack of 500 resources that is updated and rolled back has some 4,000.
-_MAX_EVENTS: Final = 10_000
 _MAX_DEPTH: Final = 10
 _TOKENS: Final = ("NextToken", "NextToken")
 # For how long transient errors of each call are retried, in seconds.
@@ -79,20 +77,9 @@ def _verifications(stack: str, sessions: AwsSessions, depth: int) -> Iterator[Ma
 
 def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:
     """The events of a stack's last deploy, newest first."""
-    client, seen = sessions.client("cloudformation"), 0
-    for page in _pages_of_events(client, stack):
-        if seen >= _MAX_EVENTS:
-            # An earlier verification of the same deploy may have accepted the image.
-            raise Fault(
-                f"The last deploy of {stack} has more than {_MAX_EVENTS:,} events",
-                "Pass the image, and --runs-on for each runtime that uses it.",
-            )
-        for event in page["StackEvents"]:
-            seen += 1
-            yield event
-            is_start = event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
-            if event.get("PhysicalResourceId") == event["StackId"] and is_start:
-                return
+    # Events that are left out might be of an earlier verification, which accepted the image.
+    advice = "Pass the image, and --runs-on for each runtime that uses it."
+    return last_events(_pages_of_events(sessions.client("cloudformation"), stack), stack, DEPLOYS, advice)
 
 
 def _pages_of_events(client: Any, stack: str) -> Iterator[Mapping[str, Any]]:
