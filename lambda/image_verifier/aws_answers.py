@@ -217,7 +217,7 @@ _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "GetFunction": _has("Code"),
     "GetObject": _has("Body", "ContentLength"),
     "ListClusters": _has("clusterArns"),
-    "ListFunctions": _list_of("Functions", "FunctionName"),
+    "ListFunctions": _list_of("Functions", "FunctionArn"),
     "ListServiceDeployments": _list_of("serviceDeployments", "status"),
     "ListServices": _has("serviceArns"),
     "ListStackResources": _list_of("StackResourceSummaries", "ResourceType"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from .. import aws
 from ..audit.repository import Repository
@@ -13,9 +12,6 @@ from ..running.indexes import IndexReader, Manifests
 from .image_keys import digest_key, repository_of, tag_key, tag_of
 from .inventory import Entry
 from .watch_settings import WatchSettings
-
-# The failures of BatchGetImage for an image that cannot be pulled, an archived one included.
-_CANNOT_BE_PULLED: Final = frozenset({"ImageNotFound", "ImageInaccessible"})
 
 
 @dataclass
@@ -43,7 +39,9 @@ def entries_of(uses: Iterable[ImageUse], settings: WatchSettings) -> Entries:
             by_repository.setdefault(repository, []).append(use)
     entries = Entries()
     for repository, own in by_repository.items():
-        manifests = _manifests(repository, own) if repository.registry_id == settings.account else Manifests()
+        # Only of these does ECR report removals to this guard, and only these may it read.
+        is_own = (repository.registry_id, repository.region) == (settings.account, settings.region)
+        manifests = _manifests(repository, own) if is_own else Manifests()
         digests = dict.fromkeys(use.digest for use in own if use.digest in manifests.absent)
         entries.missing += [(repository, digest) for digest in digests]
         for use in own:
@@ -52,7 +50,8 @@ def entries_of(uses: Iterable[ImageUse], settings: WatchSettings) -> Entries:
 
 
 def _manifests(repository: Repository, uses: Sequence[ImageUse]) -> Manifests:
-    reader = IndexReader(aws.client("ecr", repository.region), repository.arn, _CANNOT_BE_PULLED)
+    # One image that cannot be read, such as one under a disabled key, must not keep all others out of the inventory.
+    reader = IndexReader(aws.client("ecr", repository.region), repository.arn, is_strict=False)
     tags = (tag_of(use.reference) for use in uses)
     return reader.read((use.digest for use in uses), (tag for tag in tags if tag))
 

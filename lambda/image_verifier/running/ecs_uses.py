@@ -8,8 +8,9 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceRevision.ht
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from ..pool import Pool
@@ -34,10 +35,12 @@ def uses_in_ecs(client: Any) -> list[ImageUse]:
     :raises Fault: if a call fails, or its answer is incomplete; then it is not known which images run.
     """
     ecs = _Ecs(client)
-    clusters = ecs.items("list_clusters", "clusterArns")
     with Pool(_AT_ONCE) as pool:
-        by_cluster = pool.results(lambda cluster: list(_in_cluster(ecs, cluster)), clusters)
-        return list(dict.fromkeys(use for uses in by_cluster for use in uses))
+        clusters = pool.results(lambda arn: _Cluster.read(ecs, arn), ecs.items("list_clusters", "clusterArns"))
+        # One cluster may have most of the services.
+        parts = [part for cluster in clusters for part in cluster.parts()]
+        by_part = pool.results(lambda part: list(part()), parts)
+        return list(dict.fromkeys(use for uses in by_part for use in uses))
 
 
 def uses_of_services(client: Any, cluster: str, services: Sequence[str]) -> list[ImageUse]:
@@ -119,12 +122,33 @@ class _Revisions:
     is_complete: bool = True
 
 
-def _in_cluster(ecs: _Ecs, cluster: str) -> Iterator[ImageUse]:
-    tasks = list(_running(ecs, cluster, ecs.items("list_tasks", "taskArns", cluster=cluster)))
-    services = ecs.items("list_services", "serviceArns", cluster=cluster, maxResults=100)
-    yield from _of_services(ecs, cluster, services, {task.get("group", ""): task for task in tasks})
-    for task in tasks:
-        yield from uses_of_task(task, cluster)
+@dataclass(frozen=True)
+class _Cluster:
+    """A cluster.
+
+    :param ecs: the API.
+    :param arn: its ARN.
+    :param services: the ARNs of its services.
+    :param tasks: its tasks.
+    """
+
+    ecs: _Ecs
+    arn: str
+    services: Sequence[str]
+    tasks: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, ecs: _Ecs, arn: str) -> _Cluster:
+        """Read the tasks of a cluster, and the names of its services."""
+        services = ecs.items("list_services", "serviceArns", cluster=arn, maxResults=100)
+        return cls(ecs, arn, services, list(_running(ecs, arn, ecs.items("list_tasks", "taskArns", cluster=arn))))
+
+    def parts(self) -> Iterator[Callable[[], Iterable[ImageUse]]]:
+        """The readings of its images, which do not depend on each other."""
+        by_group = {task.get("group", ""): task for task in self.tasks}
+        for arns in batches(self.services, _SERVICES):
+            yield partial(_of_services, self.ecs, self.arn, arns, by_group)
+        yield lambda: (use for task in self.tasks for use in uses_of_task(task, self.arn))
 
 
 def _running(ecs: _Ecs, cluster: str, tasks: Iterable[str]) -> Iterator[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,17 +19,13 @@ _RETRY_SECONDS: Final = 30.0
 _BATCH: Final = 100
 
 
-# The failures of BatchGetImage for an image that is not there.
-_ABSENT: Final = frozenset({"ImageNotFound"})
-
-
 @dataclass
 class Manifests:
     """The manifests of a repository, as far as they were read.
 
     :param children: the manifests that each index references, by its digest; the indexes in indexes are included.
     :param tags: the digest that each tag references.
-    :param absent: the digests of manifests that cannot be pulled.
+    :param absent: the digests of manifests that ECR does not return.
     """
 
     children: dict[str, list[str]] = field(default_factory=dict)
@@ -57,12 +53,12 @@ class IndexReader:
 
     :param client: the client of ECR.
     :param arn: the repository's ARN.
-    :param absent: the failures of BatchGetImage for an image that cannot be pulled; any other one is a fault.
+    :param is_strict: whether an image that is there and cannot be read is a fault; otherwise it counts as absent.
     """
 
     client: Any
     arn: str
-    absent: Collection[str] = _ABSENT
+    is_strict: bool = True
 
     def read(self, digests: Iterable[str], tags: Iterable[str] = ()) -> Manifests:
         """Read manifests, and the indexes that they reference.
@@ -102,7 +98,7 @@ class IndexReader:
             read.absent.update(one["imageDigest"] for one in ids if "imageDigest" in one)
             return
         for failure in answer.get("failures", ()):
-            if failure.get("failureCode") not in self.absent:
+            if self.is_strict and failure.get("failureCode") != "ImageNotFound":
                 what = f"ecr:BatchGetImage on {self.arn} did not return all of {len(ids)} manifests"
                 raise Fault(f"{what} ({failure.get('failureCode')})", aws.UNKNOWN_ADVICE)
             read.absent.update(filter(None, [failure.get("imageId", {}).get("imageDigest")]))

@@ -338,6 +338,31 @@ def test_the_index_of_the_tag_whose_manifest_runs_is_in_use(watch: Watch) -> Non
     assert [event["digest"] for event in watch.events] == [index]
 
 
+def test_images_of_other_accounts_and_regions_are_not_read_and_do_not_stop_the_reading(watch: Watch) -> None:
+    digest = watch.shop.push(watch.shop.layout.image(), "1")
+    elsewhere = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/shop:1"
+    watch.services |= {"web": (f"{SHOP}:1", digest), "far": (elsewhere, digest), "hub": ("nginx:1", "")}
+    watch.services["other"] = (f"999988887777.dkr.ecr.{REGION}.amazonaws.com/shop:1", digest)
+    watch.read_account()
+    asked = [call for name, call in watch.aws.calls if name == "BatchGetImage"]
+    assert {(call["registryId"], call["repositoryName"]) for call in asked} == {(ACCOUNT, "shop")}
+    assert len(asked) == 1
+    assert watch.delete(digest) == []
+    assert [user["name"] for user in watch.events[0]["used_by"]] == ["ECS service prod/web"]
+
+
+def test_an_image_that_ecr_cannot_read_does_not_keep_the_others_out_of_the_inventory(watch: Watch) -> None:
+    digest = watch.shop.push(watch.shop.layout.image(), "1")
+    watch.services["web"] = (f"{SHOP}:1", digest)
+    failures = [{"imageId": {"imageDigest": digest}, "failureCode": "KmsError"}]
+    failures.append({"imageId": {"imageTag": "1"}, "failureCode": "KmsError"})
+    watch.aws.answers["BatchGetImage"] = {"images": [], "failures": failures}
+    watch.read_account()
+    assert watch.events == [], "it is there, as DescribeImages says"
+    assert watch.delete(digest) == []
+    assert [event["digest"] for event in watch.events] == [digest]
+
+
 def test_a_function_and_a_task_protect_their_images(watch: Watch) -> None:
     digest = watch.shop.push(watch.shop.layout.image(), "1")
     watch.functions[FUNCTION] = digest

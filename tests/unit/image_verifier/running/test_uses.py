@@ -141,7 +141,9 @@ def test_a_task_runs_its_digests_until_it_has_stopped(aws: Aws) -> None:
 def test_every_version_of_a_function_is_a_use_of_its_own(aws: Aws) -> None:
     arns = [f"{FUNCTION}:$LATEST", f"{FUNCTION}:3"]
     functions = [{"FunctionName": "api", "FunctionArn": one, "PackageType": "Image"} for one in arns]
-    aws.answers["ListFunctions"] = {"Functions": [*functions, {"FunctionName": "zip", "PackageType": "Zip"}]}
+    aws.answers["ListFunctions"] = {
+        "Functions": [*functions, {"FunctionName": "zip", "FunctionArn": "zip", "PackageType": "Zip"}]
+    }
     aws.answers["GetFunction"] = lambda parameters: {
         "Code": {
             "ImageUri": f"{SHOP}:1",
