@@ -27,8 +27,8 @@ from .watch_settings import WatchSettings
 
 # ECR may report a removal twice, and reports one for each tag of an image.
 _SAME_SECONDS: Final = 600.0
-# An alarm names so many consumers, which are read again; the number of the others is in it.
-_MAX_CONFIRMED: Final = 20
+# An alarm names so many consumers; the number of all is in it.
+_MAX_NAMED: Final = 20
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,17 @@ class RemovalWatch:
 
     def _is_done(self, removal: Removal, inventory: Inventory, lookup: Lookup, now: float) -> bool:
         used = [key for key in removal.keys if key in lookup.used]
-        if not used:
-            if not lookup.is_current(now):
-                log.note(f"It is not known whether {removal.name} is in use: the inventory is missing or too old.")
-            return lookup.is_current(now)
         try:
-            self._follow(removal, inventory, used)
+            is_settled = bool(used) and self._is_settled(removal, inventory, used)
         except Fault as fault:
             log.note(f"It is not known whether {removal.name} is in use: {fault.text} {fault.advice}")
             return False
-        return True
+        if not is_settled and not lookup.is_current(now):
+            log.note(f"It is not known whether {removal.name} is in use: the inventory is missing or too old.")
+        return is_settled or lookup.is_current(now)
 
-    def _follow(self, removal: Removal, inventory: Inventory, keys: Iterable[str]) -> None:
+    def _is_settled(self, removal: Removal, inventory: Inventory, keys: Iterable[str]) -> bool:
+        """Raise the alarm, if consumers still use the image; False where none of the known ones does."""
         uses = [(key, use) for key in keys for use in inventory.uses(key)]
         if removal.is_push:
             found = _moved(removal, inventory, {use.consumer: use for _, use in uses}, self._status)
@@ -85,19 +84,20 @@ class RemovalWatch:
             found = _gone(removal, missed, self._status)
         if found is None:
             log.note(f"{removal.name} was removed and is there again, or nothing that uses it needs it.")
-            return
+            return True
         outcome, missing = found
         key = removal.keys[0] if removal.is_push else digest_key(removal.repository, removal.digest)
         announced_at = inventory.announced_at(key)
         if announced_at and removal.at <= announced_at + _SAME_SECONDS:
             log.note(f"{removal.name} is in use, which was announced before.")
-            return
+            return True
         users = self._users(missing)
         if not users:
             log.note(f"{removal.name} was in use, and is no longer.")
-            return
+            return False
         announce(Announcement(removal, outcome, users, len(missing)), self.settings, self.retry_budget)
         inventory.note_announcement(key, removal.at or time.time())
+        return True
 
     def _status(self, repository: Repository, digest: str) -> Mapping[str, Any] | None:
         """ECR's description of an image; None if there is no such image."""
@@ -117,9 +117,11 @@ class RemovalWatch:
         return next(iter(answer.get("imageDetails", ())), None)
 
     def _users(self, uses: Sequence[ImageUse]) -> list[User]:
-        """The consumers that still use the image, or may."""
-        users = []
-        for known in uses[:_MAX_CONFIRMED]:
+        """The first consumers that still use the image, or may."""
+        users: list[User] = []
+        for known in uses:
+            if len(users) == _MAX_NAMED:
+                break
             try:
                 current = [use for use in uses_of(known.consumer, self.settings.region) if _is_same(known, use)]
             except Fault as fault:

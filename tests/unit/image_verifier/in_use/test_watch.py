@@ -419,6 +419,17 @@ def test_an_old_row_of_a_service_that_runs_another_image_now_raises_no_alarm(wat
     assert watch.events == []
 
 
+def test_one_consumer_among_many_that_have_moved_on_is_found(watch: Watch) -> None:
+    old = watch.shop.push(watch.shop.layout.image(), "1")
+    new = watch.shop.push(watch.shop.layout.image(config={"architecture": "arm64"}), "2")
+    names = [f"web{number:02}" for number in range(30)]
+    watch.services |= dict.fromkeys(names, (f"{SHOP}:1", old))
+    watch.read_account()
+    watch.services |= dict.fromkeys(names[:-1], (f"{SHOP}:2", new))
+    assert watch.delete(old) == []
+    assert [user["name"] for user in watch.events[0]["used_by"]] == ["ECS service prod/web29"]
+
+
 @pytest.mark.parametrize("place", ["resources", "detail"])
 def test_a_function_is_read_after_its_state_has_changed(watch: Watch, place: str) -> None:
     running(watch)
@@ -473,6 +484,17 @@ def test_an_old_inventory_still_raises_alarms_and_never_says_that_nothing_is_in_
     assert watch.delete(other, "2") == ["0"]
     assert watch.delete(digest, "1") == []
     assert len(watch.events) == 1
+
+
+def test_an_old_inventory_whose_consumers_have_moved_on_says_nothing_about_others(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = running(watch)
+    del watch.services["web"]
+    later = time.time() + MAX_AGE_SECONDS + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert watch.delete(old, "1") == ["0"]
+    assert watch.events == []
 
 
 @pytest.mark.parametrize("operation", ["ListServices", "DescribeServices", "GetFunction", "BatchGetImage"])
