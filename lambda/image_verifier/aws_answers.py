@@ -196,12 +196,16 @@ def _credentials(_: Parameters, answer: Answer) -> str:
 
 # The missing part of the answer to each operation, empty if there is none. Any other one must answer with something.
 _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
+    # Its answer has no content.
+    "AbortMultipartUpload": _has(),
     "AssumeRole": _credentials,
     "BatchCheckLayerAvailability": _layers,
     "BatchDeleteImage": _deleted_images,
     "BatchGetImage": _images,
     "BatchGetItem": _has("Responses"),
     "BatchWriteItem": _has("UnprocessedItems"),
+    "CompleteMultipartUpload": _has("ETag"),
+    "CreateMultipartUpload": _has("UploadId"),
     "DescribeImages": _image_details,
     "DescribeRepositories": _repositories,
     "DescribeServiceRevisions": _described(
@@ -222,6 +226,7 @@ _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "ListServices": _has("serviceArns"),
     "ListStackResources": _list_of("StackResourceSummaries", "ResourceType"),
     "ListStacks": _list_of("StackSummaries", "StackName"),
+    "ListTagsForResource": _has("tags"),
     "ListTaskDefinitions": _has("taskDefinitionArns"),
     "ListTasks": _has("taskArns"),
     "ListObjectsV2": _has("KeyCount"),
@@ -230,4 +235,5 @@ _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "PutObject": _has("ETag"),
     "Publish": _has("MessageId"),
     "Query": _has("Items"),
+    "UploadPart": _has("ETag"),
 }

@@ -28,7 +28,8 @@ MAX_IMAGES: Final = 1000
 """The largest number of images that a page lists."""
 MAX_REPOSITORIES: Final = 1000
 """The largest number of repositories in each of its two tables."""
-_LISTED: Final = ("fail", "unknown")
+LISTED: Final = ("fail", "unknown")
+"""The verdicts of the images that a page lists."""
 # More repositories in which every image passes are folded.
 _MAX_HEALTHY: Final = 5
 _COLUMNS: Final = {
@@ -58,19 +59,22 @@ class AuditHead:
     rest: str = "the report of --format json"
 
 
-def audit_page(rows: Callable[[], Iterable[Row]], head: AuditHead) -> Iterator[str]:
+def audit_page(rows: Callable[[], Iterable[Row]], head: AuditHead, totals: AuditTotals | None = None) -> Iterator[str]:
     """The page, piece by piece. It begins with the totals, so that the rows are read twice.
 
     :param rows: returns the images' rows, those in use first.
     :param head: the other facts.
+    :param totals: the totals of all rows; then `rows` needs to have only the first `MAX_IMAGES` that are refused or
+        unknown. None where they are counted here.
     """
-    totals = AuditTotals()
+    counted = totals or AuditTotals()
     listed = Counter[str]()
     for row in rows():
-        totals.add(row)
-        if row["verdict"] in _LISTED and listed["all"] < MAX_IMAGES:
+        if totals is None:
+            counted.add(row)
+        if row["verdict"] in LISTED and listed["all"] < MAX_IMAGES:
             listed.update(("all", row["verdict"], *(["used"] if _is_refused_in_use(row) else ())))
-    return page(headline(totals.whole), _content(rows, head, totals, listed))
+    return page(headline(counted.whole), _content(rows, head, counted, listed))
 
 
 def headline(whole: ImageCounts) -> str:
@@ -102,7 +106,7 @@ def _content(
     shown = (("fail", "refused"), ("used", "refused in use"), ("unknown", "unknown"))
     if listed["all"] > 1:
         yield choices(listed["all"], [(look, listed[look], word) for look, word in shown if listed[look]])
-    bad = ((n, row) for n, row in enumerate(rows(), start=1) if row["verdict"] in _LISTED)
+    bad = ((n, row) for n, row in enumerate(rows(), start=1) if row["verdict"] in LISTED)
     for n, row in islice(bad, listed["all"]):
         yield from _image(row, f"image-{n}")
     if left := whole.refused + whole.unknown - listed["all"]:

@@ -72,6 +72,29 @@ class Batches:
         for page in pages:
             yield from page["imageDetails"]
 
+    def described(self, digests: Sequence[str]) -> Iterator[Answer]:
+        """DescribeImages' details of images; those that do not exist are left out.
+
+        :param digests: at most `BATCH`.
+        :raises Fault: if the call fails.
+        """
+        if not digests:
+            return
+        wanted = any_status(self._client)
+        answer = self._call(
+            "describe_images",
+            missing=("ImageNotFoundException",),
+            imageIds=[{"imageDigest": digest} for digest in digests],
+            **({"filter": wanted} if wanted else {}),
+        )
+        if answer:
+            yield from answer["imageDetails"]
+        elif len(digests) > 1:
+            # One image that does not exist fails the whole call.
+            half = len(digests) // 2
+            yield from self.described(digests[:half])
+            yield from self.described(digests[half:])
+
     def documents(self, digests: Sequence[str]) -> dict[str, Answer | Fault]:
         """BatchGetImage's answer for each digest, or for each the fault of the call.
 
@@ -108,12 +131,13 @@ class Batches:
             answers[failure.get("layerDigest", "")] = LayerAnswer(failure=intern(failure.get("failureCode", "UNKNOWN")))
         return answers
 
-    def _call(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
+    def _call(self, operation: str, missing: Sequence[str] = (), **parameters: Any) -> Mapping[str, Any]:
         return aws.call(
             self._client,
             operation,
             self._repository.arn,
             RetryBudget.of(RETRY_SECONDS),
+            missing,
             registryId=self._repository.registry_id,
             repositoryName=self._repository.name,
             **parameters,
