@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo needs picture test unit faults deploy rollbacks adopting removing provenance apps browser lint integ engines fuzz incidents versions bench wheel pyz image requirements clean
+.PHONY: help demo needs picture test unit faults deploy rollbacks sweep adopting removing provenance apps browser lint integ engines fuzz incidents versions bench wheel pyz image requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ faults: .local/venv/.stamp  ## give every call of the verifier every fault, in e
 
 deploy: .local/venv/.stamp  ## run the real deploys, and the tests of the local AWS and engines
 	$(PYTEST) tests/deploy tests/local_aws tests/local_engines
+
+sweep: .local/venv/.stamp  ## sweep 20,000 images in 300 repositories; Lambdas die, and the sweep is resumed
+	$(BIN)/python -m pytest -s -m exhaustive tests/deploy/test_large_sweep.py
 
 rollbacks: .local/venv/.stamp  ## roll back and delete real stacks with every image and fault; deploy has a sample
 	$(BIN)/python -m pytest -m exhaustive tests/deploy/test_rollbacks.py

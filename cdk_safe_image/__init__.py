@@ -19,9 +19,10 @@ from .verifier import ImageVerifier
 if TYPE_CHECKING:
     from .guards.registry_guard import RegistryGuard
     from .guards.registry_rule import RegistryRule
+    from .guards.registry_sweep import RegistrySweep
 
 # Imported on first use: few apps have a guard, whose modules of CDK take a tenth of a second of each synth.
-_GUARDS: Final = {"RegistryGuard": "registry_guard", "RegistryRule": "registry_rule"}
+_GUARDS: Final = {"RegistryGuard": "registry_guard", "RegistryRule": "registry_rule", "RegistrySweep": "registry_sweep"}
 
 
 def __getattr__(name: str) -> object:
@@ -44,6 +45,7 @@ __all__ = [
     "Pin",
     "RegistryGuard",
     "RegistryRule",
+    "RegistrySweep",
     "Require",
     "RunsOn",
     "SafeDockerImageAsset",

@@ -28,6 +28,8 @@ from ..verifier import MEMORY_MIB, MEMORY_TO_READ_MIB
 from .guard_function import guard_function
 from .images_in_use import ImagesInUse
 from .registry_rule import RegistryRule
+from .registry_sweep import RegistrySweep
+from .sweep_machine import SweepMachine
 
 OnRefusedValue = OnRefused | Literal["report", "tag", "untag"]
 
@@ -70,6 +72,7 @@ class RegistryGuard(Construct):
         on_refused: OnRefusedValue = OnRefused.REPORT,
         repositories: Sequence[ecr.IRepository] | None = None,
         rules: Mapping[str, RegistryRule] | None = None,
+        sweep: RegistrySweep | None = None,
         topic: sns.ITopic | None = None,
         verify_layers: bool = False,
         watch_running: bool = False,
@@ -86,7 +89,8 @@ class RegistryGuard(Construct):
         :param repositories: the repositories that are guarded. Default: all of the account in this region
         :param rules: the policies by repository name; the names may have the wildcards `*` and `?`, and the first
             one that matches counts. Default: none
-        :param topic: the topic that gets the refusals, and the alarm. Default: none
+        :param sweep: scheduled sweeps over the images that are in the registry already. Default: none
+        :param topic: the topic that gets the refusals, and the alarms. Default: none
         :param verify_layers: whether every layer of an image without a rule is downloaded and read. Default: False
         :param watch_running: whether an image that ECS or Lambda run is announced when it is deleted, archived or
             retagged, and whether an image without a rule is judged by its consumers. Default: False
@@ -160,6 +164,16 @@ class RegistryGuard(Construct):
         self._allow(repositories, handling, own_bus, topic)
         self._listen(repositories)
         self.alarm = self._alarm(topic)
+        self.sweep = sweep and SweepMachine(
+            self,
+            sweep,
+            name=self._name,
+            settings=settings,
+            bucket=self.bucket,
+            topic=topic,
+            inventory=self.images_in_use.table if self.images_in_use else None,
+            dead_letters=self.dead_letter_queue,
+        )
 
     def metric_refused(self, **options: Any) -> cloudwatch.Metric:
         """The number of refused images.
@@ -229,7 +243,7 @@ class RegistryGuard(Construct):
         alarm = cloudwatch.Alarm(
             self,
             "NotVerified",
-            alarm_description="Pushed images could not be verified: their events are in the dead-letter queue",
+            alarm_description="Pushed images were not verified, or a sweep did not start: see the dead-letter queue",
             metric=self.dead_letter_queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1)),
             threshold=1,
             evaluation_periods=1,

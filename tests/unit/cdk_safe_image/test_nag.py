@@ -9,13 +9,14 @@ from pathlib import Path
 
 import cdk_nag
 import pytest
-from aws_cdk import App, Environment, Stack, Validations
+from aws_cdk import App, Duration, Environment, Stack, Validations
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_events as events
 from aws_cdk import aws_sns as sns
 
 import cdk_safe_image
-from cdk_safe_image import ImageVerification, SafeDockerImageAsset, SafeImages
+from cdk_safe_image import ImageVerification, RegistryGuard, RegistrySweep, SafeDockerImageAsset, SafeImages
 from tests.unit.cdk_safe_image.app import new_app
 
 PACKS = {
@@ -90,3 +91,12 @@ def test_no_finding_is_suppressed_in_our_code() -> None:
     words = ("cdk_nag", "NagSuppressions", "Validations")
     assert not [path.name for path in sources for word in words if word in path.read_text()]
     assert "cdk_nag" not in json.dumps(hardened().synth().get_stack_by_name("Hardened").template)
+
+
+def test_aws_solutions_finds_no_more_in_a_guard_that_sweeps_than_docs_registry_guard_names() -> None:
+    """Wildcards for repositories and objects, access logs of the bucket, and logs and traces of each batch."""
+    app = new_app()
+    schedule = events.Schedule.rate(Duration.days(1))
+    RegistryGuard(stack_in(app), "Guard", sweep=RegistrySweep(schedule=schedule))
+    found = set(re.findall(r"AwsSolutions-(\w+)", findings(app, "AwsSolutions")))
+    assert found == {"IAM5", "S1", "SF1", "SF2"}
