@@ -70,15 +70,15 @@ _GONE: Final = frozenset({Outcome.DELETED, Outcome.ARCHIVED})
 # What happens to a consumer whose image cannot be pulled any longer.
 # A function: https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html, StateReasonCode ImageDeleted
 _NEXT: Final = {
-    ConsumerKind.SERVICE: "ECS: running tasks go on. A new task fails with CannotPullContainerError: when the service "
-    "scales out, when a task is replaced, and when a deployment is rolled back to this image.",
-    ConsumerKind.TASK: "ECS: the running task goes on. The same task cannot be started again.",
-    ConsumerKind.FUNCTION: "Lambda: the function goes on until Lambda needs the image again. Then its state has the "
-    "reason ImageDeleted, and it cannot be invoked.",
+    ConsumerKind.SERVICE: "ECS: running tasks continue. New tasks fail with CannotPullContainerError: when the service "
+    "scales out, when a task is replaced, and when a deployment rolls back to this image.",
+    ConsumerKind.TASK: "ECS: the running task continues. The same task cannot start again.",
+    ConsumerKind.FUNCTION: "Lambda: the function continues until Lambda reads the image again. Then its state has the "
+    "reason ImageDeleted, and invocations fail.",
 }
 _NEXT_OF_TAG: Final = (
-    "A task or function that runs by its digest goes on. An image without a tag is deleted by a lifecycle rule for "
-    "untagged images, if there is one; what references the tag without a digest gets another image, or none."
+    "Tasks and functions whose digest is known continue to run the old image. A lifecycle rule for untagged images "
+    "would delete it. A new task that only has the tag gets another image, or none."
 )
 
 
@@ -155,7 +155,7 @@ def _paragraphs(announcement: Announcement) -> Iterator[Paragraph]:
         yield from prose(f"{user.use.user}, as {user.use.reference}{doubt}", "  ")
     if announcement.number > len(announcement.users):
         yield from prose(f"The inventory has {announcement.number} consumers of it in all.")
-    yield from prose("The consequences:")
+    yield from prose("Consequences:")
     if announcement.outcome in _GONE:
         for kind in dict.fromkeys(user.use.consumer.kind for user in announcement.users):
             yield from prose(_NEXT[kind], "  ")
@@ -179,23 +179,22 @@ def _remedy(announcement: Announcement) -> Iterator[Paragraph]:
         )
     elif announcement.outcome is Outcome.DELETED:
         yield from prose(
-            "Push the same image again, with the same digest, from a machine, a cache or another registry that has it. "
-            "A new build has another digest: then deploy its consumers with it.",
+            "Push the image with this digest again, from a machine, a cache or another registry that has it. If none "
+            "has it, deploy the consumers with another image: a new build has another digest.",
             "  ",
         )
         yield from verbatim([f"crane copy SOURCE@{removal.digest} {removal.repository.uri}:restored"])
     else:
         digests = dict.fromkeys(user.use.digest for user in announcement.users if user.use.digest)
-        yield from prose(
-            "Keep the image that runs by a tag of its own, or deploy the consumers with the new one:", "  "
-        )
+        yield from prose("Deploy the consumers with the new image, or give the old one a tag of its own:", "  ")
         for digest in digests:
             yield from verbatim(
                 [
                     f"MANIFEST=$(aws ecr batch-get-image {place} --image-ids imageDigest={digest} "
                     "--query 'images[0].imageManifest' --output text) && aws ecr put-image "
-                    f'{place} --image-tag in-use-{digest[7:19]} --image-manifest "$MANIFEST"'
+                    f'{place} --image-tag in-use-{digest[7:19]} --image-digest {digest} --image-manifest "$MANIFEST"'
                 ]
             )
-    yield from prose("If a lifecycle rule did it, correct the rule, which would do it again:", "  ")
-    yield from verbatim([f"aws ecr get-lifecycle-policy {place}"])
+    if announcement.outcome in _GONE:
+        yield from prose("Correct the lifecycle rule, if one did it; it would do it again:", "  ")
+        yield from verbatim([f"aws ecr get-lifecycle-policy {place}"])

@@ -222,7 +222,13 @@ def test_an_image_that_a_service_runs_is_announced_when_it_is_deleted(
     (message,) = watch.messages
     assert message["Subject"].startswith("Image in use deleted: shop:1@sha256:")
     text = " ".join(message["Message"].split())
-    for words in ("used by ECS service prod/web", "scales out", "rolled back", "Push the same image again", digest):
+    for words in (
+        "used by ECS service prod/web",
+        "scales out",
+        "rolls back",
+        "Push the image with this digest again",
+        digest,
+    ):
         assert words in text
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     assert [one["InUseRemoved"] for one in metrics if "InUseRemoved" in one] == [1]
