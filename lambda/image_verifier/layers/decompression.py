@@ -97,16 +97,27 @@ class ByteStream:
 
     def piece(self, most: int) -> bytes:
         """The bytes that are in memory, at most this many; empty only at the end."""
-        while self._at == len(self._data):
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return b""
-            self._data, self._at = chunk, 0
+        self._fill()
         data = self._data
         if self._at or len(data) > most:
             data = data[self._at : self._at + most]
         self._at += len(data)
         return data
+
+    def view(self, most: int) -> memoryview:
+        """The same without a copy of them; it is valid until the next call."""
+        self._fill()
+        view = memoryview(self._data)[self._at : self._at + most]
+        self._at += len(view)
+        return view
+
+    def _fill(self) -> None:
+        """Have bytes in memory, unless this is the end."""
+        while self._at == len(self._data):
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            self._data, self._at = chunk, 0
 
     def drain(self) -> None:
         """Skip the rest."""
@@ -190,7 +201,7 @@ def _gzip_member(source: ByteStream, exact: bool) -> Iterator[bytes]:
     crc = size = consumed = 0
     most = _FIRST_PIECE
     while not inflater.eof:
-        piece = source.piece(most)
+        piece = source.view(most)
         before = inflater.copy() if exact else None
         try:
             data = inflater.decompress(piece, _STEP)
@@ -204,7 +215,8 @@ def _gzip_member(source: ByteStream, exact: bool) -> Iterator[bytes]:
         left = len(inflater.unused_data if inflater.eof else inflater.unconsumed_tail)
         source.put_back(left)
         consumed += len(piece) - left
-        most = min(2 * most, _STEP)
+        # The decoder copies the input that it leaves, so the next piece is what fills its output.
+        most = len(piece) - left if left and len(data) == _STEP else min(2 * most, _STEP)
         if data:
             crc = decompressors.crc32(data, crc)
             size += len(data)
@@ -215,7 +227,7 @@ def _gzip_member(source: ByteStream, exact: bool) -> Iterator[bytes]:
         raise Broken("gzip: invalid checksum")
 
 
-def _until_it_breaks(inflater: decompressors.Inflater, piece: bytes) -> tuple[bytes, int]:
+def _until_it_breaks(inflater: decompressors.Inflater, piece: memoryview) -> tuple[bytes, int]:
     """The bytes that the decoder returns before its error, and how many bytes of this piece it reads until then."""
     data = bytearray()
     # Input of an earlier piece that the decoder has not used was put back, and begins this piece.

@@ -7,6 +7,7 @@ Pythons. Both have the standard library's own interface.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import zlib
 from collections.abc import Callable
@@ -22,7 +23,7 @@ class Inflater(Protocol):
     unused_data: bytes
     unconsumed_tail: bytes
 
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+    def decompress(self, data: bytes | memoryview, max_length: int, /) -> bytes:
         """Decompress this data, up to this many bytes."""
 
     def copy(self) -> Inflater:
@@ -64,9 +65,21 @@ _zstd: Final = _first("compression.zstd", "backports.zstd")
 # Whether the fast decoder is also the exact one.
 EXACT: Final = _deflate is zlib
 
+
+def _crc32_of_isal(data: bytes, value: int) -> int:
+    """isal's CRC-32, and then SHA-512 of nothing.
+
+    isal leaves the upper halves of the vector registers in use, and SHA-256 of the same thread then takes a third
+    longer: https://github.com/intel/isa-l/issues/24. SHA-512 of OpenSSL clears them, with the instruction vzeroupper.
+    """
+    value = _deflate.crc32(data, value)
+    hashlib.sha512().digest()
+    return value
+
+
 DeflateError: Final[tuple[type[Exception], ...]] = (zlib.error, _deflate.error)
 ZstdError: Final[type[Exception]] = _zstd.ZstdError if _zstd else ValueError
-crc32: Final[Callable[[bytes, int], int]] = _deflate.crc32
+crc32: Final[Callable[[bytes, int], int]] = zlib.crc32 if EXACT else _crc32_of_isal
 
 
 def inflater(*, exact: bool) -> Inflater:

@@ -51,6 +51,14 @@ class Stream:
             missing -= self._next
         return count - missing
 
+    def skip_to(self, position: int) -> int:
+        """Skip the bytes before this position.
+
+        :returns: the position now, which is an earlier one only at the end.
+        """
+        start = self._before + self._next
+        return start + self.skip(position - start)
+
     def _more(self) -> bool:
         self._before += self._size
         self._chunk = next(self._chunks, b"")

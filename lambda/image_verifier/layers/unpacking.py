@@ -35,6 +35,7 @@ _MAX_ACCOUNTS: Final = 1 << 20
 _BYTES_OF_A_NODE: Final = 128
 _WHITEOUT: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"
+_DOTS: Final = (b".", b"..")
 _DEVICES: Final = (tar.CHARACTER, tar.BLOCK_DEVICE, tar.FIFO)
 
 
@@ -71,6 +72,17 @@ class UnpackedLayer:
             self.errors.append(error)
 
     def _add(self, entry: TarEntry, content: Content) -> None:
+        path, _, base = entry.name.rpartition(b"/")
+        folder = self._folders.get(path) if path and base else None
+        # A folder is remembered by its cleaned path, so the path of this name is clean.
+        if folder is None or base in _DOTS or len(base) > _MAX_NAME or entry.type == tar.GLOBAL_HEADER:
+            self._add_anywhere(entry, content)
+            return
+        self._leading.add(False)
+        self._add_to(folder, path, base, entry, content)
+
+    def _add_anywhere(self, entry: TarEntry, content: Content) -> None:
+        """Unpack an entry whose name may be anything."""
         leads_out, path, base = split(entry.name)
         if entry.type == tar.GLOBAL_HEADER:
             return
@@ -86,6 +98,9 @@ class UnpackedLayer:
         folder = self._folders.get(path)
         if folder is None:
             folder = self._remember(path, self._made(path, entry))
+        self._add_to(folder, path, base, entry, content)
+
+    def _add_to(self, folder: Folder, path: bytes, base: bytes, entry: TarEntry, content: Content) -> None:
         if base.startswith(_WHITEOUT):
             self._white_out(folder, base, entry)
             return

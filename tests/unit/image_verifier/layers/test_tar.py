@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import random
+import struct
 import tarfile
 
 import pytest
@@ -58,6 +60,53 @@ def _names(content: bytes) -> list[bytes]:
 )
 def test_a_tar_that_gos_reader_reads_is_read(content: bytes) -> None:
     _names(content)
+
+
+def _mutated(chance: random.Random) -> bytes:
+    """A header with some fields written in another way, or with a wrong byte, mostly with the right checksum."""
+    number = chance.choice(
+        [b"0000644\0", b"   644 \0", b"644\0\0\0\0\0", b"+000644\0", b"0_00644\0", b"\x80" + bytes(7)]
+    )
+    fields = {
+        100: number,
+        124: chance.choice(
+            [b"00000000017\0", b"         17 ", b"17" + bytes(10), b"\x80" + bytes(11), b"0000000001x\0"]
+        ),
+        136: chance.choice([b"14712345671\0", b"\xff" * 12, bytes(12), b"1471234567 \0"]),
+        0: chance.choice([b"usr/bin/x\0", b"n" * 100, "ä".encode() + b"\0", b"a\0b"]),
+        156: chance.choice([b"0", b"2", b"3", b"5", b"\0", b"x"]),
+        157: chance.choice([b"target\0", b"", b"l" * 100]),
+        257: chance.choice([b"ustar\x0000", b"ustar  \0", b"ustar \0\0", bytes(8)]),
+        329: chance.choice([b"0000000\x000000000\0", bytes(16), b"0000001\x000000000\0"]),
+        345: chance.choice([b"", b"prefix", b"00000000000 "]),
+        508: chance.choice([b"", b"tar\0"]),
+    }
+    block = bytearray(header("f", size=15))
+    for at in chance.sample(sorted(fields), chance.randrange(4)):
+        block[at : at + len(fields[at])] = fields[at]
+    if chance.random() < 0.2:
+        block[chance.randrange(512)] = chance.randrange(256)
+    form = chance.choice([b"%06o\0 ", b"%07o\0", b"%6o \0", b"%06o \0"])
+    total = sum(block[:148]) + sum(block[156:]) + 256 + (chance.random() < 0.1)
+    struct.pack_into("8s", block, 148, form % total)
+    return bytes(block)
+
+
+def _outcome(block: bytes) -> object:
+    try:
+        return list(tar.entries(Stream([block, bytes(512), END])))
+    except tar.TarError as error:
+        return str(error)
+
+
+def test_a_usual_header_is_read_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = [_mutated(random.Random(seed)) for seed in range(3000)]
+    usual = tar._UsualHeaders()
+    assert 500 < sum(usual.entry(block) is not None for block in blocks) < 2500
+    fast = [_outcome(block) for block in blocks]
+    monkeypatch.setattr(tar._UsualHeaders, "entry", lambda self, block: None)
+    for block, outcome in zip(blocks, fast, strict=True):
+        assert _outcome(block) == outcome, block
 
 
 @pytest.mark.parametrize(
