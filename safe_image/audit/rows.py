@@ -192,14 +192,14 @@ class _ImagePolicies:
             self._others[min(tags)] = rules
         return details
 
-    def judge(self, tag: str, verify_by: VerifyBy) -> Judged:
-        """Judge the image of a tag."""
-        policy, own_platform = self._others.get(tag, self._all)
+    def judge(self, tags: Sequence[str], verify_by: VerifyBy) -> Judged:
+        """Judge the image of some tags."""
+        policy, own_platform = self._others.get(min(tags), self._all)
         judge = by_policy(policy, own_platform=own_platform)
         if not policy.verify_layers:
-            return judge(tag, verify_by)
+            return judge(tags, verify_by)
         with self._reading_layers:
-            return judge(tag, verify_by)
+            return judge(tags, verify_by)
 
     def _rules_for(self, *names: str) -> tuple[Policy, bool]:
         return self._settings.policy_for(*names), self._settings.own_platform(*names)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,15 +14,23 @@ from typing import Any
 
 import pytest
 from image_verifier import aws as aws_call
+from image_verifier.audit.repository import Repository
 from image_verifier.entrypoints import registry_sweep
 from image_verifier.image.model import Platform
+from image_verifier.in_use.image_keys import tag_key
+from image_verifier.in_use.inventory import Entry, Inventory
+from image_verifier.in_use.watch_settings import WatchSettings
 from image_verifier.policy import Policy
 from image_verifier.registry.settings import VARIABLE, Rule, Settings
+from image_verifier.retry import RetryBudget
+from image_verifier.running.image_use import Consumer, ConsumerKind, ImageUse
 from image_verifier.sweep.settings import VARIABLE as SWEEP_VARIABLE
 from image_verifier.sweep.settings import SweepSettings
 
 from local_aws import ACCOUNT, REGION, LocalAws
 from tests.deploy.images import Images
+from tests.unit.images import GZIP
+from tests.unit.json_reports import valid
 
 GUARD = Settings(guard="Stack-Guard", partition="aws", url_suffix="amazonaws.com", bucket="reports")
 _numbers = itertools.count(1)
@@ -289,16 +299,71 @@ def test_a_bound_leaves_out_images_that_the_next_sweep_takes(steps: Steps, repos
     assert (second["counts"]["images"], second["bounds"]["is_met"]) == (3, False)
 
 
-def test_with_layers_each_image_is_a_batch_and_a_layer_that_is_gone_is_found(
-    steps: Steps, repositories: dict[str, Images]
+def test_with_layers_each_image_is_a_batch_and_a_layer_with_other_bytes_is_found(
+    aws: LocalAws, steps: Steps, repositories: dict[str, Images]
 ) -> None:
     a = repositories["a"]
     a.good("one")
-    a.good("two")
+    digest = a.push("two", lambda layout: layout.image(layer_types=(GZIP,) * 2))
+    document = aws.client("ecr").batch_get_image(repositoryName=a.name, imageIds=[{"imageDigest": digest}])
+    aws.faults.content(json.loads(document["images"][0]["imageManifest"])["layers"][1]["digest"], "corrupt")
     steps.sweep = replace(steps.sweep, verify_layers=True, max_bytes=1 << 30)
     sweep = steps.list_images()
     assert [len(item["digests"]) for item in steps.items(sweep)] == [1, 1]
     assert steps.run(id=sweep["id"])["depth"] == "layers"
+    rows = steps.rows(sweep["id"])
+    assert (rows[f"{a.name}:one"]["verdict"], rows[f"{a.name}:two"]["verdict"]) == ("pass", "fail")
+
+
+def test_an_image_is_judged_by_what_uses_one_of_its_tags_and_not_by_an_earlier_verdict(
+    aws: LocalAws, steps: Steps, repositories: dict[str, Images]
+) -> None:
+    a = repositories["a"]
+    digest = a.push("1.3", lambda layout: layout.image(config={"architecture": "arm64"}))
+    manifest = aws.client("ecr").batch_get_image(repositoryName=a.name, imageIds=[{"imageDigest": digest}])
+    aws.client("ecr").put_image(
+        repositoryName=a.name, imageManifest=manifest["images"][0]["imageManifest"], imageTag="stable"
+    )
+    table = a.name.replace("/a", "-in-use")
+    keys = ("image", "consumer")
+    aws.client("dynamodb").create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+        KeySchema=[
+            {"AttributeName": name, "KeyType": kind} for name, kind in zip(keys, ("HASH", "RANGE"), strict=True)
+        ],
+    )
+    steps.guard = replace(steps.guard, inventory=table)
+    assert steps.run()["counts"]["refused"] == 0
+    consumer = Consumer(ConsumerKind.SERVICE, "web", "prod")
+    use = ImageUse(f"{a.uri}:stable", "", "ECS service prod/web", consumer, "fargate", "linux/amd64")
+    watch = WatchSettings(steps.guard.guard, "aws", ACCOUNT, REGION, table)
+    key = tag_key(Repository("aws", REGION, ACCOUNT, a.name), "stable")
+    Inventory(watch, RetryBudget.of(10)).record([Entry(key, use)])
+    assert steps.run()["counts"]["refused"] == 1
+
+
+def test_a_sweep_that_is_resumed_after_a_newer_one_does_not_become_the_latest(steps: Steps) -> None:
+    old = steps.list_images()
+    newer = steps.run()
+    steps.sum_up(old)
+    assert json.loads(steps.read(f"{steps.guard.guard}/sweeps/latest.json")) == {"id": newer["id"]}
+
+
+def test_the_command_shows_the_rows_and_the_summary_of_a_sweep(
+    aws: LocalAws, steps: Steps, repositories: dict[str, Images]
+) -> None:
+    repositories["a"].good("healthy")
+    repositories["b"].broken("broken")
+    summary = steps.run()
+    place = f"s3://{steps.guard.bucket}/{steps.guard.guard}"
+    command = [sys.executable, "-m", "safe_image", "audit", "--from", place, "--format", "json"]
+    done = subprocess.run(command, env=aws.env(), capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stderr
+    report = valid(json.loads(done.stdout))
+    assert {row["reference"].removeprefix(f"{HOST}/"): row for row in report["images"]} == steps.rows(summary["id"])
+    assert report["repositories"] == summary["repositories"]
 
 
 def test_repositories_are_chosen_by_their_tags(steps: Steps, repositories: dict[str, Images]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..image.model import Image, Platform
@@ -27,8 +27,8 @@ class Judged:
     skipped: str = ""
 
 
-Judge = Callable[[str, VerifyBy], Judged]
-"""Judges the image of a tag, which is empty where the image has none."""
+Judge = Callable[[Sequence[str], VerifyBy], Judged]
+"""Judges the image of some tags, in their order; there may be none."""
 
 
 def by_policy(policy: Policy, *, own_platform: bool) -> Judge:
@@ -42,7 +42,7 @@ def by_policy(policy: Policy, *, own_platform: bool) -> Judge:
     names = set.intersection(*supported) - {str(policy.platform)} if own_platform else set()
     others = [replace(policy, platform=Platform.parse(name)) for name in sorted(names)]
 
-    def judge(tag: str, verify_by: VerifyBy) -> Judged:
+    def judge(tags: Sequence[str], verify_by: VerifyBy) -> Judged:
         report = verify_by(policy)
         own = _for_platform_of(report.image, others)
         return Judged(own, verify_by(own)) if own else Judged(policy, report)

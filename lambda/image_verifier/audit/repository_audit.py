@@ -81,9 +81,14 @@ class _Candidate:
         return str(self.details["imageDigest"])
 
     @property
+    def tags(self) -> list[str]:
+        """Its tags, in their order."""
+        return sorted(map(str, self.details.get("imageTags") or ()))
+
+    @property
     def tag(self) -> str:
         """The first of its tags; empty where it has none."""
-        return min(map(str, self.details.get("imageTags") or ()), default="")
+        return min(self.tags, default="")
 
     @property
     def weight(self) -> int:
@@ -280,7 +285,7 @@ class RepositoryAudit:
         # The reference that a user would pass to `check`, with the first of the image's tags.
         reference = f"{uri}:{one.tag}" if one.tag else f"{uri}@{one.digest}"
         try:
-            judged = self._judge(one.tag, partial(self._report, one))
+            judged = self._judge(one.tags, partial(self._report, one))
         except _MissingAnswer:
             return None
         except Exception as e:

@@ -76,7 +76,7 @@ class SweepChange:
     """The images that differ from the sweep before.
 
     :param count: their number.
-    :param images: the first of them: `repository`, `digest`, `tags`, `findings`.
+    :param images: the first of them: `repository`, `digest`, `tags`, `reference`, `findings` with `id` and `message`.
     """
 
     count: int = 0

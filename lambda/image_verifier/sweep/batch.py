@@ -20,7 +20,7 @@ from ..outcome import ImageOutcome
 from ..policy import Policy
 from ..pool import Pool
 from ..registry.settings import Rule, Settings
-from ..registry.users import NO_USERS, users_of
+from ..registry.users import NO_USERS, Users, users_of
 from ..registry.verdicts import judge
 from ..retry import RetryBudget
 from ..sources.ecr_image import downloads
@@ -114,9 +114,9 @@ class Batch:
     def _judge(self, repository: Repository, rule: Rule | None, policy: Policy) -> Judge:
         """Judge an image as the guard judges its push."""
 
-        def judge_image(tag: str, verify_by: VerifyBy) -> Judged:
-            budget = RetryBudget.of(RETRY_SECONDS)
-            users = NO_USERS if rule else users_of(repository, tag, self.guard, budget)
+        def judge_image(tags: Sequence[str], verify_by: VerifyBy) -> Judged:
+            users = NO_USERS if rule else self._users(repository, tags)
+            tag = min(tags, default="")
             judgement = judge(tag, rule, verify_by, verify_layers=policy.verify_layers, users=users)
             if judgement.report is None or judgement.policy is None:
                 return Judged(policy, skipped=judgement.remark)
@@ -126,6 +126,15 @@ class Batch:
             return Judged(judgement.policy, replace(judgement.report, findings=()))
 
         return judge_image
+
+    def _users(self, repository: Repository, tags: Sequence[str]) -> Users:
+        """The consumers of the first tag that has any, else those of the repository."""
+        users = NO_USERS
+        for tag in tags:
+            users = users_of(repository, tag, self.guard, RetryBudget.of(RETRY_SECONDS))
+            if users.of_tag:
+                break
+        return users
 
     @staticmethod
     def _unread(repository: Repository, digest: str, policy: Policy, fault: Fault) -> Row:

@@ -121,7 +121,9 @@ class SweepStore:
         return str(known["id"]) if known else None
 
     def set_latest(self) -> None:
-        """Make this sweep the latest one."""
+        """Make this sweep the latest one, unless a newer one has ended before it was resumed."""
+        if (self.latest() or "") > self.id:
+            return
         self.bucket.write(self._latest, json.dumps({"id": self.id}).encode())
 
     @property

@@ -32,7 +32,18 @@ SUMMARY = SweepSummary(
     region="eu-west-1",
     depth="default",
     rules=({"pattern": "shop*", "policy": policy_as_json(DEFAULT_POLICY)},),
-    new=SweepChange(1, ({"repository": URI, "digest": f"sha256:{1:064x}", "tags": ["1"], "findings": ["x"]},)),
+    new=SweepChange(
+        1,
+        (
+            {
+                "repository": URI,
+                "digest": f"sha256:{1:064x}",
+                "tags": ["1"],
+                "reference": f"{URI}:1",
+                "findings": [{"id": "x", "message": "It is broken."}],
+            },
+        ),
+    ),
 )
 ROWS = (row(1, "fail"), row(2), row(3, in_use_by=["ECS service prod/web"]), row(4, "skipped", skipped="it is a chart"))
 
