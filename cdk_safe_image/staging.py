@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Final
 
 import image_verifier
 from aws_cdk import Stage
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 # Lambda compiles the sources in each cold start, so prose costs time there. Strings are matched so that a # or """ in
@@ -32,10 +34,13 @@ _WORD: Final = re.compile(r"\w+")
 _DATA: Final = (".css", ".js")
 
 
-def verifier_code(scope: Construct, entry_point: str) -> str:
-    """A folder that contains the code of a Lambda and nothing else. It exists until the process ends.
+def verifier_code(scope: Construct, entry_point: str) -> lambda_.Code:
+    """The code of a Lambda and nothing else. Its folder exists until the process ends.
 
-    The Lambdas of all stacks share it: CDK reads and copies a folder once for each app.
+    The Lambdas of all stacks share the folder: CDK reads and copies it once for each app. The asset's hash is computed
+    here. CDK would compute it by reading the copy, and would keep it in its cache on disk: by the name of a folder
+    that no other process has, in the place of a folder of the user's.
+    https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/core/lib/fs/fingerprint-disk-cache.ts
 
     :param scope: the construct that the asset belongs to.
     :param entry_point: the name of the handler's module in `image_verifier.entrypoints`.
@@ -43,8 +48,12 @@ def verifier_code(scope: Construct, entry_point: str) -> str:
     if scope.node.try_get_context("aws:cdk:disable-asset-staging"):
         # `cdk synth --no-staging`: CDK copies nothing, and tools that read the assembly expect the code here.
         outdir = Stage.of(scope).asset_outdir  # type: ignore[union-attr] # every asset belongs to an app
-        return _staged(Path(outdir, f"cdk-safe-image-{entry_point}"), entry_point)
-    return _staged(_temporary_folder() / entry_point, entry_point)
+        folder = Path(outdir, f"cdk-safe-image-{entry_point}")
+    else:
+        folder = _temporary_folder() / entry_point
+    # CDK adds the salt to the hashes that it computes itself.
+    salt = scope.node.try_get_context("@aws-cdk/core:assetHashSalt") or ""
+    return lambda_.Code.from_asset(str(_staged(folder, entry_point)), asset_hash=f"{_digest(entry_point)}{salt}")
 
 
 @cache
@@ -55,8 +64,16 @@ def _temporary_folder() -> Path:
 
 
 @cache
-def _staged(folder: Path, entry_point: str) -> str:
-    return str(stage(folder, entry_point))
+def _staged(folder: Path, entry_point: str) -> Path:
+    return stage(folder, entry_point)
+
+
+@cache
+def _digest(entry_point: str) -> str:
+    digest = hashlib.sha256()
+    for path, content in _files(entry_point).items():
+        digest.update(f"{path} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def stage(folder: Path, entry_point: str) -> Path:
@@ -68,30 +85,49 @@ def stage(folder: Path, entry_point: str) -> Path:
     :param folder: where `image_verifier` is to lie; made if it does not exist.
     :param entry_point: the name of the handler's module in `image_verifier.entrypoints`.
     """
-    package = Path(image_verifier.__file__).parent
-    for source, program in _imported(package, package / "entrypoints" / f"{entry_point}.py").items():
-        target = folder / package.name / source.relative_to(package)
+    for path, content in _files(entry_point).items():
+        target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((without_prose(program) if source.suffix == ".py" else program).encode())
+        target.write_bytes(content)
     return folder
 
 
-def _imported(package: Path, module: Path) -> dict[Path, str]:
-    """A module, all that it imports of its package, at once or later, and their data: the text of each file."""
-    found: dict[Path, str] = {}
+@cache
+def _files(entry_point: str) -> dict[str, bytes]:
+    """The files of a Lambda by their paths, sorted: the modules, and the data beside them."""
+    package = Path(image_verifier.__file__).parent
+    programs = _imported(package, ("entrypoints", entry_point))
+    files = {f"{'/'.join(name)}.py": without_prose(program) for name, program in programs.items()}
+    for folder in {package.joinpath(*name[:-1]) for name in programs}:
+        data = (path for path in folder.iterdir() if path.suffix in _DATA)
+        files |= {path.relative_to(package).as_posix(): path.read_text(encoding="utf-8") for path in data}
+    return {f"{package.name}/{path}": files[path].encode() for path in sorted(files)}
+
+
+# A module's name in the package, such as `("checks", "size")`; that of a package ends in `__init__`.
+_Name = tuple[str, ...]
+
+
+def _imported(package: Path, module: _Name) -> dict[_Name, str]:
+    """A module and all that it imports of its package, at once or later: the text of each file."""
+    found: dict[_Name, str] = {}
+    seen: set[_Name] = set()
     waiting = [module]
     while waiting:
-        file = waiting.pop()
-        if file in found or not file.is_file():
+        name = waiting.pop()
+        if name in seen:
             continue
-        found[file] = file.read_text(encoding="utf-8")
-        waiting += (folder / "__init__.py" for folder in file.parents if folder.is_relative_to(package))
-        waiting += (path for path in sorted(file.parent.iterdir()) if path.suffix in _DATA)
-        for dots, name, words in _IMPORT.findall(found[file]):
-            base = file.parents[len(dots) - 1].joinpath(*filter(None, name.split(".")))
+        seen.add(name)
+        file = package.joinpath(*name[:-1], f"{name[-1]}.py")
+        if not file.is_file():
+            continue
+        found[name] = file.read_text(encoding="utf-8")
+        waiting += ((*name[:depth], "__init__") for depth in range(len(name)))
+        for dots, base, words in _IMPORT.findall(found[name]):
+            imported = (*name[: -len(dots)], *filter(None, base.split(".")))
             # Each word is a module or something that one contains.
-            for path in (base, *(base / word for word in _WORD.findall(words))):
-                waiting += (path.with_name(f"{path.name}.py"), path / "__init__.py")
+            for path in (imported, *((*imported, word) for word in _WORD.findall(words))):
+                waiting += filter(None, (path, (*path, "__init__")))
     return found
 
 

@@ -64,6 +64,32 @@ def _is_fixed_function(name: str, argument: Any) -> bool:
     return name in _TEXT_FUNCTIONS and is_fixed(argument)
 
 
+def shortest(value: Any) -> Any:
+    """A fixed value in its shortest form, since CDK walks each part of a template several times.
+
+    Texts and pseudo parameters that `Fn::Join` joins become one `Fn::Sub`.
+
+    :param value: a resolved value for which `is_fixed` is true.
+    """
+    text = _substitution(value)
+    return {"Fn::Sub": text} if isinstance(value, dict) and text is not None else value
+
+
+def _substitution(value: Any) -> str | None:
+    """The argument of `Fn::Sub` that has a fixed value; None if it is not a join."""
+    match value:
+        case str():
+            return value.replace("${", "${!")
+        case {"Ref": name}:
+            return f"${{{name}}}"
+        case {"Fn::Sub": str(text)}:
+            return text
+        case {"Fn::Join": ["", [*parts]]}:
+            texts = [found for part in parts if (found := _substitution(part)) is not None]
+            return "".join(texts) if len(texts) == len(parts) else None
+    return None
+
+
 def is_dummy(value: Any) -> bool:
     """Whether a value is or contains the dummy of a lookup. Nothing may be refused for a dummy.
 

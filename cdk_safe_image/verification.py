@@ -45,13 +45,14 @@ from .synthesis.facts import path_of, place, scopes_of, stack_of
 from .synthesis.finalizer import StageFinalizer
 from .synthesis.nesting import parent_stack, top_level
 from .synthesis.snapshot import type_of
-from .tokens import WholeText, is_fixed, referenced_constructs, region_of
+from .tokens import WholeText, is_fixed, referenced_constructs, region_of, shortest
 from .validation import check_environment, check_reference, check_tag_options, service_timeout_for
 from .verified_repository import VerifiedRepository
 from .verifier import ImageVerifier
 
 ASSETS: Final = (ecr_assets.DockerImageAsset, ecr_assets.TarballImageAsset)
 _HASH_LENGTH: Final = 10
+_REPOSITORY: Final = (Property.REPOSITORY_ARN, Property.REPOSITORY_URI)
 
 
 class ImageVerification(Construct):
@@ -335,7 +336,13 @@ class ImageVerification(Construct):
             # template, and stays one if an aspect prefixes logical IDs.
             identity,
             type=RESOURCE_TYPE,
-            properties={"ServiceToken": verifier.function_arn, "ServiceTimeout": str(timeout), **properties},
+            properties={
+                "ServiceToken": verifier.function_arn,
+                "ServiceTimeout": str(timeout),
+                **properties,
+                # CDK resolves each token several times. One that references another resource must stay a token.
+                **{name: shortest(resolved[name]) for name in _REPOSITORY if is_fixed(resolved[name])},
+            },
         )
         type_of.set(self._resource, RESOURCE_TYPE)
         # The role must have its permissions when CloudFormation calls the Lambda.

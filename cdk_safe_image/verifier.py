@@ -152,7 +152,7 @@ class ImageVerifier(Construct):
             self,
             "Function",
             description="Verifies container images before any resource of the stack references them",
-            code=lambda_.Code.from_asset(verifier_code(self, "custom_resource")),
+            code=verifier_code(self, "custom_resource"),
             handler="image_verifier.entrypoints.custom_resource.handler",
             runtime=self._runtime,
             architecture=architecture or lambda_.Architecture.X86_64,

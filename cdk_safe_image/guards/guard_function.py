@@ -54,7 +54,7 @@ def guard_function(
         scope,
         f"{name}Function",
         description=description,
-        code=lambda_.Code.from_asset(verifier_code(scope, entry_point)),
+        code=verifier_code(scope, entry_point),
         handler=f"image_verifier.entrypoints.{entry_point}.handler",
         runtime=newest_runtime(scope),
         memory_size=memory_mib,

@@ -123,7 +123,7 @@ class SweepMachine(Construct):
             self,
             id,
             description="A step of a sweep over the registry",
-            code=lambda_.Code.from_asset(verifier_code(self, "registry_sweep")),
+            code=verifier_code(self, "registry_sweep"),
             handler=f"image_verifier.entrypoints.registry_sweep.{handler}",
             runtime=newest_runtime(self),
             memory_size=memory,

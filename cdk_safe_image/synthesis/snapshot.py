@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -53,8 +53,15 @@ class StageSnapshot:
         :param stage: the stage, or the app.
         """
         self.stage = stage
-        self.constructs = node_of(stage).find_all()
         self._dependencies: dict[CfnResource, list[IConstruct]] = {}
+        self._of_classes: dict[type, list[Any]] = {}
+
+    @cached_property
+    def constructs(self) -> list[IConstruct]:
+        """All constructs, a construct before those that it contains."""
+        constructs = node_of(self.stage).find_all()
+        _note_stacks(constructs)
+        return constructs
 
     @cached_property
     def stacks(self) -> list[Stack]:
@@ -63,7 +70,10 @@ class StageSnapshot:
 
     def of(self, construct_class: type[_Construct]) -> list[_Construct]:
         """The constructs of a class."""
-        return [found for found in self.constructs if isinstance(found, construct_class)]
+        if construct_class not in self._of_classes:
+            found = [construct for construct in self.constructs if isinstance(construct, construct_class)]
+            self._of_classes[construct_class] = found
+        return self._of_classes[construct_class]
 
     def resources(self, types: Collection[str]) -> list[CfnResource]:
         """The resources of some types, such as `AWS::ECS::Service`."""
@@ -150,6 +160,24 @@ class StageSnapshot:
         logical_ids: list[str] = self.stacks[0].resolve([candidate.logical_id for candidate in candidates])
         found = {(address(stack_of(it)), name): it for it, name in zip(candidates, logical_ids, strict=True)}
         return {resource: found[key] for key, resource in wanted.items() if key in found}
+
+
+def _note_stacks(constructs: Sequence[IConstruct]) -> None:
+    """Note the stack of each resource, where the order of the constructs says it: `Stack.of` is a call for each.
+
+    Only resources between two stacks are in the first of these, and only if no stack contains another one.
+
+    :param constructs: all constructs of a stage, a construct before those that it contains.
+    """
+    stacks = [found for found in constructs if isinstance(found, Stack)]
+    if any(isinstance(scope, Stack) for stack in stacks for scope in scopes_of(stack)[:-1]):
+        return
+    stack: Stack | None = None
+    for construct in constructs:
+        if isinstance(construct, Stack):
+            stack = construct
+        elif stack is not None and isinstance(construct, CfnResource):
+            stack_of.set(construct, stack)
 
 
 def as_json(value: Any) -> str:

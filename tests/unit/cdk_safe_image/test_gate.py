@@ -333,6 +333,24 @@ def test_the_context_switches_verification_off_with_a_warning(docker_folder: str
     assert "cdk-safe-image:verification-off" in warning
 
 
+def test_the_context_of_a_scope_in_a_stack_switches_off_its_images_and_no_others(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    scope = Construct(stack, "Off")
+    scope.node.set_context("cdk-safe-image:verify", "off")
+    on = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    off = SafeDockerImageAsset(scope, "Image", directory=docker_folder, extra_hash="off")
+    for name, image in (("On", on), ("Off", off)):
+        run_on_fargate(stack, f"{name}Service", image)
+    assembly = app.synth()
+    (verification,) = resources(assembly, VERIFICATION).values()
+    assert verification["Properties"]["ImageTag"] == on.asset_hash
+    _, task = next(it for it in resources(assembly, TASK).items() if it[0].startswith("OffServiceTask"))
+    assert image_of(task)["Fn::Join"][1][-1].endswith(f":{off.asset_hash}")
+    (warning,) = messages_of(assembly, "warning")
+    assert "cdk-safe-image:verification-off" in warning
+
+
 def test_verification_that_is_switched_off_restricts_nothing(docker_folder: str) -> None:
     app = new_app(**{"cdk-safe-image:verify": "off"})
     stack = stack_in(app)

@@ -1000,6 +1000,23 @@ def test_the_context_switches_verification_off(docker_folder: str) -> None:
     assert builds(assembly)[0]["dockerOutputs"] == [OUTPUTS]
 
 
+def test_the_context_of_a_scope_in_a_stack_switches_off_its_images_and_no_others(
+    docker_folder: str, other_folder: str
+) -> None:
+    app = new_app()
+    SafeImages.protect(app)
+    stack = stack_in(app)
+    scope = Construct(stack, "Off")
+    scope.node.set_context("cdk-safe-image:verify", "off")
+    on = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    ecr_assets.DockerImageAsset(scope, "Image", directory=other_folder)
+    assembly = app.synth()
+    (verification,) = resources(assembly, VERIFICATION).values()
+    assert verification["Properties"]["ImageTag"] == on.image_tag
+    (warning,) = messages_of(assembly, "warning")
+    assert "cdk-safe-image:verification-off" in warning
+
+
 # Reports
 
 

@@ -9,6 +9,7 @@ import pytest
 from aws_cdk import CfnOutput, Fn
 
 from cdk_safe_image import SafeDockerImageAsset
+from cdk_safe_image.tokens import shortest
 from tests.unit.cdk_safe_image.app import new_app, stack_in
 
 PARTS: dict[str, Callable[[str], Any]] = {
@@ -44,3 +45,28 @@ def test_an_attribute_can_be_passed_on_whole_or_as_a_part_of_a_text(docker_folde
     attribute = outputs["Tag"]["Value"]
     assert outputs["Text"]["Value"] == outputs["Sum"]["Value"] == {"Fn::Join": ["", ["build-", attribute]]}
     assert outputs["Part"]["Value"]["Fn::Select"][1] == {"Fn::Split": ["-", attribute]}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":ecr:", {"Fn::Sub": "${AWS::Region}"}]]},
+            {"Fn::Sub": "arn:${AWS::Partition}:ecr:${AWS::Region}"},
+        ),
+        ({"Fn::Join": ["", ["${a}", {"Ref": "AWS::Region"}]]}, {"Fn::Sub": "${!a}${AWS::Region}"}),
+        ({"Ref": "AWS::Region"}, {"Fn::Sub": "${AWS::Region}"}),
+        ("shop", "shop"),
+        ("${shop}", "${shop}"),
+        *(
+            (it, it)
+            for it in (
+                {"Fn::Join": ["-", ["a", {"Ref": "AWS::Region"}]]},
+                {"Fn::Join": ["", ["a", {"Fn::Select": [0, {"Fn::Split": ["-", "b-c"]}]}]]},
+                {"Fn::Sub": ["${a}", {"a": "b"}]},
+            )
+        ),
+    ],
+)
+def test_the_shortest_form_of_a_fixed_value_is_one_substitution(value: Any, expected: Any) -> None:
+    assert shortest(value) == expected

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_lambda as lambda_
 
 from cdk_safe_image import ImagePolicy, SafeDockerImageAsset, SafeImages, build, verifier
 from tests.unit.cdk_safe_image.app import VERIFICATION, new_app, run_on_fargate, stack_in
@@ -34,7 +35,7 @@ def test_other_code_of_the_verifier_updates_the_function_and_verifies_no_image_a
 ) -> None:
     before = template(docker_folder)
     (tmp_path / "newer.py").write_text("newer = True\n")
-    monkeypatch.setattr(verifier, "verifier_code", lambda *_: str(tmp_path))
+    monkeypatch.setattr(verifier, "verifier_code", lambda *_: lambda_.Code.from_asset(str(tmp_path)))
     after = template(docker_folder)
     assert before.keys() == after.keys()
     assert changes(before, after) == {"AWS::Lambda::Function"}

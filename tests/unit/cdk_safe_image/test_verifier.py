@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import hashlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk.cx_api import CloudAssembly
 
-from cdk_safe_image import ImageVerifier, SafeDockerImageAsset
+from cdk_safe_image import ImageVerifier, SafeDockerImageAsset, staging
 from tests.unit.cdk_safe_image.app import new_app, resources, stack_in, strings, the_only
 
 FUNCTION = "AWS::Lambda::Function"
@@ -115,6 +116,29 @@ def test_without_staging_the_code_lies_in_the_assembly(docker_folder: str) -> No
     files = json.loads(Path(assembly.directory, "Demo.assets.json").read_text())["files"]
     (code,) = [Path(file["source"]["path"]) for file in files.values() if file["source"]["packaging"] == "zip"]
     assert (code / "image_verifier" / "entrypoints" / "custom_resource.py").is_file()
+
+
+def staged_name(folder: str, **context: Any) -> str:
+    app = new_app(**context)
+    SafeDockerImageAsset(stack_in(app), "Image", directory=folder)
+    return code_folder(app.synth()).name
+
+
+def test_the_hash_of_the_code_is_computed_from_its_files_and_not_by_cdk(
+    docker_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CDK would keep it by the temporary folder's name in its cache of 50 folders, where it replaces a user's."""
+    digest = staging._digest("custom_resource")
+    assert staged_name(docker_folder) == f"asset.{hashlib.sha256(digest.encode()).hexdigest()}"
+    monkeypatch.setattr(staging, "_files", lambda _: {"image_verifier/other.py": b"other = 1"})
+    staging._digest.cache_clear()
+    assert staging._digest("custom_resource") != digest
+    staging._digest.cache_clear()
+
+
+def test_the_salt_for_assets_gives_the_code_another_hash(docker_folder: str) -> None:
+    salted = staged_name(docker_folder, **{"@aws-cdk/core:assetHashSalt": "salt"})
+    assert salted != staged_name(docker_folder)
 
 
 _SYNTH = """

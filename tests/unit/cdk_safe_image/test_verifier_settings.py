@@ -13,6 +13,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk.cx_api import CloudAssembly
+from aws_cdk.region_info import RegionInfo
 
 from cdk_safe_image import ImageVerifier, SafeDockerImageAsset, verifier
 from tests.unit.cdk_safe_image.app import messages_of, new_app, not_empty, resources, stack_in, the_only
@@ -73,6 +74,20 @@ def test_a_partition_without_the_newest_python_gets_its_own_newest_and_a_warning
     assert the_only(assembly, "AWS::Lambda::Function")[1]["Properties"]["Runtime"] == runtime
     warned = ["cannot read zstd layers" in text for text in messages_of(assembly, "warning")]
     assert warned == [True] * (runtime == "python3.13")
+
+
+def test_the_table_of_older_runtimes_names_partitions_and_pythons_that_the_verifier_accepts(
+    docker_folder: str,
+) -> None:
+    """The table is empty while no source says that a partition lacks the newest Python."""
+    regions = {region.partition: region.name for region in RegionInfo.regions}
+    assert verifier._OLDER_RUNTIMES.keys() <= regions.keys()
+    for partition, region in regions.items():
+        app = new_app()
+        stack = stack_in(app, region=region)
+        SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+        runtime = the_only(app.synth(), "AWS::Lambda::Function")[1]["Properties"]["Runtime"]
+        assert runtime == verifier._OLDER_RUNTIMES.get(partition or "", "python3.14")
 
 
 def test_in_a_vpc_the_lambda_has_the_private_subnets_and_its_own_security_group(docker_folder: str) -> None:
