@@ -13,6 +13,9 @@ from ..sources.regular_files import file_kind
 _OWN: Final = "safe-image.toml"
 _PROJECT: Final = "pyproject.toml"
 _TABLE: Final = "safe-image"
+_MAX_BYTES: Final = 1024 * 1024
+# The parser takes the square of the time for a key of many parts.
+_MAX_DOTS: Final = 1000
 
 
 def find(folder: Path) -> Path | None:
@@ -32,7 +35,7 @@ def find(folder: Path) -> Path | None:
 def _has_table(file: Path) -> bool:
     try:
         # Most projects do not configure this command: parsing their files would only cost time.
-        if _TABLE.encode() not in file.read_bytes():
+        if _TABLE.encode() not in _content(file):
             return False
     except OSError:
         return False
@@ -70,7 +73,9 @@ def _document(file: Path) -> Mapping[str, Any]:
     if file_kind(file) == "other":
         raise UsageError(f"{file} is a FIFO or a device: use a regular file")
     try:
-        document: Mapping[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = _content(file).decode("utf-8")
+        _check_limits(text, file)
+        document: Mapping[str, Any] = tomllib.loads(text)
         return document
     except OSError as e:
         raise UsageError(f"{file} cannot be read: {e.strerror}: use a file that can be read") from e
@@ -78,6 +83,19 @@ def _document(file: Path) -> Mapping[str, Any]:
         raise UsageError(f"{file} is not a valid TOML file: it is nested too deeply") from None
     except ValueError as e:
         raise UsageError(f"{file} is not a valid TOML file: {_first_line(e)}") from e
+
+
+def _content(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(_MAX_BYTES + 1)
+
+
+def _check_limits(text: str, file: Path) -> None:
+    if len(text) > _MAX_BYTES:
+        raise UsageError(f"{file} has more than {_MAX_BYTES:,} bytes: use a safe-image.toml of its own")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > _MAX_DOTS:
+            raise UsageError(f"{file}:{number}: the line has more than {_MAX_DOTS:,} dots: shorten its key")
 
 
 def _first_line(error: ValueError) -> str:

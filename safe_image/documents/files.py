@@ -10,12 +10,12 @@ from typing import Any, Final
 from image_verifier.faults import Fault
 
 from ..errors import UsageError
+from ..sources.json_limits import MAX_JSON_BYTES
 from ..sources.regular_files import open_regular
 from .json_values import parse_json
 from .values import Values
 
 STANDARD_INPUT: Final = "-"
-_MAX_JSON_BYTES: Final = 512 * 1024 * 1024
 # The parser of YAML is slow: a second and a half for each MiB.
 _MAX_YAML_BYTES: Final = 16 * 1024 * 1024
 
@@ -60,9 +60,9 @@ def _read(file: str) -> str:
     if stream is None:
         raise UsageError(f"{file}: there is no such file")
     with stream:
-        data = stream.read(_MAX_JSON_BYTES + 1)
-    if len(data) > _MAX_JSON_BYTES:
-        raise UsageError(f"{file}: it has more than {_MAX_JSON_BYTES:,} bytes")
+        data = stream.read(MAX_JSON_BYTES + 1)
+    if len(data) > MAX_JSON_BYTES:
+        raise UsageError(f"{file}: it has more than {MAX_JSON_BYTES:,} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as e:

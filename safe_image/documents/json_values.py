@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from itertools import accumulate
 from typing import Any, Final
 
 from ..errors import UsageError
+from ..sources.json_limits import exceeded_limit
 from .values import MAX_DEPTH, Values
 
 _BLANK: Final = " \t\r\n"
-_LINE_END: Final = re.compile("\n")
+# Lines are counted once for each part of a text. A list of all line ends could take more memory than the text.
+_PART: Final = 1 << 16
 
 
 def parse_json(text: str, file: str) -> Values:
@@ -24,6 +25,8 @@ def parse_json(text: str, file: str) -> Values:
     :param file: its file, for messages.
     :raises UsageError: if it is not JSON, or exceeds a limit.
     """
+    if limit := exceeded_limit(text):
+        raise UsageError(f"{file}: {limit}, the limit for JSON: use a file of fewer resources")
     try:
         value = json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as e:
@@ -56,14 +59,15 @@ class _Finder:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._line_ends = [match.start() for match in _LINE_END.finditer(text)]
+        parts = range(0, len(text), _PART)
+        self._lines_before = [0, *accumulate(text.count("\n", start, start + _PART) for start in parts)]
         self._decode = json.JSONDecoder().raw_decode
         self._children = cache(self._find_children)
 
     def line_of(self, path: tuple[str | int, ...]) -> int:
         """The line of the value at a path, or of the last part of the path that exists."""
         # A plan is one line.
-        if not self._line_ends:
+        if not self._lines_before[-1]:
             return 1
         at = self._skip(0)
         for part in path:
@@ -71,7 +75,8 @@ class _Finder:
             if part not in children:
                 break
             at = children[part]
-        return bisect_left(self._line_ends, at) + 1
+        part = at // _PART
+        return self._lines_before[part] + self._text.count("\n", part * _PART, at) + 1
 
     def _find_children(self, at: int) -> dict[str | int, int]:
         """Where the values of a list or a mapping begin."""

@@ -5,6 +5,7 @@ The events of the parser are read one by one, so that no nesting and no alias ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,9 @@ from .values import MAX_DEPTH, MAX_VALUES, Values
 Tag = Callable[[str, Any], Any]
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _MERGE: Final = "<<"
+_WORD: Final = re.compile(r"\S+")
+# The parser takes the square of the time for a tag.
+_MAX_TAG: Final = 50_000
 
 
 @dataclass
@@ -44,6 +48,8 @@ def parse_yaml(text: str, file: str, tag: Tag) -> Iterator[Values]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+    if any(word.end() - word.start() > _MAX_TAG and "!" in word[0] for word in _WORD.finditer(text)):
+        raise UsageError(f"{file}: it has a tag of more than {_MAX_TAG:,} characters")
     builder = _Builder(file, tag)
     try:
         # Without the C extension, which has other limits.

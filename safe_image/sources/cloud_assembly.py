@@ -20,6 +20,7 @@ from image_verifier.policy import Policy
 from image_verifier.rules.names import BuildOutputs
 
 from ..errors import UsageError
+from .json_limits import MAX_JSON_BYTES, exceeded_limit
 from .regular_files import file_kind, open_regular
 
 # The placeholders for the environment of a stack that is not bound to one.
@@ -28,7 +29,6 @@ _PLACEHOLDER: Final = re.compile(r"\$\{AWS::(AccountId|Region|Partition)\}")
 # A destination names the account of its repository only in its role.
 _ROLE_ACCOUNT: Final = re.compile(r":iam::(\d{12}):")
 _MAX_DEPTH: Final = 10
-_MAX_DOCUMENT_BYTES: Final = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -300,9 +300,9 @@ def _document(file: Path, folder: Path) -> dict[str, Any]:
                 "cdk.out"
             )
         with opened:
-            content = opened.read(_MAX_DOCUMENT_BYTES + 1)
-        if len(content) > _MAX_DOCUMENT_BYTES:
-            raise UsageError(f"{file} is larger than any manifest of a cloud assembly: run cdk synth again")
+            content = opened.read(MAX_JSON_BYTES + 1)
+        if limit := exceeded_limit(content):
+            raise UsageError(f"{file} is not a document of a cloud assembly: {limit}: run cdk synth again")
         document = json.loads(content)
     except Fault as e:
         raise UsageError(f"{e.message}: run cdk synth again") from e

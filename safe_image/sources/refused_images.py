@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ def refused_images(stack: str, resolver: TargetResolver) -> Iterator[Target]:
     """
     verified: list[tuple[Properties, str]] = []
     refused: set[str] = set()
-    for event in _verifications(stack, resolver.sessions, 0):
+    for event in _verifications(stack, resolver.sessions):
         # Another release may have written properties that this one cannot read.
         with suppress(ValueError):
             found = (Properties.parse(_resource_properties(event)), str(event["StackId"]))
@@ -57,22 +58,33 @@ def refused_images(stack: str, resolver: TargetResolver) -> Iterator[Target]:
         yield replace(target, names=names, policy=properties.policy, stack=stack_id)
 
 
-def _verifications(stack: str, sessions: AwsSessions, depth: int) -> Iterator[Mapping[str, Any]]:
-    """The events of the verifications in a stack's last deploy, and in the nested stacks that failed."""
-    nested = []
+def _verifications(
+    stack: str, sessions: AwsSessions, depth: int = 0, begun: datetime | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """The events of the verifications in a stack's last deploy, and in the stacks nested in it.
+
+    Also those of nested stacks that did not fail: their verifications may accept an image that another one refused.
+
+    :param begun: when the deploy of the stack above began; None where there is none. A nested stack that did not change
+        has no later events.
+    """
+    nested, first = [], begun
     for event in _events(stack, sessions):
+        if begun and event["Timestamp"] < begun:
+            break
         if event["ResourceType"] == RESOURCE_TYPE:
             yield event
         # In a stack's own events, the physical ID is its own ID.
-        elif (
-            event["ResourceType"] == _STACK_TYPE
-            and event["ResourceStatus"] in _FAILED
-            and event.get("PhysicalResourceId") not in ("", None, event["StackId"])
+        elif event["ResourceType"] == _STACK_TYPE and event.get("PhysicalResourceId") not in (
+            "",
+            None,
+            event["StackId"],
         ):
             nested.append(event["PhysicalResourceId"])
+        first = event["Timestamp"]
     if depth < _MAX_DEPTH:
         for inner in dict.fromkeys(nested):
-            yield from _verifications(inner, sessions, depth + 1)
+            yield from _verifications(inner, sessions, depth + 1, first)
 
 
 def _events(stack: str, sessions: AwsSessions) -> Iterator[Mapping[str, Any]]:

@@ -12,6 +12,8 @@ from typing import Any, Final
 from .layout import Reason
 
 _WORD: Final = re.compile(r"[^\s'\"]+")
+_URL: Final = re.compile(r"https?:(?:\\*/){2}", re.IGNORECASE)
+_PATH: Final = re.compile(r"[/\\#]")
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,20 @@ def _for_people(line: str) -> str:
 
 
 def without_queries(text: str) -> str:
-    """The text without the queries of URLs, which are secrets until they expire."""
-    return _WORD.sub(lambda word: _without_query(word[0]), text)
+    """The text without the queries of URLs, which are secrets until they expire, and without users and passwords.
+
+    :param text: the text; the slashes of its URLs may be escaped, as some JSON has them.
+    """
+    return _WORD.sub(lambda word: _without_secrets(word[0]), text)
 
 
-def _without_query(word: str) -> str:
-    lowered = word.lower()
-    begins = max(lowered.find("http://"), lowered.find("https://"))
-    query = word.find("?", begins)
-    return f"{word[:query]}?..." if begins >= 0 and query >= 0 else word
+def _without_secrets(word: str) -> str:
+    match = _URL.search(word)
+    if match is None:
+        return word
+    url, question, _ = word[match.end() :].partition("?")
+    # The last @ before the path: passwords may contain one.
+    authority = _PATH.split(url, maxsplit=1)[0]
+    host = authority.rpartition("@")[2]
+    user = "...@" if host != authority else ""
+    return f"{word[: match.end()]}{user}{host}{url[len(authority) :]}{'?...' if question else ''}"

@@ -16,7 +16,7 @@ from safe_image.commands import heal
 from safe_image.errors import UsageError
 from safe_image.sources.aws_sessions import AwsSessions
 from safe_image.sources.refused_images import refused_images
-from safe_image.sources.targets import TargetResolver
+from safe_image.sources.targets import Target, TargetResolver
 from tests.unit.aws_server import ACCOUNT, REGION, Aws, serving_aws
 
 STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Shop/1"
@@ -144,6 +144,43 @@ def test_the_refused_images_of_a_nested_stack_are_found(aws: Aws) -> None:
     }
     aws.answers["DescribeStackEvents"] = lambda asked: {"StackEvents": events[asked["StackName"]]}
     assert [target.names.tag for target in refused_images("Shop", TargetResolver())] == ["v1"]
+
+
+def test_a_verification_in_a_nested_stack_that_did_not_fail_counts_if_it_took_part_in_the_deploy(aws: Aws) -> None:
+    other, unchanged = f"{NESTED}-other", f"{NESTED}-unchanged"
+    accepted = {**failed("v1", "CREATE_COMPLETE", RunsOn=["fargate"]), "StackId": other}
+    before = {"Timestamp": "2025-01-01T00:00:00Z"}
+    events = {
+        "Shop": [
+            event("CREATE_FAILED", "AWS::CloudFormation::Stack", NESTED),
+            event("DELETE_COMPLETE", "AWS::CloudFormation::Stack", other),
+            event("UPDATE_COMPLETE", "AWS::CloudFormation::Stack", unchanged),
+            begun(),
+        ],
+        NESTED: [{**failed("v1"), "StackId": NESTED}, begun("CREATE_IN_PROGRESS", NESTED)],
+        other: [accepted, begun("CREATE_IN_PROGRESS", other)],
+        unchanged: [{**failed("v2"), **before}, {**begun("UPDATE_IN_PROGRESS", unchanged), **before}],
+    }
+    aws.answers["DescribeStackEvents"] = lambda asked: {"StackEvents": events[asked["StackName"]]}
+    found = [(target.names.tag, target.policy and target.policy.runs_on) for target in _targets()]
+    assert found == [("v1", ("lambda",)), ("v1", ("fargate",))]
+
+
+def test_an_image_that_was_refused_in_a_nested_stack_is_found_if_another_child_failed_first(aws: Aws) -> None:
+    events = {
+        "Shop": [
+            event("DELETE_COMPLETE", "AWS::CloudFormation::Stack", NESTED),
+            event("CREATE_FAILED", "AWS::ECS::Service"),
+            begun(),
+        ],
+        NESTED: [{**failed("v1"), "StackId": NESTED}, begun("CREATE_IN_PROGRESS", NESTED)],
+    }
+    aws.answers["DescribeStackEvents"] = lambda asked: {"StackEvents": events[asked["StackName"]]}
+    assert [target.names.tag for target in _targets()] == ["v1"]
+
+
+def _targets() -> list[Target]:
+    return list(refused_images("Shop", TargetResolver()))
 
 
 @pytest.mark.parametrize("properties", ["", "[]", "{", '{"ImageTag": "v1"}', json.dumps({**PROPERTIES, "RunsOn": {}})])

@@ -219,6 +219,8 @@ def test_an_acknowledgement_holds_on_its_last_day() -> None:
         ("folder.toml", "", "folder.toml cannot be read: Is a directory"),
         ("pyproject.toml", b"[project]\n", "pyproject.toml has no table [tool.safe-image]"),
         ("latin.toml", b"platform = '\xe4'\n", "latin.toml is not a valid TOML file"),
+        ("large.toml", b"#" * 2_000_000, "large.toml has more than 1,048,576 bytes: use a safe-image.toml of its own"),
+        ("dotted.toml", b"#\n" + b"a." * 100_000 + b"a = 1", "dotted.toml:2: the line has more than 1,000 dots"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(name: str, content: bytes | str | None, message: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from safe_image.documents.compose import read_compose
 from safe_image.documents.document_targets import _READERS
+from safe_image.documents.json_values import parse_json
 from safe_image.documents.settings import Settings
 from safe_image.errors import UsageError
 from safe_image.sources.targets import TargetResolver
@@ -67,6 +69,8 @@ COSTLY = {
         "{" + ",".join(f'"{number}": 1' for number in (*range(200_000), 199_999)) + "}",
         "the key 199999 is repeated",
     ),
+    "9,000,000 values": ("task-definition:", '{"a": [' + "1," * 9_000_000 + "1]}", "it has more than 8,000,000 values"),
+    "a tag of 1,000,000 characters": ("kubernetes:", "a: !" + "x" * 1_000_000 + " 1", "a tag of more than 50,000 char"),
     "a character that does not exist": ("kubernetes:", 'kind: "\\UFFFFFFFF"', "this is not valid YAML"),
     "openings of a template's calls": ("task-definition:", IMAGE.replace("@", "{{" * 200_000), ""),
     "openings of Fn::Sub": ("cloudformation:", TEMPLATE.replace("@", '{"Fn::Sub": "' + "${" * 200_000 + '"}'), ""),
@@ -89,6 +93,16 @@ def test_a_text_that_could_cost_minutes_or_a_traceback_costs_neither(tmp_path: P
     except UsageError as e:
         said = str(e)
     assert message in said
+
+
+def test_a_text_of_many_lines_takes_little_more_memory() -> None:
+    text = '{"a":' + "\n" * 4_000_000 + '"b"}'
+    tracemalloc.start()
+    document = parse_json(text, "file")
+    assert document.line_of(("a",)) == 4_000_001
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < len(text) // 10
 
 
 def test_a_pipe_of_the_name_of_the_environments_file_is_not_opened(tmp_path: Path) -> None:
