@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 PIN := --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo needs picture test unit faults deploy rollbacks sweep adopting removing provenance apps browser lint integ engines fuzz incidents versions bench wheel pyz image requirements clean
+.PHONY: help demo needs picture test unit faults deploy rollbacks sweep adopting removing provenance apps browser lint integ engines fuzz incidents versions bench wheel pyz image requirements clean burst
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ sweep: .local/venv/.stamp  ## sweep 20,000 images in 300 repositories; Lambdas d
 
 rollbacks: .local/venv/.stamp  ## roll back and delete real stacks with every image and fault; deploy has a sample
 	$(BIN)/python -m pytest -m exhaustive tests/deploy/test_rollbacks.py
+
+burst: .local/venv/.stamp  ## push 1,000 images at once to a guarded registry; deploy has a sample
+	$(BIN)/python -m pytest -s -m exhaustive tests/deploy/test_registry_guard.py
 
 adopting: .local/venv/.stamp  ## take a running stack through docs/adopting.md: report, let pass, protect, go back
 	$(BIN)/python -m pytest -m exhaustive tests/deploy/test_adopting.py

@@ -203,17 +203,12 @@ class RegistryGuard(Construct):
         )
         prefix = f"{self._name}/*"
         self.function.add_to_role_policy(
-            iam.PolicyStatement(actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects(prefix)])
-        )
-        if self.bucket.encryption_key is not None:
-            self.bucket.encryption_key.grant_encrypt(self.function)
-        self.function.add_to_role_policy(
             iam.PolicyStatement(
-                actions=["s3:ListBucket"],
-                resources=[self.bucket.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": prefix}},
+                actions=["s3:GetObject", "s3:PutObject"], resources=[self.bucket.arn_for_objects(prefix)]
             )
         )
+        if self.bucket.encryption_key is not None:
+            self.bucket.encryption_key.grant_encrypt_decrypt(self.function)
         if topic is not None:
             topic.grant_publish(self.function)
         bus.grant_put_events_to(self.function)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from local_aws import LocalAws
+from tests.deploy.burst import announcements, burst, drained
 from tests.deploy.conftest import NewImages, NewJourney
 from tests.deploy.images import Images
 from tests.deploy.journey import Step
@@ -81,3 +83,32 @@ def test_an_image_that_a_service_runs_is_announced_when_it_is_deleted(
     name = f"{plain.name}:used@{used}"
     assert text.splitlines()[0] == f"Image in use deleted: {name}, used by ECS service guarded/web."
     assert "CannotPullContainerError" in text
+
+
+@pytest.mark.parametrize("pushes", [20, pytest.param(1000, marks=pytest.mark.exhaustive)])
+def test_each_refused_image_of_a_burst_is_announced_exactly_once(
+    aws: LocalAws, guarded: tuple[Step, Images, Images], pushes: int
+) -> None:
+    sent = burst(aws, guarded[0], guarded[1], pushes)
+    print(sent)
+    assert sent.announced == Counter(sent.refused)
+    assert Counter(report["image"]["digest"] for report in sent.reports) == Counter(sent.refused)
+    assert all(report["announced"] for report in sent.reports)
+    assert sent.metrics["Refused"] == len(sent.refused)
+    assert sent.left == (0, 0)
+    assert sent.ended > 0
+
+
+def test_an_image_that_is_pushed_again_is_announced_once(aws: LocalAws, guarded: tuple[Step, Images, Images]) -> None:
+    step, images, _ = guarded
+    broken = images.broken("twice")
+    assert announcements(aws, step, 1) == Counter([broken])
+    images.good("twice")
+    assert images.broken("twice") == broken
+    # The same image under another tag is another push. Its announcement comes after any second one of the first.
+    assert images.broken("other") == broken
+    assert announcements(aws, step, 1) == Counter([broken])
+    assert drained(aws, step) == (0, 0)
+    assert announcements(aws, step, 0) == Counter()
+    tags = [report["tag"] for report in reports(aws, step.outputs["Bucket"]) if report["image"]["digest"] == broken]
+    assert (tags.count("twice"), tags.count("other")) == (1, 1)

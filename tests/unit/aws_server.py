@@ -119,7 +119,12 @@ def serving_aws() -> Iterator[Aws]:
             """S3's PutObject, of a body in the chunks of `aws-chunked` or in one piece."""
             body = self.rfile.read(int(self.headers["Content-Length"]))
             aws.calls.append(("PutObject", {"path": self.path}))
-            aws.objects[unquote(self.path.partition("?")[0].strip("/"))] = body
+            name = unquote(self.path.partition("?")[0].strip("/"))
+            if self.headers.get("If-None-Match") == "*" and name in aws.objects:
+                refusal = Refusal("PreconditionFailed", "At least one of the pre-conditions did not hold.", 412)
+                self._send(refusal, _s3_error(refusal), "application/xml")
+                return
+            aws.objects[name] = body
             self.send_response(200)
             self.send_header("ETag", '"0"')
             self.send_header("Content-Length", "0")
@@ -152,8 +157,11 @@ def _s3(aws: Aws, path: str, query: dict[str, str]) -> tuple[int, bytes]:
     if refusal is None and path in aws.objects:
         return 200, aws.objects[path]
     refusal = refusal or Refusal("NoSuchKey", "The specified key does not exist.", 404)
-    error = f"<Error><Code>{refusal.code}</Code><Message>{escape(refusal.message)}</Message></Error>"
-    return refusal.status, error.encode()
+    return refusal.status, _s3_error(refusal).encode()
+
+
+def _s3_error(refusal: Refusal) -> str:
+    return f"<Error><Code>{refusal.code}</Code><Message>{escape(refusal.message)}</Message></Error>"
 
 
 def _json(answer: Any) -> str:

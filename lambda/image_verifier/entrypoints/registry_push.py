@@ -49,7 +49,7 @@ def _is_done(record: Mapping[str, Any], settings: Settings, context: Context) ->
     try:
         from ..registry.judging import judge_push
 
-        push = Push.parse(record["body"])
+        push = Push.parse(record["body"], record["messageId"])
         if push is None:
             return True
         verdict, size = judge_push(push, settings, RetryBudget.of(seconds))

@@ -28,7 +28,8 @@ def judge_push(push: Push, settings: Settings, retry_budget: RetryBudget) -> tup
     :param push: the push.
     :param settings: the guard's settings.
     :param retry_budget: for how long calls are retried.
-    :returns: the verdict (`pass`, `fail`, or empty where it was not judged), and the compressed size in bytes.
+    :returns: the verdict, and the compressed size in bytes. The verdict is `pass`, `fail`, or empty where the image was
+        not judged, or where another event of the same push announces it.
     :raises Fault: if it is not known whether the image is good, or a refusal cannot be announced.
     """
     arn = f"arn:{settings.partition}:ecr:{push.region}:{push.account}:repository/{push.repository}"
@@ -57,7 +58,7 @@ def judge_push(push: Push, settings: Settings, retry_budget: RetryBudget) -> tup
         return "pass", judgement.report.image.size
     text = follow_up(Refusal(push, judgement, properties, settings, retry_budget), verify_by)
     if text is None:
-        log.note(f"{uri}:{push.tag} is refused, which was announced before.")
-    else:
-        log.write(LogEntry(text, report_as_json(judgement.report, properties.names)).lines())
+        log.note(f"{uri}:{push.tag} is refused, which another event of this push announces.")
+        return "", 0
+    log.write(LogEntry(text, report_as_json(judgement.report, properties.names)).lines())
     return "fail", judgement.report.image.size

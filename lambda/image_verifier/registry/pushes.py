@@ -23,6 +23,7 @@ class Push:
     :param repository: the repository's name.
     :param digest: the digest that was pushed.
     :param tag: the tag.
+    :param message: the ID of the queue's message that reports it.
     """
 
     account: str
@@ -30,15 +31,17 @@ class Push:
     repository: str
     digest: str
     tag: str
+    message: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Push | None:
+    def parse(cls, text: str, message: str = "") -> Push | None:
         """The push in an event; None where there is nothing to verify.
 
         Each manifest of an index is pushed without a tag before the index is, and is verified with the index. A tag of
         a rejected image is our own.
 
         :param text: the event, as JSON.
+        :param message: the ID of the queue's message.
         :raises ValueError: if it is not an event of ECR.
         """
         event = json.loads(text)
@@ -58,6 +61,7 @@ class Push:
             repository=_text(detail, "repository-name"),
             digest=_text(detail, "image-digest"),
             tag=_text(detail, "image-tag"),
+            message=message,
         )
         if not is_digest(push.digest):
             raise ValueError(f"its image-digest is {push.digest!r}")

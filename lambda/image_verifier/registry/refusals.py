@@ -1,7 +1,8 @@
 """The consequences of a refusal: an event, a message, the report in a bucket, and the handling of the tag.
 
-ECR may report a push twice, and SQS may deliver it twice. The report is written after the event and the message, under
-a key that the same push, image and settings have again: where it exists, nothing is announced again.
+ECR may report a push twice, and SQS may deliver it twice, to two Lambdas at the same time. So the report is written
+first, only if there is none under its key, which the same push, image and settings have again: the message that wrote
+it announces the refusal, and marks the report. A message that comes back, since its Lambda ended in between, goes on.
 """
 
 from __future__ import annotations
@@ -78,41 +79,50 @@ def follow_up(refusal: Refusal, verify_by: VerifyBy) -> Reason | None:
     :returns: the text for the log; None if the refusal was announced before.
     :raises Fault: if a call fails; what was done until then is done again at the next attempt.
     """
-    is_new = not _is_known(refusal)
     record = _record(refusal)
     text = _text(refusal)
+    is_new = _is_ours(refusal, record)
     if is_new:
         _send_event(refusal, record)
         if refusal.settings.topic:
             about = f"{refusal.push.repository}:{refusal.push.tag}"
             publish(refusal.settings.topic, subject("fail", about), text, refusal.retry_budget)
+        record["announced"] = True
         _write(refusal, record)
     # After the report is safe: at another attempt, a tag that is gone would look like an image that was deleted.
     if marking := _mark(refusal, verify_by):
         log.note(marking)
-        _write(refusal, {**record, "marking": marking})
+        _write(refusal, {**record, "announced": True, "marking": marking})
     return text if is_new else None
 
 
-def _is_known(refusal: Refusal) -> bool:
-    bucket, client = refusal.settings.bucket, aws.client("s3", refusal.push.region)
+def _is_ours(refusal: Refusal, record: dict[str, Any]) -> bool:
+    """Whether this message announces the refusal: it wrote the report, now or when it was delivered before."""
+    if _write(refusal, record, IfNoneMatch="*"):
+        return True
+    client = aws.client("s3", refusal.push.region)
+    parameters = {"Bucket": refusal.settings.bucket, "Key": refusal.key}
+    answer = aws.call(client, "get_object", _arn(refusal), refusal.retry_budget, **parameters)
+    known = json.loads(answer["Body"].read())
+    return not known["announced"] and bool(known["message"] == refusal.push.message)
+
+
+def _write(refusal: Refusal, record: dict[str, Any], **condition: str) -> bool:
+    """Write the report; False if there is one, and the condition forbids to replace it."""
     answer = aws.call(
-        client, "list_objects_v2", _arn(refusal), refusal.retry_budget, Bucket=bucket, Prefix=refusal.key, MaxKeys=1
-    )
-    return int(answer["KeyCount"]) > 0
-
-
-def _write(refusal: Refusal, record: dict[str, Any]) -> None:
-    aws.call(
         aws.client("s3", refusal.push.region),
         "put_object",
         _arn(refusal),
         refusal.retry_budget,
+        # The second is the answer to two writes at the same time.
+        ("PreconditionFailed", "ConditionalRequestConflict") if condition else (),
         Bucket=refusal.settings.bucket,
         Key=refusal.key,
         Body=json.dumps(record).encode(),
         ContentType="application/json",
+        **condition,
     )
+    return bool(answer)
 
 
 def _arn(refusal: Refusal) -> str:
@@ -130,6 +140,8 @@ def _record(refusal: Refusal) -> dict[str, Any]:
         "tag": refusal.push.tag,
         "judged_by": refusal.judgement.judged_by,
         "on_refused": refusal.settings.on_refused.value,
+        "message": refusal.push.message,
+        "announced": False,
         "image": report_as_json(refusal.judgement.report, names),
     }
 
@@ -137,7 +149,7 @@ def _record(refusal: Refusal) -> dict[str, Any]:
 def _send_event(refusal: Refusal, record: dict[str, Any]) -> None:
     image = record["image"]
     detail = {
-        **{name: value for name, value in record.items() if name != "image"},
+        **{name: value for name, value in record.items() if name not in ("image", "message", "announced")},
         "digest": image["digest"],
         "runs_on": image["runs_on"],
         "platform": image["platform"],

@@ -27,4 +27,6 @@ cdk.CfnOutput(stack, "InboxUrl", value=inbox.queue_url)
 cdk.CfnOutput(stack, "DeadLettersUrl", value=guard.dead_letter_queue.queue_url)
 assert guard.images_in_use
 cdk.CfnOutput(stack, "Reader", value=guard.images_in_use.reader.function_name)
+cdk.CfnOutput(stack, "QueueUrl", value=guard.queue.queue_url)
+cdk.CfnOutput(stack, "LogGroup", value=guard.function.log_group.log_group_name)
 app.synth()

@@ -67,7 +67,7 @@ def settings(stack: Stack) -> str:
 
 def test_by_default_the_lambda_may_read_receive_announce_and_write_a_report_and_nothing_else(stack: Stack) -> None:
     RegistryGuard(stack, "Guard")
-    assert actions(stack) == sorted([*READS, *RECEIVES, "events:PutEvents", "s3:ListBucket", "s3:PutObject"])
+    assert actions(stack) == sorted([*READS, *RECEIVES, "events:PutEvents", "s3:GetObject", "s3:PutObject"])
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_a_topic_a_bus_and_an_encrypted_bucket_add_just_their_own_permissions(st
         bus=events.EventBus(stack, "Bus"),
         bucket=s3.Bucket(stack, "Bucket", encryption_key=kms.Key(stack, "Key")),
     )
-    keys = ["kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
-    expected = [*READS, *RECEIVES, *keys, "events:PutEvents", "s3:ListBucket", "s3:PutObject", "sns:Publish"]
+    keys = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+    expected = [*READS, *RECEIVES, *keys, "events:PutEvents", "s3:GetObject", "s3:PutObject", "sns:Publish"]
     assert actions(stack) == sorted(expected)
 
 
@@ -190,7 +190,7 @@ def test_a_guard_that_watches_over_the_images_in_use_has_two_lambdas_more_with_t
     common = [*RECEIVES, *KEEPS_INVENTORY, *READS_CONSUMERS, "ecr:BatchGetImage", "ecr:DescribeImages"]
     assert actions_of(stack, "InUseWatcher") == sorted([*common, "events:PutEvents"])
     assert actions_of(stack, "InUseReader") == sorted([*common, *LISTS_CONSUMERS, "events:PutEvents"])
-    pushes = [*READS, *RECEIVES, "dynamodb:Query", "events:PutEvents", "s3:ListBucket", "s3:PutObject"]
+    pushes = [*READS, *RECEIVES, "dynamodb:Query", "events:PutEvents", "s3:GetObject", "s3:PutObject"]
     assert actions_of(stack, "Role") == sorted(pushes)
 
 

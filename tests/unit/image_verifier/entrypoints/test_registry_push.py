@@ -72,11 +72,11 @@ class Guard:
             "detail": {**pushed, **detail},
         }
 
-    def handle(self, *events: Any, milliseconds: int = 60_000) -> list[str]:
+    def handle(self, *events: Any, milliseconds: int = 60_000, first: int = 0) -> list[str]:
         """Deliver a batch, and return the messages that are to be delivered again."""
         self.monkeypatch.setenv(VARIABLE, json.dumps(self.settings.as_json()))
         bodies = [event if isinstance(event, str) else json.dumps(event) for event in events]
-        records = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
+        records = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies, first)]
         answer = handler({"Records": records}, Context(milliseconds))
         return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
 
@@ -134,10 +134,41 @@ def test_a_tag_on_an_attestation_is_announced_by_event_message_metric_and_report
     assert (metric["Stack"], metric["Refused"], metric["Verified"]) == ("Guard", 1, 0)
 
 
-def test_the_same_push_reported_twice_is_announced_once(guard: Guard) -> None:
+def test_the_same_push_reported_twice_is_announced_and_counted_once(
+    guard: Guard, capsys: pytest.CaptureFixture[str]
+) -> None:
     guard.push("1.3", guard.shop.layout.attestation())
     assert guard.handle(guard.event("1.3"), guard.event("1.3")) == []
     assert (len(guard.events), len(guard.messages), len(guard.reports)) == (1, 1, 1)
+    assert sum(metric["Refused"] for metric in metrics_of(capsys.readouterr().out)) == 1
+
+
+def test_two_lambdas_at_the_same_time_announce_a_push_once(guard: Guard) -> None:
+    guard.shop.push(guard.shop.layout.attestation(), "1.3")
+    meanwhile: list[list[str]] = []
+
+    def put_events(_: Any) -> dict[str, Any]:
+        # The other Lambda gets another message about the same push before this one has announced it.
+        if not meanwhile:
+            meanwhile.append([])
+            meanwhile[0] = guard.handle(guard.event("1.3"), first=7)
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+
+    guard.aws.answers["PutEvents"] = put_events
+    assert guard.handle(guard.event("1.3")) == []
+    assert meanwhile == [[]]
+    assert (len(guard.events), len(guard.messages), len(guard.reports)) == (1, 1, 1)
+
+
+def test_a_message_whose_lambda_ended_before_the_announcement_announces_it_when_it_comes_back(guard: Guard) -> None:
+    accepted = guard.aws.answers["PutEvents"]
+    guard.aws.answers["PutEvents"] = guard.aws.refusal("AccessDeniedException", "denied")
+    assert guard.push("1.3", guard.shop.layout.attestation()) == ["0"]
+    guard.aws.calls.clear()
+    guard.aws.answers["PutEvents"] = accepted
+    assert guard.handle(guard.event("1.3"), guard.event("1.3")) == []
+    assert (len(guard.events), len(guard.messages), len(guard.reports)) == (1, 1, 1)
+    assert next(iter(guard.reports.values()))["announced"] is True
 
 
 @pytest.mark.parametrize("platform", ["amd64", "arm64"])
@@ -326,7 +357,7 @@ def test_a_refusal_that_eventbridge_does_not_accept_is_delivered_again(guard: Gu
         "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "no"}],
     }
     assert guard.push("1.3", guard.shop.layout.attestation()) == ["0"]
-    assert guard.reports == {}
+    assert [report["announced"] for report in guard.reports.values()] == [False]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,25 @@
+"""Every push to ECR is verified by its repository's rule, and a broken one is a message on a topic."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+
+from cdk_safe_image import RegistryGuard, RegistryRule
+
+app = cdk.App()
+stack = cdk.Stack(app, "Registry", env=cdk.Environment(account="123456789012", region="eu-west-1"))
+alarms = sns.Topic(stack, "Alarms", enforce_ssl=True)
+alarms.add_subscription(subscriptions.EmailSubscription("on-call@example.com"))
+guard = RegistryGuard(
+    stack,
+    "Guard",
+    topic=alarms,
+    watch_running=True,
+    rules={
+        "shop/*": RegistryRule(runs_on="fargate", platform=ecr_assets.Platform.LINUX_ARM64),
+        "functions/*": RegistryRule(runs_on="lambda"),
+    },
+)
+cdk.CfnOutput(stack, "Reports", value=guard.bucket.s3_url_for_object(f"{stack.stack_name}-{guard.node.id}"))
+app.synth()
