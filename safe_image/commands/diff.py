@@ -46,14 +46,15 @@ def run(arguments: Namespace) -> int:
     :raises UsageError: if an argument is wrong.
     :raises Fault: if an image could not be checked.
     """
-    policy = parse_policy(arguments, names=(arguments.good, arguments.bad))
-    if not arguments.runs_on and not configuration_of(arguments).settings.runs_on:
+    references = (arguments.good, arguments.bad)
+    policy = parse_policy(arguments, names=references)
+    if not arguments.runs_on and not configuration_of(arguments).settings_for(references).runs_on:
         # The question is which runtimes the difference breaks, so that every runtime of the platform is checked.
         every = tuple(name for name, runtime in RUNTIMES.items() if runtime.runs(str(policy.platform)))
         policy = replace(policy, runs_on=every)
     report = DIFF_FORMATS.report(arguments.format)
     resolver = TargetResolver()
-    first, second = (resolver.target(text, str(policy.platform)) for text in (arguments.good, arguments.bad))
+    first, second = (resolver.target(text, str(policy.platform)) for text in references)
     with open_output(arguments.output) as stream:
         with Pool(2) as pool:
             comparison = compare(*pool.results(lambda target: _check(target, policy), (first, second)))

@@ -168,7 +168,8 @@ def _alternatives(arguments: Namespace, names: Sequence[str]) -> tuple[Policy, .
     """
     policy = parse_policy(arguments, names=names)
     policies = [policy]
-    for platform in () if arguments.platform is not None else _PLATFORMS:
+    is_chosen = arguments.platform is not None or configuration_of(arguments).settings_for(names).platform
+    for platform in () if is_chosen else _PLATFORMS:
         # A runtime that cannot run this platform says nothing about the image.
         with suppress(ValueError):
             policies.append(replace(policy, platform=Platform.parse(platform)))

@@ -164,11 +164,20 @@ class _AssetInspector:
     def state_of(self, image: AssetImage) -> AssetState:
         """The state of an image."""
         try:
-            requirements = _requirements(image, self.arguments)
+            requirements = self._requirements(image)
             state = self._published_state(image, requirements) or self._local_state(image, requirements)
             return replace(state, policies=policies_of(requirements))
         except Fault as fault:
             return AssetState(image, "unknown", fault.text)
+
+    def _requirements(self, image: AssetImage) -> Requirements:
+        """The requirements: each verification's policy, or the runtimes on one of the possible platforms."""
+        names = self.resolver.asset_target(image).called_names
+        if image.policies:
+            configuration = configuration_of(self.arguments)
+            return [(configuration.added(policy, names),) for policy in image.policies]
+        # Without a platform, the image may be for any.
+        return [_policies(self.arguments, (image.platform,) if image.platform else _PLATFORMS, names)]
 
     def _published_state(self, image: AssetImage, requirements: Requirements) -> AssetState | None:
         """The state of the pushed image, which CDK reuses even if it is broken; None where the tag does not exist."""
@@ -218,15 +227,6 @@ class _AssetInspector:
         return found("refused", "is on this machine and refused: a build would make the same image again", reports)
 
 
-def _requirements(image: AssetImage, arguments: Namespace) -> Requirements:
-    """The requirements of an image: each verification's policy, or its runtimes on one of the possible platforms."""
-    if image.policies:
-        configuration = configuration_of(arguments)
-        return [(configuration.added(policy, (image.name,)),) for policy in image.policies]
-    # Without a platform, the image may be for any.
-    return [_policies(arguments, (image.platform,) if image.platform else _PLATFORMS, (image.name,))]
-
-
 def _pushed(archive: Path) -> Source:
     """The image in an archive of `docker save`, as the Docker that wrote it pushes it."""
     return docker_archive(Archive(archive), "", Platform("linux", "amd64"))[0].open()
@@ -236,14 +236,16 @@ def _policies(arguments: Namespace, platforms: Sequence[str], names: Sequence[st
     """The policies of an image without a verification: one for each platform that the runtimes accept.
 
     :param arguments: the options and the configuration file.
-    :param platforms: the platforms that the image may be for.
+    :param platforms: the platforms that the image may be for, unless the configuration file sets one.
     :param names: the image's names.
     :raises Fault: if they accept none of the platforms.
     """
     policies, refusals = [], []
-    for platform in platforms:
+    configuration = configuration_of(arguments)
+    of_file = configuration.settings_for(names).platform
+    for platform in (of_file,) if of_file else platforms:
         try:
-            policy = configuration_of(arguments).policy(DEFAULT_POLICY, names)
+            policy = configuration.policy(DEFAULT_POLICY, names)
             runs_on = tuple(arguments.runs_on or policy.runs_on)
             policies.append(replace(policy, runs_on=runs_on, platform=Platform.parse(platform)))
         except ValueError as e:
