@@ -17,6 +17,8 @@ from release.image.tree import MACHINES, make_tree
 _FOLDER: Final = ROOT / "release" / "image"
 _TREES: Final = ROOT / "dist" / "image"
 _NAME: Final = "safe-image"
+# Every runtime can unpack gzip; the layers of a base image may have another compression.
+_OUTPUT: Final = "--output=type=image,oci-mediatypes=true,compression=gzip,force-compression=true"
 _DEBIAN: Final = base_images.BaseImage(name="plain-python", packages=("python3",), command="python3")
 
 
@@ -32,7 +34,7 @@ def build(engine: DockerEngine, architecture: str, base: str) -> str:
     bases = [f"--build-arg=BASE={base}"] * bool(base)
     engine.docker(
         "build", "--quiet", f"--platform=linux/{architecture}", f"--build-arg=TARGETARCH={architecture}", *bases,
-        f"--file={_FOLDER / 'Dockerfile'}", f"--tag={name}", str(_TREES),
+        _OUTPUT, f"--file={_FOLDER / 'Dockerfile'}", f"--tag={name}", str(_TREES),
         # An attestation beside the image is for the release's registry, and not for the check.
         env={"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},
     )  # fmt: skip

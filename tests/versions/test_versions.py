@@ -22,6 +22,7 @@ _CONSTRUCTS = "tests/unit/cdk_safe_image"
 _AT_THE_BOUND = [
     *(f"{_CONSTRUCTS}/test_{name}.py" for name in ("gate", "verification", "verifier_settings")),
     "tests/unit/safe_image/sources/test_targets.py",
+    "tests/unit/image_verifier/running/test_uses.py",
     "tests/unit/image_verifier/layers/test_decompression.py",
 ]
 
