@@ -7,12 +7,10 @@ from typing import Any, Final
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_sns as sns
@@ -27,7 +25,7 @@ from image_verifier.in_use.removals import DETAIL_TYPE, PUSH, SOURCE
 from image_verifier.in_use.watch_settings import MAX_AGE_SECONDS, READING_HOURS, VARIABLE, WatchSettings
 
 from ..verifier import MEMORY_MIB
-from .guard_function import guard_function
+from .guard_parts import allow, guard_alarm, guard_function
 
 _REMOVAL_TIMEOUT: Final = Duration.minutes(2)
 _READING_TIMEOUT: Final = Duration.minutes(15)
@@ -126,13 +124,15 @@ class ImagesInUse(Construct):
             schedule=events.Schedule.rate(Duration.hours(READING_HOURS)),
             targets=[targets.LambdaFunction(self.reader, dead_letter_queue=self.dead_letter_queue)],
         )
-        self.unknown_alarm = self._alarm(
+        self.unknown_alarm = guard_alarm(
+            self,
             "Unknown",
             "It is not known whether removed images are in use: their events are in the dead-letter queue",
             self.dead_letter_queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1)),
             topic,
         )
-        self.age_alarm = self._alarm(
+        self.age_alarm = guard_alarm(
+            self,
             "Age",
             "The inventory of the images in use was not read anew: see the log of its reader",
             self._metric("InventoryAge", statistic="Minimum", period=Duration.seconds(MAX_AGE_SECONDS)),
@@ -141,7 +141,7 @@ class ImagesInUse(Construct):
             missing=cloudwatch.TreatMissingData.BREACHING,
         )
         # The message on the topic says more than its alarm could.
-        self.removed_alarm = self._alarm("Removed", "An image in use was removed", self.metric_removed(), None)
+        self.removed_alarm = guard_alarm(self, "Removed", "An image in use was removed", self.metric_removed(), None)
 
     def metric_removed(self, **options: Any) -> cloudwatch.Metric:
         """The number of removed images that are in use.
@@ -158,16 +158,13 @@ class ImagesInUse(Construct):
     ) -> None:
         """Give a Lambda the permissions for its calls, and no others."""
         # The listings and the task definitions accept no narrower resource, and the consumers have no known names.
-        function.add_to_role_policy(iam.PolicyStatement(actions=sorted(reads), resources=["*"]))
+        allow(function, sorted(reads), ["*"])
         every = Stack.of(self).format_arn(service="ecr", resource="repository", resource_name="*")
-        function.add_to_role_policy(
-            iam.PolicyStatement(actions=["ecr:BatchGetImage", "ecr:DescribeImages"], resources=[every])
-        )
-        function.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query"],
-                resources=[self.table.table_arn],
-            )
+        allow(function, ["ecr:BatchGetImage", "ecr:DescribeImages"], [every])
+        allow(
+            function,
+            ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query"],
+            [self.table.table_arn],
         )
         bus.grant_put_events_to(function)
         if topic is not None:
@@ -228,27 +225,3 @@ class ImagesInUse(Construct):
             )
         )
         return queue
-
-    def _alarm(
-        self,
-        id: str,
-        description: str,
-        metric: cloudwatch.Metric,
-        topic: sns.ITopic | None,
-        *,
-        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
-    ) -> cloudwatch.Alarm:
-        alarm = cloudwatch.Alarm(
-            self,
-            id,
-            alarm_description=description,
-            metric=metric,
-            # Of the age: a reading that succeeds has the age 0.
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=missing,
-        )
-        if topic is not None:
-            alarm.add_alarm_action(cloudwatch_actions.SnsAction(topic))
-        return alarm

@@ -8,11 +8,9 @@ from typing import Any, Final, Literal
 
 from aws_cdk import Duration, RemovalPolicy, Stack, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
@@ -25,7 +23,7 @@ from image_verifier.registry.settings import VARIABLE, OnRefused, Rule, Settings
 
 from ..options import enum_member
 from ..verifier import MEMORY_MIB, MEMORY_TO_READ_MIB
-from .guard_function import guard_function
+from .guard_parts import allow, guard_alarm, guard_function
 from .images_in_use import ImagesInUse
 from .registry_rule import RegistryRule
 from .registry_sweep import RegistrySweep
@@ -163,7 +161,13 @@ class RegistryGuard(Construct):
         )
         self._allow(repositories, handling, own_bus, topic)
         self._listen(repositories)
-        self.alarm = self._alarm(topic)
+        self.alarm = guard_alarm(
+            self,
+            "NotVerified",
+            "Pushed images were not verified, or a sweep did not start: see the dead-letter queue",
+            self.dead_letter_queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1)),
+            topic,
+        )
         self.sweep = sweep and SweepMachine(
             self,
             sweep,
@@ -198,24 +202,16 @@ class RegistryGuard(Construct):
         every = Stack.of(self).format_arn(service="ecr", resource="repository", resource_name="*")
         arns = [repository.repository_arn for repository in repositories or ()] or [every]
         more = {OnRefused.REPORT: (), OnRefused.TAG: ("ecr:PutImage",), OnRefused.UNTAG: ("ecr:BatchDeleteImage",)}
-        self.function.add_to_role_policy(
-            iam.PolicyStatement(actions=sorted((*_READS, *more[handling])), resources=arns)
-        )
+        allow(self.function, sorted((*_READS, *more[handling])), arns)
         prefix = f"{self._name}/*"
-        self.function.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["s3:GetObject", "s3:PutObject"], resources=[self.bucket.arn_for_objects(prefix)]
-            )
-        )
+        allow(self.function, ["s3:GetObject", "s3:PutObject"], [self.bucket.arn_for_objects(prefix)])
         if self.bucket.encryption_key is not None:
             self.bucket.encryption_key.grant_encrypt_decrypt(self.function)
         if topic is not None:
             topic.grant_publish(self.function)
         bus.grant_put_events_to(self.function)
         if self.images_in_use is not None:
-            self.function.add_to_role_policy(
-                iam.PolicyStatement(actions=["dynamodb:Query"], resources=[self.images_in_use.table.table_arn])
-            )
+            allow(self.function, ["dynamodb:Query"], [self.images_in_use.table.table_arn])
 
     def _listen(self, repositories: Sequence[ecr.IRepository] | None) -> None:
         names = [repository.repository_name for repository in repositories or ()]
@@ -233,21 +229,6 @@ class RegistryGuard(Construct):
             event_pattern=events.EventPattern(source=[SOURCE], detail_type=[DETAIL_TYPE], detail=detail),
             targets=[targets.SqsQueue(self.queue, dead_letter_queue=self.dead_letter_queue)],
         )
-
-    def _alarm(self, topic: sns.ITopic | None) -> cloudwatch.Alarm:
-        alarm = cloudwatch.Alarm(
-            self,
-            "NotVerified",
-            alarm_description="Pushed images were not verified, or a sweep did not start: see the dead-letter queue",
-            metric=self.dead_letter_queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1)),
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        if topic is not None:
-            alarm.add_alarm_action(cloudwatch_actions.SnsAction(topic))
-        return alarm
 
 
 def _policies(path: str, rules: Mapping[str, RegistryRule]) -> tuple[Rule, ...]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
@@ -24,8 +22,8 @@ from image_verifier.custom_resource.metrics import NAMESPACE
 from image_verifier.registry.settings import VARIABLE
 from image_verifier.sweep.settings import VARIABLE as SWEEP_VARIABLE
 
-from ..staging import verifier_code
-from ..verifier import MEMORY_MIB, MEMORY_TO_READ_MIB, newest_runtime
+from ..verifier import MEMORY_MIB, MEMORY_TO_READ_MIB
+from .guard_parts import allow, guard_alarm, guard_function
 from .registry_sweep import RegistrySweep
 from .sweep_definition import sweep_definition
 
@@ -70,7 +68,7 @@ class SweepMachine(Construct):
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(guard, "Sweep")
-        stack, path = Stack.of(self), guard.node.path
+        path = guard.node.path
         self._name, self._bucket = name, bucket
         self._settings = sweep.settings(path)
         own = self._settings.as_json()
@@ -79,14 +77,14 @@ class SweepMachine(Construct):
                 f"{path}: rules and sweep need more than {_MAX_SETTINGS} characters, and a Lambda's environment has no "
                 "room for more: use fewer names, with wildcards"
             )
-        self._environment = {VARIABLE: stack.to_json_string(settings), SWEEP_VARIABLE: stack.to_json_string(own)}
+        self._lambda_settings = {VARIABLE: settings, SWEEP_VARIABLE: own}
         self.list_images = self._function("ListImages", "list_images", _MEMORY_TO_STREAM_MIB)
         memory = MEMORY_TO_READ_MIB if self._settings.verify_layers else MEMORY_MIB
         self.verify_batch = self._function("VerifyBatch", "verify_batch", memory)
         self.sum_up = self._function("SumUp", "sum_up", _MEMORY_TO_STREAM_MIB)
         self._allow_lambdas(topic)
         if inventory is not None:
-            _allow(self.verify_batch, ["dynamodb:Query"], [inventory.table_arn])
+            allow(self.verify_batch, ["dynamodb:Query"], [inventory.table_arn])
         self.state_machine = self._state_machine(sweep.max_concurrency)
         events.Rule(
             self,
@@ -100,50 +98,35 @@ class SweepMachine(Construct):
             ],
         )
         failed = self.state_machine.metric_failed(period=Duration.minutes(5))
-        self.failed = self._alarm("Failed", "A sweep failed, so that it has no summary", failed, topic)
-        self.unfinished = self._alarm(
-            "Unfinished", "Batches of a sweep have no results: its summary names them", self._unfinished(), topic
+        self.failed = guard_alarm(self, "Failed", "A sweep failed, so that it has no summary", failed, topic)
+        self.unfinished = guard_alarm(
+            self, "Unfinished", "Batches of a sweep have no results: its summary names them", self._unfinished(), topic
         )
 
-    def _function(self, id: str, handler: str, memory: int) -> lambda_.Function:
-        log_group = logs.LogGroup(
-            self, f"{id}Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
-        )
-        log_events = iam.PolicyStatement(
-            actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
-        )
-        role = iam.Role(
+    def _function(self, name: str, handler: str, memory_mib: int) -> lambda_.Function:
+        return guard_function(
             self,
-            f"{id}Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            name,
+            entry_point="registry_sweep",
+            handler=handler,
             description="A step of a sweep over the registry",
-            inline_policies={"Logs": iam.PolicyDocument(statements=[log_events])},
-        )
-        return lambda_.Function(
-            self,
-            id,
-            description="A step of a sweep over the registry",
-            code=verifier_code(self, "registry_sweep"),
-            handler=f"image_verifier.entrypoints.registry_sweep.{handler}",
-            runtime=newest_runtime(self),
-            memory_size=memory,
+            role_description="A step of a sweep over the registry",
+            settings=self._lambda_settings,
             timeout=_TIMEOUT,
-            role=role,
-            log_group=log_group,
-            environment=self._environment,
+            memory_mib=memory_mib,
         )
 
     def _allow_lambdas(self, topic: sns.ITopic | None) -> None:
         """Give each Lambda the permissions for its calls, and no others."""
         every = Stack.of(self).format_arn(service="ecr", resource="repository", resource_name="*")
         # The list of all repositories is not about one of them.
-        _allow(self.list_images, ["ecr:DescribeRepositories"], ["*"])
+        allow(self.list_images, ["ecr:DescribeRepositories"], ["*"])
         tags = ["ecr:ListTagsForResource"] if self._settings.tags else []
-        _allow(self.list_images, ["ecr:DescribeImages", *tags], [every])
-        _allow(self.verify_batch, _READS, [every])
+        allow(self.list_images, ["ecr:DescribeImages", *tags], [every])
+        allow(self.verify_batch, _READS, [every])
         folder = self._objects("*")
         for function in (self.list_images, self.verify_batch, self.sum_up):
-            _allow(function, ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"], [folder])
+            allow(function, ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"], [folder])
             function.add_to_role_policy(
                 iam.PolicyStatement(
                     actions=["s3:ListBucket"],
@@ -227,24 +210,3 @@ class SweepMachine(Construct):
             statistic="Sum",
             period=Duration.minutes(5),
         )
-
-    def _alarm(
-        self, id: str, description: str, metric: cloudwatch.IMetric, topic: sns.ITopic | None
-    ) -> cloudwatch.Alarm:
-        alarm = cloudwatch.Alarm(
-            self,
-            id,
-            alarm_description=description,
-            metric=metric,
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        if topic is not None:
-            alarm.add_alarm_action(cloudwatch_actions.SnsAction(topic))
-        return alarm
-
-
-def _allow(function: lambda_.Function, actions: Sequence[str], resources: Sequence[str]) -> None:
-    function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))

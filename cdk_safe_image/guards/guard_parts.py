@@ -1,14 +1,17 @@
-"""A Lambda of a guard: its code, its log group, and a role that may only log until more is allowed."""
+"""The parts that all guards have: Lambdas with a log group and a role of their own, permissions, and alarms."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from ..staging import verifier_code
@@ -25,8 +28,9 @@ def guard_function(
     settings: Mapping[str, Mapping[str, Any]],
     timeout: Duration,
     memory_mib: int,
+    handler: str = "handler",
 ) -> lambda_.Function:
-    """Make a Lambda.
+    """Make a Lambda, whose role may only log until `allow` permits more.
 
     :param scope: the parent construct.
     :param name: the beginning of the constructs' ids; empty for the only Lambda of its parent.
@@ -36,6 +40,7 @@ def guard_function(
     :param settings: the settings, by environment variable.
     :param timeout: the longest that it may run.
     :param memory_mib: its memory.
+    :param handler: the name of the handler in that module.
     """
     log_group = logs.LogGroup(
         scope, f"{name}Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
@@ -55,7 +60,7 @@ def guard_function(
         f"{name}Function",
         description=description,
         code=verifier_code(scope, entry_point),
-        handler=f"image_verifier.entrypoints.{entry_point}.handler",
+        handler=f"image_verifier.entrypoints.{entry_point}.{handler}",
         runtime=newest_runtime(scope),
         memory_size=memory_mib,
         timeout=timeout,
@@ -63,3 +68,46 @@ def guard_function(
         log_group=log_group,
         environment={variable: Stack.of(scope).to_json_string(value) for variable, value in settings.items()},
     )
+
+
+def allow(function: lambda_.Function, actions: Sequence[str], resources: Sequence[str]) -> None:
+    """Permit calls to a Lambda.
+
+    :param function: the Lambda.
+    :param actions: the calls.
+    :param resources: the ARNs on which they are permitted.
+    """
+    function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+
+
+def guard_alarm(
+    scope: Construct,
+    id: str,
+    description: str,
+    metric: cloudwatch.IMetric,
+    topic: sns.ITopic | None,
+    *,
+    missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+) -> cloudwatch.Alarm:
+    """Make an alarm for a metric that should be 0.
+
+    :param scope: the parent construct.
+    :param id: the construct's id.
+    :param description: what happened, and where to look.
+    :param metric: the metric.
+    :param topic: the topic that gets the alarm; None for none.
+    :param missing: the meaning of a period without the metric.
+    """
+    alarm = cloudwatch.Alarm(
+        scope,
+        id,
+        alarm_description=description,
+        metric=metric,
+        threshold=1,
+        evaluation_periods=1,
+        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        treat_missing_data=missing,
+    )
+    if topic is not None:
+        alarm.add_alarm_action(cloudwatch_actions.SnsAction(topic))
+    return alarm
