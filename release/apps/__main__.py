@@ -1,4 +1,4 @@
-"""`make apps`: apps of common shapes, synthesized plain, protected and swapped, and compared.
+"""`make apps`: apps of common and of uncommon shapes, synthesized plain, protected and swapped, and compared.
 
 Protected is `SafeImages.protect(app)`; swapped replaces each `DockerImageAsset` by `SafeDockerImageAsset`. For both:
 every image is verified, every resource that references one waits, every ECS service waits for all images of its stack,
@@ -23,6 +23,7 @@ os.environ.setdefault("CDK_VALIDATION", "false")
 
 from .run import KINDS, Result, run  # jsii starts Node.js with these variables
 from .shapes import SHAPES
+from .uncommon_shapes import UNCOMMON_SHAPES
 
 _HEADERS = ("app", "stacks", "images", "consumers", "resources added", "kB of templates")
 
@@ -32,7 +33,7 @@ def main(names: list[str]) -> int:
 
     :returns: the exit code.
     """
-    shapes = {shape.__name__: shape for shape in SHAPES}
+    shapes = {shape.__name__: shape for shape in (*SHAPES, *UNCOMMON_SHAPES)}
     if unknown := sorted(set(names) - shapes.keys()):
         print(f"unknown app {', '.join(unknown)}: use {', '.join(shapes)}", file=sys.stderr)
         return 2
