@@ -38,7 +38,7 @@ deploy: .local/venv/.stamp  ## run the real deploys, and the tests of the local 
 	$(PYTEST) tests/deploy tests/local_aws tests/local_engines
 
 sweep: .local/venv/.stamp  ## sweep 20,000 images in 300 repositories; Lambdas die, and the sweep is resumed
-	$(BIN)/python -m pytest -s -m exhaustive tests/deploy/test_large_sweep.py
+	$(BIN)/python -m pytest -s -m exhaustive tests/deploy/test_registry_sweep.py tests/deploy/test_large_sweep.py
 
 rollbacks: .local/venv/.stamp  ## roll back and delete real stacks with every image and fault; deploy has a sample
 	$(BIN)/python -m pytest -m exhaustive tests/deploy/test_rollbacks.py

@@ -47,7 +47,7 @@ def sweep_definition(
     :param bucket: the name of the bucket with the items and the results.
     :param list_images: ARN of the Lambda that lists the images.
     :param verify_batch: ARN of the Lambda that verifies one batch.
-    :param sum_up: ARN of the Lambda that sums up.
+    :param sum_up: ARN of the Lambda that sums up, and that records the error of a batch that failed.
     :param max_concurrency: the largest number of batches at once.
     """
 
@@ -68,18 +68,12 @@ def sweep_definition(
         Catch=[{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "Record the failure"}],
         End=True,
     )
-    record = {
-        "Type": "Task",
-        "Resource": f"arn:{partition}:states:::aws-sdk:s3:putObject",
-        "Parameters": {
-            "Bucket": bucket,
-            "Key.$": "States.Format('{}failures/{}.json', $.sweep.folder, $.item.batch)",
-            "Body.$": "$.failure",
-        },
-        "ResultSelector": {},
-        "Retry": [_RETRY[1]],
-        "End": True,
-    }
+    record = call(
+        sum_up,
+        {"sweep.$": "$.sweep", "item.$": "$.item", "failure.$": "$.failure"},
+        OutputPath="$.Payload",
+        End=True,
+    )
     batches = {
         "Type": "Map",
         "Label": "Batches",

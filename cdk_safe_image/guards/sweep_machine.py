@@ -150,7 +150,6 @@ class SweepMachine(Construct):
         statements = (
             (["lambda:InvokeFunction"], [function.function_arn for function in functions]),
             (["s3:GetObject"], [self._objects("*/items.jsonl")]),
-            (["s3:PutObject"], [self._objects("*/failures/*")]),
             (
                 ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
                 [self._objects("*/runs/*")],

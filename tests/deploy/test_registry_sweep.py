@@ -16,6 +16,8 @@ from tests.deploy.test_registry_guard import messages
 
 # A call takes longer than the Lambda may run, and less than the client waits for an answer.
 DEADLY = 14
+# The first attempt at a batch, and its retries.
+_ATTEMPTS = 5
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +100,25 @@ def test_the_next_sweep_verifies_what_changed_and_names_what_is_new_and_gone(
     assert verdicts(sweeps.rows(output["id"]))["a:also-broken"] == "fail"
     # The two healthy images passed before; two are read again, each in a batch of its repository.
     assert Counter(call["name"] for call in aws.calls())["ecr:GetDownloadUrlForLayer"] <= 2
+
+
+@pytest.mark.exhaustive
+def test_a_batch_that_fails_in_every_attempt_is_recorded_and_named_and_the_others_go_on(
+    aws: LocalAws, swept: tuple[Sweeps, dict[str, Images], str]
+) -> None:
+    sweeps, repositories, inbox = swept
+    aws.faults.latency("ecr:BatchGetImage", DEADLY, times=1)
+    execution = sweeps.start()
+    sweeps.meanwhile(execution, lambda: any(key.endswith("plan.json") for key in sweeps.keys("")))
+    # The attempts of one batch follow each other. The first one dies, and no other one can write its rows.
+    aws.faults.error("s3:PUT", "InvalidRequest", times=_ATTEMPTS - 1)
+    output = sweeps.ended(execution)
+    assert (output["unfinished"], output["images"]) == (1, 3)
+    summary = json.loads(sweeps.read(f"{output['id']}/summary.json"))
+    (unfinished,) = summary["unfinished"]
+    assert unfinished["repository"] == repositories["a"].uri
+    assert "s3:PutObject" in unfinished["error"]
+    (text,) = messages(aws, inbox, 1)
+    assert "2 images were not checked" in text
+    # What is unfinished is not lost: the same sweep, resumed, verifies it.
+    assert sweeps.ended(sweeps.start(id=output["id"]))["unfinished"] == 0

@@ -16,6 +16,7 @@ import pytest
 from image_verifier import aws as aws_call
 from image_verifier.audit.repository import Repository
 from image_verifier.entrypoints import registry_sweep
+from image_verifier.faults import Fault
 from image_verifier.image.model import Platform
 from image_verifier.in_use.image_keys import tag_key
 from image_verifier.in_use.inventory import Entry, Inventory
@@ -24,6 +25,7 @@ from image_verifier.policy import Policy
 from image_verifier.registry.settings import VARIABLE, Rule, Settings
 from image_verifier.retry import RetryBudget
 from image_verifier.running.image_use import Consumer, ConsumerKind, ImageUse
+from image_verifier.sweep.bucket import SweepBucket
 from image_verifier.sweep.settings import VARIABLE as SWEEP_VARIABLE
 from image_verifier.sweep.settings import SweepSettings
 
@@ -200,13 +202,13 @@ def test_a_batch_without_rows_is_named_with_its_error(steps: Steps, repositories
     steps.verify(sweep, first)
     cause = json.dumps({"errorMessage": "Task timed out after 900.00 seconds"})
     failure = {"Error": "Sandbox.Timedout", "Cause": cause}
-    key = f"{sweep['folder']}failures/{second['batch']}.json"
-    steps.aws.client("s3").put_object(Bucket=steps.guard.bucket, Key=key, Body=json.dumps(failure).encode())
+    event = {"sweep": sweep, "item": second, "failure": failure}
+    assert registry_sweep.sum_up(event, Context("sum-up")) == {"batch": second["batch"], "rows": None}
     summary = steps.sum_up(sweep)
     assert summary["counts"]["unfinished"] == 2
     assert [(one["repository"], one["error"]) for one in summary["unfinished"]] == [
         (repositories["b"].uri, "Sandbox.Timedout: Task timed out after 900.00 seconds"),
-        (repositories["c"].uri, "it was not run"),
+        (repositories["c"].uri, "it was not run, or its error was not recorded"),
     ]
     assert "Not everything was checked" in steps.read(f"{sweep['folder']}page.html")
 
@@ -364,6 +366,26 @@ def test_the_command_shows_the_rows_and_the_summary_of_a_sweep(
     report = valid(json.loads(done.stdout))
     assert {row["reference"].removeprefix(f"{HOST}/"): row for row in report["images"]} == steps.rows(summary["id"])
     assert report["repositories"] == summary["repositories"]
+
+
+def test_a_long_list_is_written_and_read_in_parts_and_exists_only_once_it_is_complete(
+    aws: LocalAws, steps: Steps
+) -> None:
+    bucket = SweepBucket(aws.client("s3"), steps.guard.bucket)
+    lines = [{"number": number, "text": "x" * 1000} for number in range(20_000)]
+    bucket.write_lines("long", lines)
+    assert aws.client("s3").head_object(Bucket=bucket.name, Key="long")["ContentLength"] > 20_000_000
+    assert list(bucket.lines("long")) == lines
+
+    def broken() -> Iterator[Any]:
+        yield from lines
+        raise Fault("a page of the listing is missing")
+
+    with pytest.raises(Fault, match="a page of the listing is missing"):
+        bucket.write_lines("broken", broken())
+    assert not bucket.exists("broken")
+    bucket.write_lines("empty", [])
+    assert list(bucket.lines("empty")) == []
 
 
 def test_repositories_are_chosen_by_their_tags(steps: Steps, repositories: dict[str, Images]) -> None:

@@ -83,11 +83,11 @@ def verify_batch(event: Mapping[str, Any], context: SweepContext) -> Mapping[str
 
 
 def sum_up(event: Mapping[str, Any], context: SweepContext) -> Mapping[str, Any]:
-    """Write the summary, and announce what is new.
+    """Write the summary, and announce what is new; or record the error of a batch that failed in every attempt.
 
-    :param event: the answer of the first step as `sweep`.
+    :param event: the answer of the first step as `sweep`; for a failed batch also its `item` and its `failure`.
     :param context: the Lambda's context, whose ARN has the account.
-    :returns: the counts.
+    :returns: the counts; the number of the batch that failed.
     """
     from ..custom_resource.notifications import publish
     from ..sweep.notice import metrics_line, notice
@@ -96,6 +96,9 @@ def sum_up(event: Mapping[str, Any], context: SweepContext) -> Mapping[str, Any]
     guard, sweep = _settings()
     _, _, _, region, account, *_ = context.invoked_function_arn.split(":")
     store = _store(event["sweep"]["id"], region)
+    if "failure" in event:
+        store.write_failure(event["item"]["batch"], event["failure"])
+        return {"batch": event["item"]["batch"], "rows": None}
     started = datetime.strptime(store.id, _ID_FORMAT).replace(tzinfo=timezone.utc)
     summary = SumUp(store, guard, sweep, account, region).write(started)
     print(metrics_line(summary, time.time(), guard.guard))

@@ -85,7 +85,7 @@ class Plan:
         }
 
     def _items(self, reused: SweepStore | None) -> Iterator[Item]:
-        earlier = _Earlier(reused.batches() if reused else ())
+        earlier = Earlier(reused.batches() if reused else ())
         client = aws.client("ecr", self.place.region)
         names = sorted(one for one in list_repositories(client, self.place) if self.sweep.includes(one.name))
         with Pool(_REPOSITORIES) as pool:
@@ -153,7 +153,7 @@ class Plan:
         }
 
 
-class _Earlier:
+class Earlier:
     """The images of the sweep before, read in step with the repositories of this one.
 
     :param batches: its batches, by repository.

@@ -97,6 +97,14 @@ class SweepStore:
         """The numbers of the batches that have rows."""
         return self._numbers(f"{RESULTS}/")
 
+    def write_failure(self, batch: int, failure: Mapping[str, Any]) -> None:
+        """Record the error of a batch that failed in every attempt.
+
+        :param batch: its number.
+        :param failure: `Error` and `Cause`, as Step Functions reports them.
+        """
+        self.write(f"failures/{batch}.json", json.dumps(failure).encode())
+
     def failures(self) -> Iterator[tuple[int, str]]:
         """The batches that failed after their retries, each with its error."""
         for number in sorted(self._numbers("failures/")):

@@ -167,7 +167,7 @@ class SumUp:
         errors = dict(self.store.failures())
         missing = (item for item in self.store.batches() if item["batch"] not in finished)
         for item, _ in zip(missing, range(_MAX_UNFINISHED), strict=False):
-            error = errors.get(item["batch"], "it was not run")
+            error = errors.get(item["batch"], "it was not run, or its error was not recorded")
             yield UnfinishedBatch(item["batch"], self.store.repository(item).uri, tuple(item["digests"]), error)
 
 

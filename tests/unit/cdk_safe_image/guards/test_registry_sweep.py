@@ -130,11 +130,12 @@ def test_each_step_calls_its_handler(stack: Stack) -> None:
     handlers = {name: one["Handler"] for name, one in template(stack, "AWS::Lambda::Function").items()}
     states = definition(stack)["States"]
     verify = states["Verify the batches"]["ItemProcessor"]["States"]["Verify a batch"]
+    record = states["Verify the batches"]["ItemProcessor"]["States"]["Record the failure"]
     called = [
         handlers[state["Parameters"]["FunctionName"]].rpartition(".")[2]
-        for state in (states["List the images"], verify, states["Sum up"])
+        for state in (states["List the images"], verify, record, states["Sum up"])
     ]
-    assert called == ["list_images", "verify_batch", "sum_up"]
+    assert called == ["list_images", "verify_batch", "sum_up", "sum_up"]
 
 
 def test_a_sweep_that_fails_or_leaves_batches_undone_is_an_alarm(stack: Stack) -> None:
