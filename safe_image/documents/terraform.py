@@ -6,7 +6,7 @@ https://developer.hashicorp.com/terraform/internals/json-format
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, Final
@@ -45,31 +45,49 @@ def read_terraform(file: str, settings: Settings) -> Iterator[DocumentImage]:
     root = next((root for root in _ROOTS if isinstance(document.value.get(root), Mapping)), None)
     if root is None or "format_version" not in document.value:
         raise UsageError(f"{file}: it is not a plan or a state: use the output of terraform show -json")
-    unknown = _unknown_values(document.value)
+    unknown = _unknown_values(document.value, file)
     module: Any = document.value[root].get("root_module")
-    for path, resource in _resources(module, (root, "root_module")):
+    for path, resource in _resources(module, (root, "root_module"), file):
         yield from _of_resource(document, path, resource, unknown, settings)
 
 
-def _unknown_values(plan: Mapping[str, Any]) -> dict[str, Any]:
+def _unknown_values(plan: Mapping[str, Any], file: str) -> dict[str, Mapping[str, Any]]:
     """The attributes that only the apply knows, by the resource's address."""
-    changes = plan.get("resource_changes")
-    return {
-        change["address"]: change["change"]["after_unknown"]
-        for change in (changes if isinstance(changes, list) else ())
-        if isinstance(change, Mapping) and "address" in change and "after_unknown" in (change.get("change") or ())
-    }
+    found = {}
+    for entry in _objects(plan.get("resource_changes"), "resource_changes", file):
+        address, change = entry.get("address"), entry.get("change")
+        unknown = change.get("after_unknown") if isinstance(change, Mapping) else None
+        # What is deleted has none.
+        if unknown in (None, False):
+            continue
+        if not isinstance(address, str) or not isinstance(unknown, Mapping):
+            raise _not_terraforms(file, f"after_unknown of {address}", "a mapping")
+        found[address] = unknown
+    return found
 
 
-def _resources(module: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _resources(module: Any, path: Path, file: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """The resources of a module and of those below it."""
     if not isinstance(module, Mapping):
         return
-    for number, resource in enumerate(module.get("resources") or ()):
-        if isinstance(resource, Mapping) and resource.get("mode") != "data":
+    for number, resource in enumerate(_objects(module.get("resources"), "resources", file)):
+        if resource.get("mode") != "data":
             yield (*path, "resources", number), resource
-    for number, child in enumerate(module.get("child_modules") or ()):
-        yield from _resources(child, (*path, "child_modules", number))
+    for number, child in enumerate(_objects(module.get("child_modules"), "child_modules", file)):
+        yield from _resources(child, (*path, "child_modules", number), file)
+
+
+def _objects(value: Any, name: str, file: str) -> Sequence[Mapping[str, Any]]:
+    """The elements of a list, which may be missing."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(element, Mapping) for element in value):
+        raise _not_terraforms(file, name, "a list of mappings")
+    return value
+
+
+def _not_terraforms(file: str, name: str, kind: str) -> UsageError:
+    return UsageError(f"{file}: {name} is not {kind}: use the output of terraform show -json")
 
 
 def _of_resource(

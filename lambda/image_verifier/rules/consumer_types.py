@@ -178,7 +178,8 @@ def find(value: Any, path: str) -> Iterator[tuple[Path, Any]]:
 def _children(value: Any, name: str) -> Iterator[tuple[str | int, Any]]:
     if isinstance(value, Mapping) and value.keys() == {_IF}:
         # Only the deploy knows which of the two it is.
-        for branch in value[_IF][1:]:
+        branches = value[_IF]
+        for branch in branches[1:] if isinstance(branches, list) else ():
             yield from _children(branch, name)
     elif name != "*":
         if isinstance(value, Mapping) and name in value:

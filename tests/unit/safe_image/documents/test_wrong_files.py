@@ -35,6 +35,23 @@ WRONG = [
         '"address": "a.b", "values": {"container_definitions": "x"}}]}}}',
         "container_definitions of a.b is not valid JSON",
     ),
+    (
+        "terraform:",
+        '{"format_version": "1.0", "values": {"root_module": {"resources": true}}}',
+        "resources is not a list of mappings: use the output of terraform show -json",
+    ),
+    (
+        "terraform:",
+        '{"format_version": "1.0", "values": {}, "resource_changes": [{"address": "a.b", "change": {"after_unknown": '
+        "true}}]}",
+        "after_unknown of a.b is not a mapping: use the output of terraform show -json",
+    ),
+    (
+        "terraform:",
+        '{"format_version": "1.0", "values": {}, "resource_changes": [{"address": ["a"], "change": {"after_unknown": '
+        "{}}}]}",
+        "after_unknown of ['a'] is not a mapping: use the output of terraform show -json",
+    ),
 ]
 
 
@@ -112,7 +129,7 @@ def test_a_pipe_of_the_name_of_the_environments_file_is_not_opened(tmp_path: Pat
     assert image.reference == "a:1"
 
 
-SHAPELESS = ["[]", "null", '"a"', "{}", '{"a": [{"b": [[1, null, true]]}]}', "[[[]]]"]
+SHAPELESS = ['{"Fn::If": {}}', "1.5", "[]", "null", '"a"', "{}", '{"a": [{"b": [[1, null, true]]}]}', "[[[]]]"]
 
 
 @pytest.mark.parametrize("scheme", list(_READERS))
@@ -120,13 +137,19 @@ SHAPELESS = ["[]", "null", '"a"', "{}", '{"a": [{"b": [[1, null, true]]}]}', "[[
 def test_no_shape_of_a_file_ends_in_a_traceback(tmp_path: Path, scheme: str, text: str) -> None:
     kinds = {
         "cloudformation:": '{"Resources": {"A": {"Type": "AWS::ECS::TaskDefinition", "Properties": @}, "B": @}}',
-        "task-definition:": '{"containerDefinitions": @, "runtimePlatform": @}',
+        "task-definition:": '{"containerDefinitions": [@, {"image": @}], "runtimePlatform": @}',
         "terraform:": '{"format_version": "1", "values": {"root_module": {"resources": [@, {"type": '
-        '"aws_lambda_function", "address": "a", "values": {"image_uri": @}}], "child_modules": [@]}}}',
+        '"aws_lambda_function", "address": "a", "values": {"image_uri": @}}], "child_modules": [@]}}, '
+        '"resource_changes": [@, {"address": @, "change": @}, {"address": "a", "change": {"after_unknown": @}}]}',
         "kubernetes:": '{"kind": "Pod", "spec": {"containers": @, "nodeSelector": @, "affinity": @}}',
         "compose:": '{"services": {"a": @, "b": {"image": @, "platform": @}}}',
     }
-    for one in (text, kinds[scheme].replace("@", text)):
+    # Each place by itself, and all of them.
+    first, *rest = kinds[scheme].split("@")
+    places = [
+        first + "".join((text if n == at else "{}") + part for n, part in enumerate(rest)) for at in range(len(rest))
+    ]
+    for one in (text, kinds[scheme].replace("@", text), *places):
         file = write(tmp_path, "file", one)
         with contextlib.suppress(UsageError):
             list(_READERS[scheme](file, Settings(), TargetResolver()))
