@@ -1,11 +1,12 @@
-"""Every push to ECR is verified by its repository's rule, and a broken one is a message on a topic."""
+"""Every push to ECR and, each night, every image in it is verified; refused images are messages on a topic."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_events as events
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 
-from cdk_safe_image import RegistryGuard, RegistryRule
+from cdk_safe_image import RegistryGuard, RegistryRule, RegistrySweep
 
 app = cdk.App()
 stack = cdk.Stack(app, "Registry", env=cdk.Environment(account="123456789012", region="eu-west-1"))
@@ -16,6 +17,7 @@ guard = RegistryGuard(
     "Guard",
     topic=alarms,
     watch_running=True,
+    sweep=RegistrySweep(schedule=events.Schedule.cron(hour="3", minute="30")),
     rules={
         "shop/*": RegistryRule(runs_on="fargate", platform=ecr_assets.Platform.LINUX_ARM64),
         "functions/*": RegistryRule(runs_on="lambda"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from tests.deploy.conftest import NewJourney
 from tests.deploy.images import Images
 from tests.deploy.sweeps import Sweeps
 from tests.deploy.test_registry_guard import messages
+from tests.unit.json_reports import valid
 
 # A call takes longer than the Lambda may run, and less than the client waits for an answer.
 DEADLY = 14
@@ -70,6 +74,26 @@ def test_a_lambda_that_dies_is_called_again_and_a_repository_that_is_deleted_mea
     (text,) = messages(aws, inbox, 1)
     assert text.splitlines()[0] == f"Sweep {output['id']}: 2 images newly refused."
     assert "swept/a:broken: The tag points at a build attestation" in text
+
+
+def test_audit_shows_the_sweep_as_its_own_page_does(
+    aws: LocalAws, swept: tuple[Sweeps, dict[str, Images], str]
+) -> None:
+    sweeps, _, _ = swept
+    identifier = json.loads(sweeps.read("latest.json"))["id"]
+    place = f"s3://{sweeps.bucket}/{sweeps.folder.removesuffix('/sweeps/')}"
+
+    def audit(*options: str) -> str:
+        command = [str(Path(sys.executable).with_name("safe-image")), "audit", "--quiet", "--from", place, *options]
+        done = subprocess.run(command, env=aws.env(), capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (2, ""), "one result is unknown"
+        return done.stdout
+
+    assert audit("--format", "html") == sweeps.read(f"{identifier}/page.html")
+    report = valid(json.loads(audit("--format", "json")))
+    assert report["images"] == sweeps.rows(identifier)
+    assert report["sweep"]["new"]["count"] == 2
+    assert audit().endswith("\n5 images: 2 passed, 2 refused, 1 unknown\n")
 
 
 def test_a_sweep_that_is_started_again_keeps_what_is_written(

@@ -106,8 +106,9 @@ def _content(
     shown = (("fail", "refused"), ("used", "refused in use"), ("unknown", "unknown"))
     if listed["all"] > 1:
         yield choices(listed["all"], [(look, listed[look], word) for look, word in shown if listed[look]])
-    bad = ((n, row) for n, row in enumerate(rows(), start=1) if row["verdict"] in LISTED)
-    for n, row in islice(bad, listed["all"]):
+    # Numbered among themselves: a sweep passes only the rows that are listed.
+    bad = (row for row in rows() if row["verdict"] in LISTED)
+    for n, row in enumerate(islice(bad, listed["all"]), start=1):
         yield from _image(row, f"image-{n}")
     if left := whole.refused + whole.unknown - listed["all"]:
         yield f'<p class="soft">{plural(left, "more image")} refused or unknown: see {escaped(head.rest)}.</p>\n'

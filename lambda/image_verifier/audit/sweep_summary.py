@@ -188,7 +188,9 @@ class SweepSummary:
             count = len(batch.digests)
             were = "image was" if count == 1 else "images were"
             yield f"{batch.repository}: {count:,} {were} not checked: {shortened(batch.error, _MAX_ERROR)}"
-        if (more := len(self.unfinished) - _MAX_NAMED) > 0:
+        # The summary may name fewer batches than it counts.
+        count = max(len(self.unfinished), self.counts.get("unfinished", 0))
+        if (more := count - min(_MAX_NAMED, len(self.unfinished))) > 0:
             yield f"{more:,} more batches were not checked: see unfinished in {SUMMARY}."
         if self.bounds.is_met:
             bounds = [

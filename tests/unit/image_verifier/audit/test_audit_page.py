@@ -83,3 +83,10 @@ def test_the_accounts_are_those_of_the_repositories() -> None:
     totals = AuditTotals.of([row(), row(repository=""), row(repository=f"{HOST}/other")])
     assert totals.accounts == [("123456789012", "eu-west-1")]
     assert "123456789012 in eu-west-1" in rendered(row())
+
+
+def test_the_page_is_the_same_where_only_the_listed_rows_are_passed_beside_the_totals() -> None:
+    rows = [row(1, "pass"), row(2), row(3, "pass"), row(4, "unknown")]
+    head = AuditHead(datetime(2026, 5, 1), "refuses errors")
+    listed = [one for one in rows if one["verdict"] != "pass"]
+    assert [*audit_page(lambda: listed, head, AuditTotals.of(rows))] == [*audit_page(lambda: rows, head)]

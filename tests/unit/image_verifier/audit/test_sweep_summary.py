@@ -50,6 +50,8 @@ def test_everything_that_was_not_checked_is_said() -> None:
     assert SUMMARY.incomplete == ()
     many = replace(SUMMARY, unfinished=(UNFINISHED,) * 12).incomplete
     assert many[-1] == "2 more batches were not checked: see unfinished in summary.json."
+    counted = replace(SUMMARY, unfinished=(UNFINISHED,), counts={"unfinished": 5000}).incomplete
+    assert counted[-1] == "4,999 more batches were not checked: see unfinished in summary.json."
 
 
 @pytest.mark.parametrize(
