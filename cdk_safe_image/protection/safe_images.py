@@ -46,7 +46,9 @@ from ..synthesis.identity import address
 from ..tokens import is_dummy
 from ..verifier import ImageVerifier
 from .consumer_platforms import READERS, PlatformReader, StatedPlatforms
-from .image_scopes import ImageScope, ScopeSettings, Unverified, default_platform, verify_or_report
+from .image_scopes import ImageScope, ScopeSettings, Unverified
+from .scoped_images import default_platform
+from .stage_images import verify_or_report
 
 _TYPE: Final = ecr_assets.DockerImageAsset.PROPERTY_INJECTION_ID
 _TASK_DEFINITIONS: Final = (ecs.TaskDefinition, ecs.CfnTaskDefinition)

@@ -49,6 +49,25 @@ def protected() -> App:
     return app
 
 
+def two_stacks() -> tuple[App, Stack, Stack]:
+    """A protected app, its stack Images, and its stack Demo, which is to run an image of the other."""
+    app = protected()
+    return app, stack_in(app, "Images"), stack_in(app)
+
+
+def synthesized(folder: str, use: Callable[[Stack, Stack], None]) -> tuple[ecr_assets.DockerImageAsset, CloudAssembly]:
+    """The image of the stack Images that the stack Demo runs, and their app.
+
+    :param folder: the build context of the image.
+    :param use: makes the references between the two stacks.
+    """
+    app, images, consumer = two_stacks()
+    asset = ecr_assets.DockerImageAsset(images, "Image", directory=folder)
+    run_asset(consumer, asset)
+    use(images, consumer)
+    return asset, app.synth()
+
+
 def dependencies(assembly: CloudAssembly, stack: str) -> set[str]:
     """The stacks on which a stack depends."""
     artifacts = json.loads(Path(assembly.directory, "manifest.json").read_text())["artifacts"]
@@ -121,12 +140,7 @@ CYCLES = [
 def test_an_image_is_pushed_and_verified_where_it_runs_if_that_stack_cannot_wait(
     docker_folder: str, use: Callable[[Stack, Stack], None]
 ) -> None:
-    app = protected()
-    images, consumer = stack_in(app, "Images"), stack_in(app)
-    asset = ecr_assets.DockerImageAsset(images, "Image", directory=docker_folder)
-    run_asset(consumer, asset)
-    use(images, consumer)
-    assembly = app.synth()
+    asset, assembly = synthesized(docker_folder, use)
     assert "Images" not in dependencies(assembly, "Demo")
     assert asset.image_tag in pushed_with(assembly, "Demo") & pushed_with(assembly, "Images")
     name, verification = the_only(assembly, VERIFICATION)
@@ -158,12 +172,7 @@ def siblings(images: Stack, consumer: Stack) -> None:
 def test_everywhere_else_the_stack_waits_for_the_stack_of_the_image(
     docker_folder: str, use: Callable[[Stack, Stack], None]
 ) -> None:
-    app = protected()
-    images, consumer = stack_in(app, "Images"), stack_in(app)
-    asset = ecr_assets.DockerImageAsset(images, "Image", directory=docker_folder)
-    run_asset(consumer, asset)
-    use(images, consumer)
-    assembly = app.synth()
+    asset, assembly = synthesized(docker_folder, use)
     assert "Images" in dependencies(assembly, "Demo")
     assert resources(assembly, VERIFICATION) == {}
     assert asset.image_tag not in pushed_with(assembly, "Demo")
@@ -188,8 +197,7 @@ def test_two_stacks_may_run_each_others_images(docker_folder: str) -> None:
 
 
 def test_a_copy_keeps_the_build_and_the_policy_of_the_image(docker_folder: str) -> None:
-    app = protected()
-    images, consumer = stack_in(app, "Images"), stack_in(app)
+    app, images, consumer = two_stacks()
     ImagePolicy.defaults(images, require=["non-root-user"])
     asset = ecr_assets.DockerImageAsset(
         images,
@@ -249,8 +257,7 @@ def test_stacks_with_different_repositories_are_an_error(docker_folder: str) -> 
 def test_an_archive_is_an_error(tmp_path: Path) -> None:
     archive = tmp_path / "image.tar"
     archive.write_bytes(b"-")
-    app = protected()
-    images, consumer = stack_in(app, "Images"), stack_in(app)
+    app, images, consumer = two_stacks()
     asset = ecr_assets.TarballImageAsset(images, "Image", tarball_file=str(archive))
     task = ecs.FargateTaskDefinition(consumer, "Task")
     task.add_container("app", image=ecs.ContainerImage.from_registry(asset.image_uri))
@@ -262,8 +269,7 @@ def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
     folder = tmp_path / "context"
     folder.mkdir()
     (folder / "Dockerfile").write_text("FROM scratch\n")
-    app = protected()
-    images, consumer = stack_in(app, "Images"), stack_in(app)
+    app, images, consumer = two_stacks()
     run_asset(consumer, ecr_assets.DockerImageAsset(images, "Image", directory=str(folder)))
     reference(images, consumer)
     shutil.rmtree(folder)
@@ -271,8 +277,7 @@ def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_safe_docker_image_asset_keeps_its_dependency(docker_folder: str) -> None:
-    app = protected()
-    images, consumer = stack_in(app, "Images"), stack_in(app)
+    app, images, consumer = two_stacks()
     run_asset(consumer, SafeDockerImageAsset(images, "Image", directory=docker_folder))
     explicit_dependency(images, consumer)
     assert "uses the image Images/Image of another stack, and cannot wait" in the_only_error(app)
