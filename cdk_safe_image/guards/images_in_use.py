@@ -163,7 +163,7 @@ class ImagesInUse(Construct):
         allow(function, ["ecr:BatchGetImage", "ecr:DescribeImages"], [every])
         allow(
             function,
-            ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query"],
+            ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"],
             [self.table.table_arn],
         )
         bus.grant_put_events_to(function)

@@ -232,6 +232,8 @@ _MISSING: Final[Mapping[str, Callable[[Parameters, Answer], str]]] = {
     "ListObjectsV2": _has("KeyCount"),
     "PutEvents": _accepted_events,
     "PutImage": _has("image"),
+    # Its answer has no content.
+    "PutItem": _has(),
     "PutObject": _has("ETag"),
     "Publish": _has("MessageId"),
     "Query": _has("Items"),

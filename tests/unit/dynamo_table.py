@@ -25,7 +25,12 @@ class DynamoTable:
     unprocessed: int = 0
 
     def __post_init__(self) -> None:
-        self.aws.answers |= {"BatchGetItem": self._get, "BatchWriteItem": self._write, "Query": self._query}
+        self.aws.answers |= {
+            "BatchGetItem": self._get,
+            "BatchWriteItem": self._write,
+            "Query": self._query,
+            "PutItem": self._put,
+        }
 
     def calls(self, action: str) -> int:
         """The number of calls of an operation."""
@@ -49,6 +54,23 @@ class DynamoTable:
         some, rest = self._part(list(rows))
         self.rows |= {key: rows[key]["PutRequest"]["Item"] for key in some}
         return {"UnprocessedItems": {name: [rows[key] for key in rest]} if rest else {}}
+
+    def _put(self, asked: dict[str, Any]) -> Any:
+        """Write a row under the condition of `Inventory.claim`."""
+        assert asked["ConditionExpression"] == (
+            "attribute_not_exists(image) OR ends <= :now OR #at < :before OR (message = :message AND is_made = :no)"
+        )
+        key, values = _key(asked["Item"]), asked["ExpressionAttributeValues"]
+        row = self.rows.get(key)
+        if (
+            row is None
+            or int(row["ends"]["N"]) <= int(values[":now"]["N"])
+            or int(row["at"]["N"]) < int(values[":before"]["N"])
+            or (row["message"] == values[":message"] and row["is_made"] == values[":no"])
+        ):
+            self.rows[key] = asked["Item"]
+            return {}
+        return self.aws.refusal("ConditionalCheckFailedException", "The conditional request failed")
 
     def _query(self, asked: dict[str, Any]) -> dict[str, Any]:
         image = asked["ExpressionAttributeValues"][":image"]["S"]

@@ -34,19 +34,18 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """
     settings = WatchSettings.parse(os.environ[VARIABLE])
     failed: list[str] = []
-    messages: dict[Removal, list[str]] = {}
+    removals: list[Removal] = []
     for record in event["Records"]:
         try:
-            removal = Removal.parse(record["body"], settings.partition)
+            removal = Removal.parse(record["body"], settings.partition, record["messageId"])
         except (ValueError, RecursionError) as e:
             log.note(f"An event was not read: {e}")
             failed.append(record["messageId"])
             continue
         if removal:
-            messages.setdefault(removal, []).append(record["messageId"])
+            removals.append(removal)
     watch = RemovalWatch(settings, RetryBudget.of(context.get_remaining_time_in_millis() / 1000 - _REPORTING))
-    for removal in _handled(watch, list(messages)):
-        failed += messages[removal]
+    failed += [removal.message for removal in _handled(watch, removals)]
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
 

@@ -33,6 +33,8 @@ _WRITES: Final = 25
 _ROW_SECONDS: Final = 24 * 3600
 # A removal is announced again if the image is still missing and in use after this time.
 _ANNOUNCED_SECONDS: Final = 24 * 3600
+# ECR may report a removal twice, and reports one for each tag of an image.
+_SAME_SECONDS: Final = 600
 _MARK: Final = "*"
 _ANNOUNCED: Final = "!"
 _READING: Final = "reading"
@@ -114,15 +116,6 @@ class Inventory:
         """
         return [_parsed(row[_USE]["S"]) for row in self._rows(key) if _USE in row and _is_alive(row)]
 
-    def announced_at(self, key: str) -> float:
-        """When the last removal of an image that was announced happened, in seconds since 1970; 0 if none was.
-
-        :param key: the image.
-        :raises Fault: if the table cannot be read.
-        """
-        found = self._get([_key(key, _ANNOUNCED)])
-        return max((float(row[_AT]["N"]) for row in found if _is_alive(row)), default=0.0)
-
     def record(self, entries: Iterable[Entry]) -> None:
         """Write rows, or renew them.
 
@@ -146,15 +139,52 @@ class Inventory:
         """
         self._write([{**_key(_READING, _MARK), _AT: {"N": str(int(time.time()))}}])
 
-    def note_announcement(self, key: str, at: float) -> None:
-        """Record that a removal was announced.
+    def claim(self, key: str, at: float, message: str) -> bool:
+        """Claim the announcement of a removal, so that one of several Lambdas makes it.
 
         :param key: the image.
-        :param at: when it happened, in seconds since 1970.
+        :param at: when it was removed, in seconds since 1970; 0 where that is not known.
+        :param message: the ID of the message that reports it, which may come back, since its Lambda ended in between.
+        :returns: False if it was announced, or another message announces it.
         :raises Fault: if the table cannot be written.
         """
-        ends = {"N": str(int(time.time()) + _ANNOUNCED_SECONDS)}
-        self._write([{**_key(key, _ANNOUNCED), ENDS: ends, _AT: {"N": str(int(at))}}])
+        now = int(time.time())
+        answer = self._call(
+            "put_item",
+            ("ConditionalCheckFailedException",),
+            TableName=self.settings.table,
+            Item=self._announcement(key, at, message, is_made=False),
+            ConditionExpression="attribute_not_exists(image) OR ends <= :now OR #at < :before "
+            "OR (message = :message AND is_made = :no)",
+            ExpressionAttributeNames={"#at": _AT},
+            ExpressionAttributeValues={
+                ":now": {"N": str(now)},
+                ":before": {"N": str(int(at) - _SAME_SECONDS)},
+                ":message": {"S": message},
+                ":no": {"BOOL": False},
+            },
+        )
+        return bool(answer)
+
+    def note_announcement(self, key: str, at: float, message: str) -> None:
+        """Record that a claimed announcement was made.
+
+        :param key: the image.
+        :param at: when it was removed, in seconds since 1970; 0 where that is not known.
+        :param message: the ID of the message that reports it.
+        :raises Fault: if the table cannot be written.
+        """
+        self._write([self._announcement(key, at, message, is_made=True)])
+
+    def _announcement(self, key: str, at: float, message: str, *, is_made: bool) -> dict[str, Any]:
+        now = int(time.time())
+        return {
+            **_key(key, _ANNOUNCED),
+            ENDS: {"N": str(now + _ANNOUNCED_SECONDS)},
+            _AT: {"N": str(int(at) or now)},
+            "message": {"S": message},
+            "is_made": {"BOOL": is_made},
+        }
 
     def _get(self, keys: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         table, found = self.settings.table, []
@@ -193,8 +223,8 @@ class Inventory:
         for page in pages:
             yield from page["Items"]
 
-    def _call(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
-        return aws.call(self._client, operation, self.settings.table, self.retry_budget, **parameters)
+    def _call(self, operation: str, missing: Sequence[str] = (), **parameters: Any) -> Mapping[str, Any]:
+        return aws.call(self._client, operation, self.settings.table, self.retry_budget, missing, **parameters)
 
     @property
     def _client(self) -> Any:

@@ -25,8 +25,6 @@ from .inventory import Inventory, Lookup
 from .removals import Removal
 from .watch_settings import WatchSettings
 
-# ECR may report a removal twice, and reports one for each tag of an image.
-_SAME_SECONDS: Final = 600.0
 # An alarm names so many consumers; the number of all is in it.
 _MAX_NAMED: Final = 20
 
@@ -87,16 +85,15 @@ class RemovalWatch:
             return True
         outcome, missing = found
         key = removal.keys[0] if removal.is_push else digest_key(removal.repository, removal.digest)
-        announced_at = inventory.announced_at(key)
-        if announced_at and removal.at <= announced_at + _SAME_SECONDS:
-            log.note(f"{removal.name} is in use, which was announced before.")
-            return True
         users = self._users(missing)
         if not users:
             log.note(f"{removal.name} was in use, and is no longer.")
             return False
+        if not inventory.claim(key, removal.at, removal.message):
+            log.note(f"{removal.name} is in use, which another event announces.")
+            return True
         announce(Announcement(removal, outcome, users, len(missing)), self.settings, self.retry_budget)
-        inventory.note_announcement(key, removal.at or time.time())
+        inventory.note_announcement(key, removal.at, removal.message)
         return True
 
     def _status(self, repository: Repository, digest: str) -> Mapping[str, Any] | None:

@@ -33,6 +33,7 @@ class Removal:
     :param tag: the tag that was removed or moved; empty where the image itself was.
     :param is_push: whether it is a push.
     :param at: when it happened, in seconds since 1970; 0 where that is not known.
+    :param message: the ID of the queue's message that reports it; empty for one that a reading finds.
     """
 
     repository: Repository
@@ -40,6 +41,7 @@ class Removal:
     tag: str = ""
     is_push: bool = False
     at: float = 0.0
+    message: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -58,11 +60,12 @@ class Removal:
         return f"{self.repository.name}{f':{self.tag}' if self.tag else ''}@{self.digest}"
 
     @classmethod
-    def parse(cls, text: str, partition: str) -> Removal | None:
+    def parse(cls, text: str, partition: str, message: str = "") -> Removal | None:
         """The removal in an event; None where no consumer can miss anything.
 
         :param text: the event, as JSON.
         :param partition: the partition of the account.
+        :param message: the ID of the queue's message.
         :raises ValueError: if it is not an event of ECR.
         """
         event = json.loads(text)
@@ -80,7 +83,7 @@ class Removal:
         place = Repository(partition, _text(event, "region"), _text(event, "account"), _text(detail, "repository-name"))
         # Python before 3.11 does not read the Z.
         time = datetime.fromisoformat(_text(event, "time").replace("Z", "+00:00"))
-        return cls(place, digest, tag, is_push, time.timestamp())
+        return cls(place, digest, tag, is_push, time.timestamp(), message)
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:

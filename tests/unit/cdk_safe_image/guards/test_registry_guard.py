@@ -172,7 +172,7 @@ READS_CONSUMERS = [
     "lambda:GetFunction",
 ]
 LISTS_CONSUMERS = ["ecs:ListClusters", "ecs:ListServices", "ecs:ListTasks", "lambda:ListFunctions"]
-KEEPS_INVENTORY = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query"]
+KEEPS_INVENTORY = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"]
 
 
 def actions_of(stack: Stack, role: str) -> list[str]:
