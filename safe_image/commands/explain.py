@@ -115,9 +115,12 @@ def _explain_incident(arguments: Namespace, subject: str) -> int:
     from ..incident.explained_failure import explain_failures
     from ..sources.targets import TargetResolver
 
+    configuration = configuration_of(arguments)
     resolver = TargetResolver()
     incident = _incident(resolver, subject, getattr(arguments, subject), arguments.region or "")
-    diagnoses = explain_failures(incident, resolver)
+    diagnoses = explain_failures(
+        incident, resolver, lambda reference: bool(configuration.settings_for([reference]).layers)
+    )
     with open_output(arguments.output) as stream:
         for part in INCIDENT_FORMATS.report(arguments.format)(incident, diagnoses, stream):
             stream.write(part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from image_verifier.faults import Fault
@@ -29,18 +30,23 @@ class ExplainedFailure:
     verification: Verification | None
 
 
-def explain_failures(incident: Incident, resolver: TargetResolver) -> tuple[ExplainedFailure, ...]:
+def explain_failures(
+    incident: Incident, resolver: TargetResolver, reads_layers: Callable[[str], bool]
+) -> tuple[ExplainedFailure, ...]:
     """Explain each failure of an incident, and check its image.
 
     :param incident: what failed.
     :param resolver: opens images.
+    :param reads_layers: whether the layers of the image of a reference are read.
     """
-    return tuple(_diagnosis(failure, incident, resolver) for failure in incident.failures)
+    return tuple(
+        _diagnosis(failure, incident, resolver, layers=reads_layers(failure.reference)) for failure in incident.failures
+    )
 
 
-def _diagnosis(failure: Failure, incident: Incident, resolver: TargetResolver) -> ExplainedFailure:
+def _diagnosis(failure: Failure, incident: Incident, resolver: TargetResolver, *, layers: bool) -> ExplainedFailure:
     try:
-        policy = Policy((incident.runs_on,), Platform.parse(incident.platform))
+        policy = Policy((incident.runs_on,), Platform.parse(incident.platform), verify_layers=layers)
         target = resolver.target(failure.reference, str(policy.platform)) if failure.image else None
     except (UsageError, ValueError) as e:
         # The reference is the one of a task definition, and may be what is wrong.

@@ -148,6 +148,7 @@ def test_an_option_wins_over_the_file(tmp_path: Path, capsys: pytest.CaptureFixt
         ["preflight", "."],
         ["heal", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1"],
         ["explain", "CannotPullContainerError: no space left on device"],
+        ["explain", "--service", "shop/web"],
         ["config"],
     ],
 )
