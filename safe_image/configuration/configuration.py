@@ -66,7 +66,9 @@ class Configuration:
             "max_size": parse_size("max-size", settings.max_size or None),
             "fail_on": settings.fail_on,
         }
-        return self._with_lists(replace(base, **{name: v for name, v in values.items() if v}), settings)
+        return self._with_lists(
+            replace(base, **{name: v for name, v in values.items() if v not in (None, ())}), settings
+        )
 
     def added(self, own: Policy, names: Iterable[str] = ()) -> Policy:
         """The policy of an image that has one of its own, such as its verification's, with the additions of the file.
@@ -125,13 +127,20 @@ def load(file: str | None, *, isolated: bool, folder: Path | None = None, today:
         if file is not None:
             raise UsageError(f"--config {file} and --isolated exclude each other: leave out one of them")
         return Configuration()
-    path = Path(file) if file is not None else find((folder or Path()).absolute())
+    path = Path(file) if file is not None else find(folder or _working_folder())
     if path is None:
         return Configuration()
     settings, sections = settings_of(read(path), str(path), today or date.today())
     configuration = Configuration(path, settings, sections)
     configuration.check()
     return configuration
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the working folder was removed: change to another folder, or pass --isolated") from None
 
 
 def _forms(name: str) -> Iterator[str]:

@@ -134,7 +134,10 @@ def _texts(value: Any, place: str, *_: Any) -> tuple[str, ...]:
 
 
 def _one_or_more(value: Any, place: str, *_: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else _texts(value, place)
+    texts = (value,) if isinstance(value, str) else _texts(value, place)
+    if not texts or not all(text.strip() for text in texts):
+        raise UsageError(f"{place} is empty: use a text, or a list of texts")
+    return texts
 
 
 def _fail_on(value: Any, place: str, *_: Any) -> FailOn:

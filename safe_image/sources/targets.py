@@ -133,6 +133,8 @@ class TargetResolver:
         other = next((scheme for scheme in _OTHERS if text.startswith(scheme)), None)
         if other:
             raise UsageError(f"{text!r}: {_OTHERS[other]}")
+        if not text.strip():
+            raise UsageError("a reference is empty: pass the name of an image")
         if text.startswith((".", "/", "~")) or "\\" in text:
             raise UsageError(f"{text!r} is not an image reference: use {forms_of_path(text)}")
         try:

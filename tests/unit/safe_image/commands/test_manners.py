@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -176,6 +177,23 @@ def test_a_user_without_a_home_has_no_docker_credentials(monkeypatch: pytest.Mon
     monkeypatch.delenv("DOCKER_CONFIG")
     monkeypatch.setattr(Path, "home", no_home)
     assert credentials("registry.example.com") is None
+
+
+@pytest.mark.parametrize("command", ["check", "config"])
+def test_a_working_folder_that_was_removed_is_one_line(command: str, tmp_path: Path) -> None:
+    image = layout(tmp_path / "image")
+    (tmp_path / "gone").mkdir()
+    words = shlex.join([sys.executable, "-m", "safe_image", command, *([image] if command == "check" else [])])
+    script = f"cd {tmp_path}/gone && rmdir ../gone && {words}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "safe-image: the working folder was removed: change to another folder, or pass --isolated\n"
+
+
+@pytest.mark.parametrize("reference", ["", " "])
+def test_an_empty_reference_is_named_as_such(reference: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", reference) == 2
+    assert capsys.readouterr().err == "safe-image: a reference is empty: pass the name of an image\n"
 
 
 # Cloud assemblies

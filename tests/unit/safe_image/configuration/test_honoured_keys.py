@@ -103,21 +103,17 @@ def test_every_key_has_a_value_here() -> None:
 
 
 @pytest.mark.usefixtures("aws")
-@pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("command", _COMMANDS)
-def test_a_command_honours_a_key(command: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_honours_every_key(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     policies, patterns = _COMMANDS[command]
-    value, name, expected = _VALUES[key]
+    keys = "\n".join(f"{key} = {value}" for key, (value, _, _) in _VALUES.items())
+    expected = {name: value for _, name, value in _VALUES.values()}
     before = policies(capsys)
     assert before
-    assert all(policy[name] != expected for policy in before if command not in ("preflight", "heal"))
-    for text in (
-        f"{key} = {value}",
-        *(f'[[images]]\nmatch = "{pattern}"\n{key} = {value}' for pattern in patterns),
-    ):
-        Path("safe-image.toml").write_text(text)
+    for head in ("", *(f'[[images]]\nmatch = "{pattern}"\n' for pattern in patterns)):
+        Path("safe-image.toml").write_text(head + keys)
         after = policies(capsys)
         assert after
-        assert [policy[name] for policy in after] == [expected] * len(after), text
-    Path("safe-image.toml").write_text(f'[[images]]\nmatch = "other"\n{key} = {value}')
+        assert [{name: policy[name] for name in expected} for policy in after] == [expected] * len(after), head
+    Path("safe-image.toml").write_text(f'[[images]]\nmatch = "other"\n{keys}')
     assert policies(capsys) == before
