@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ _TIMEOUT: Final = Duration.minutes(15)
 _MEMORY_TO_STREAM_MIB: Final = 1024
 # All environment variables of a function have 4 KB.
 _MAX_SETTINGS: Final = 3900
+_SET: Final = re.compile(r"\[[^\]]*\]")
 _READS: Final = (
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
@@ -118,12 +120,15 @@ class SweepMachine(Construct):
 
     def _allow_lambdas(self, topic: sns.ITopic | None) -> None:
         """Give each Lambda the permissions for its calls, and no others."""
-        every = Stack.of(self).format_arn(service="ecr", resource="repository", resource_name="*")
+        # IAM has the same wildcards, but for the sets of characters.
+        names = [_SET.sub("?", pattern) for pattern in self._settings.repositories or ("*",)]
+        stack = Stack.of(self)
+        swept = [stack.format_arn(service="ecr", resource="repository", resource_name=name) for name in names]
         # The list of all repositories is not about one of them.
         allow(self.list_images, ["ecr:DescribeRepositories"], ["*"])
         tags = ["ecr:ListTagsForResource"] if self._settings.tags else []
-        allow(self.list_images, ["ecr:DescribeImages", *tags], [every])
-        allow(self.verify_batch, _READS, [every])
+        allow(self.list_images, ["ecr:DescribeImages", *tags], swept)
+        allow(self.verify_batch, _READS, swept)
         folder = self._objects("*")
         for function in (self.list_images, self.verify_batch, self.sum_up):
             allow(function, ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"], [folder])

@@ -111,6 +111,18 @@ def test_objects_are_read_and_written_below_the_sweeps_only(stack: Stack) -> Non
                     assert "-Guard/sweeps/*" in json.dumps(resource), (name, action)
 
 
+def test_only_the_repositories_that_are_swept_may_be_read(stack: Stack) -> None:
+    RegistryGuard(stack, "Guard", sweep=RegistrySweep(schedule=DAILY, repositories=["shop/*", "web-[ab]"]))
+    for name, policy in template(stack, "AWS::IAM::Policy").items():
+        if name.startswith("GuardSweep"):
+            for action, resource in statements(policy["PolicyDocument"]):
+                if action.startswith("ecr:") and action != "ecr:DescribeRepositories":
+                    assert [arn["Fn::Join"][1][-1].partition("repository/")[2] for arn in resource] == [
+                        "shop/*",
+                        "web-?",
+                    ]
+
+
 def test_a_batch_that_fails_is_retried_and_recorded_and_the_others_go_on(stack: Stack) -> None:
     RegistryGuard(stack, "Guard", sweep=RegistrySweep(schedule=DAILY, max_concurrency=7))
     states = definition(stack)["States"]
