@@ -73,7 +73,7 @@ integ: .local/venv/.stamp  ## deploy, roll back and delete a stack in your own A
 engines: .local/venv/.stamp  ## compare verdicts with real containerd and dockerd (root, Debian)
 	$(BIN)/python -m release.engines
 
-fuzz: .local/venv/.stamp  ## feed hostile images and registries to the verifier for FUZZ_SECONDS=180
+fuzz: .local/venv/.stamp  ## feed hostile images, registries and files to the verifier and the command for FUZZ_SECONDS=180
 	$(BIN)/python -m release.fuzz --seconds $(or $(FUZZ_SECONDS),180) --seed $(or $(FUZZ_SEED),0)
 
 incidents: .local/venv/.stamp  ## reproduce both incidents with the original tools (root, Debian)

@@ -1,4 +1,4 @@
-"""The surfaces that hostile input reaches, each with its generator: documents, layers, archives, registry answers."""
+"""The surfaces that hostile input reaches, each with its generator."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from image_verifier.verify import verify
 from release.engines.drafts import TYPES, DraftLayer, StoredImage, entry, stored, tar_of
 from release.fuzz.hostile_server import HostileServer
 from release.fuzz.mutations import mutated_bytes, mutated_json
+from release.fuzz.naming_files import files
 from release.fuzz.seeds import Seeds
 from safe_image.errors import UsageError
 from safe_image.sources.distribution import Distribution
@@ -190,5 +191,5 @@ def registry(rng: random.Random, seeds: Seeds, folder: Path) -> Run:
 
 
 SURFACES: Final[Mapping[str, Surface]] = {
-    surface.__name__: surface for surface in (documents, layers, archives, registry)
+    surface.__name__: surface for surface in (documents, layers, archives, registry, files)
 }

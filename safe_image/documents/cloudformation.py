@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from image_verifier.rules.consumer_types import NamedImage
+from image_verifier.rules.consumer_types import NamedImage, Use
 from image_verifier.rules.consumers import CONSUMERS
 
 from ..errors import UsageError
 from ..sources.place import Place
+from ..sources.regular_files import file_kind
 from .budget import Budget
 from .document_image import DocumentImage, image_at
 from .files import STANDARD_INPUT, read_document
@@ -115,8 +116,9 @@ class _Template:
     def _of_consumer(
         self, name: str, type_: str, resource: Mapping[str, Any], path: tuple[str | int, ...]
     ) -> Iterator[DocumentImage]:
-        properties = self._resolver.resolve(resource.get("Properties") or {})
-        if not isinstance(properties, Mapping):
+        properties = self._properties(name)
+        if isinstance(properties, Unknown):
+            yield image_at(self._document.place((*path, "Properties")), properties, Use())
             return
         if type_ == _FUNCTION:
             properties = self._sam_function(name, resource, properties)
@@ -127,6 +129,15 @@ class _Template:
             elif not _is_provided(image):
                 yield image_at(place, image.value, image.use)
 
+    def _properties(self, name: str) -> Mapping[str, Any] | Unknown:
+        """The properties of a resource; unknown where only the deploy makes them."""
+        path, resource = self._resources[name]
+        properties = self._resolver.resolve(resource.get("Properties") or {})
+        if isinstance(properties, Mapping | Unknown):
+            return properties
+        place = self._document.place((*path, "Properties"))
+        raise UsageError(f"{place.file}:{place.line}: the Properties of {name} are not a mapping")
+
     def _sam_function(self, name: str, resource: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
         """A function of SAM with its globals, and with the image that `sam build` makes in the local Docker.
 
@@ -136,7 +147,7 @@ class _Template:
         for key in ("Globals", "Function"):
             found = found.get(key) if isinstance(found, Mapping) else None
         common = self._resolver.resolve(found) if isinstance(found, Mapping) else {}
-        properties = {**common, **own}
+        properties = {**(common if isinstance(common, Mapping) else {}), **own}
         metadata = resource.get("Metadata")
         is_built_here = isinstance(metadata, Mapping) and ("Dockerfile" in metadata or "DockerTag" in metadata)
         uri = properties.get("ImageUri")
@@ -166,14 +177,16 @@ class _Template:
 
     def _read_nested(self, name: str) -> _Template | Unknown:
         _, resource = self._resources[name]
-        properties = self._resolver.resolve(resource.get("Properties") or {})
+        properties = self._properties(name)
+        if isinstance(properties, Unknown):
+            return properties
         location = properties.get(_NESTED[plain(resource.get("Type"))])
         metadata = resource.get("Metadata")
         # CDK writes the template beside the stack's own, and uploads it.
         local = metadata.get("aws:asset:path") if isinstance(metadata, Mapping) else None
         text = local or location
         folder = Path() if self._file == STANDARD_INPUT else Path(self._file).parent
-        if not isinstance(text, str) or "://" in text or not (folder / text).is_file():
+        if not isinstance(text, str) or "://" in text or file_kind(folder / text) != "file":
             shown = text if isinstance(text, str) else text.text if isinstance(text, Unknown) else "its template"
             return Unknown(
                 f"{name} ({shown})",

@@ -107,10 +107,11 @@ class Scope:
         :param resolve: resolves the resource's properties.
         """
         resource = self.resources.get(name)
-        type_ = resource.get("Type") if isinstance(resource, Mapping) else None
+        type_ = plain(resource.get("Type")) if isinstance(resource, Mapping) else ""
         value = None
-        if type_ == RESOURCE_TYPE:
-            value = _verified(attribute, resolve(resource["Properties"]) if resource else {})
+        if type_ == RESOURCE_TYPE and isinstance(resource, Mapping):
+            properties = resolve(resource.get("Properties") or {})
+            value = _verified(attribute, properties) if isinstance(properties, Mapping) else None
         elif type_ == _REPOSITORY and isinstance(resource, Mapping):
             value = self._of_repository(name, attribute, resource, resolve)
         elif type_ in _STACKS and attribute.startswith(_OUTPUT):

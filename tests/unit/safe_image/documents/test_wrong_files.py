@@ -129,6 +129,20 @@ def test_a_pipe_of_the_name_of_the_environments_file_is_not_opened(tmp_path: Pat
     assert image.reference == "a:1"
 
 
+@pytest.mark.parametrize("type_", ["AWS::ECS::TaskDefinition", "AWS::CloudFormation::Stack"])
+def test_properties_that_only_the_deploy_makes_are_unknown_and_not_left_out(tmp_path: Path, type_: str) -> None:
+    resource = {"Type": type_, "Properties": {"Fn::Transform": {"Name": "Macro"}}}
+    file = write(tmp_path, "file", json.dumps({"Resources": {"A": resource}}))
+    (image,) = _READERS["cloudformation:"](file, Settings(), TargetResolver())
+    assert image.missing
+
+
+def test_properties_that_are_not_a_mapping_are_one_line(tmp_path: Path) -> None:
+    file = write(tmp_path, "file", '{"Resources": {"A": {"Type": "AWS::ECS::TaskDefinition", "Properties": "x"}}}')
+    with pytest.raises(UsageError, match=r":1: the Properties of A are not a mapping"):
+        list(_READERS["cloudformation:"](file, Settings(), TargetResolver()))
+
+
 SHAPELESS = ['{"Fn::If": {}}', "1.5", "[]", "null", '"a"', "{}", '{"a": [{"b": [[1, null, true]]}]}', "[[[]]]"]
 
 
@@ -136,7 +150,10 @@ SHAPELESS = ['{"Fn::If": {}}', "1.5", "[]", "null", '"a"', "{}", '{"a": [{"b": [
 @pytest.mark.parametrize("text", SHAPELESS)
 def test_no_shape_of_a_file_ends_in_a_traceback(tmp_path: Path, scheme: str, text: str) -> None:
     kinds = {
-        "cloudformation:": '{"Resources": {"A": {"Type": "AWS::ECS::TaskDefinition", "Properties": @}, "B": @}}',
+        "cloudformation:": '{"Resources": {"A": {"Type": "AWS::ECS::TaskDefinition", "Properties": @}, "B": {"Type": '
+        '"AWS::CloudFormation::Stack", "Properties": @}, "C": {"Type": @}, "D": {"Type": "Custom::ImageVerification"}, '
+        '"E": {"Type": "AWS::Lambda::Function", "Properties": {"Code": {"ImageUri": {"Fn::GetAtt": ["C", "Outputs.x"]}'
+        ', "x": {"Fn::GetAtt": ["D", "ImageUri"]}}}}}}',
         "task-definition:": '{"containerDefinitions": [@, {"image": @}], "runtimePlatform": @}',
         "terraform:": '{"format_version": "1", "values": {"root_module": {"resources": [@, {"type": '
         '"aws_lambda_function", "address": "a", "values": {"image_uri": @}}], "child_modules": [@]}}, '
