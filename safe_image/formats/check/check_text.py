@@ -81,9 +81,9 @@ def _image(outcome: Outcome, report: Report, page: TextPage) -> Iterator[str]:
         yield f"      {printable(outcome.reference)}"
     yield from _places(outcome)
     titles = ", ".join(RUNTIMES[name].title for name in report.runs_on)
-    yield f"      {image.platform} on {titles}"
+    yield from page.wrap(f"{image.platform} on {titles}", _INDENT)
     if image.top:
-        yield f"      {printable(image.top.digest)}  {_type(image)}"
+        yield from page.wrap(f"{image.top.digest}  {_type(image)}", _INDENT)
     if image.layers:
         layers = _number(len(image.layers), "layer")
         yield f"      {readable_size(image.size)} compressed, {layers}"
