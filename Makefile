@@ -43,7 +43,7 @@ sweep: .local/venv/.stamp  ## sweep 20,000 images in 300 repositories; Lambdas d
 rollbacks: .local/venv/.stamp  ## roll back and delete real stacks with every image and fault; deploy has a sample
 	$(BIN)/python -m pytest -m exhaustive tests/deploy/test_rollbacks.py
 
-burst: .local/venv/.stamp  ## push 1,000 images at once to a guarded registry; deploy has a sample
+burst: .local/venv/.stamp  ## push 1,000 images at once to a guarded registry, and one by docker (root, Debian); deploy has a sample
 	$(BIN)/python -m pytest -s -m exhaustive tests/deploy/test_registry_guard.py
 
 adopting: .local/venv/.stamp  ## take a running stack through docs/adopting.md: report, let pass, protect, go back

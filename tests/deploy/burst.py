@@ -24,8 +24,8 @@ from tests.deploy.journey import Step
 _KILLED_AFTER: Final = 20
 # Without an announcement for so long, none comes any more.
 _SECONDS: Final = 120
-# After so many seconds, the messages of a Lambda that has ended come back.
-_VISIBILITY: Final = 20
+# After so many seconds, the messages of a Lambda that has ended come back: longer than the app lets it run.
+_VISIBILITY: Final = 45
 
 
 @dataclass(frozen=True)

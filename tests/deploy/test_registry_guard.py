@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local_aws import LocalAws
+from local_engines.dockerd import DockerEngine
 from tests.deploy.burst import announcements, burst, drained
 from tests.deploy.conftest import NewImages, NewJourney
 from tests.deploy.images import Images
@@ -112,3 +115,28 @@ def test_an_image_that_is_pushed_again_is_announced_once(aws: LocalAws, guarded:
     assert announcements(aws, step, 0) == Counter()
     tags = [report["tag"] for report in reports(aws, step.outputs["Bucket"]) if report["image"]["digest"] == broken]
     assert (tags.count("twice"), tags.count("other")) == (1, 1)
+
+
+@pytest.mark.exhaustive
+def test_a_real_docker_push_is_judged_once_as_the_index_that_it_is(
+    aws: LocalAws, guarded: tuple[Step, Images, Images], tmp_path: Path
+) -> None:
+    step, plain, arm = guarded
+    token = aws.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    password = base64.b64decode(token).partition(b":")[2]
+    (tmp_path / "one").write_bytes(b"1" * 100_000)
+    (tmp_path / "Dockerfile").write_text('FROM scratch\nCOPY one /one\nCMD ["/one"]\n')
+    with DockerEngine.start(store="containerd") as engine:
+        engine.docker("login", "--username", "AWS", "--password-stdin", aws.registry, stdin=password)
+        # With its provenance, so that the tag is on an index: docker pushes two manifests without a tag before it.
+        for images in (plain, arm):
+            name = f"{aws.registry}/{images.name}:docker"
+            engine.docker(
+                "build", "--quiet", "--provenance=true", "--platform=linux/amd64", "--tag", name, str(tmp_path)
+            )
+            engine.docker("push", name)
+    (text,) = messages(aws, step.outputs["InboxUrl"], 1)
+    assert text.splitlines()[0].endswith("[platform-missing]")
+    assert f"{arm.name}:docker" in text
+    assert drained(aws, step) == (0, 0)
+    assert announcements(aws, step, 0) == Counter(), "neither the healthy image nor the manifests of the indexes"

@@ -105,6 +105,7 @@ def serving_aws() -> Iterator[Aws]:
                 status, content = _s3(aws, unquote(path.strip("/")), dict(parse_qsl(query)))
                 self.send_response(status)
                 self.send_header("Content-Type", "application/xml")
+                self.send_header("ETag", '"0"')
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)

@@ -2,13 +2,14 @@
 
 ECR may report a push twice, and SQS may deliver it twice, to two Lambdas at the same time. So the report is written
 first, only if there is none under its key, which the same push, image and settings have again: the message that wrote
-it announces the refusal, and marks the report. A message that comes back, since its Lambda ended in between, goes on.
+it announces the refusal, and marks the report. A message that comes back after its Lambda has ended in between goes on.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,6 +34,8 @@ from .settings import OnRefused, Settings
 from .verdicts import Judgement, VerifyBy
 
 SCHEMA_VERSION: Final = 1
+# The most seconds between the end of the retries and the end of the Lambda.
+_LONGEST_END: Final = 5.0
 EVENT_SOURCE: Final = "cdk-safe-image"
 EVENT_TYPE: Final = "Image Refused"
 # An event may have 256 KB: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
@@ -97,14 +100,22 @@ def follow_up(refusal: Refusal, verify_by: VerifyBy) -> Reason | None:
 
 
 def _is_ours(refusal: Refusal, record: dict[str, Any]) -> bool:
-    """Whether this message announces the refusal: it wrote the report, now or when it was delivered before."""
-    if _write(refusal, record, IfNoneMatch="*"):
+    """Whether this message announces the refusal: it wrote the report, now or when it was delivered before.
+
+    :raises Fault: if the Lambda that got this message before may still be at work.
+    """
+    claim = {**record, "claimed_until": time.time() + refusal.retry_budget.seconds_left + _LONGEST_END}
+    if _write(refusal, claim, IfNoneMatch="*"):
         return True
     client = aws.client("s3", refusal.push.region)
     parameters = {"Bucket": refusal.settings.bucket, "Key": refusal.key}
     answer = aws.call(client, "get_object", _arn(refusal), refusal.retry_budget, **parameters)
     known = json.loads(answer["Body"].read())
-    return not known["announced"] and bool(known["message"] == refusal.push.message)
+    if known["announced"] or known["message"] != refusal.push.message:
+        return False
+    if time.time() < known["claimed_until"] or not _write(refusal, claim, IfMatch=answer["ETag"]):
+        raise Fault(f"The refusal of {refusal.key} is being announced", "Its event is delivered again.")
+    return True
 
 
 def _write(refusal: Refusal, record: dict[str, Any], **condition: str) -> bool:

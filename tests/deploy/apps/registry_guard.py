@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
@@ -22,6 +23,10 @@ guard = RegistryGuard(
     watch_running=True,
     rules={app.node.get_context("repository"): RegistryRule(platform=ecr_assets.Platform.LINUX_ARM64)},
 )
+# Messages of a Lambda that was killed go on when it would have ended.
+function = guard.function.node.default_child
+assert isinstance(function, lambda_.CfnFunction)
+function.timeout = 40
 cdk.CfnOutput(stack, "Bucket", value=guard.bucket.bucket_name)
 cdk.CfnOutput(stack, "InboxUrl", value=inbox.queue_url)
 cdk.CfnOutput(stack, "DeadLettersUrl", value=guard.dead_letter_queue.queue_url)

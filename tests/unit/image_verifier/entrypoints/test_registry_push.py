@@ -166,6 +166,9 @@ def test_a_message_whose_lambda_ended_before_the_announcement_announces_it_when_
     assert guard.push("1.3", guard.shop.layout.attestation()) == ["0"]
     guard.aws.calls.clear()
     guard.aws.answers["PutEvents"] = accepted
+    assert guard.handle(guard.event("1.3")) == ["0"], "the first Lambda may still be at work"
+    ((name, report),) = guard.reports.items()
+    guard.aws.objects[name] = json.dumps({**report, "claimed_until": 0}).encode()
     assert guard.handle(guard.event("1.3"), guard.event("1.3")) == []
     assert (len(guard.events), len(guard.messages), len(guard.reports)) == (1, 1, 1)
     assert next(iter(guard.reports.values()))["announced"] is True
