@@ -15,6 +15,8 @@ from aws_cdk import Stage
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from .synthesis.facts import node_of
+
 # Lambda compiles the sources in each cold start, so prose costs time there. Strings are matched so that a # or """ in
 # one is not taken for prose.
 _PROSE_OR_STRING: Final = re.compile(
@@ -45,14 +47,15 @@ def verifier_code(scope: Construct, entry_point: str) -> lambda_.Code:
     :param scope: the construct that the asset belongs to.
     :param entry_point: the name of the handler's module in `image_verifier.entrypoints`.
     """
-    if scope.node.try_get_context("aws:cdk:disable-asset-staging"):
+    node = node_of(scope)
+    if node.try_get_context("aws:cdk:disable-asset-staging"):
         # `cdk synth --no-staging`: CDK copies nothing, and tools that read the assembly expect the code here.
         outdir = Stage.of(scope).asset_outdir  # type: ignore[union-attr] # every asset belongs to an app
         folder = Path(outdir, f"cdk-safe-image-{entry_point}")
     else:
         folder = _temporary_folder() / entry_point
     # CDK adds the salt to the hashes that it computes itself.
-    salt = scope.node.try_get_context("@aws-cdk/core:assetHashSalt") or ""
+    salt = node.try_get_context("@aws-cdk/core:assetHashSalt") or ""
     return lambda_.Code.from_asset(str(_staged(folder, entry_point)), asset_hash=f"{_digest(entry_point)}{salt}")
 
 

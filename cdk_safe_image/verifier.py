@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 from aws_cdk import Annotations, Duration, RemovalPolicy, Token
@@ -22,7 +22,7 @@ from image_verifier.policy import Policy
 from .argument_types import check_types
 from .staging import verifier_code
 from .synthesis.facts import path_of, place, stack_of
-from .tokens import is_dummy
+from .tokens import is_dummy, is_literal
 
 # The first runtime whose standard library contains zstd. Older versions of aws-cdk-lib have no constant for it.
 _RUNTIME: Final = "python3.14"
@@ -155,9 +155,9 @@ class ImageVerifier(Construct):
             code=verifier_code(self, "custom_resource"),
             handler="image_verifier.entrypoints.custom_resource.handler",
             runtime=self._runtime,
-            architecture=architecture or lambda_.Architecture.X86_64,
+            architecture=architecture or _default_architecture(),
             memory_size=memory_size or MEMORY_MIB,
-            timeout=timeout or Duration.seconds(_TIMEOUT_SECONDS),
+            timeout=timeout or _default_timeout(),
             role=self.role,
             log_group=self.log_group,
             environment_encryption=encryption_key,
@@ -324,20 +324,37 @@ def _queue_statements(queue: sqs.IQueue | None) -> list[iam.PolicyStatement]:
 def newest_runtime(scope: Construct) -> lambda_.Runtime:
     """The newest Python of the partition of a stack; the newest of all if the region is only known at deploy."""
     region = stack_of(scope).region
-    partition = None if Token.is_unresolved(region) else RegionInfo.get(region).partition
-    return lambda_.Runtime(_OLDER_RUNTIMES.get(partition or "", _RUNTIME), lambda_.RuntimeFamily.PYTHON)
+    partition = RegionInfo.get(region).partition if is_literal(region) else None
+    return _python(_OLDER_RUNTIMES.get(partition or "", _RUNTIME))
+
+
+# Each is a call to Node.js, and the verifiers of all stacks may share the value.
+@cache
+def _python(name: str) -> lambda_.Runtime:
+    return lambda_.Runtime(name, lambda_.RuntimeFamily.PYTHON)
+
+
+@cache
+def _default_architecture() -> lambda_.Architecture:
+    return lambda_.Architecture.X86_64
+
+
+@cache
+def _default_timeout() -> Duration:
+    return Duration.seconds(_TIMEOUT_SECONDS)
 
 
 def _check_runtime(path: str, runtime: lambda_.Runtime) -> bool:
     """Check that a runtime can run the verifier, and return whether it can read zstd."""
-    if is_dummy(runtime.name):
+    name = runtime.name
+    if is_dummy(name):
         return True
-    numbers = re.fullmatch(r"python(\d+)\.(\d+)", runtime.name)
+    numbers = re.fullmatch(r"python(\d+)\.(\d+)", name)
     if numbers is None:
-        raise ValueError(f"{path}: runtime is {runtime.name}: use a Python runtime, such as {_RUNTIME}")
+        raise ValueError(f"{path}: runtime is {name}: use a Python runtime, such as {_RUNTIME}")
     version = tuple(map(int, numbers.groups()))
     if version < _OLDEST_PYTHON:
-        raise ValueError(f"{path}: runtime is {runtime.name}, which is too old for the verifier: use {_RUNTIME}")
+        raise ValueError(f"{path}: runtime is {name}, which is too old for the verifier: use {_RUNTIME}")
     return version >= _FIRST_WITH_ZSTD
 
 
