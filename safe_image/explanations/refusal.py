@@ -45,8 +45,10 @@ def _causes(text: str) -> tuple[Cause, ...]:
     return tuple(_with_steps([cause for cause in causes if cause], text))
 
 
-def _commands(causes: tuple[Cause, ...]) -> int:
-    return sum(step.startswith("$ ") for cause in causes for step in cause.remedy)
+def _commands(causes: tuple[Cause, ...]) -> tuple[int, int]:
+    """The number of commands, and of steps without the frame of a table."""
+    steps = [step for cause in causes for step in cause.remedy]
+    return sum(step.startswith("$ ") for step in steps), sum("│" not in step for step in steps)
 
 
 def _cause(match: re.Match[str]) -> Cause | None:

@@ -93,7 +93,7 @@ def test_every_finding_and_its_remedy_can_be_seen(files: Mapping[str, Path], ope
     for text in (
         "layer-type-unsupported",
         "CannotPullContainerError: number of layers and diffIDs don't match: 2 != 5",
-        "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$DIGEST",
+        "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$IMAGE",
     ):
         assert page.get_by_text(text).last.is_visible()
 
@@ -140,14 +140,14 @@ def test_a_command_is_copied_whole_with_the_keyboard_alone(files: Mapping[str, P
     expect(button).to_have_text("copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith('REPO=shop; ecr() { aws ecr "$@" --region eu-west-1 --registry-id 123456789012 ')
-    assert copied.endswith("--image-ids imageTag=$TAG,imageDigest=$DIGEST")
+    assert copied.endswith("--image-ids imageTag=$TAG,imageDigest=$IMAGE")
 
 
 def test_a_command_is_selected_if_the_browser_refuses_to_copy_it(files: Mapping[str, Path], open_page: Open) -> None:
     watched = open_page(files["refused"])
     watched.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     watched.page.locator(".command", has_text="batch-delete-image").get_by_role("button").click()
-    watched.page.wait_for_function("getSelection().toString().endsWith('imageTag=$TAG,imageDigest=$DIGEST')")
+    watched.page.wait_for_function("getSelection().toString().endsWith('imageTag=$TAG,imageDigest=$IMAGE')")
     assert watched.complaints == []
 
 

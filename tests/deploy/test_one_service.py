@@ -107,7 +107,7 @@ def test_the_terminal_shows_the_finding_the_error_of_ecs_and_the_commands(steps:
         assert "[not-an-image]" in said
         assert "ECS on Fargate would have said: CannotPullContainerError" in said
         assert "failed to get stream processor for application/vnd.in-toto+json" in said
-        assert "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$DIGEST" in said
+        assert "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$IMAGE" in said
         assert f"{steps.images.name}:broken" in said
 
 

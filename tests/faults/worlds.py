@@ -194,7 +194,7 @@ class Outcome:
         """`pass`, `refused` or `doubt`."""
         if self.response["Status"] == "SUCCESS":
             return "pass"
-        return "refused" if self.response["Reason"].startswith("Image refused") else "doubt"
+        return "refused" if self.response["Reason"].lstrip().startswith("Image refused") else "doubt"
 
 
 class LogOfThread(io.TextIOBase):

@@ -58,7 +58,7 @@ def test_a_broken_image_in_ecr_fails_with_commands_that_reference_it(
     done = check(f"{HOST}/cli-bad:v1")
     assert done.returncode == 1
     assert f'REPO=cli-bad; ecr() {{ aws ecr "$@" --region {REGION} --registry-id {ACCOUNT} ' in done.stdout
-    assert "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$DIGEST" in done.stdout
+    assert "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$IMAGE" in done.stdout
 
 
 def test_an_unknown_tag_is_a_finding_and_an_unknown_repository_is_a_fault(

@@ -13,12 +13,10 @@ from typing import Any, Final, Literal
 
 from . import log
 from .events import Event
-from .layout import Reason, page
+from .layout import MAX_BYTES, Reason, page
 from .log import LogEntry
 from .schema import Attribute
 
-# The limit of CloudFormation: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-customresource.html
-_MAX_BYTES: Final = 4096
 # A headline with more characters would not leave room for anything else.
 _MAX_HEADLINE: Final = 900
 _WARNINGS_ARE_LOGGED: Final = {Attribute.WARNINGS: "see the verifier's log"}
@@ -86,17 +84,18 @@ def body(event: Event, response: Response) -> bytes:
         full = _body(event, response, "", response.data)
         return full if _fits(full) else _body(event, response, "", {**response.data, **_WARNINGS_ARE_LOGGED})
     for reason in response.reasons:
-        if _fits(full := _body(event, response, page(reason), response.data)):
+        if reason.is_short and _fits(full := _body(event, response, page(reason), response.data)):
             return full
     last = response.reasons[-1]
     # Cut as it is shown: escapes of unprintable characters are longer than the characters.
     headline = last.shown[0][:_MAX_HEADLINE]
-    shorter = (page(Reason(headline, last.paragraphs[:count])) for count in range(len(last.paragraphs), -1, -1))
-    return next(full for text in shorter if _fits(full := _body(event, response, text, {})))
+    shorter = (Reason(headline, last.paragraphs[:count]) for count in range(len(last.paragraphs), -1, -1))
+    texts = (page(reason) for reason in shorter if reason.is_short)
+    return next(full for text in texts if _fits(full := _body(event, response, text, {})))
 
 
 def _fits(body: bytes) -> bool:
-    return len(body) < _MAX_BYTES
+    return len(body) < MAX_BYTES
 
 
 def _body(event: Event, response: Response, reason: str, data: Mapping[str, str]) -> bytes:

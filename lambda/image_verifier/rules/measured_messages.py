@@ -75,7 +75,11 @@ MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
         "containerd",
         "dockerd",
     ),
-    "platform-mismatch": ("dockerd, operating system",),
+    "platform-mismatch": (
+        "containerd",
+        "dockerd",
+        "dockerd, operating system",
+    ),
     "no-command": (
         "containerd",
         "dockerd",
@@ -149,7 +153,8 @@ MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 # Measured without a case in the corpus, on 2026-11-28: containerd 1.6.20, 1.7.24, 2.1.9 and 2.2.7, and dockerd 28.5.2
-# with both stores.
+# with both stores. An image of another processor starts in `make demo` (containerd 1.7.24) and in
+# tests/local_engines/test_base_images.py (dockerd 28.5.2).
 OUTSIDE_OF_THE_CORPUS: Final[frozenset[tuple[str, str]]] = frozenset(
     {
         ("manifest-unreadable", "containerd, empty"),
@@ -160,5 +165,7 @@ OUTSIDE_OF_THE_CORPUS: Final[frozenset[tuple[str, str]]] = frozenset(
         ("not-an-image", "dockerd, no signature"),
         ("not-an-image", "dockerd, not JSON"),
         ("passwd-link-absolute", "containerd"),
+        ("platform-mismatch", "containerd"),
+        ("platform-mismatch", "dockerd"),
     }
 )

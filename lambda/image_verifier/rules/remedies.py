@@ -59,10 +59,7 @@ def prevention(finding: Finding, names: Names) -> str:
         return "Leave out outputs=, or keep attestation-inline=false and oci-mediatypes=true in it."
     is_replaced = _depends_on_outputs(finding) or finding.id in _OF_PLATFORM
     if is_replaced and names.outputs is not BuildOutputs.UNKNOWN:
-        return (
-            "Run safe-image preflight before the deploy: it finds rejected tags, and copies of images that CDK would "
-            "push again."
-        )
+        return "Run safe-image preflight before each deploy. It finds rejected tags, and stale copies of images."
     return ADVICE[finding.id].prevention
 
 
@@ -189,11 +186,11 @@ def _replace(names: Names) -> Iterator[str]:
     if keep:
         # CDK treats a tag that exists as published and never repairs it:
         # https://github.com/aws/aws-cdk/issues/33264
-        yield f"{by_hand}Free the tag in ECR. The rejected image gets another tag, and nothing is deleted:"
+        yield f"{by_hand}Free the tag (the image gets another):"
         yield keep
     # CDK pushes an image of this name again without building it. Another machine, such as that of a pipeline, need not
     # have it.
-    yield f"{'' if keep else by_hand}Remove CDK's copy of the image from the machine that builds:"
+    yield f"{'' if keep else by_hand}On the build machine, remove CDK's copy:"
     yield f"$ ${{CDK_DOCKER:-docker}} image rm {shlex.quote(names.local_image)} || true"
 
 
@@ -208,15 +205,15 @@ def _keep_under_another_tag(names: Names) -> str:
         return ""
     return _script(
         _ecr(names),
+        f"IMAGE={names.digest}",
         f"TAG={shlex.quote(names.tag)}",
         f"KEEP={rejected_tag(names.digest)}",
-        f"DIGEST={names.digest}",
-        "MANIFEST=$(ecr batch-get-image --image-ids imageDigest=$DIGEST --query 'images[0].imageManifest' "
+        "MANIFEST=$(ecr batch-get-image --image-ids imageDigest=$IMAGE --query 'images[0].imageManifest' "
         "--output text)",
-        'ecr put-image --image-tag $KEEP --image-digest $DIGEST --image-manifest "$MANIFEST" >/dev/null',
+        'ecr put-image --image-tag $KEEP --image-digest $IMAGE --image-manifest "$MANIFEST" >/dev/null',
         # Also after a run that was interrupted, in which the second tag exists already.
-        "ecr describe-images --image-ids imageTag=$KEEP,imageDigest=$DIGEST >/dev/null && "
-        "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$DIGEST",
+        "ecr describe-images --image-ids imageTag=$KEEP,imageDigest=$IMAGE >/dev/null && "
+        "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$IMAGE",
     )
 
 
