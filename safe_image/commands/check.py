@@ -80,7 +80,9 @@ def run(arguments: Namespace) -> int:
             opened = [(_writer(name, arguments), files.enter_context(open_output(f))) for name, f in reports]
             baseline = load_baseline()
             checks = [(t, replace(p, baseline=baseline)) for t, p in zip(targets, policies, strict=True)]
-            _check(checks, opened, outcomes, arguments)
+            # In a pipeline's log both streams end in one place, which gets the line of an unknown result once.
+            apart = sys.stderr.isatty() and not sys.stdout.isatty()
+            _check(checks, opened, outcomes, arguments, shows_faults=apart or reports[0] != ("text", None))
     except OSError:
         # The checks may have taken minutes: a report that cannot be written must not take the result with it.
         if reports[0][1] is not None and len(outcomes) == len(targets):
@@ -105,10 +107,13 @@ def _check(
     reports: Sequence[tuple[CheckReport, TextIO]],
     outcomes: list[Outcome],
     arguments: Namespace,
+    *,
+    shows_faults: bool,
 ) -> None:
     """Check the images, write the first report as the outcomes come, and then the others.
 
     :param outcomes: gets every outcome, also where a report cannot be written.
+    :param shows_faults: whether standard error gets a line for each unknown result, as the text has one.
     """
     (first, stream), *others = reports
     with _progress(checks, arguments) as bar:
@@ -125,7 +130,7 @@ def _check(
             for checked in results:
                 outcome = replace(checked, is_tolerated=arguments.unknown == "warn")
                 outcomes.append(outcome)
-                if outcome.fault:
+                if outcome.fault and shows_faults:
                     bar.write(_complaint(outcome.label, outcome.fault), sys.stderr)
                 yield outcome
 

@@ -168,7 +168,7 @@ def _text(arguments: Namespace) -> str:
             print("safe-image: paste the error, then press Ctrl-D on a line of its own", file=sys.stderr, flush=True)
         text = readable(_end(sys.stdin.buffer))
     if not text.strip():
-        raise UsageError("there is no text to explain: pass the error, set a file with -f, or pipe it in")
+        raise UsageError("there is no text to explain: pass the error, pass its file with -f, or pipe it in")
     return text
 
 

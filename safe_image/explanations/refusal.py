@@ -46,9 +46,9 @@ def _causes(text: str) -> tuple[Cause, ...]:
 
 
 def _commands(causes: tuple[Cause, ...]) -> tuple[int, int]:
-    """The number of commands, and of steps without the frame of a table."""
+    """The number of commands, and below zero that of steps with the frame of a table."""
     steps = [step for cause in causes for step in cause.remedy]
-    return sum(step.startswith("$ ") for step in steps), sum("│" not in step for step in steps)
+    return sum(step.startswith("$ ") for step in steps), -sum("│" in step for step in steps)
 
 
 def _cause(match: re.Match[str]) -> Cause | None:

@@ -43,7 +43,7 @@ _OTHERS: Final = {
     "https://": "remove https://",
     "http://": "remove http://",
     "docker://": "remove docker://",
-    "oci:": "use oci-layout:PATH[:NAME] for a folder",
+    "oci:": "use oci-layout:PATH[:NAME] for a folder, or oci-archive:PATH for a file",
     "containers-storage:": "push the image to a registry first",
 }
 

@@ -106,6 +106,9 @@ def test_every_cause_is_whole_and_short(cause: Cause) -> None:
     assert cause.blame
     assert cause.remedy
     assert cause.sources
+    assert len(set(cause.sources)) == len(cause.sources)
+    page = {f"docs/checks.md#{finding}" for finding in cause.findings}
+    assert all(s in page or re.fullmatch(r"https://[a-z0-9.-]+(/\S+)?", s) for s in cause.sources)
     assert set(cause.findings) <= set(CATALOG)
 
 

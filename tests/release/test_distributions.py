@@ -95,3 +95,17 @@ def test_the_constructs_bring_the_whole_command() -> None:
     python = installed(COMMAND, CONSTRUCTS)
     done = subprocess.run([python.with_name("safe-image"), "--version"], capture_output=True, text=True)
     assert done.stdout == f"safe-image {__version__}\n", done.stderr
+
+
+@pytest.mark.parametrize("project", [COMMAND, CONSTRUCTS], ids=["safe-image", "cdk-safe-image"])
+def test_every_link_and_picture_of_the_page_on_pypi_is_absolute(project: Path, tmp_path: Path) -> None:
+    contents = _contents(build(project, tmp_path, "--wheel"))
+    (page,) = [text.decode() for name, text in contents.items() if name.endswith(".dist-info/METADATA")]
+    addresses = re.findall(r"\]\(([^)]+)\)", page)
+    assert addresses
+    assert [address for address in addresses if not address.startswith("https://")] == []
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page)
+    assert all(picture.startswith("https://raw.githubusercontent.com/") for picture in pictures)
+    for address in addresses:
+        if path := re.match(r"https://\S+/cdk-safe-image/cdk-safe-image/(?:blob/)?main/([^#]+)", address):
+            assert (COMMAND / path[1]).is_file(), address

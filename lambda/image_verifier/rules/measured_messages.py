@@ -145,6 +145,7 @@ MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
         "containerd 2",
         "dockerd",
     ),
+    "entrypoint-wrong-machine": ("containerd",),
     "passwd-link-absolute": ("containerd",),
     "user-missing": (
         "containerd 2, no file",
@@ -164,6 +165,7 @@ OUTSIDE_OF_THE_CORPUS: Final[frozenset[tuple[str, str]]] = frozenset(
         ("not-an-image", "dockerd, containerd store, no platform"),
         ("not-an-image", "dockerd, no signature"),
         ("not-an-image", "dockerd, not JSON"),
+        ("entrypoint-wrong-machine", "containerd"),
         ("passwd-link-absolute", "containerd"),
         ("platform-mismatch", "containerd"),
         ("platform-mismatch", "dockerd"),

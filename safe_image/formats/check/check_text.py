@@ -37,8 +37,7 @@ def report(outcomes: Iterable[Outcome], stream: TextIO, *, quiet: bool = False) 
     """The report, image by image, and its tally.
 
     :param outcomes: the outcomes of the checks.
-    :param stream: the stream that the report is written to. A terminal gets colours, and no faults: standard error
-        shows them there.
+    :param stream: the stream that the report is written to. A terminal gets colours.
     :param quiet: whether images that pass are left out, and the tally where all pass.
     """
     page = TextPage.of(stream)
@@ -51,8 +50,8 @@ def report(outcomes: Iterable[Outcome], stream: TextIO, *, quiet: bool = False) 
         if outcome.report:
             labels.update(map(finding_label, outcome.report.findings))
             yield "\n".join(_image(outcome, outcome.report, page)) + "\n\n"
-        elif outcome.fault and not stream.isatty():
-            unknown = f"{'UNKNOWN':9}{fault_line(outcome.label, outcome.fault)}"
+        elif outcome.fault:
+            unknown = f"{page.paint('unknown', 'UNKNOWN')}  {fault_line(outcome.label, outcome.fault)}"
             yield "\n".join((unknown, *_places(outcome))) + "\n\n"
         elif outcome.skipped and not quiet:
             skipped = f"{'SKIPPED':9}{printable(f'{outcome.label}: {outcome.skipped}')}"

@@ -7,8 +7,9 @@ from typing import Final
 
 from .row import Advice, Then
 
+# https://github.com/paketo-buildpacks/builder-noble-java-tiny/issues/293 reports 0.21.15.
 _BUILDER: Final = (
-    "Build the image with another tool, or another version of the tool: it wrote a wrong config. "
+    "Build the image with another tool, or another version of the tool: its config and its layers differ, as those of "
     "buildpacks lifecycle 0.21.11 and 0.21.15 do."
 )
 _TAR_WRITER: Final = "Build the layer with docker build, or with another version of the tool that wrote it."

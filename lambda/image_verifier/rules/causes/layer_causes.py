@@ -30,14 +30,16 @@ LAYERS: Final[Mapping[str, UsualCause]] = {
         "https://github.com/containerd/containerd/blob/main/core/unpack/unpacker.go",
     ),
     "diff-id-wrong": UsualCause(
-        "A build tool wrote the digest of the compressed bytes, or that of another layer, as the diff_id.", _LIFECYCLE
+        "A build tool wrote the digest of the compressed bytes as the diff_id, or another layer's digest into the "
+        "manifest.",
+        _LIFECYCLE,
     ),
     "layer-descriptor-invalid": UsualCause(
         "A script assembled the manifest, and wrote a wrong digest for a layer.", _DESCRIPTOR_SPEC
     ),
     "layer-missing": UsualCause(
         "The push was interrupted, or a tool copied the manifest before all of its layers.",
-        "https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchCheckLayerAvailability.html",
+        "https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests",
     ),
     "layer-size-zero": UsualCause(
         "A script assembled the manifest, and left the size of a layer out.", _DESCRIPTOR_SPEC
@@ -54,7 +56,7 @@ LAYERS: Final[Mapping[str, UsualCause]] = {
     ),
     "layers-not-mountable": UsualCause(
         "The image has more layers than overlayfs can mount with one page of options.",
-        "https://www.kernel.org/doc/html/latest/filesystems/overlayfs.html",
+        "https://github.com/moby/buildkit/pull/4815",
     ),
     "layer-digest-mismatch": UsualCause(
         "A mirror or a proxy delivers damaged bytes, or a script changed a layer after the push.", _DESCRIPTOR_SPEC
@@ -85,7 +87,7 @@ LAYERS: Final[Mapping[str, UsualCause]] = {
         "A tool split an archive into layers, and left a hard link without the file that it links to.", _LAYER_SPEC
     ),
     "parent-folder-missing": UsualCause(
-        "A tool such as Bazel or nix2container wrote files without entries for their folders.",
+        "A tool such as Bazel or nix2container wrote no entries for the folders of its files, or wrote them last.",
         "https://github.com/nlewo/nix2container/issues/54",
     ),
 }

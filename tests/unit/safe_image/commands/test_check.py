@@ -99,9 +99,19 @@ def test_a_broken_image_is_refused_with_the_error_of_fargate_and_commands(
 def test_an_unknown_result_is_one_line_with_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", f"oci-layout:{tmp_path}/nowhere") == 2
     printed = capsys.readouterr()
-    assert printed.err.count("\n") == 1
-    assert "nowhere is not an OCI image layout (it has no index.json)" in printed.err
-    assert "Traceback" not in printed.err
+    assert printed.err == "", "a pipeline's log would show it twice"
+    assert printed.out.startswith(f"UNKNOWN  oci-layout:{tmp_path}/nowhere: ")
+    assert printed.out.count("nowhere is not an OCI image layout (it has no index.json)") == 1
+    assert "Traceback" not in printed.out
+
+
+def test_an_unknown_result_has_a_line_on_standard_error_beside_a_report_for_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("check", f"oci-layout:{tmp_path}/nowhere", "--format", "json") == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "nowhere is not an OCI image layout (it has no index.json)" in printed
 
 
 def test_the_highest_exit_code_of_several_images_counts(
@@ -289,7 +299,7 @@ def test_a_bug_is_one_line_and_its_traceback_is_there_for_debug(
         raise KeyError("a bug")
 
     monkeypatch.setattr("safe_image.results.check_runner.verify", breaks)
-    assert run("check", good) == 2
+    assert run("check", good, "--format", "json") == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
     assert "KeyError" in printed

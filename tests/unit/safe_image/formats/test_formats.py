@@ -79,9 +79,9 @@ def test_junit_has_a_suite_for_an_image_and_a_test_for_each_runtime(
 def test_an_error_that_was_not_measured_is_marked_in_every_format(
     images: Mapping[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], format_: str
 ) -> None:
-    layout = Layout(tmp_path / "arm")
+    layout = Layout(tmp_path / "nameless")
     layout.path.mkdir()
-    layout.source(layout.image(config={"architecture": "arm64"}))
+    layout.source(layout.image(config={"config": {"Cmd": ["/run"], "Env": ["=1"]}}))
     marked = "ECS on Fargate would have said (predicted from its source)"
     assert marked in " ".join(_report(format_, capsys, f"oci-layout:{layout.path}").split())
     assert "predicted" not in _report(format_, capsys, images["zstd"])

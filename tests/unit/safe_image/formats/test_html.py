@@ -115,8 +115,8 @@ def test_the_headline_names_the_runtime_that_refuses_an_image_if_another_accepts
 def test_an_error_text_that_no_engine_has_reported_is_a_prediction(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arm = _layout(tmp_path / "arm", config={"architecture": "arm64"})
-    assert "ECS on Fargate would have said (predicted from its source)" in _page(capsys, arm).text
+    nameless = _layout(tmp_path / "nameless", config={"config": {"Cmd": ["/run"], "Env": ["=1"]}})
+    assert "ECS on Fargate would have said (predicted from its source)" in _page(capsys, nameless).text
     zstd = (media_types.DOCKER_LAYER_GZIP, media_types.DOCKER_LAYER_ZSTD)
     measured = _page(capsys, _layout(tmp_path / "zstd", layer_types=zstd, schema_2=True)).text
     assert "ECS on Fargate would have said" in measured

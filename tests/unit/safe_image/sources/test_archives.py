@@ -321,7 +321,7 @@ def test_a_tar_without_an_image_is_one_line_with_exit_code_2(
     tmp_path: Path, files: dict[str, bytes], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tar_file(tmp_path / "odd.tar", files)
-    assert main(["check", f"docker-archive:{path}"]) == 2
+    assert main(["check", f"docker-archive:{path}", "--format", "json"]) == 2
     printed = capsys.readouterr().err
     assert words in printed
     assert printed.count("\n") == 1
@@ -337,7 +337,7 @@ def test_a_file_that_is_not_a_tar_is_one_line_with_exit_code_2(
 ) -> None:
     path = tmp_path / "odd"
     path.write_bytes(content)
-    assert main(["check", f"oci-archive:{path}"]) == 2
+    assert main(["check", f"oci-archive:{path}", "--format", "json"]) == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
     assert "is not a valid tar archive" in printed or "has no index.json" in printed or "it breaks off" in printed

@@ -131,7 +131,7 @@ def test_a_docker_that_does_not_have_the_image_or_answers_oddly_is_one_line(
     change(answers)
     with docker_server(answers) as host:
         monkeypatch.setenv("DOCKER_HOST", host)
-        assert main(["check", "docker-daemon:shop:1"]) == 2
+        assert main(["check", "docker-daemon:shop:1", "--format", "json"]) == 2
     printed = capsys.readouterr().err
     assert words in printed
     assert printed.count("\n") == 1
@@ -144,7 +144,7 @@ def test_an_archive_that_breaks_off_is_one_line(
     archive = classic_archive(tmp_path / "shop.tar", "shop:1").read_bytes()[:length]
     with docker_server(_answers(archive, CLASSIC)) as host:
         monkeypatch.setenv("DOCKER_HOST", host)
-        assert main(["check", "docker-daemon:shop:1"]) == 2
+        assert main(["check", "docker-daemon:shop:1", "--format", "json"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -163,7 +163,7 @@ def test_a_docker_that_cannot_be_reached_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str, words: str
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
-    assert main(["check", "docker-daemon:shop:1"]) == 2
+    assert main(["check", "docker-daemon:shop:1", "--format", "json"]) == 2
     printed = capsys.readouterr().err
     assert words in printed
     assert printed.count("\n") == 1

@@ -28,7 +28,7 @@ CONFIG = json.dumps(
 
 
 def _one_line(reference: str, capsys: pytest.CaptureFixture[str], *options: str) -> str:
-    assert main(["check", reference, *options]) == 2
+    assert main(["check", reference, "--format", "json", *options]) == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1, printed
     assert "the check itself failed" not in printed
