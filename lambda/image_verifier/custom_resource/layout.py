@@ -11,11 +11,12 @@ This module imports nothing that could fail, so that a response can always be la
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from typing import Final, NamedTuple
 
 from ..text import printable
@@ -23,8 +24,7 @@ from ..text import printable
 # Where the CLI cuts a piece at the latest, and the columns that it puts before each.
 _CUT: Final = 120
 _MARGIN: Final = "  "
-# The limit of a response: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-customresource.html
-MAX_BYTES: Final = 4096
+_BETWEEN: Final = f"\n{_MARGIN}"
 # The widths of terminals, with and without the margin. A sentence fits into the narrowest.
 _TERMINALS: Final = (80, 100, 120)
 COLUMNS: Final = _CUT - len(_MARGIN)
@@ -34,8 +34,9 @@ _LEAST: Final = 30
 # Words that begin no row within a sentence if there is another way: one letter, before which much padding is needed,
 # and the first words of our own sentences, which an image's text must not imitate.
 _OPENINGS: Final = re.compile(r"\S$|(Image|To|Also:|And|Full|Construct:|\d+\.)$")
-# CloudFormation's words before a reason.
-_BEFORE: Final = "Received response status [FAILED] from custom resource. Message returned: "
+_wrapped: Final = partial(textwrap.wrap, break_long_words=False, break_on_hyphens=False)
+# The length of CloudFormation's words before a reason.
+_BEFORE: Final = len("Received response status [FAILED] from custom resource. Message returned: ")
 # What it costs that a row begins with such a word, that a terminal shows an empty row, and that a row ends within a
 # sentence, beside the square of what it lacks.
 _OPENING: Final = 100_000
@@ -60,20 +61,10 @@ class Paragraph:
 
     @property
     def lines(self) -> list[str]:
-        """The text in lines of at most 118 columns, those after the first indented by two more.
-
-        A name that needs 120 columns, such as the reference of an image in CDK's repository, stays whole.
-        """
+        """The text in lines of at most 118 columns, those after the first indented by two more. No word is broken."""
         if self.is_whole:
-            return [self.indent + printable(self.text)]
-        longest = max(map(len, self.text.split()), default=0) + len(self.indent) + len(_MARGIN)
-        return textwrap.wrap(
-            self.text,
-            _CUT if COLUMNS < longest <= _CUT else COLUMNS,
-            initial_indent=self.indent,
-            subsequent_indent=_MARGIN + self.indent,
-            break_on_hyphens=False,
-        )
+            return [self.indent + self.text]
+        return _wrapped(self.text, COLUMNS, initial_indent=self.indent, subsequent_indent=_MARGIN + self.indent)
 
 
 @dataclass(frozen=True)
@@ -88,11 +79,6 @@ class Reason:
     paragraphs: Sequence[Paragraph] = ()
 
     @property
-    def is_short(self) -> bool:
-        """Whether the reason may fit into a response: its text alone is below CloudFormation's limit."""
-        return len(self.headline) + sum(len(paragraph.text) for paragraph in self.paragraphs) < MAX_BYTES
-
-    @property
     def shown(self) -> tuple[str, ...]:
         """The headline and the other lines as they are logged, without control characters."""
         return _one_line(self.headline), *(line for paragraph in self.paragraphs for line in paragraph.lines)
@@ -105,7 +91,7 @@ def prose(text: str, indent: str = "") -> list[Paragraph]:
 
 def verbatim(lines: Iterable[str]) -> list[Paragraph]:
     """Lines that are not broken, such as those of a traceback."""
-    return [Paragraph(line, is_whole=True) for line in lines]
+    return [Paragraph(printable(line), is_whole=True) for line in lines]
 
 
 def command(text: str, indent: str = "") -> list[Paragraph]:
@@ -114,7 +100,8 @@ def command(text: str, indent: str = "") -> list[Paragraph]:
     It is broken only behind `;` and `&&`: a backslash would not work before the spaces that pad a line, nor where white
     space is collapsed.
     """
-    return [Paragraph(line, indent, is_whole=True) for line in re.split(r"(?<=;) (?!\})|(?<=&&) ", text)]
+    lines = re.split(r"(?<=;) (?!\})|(?<=&&) ", printable(text))
+    return [Paragraph(line, indent, is_whole=True) for line in lines]
 
 
 def page(reason: Reason) -> str:
@@ -122,91 +109,81 @@ def page(reason: Reason) -> str:
 
     It begins with a newline, since CloudFormation's own words nearly fill a row.
     """
+    # The texts that no newline divides, words and whole commands, and whether a paragraph begins with each.
     words = [
-        word
-        for paragraph in (Paragraph(_one_line(reason.headline)), *reason.paragraphs)
-        for word in _words(printable(paragraph.text), is_whole=paragraph.is_whole)
+        (part, number == 0)
+        for paragraph in (*prose(reason.headline), *reason.paragraphs)
+        for number, part in enumerate([paragraph.text] if paragraph.is_whole else paragraph.text.split())
     ]
-    text = "".join(_padded(_rows(words)))
-    return text[len(_BEFORE) :].encode("ascii", "replace").decode()
-
-
-class _Word(NamedTuple):
-    """A text that no newline divides: a word of a sentence, or a whole command.
-
-    :param begins: whether a paragraph begins with it.
-    """
-
-    text: str
-    begins: bool
+    rows = _rows(words)
+    text, piece = "", [""]
+    for row, after in itertools.pairwise(rows):
+        if len(after.piece) == 1:
+            added = _padding(row.piece, _first(after.text))
+            text += _BETWEEN.join(text + " " * more for text, more in zip(piece, added, strict=True)) + "\n"
+            piece = []
+        piece.append(after.text)
+    text += _BETWEEN.join(piece)
+    return text.encode("ascii", "replace").decode()
 
 
 class _Row(NamedTuple):
-    """A row, and whether the CLI cuts before it. Otherwise it has a margin of its own."""
-
-    text: str
-    begins_piece: bool
-
-
-def _words(text: str, *, is_whole: bool) -> list[_Word]:
-    parts = [text] if is_whole and text.strip() else text.split()
-    return [_Word(part, begins=number == 0) for number, part in enumerate(parts)]
-
-
-class _Way(NamedTuple):
-    """The cheapest rows up to a word.
+    """The last of the rows that end before a word, and cost least.
 
     :param cost: what they cost, in no unit.
-    :param piece: the lengths of the rows since the CLI's last cut.
-    :param rows: the way before the last row, None for CloudFormation's own, and the last row.
+    :param piece: the lengths of the rows since the CLI's last cut. The row is the first one after a cut if it is alone.
+    :param before: the row before, None for CloudFormation's own words.
     """
 
     cost: int
+    text: str
     piece: tuple[int, ...]
-    before: _Way | None
-    row: _Row
+    before: _Row | None
 
 
-def _rows(words: Sequence[_Word]) -> list[_Row]:
+def _rows(words: Sequence[tuple[str, bool]]) -> list[_Row]:
     """The rows that cost least: few in a paragraph, as even as they can be, and no empty ones in a terminal."""
     # Every row ends before a word, so the words are the nodes of a graph without cycles.
-    ways: list[dict[tuple[int, ...], _Way]] = [{} for _ in range(len(words) + 1)]
-    begin = (len(_BEFORE),)
-    ways[0][begin] = _Way(0, begin, None, _Row(_BEFORE, begins_piece=True))
+    ways: list[dict[tuple[int, ...], _Row]] = [{} for _ in range(len(words) + 1)]
+    begin = (_BEFORE,)
+    ways[0][begin] = _Row(0, "", begin, None)
     for at in range(len(words)):
-        first = len(words[at].text.partition(" ")[0])
-        cheapest = sorted(ways[at].values(), key=lambda way: way.cost)[:_WAYS]
+        first = _first(words[at][0])
+        cheapest = sorted(ways[at].values(), key=lambda row: row.cost)[:_WAYS]
+        cuts = [(row, _empty_rows(row.piece, first) * _EMPTY_ROW) for row in cheapest]
         for end, text, cost in _rows_from(words, at):
-            for way in cheapest:
-                joined = (*way.piece, len(text))
-                for piece, more in ((joined, 0), ((_tail(text),), _empty_rows(way.piece, first) * _EMPTY_ROW)):
-                    if piece is joined and _length(joined) > COLUMNS:
-                        continue
-                    total, other = way.cost + cost + more, ways[end].get(piece)
-                    if other is None or total < other.cost:
-                        ways[end][piece] = _Way(total, piece, way, _Row(text, begins_piece=piece is not joined))
-    best: _Way | None = min(ways[-1].values(), key=lambda way: way.cost)
-    rows = []
-    while best:
-        rows.append(best.row)
-        best = best.before
+            for row, cut in cuts:
+                joined = (*row.piece, len(text))
+                for piece, more in ((joined, 0), ((_tail(text),), cut)):
+                    other, total = ways[end].get(piece), row.cost + cost + more
+                    if (other is None or total < other.cost) and (piece is not joined or _length(joined) <= COLUMNS):
+                        ways[end][piece] = _Row(total, text, piece, row)
+    rows = [min(ways[-1].values(), key=lambda row: row.cost)]
+    while before := rows[-1].before:
+        rows.append(before)
     return rows[::-1]
 
 
-def _rows_from(words: Sequence[_Word], at: int) -> Iterator[tuple[int, str, int]]:
+def _rows_from(words: Sequence[tuple[str, bool]], at: int) -> Iterator[tuple[int, str, int]]:
     """The rows that may begin with a word: the word after each, its text and its cost."""
     text = ""
     for end in range(at, len(words)):
-        limit = COLUMNS if _OPENINGS.match(words[end].text) else _NARROW
-        if text and (words[end].begins or len(text) + 1 + len(words[end].text) > limit):
+        word, begins = words[end]
+        limit = COLUMNS if _OPENINGS.match(word) else _NARROW
+        if text and (begins or len(text) + 1 + len(word) > limit):
             return
-        text = f"{text} {words[end].text}" if text else words[end].text
-        ends = end + 1 == len(words) or words[end + 1].begins
+        text = f"{text} {word}" if text else word
+        after, ends = words[end + 1] if end + 1 < len(words) else ("", True)
         if ends:
-            yield end + 1, text, 0 if words[at].begins else max(0, _LEAST - len(text)) ** 2
-        elif len(text) >= _LEAST or len(words[end + 1].text) > _LEAST:
-            opening = _OPENING * bool(_OPENINGS.match(words[end + 1].text))
+            yield end + 1, text, 0 if words[at][1] else max(0, _LEAST - len(text)) ** 2
+        elif len(text) >= _LEAST or len(after) > _LEAST:
+            opening = _OPENING * bool(_OPENINGS.match(after))
             yield end + 1, text, _ROW + max(0, _NARROW - len(text)) ** 2 // 10 + opening
+
+
+def _first(text: str) -> int:
+    """The length of a row's first word, which must reach beyond the place where the CLI cuts before it."""
+    return len(text.partition(" ")[0])
 
 
 def _length(piece: Sequence[int]) -> int:
@@ -216,18 +193,13 @@ def _length(piece: Sequence[int]) -> int:
 
 def _tail(text: str) -> int:
     """The length of a row's last part, as the CLI cuts a row that is too long."""
-    while len(text) > _CUT:
-        end = text.rfind(" ", 0, _CUT + 1)
-        if end < 0 and (end := text.find(" ")) < 0:
-            return len(text)
-        text = text[end + 1 :]
-    return len(text)
+    return len(text) if len(text) <= _CUT else len(_wrapped(text, _CUT)[-1])
 
 
 def _padding(piece: Sequence[int], first: int) -> list[int]:
     """The spaces behind each row of a piece, so that the CLI cuts behind the last; narrow rows are filled first.
 
-    :param first: the length of the first word of the next row, which must reach beyond the place where the CLI cuts.
+    :param first: the length of the first word of the next row.
     """
     missing = max(0, _CUT - first - _length(piece))
     added = []
@@ -238,25 +210,11 @@ def _padding(piece: Sequence[int], first: int) -> list[int]:
     return added
 
 
-@lru_cache(maxsize=4096)
 def _empty_rows(piece: tuple[int, ...], first: int) -> int:
     """The empty rows that the padding of a piece shows in terminals of all widths."""
     lengths = [length + len(_MARGIN) for length in piece]
     padded = [length + more for length, more in zip(lengths, _padding(piece, first), strict=True)]
     return sum(-(-b // width) + -a // width for a, b in zip(lengths, padded, strict=True) for width in _TERMINALS)
-
-
-def _padded(rows: Sequence[_Row]) -> Iterator[str]:
-    """The padded rows, with the newlines between them."""
-    piece: list[str] = []
-    for row in rows:
-        if row.begins_piece and piece:
-            lengths = [*map(len, piece[:-1]), _tail(piece[-1])]
-            added = _padding(lengths, len(row.text.partition(" ")[0]))
-            yield f"\n{_MARGIN}".join(text + " " * more for text, more in zip(piece, added, strict=True)) + "\n"
-            piece = []
-        piece.append(row.text)
-    yield f"\n{_MARGIN}".join(piece)
 
 
 def _one_line(text: str) -> str:

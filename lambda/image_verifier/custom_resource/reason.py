@@ -135,11 +135,10 @@ def one_line(finding: Finding) -> str:
 def _image(report: Report, properties: Properties) -> list[Paragraph]:
     names, top = properties.names, report.image.top
     construct = f"Construct: {properties.construct_path}"
-    found = f"digest {top.digest}" if top else "no image"
     return [
         *prose(construct if properties.construct_path else ""),
         *prose(f"Image: {names.repository}{':' * bool(names.tag)}{names.tag}"),
-        *prose(f"in {names.region}, account {names.registry_id}, {found}", indent="  "),
+        *prose(f"in {names.region}, account {names.registry_id}, {top.digest if top else 'no image'}", indent="  "),
     ]
 
 

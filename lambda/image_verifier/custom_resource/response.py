@@ -13,10 +13,12 @@ from typing import Any, Final, Literal
 
 from . import log
 from .events import Event
-from .layout import MAX_BYTES, Reason, page
+from .layout import Reason, page
 from .log import LogEntry
 from .schema import Attribute
 
+# The limit of CloudFormation: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-customresource.html
+_MAX_BYTES: Final = 4096
 # A headline with more characters would not leave room for anything else.
 _MAX_HEADLINE: Final = 900
 _WARNINGS_ARE_LOGGED: Final = {Attribute.WARNINGS: "see the verifier's log"}
@@ -83,19 +85,24 @@ def body(event: Event, response: Response) -> bytes:
     if response.status == "SUCCESS":
         full = _body(event, response, "", response.data)
         return full if _fits(full) else _body(event, response, "", {**response.data, **_WARNINGS_ARE_LOGGED})
-    for reason in response.reasons:
-        if reason.is_short and _fits(full := _body(event, response, page(reason), response.data)):
+    for reason in filter(_may_fit, response.reasons):
+        if _fits(full := _body(event, response, page(reason), response.data)):
             return full
     last = response.reasons[-1]
     # Cut as it is shown: escapes of unprintable characters are longer than the characters.
     headline = last.shown[0][:_MAX_HEADLINE]
     shorter = (Reason(headline, last.paragraphs[:count]) for count in range(len(last.paragraphs), -1, -1))
-    texts = (page(reason) for reason in shorter if reason.is_short)
+    texts = map(page, filter(_may_fit, shorter))
     return next(full for text in texts if _fits(full := _body(event, response, text, {})))
 
 
+def _may_fit(reason: Reason) -> bool:
+    """Whether the reason fits without padding: laying a longer one out would take long."""
+    return sum(map(len, reason.shown)) < _MAX_BYTES
+
+
 def _fits(body: bytes) -> bool:
-    return len(body) < MAX_BYTES
+    return len(body) < _MAX_BYTES
 
 
 def _body(event: Event, response: Response, reason: str, data: Mapping[str, str]) -> bytes:

@@ -1,7 +1,7 @@
 """The engines' messages that were measured: a real engine reported them for an image of the finding.
 
-The corpus holds the images and the reports, and a test compares. All other messages of `engine_messages` were read in
-an engine's source: reports label them as predictions.
+The corpus holds the images and the reports of most, and tests/corpus/test_agreement.py compares. All other messages of
+`engine_messages` were read in an engine's source: reports label them as predictions.
 """
 
 from __future__ import annotations
@@ -153,21 +153,3 @@ MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
         "dockerd",
     ),
 }
-# Measured without a case in the corpus, on 2026-11-28: containerd 1.6.20, 1.7.24, 2.1.9 and 2.2.7, and dockerd 28.5.2
-# with both stores. An image of another processor starts in `make demo` (containerd 1.7.24) and in
-# tests/local_engines/test_base_images.py (dockerd 28.5.2).
-OUTSIDE_OF_THE_CORPUS: Final[frozenset[tuple[str, str]]] = frozenset(
-    {
-        ("manifest-unreadable", "containerd, empty"),
-        ("manifest-unreadable", "dockerd, containerd store, empty"),
-        ("not-an-image", "containerd 2, no platform"),
-        ("not-an-image", "containerd, no platform"),
-        ("not-an-image", "dockerd, containerd store, no platform"),
-        ("not-an-image", "dockerd, no signature"),
-        ("not-an-image", "dockerd, not JSON"),
-        ("entrypoint-wrong-machine", "containerd"),
-        ("passwd-link-absolute", "containerd"),
-        ("platform-mismatch", "containerd"),
-        ("platform-mismatch", "dockerd"),
-    }
-)

@@ -7,7 +7,7 @@ from typing import Final
 
 from .row import Advice, Then
 
-_BUILDER: Final = "Build the image with another tool, or another version of the tool: it wrote a wrong config."
+_BUILDER: Final = "Build the image with another tool or version."
 _UPGRADE_BUILDER: Final = "Pin the build tool to a version that is known to work, and check its images in the pipeline."
 _PUSH_AGAIN: Final = "Build the image anew, and push it with docker, crane or skopeo."
 _PUSHER: Final = "Push with docker, crane or skopeo, which upload the config before the manifest."

@@ -9,8 +9,8 @@ from .row import Advice, Then
 
 # https://github.com/paketo-buildpacks/builder-noble-java-tiny/issues/293 reports 0.21.15.
 _BUILDER: Final = (
-    "Build the image with another tool, or another version of the tool: its config and its layers differ, as those of "
-    "buildpacks lifecycle 0.21.11 and 0.21.15 do."
+    "Build the image with another tool or version: config and layers differ, as with buildpacks lifecycle 0.21.11 and "
+    "0.21.15."
 )
 _TAR_WRITER: Final = "Build the layer with docker build, or with another version of the tool that wrote it."
 _CHECK_TOOL: Final = "Check the images of new tool versions with safe-image check --layers before you deploy them."
