@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from image_verifier.rules.confirmations import CONFIRMATIONS, SOURCES
 from image_verifier.rules.engines import Engine
 from image_verifier.rules.runtimes import RUNTIMES, Runtime
 
@@ -44,7 +45,7 @@ def _engines() -> Iterator[str]:
     yield "| --- | --- | --- |"
     engines: dict[str, Engine] = {host.engine.name: host.engine for r in RUNTIMES.values() for host in r.on_hosts}
     for name, engine in sorted(engines.items()):
-        yield f"| {name} | {witness(engine.confirmed)} | {_links(engine.confirmed.sources)} |"
+        yield f"| {name} | {witness(CONFIRMATIONS[engine])} | {_links(CONFIRMATIONS[engine].sources)} |"
     yield ""
 
 
@@ -63,7 +64,7 @@ def _runtime(runtime: Runtime) -> Iterator[str]:
             yield f"- **{standing.capitalize()}**: {', '.join(kinds)}."
     for platform, why in runtime.doubtful_platforms.items():
         yield f"- **In doubt**: {platform}, since {why}."
-    yield f"\nSources: {_links(runtime.sources)}\n"
+    yield f"\nSources: {_links(SOURCES[runtime.name])}\n"
 
 
 def _links(sources: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from image_verifier.rules.confirmations import CONFIRMATIONS
 from image_verifier.rules.runtimes import RUNTIMES, Share
 
 from safe_image.cli import main
@@ -23,7 +24,7 @@ def test_the_command_shows_every_runtime_with_its_engines_and_their_dates(capsys
         assert runtime.title in text
         for host in runtime.on_hosts:
             assert f"{host.share.value}: {host.engine.name}" in text
-            assert host.engine.confirmed.date in text
+            assert CONFIRMATIONS[host.engine].date in text
 
 
 def test_the_command_prints_json_for_the_named_runtimes_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +46,7 @@ def test_an_unknown_runtime_is_one_line_with_the_known_ones(capsys: pytest.Captu
 def test_every_engine_has_a_dated_witness_and_every_partial_share_names_its_hosts() -> None:
     for row in RUNTIMES.values():
         for host in row.on_hosts:
-            assert len(host.engine.confirmed.date) == 10
-            assert host.engine.confirmed.version
+            assert len(CONFIRMATIONS[host.engine].date) == 10
+            assert CONFIRMATIONS[host.engine].version
             assert host.hosts or host.share in (Share.ALL, Share.WORDS)
         assert {standing for _, standing in acceptance(row)} <= set(STANDINGS)

@@ -21,7 +21,13 @@ _UNPACKABLE_TYPES: Final = "layers of the types OCI gzip, OCI zstd or Docker gzi
 
 def counted(image: Image, engine: Engine) -> list[Descriptor]:
     """The layers that the engine counts, bottom first."""
-    return [layer for layer in image.layers if engine.counts(layer.media_type)]
+    known = {media_type for media_type in _types(image) if engine.counts(media_type)}
+    return [layer for layer in image.layers if layer.media_type in known]
+
+
+def _types(image: Image) -> set[str]:
+    """The layers' types: an engine is asked for each once, since 125 layers have one or two."""
+    return {layer.media_type for layer in image.layers}
 
 
 def _first_digests(layers: list[Descriptor]) -> str:
@@ -39,11 +45,12 @@ def _types_that_an_engine_refuses(subject: Subject, engine: Engine) -> Iterator[
     image = subject.image
     diff_ids = image.config.diff_ids if image.config else ()
     known = counted(image, engine)
+    # Layers that the engine skips do no harm where the config does not count them either.
+    harmless = len(known) == len(diff_ids)
+    wrong = {t for t in _types(image) if (not engine.reads(t) if engine.counts(t) else not harmless)}
     refused: dict[str, list[Descriptor]] = {}
     for layer in image.layers:
-        skipped = not engine.counts(layer.media_type)
-        # Layers that the engine skips do no harm where the config does not count them either.
-        if (skipped and len(known) != len(diff_ids)) or (not skipped and not engine.reads(layer.media_type)):
+        if layer.media_type in wrong:
             refused.setdefault(layer.media_type, []).append(layer)
     first = {layer.media_type: i for i, layer in reversed(list(enumerate(known)))}
     for media_type, layers in refused.items():
@@ -167,8 +174,9 @@ def agree_with_their_diff_ids(subject: Subject) -> Iterator[Finding]:
     if len(known) != len(diff_ids):
         return
     seen: dict[tuple[str, str], str] = {}
+    reads_of = {media_type: engine.reads(media_type) or "" for media_type in _types(image)}
     for layer, diff_id in zip(known, diff_ids, strict=True):
-        reads = engine.reads(layer.media_type) or ""
+        reads = reads_of[layer.media_type]
         why = _impossible(image, layer, diff_id, reads)
         other = seen.setdefault((layer.digest, reads), diff_id)
         if not why and other != diff_id:
@@ -215,14 +223,12 @@ def doubtful(image: Image) -> list[Descriptor]:
     if image.config is None:
         return []
     diff_ids = set(image.config.diff_ids)
+    compressed = {t for t in _types(image) if media_types.declared_compression(t) != "none"}
+    raw = {t for t in _types(image) if media_types.containerd_reads(t) == "raw"}
     return [
         layer
         for layer in dict.fromkeys(image.layers)
-        if (
-            media_types.declared_compression(layer.media_type) != "none"
-            if layer.digest in diff_ids
-            else media_types.containerd_reads(layer.media_type) == "raw"
-        )
+        if layer.media_type in (compressed if layer.digest in diff_ids else raw)
     ]
 
 

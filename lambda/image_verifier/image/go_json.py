@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 from ..text import shortened
@@ -76,6 +77,19 @@ class Struct:
     def name(self) -> str:
         """The type's name without its package."""
         return self.go.rpartition(".")[2]
+
+    @cached_property
+    def folded(self) -> Mapping[str, str]:
+        """The fields' names by themselves as Go compares them."""
+        return {_fold(name): name for name in self.fields}
+
+    @cached_property
+    def zeros(self) -> tuple[Mapping[str, Any], tuple[tuple[str, Shape], ...]]:
+        """The zero values of all fields, and the fields whose values must not be shared: those are made anew."""
+        shared = {name: zero(field) for name, field in self.fields.items()}
+        return shared, tuple(
+            (name, self.fields[name]) for name, value in shared.items() if isinstance(value, (dict, list))
+        )
 
 
 @dataclass(frozen=True)
@@ -211,8 +225,13 @@ def zero(shape: Shape) -> Any:
     if isinstance(shape, Scalar):
         return shape.zero
     if isinstance(shape, Struct):
-        return None if shape.pointer else {name: zero(field) for name, field in shape.fields.items()}
+        return None if shape.pointer else _zero_fields(shape)
     return {} if isinstance(shape, MapOf) else []
+
+
+def _zero_fields(shape: Struct) -> dict[str, Any]:
+    shared, own = shape.zeros
+    return {**shared, **{name: zero(field) for name, field in own}}
 
 
 def _kind(value: Any) -> str:
@@ -262,17 +281,17 @@ class _Filler:
             # A null empties what can be nil, and leaves everything else as it was.
             nil = isinstance(shape, (ListOf, MapOf, StringOrList)) or (isinstance(shape, Struct) and shape.pointer)
             return zero(shape) if nil else old
+        if isinstance(shape, Scalar):
+            if shape is BYTES and isinstance(value, list) and not isinstance(value, _Object):
+                return bytes(self.fill(v, BYTE, 0, struct, path) for v in value)
+            return _fill_scalar(value, shape, struct, path)
         if isinstance(shape, Struct):
             return self._fill_struct(value, shape, old, struct, path)
         if isinstance(shape, MapOf):
             return self._fill_map(value, shape, old, struct, path)
         if isinstance(shape, StringOrList) and isinstance(value, str) and not isinstance(value, _Number):
             return [_text(value)]
-        if isinstance(shape, (ListOf, StringOrList)):
-            return self._fill_list(value, shape, old, struct, path)
-        if shape is BYTES and isinstance(value, list) and not isinstance(value, _Object):
-            return bytes(self.fill(v, BYTE, 0, struct, path) for v in value)
-        return _fill_scalar(value, shape, struct, path)
+        return self._fill_list(value, shape, old, struct, path)
 
     def _fill_map(self, value: Any, shape: MapOf, old: Any, struct: str, path: str) -> Any:
         if not isinstance(value, _Object):
@@ -285,6 +304,8 @@ class _Filler:
         if not isinstance(value, list) or isinstance(value, _Object):
             raise _mismatch(value, shape, struct, path)
         item = shape.item if isinstance(shape, ListOf) else STRING
+        if (item is STRING or item is DIGEST) and all(type(v) is str for v in value):
+            return [_text(v) for v in value]
         # Where a key comes again, its list is filled in over the old one; only strslice makes a new one.
         kept = old if isinstance(shape, ListOf) else []
         return [self.fill(v, item, kept[i] if i < len(kept) else zero(item), struct, path) for i, v in enumerate(value)]
@@ -292,11 +313,10 @@ class _Filler:
     def _fill_struct(self, value: Any, shape: Struct, old: Any, struct: str, path: str) -> dict[str, Any]:
         if not isinstance(value, _Object):
             raise _mismatch(value, shape, struct, path)
-        filled: dict[str, Any] = old or {name: zero(field) for name, field in shape.fields.items()}
-        folded = {_fold(name): name for name in shape.fields}
+        filled: dict[str, Any] = old or _zero_fields(shape)
         named = struct if self.since_1_24 and struct else shape.name
         for key, v in value:
-            name = key if key in shape.fields else folded.get(_fold(key))
+            name = key if key in shape.fields else shape.folded.get(_fold(key))
             if name is not None:
                 below = f"{path}.{name}" if path else name
                 filled[name] = self.fill(v, shape.fields[name], filled[name], named, below)
@@ -304,6 +324,8 @@ class _Filler:
 
 
 def _fill_scalar(value: Any, shape: Scalar, struct: str, path: str) -> Any:
+    if type(value) is str and type(shape.zero) is str and shape is not TIME:
+        return _text(value)
     if shape is BOOL and isinstance(value, bool):
         return value
     if type(shape.zero) is int and isinstance(value, int) and not isinstance(value, bool):
@@ -315,14 +337,14 @@ def _fill_scalar(value: Any, shape: Scalar, struct: str, path: str) -> Any:
         return value
     if shape is TIME:
         return _time(value)
-    if isinstance(shape.zero, (str, bytes)) and isinstance(value, str) and not isinstance(value, _Number):
-        return _base64(value) if shape is BYTES else _text(value)
+    if shape is BYTES and type(value) is str:
+        return _base64(value)
     raise _mismatch(value, shape, struct, path)
 
 
 def _text(value: str) -> str:
     """The text as Go has it: https://pkg.go.dev/encoding/json#Unmarshal replaces halves of surrogate pairs."""
-    return _HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", value)
+    return value if value.isascii() else _HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 def _base64(value: str) -> bytes:

@@ -15,7 +15,7 @@ from ..faults import Fault
 from ..image.model import Descriptor
 from ..rules.engines import Engine
 from ..sources import Source
-from . import decompression, decompressors, tar, unpack_errors
+from . import decompression, decompressors, tar, tar_headers, unpack_errors
 from .facts import LayerFacts, Reading, interpretation
 from .file_tree import Folder
 from .stream import Stream
@@ -220,7 +220,7 @@ class BlobReader:
                 if not entry.stored:
                     self._spend(entry.size)
             outcome.complete = True
-        except tar.TarError as e:
+        except tar_headers.TarError as e:
             layer.report(unpack_errors.invalid_tar(str(e), entries))
         finally:
             outcome.entries = entries

@@ -6,17 +6,30 @@ https://github.com/golang/go/blob/master/src/archive/tar/reader.go
 from __future__ import annotations
 
 import re
-import struct
-import zlib
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from .decompression import UNEXPECTED_EOF
 from .stream import Stream
+from .tar_headers import (
+    BLOCK,
+    BLOCK_DEVICE,
+    CHARACTER,
+    FIFO,
+    FOLDER,
+    GLOBAL_HEADER,
+    HARD_LINK,
+    INVALID,
+    MAX_INT64,
+    REGULAR,
+    SYMLINK,
+    TarEntry,
+    TarError,
+    UsualHeaders,
+    number,
+    parse,
+)
 
-BLOCK: Final = 512
-REGULAR, HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
-GLOBAL_HEADER: Final = b"g"
 # Before POSIX, the type of regular files, and of folders whose name ends with a slash.
 _OLD_REGULAR: Final = b"\0"
 _PAX, _LONG_NAME, _LONG_LINK, _GNU_SPARSE = b"x", b"L", b"K", b"S"
@@ -28,52 +41,15 @@ _INCOMPLETE: Final = frozenset((_OLD_REGULAR, _GNU_SPARSE))
 _WITHOUT_CONTENT: Final = frozenset((HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO))
 # Go's limit for PAX records, long names and sparse maps.
 _MAX_SPECIAL: Final = 1 << 20
-_MAX_INT64: Final = (1 << 63) - 1
 
-_INVALID: Final = "archive/tar: invalid tar header"
 _TOO_LONG: Final = "archive/tar: header field too long"
 _SPARSE_TOO_LONG: Final = "archive/tar: sparse map too long"
 _MISSING_DATA: Final = "archive/tar: sparse file references non-existent data"
 _UNREFERENCED_DATA: Final = "archive/tar: sparse file contains unreferenced data"
 
-_XATTR: Final = b"SCHILY.xattr."
 _ZEROS: Final = bytes(BLOCK)
-_DIGITS: Final = b"01234567\0"
-_MAGICS: Final = (b"ustar\x0000", b"ustar  \0")
-_NO_DEVICE: Final = (b"0000000\x000000000\0", bytes(16))
-_NO_PREFIX: Final = bytes(BLOCK - 345)
-# What is left of the size, the time and the checksum without digits: a checksum may end with a space.
-_AROUND_CHECKSUM: Final = (b" ", b"")
-_MAX_REMEMBERED: Final = 1000
-# name, mode, uid, gid, size, mtime, checksum, type, link name, magic, version, names, device, prefix
-_HEADER: Final = struct.Struct("100s8s8s8s12s12s8sc100s6s2s64s8s8s155s12x")
+_XATTR: Final = b"SCHILY.xattr."
 _INTEGER: Final = re.compile(rb"[+-]?[0-9]+")
-
-
-class TarError(Exception):
-    """Go's reader stops here with this message."""
-
-
-class TarEntry(NamedTuple):
-    """One file, folder or link of the tar.
-
-    :param name: as the tar has it, not cleaned.
-    :param type: one of the constants above, or any other byte.
-    :param size: the size of its content in the file system.
-    :param stored: whether the content follows in the stream as it is; the content of sparse files does not.
-    :param xattrs: the names and values of its extended attributes.
-    """
-
-    name: bytes
-    type: bytes
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    link: bytes
-    is_null_device: bool
-    stored: bool
-    xattrs: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class _Extension(NamedTuple):
@@ -102,12 +78,12 @@ def entries(stream: Stream) -> Iterator[TarEntry]:
 
     :raises TarError: where Go's reader stops.
     """
-    extension, usual = _NOT_EXTENDED, _UsualHeaders()
+    extension, usual = _NOT_EXTENDED, UsualHeaders()
     while block := _header_block(stream):
-        entry = usual.entry(block) or _parse(block)
+        entry = usual.entry(block) or parse(block)
         content = 0 if entry.type in _WITHOUT_CONTENT else entry.size
         if content < 0:
-            raise TarError(_INVALID)
+            raise TarError(INVALID)
         end = stream.position + content
         if entry.type in _EXTENDING:
             extension = extension.extended(entry.type, _special(stream, content))
@@ -131,129 +107,11 @@ def _header_block(stream: Stream) -> bytes:
     if block == _ZEROS:
         block = stream.read(BLOCK)
         if block not in (_ZEROS, b""):
-            raise TarError(_INVALID if len(block) == BLOCK else UNEXPECTED_EOF)
+            raise TarError(INVALID if len(block) == BLOCK else UNEXPECTED_EOF)
         return b""
     if 0 < len(block) < BLOCK:
         raise TarError(UNEXPECTED_EOF)
     return block
-
-
-class _UsualHeaders:
-    """Reads the headers that have nothing special, as most have, in half of the time that `_parse` takes.
-
-    A tar has tens of thousands of headers, and most of their fields are the same in many of them.
-    """
-
-    def __init__(self) -> None:
-        self._owners: dict[bytes, tuple[int, int, int]] = {}
-        self._ends: set[bytes] = set()
-
-    def entry(self, block: bytes) -> TarEntry | None:
-        """The entry, as `_parse` returns it; None where only `_parse` can read the header."""
-        owner = self._owners.get(block[100:124])
-        if owner is None or block[257:] not in self._ends:
-            owner = self._remember(block)
-        kind, fields = block[156:157], block[124:156]
-        if owner is None or kind == CHARACTER or fields.translate(None, _DIGITS) not in _AROUND_CHECKSUM:
-            return None
-        # The low half of Adler-32 is the sum of the bytes and one: that of 512 ASCII characters is below its modulus.
-        total = (zlib.adler32(block) & 0xFFFF) - (zlib.adler32(fields[24:]) & 0xFFFF) + 8 * 32
-        try:
-            given, size = int(fields[24:31].rstrip(b"\0"), 8), int(fields[:12].rstrip(b"\0") or b"0", 8)
-        except ValueError:
-            return None
-        if given != total or not block.isascii():
-            return None
-        end = block.find(0, 0, 100)
-        link = block[157:257].split(b"\0", 1)[0] if block[157] else b""
-        return TarEntry(block[: end if end >= 0 else 100], kind, *owner, size, link, False, True)
-
-    def _remember(self, block: bytes) -> tuple[int, int, int] | None:
-        """The mode and the owner; None where they or the end of the header are special."""
-        numbers, end = block[100:124], block[257:]
-        usual = end[:8] in _MAGICS and end[72:88] in _NO_DEVICE and end[88:] == _NO_PREFIX
-        if not usual or numbers.translate(None, _DIGITS):
-            return None
-        try:
-            mode, uid, gid = [int(numbers[at : at + 8].rstrip(b"\0") or b"0", 8) for at in (0, 8, 16)]
-        except ValueError:
-            return None
-        if len(self._owners) + len(self._ends) >= _MAX_REMEMBERED:
-            self._owners.clear()
-            self._ends.clear()
-        self._ends.add(end)
-        return self._owners.setdefault(numbers, (mode & 0o7777, uid, gid))
-
-
-def _parse(block: bytes) -> TarEntry:
-    (
-        name, mode, uid, gid, size, mtime, checksum, kind, link, magic, version, _, major, minor, prefix,
-    ) = _HEADER.unpack(block)  # fmt: skip
-    # The sum of the bytes, with spaces for the checksum's own. The low half of Adler-32 is the sum and one, as long as
-    # that stays below 65521, which it does for 256 bytes; nothing else in Python adds up as fast.
-    low = zlib.adler32(block[156:256], zlib.adler32(block[:148])) & 0xFFFF
-    total = low + (zlib.adler32(block[256:]) & 0xFFFF) - 2 + 8 * 32
-    if checksum not in (b"%06o\0 " % total, b"%07o\0" % total):
-        given = _octal(checksum)
-        if given != total and given != total - 256 * sum(byte > 127 for byte in block[:148] + block[156:]):
-            raise TarError(_INVALID)
-    numbers: tuple[bytes, ...] = (mode, uid, gid, size, mtime)
-    known = magic in (b"ustar\0", b"ustar ") and (magic[5] == 0 or version == b" \0")
-    if known:
-        numbers += (major, minor)
-        if magic[5]:
-            prefix = _gnu_prefix(prefix)
-        elif block[508:] == b"tar\0":
-            numbers += (prefix[131:143], prefix[143:])
-            prefix = prefix[:131]
-        prefix = prefix.split(b"\0", 1)[0]
-    name = name.split(b"\0", 1)[0]
-    if known and prefix:
-        name = prefix + b"/" + name
-    try:
-        # The form that all tools write: digits, then NULs.
-        if b"".join(numbers).translate(None, b"01234567\0"):
-            raise ValueError
-        mode, uid, gid, size = [int(field.rstrip(b"\0") or b"0", 8) for field in numbers[:4]]
-    except ValueError:
-        mode, uid, gid, size, *_ = [_number(field) for field in numbers]
-    null_device = kind == CHARACTER and known and not _number(major) and not _number(minor)
-    return TarEntry(name, kind, mode & 0o7777, uid, gid, size, link.split(b"\0", 1)[0], null_device, True)
-
-
-def _gnu_prefix(field: bytes) -> bytes:
-    """GNU has times in the place of ustar's prefix. Old versions of Go wrote prefixes there, so Go reads them."""
-    try:
-        for time in (field[:12], field[12:24]):
-            if time[0]:
-                _number(time)
-    except TarError:
-        text = field.split(b"\0", 1)[0]
-        return text if text.isascii() else b""
-    return b""
-
-
-def _number(field: bytes) -> int:
-    """A number in octal digits, or in GNU's base 256.
-
-    :raises TarError: if it is neither.
-    """
-    if not field[0] & 0x80:
-        return _octal(field)
-    if field[0] & 0x40:
-        value = int.from_bytes(field, "big", signed=True)
-    else:
-        value = int.from_bytes(bytes((field[0] & 0x7F,)) + field[1:], "big")
-    if not -_MAX_INT64 - 1 <= value <= _MAX_INT64:
-        raise TarError(_INVALID)
-    return value
-
-
-def _octal(field: bytes) -> int:
-    digits = field.strip(b" \0").split(b"\0", 1)[0]
-    if digits.translate(None, b"01234567"):
-        raise TarError(_INVALID)
-    return int(digits or b"0", 8)
 
 
 def _special(stream: Stream, size: int) -> bytes:
@@ -275,19 +133,19 @@ def _pax_records(content: bytes) -> dict[bytes, bytes]:
     while at < len(content):
         space = content.find(b" ", at)
         if space < 0:
-            raise TarError(_INVALID)
+            raise TarError(INVALID)
         length = _integer(content[at:space])
         end = at + length
         if length < 5 or end > len(content) or end <= space + 1 or content[end - 1 : end] != b"\n":
-            raise TarError(_INVALID)
+            raise TarError(INVALID)
         key, equals, value = content[space + 1 : end - 1].partition(b"=")
         names = key in (b"path", b"linkpath", b"uname", b"gname")
         if not equals or not key or b"\0" in (value if names else key):
-            raise TarError(_INVALID)
+            raise TarError(INVALID)
         at = end
         if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
             if key != (b"GNU.sparse.numbytes" if len(sparse) % 2 else b"GNU.sparse.offset") or b"," in value:
-                raise TarError(_INVALID)
+                raise TarError(INVALID)
             sparse.append(value)
         else:
             records[key] = value
@@ -301,8 +159,8 @@ def _integer(text: bytes) -> int:
 
     :raises TarError: if Go's ParseInt refuses it.
     """
-    if len(text) > 64 or not _INTEGER.fullmatch(text) or not -_MAX_INT64 - 1 <= int(text) <= _MAX_INT64:
-        raise TarError(_INVALID)
+    if len(text) > 64 or not _INTEGER.fullmatch(text) or not -MAX_INT64 - 1 <= int(text) <= MAX_INT64:
+        raise TarError(INVALID)
     return int(text)
 
 
@@ -310,7 +168,7 @@ def _check_time(text: bytes) -> None:
     seconds, _, fraction = text.partition(b".")
     _integer(seconds)
     if fraction and not fraction.isdigit():
-        raise TarError(_INVALID)
+        raise TarError(INVALID)
 
 
 def _completed(stream: Stream, block: bytes, entry: TarEntry, extension: _Extension) -> tuple[TarEntry, int, int]:
@@ -324,7 +182,7 @@ def _completed(stream: Stream, block: bytes, entry: TarEntry, extension: _Extens
         entry = entry._replace(type=FOLDER if entry.name.endswith(b"/") else REGULAR)
     content = 0 if entry.type in _WITHOUT_CONTENT else entry.size
     if content < 0:
-        raise TarError(_INVALID)
+        raise TarError(INVALID)
     end = stream.position + content
     if entry.type == _GNU_SPARSE or extension.pax:
         entry, end = _sparse(stream, block, entry, extension.pax, end)
@@ -370,7 +228,7 @@ def _sparse(stream: Stream, block: bytes, entry: TarEntry, pax: dict[bytes, byte
         size = _integer(logical) if logical else entry.size
         pieces = _sparse_map_1_0(stream, end) if inside else _sparse_map_0_1(pax)
     if entry.type in _WITHOUT_CONTENT or not _are_valid(pieces, size):
-        raise TarError(_INVALID)
+        raise TarError(INVALID)
     stored, mapped = end - stream.position, sum(length for _, length in pieces)
     if stored != mapped:
         raise TarError(_MISSING_DATA if stored < mapped else _UNREFERENCED_DATA)
@@ -388,8 +246,8 @@ def _are_valid(pieces: list[tuple[int, int]], size: int) -> bool:
 
 def _old_sparse_map(stream: Stream, block: bytes, end: int) -> tuple[list[tuple[int, int]], int, int]:
     if block[257:265] != b"ustar  \0":
-        raise TarError(_INVALID)
-    size = _number(block[483:495])
+        raise TarError(INVALID)
+    size = number(block[483:495])
     pieces: list[tuple[int, int]] = []
     table, extended = block[386:482], block[482]
     read = 0
@@ -397,7 +255,7 @@ def _old_sparse_map(stream: Stream, block: bytes, end: int) -> tuple[list[tuple[
         for at in range(0, len(table) - 23, 24):
             if not table[at]:
                 break
-            pieces.append((_number(table[at : at + 12]), _number(table[at + 12 : at + 24])))
+            pieces.append((number(table[at : at + 12]), number(table[at + 12 : at + 24])))
         if not extended:
             return pieces, size, end + read
         if read > _MAX_SPECIAL:
@@ -423,7 +281,7 @@ def _sparse_map_1_0(stream: Stream, end: int) -> list[tuple[int, int]]:
         if wanted == 1 and lines:
             count = _integer(bytes(text.split(b"\n", 1)[0]))
             if count < 0:
-                raise TarError(_INVALID)
+                raise TarError(INVALID)
             wanted += 2 * count
     numbers = [_integer(bytes(line)) for line in text.split(b"\n", wanted)[1:wanted]]
     return list(zip(numbers[::2], numbers[1::2], strict=True))
@@ -433,5 +291,5 @@ def _sparse_map_0_1(pax: dict[bytes, bytes]) -> list[tuple[int, int]]:
     count = _integer(pax.get(b"GNU.sparse.numblocks", b""))
     numbers = [_integer(text) for text in pax.get(b"GNU.sparse.map", b"").split(b",") if text or count]
     if count < 0 or len(numbers) != 2 * count:
-        raise TarError(_INVALID)
+        raise TarError(INVALID)
     return list(zip(numbers[::2], numbers[1::2], strict=True))

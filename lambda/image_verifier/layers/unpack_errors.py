@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from . import tar
+from . import tar_headers
 from .paths import cleaned, shown
-from .tar import TarEntry
+from .tar_headers import TarEntry
 
 # https://man7.org/linux/man-pages/man7/xattr.7.html, and the kernel's fs/xattr.c and security/commoncap.c
 _XATTR_CLASSES: Final = (b"user.", b"trusted.", b"security.")
@@ -153,10 +153,10 @@ def _created(entry: TarEntry, error: str) -> str:
     if base.startswith(_WHITEOUT):
         return _no_whiteout(f"{folder}/{base.removeprefix(_WHITEOUT)}", error)
     calls = {
-        tar.REGULAR: f"open {path}: ",
-        tar.FOLDER: f"mkdir {path}: ",
-        tar.SYMLINK: f"symlink {link} {path}: ",
-        tar.HARD_LINK: f"link {_in_root(entry.link)} {path}: ",
+        tar_headers.REGULAR: f"open {path}: ",
+        tar_headers.FOLDER: f"mkdir {path}: ",
+        tar_headers.SYMLINK: f"symlink {link} {path}: ",
+        tar_headers.HARD_LINK: f"link {_in_root(entry.link)} {path}: ",
     }
     return calls.get(entry.type, "") + error
 

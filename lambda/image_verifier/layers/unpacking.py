@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from . import tar, unpack_errors
+from . import tar_headers, unpack_errors
 from .executables import UNKNOWN, Content, Program, program
 from .file_tree import File, Folder, Mark, Node
 from .paths import cleaned, split
-from .tar import TarEntry
+from .tar_headers import TarEntry
 from .unpack_errors import EntryRefused, UnpackError
 
 # The kernel's bounds.
@@ -36,7 +36,7 @@ _BYTES_OF_A_NODE: Final = 128
 _WHITEOUT: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"
 _DOTS: Final = (b".", b"..")
-_DEVICES: Final = (tar.CHARACTER, tar.BLOCK_DEVICE, tar.FIFO)
+_DEVICES: Final = (tar_headers.CHARACTER, tar_headers.BLOCK_DEVICE, tar_headers.FIFO)
 
 
 @dataclass
@@ -75,7 +75,7 @@ class UnpackedLayer:
         path, _, base = entry.name.rpartition(b"/")
         folder = self._folders.get(path) if path and base else None
         # A folder is remembered by its cleaned path, so the path of this name is clean.
-        if folder is None or base in _DOTS or len(base) > _MAX_NAME or entry.type == tar.GLOBAL_HEADER:
+        if folder is None or base in _DOTS or len(base) > _MAX_NAME or entry.type == tar_headers.GLOBAL_HEADER:
             self._add_anywhere(entry, content)
             return
         self._leading.add(False)
@@ -84,7 +84,7 @@ class UnpackedLayer:
     def _add_anywhere(self, entry: TarEntry, content: Content) -> None:
         """Unpack an entry whose name may be anything."""
         leads_out, path, base = split(entry.name)
-        if entry.type == tar.GLOBAL_HEADER:
+        if entry.type == tar_headers.GLOBAL_HEADER:
             return
         self._leading.add(entry.name[:1] == b"/")
         if leads_out:
@@ -117,7 +117,7 @@ class UnpackedLayer:
             self.nodes += 1
         elif existing is not Mark.WHITEOUT:
             self._check_duplicate(path, not isinstance(existing, Folder) or existing.explicit, entry)
-        if entry.type == tar.FOLDER:
+        if entry.type == tar_headers.FOLDER:
             if isinstance(existing, Folder):
                 existing.mode, existing.uid, existing.gid, existing.explicit = entry.mode, entry.uid, entry.gid, True
             else:
@@ -127,7 +127,7 @@ class UnpackedLayer:
             del folder[base]
             if isinstance(existing, Folder):
                 self._folders.clear()
-        if entry.type == tar.REGULAR:
+        if entry.type == tar_headers.REGULAR:
             folder[base] = self._file(entry, path, base, content)
         else:
             folder[base] = self._other(entry)
@@ -162,12 +162,12 @@ class UnpackedLayer:
 
     def _other(self, entry: TarEntry) -> Node:
         """The node of an entry that is neither a folder nor a regular file."""
-        if entry.type == tar.SYMLINK:
+        if entry.type == tar_headers.SYMLINK:
             if not 0 < len(entry.link) <= _MAX_PATH:
                 raise unpack_errors.impossible_symlink(entry)
             self.nodes += len(entry.link) // _BYTES_OF_A_NODE
             return entry.link
-        if entry.type == tar.HARD_LINK:
+        if entry.type == tar_headers.HARD_LINK:
             return self._hard_linked(entry)
         if entry.type in _DEVICES:
             # To overlayfs, a character device with the numbers 0 and 0 is a whiteout.

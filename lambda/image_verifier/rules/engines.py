@@ -1,6 +1,6 @@
 """The container engines that runtimes use, and the facts in which they differ: data, with the source of each fact.
 
-A new engine is one row.
+A new engine is one row here, and one in `confirmations`.
 """
 
 from __future__ import annotations
@@ -16,24 +16,6 @@ Family = Literal["containerd", "dockerd", "any"]
 
 
 @dataclass(frozen=True)
-class Confirmation:
-    """The witness for the facts about an engine.
-
-    :param how: images were pulled and started with it, or its source was read, or nobody outside of AWS knows it.
-    :param version: the version that was run or read; for an unknown engine, what stands for it.
-    :param date: the day, as `YYYY-MM-DD`.
-    :param sources: the addresses of the package or of the files.
-    :param remark: which fact has another witness: the end of a sentence.
-    """
-
-    how: Literal["measured", "read in source", "not published"]
-    version: str
-    date: str
-    sources: tuple[str, ...] = ()
-    remark: str = ""
-
-
-@dataclass(frozen=True)
 class Engine:
     """A container engine, and the facts in which engines differ.
 
@@ -41,7 +23,6 @@ class Engine:
     :param family: the engines that pull as it does and share its error messages.
     :param words: whose messages it has when it pulls, as keys of `engine_messages` name them.
     :param starter: the family whose way to start a container it shares.
-    :param confirmed: the witness for its facts.
     :param choices: how it chooses a manifest from an index. An unknown engine has several: it refuses only what all
         of them refuse.
     :param known_layers_only: whether it counts only the layers whose type it knows, and needs a config whose
@@ -78,7 +59,6 @@ class Engine:
     family: Family
     words: str
     starter: Family
-    confirmed: Confirmation
     choices: tuple[Choice, ...]
     config_decoder: str = ""
     known_layers_only: bool = False
@@ -171,7 +151,7 @@ _SURELY_MOUNTABLE: Final = 390
 _BESIDES_A_FOLDER: Final = _KERNEL_STACKS - 1
 
 
-def _containerd(name: str, confirmed: Confirmation, **facts: Any) -> Engine:
+def _containerd(name: str, **facts: Any) -> Engine:
     settings = {
         "words": "containerd",
         "starter": "containerd",
@@ -182,7 +162,6 @@ def _containerd(name: str, confirmed: Confirmation, **facts: Any) -> Engine:
     return Engine(
         name,
         "containerd",
-        confirmed=confirmed,
         known_layers_only=True,
         plain_tar_raw=True,
         exact_sizes=True,
@@ -191,40 +170,14 @@ def _containerd(name: str, confirmed: Confirmation, **facts: Any) -> Engine:
     )
 
 
-# When the corpus was recorded: each of its images was pulled and started with these engines, from Debian's packages.
-_RECORDED: Final = "2026-11-22"
-_UPSTREAM: Final = {
-    "containerd": "https://github.com/containerd/containerd",
-    "docker.io": "https://github.com/moby/moby",
-}
-
-
-def _measured(version: str, remark: str = "") -> Confirmation:
-    return Confirmation("measured", version, _RECORDED, (_UPSTREAM[version.split()[0]],), remark)
-
-
-def _built(name: str, version: str, source: str, what: str) -> Confirmation:
-    """A release that was built from its source, since Debian does not have it.
-
-    :param what: what was measured.
-    """
-    return Confirmation("measured", f"{name} {version}", "2026-11-28", (source,), f"built from source; {what}")
-
-
-def _built_containerd(version: str, what: str) -> Confirmation:
-    """:param what: what was measured, besides which it is like containerd 2.1."""
-    return _built("containerd", version, f"{_UPSTREAM['containerd']}/tree/v{version}", what)
-
-
 CONTAINERD_1_6: Final = _containerd(
     "containerd 1.6",
-    _measured("containerd 1.6.20"),
     docker_zstd=False,
     schema_1=True,
     extracts_unknown=True,
     mountable_layers=_KERNEL_STACKS,
 )
-CONTAINERD_1_7: Final = _containerd("containerd 1.7", _measured("containerd 1.7.24"), docker_zstd=False, schema_1=True)
+CONTAINERD_1_7: Final = _containerd("containerd 1.7", docker_zstd=False, schema_1=True)
 _AS_2_1: Final[Mapping[str, Any]] = {
     "words": "containerd 2",
     "config_decoder": schemas.CONTAINERD_2,
@@ -235,10 +188,6 @@ _AS_2_1: Final[Mapping[str, Any]] = {
 # Pulls through its transfer service, https://github.com/containerd/containerd/blob/main/core/transfer/local/pull.go
 CONTAINERD_2_1: Final = _containerd(
     "containerd 2.1",
-    _measured(
-        "containerd 2.1.9",
-        "`os.features` by its source; CRI accepts an index that lacks another platform's manifest, `ctr` refuses it",
-    ),
     **_AS_2_1,
 )
 # They open /etc/passwd within Go's os.Root, which follows no link out of the root; measured with 2.2.2 and 2.2.7. Later
@@ -246,7 +195,6 @@ CONTAINERD_2_1: Final = _containerd(
 # https://github.com/containerd/containerd/pull/14005
 CONTAINERD_2_2: Final = _containerd(
     "containerd 2.2",
-    _built_containerd("2.2.7", "pulls, and starts of images with links in /etc and with many layers"),
     follow_no_link="containerd 2.2.0 to 2.2.2",
     follow_one_link="containerd 2.2.0 to 2.2.7",
     **_AS_2_1,
@@ -256,9 +204,6 @@ CONTAINERD_2_2: Final = _containerd(
 # https://github.com/containerd/containerd/blob/v2.3.4/pkg/oci/spec_opts.go, withReadonlyFS
 CONTAINERD_2_3: Final = _containerd(
     "containerd 2.3",
-    _built_containerd(
-        "2.3.4", "pulls, and starts of images with links in /etc and with many layers; EROFS by its source"
-    ),
     choices=(BY_CONTAINERD_2_3,),
     erofs=True,
     mountable_layers=_KERNEL_STACKS,
@@ -268,14 +213,13 @@ CONTAINERD_2_3: Final = _containerd(
 _DOCKERD_DECODERS: Final = frozenset(("gzip", "zstd", "bzip2", "xz"))
 
 
-def _dockerd(name: str, confirmed: Confirmation, **facts: Any) -> Engine:
+def _dockerd(name: str, **facts: Any) -> Engine:
     """dockerd with its own image store, the one of graph drivers."""
     return Engine(
         name,
         "dockerd",
         words="dockerd",
         starter="dockerd",
-        confirmed=confirmed,
         exact_media_type=True,
         counts_history=True,
         checks_os=True,
@@ -290,7 +234,6 @@ def _dockerd(name: str, confirmed: Confirmation, **facts: Any) -> Engine:
 # As on the ECS-optimized AMIs.
 DOCKERD_25: Final = _dockerd(
     "dockerd 25.0, classic store",
-    _built("Docker", "25.0.16", f"{_UPSTREAM['docker.io']}/tree/v25.0.16", "the whole corpus"),
     choices=(BY_DOCKERD,),
     schema_1=True,
 )
@@ -298,7 +241,6 @@ DOCKERD_25: Final = _dockerd(
 # `platforms` v1.0.0-rc.4, and unpacks within os.Root from 29.7, with `go-archive` v0.3. Debian builds 28.5.2 with both.
 DOCKERD_28: Final = _dockerd(
     "dockerd 28.5, classic store",
-    _measured("docker.io 28.5.2", "with Docker 29.7's `platforms` and `go-archive`, which Debian builds it with"),
     choices=(replace(BY_DOCKERD, skips_os_features=True),),
     in_root=True,
 )
@@ -307,7 +249,6 @@ DOCKERD_28: Final = _dockerd(
 # https://github.com/moby/moby/blob/v28.5.2/daemon/containerd/image_pull.go
 DOCKERD_CONTAINERD_STORE: Final = _containerd(
     "dockerd, containerd store",
-    _measured("docker.io 28.5.2"),
     words=schemas.DOCKERD_CONTAINERD_STORE,
     starter="dockerd",
     config_decoder=schemas.DOCKERD_CONTAINERD_STORE,
@@ -322,7 +263,6 @@ ANY: Final = Engine(
     "any",
     words="any",
     starter="any",
-    confirmed=Confirmation("not published", "the refusals that all other engines have in common", _RECORDED),
     choices=(BY_CONTAINERD, BY_DOCKERD),
     decoders=_DOCKERD_DECODERS,
     ignores_end=True,

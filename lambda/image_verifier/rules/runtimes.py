@@ -1,7 +1,8 @@
 """The runtimes: the images that each accepts, as data, with the source of each fact.
 
 Each row says which engines the runtime uses and how many of its hosts have them. A refusal by an engine of all hosts is
-an error; a refusal by an engine of some or of old hosts is a warning that names them. A new runtime is one row.
+an error; a refusal by an engine of some or of old hosts is a warning that names them. A new runtime is one row here,
+and one in `confirmations`.
 """
 
 from __future__ import annotations
@@ -82,7 +83,6 @@ class Runtime:
     :param etc_hosts: which of its hosts make that folder: a sentence without its end.
     :param own_user: whether it runs every image as a user of its own, whatever user the config sets.
     :param pulls_by_cri: whether it pulls through CRI, as a kubelet does, and not with containerd's own client.
-    :param sources: where these facts come from.
     """
 
     name: str
@@ -104,7 +104,6 @@ class Runtime:
     etc_hosts: str = ""
     own_user: bool = False
     pulls_by_cri: bool = False
-    sources: tuple[str, ...] = ()
 
     @property
     def engines(self) -> tuple[Engine, ...]:
@@ -219,10 +218,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             roomy_bytes=_FARGATE_ROOM,
             etc_error=_FARGATES_ETC,
             etc_hosts="Fargate creates a folder there",
-            sources=(
-                "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html",
-                "https://github.com/aws/aws-cdk/issues/30258",
-            ),
         ),
         Runtime(
             name="ecs-ec2",
@@ -238,7 +233,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             ),
             platforms=_BOTH,
             error_prefixes=_ON_EC2,
-            sources=("https://github.com/aws/amazon-ecs-ami", "https://github.com/aws/aws-cdk/issues/30680"),
         ),
         Runtime(
             name="ecs-managed-instances",
@@ -252,7 +246,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             platforms=_BOTH,
             error_prefixes=_ON_EC2,
             remark="Its hosts run Bottlerocket.",
-            sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ManagedInstances.html",),
         ),
         Runtime(
             name="ecs-anywhere",
@@ -276,7 +269,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             any_platform=True,
             error_prefixes=_ON_EC2,
             remark="A task runs on your own host, with that host's Docker and for that host's platform.",
-            sources=("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-anywhere.html",),
         ),
         Runtime(
             name="lambda",
@@ -300,7 +292,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             max_bytes=10 * 1024**3,
             # https://simonko.dev/posts/aws/non-root-lambda-image tried it.
             own_user=True,
-            sources=("https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",),
         ),
         Runtime(
             name="eks",
@@ -323,10 +314,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             # with containerd 2.1.9, 2.2.7 and 2.3.4, of which `ctr image pull` refuses the same index.
             # https://github.com/containerd/containerd/blob/v2.2.7/internal/cri/server/images/image_pull.go
             pulls_by_cri=True,
-            sources=(
-                "https://github.com/awslabs/amazon-eks-ami",
-                "https://github.com/containerd/containerd/blob/main/core/images/mediatypes.go",
-            ),
         ),
         Runtime(
             name="batch",
@@ -338,7 +325,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             roomy_bytes=_FARGATE_ROOM,
             etc_error=_FARGATES_ETC,
             etc_hosts="a job whose compute environment is Fargate creates a folder there",
-            sources=("https://docs.aws.amazon.com/batch/latest/userguide/compute_environments.html",),
         ),
         Runtime(
             name="app-runner",
@@ -352,11 +338,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             },
             doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,
             remark="It accepts no new customers since 2026-04-30; ECS Express Mode, on Fargate, succeeds it.",
-            sources=(
-                "https://docs.aws.amazon.com/apprunner/latest/dg/apprunner-availability-change.html",
-                "https://github.com/aws/apprunner-roadmap/issues/79",
-                "https://github.com/aws/copilot-cli/issues/2640",
-            ),
         ),
         Runtime(
             name="sagemaker",
@@ -366,10 +347,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             error_prefixes={},
             refused_manifests=dict.fromkeys((*sorted(media_types.INDEXES), media_types.OCI_MANIFEST), _SAGEMAKER_ERROR),
             doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,
-            sources=(
-                "https://github.com/aws/amazon-sagemaker-feedback/issues/180",
-                "https://github.com/mlflow/mlflow/issues/13834",
-            ),
         ),
         Runtime(
             name="agentcore",
@@ -382,10 +359,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
                 "provider, runs amd64"
             },
             doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,
-            sources=(
-                "https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/getting-started-custom.html",
-                "https://github.com/awslabs/agentcore-samples/issues/70",
-            ),
         ),
     )
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
+from image_verifier.rules.confirmations import CONFIRMATIONS, SOURCES
 from image_verifier.rules.runtimes import HostEngine, Runtime
 
 from ...results.acceptance import acceptance
@@ -30,12 +31,12 @@ def _runtime(runtime: Runtime) -> dict[str, Any]:
         "doubtful_platforms": dict(runtime.doubtful_platforms),
         "engines": [_engine(host) for host in runtime.on_hosts],
         "images": dict(acceptance(runtime)),
-        "sources": list(runtime.sources),
+        "sources": list(SOURCES[runtime.name]),
     }
 
 
 def _engine(host: HostEngine) -> dict[str, Any]:
-    confirmed = host.engine.confirmed
+    confirmed = CONFIRMATIONS[host.engine]
     return {
         "name": host.engine.name,
         "share": host.share.value,

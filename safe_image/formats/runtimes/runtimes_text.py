@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
-from image_verifier.rules.engines import Confirmation
+from image_verifier.rules.confirmations import CONFIRMATIONS, SOURCES, Confirmation
 from image_verifier.rules.runtimes import HostEngine, Runtime
 
 from ...results.acceptance import STANDINGS, acceptance
@@ -45,13 +45,13 @@ def _lines(runtime: Runtime, page: TextPage) -> Iterator[str]:
         if kinds:
             yield from page.wrap(f"{standing}: {', '.join(kinds)}", _INDENT)
     yield f"{_INDENT}sources:"
-    yield from (f"{_HANGING}{source}" for source in runtime.sources)
+    yield from (f"{_HANGING}{source}" for source in SOURCES[runtime.name])
 
 
 def host_text(host: HostEngine) -> str:
     """An engine of a runtime in one line: the share of its hosts, its name, its witness, and its hosts."""
     hosts = f": {host.hosts}" if host.hosts else ""
-    return f"{host.share.value}: {host.engine.name}, {witness(host.engine.confirmed)}{hosts}"
+    return f"{host.share.value}: {host.engine.name}, {witness(CONFIRMATIONS[host.engine])}{hosts}"
 
 
 def witness(confirmed: Confirmation) -> str:

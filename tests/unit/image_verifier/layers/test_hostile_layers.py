@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 from image_verifier.faults import Fault
 from image_verifier.image.model import Descriptor, Platform, sha256
-from image_verifier.layers import reader, tar
+from image_verifier.layers import reader, tar, tar_headers
 from image_verifier.layers.blob_reader import Limits
 from image_verifier.layers.reader import read_layers
 from image_verifier.layers.stream import Stream
@@ -167,7 +167,7 @@ def test_the_paths_of_a_hostile_tar_cost_little() -> None:
 
 def test_the_content_of_special_headers_has_a_limit() -> None:
     content = header("././@LongLink", b"L", size=1 << 50) + bytes(3 * MEGA)
-    with pytest.raises(tar.TarError):
+    with pytest.raises(tar_headers.TarError):
         list(tar.entries(Stream([content])))
 
 

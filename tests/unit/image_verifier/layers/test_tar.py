@@ -8,7 +8,7 @@ import struct
 import tarfile
 
 import pytest
-from image_verifier.layers import tar
+from image_verifier.layers import tar, tar_headers
 from image_verifier.layers.file_system import FileSystem
 from image_verifier.layers.stream import Stream
 from image_verifier.layers.unpacking import UnpackedLayer
@@ -95,16 +95,16 @@ def _mutated(chance: random.Random) -> bytes:
 def _outcome(block: bytes) -> object:
     try:
         return list(tar.entries(Stream([block, bytes(512), END])))
-    except tar.TarError as error:
+    except tar_headers.TarError as error:
         return str(error)
 
 
 def test_a_usual_header_is_read_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = [_mutated(random.Random(seed)) for seed in range(3000)]
-    usual = tar._UsualHeaders()
+    usual = tar_headers.UsualHeaders()
     assert 500 < sum(usual.entry(block) is not None for block in blocks) < 2500
     fast = [_outcome(block) for block in blocks]
-    monkeypatch.setattr(tar._UsualHeaders, "entry", lambda self, block: None)
+    monkeypatch.setattr(tar_headers.UsualHeaders, "entry", lambda self, block: None)
     for block, outcome in zip(blocks, fast, strict=True):
         assert _outcome(block) == outcome, block
 
@@ -153,7 +153,7 @@ def test_a_usual_header_is_read_as_any_other(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_a_tar_that_gos_reader_refuses_is_refused_with_its_message(content: bytes, words: str) -> None:
     if words:
-        with pytest.raises(tar.TarError, match=words):
+        with pytest.raises(tar_headers.TarError, match=words):
             _names(content)
     else:
         _names(content)
