@@ -40,7 +40,8 @@ def read_account(settings: WatchSettings, retry_budget: RetryBudget) -> None:
         log.note(f"The images in use are not known: {fault.text} {fault.advice}")
         _log_age(inventory, settings)
         raise
-    _log_age(inventory, settings)
+    # Not read from the table, which may return its older rows for a while, and has the time in whole seconds.
+    _log(0, settings)
     log.note(f"{len({use.consumer for use in uses})} consumers use {len({use.pinned for use in uses})} images.")
     missing = [Removal(repository, digest) for repository, digest in entries.missing]
     if RemovalWatch(settings, retry_budget).handle(missing):
@@ -95,6 +96,8 @@ def _log_age(inventory: Inventory, settings: WatchSettings) -> None:
         # The alarm counts a missing age as too old.
         return
     if lookup.read_at:
-        now = time.time()
-        age = {"InventoryAge": round(lookup.age(now))}
-        log.write([metrics.embedded(age, at=now, stack=settings.guard)])
+        _log(round(lookup.age(time.time())), settings)
+
+
+def _log(age: int, settings: WatchSettings) -> None:
+    log.write([metrics.embedded({"InventoryAge": age}, at=time.time(), stack=settings.guard)])

@@ -539,6 +539,16 @@ def test_a_denied_reading_is_a_fault_and_the_inventory_ages(watch: Watch, operat
     assert watch.delete(digest, "1") == ["0"]
 
 
+def test_a_reading_that_has_just_ended_reports_the_age_0(
+    watch: Watch, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The table has whole seconds: at the end of one, the reading would look a second old, which raises the alarm.
+    monkeypatch.setattr(time, "time", lambda: 1_796_000_000.9)
+    running(watch)
+    ages = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "InventoryAge" in line]
+    assert [age["InventoryAge"] for age in ages] == [0]
+
+
 def test_a_denied_table_fails_the_whole_batch(watch: Watch) -> None:
     digest = running(watch)
     watch.aws.answers["BatchGetItem"] = Aws.refusal("AccessDeniedException", "no")
