@@ -23,14 +23,16 @@ def notice(summary: SweepSummary, page: str) -> tuple[str, Reason] | None:
     :param summary: the sweep's summary.
     :param page: the URI of its page.
     """
-    new = summary.new
-    if not new.count and not summary.incomplete:
+    new, unknown = summary.new, plural(summary.counts["unknown"], "result")
+    if not new.count and not summary.incomplete and not summary.counts["unknown"]:
         return None
-    headline = f"Sweep {summary.id}: {plural(new.count, 'image')} newly refused"
+    found = f"{unknown} unknown" if summary.counts["unknown"] and not new.count else ""
+    headline = f"Sweep {summary.id}: {found or plural(new.count, 'image') + ' newly refused'}"
     lines = [
         *(f"{image['reference']}: {_findings(image)}" for image in new.images[:_MAX_IMAGES]),
         *([f"And {new.count - _MAX_IMAGES:,} more."] if new.count > _MAX_IMAGES else []),
         *summary.incomplete,
+        *([f"{unknown} unknown: the page says why."] if summary.counts["unknown"] else []),
         f"All: {_tally(summary.counts)}.",
         f"Page: {page}",
     ]
