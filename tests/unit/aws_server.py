@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -106,6 +107,7 @@ def serving_aws() -> Iterator[Aws]:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/xml")
                 self.send_header("ETag", '"0"')
+                self.send_header("Last-Modified", formatdate(usegmt=True))
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from ..image.model import is_digest
@@ -24,6 +25,7 @@ class Push:
     :param digest: the digest that was pushed.
     :param tag: the tag.
     :param message: the ID of the queue's message that reports it.
+    :param at: when it happened, in seconds since 1970.
     """
 
     account: str
@@ -32,6 +34,7 @@ class Push:
     digest: str
     tag: str
     message: str = ""
+    at: float = 0.0
 
     @classmethod
     def parse(cls, text: str, message: str = "") -> Push | None:
@@ -62,6 +65,8 @@ class Push:
             digest=_text(detail, "image-digest"),
             tag=_text(detail, "image-tag"),
             message=message,
+            # Python before 3.11 does not read the Z.
+            at=datetime.fromisoformat(_text(event, "time").replace("Z", "+00:00")).timestamp(),
         )
         if not is_digest(push.digest):
             raise ValueError(f"its image-digest is {push.digest!r}")

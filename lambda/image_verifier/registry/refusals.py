@@ -3,6 +3,7 @@
 ECR may report a push twice, and SQS may deliver it twice, to two Lambdas at the same time. So the report is written
 first, only if there is none under its key, which the same push, image and settings have again: the message that wrote
 it announces the refusal, and marks the report. A message that comes back after its Lambda has ended in between goes on.
+A push after that is another one, which moved the tag back to the image: it is announced anew.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from .verdicts import Judgement, VerifyBy
 SCHEMA_VERSION: Final = 1
 # The most seconds between the end of the retries and the end of the Lambda.
 _LONGEST_END: Final = 5.0
+# Two reports of one push, and the clocks of ECR and S3, differ by less, in seconds.
+_SAME_PUSH: Final = 60.0
 EVENT_SOURCE: Final = "cdk-safe-image"
 EVENT_TYPE: Final = "Image Refused"
 # An event may have 256 KB: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
@@ -100,7 +103,7 @@ def follow_up(refusal: Refusal, verify_by: VerifyBy) -> Reason | None:
 
 
 def _is_ours(refusal: Refusal, record: dict[str, Any]) -> bool:
-    """Whether this message announces the refusal: it wrote the report, now or when it was delivered before.
+    """Whether this message announces the refusal: it wrote the report, now or before, or is about a later push.
 
     :raises Fault: if the Lambda that got this message before may still be at work.
     """
@@ -111,9 +114,11 @@ def _is_ours(refusal: Refusal, record: dict[str, Any]) -> bool:
     parameters = {"Bucket": refusal.settings.bucket, "Key": refusal.key}
     answer = aws.call(client, "get_object", _arn(refusal), refusal.retry_budget, **parameters)
     known = json.loads(answer["Body"].read())
-    if known["announced"] or known["message"] != refusal.push.message:
+    is_later = refusal.push.at > answer["LastModified"].timestamp() + _SAME_PUSH
+    if not is_later and (known["announced"] or known["message"] != refusal.push.message):
         return False
-    if time.time() < known["claimed_until"] or not _write(refusal, claim, IfMatch=answer["ETag"]):
+    is_claimed = not known["announced"] and time.time() < known["claimed_until"]
+    if is_claimed or not _write(refusal, claim, IfMatch=answer["ETag"]):
         raise Fault(f"The refusal of {refusal.key} is being announced", "Its event is delivered again.")
     return True
 

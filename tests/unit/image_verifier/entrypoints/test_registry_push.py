@@ -143,6 +143,15 @@ def test_the_same_push_reported_twice_is_announced_and_counted_once(
     assert sum(metric["Refused"] for metric in metrics_of(capsys.readouterr().out)) == 1
 
 
+def test_a_tag_that_is_moved_back_to_a_refused_image_is_announced_again(guard: Guard) -> None:
+    guard.push("1.3", guard.shop.layout.attestation())
+    later = {**guard.event("1.3"), "time": "2126-11-16T01:54:34Z"}
+    assert guard.handle(later, first=7) == []
+    assert (len(guard.events), len(guard.messages), len(guard.reports)) == (2, 2, 1)
+    ((_, report),) = guard.reports.items()
+    assert (report["message"], report["announced"]) == ("7", True)
+
+
 def test_two_lambdas_at_the_same_time_announce_a_push_once(guard: Guard) -> None:
     guard.shop.push(guard.shop.layout.attestation(), "1.3")
     meanwhile: list[list[str]] = []
