@@ -341,8 +341,12 @@ def test_an_image_is_judged_by_what_uses_one_of_its_tags_and_not_by_an_earlier_v
     consumer = Consumer(ConsumerKind.SERVICE, "web", "prod")
     use = ImageUse(f"{a.uri}:stable", "", "ECS service prod/web", consumer, "fargate", "linux/amd64")
     watch = WatchSettings(steps.guard.guard, "aws", ACCOUNT, REGION, table)
-    key = tag_key(Repository("aws", REGION, ACCOUNT, a.name), "stable")
-    Inventory(watch, RetryBudget.of(10)).record([Entry(key, use)])
+    # What runs by the first tag is content with the image.
+    content = replace(use, consumer=Consumer(ConsumerKind.SERVICE, "arm", "prod"), platform="linux/arm64")
+    shop = Repository("aws", REGION, ACCOUNT, a.name)
+    Inventory(watch, RetryBudget.of(10)).record(
+        [Entry(tag_key(shop, "1.3"), content), Entry(tag_key(shop, "stable"), use)]
+    )
     assert steps.run()["counts"]["refused"] == 1
 
 

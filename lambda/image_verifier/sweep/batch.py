@@ -128,13 +128,10 @@ class Batch:
         return judge_image
 
     def _users(self, repository: Repository, tags: Sequence[str]) -> Users:
-        """The consumers of the first tag that has any, else those of the repository."""
-        users = NO_USERS
-        for tag in tags:
-            users = users_of(repository, tag, self.guard, RetryBudget.of(RETRY_SECONDS))
-            if users.of_tag:
-                break
-        return users
+        """The consumers of all its tags, else those of the repository: its pushes, one for each tag, in one."""
+        found = [users_of(repository, tag, self.guard, RetryBudget.of(RETRY_SECONDS)) for tag in tags]
+        uses = tuple(use for users in found if users.of_tag for use in users.uses)
+        return Users(uses, of_tag=True) if uses else next(iter(found), NO_USERS)
 
     @staticmethod
     def _unread(repository: Repository, digest: str, policy: Policy, fault: Fault) -> Row:
