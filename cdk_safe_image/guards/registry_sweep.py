@@ -39,6 +39,7 @@ class RegistrySweep:
         """
         self.schedule = schedule
         self.max_concurrency = max_concurrency
+        self._repositories = repositories
         self._settings = SweepSettings(
             repositories=tuple(repositories),
             tags=dict(tags or {}),
@@ -60,6 +61,8 @@ class RegistrySweep:
             raise ValueError(f"{where}: sweep's max_images is {self._settings.max_images}: use 1 or more")
         if self._settings.max_bytes < 1:
             raise ValueError(f"{where}: sweep's max_size is 0 bytes: no image fits")
+        if isinstance(self._repositories, str):
+            raise ValueError(f"{where}: sweep's repositories is {self._repositories!r}: use a list of names")
         names = (*self._settings.repositories, *self._settings.tags)
         if any(not name or Token.is_unresolved(name) for name in names):
             raise ValueError(f"{where}: sweep has a name that is empty or only known at deploy: use a literal name")

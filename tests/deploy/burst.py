@@ -128,6 +128,7 @@ def _event(images: Images, digest: str, tag: str) -> str:
             "source": "aws.ecr",
             "account": ACCOUNT,
             "region": REGION,
+            "time": "2026-11-16T01:54:34Z",
             "resources": [],
             "detail": {
                 "result": "SUCCESS",
