@@ -119,9 +119,12 @@ def calls(scenario: Scenario, server: FaultyAws, log: LogOfThread) -> list[str]:
     return [own] if own else sorted(world.calls)
 
 
-def cases(scenario: Scenario, server: FaultyAws, log: LogOfThread) -> list[Case]:
-    """A scenario with every fault of its calls, once and for ever."""
-    return [Case(scenario, *case) for case in product(calls(scenario, server, log), (0, -1), FAULTS)]
+def cases(scenario: Scenario, n: int, server: FaultyAws, log: LogOfThread) -> list[Case]:
+    """A scenario with every fault of its calls.
+
+    :param n: the number of the call that has the fault; -1 stands for every one.
+    """
+    return [Case(scenario, call, n, fault) for call, fault in product(calls(scenario, server, log), FAULTS)]
 
 
 def _problems(scenario: Scenario, call: str, n: int, fault: Fault, world: World, outcome: Outcome) -> Iterator[str]:

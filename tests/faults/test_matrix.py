@@ -25,15 +25,16 @@ def test_every_call_that_the_verifier_makes_is_in_the_matrix(server: FaultyAws) 
 
 
 @pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("n", [pytest.param(0, id="once"), pytest.param(-1, id="for ever")])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_whatever_happens_to_a_call_there_is_one_true_response_in_time_and_nothing_good_is_deleted(
-    server: FaultyAws, scenario: Scenario, counted: Callable[[str, int], None]
+    server: FaultyAws, scenario: Scenario, n: int, counted: Callable[[str, int], None]
 ) -> None:
     log = LogOfThread()
     with redirect_stdout(log):
-        matrix = cases(scenario, server, log)
+        matrix = cases(scenario, n, server, log)
         found = [problem for case in matrix for problem in case.problems(server, log, SECONDS)]
-    counted(scenario.name, len(matrix))
+    counted(f"{scenario.name} {'for ever' if n else 'once'}", len(matrix))
     assert not found, "\n".join(found)
 
 
