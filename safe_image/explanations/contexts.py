@@ -31,6 +31,8 @@ BUILD: Final = (
     r"dockerbuild|failedtosolve|didnotcompletesuccessfully|buildx|buildkit|executorfailedrunning|thecommand/bin/sh-c"
     r"|dockerfile|#\d{1,3}\d+\.\d{1,4}|#\d{1,3}error|returnedanon-zerocode|kaniko|sendingbuildcontext|failedtobuild|composebuild|podmanbuild|buildahbud|finchbuild"
 )
+# The config lists no layer at all, so its own content is at fault.
+NO_DIFF_IDS: Final = r"match:\d+!=0(?!\d)"
 EXTRACT: Final = (
     r"failedtoextractlayer|failedtoregisterlayer|applylayer|failedtounpack|errorprocessingtarfile|unpackimage"
     r"|docker-untar"

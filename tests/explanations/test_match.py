@@ -55,7 +55,10 @@ ERRORS: Final = {
     "path-duplicated": "file exists",
     "xattr-invalid": "operation not supported",
 }
-WHYS: Final = {"layer-descriptor-invalid": {"why": "invalid checksum digest format"}}
+WHYS: Final = {
+    "layer-descriptor-invalid": {"why": "invalid checksum digest format"},
+    "rootfs-missing": {"counted": "3", "diff_ids": "0"},
+}
 
 
 def causes(text: str) -> tuple[str, ...]:
@@ -107,9 +110,14 @@ def test_every_cause_is_whole_and_short(cause: Cause) -> None:
     assert cause.remedy
     assert cause.sources
     assert len(set(cause.sources)) == len(cause.sources)
-    page = {f"docs/checks.md#{finding}" for finding in cause.findings}
-    assert all(s in page or re.fullmatch(r"https://[a-z0-9.-]+(/\S+)?", s) for s in cause.sources)
+    assert all(re.fullmatch(r"https://[a-z0-9.-]+(/\S+)?", s) for s in cause.sources)
     assert set(cause.findings) <= set(CATALOG)
+
+
+@pytest.mark.parametrize("cause", KNOWLEDGE, ids=lambda cause: cause.id)
+def test_every_build_that_a_cause_prints_has_a_tag_and_a_context(cause: Cause) -> None:
+    commands = [line for line in cause.remedy if re.search(r"docker (buildx )?build( --?\w|$)", line)]
+    assert [line for line in commands if not re.search(r"build .*-t REPOSITORY:TAG .*\.", line)] == []
 
 
 def test_no_cause_has_the_id_of_another() -> None:
@@ -160,6 +168,14 @@ WRAPPINGS: Final[dict[str, Callable[[str], str]]] = {
     "log": lambda text: "\n".join(["all is well"] * 2_000 + [text] + ["Rolling back"] * 2_000),
     "upper": str.upper,
 }
+
+
+@pytest.mark.parametrize(("diff_ids", "is_missing"), [("0", True), ("15", False), ("10", False), ("1", False)])
+def test_a_config_without_rootfs_is_the_cause_only_where_it_lists_no_diff_ids(diff_ids: str, is_missing: bool) -> None:
+    found = causes(f"CannotPullContainerError: number of layers and diffIDs don't match: 3 != {diff_ids}")
+    assert (found[0] == "rootfs-missing") is is_missing
+    assert ("rootfs-missing" in found) is is_missing
+    assert ("zstd-not-counted" in found) is not is_missing
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)

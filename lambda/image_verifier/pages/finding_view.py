@@ -12,8 +12,8 @@ from ..rules.citations import citation
 from ..rules.runtimes import RUNTIMES
 from .markup import escaped
 
-# A command inside a sentence.
-_COMMAND: Final = re.compile(r"docker (?:buildx )?build(?: --[\w-]+(?:=\S+| \w+/[\w/]+)?)+")
+# A command inside a sentence, with its context, the `.`.
+_COMMAND: Final = re.compile(r"docker (?:buildx )?build(?: -t \S+| --[\w-]+(?:=\S+| \w+/[\w/]+)?)+ \.")
 # More layers are only counted.
 _MAX_LAYERS: Final = 12
 

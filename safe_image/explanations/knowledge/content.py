@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..cause import Cause, Words, near, seen, unless
-from ..contexts import BUILD, PULL
+from ..contexts import BUILD, NO_DIFF_IDS, PULL
 
 _CDK_30258: Final = "https://github.com/aws/aws-cdk/issues/30258"
 _CDK_30680: Final = "https://github.com/aws/aws-cdk/issues/30680"
@@ -14,7 +14,6 @@ _BUILD_WITHOUT: Final = (
     "Build with --output=type=docker,attestation-inline=false,oci-mediatypes=true (SafeDockerImageAsset does), or with "
     "AWS CDK CLI 2.179.0 or later and Docker 28.2.0 or later."
 )
-
 CAUSES: Final = (
     Cause(
         "tag-is-attestation",
@@ -79,8 +78,11 @@ CAUSES: Final = (
         "pull",
         ("image", "base image"),
         words=(
-            "number of layers and diffIDs don't match",
-            "number of layers and diffIDs do not match",
+            *unless(
+                NO_DIFF_IDS,
+                "number of layers and diffIDs don't match",
+                "number of layers and diffIDs do not match",
+            ),
             "failed to get stream processor for application/vnd.docker.image.rootfs.diff.tar.zstd: no processor",
             "unsupported media type application/vnd.docker.image.rootfs.diff.tar.zstd",
             "application/vnd.docker.image.rootfs.diff.tar.zstd",
@@ -88,7 +90,7 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=(
             "Build again with OCI media types, and push under a new tag:",
-            "$ docker build --output=type=docker,attestation-inline=false,oci-mediatypes=true .",
+            "$ docker build -t REPOSITORY:TAG --output=type=docker,attestation-inline=false,oci-mediatypes=true .",
             "For an engine that knows no zstd at all, add compression=gzip,force-compression=true.",
         ),
         prevention=(
@@ -190,7 +192,7 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=(
             "Build the format that the service reads; Docker schema 2 with gzip layers is the most widely accepted:",
-            "$ docker build --provenance=false "
+            "$ docker build -t REPOSITORY:TAG --provenance=false "
             "--output=type=docker,oci-mediatypes=false,compression=gzip,force-compression=true .",
         ),
         prevention=("Verify the image for its runtime before the deploy.",),
@@ -222,7 +224,7 @@ CAUSES: Final = (
         confirm=("List the platforms of the image:", "$ docker buildx imagetools inspect {image}", *_CHECK[1:]),
         remedy=(
             "Build for the platform of the service and push under a new tag:",
-            "$ docker build --platform {platform} .",
+            "$ docker build -t REPOSITORY:TAG --platform {platform} .",
             "Or set the task's runtimePlatform (cpuArchitecture) to what the image has.",
         ),
         prevention=("Set platform= of the asset; SafeDockerImageAsset requires the platform and verifies it.",),

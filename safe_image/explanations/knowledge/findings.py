@@ -16,7 +16,7 @@ from image_verifier.rules.names import Names
 from image_verifier.rules.remedies import remedy
 
 from ..cause import HOLE, Cause, Stage, Words
-from ..contexts import BUILD
+from ..contexts import BUILD, NO_DIFF_IDS
 from ..normalize import squashed
 
 # Less than this is in any text.
@@ -64,14 +64,19 @@ def finding_cause(finding_id: str) -> Cause:
         meaning=cause.text,
         stage=_STAGES[entry.stage],
         blame=("image",),
-        words=tuple(Words(text, unless=BUILD) for text in _texts(finding_id)),
+        words=tuple(Words(text, _beside(finding_id, text), BUILD) for text in _texts(finding_id)),
         confirm=("Check the image, its layers too:", "$ safe-image check {image} --layers --runs-on {runs_on}"),
         remedy=steps or _ASK,
         prevention=(ADVICE[finding_id].prevention,),
-        sources=(cause.source, f"docs/checks.md#{finding_id}"),
+        sources=(cause.source,),
         findings=(finding_id,),
         specificity="finding",
     )
+
+
+def _beside(finding_id: str, text: str) -> str:
+    """The words that a text needs beside it: a config without rootfs is counted as one with 0 layers."""
+    return NO_DIFF_IDS if finding_id == "rootfs-missing" and "{diff_ids}" in text else ""
 
 
 def _texts(finding_id: str) -> Iterator[str]:

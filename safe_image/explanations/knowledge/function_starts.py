@@ -69,7 +69,7 @@ CAUSES: Final = (
         ("image", "task definition"),
         words=("Runtime.InvalidWorkingDir", "the working directory {it} is invalid", "InvalidWorkingDir"),
         confirm=_CHECK,
-        remedy=("Write WORKDIR with an absolute path, such as /var/task, or remove it from the image configuration.",),
+        remedy=("Set WORKDIR to an absolute path, such as /var/task, or remove it from the image configuration.",),
         sources=(_TROUBLE,),
         findings=("working-dir-relative", "working-dir-invalid"),
     ),
@@ -102,7 +102,7 @@ CAUSES: Final = (
         confirm=_CHECK_LAYERS,
         remedy=(
             "Build for the function's architecture, or set architecture= of the function to the image's:",
-            "$ docker build --platform {platform} --provenance=false .",
+            "$ docker build -t REPOSITORY:TAG --platform {platform} --provenance=false .",
         ),
         prevention=("Set platform= of the asset and architecture= of the function together.",),
         sources=(_TROUBLE, "https://docs.aws.amazon.com/lambda/latest/dg/foundation-arch.html"),
@@ -126,7 +126,7 @@ CAUSES: Final = (
         confirm=_CHECK_LAYERS,
         remedy=(
             "Build for the function's architecture, or set architecture= of the function to the image's:",
-            "$ docker build --platform {platform} --provenance=false .",
+            "$ docker build -t REPOSITORY:TAG --platform {platform} --provenance=false .",
         ),
         prevention=("Set platform= of the asset and architecture= of the function together.",),
         sources=(_TROUBLE, "https://github.com/aws/aws-lambda-rust-runtime/issues/391"),

@@ -56,13 +56,13 @@ CONFIGS: Final[Mapping[str, Advice]] = {
         Then.REBUILD,
     ),
     "platform-mismatch": Advice(
-        "Build for {platform}: docker build --platform {platform}, or platform= of the asset; and remove --platform "
-        "from the last FROM of the Dockerfile.",
+        "Build for {platform}: docker build -t REPOSITORY:TAG --platform {platform} . (or set platform= of the asset). "
+        "Remove --platform from the last FROM of the Dockerfile.",
         "Set the platform in the code, as SafeDockerImageAsset does, and use FROM --platform=$BUILDPLATFORM only in "
         "stages that compile for another platform.",
     ),
     "platform-unknown": Advice(
-        "Build for {platform}: docker build --platform {platform}.",
+        "Build for {platform}: docker build -t REPOSITORY:TAG --platform {platform} .",
         "Build with a tool that writes the architecture, as docker build does.",
         Then.REBUILD,
     ),

@@ -25,13 +25,13 @@ LAYERS: Final[Mapping[str, Advice]] = {
         Then.REBUILD,
     ),
     "layer-type-unsupported": Advice(
-        "Build with OCI media types, which every engine knows: docker buildx build --output=type=image,push=true,"
-        "oci-mediatypes=true --provenance=false --sbom=false",
+        "Build with OCI media types, which every engine knows: docker buildx build -t REPOSITORY:TAG "
+        "--output=type=image,push=true,oci-mediatypes=true --provenance=false --sbom=false .",
         "Build with SafeDockerImageAsset, whose images have OCI media types.",
     ),
     "layer-type-doubtful": Advice(
-        "Build with gzip layers to be sure: docker buildx build --output=type=image,push=true,compression=gzip,"
-        "force-compression=true,oci-mediatypes=true",
+        "Build with gzip layers to be sure: docker buildx build -t REPOSITORY:TAG --output=type=image,push=true,"
+        "compression=gzip,force-compression=true,oci-mediatypes=true .",
         "Set compression='gzip' on SafeDockerImageAsset, which is its default for Lambda and SageMaker.",
     ),
     "diff-ids-count": Advice(
@@ -82,7 +82,7 @@ LAYERS: Final[Mapping[str, Advice]] = {
         "Fail the pipeline where the build fails or its disk is full.",
     ),
     "layer-corrupt": Advice(
-        "Build the image anew without the build cache: docker build --no-cache.",
+        "Build the image anew without the build cache: docker build --no-cache -t REPOSITORY:TAG .",
         _CHECK_TOOL,
     ),
     "layer-too-large": Advice(

@@ -51,7 +51,8 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "Push with docker, crane or skopeo, which send the document's own media type.",
     ),
     "platform-missing": Advice(
-        "Build it for {platform}: docker build --platform {platform}, or platform= of the asset.",
+        "Build it for {platform}: docker build -t REPOSITORY:TAG --platform {platform} . (or set platform= of the "
+        "asset).",
         "Set the platform in the code: SafeDockerImageAsset always does.",
     ),
     "index-incomplete": Advice(
@@ -59,8 +60,9 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "Copy whole indexes, or push an index of the platforms that you need.",
     ),
     "manifest-type-refused": Advice(
-        "Build a Docker schema 2 manifest with gzip layers: docker buildx build --output=type=image,push=true,"
-        "oci-mediatypes=false,compression=gzip,force-compression=true --provenance=false --sbom=false",
+        "Build a Docker schema 2 manifest with gzip layers: docker buildx build -t REPOSITORY:TAG "
+        "--output=type=image,push=true,oci-mediatypes=false,compression=gzip,force-compression=true --provenance=false "
+        "--sbom=false .",
         "Set runs_on='sagemaker' on SafeDockerImageAsset, which then builds schema 2.",
     ),
     "platform-variants": Advice(
@@ -68,8 +70,8 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "Build one manifest for each platform, without variants of amd64.",
     ),
     "index-not-taken": Advice(
-        "Build one platform and no attestation: docker buildx build --platform {platform} --provenance=false "
-        "--sbom=false (in docker/build-push-action, provenance: false and sbom: false).",
+        "Build one platform and no attestation: docker buildx build -t REPOSITORY:TAG --platform {platform} "
+        "--provenance=false --sbom=false . (in docker/build-push-action, provenance: false and sbom: false).",
         "Build images for this runtime with SafeDockerImageAsset, or keep these options in the pipeline.",
     ),
     "schema-1": Advice(
@@ -77,8 +79,8 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "Rebuild images regularly, and remove old ones with a lifecycle rule.",
     ),
     "not-an-image": Advice(
-        "Build without attestation: docker buildx build --provenance=false --sbom=false (in docker/build-push-action,"
-        " provenance: false and sbom: false).",
+        "Build without attestation: docker buildx build -t REPOSITORY:TAG --provenance=false --sbom=false . (in "
+        "docker/build-push-action, provenance: false and sbom: false).",
         "Build with SafeDockerImageAsset, whose builds have no attestation, and upgrade to Docker 28.2 or later.",
     ),
 }
