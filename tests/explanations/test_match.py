@@ -176,6 +176,7 @@ def test_a_config_without_rootfs_is_the_cause_only_where_it_lists_no_diff_ids(di
     assert (found[0] == "rootfs-missing") is is_missing
     assert ("rootfs-missing" in found) is is_missing
     assert ("zstd-not-counted" in found) is not is_missing
+    assert not is_missing or found == ("rootfs-missing", "diff-ids-count")
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)

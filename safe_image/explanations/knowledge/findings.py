@@ -64,7 +64,7 @@ def finding_cause(finding_id: str) -> Cause:
         meaning=cause.text,
         stage=_STAGES[entry.stage],
         blame=("image",),
-        words=tuple(Words(text, _beside(finding_id, text), BUILD) for text in _texts(finding_id)),
+        words=tuple(_words(finding_id, text) for text in _texts(finding_id)),
         confirm=("Check the image, its layers too:", "$ safe-image check {image} --layers --runs-on {runs_on}"),
         remedy=steps or _ASK,
         prevention=(ADVICE[finding_id].prevention,),
@@ -74,9 +74,13 @@ def finding_cause(finding_id: str) -> Cause:
     )
 
 
-def _beside(finding_id: str, text: str) -> str:
-    """The words that a text needs beside it: a config without rootfs is counted as one with 0 layers."""
-    return NO_DIFF_IDS if finding_id == "rootfs-missing" and "{diff_ids}" in text else ""
+def _words(finding_id: str, text: str) -> Words:
+    """A text of a finding. `!= 0` means that the config lists no layer: without a rootfs, or with an empty one."""
+    if "{diff_ids}" not in text or finding_id == "diff-ids-count":
+        return Words(text, unless=BUILD)
+    if finding_id == "rootfs-missing":
+        return Words(text, NO_DIFF_IDS, BUILD)
+    return Words(text, unless=f"{BUILD}|{NO_DIFF_IDS}")
 
 
 def _texts(finding_id: str) -> Iterator[str]:
