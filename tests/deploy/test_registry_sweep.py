@@ -111,11 +111,13 @@ def test_a_sweep_that_is_started_again_keeps_what_is_written(
 def test_the_next_sweep_verifies_what_changed_and_names_what_is_new_and_gone(
     aws: LocalAws, swept: tuple[Sweeps, dict[str, Images], str]
 ) -> None:
-    sweeps, repositories, _ = swept
+    sweeps, repositories, inbox = swept
     first = json.loads(sweeps.read("latest.json"))["id"]
     repositories["a"].delete("broken")
     new = repositories["a"].broken("also-broken")
     assert new
+    # The guard verifies this push, too; its calls must have ended before the sweep's are counted.
+    assert messages(aws, inbox, 1, about="also-broken")
     aws.reset_calls()
     output = sweeps.ended(sweeps.start())
     assert output["id"] > first

@@ -65,7 +65,7 @@ def test_the_file_renders_its_pages(run: Run, tmp_path: Path) -> None:
         done = run(*command, f"oci-layout:{layout.path}", "--format", "html")
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("<!doctype html>")
-        assert done.stdout.endswith("</html>")
+        assert done.stdout.endswith("</html>\n")
 
 
 def test_the_file_checks_and_compares_images_in_ecr(run: Run) -> None:
