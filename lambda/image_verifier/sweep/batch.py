@@ -14,7 +14,7 @@ from ..audit.judging import Judge, Judged, VerifyBy
 from ..audit.repository import RETRY_SECONDS, Repository
 from ..audit.repository_audit import RepositoryAudit
 from ..audit.row import Row, audit_row
-from ..deletion import policies_of_every_runtime
+from ..deletion import is_referrers_tag, policies_of_every_runtime
 from ..faults import Fault
 from ..outcome import ImageOutcome
 from ..policy import Policy
@@ -29,7 +29,7 @@ from .store import SweepStore
 
 # The images that are read at once; each takes two round trips, one after the other.
 _THREADS: Final = 16
-_GONE: Final = Fault("the image was deleted after it was listed", "Nothing is to be done.")
+_GONE: Final = "it was deleted after it was listed"
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Batch:
         try:
             details = self._details(repository, item["digests"])
         except Fault as fault:
-            return (yield from (self._unread(repository, digest, policy, fault) for digest in item["digests"]))
+            return (yield from (self._unread(repository, digest, policy, fault=fault) for digest in item["digests"]))
         gone = set(item["digests"]) - details.keys()
-        yield from (self._unread(repository, digest, policy, _GONE) for digest in sorted(gone))
+        yield from (self._unread(repository, digest, policy, skipped=_GONE) for digest in sorted(gone))
         passed = self._passed(repository, item, details)
         yield from passed.values()
         left = [one for digest, one in details.items() if digest not in passed]
@@ -103,11 +103,11 @@ class Batch:
         finished = (number for number in item["previous"] if self.before.bucket.exists(self.before.results(number)))
         rows = (row for row in self.before.rows(finished) if row["repository"] == repository.uri)
         return {
-            row["digest"]: {**row, "reference": reference, "tags": sorted(one.get("imageTags", ()))}
+            row["digest"]: {**row, "reference": _reference(repository, one), "tags": tags}
             for row in rows
             if (one := details.get(row["digest"])) and one.get("imageStatus", "ACTIVE") == "ACTIVE"
-            # Whether something is skipped may depend on its tag.
-            if (reference := _reference(repository, one)) == row["reference"] or row["verdict"] == "pass"
+            # Whether something is skipped may depend on its tags.
+            if (tags := sorted(one.get("imageTags", ()))) == row["tags"] or row["verdict"] == "pass"
             if row["verdict"] in ("pass", "skipped")
         }
 
@@ -116,7 +116,8 @@ class Batch:
 
         def judge_image(tags: Sequence[str], verify_by: VerifyBy) -> Judged:
             users = NO_USERS if rule else self._users(repository, tags)
-            tag = min(tags, default="")
+            # The tag of a signature says nothing about an image that has another one, too.
+            tag = min(tags, key=lambda tag: (is_referrers_tag(tag), tag), default="")
             judgement = judge(tag, rule, verify_by, verify_layers=policy.verify_layers, users=users)
             if judgement.report is None or judgement.policy is None:
                 return Judged(policy, skipped=judgement.remark)
@@ -134,8 +135,10 @@ class Batch:
         return Users(uses, of_tag=True) if uses else next(iter(found), NO_USERS)
 
     @staticmethod
-    def _unread(repository: Repository, digest: str, policy: Policy, fault: Fault) -> Row:
-        outcome = ImageOutcome(f"{repository.uri}@{digest}", policy, fault=fault)
+    def _unread(
+        repository: Repository, digest: str, policy: Policy, *, fault: Fault | None = None, skipped: str = ""
+    ) -> Row:
+        outcome = ImageOutcome(f"{repository.uri}@{digest}", policy, fault=fault, skipped=skipped)
         return audit_row(repository.uri, outcome, {"imageDigest": digest})
 
 
