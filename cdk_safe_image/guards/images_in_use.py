@@ -17,11 +17,11 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 from image_verifier.custom_resource.metrics import NAMESPACE
+from image_verifier.image.ecr_events import DETAIL_TYPE, PUSH, SOURCE
 from image_verifier.image.references import REJECTED_TAGS
 from image_verifier.in_use.announcement import METRIC
 from image_verifier.in_use.consumer_events import DEPLOYMENT, LAMBDA, SERVICE_ACTION, TASK
 from image_verifier.in_use.inventory import CONSUMER, ENDS, IMAGE
-from image_verifier.in_use.removals import DETAIL_TYPE, PUSH, SOURCE
 from image_verifier.in_use.watch_settings import MAX_AGE_SECONDS, READING_HOURS, VARIABLE, WatchSettings
 
 from ..verifier import MEMORY_MIB

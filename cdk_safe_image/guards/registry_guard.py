@@ -17,8 +17,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 from image_verifier.custom_resource.metrics import NAMESPACE
+from image_verifier.image.ecr_events import DETAIL_TYPE, SOURCE
 from image_verifier.image.references import REJECTED_TAGS
-from image_verifier.registry.pushes import DETAIL_TYPE, SOURCE
 from image_verifier.registry.settings import VARIABLE, OnRefused, Rule, Settings
 
 from ..options import enum_member

@@ -5,20 +5,13 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
 
 from ..audit.repository import Repository
+from ..image import ecr_events
 from ..image.model import is_digest
 from ..image.references import REJECTED_TAGS
 from .image_keys import digest_key, tag_key
-
-SOURCE: Final = "aws.ecr"
-DETAIL_TYPE: Final = "ECR Image Action"
-PUSH: Final = "PUSH"
 
 
 @dataclass(frozen=True)
@@ -68,26 +61,17 @@ class Removal:
         :param message: the ID of the queue's message.
         :raises ValueError: if it is not an event of ECR.
         """
-        event = json.loads(text)
-        if not isinstance(event, dict) or event.get("source") != SOURCE or event.get("detail-type") != DETAIL_TYPE:
-            raise ValueError(f"it is not an event of {SOURCE} of the type {DETAIL_TYPE!r}")
-        detail = event.get("detail")
-        if not isinstance(detail, dict):
-            raise ValueError("it has no detail")
-        tag, is_push = str(detail.get("image-tag") or ""), detail.get("action-type") == PUSH
+        event, detail = ecr_events.event_and_detail(text)
+        tag, is_push = str(detail.get("image-tag") or ""), detail.get("action-type") == ecr_events.PUSH
         if detail.get("result") != "SUCCESS" or (is_push and not tag) or tag.startswith(REJECTED_TAGS):
             return None
-        digest = _text(detail, "image-digest")
+        digest = ecr_events.text_in(detail, "image-digest")
         if not is_digest(digest):
             raise ValueError(f"its image-digest is {digest!r}")
-        place = Repository(partition, _text(event, "region"), _text(event, "account"), _text(detail, "repository-name"))
-        # Python before 3.11 does not read the Z.
-        time = datetime.fromisoformat(_text(event, "time").replace("Z", "+00:00"))
-        return cls(place, digest, tag, is_push, time.timestamp(), message)
-
-
-def _text(value: Mapping[str, Any], name: str) -> str:
-    found = value.get(name)
-    if not isinstance(found, str) or not found:
-        raise ValueError(f"its {name} is {found!r}")
-    return found
+        place = Repository(
+            partition,
+            ecr_events.text_in(event, "region"),
+            ecr_events.text_in(event, "account"),
+            ecr_events.text_in(detail, "repository-name"),
+        )
+        return cls(place, digest, tag, is_push, ecr_events.time_of(event), message)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
 
+from ..image import ecr_events
 from ..image.model import is_digest
 from ..image.references import REJECTED_TAGS
-
-SOURCE: Final = "aws.ecr"
-DETAIL_TYPE: Final = "ECR Image Action"
 
 
 @dataclass(frozen=True)
@@ -47,34 +41,21 @@ class Push:
         :param message: the ID of the queue's message.
         :raises ValueError: if it is not an event of ECR.
         """
-        event = json.loads(text)
-        if not isinstance(event, dict) or event.get("source") != SOURCE or event.get("detail-type") != DETAIL_TYPE:
-            raise ValueError(f"it is not an event of {SOURCE} of the type {DETAIL_TYPE!r}")
-        detail = event.get("detail")
-        if not isinstance(detail, dict):
-            raise ValueError("it has no detail")
+        event, detail = ecr_events.event_and_detail(text)
         tag = detail.get("image-tag") or ""
-        if detail.get("action-type") != "PUSH" or detail.get("result") != "SUCCESS" or not tag:
+        if detail.get("action-type") != ecr_events.PUSH or detail.get("result") != "SUCCESS" or not tag:
             return None
         if str(tag).startswith(REJECTED_TAGS):
             return None
         push = cls(
-            account=_text(event, "account"),
-            region=_text(event, "region"),
-            repository=_text(detail, "repository-name"),
-            digest=_text(detail, "image-digest"),
-            tag=_text(detail, "image-tag"),
+            account=ecr_events.text_in(event, "account"),
+            region=ecr_events.text_in(event, "region"),
+            repository=ecr_events.text_in(detail, "repository-name"),
+            digest=ecr_events.text_in(detail, "image-digest"),
+            tag=ecr_events.text_in(detail, "image-tag"),
             message=message,
-            # Python before 3.11 does not read the Z.
-            at=datetime.fromisoformat(_text(event, "time").replace("Z", "+00:00")).timestamp(),
+            at=ecr_events.time_of(event),
         )
         if not is_digest(push.digest):
             raise ValueError(f"its image-digest is {push.digest!r}")
         return push
-
-
-def _text(value: Mapping[str, Any], name: str) -> str:
-    found = value.get(name)
-    if not isinstance(found, str) or not found:
-        raise ValueError(f"its {name} is {found!r}")
-    return found
