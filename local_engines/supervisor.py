@@ -146,11 +146,35 @@ def _bridge(bridge: tuple[str, str, str] | None) -> Iterator[None]:
                 fcntl.ioctl(control, _SIOCBRDELBR, interface + b"\0")
 
 
+@contextlib.contextmanager
+def _covered(folders: list[str]) -> Iterator[None]:
+    """Folders that the daemon can cover, which the last daemon's supervisor removes.
+
+    Linux removes a folder that is a mount point in another mount namespace, and the mount with it. So each supervisor
+    holds a shared lock, and removes nothing while another one does.
+    https://github.com/torvalds/linux/commit/8ed936b5671bfb33d89bc60bdcc7cf0470ba52fe
+    """
+    parents = sorted({Path(folder).parent for folder in folders})
+    locks = [os.open(parent, os.O_RDONLY | os.O_DIRECTORY) for parent in parents]
+    try:
+        for lock in locks:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        for folder in folders:
+            Path(folder).mkdir(exist_ok=True)
+        yield
+    finally:
+        with contextlib.suppress(BlockingIOError):
+            for lock in locks:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for folder in folders:
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()  # rmdir fails unless the folder is empty, and then it is ours
+        for lock in locks:
+            os.close(lock)
+
+
 def _remove(spec: DaemonSpec) -> None:
     shutil.rmtree(spec.folder, ignore_errors=True)
-    for folder in spec.covered:
-        with contextlib.suppress(OSError):
-            Path(folder).rmdir()  # rmdir fails unless the folder is empty, and then it is ours
     if spec.cgroup:
         tops = [top for pattern in ("", "*/") for top in Path("/sys/fs/cgroup").glob(pattern + spec.cgroup)]
         for top in tops:
@@ -178,9 +202,7 @@ def _main() -> int:
         signal.signal(number, signal.SIG_IGN)
     spec = DaemonSpec(**json.loads(sys.stdin.buffer.readline()))
     try:
-        with _bridge(spec.bridge), Path(spec.log).open("wb") as log:
-            for folder in spec.covered:
-                Path(folder).mkdir(parents=True, exist_ok=True)
+        with _bridge(spec.bridge), _covered(spec.covered), Path(spec.log).open("wb") as log:
             _fail_on(_libc().unshare(_CLONE_NEWPID), "unshare the PID namespace")
             daemon = subprocess.Popen(
                 spec.argv,
