@@ -101,8 +101,12 @@ class SweepMachine(Construct):
         )
         failed = self.state_machine.metric_failed(period=Duration.minutes(5))
         self.failed = guard_alarm(self, "Failed", "A sweep failed, so that it has no summary", failed, topic)
-        self.unfinished = guard_alarm(
-            self, "Unfinished", "Batches of a sweep have no results: its summary names them", self._unfinished(), topic
+        self.unfinished, self.unknown = (
+            guard_alarm(self, name, description, self._metric(f"Sweep{name}"), topic)
+            for name, description in (
+                ("Unfinished", "Batches of a sweep have no results: its summary names them"),
+                ("Unknown", "Images of a sweep could not be verified: its page says why"),
+            )
         )
 
     def _function(self, name: str, handler: str, memory_mib: int) -> lambda_.Function:
@@ -206,10 +210,10 @@ class SweepMachine(Construct):
         if self._bucket.encryption_key is not None:
             self._bucket.encryption_key.grant_encrypt_decrypt(grantee)
 
-    def _unfinished(self) -> cloudwatch.IMetric:
+    def _metric(self, name: str) -> cloudwatch.IMetric:
         return cloudwatch.Metric(
             namespace=NAMESPACE,
-            metric_name="SweepUnfinished",
+            metric_name=name,
             dimensions_map={"Stack": self._name},
             statistic="Sum",
             period=Duration.minutes(5),

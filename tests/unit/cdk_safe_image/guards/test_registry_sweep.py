@@ -150,10 +150,10 @@ def test_each_step_calls_its_handler(stack: Stack) -> None:
     assert called == ["list_images", "verify_batch", "sum_up", "sum_up"]
 
 
-def test_a_sweep_that_fails_or_leaves_batches_undone_is_an_alarm(stack: Stack) -> None:
+def test_a_sweep_that_fails_or_leaves_batches_or_images_unverified_is_an_alarm(stack: Stack) -> None:
     RegistryGuard(stack, "Guard", topic=sns.Topic(stack, "Topic"), sweep=RegistrySweep(schedule=DAILY))
     alarms = template(stack, "AWS::CloudWatch::Alarm").values()
-    assert {alarm["MetricName"] for alarm in alarms} >= {"ExecutionsFailed", "SweepUnfinished"}
+    assert {alarm["MetricName"] for alarm in alarms} >= {"ExecutionsFailed", "SweepUnfinished", "SweepUnknown"}
     assert all(alarm["AlarmActions"] for alarm in alarms)
 
 
