@@ -19,10 +19,11 @@ from constructs import Construct
 from image_verifier.custom_resource.metrics import NAMESPACE
 from image_verifier.image.ecr_events import DETAIL_TYPE, SOURCE
 from image_verifier.image.references import REJECTED_TAGS
-from image_verifier.registry.settings import VARIABLE, OnRefused, Rule, Settings
+from image_verifier.registry.settings import VARIABLE, OnRefused, RepositoryRule, Settings
 
 from ..options import enum_member
 from ..verifier import MEMORY_MIB, MEMORY_TO_READ_MIB
+from .guard_names import guard_name
 from .guard_parts import allow, guard_alarm, guard_function
 from .images_in_use import ImagesInUse
 from .registry_rule import RegistryRule
@@ -104,8 +105,7 @@ class RegistryGuard(Construct):
         handling = enum_member(path, "on_refused", OnRefused, on_refused)
         reads_layers = verify_layers or any(rule.policy.verify_layers for rule in policies)
         self.bucket: s3.IBucket = bucket or _own_bucket(self)
-        # Guards of other stacks may have the same ID.
-        self._name = f"{stack.stack_name}-{self.node.id}"
+        self._name = guard_name(self)
         own_bus = events.EventBus.from_event_bus_name(self, "DefaultBus", "default") if bus is None else bus
         bus_name = bus.event_bus_arn if bus else "default"
         self.images_in_use = (
@@ -231,13 +231,13 @@ class RegistryGuard(Construct):
         )
 
 
-def _policies(path: str, rules: Mapping[str, RegistryRule]) -> tuple[Rule, ...]:
+def _policies(path: str, rules: Mapping[str, RegistryRule]) -> tuple[RepositoryRule, ...]:
     for pattern, rule in rules.items():
         if not isinstance(rule, RegistryRule):
             raise ValueError(f"{path}: the rule for {pattern!r} is {rule!r}: use RegistryRule(runs_on=…)")
         if Token.is_unresolved(pattern) or not pattern:
             raise ValueError(f"{path}: rules has a name that is empty or only known at deploy: use a literal name")
-    return tuple(Rule(pattern, rule.policy(f"{path}: rule {pattern!r}")) for pattern, rule in rules.items())
+    return tuple(RepositoryRule(pattern, rule.policy(f"{path}: rule {pattern!r}")) for pattern, rule in rules.items())
 
 
 def _own_bucket(scope: Construct) -> s3.Bucket:

@@ -22,7 +22,7 @@ from image_verifier.in_use.image_keys import tag_key
 from image_verifier.in_use.inventory import Entry, Inventory
 from image_verifier.in_use.watch_settings import WatchSettings
 from image_verifier.policy import Policy
-from image_verifier.registry.settings import VARIABLE, Rule, Settings
+from image_verifier.registry.settings import VARIABLE, RepositoryRule, Settings
 from image_verifier.retry import RetryBudget
 from image_verifier.running.image_use import Consumer, ConsumerKind, ImageUse
 from image_verifier.sweep.bucket import SweepBucket
@@ -132,7 +132,7 @@ def steps(aws: LocalAws, repositories: dict[str, Images], monkeypatch: pytest.Mo
 
 def test_every_image_is_judged_as_its_push_would_be(steps: Steps, repositories: dict[str, Images]) -> None:
     a, b, _ = repositories.values()
-    rule = Rule(b.name, Policy(("fargate",), Platform.parse("linux/arm64")))
+    rule = RepositoryRule(b.name, Policy(("fargate",), Platform.parse("linux/arm64")))
     steps.guard = replace(steps.guard, rules=(rule,))
     a.good("healthy")
     a.broken("broken")
@@ -232,7 +232,7 @@ def test_a_sweep_that_is_resumed_verifies_only_what_has_no_rows(
 
 def test_a_sweep_is_not_resumed_under_other_rules(steps: Steps, repositories: dict[str, Images]) -> None:
     sweep = steps.list_images()
-    steps.guard = replace(steps.guard, rules=(Rule("*", Policy(("lambda",), Platform.parse("linux/amd64"))),))
+    steps.guard = replace(steps.guard, rules=(RepositoryRule("*", Policy(("lambda",), Platform.parse("linux/amd64"))),))
     with pytest.raises(ValueError, match="the rules or the verifier have changed since the sweep"):
         steps.list_images(id=sweep["id"])
 
@@ -269,7 +269,9 @@ def test_a_pass_is_reused_only_for_the_same_image_under_the_same_rules(
     second = steps.rows(f"2026-11-28T{steps.hour:02}-30-00Z")
     assert second[f"{a.name}:also-healthy"]["tags"] == ["also-healthy", "healthy"]
     assert read_again() == 1
-    steps.guard = replace(steps.guard, rules=(Rule("*", Policy(("fargate",), Platform.parse("linux/amd64"))),))
+    steps.guard = replace(
+        steps.guard, rules=(RepositoryRule("*", Policy(("fargate",), Platform.parse("linux/amd64"))),)
+    )
     assert read_again() == 3
     steps.sweep = replace(steps.sweep, everything=True)
     assert read_again() == 3

@@ -28,7 +28,7 @@ class OnRefused(str, Enum):
 
 
 @dataclass(frozen=True)
-class Rule:
+class RepositoryRule:
     """The policy of the images in some repositories.
 
     :param pattern: the names of the repositories, with the wildcards `*`, `?` and `[…]`.
@@ -62,11 +62,11 @@ class Settings:
     bus: str = "default"
     topic: str = ""
     on_refused: OnRefused = OnRefused.REPORT
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[RepositoryRule, ...] = ()
     verify_layers: bool = False
     inventory: str = ""
 
-    def rule_for(self, repository: str) -> Rule | None:
+    def rule_for(self, repository: str) -> RepositoryRule | None:
         """The rule of a repository; None where no pattern matches its name."""
         return next((rule for rule in self.rules if fnmatch.fnmatchcase(repository, rule.pattern)), None)
 
@@ -101,7 +101,7 @@ class Settings:
                 bus=value["bus"],
                 topic=value["topic"],
                 on_refused=OnRefused(value["onRefused"]),
-                rules=tuple(Rule(rule["pattern"], policy_of(rule)) for rule in value["rules"]),
+                rules=tuple(RepositoryRule(rule["pattern"], policy_of(rule)) for rule in value["rules"]),
                 verify_layers=bool(value["verifyLayers"]),
                 inventory=value["inventory"],
             )

@@ -18,7 +18,7 @@ from ..policy import Policy
 from ..report import Report
 from ..rules.artifacts import BUILD_CACHE
 from ..rules.catalog import CATALOG, Stage
-from .settings import Rule
+from .settings import RepositoryRule
 from .users import NO_USERS, Users
 
 VerifyBy = Callable[[Policy], Report]
@@ -57,7 +57,7 @@ class Judgement:
 
 
 def judge(
-    tag: str, rule: Rule | None, verify_by: VerifyBy, *, verify_layers: bool, users: Users = NO_USERS
+    tag: str, rule: RepositoryRule | None, verify_by: VerifyBy, *, verify_layers: bool, users: Users = NO_USERS
 ) -> Judgement:
     """Judge the image that a tag references.
 

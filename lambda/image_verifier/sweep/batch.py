@@ -19,7 +19,7 @@ from ..faults import Fault
 from ..outcome import ImageOutcome
 from ..policy import Policy
 from ..pool import Pool
-from ..registry.settings import Rule, Settings
+from ..registry.settings import RepositoryRule, Settings
 from ..registry.users import NO_USERS, Users, users_of
 from ..registry.verdicts import judge
 from ..retry import RetryBudget
@@ -111,7 +111,7 @@ class Batch:
             if row["verdict"] in ("pass", "skipped")
         }
 
-    def _judge(self, repository: Repository, rule: Rule | None, policy: Policy) -> Judge:
+    def _judge(self, repository: Repository, rule: RepositoryRule | None, policy: Policy) -> Judge:
         """Judge an image as the guard judges its push."""
 
         def judge_image(tags: Sequence[str], verify_by: VerifyBy) -> Judged:

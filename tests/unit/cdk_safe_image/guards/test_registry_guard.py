@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from aws_cdk import App, Stack
+from aws_cdk import App, Environment, Stack, Stage
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
+from constructs import Construct
 from image_verifier.in_use.watch_settings import VARIABLE as WATCH_VARIABLE
 from image_verifier.in_use.watch_settings import WatchSettings
 from image_verifier.registry.settings import VARIABLE
@@ -142,6 +143,32 @@ def test_rules_reach_the_lambda_in_their_order(stack: Stack) -> None:
     RegistryGuard(stack, "Guard", rules={"b*": RegistryRule(runs_on="lambda"), "a*": RegistryRule()})
     text = settings(stack)
     assert text.index("b*") < text.index("a*")
+
+
+def test_guards_with_one_id_in_different_scopes_of_a_stack_have_names_of_their_own(stack: Stack) -> None:
+    for scope in (stack, Construct(stack, "Shop"), Construct(Construct(stack, "Office"), "Web")):
+        RegistryGuard(scope, "Guard")
+    functions = every(stack, "AWS::Lambda::Function")
+    parts = [one["Environment"]["Variables"][VARIABLE]["Fn::Join"][1] for one in functions]
+    names = {json.loads("".join(part if isinstance(part, str) else "-" for part in each))["guard"] for each in parts}
+    assert names == {"Demo-Guard", "Demo-Shop--Guard", "Demo-Office--Web--Guard"}
+
+
+def test_two_guards_of_one_name_are_an_error_that_names_both(stack: Stack) -> None:
+    RegistryGuard(Construct(stack, "Shop"), "Guard")
+    with pytest.raises(ValueError, match="use another id") as error:
+        RegistryGuard(stack, "Shop--Guard")
+    assert str(error.value) == (
+        "Demo/Shop--Guard: Demo/Shop/Guard has the same name, Demo-Shop--Guard, in keys and metrics: use another id"
+    )
+
+
+def test_guards_of_other_regions_and_stages_may_have_the_same_name() -> None:
+    app = new_app()
+    for stage in ("Test", "Prod"):
+        for region in ("eu-west-1", "us-east-1"):
+            scope = Stack(Stage(app, f"{stage}-{region}"), "Demo", stack_name="Demo", env=Environment(region=region))
+            RegistryGuard(scope, "Guard")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from image_verifier.in_use.image_keys import tag_key
 from image_verifier.in_use.inventory import Entry, Inventory
 from image_verifier.in_use.watch_settings import WatchSettings
 from image_verifier.policy import Policy
-from image_verifier.registry.settings import VARIABLE, OnRefused, Rule, Settings
+from image_verifier.registry.settings import VARIABLE, OnRefused, RepositoryRule, Settings
 from image_verifier.retry import RetryBudget
 from image_verifier.running.image_use import Consumer, ConsumerKind, ImageUse
 
@@ -402,7 +402,7 @@ def test_what_does_not_fit_into_the_time_is_delivered_again(guard: Guard) -> Non
 
 
 def with_rule(settings: Settings, pattern: str, policy: Policy) -> Settings:
-    return replace(settings, rules=(*settings.rules, Rule(pattern, policy)))
+    return replace(settings, rules=(*settings.rules, RepositoryRule(pattern, policy)))
 
 
 def with_on_refused(settings: Settings, on_refused: OnRefused) -> Settings:
@@ -410,7 +410,7 @@ def with_on_refused(settings: Settings, on_refused: OnRefused) -> Settings:
 
 
 def test_settings_are_the_same_after_they_were_written_and_parsed() -> None:
-    rule = Rule(
+    rule = RepositoryRule(
         "shop/*", Policy(("lambda", "eks"), AMD64, max_size=5, verify_layers=True, acknowledge={"no-command": "ok"})
     )
     settings = Settings("Guard", "aws-cn", "amazonaws.com.cn", BUCKET, "bus", TOPIC, OnRefused.TAG, (rule,), True)
