@@ -47,6 +47,23 @@ _CONSUMER_READS: Final = (
     "lambda:GetFunction",
 )
 _ACCOUNT_READS: Final = ("ecs:ListClusters", "ecs:ListServices", "ecs:ListTasks", "lambda:ListFunctions")
+# The reader and the watcher: id, entry point, description, what the role permits, and timeout.
+_FUNCTIONS: Final = (
+    (
+        "Reader",
+        "running_inventory",
+        "Keeps the inventory of the images in use",
+        "Reads consumers in ECS and Lambda, writes the inventory, announces missing images, logs",
+        _READING_TIMEOUT,
+    ),
+    (
+        "Watcher",
+        "image_removal",
+        "Announces each image in use that is deleted, archived or retagged",
+        "Reads the inventory and its consumers, announces removed images, and logs",
+        _REMOVAL_TIMEOUT,
+    ),
+)
 _SERVICE_ACTIONS: Final = ("SERVICE_STEADY_STATE", "TASKSET_STEADY_STATE")
 
 
@@ -94,25 +111,18 @@ class ImagesInUse(Construct):
             topic=topic.topic_arn if topic else "",
         ).as_json()
         self.dead_letter_queue = sqs.Queue(self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14))
-        self.reader = guard_function(
-            self,
-            "Reader",
-            entry_point="running_inventory",
-            description="Keeps the inventory of the images in use",
-            role_description="Reads consumers in ECS and Lambda, writes the inventory, announces missing images, logs",
-            settings={VARIABLE: settings},
-            timeout=_READING_TIMEOUT,
-            memory_mib=MEMORY_MIB,
-        )
-        self.watcher = guard_function(
-            self,
-            "Watcher",
-            entry_point="image_removal",
-            description="Announces each image in use that is deleted, archived or retagged",
-            role_description="Reads the inventory and its consumers, announces removed images, and logs",
-            settings={VARIABLE: settings},
-            timeout=_REMOVAL_TIMEOUT,
-            memory_mib=MEMORY_MIB,
+        self.reader, self.watcher = (
+            guard_function(
+                self,
+                name,
+                entry_point=entry_point,
+                description=description,
+                role_description=may,
+                settings={VARIABLE: settings},
+                timeout=timeout,
+                memory_mib=MEMORY_MIB,
+            )
+            for name, entry_point, description, may, timeout in _FUNCTIONS
         )
         for function, reads in ((self.reader, (*_CONSUMER_READS, *_ACCOUNT_READS)), (self.watcher, _CONSUMER_READS)):
             self._allow(function, reads, bus, topic)
