@@ -17,10 +17,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from . import aws
-from .faults import Fault
 from .image import media_types
 from .image.model import Image, Manifest, Platform
-from .image.references import rejected_tag
 from .policy import Policy
 from .report import Report, Severity
 from .retry import RetryBudget
@@ -181,43 +179,11 @@ def remove_tag(client: Any, arn: str, tag: str, digest: str, retry_budget: Retry
     :raises Fault: if the call fails.
     """
     ids = [{"imageDigest": digest, "imageTag": tag}]
-    answer = aws.call(client, "batch_delete_image", arn, retry_budget, imageIds=ids, **_repository(arn))
+    answer = aws.call(client, "batch_delete_image", arn, retry_budget, imageIds=ids, **repository_parameters(arn))
     failures: Sequence[Any] = answer.get("failures", ())
     return "; ".join(f"{f.get('failureCode', '')}: {f.get('failureReason', '')}" for f in failures)
 
 
-def tag_as_rejected(client: Any, arn: str, digest: str, retry_budget: RetryBudget) -> str:
-    """Give a stored manifest a second tag, so that another tag of it can be removed and nothing is deleted.
-
-    Only a person's command does this: the verifier's role has no permission for it.
-
-    :param client: boto3's client of ECR, made with `aws.CLIENT_CONFIG`.
-    :param arn: the repository's ARN.
-    :param digest: the manifest's digest.
-    :param retry_budget: for how long calls are retried.
-    :returns: the second tag.
-    :raises Fault: if the stored bytes cannot be read or tagged, or ECR stores others than these.
-    """
-    tag = rejected_tag(digest)
-    wanted: dict[str, Any] = {"imageIds": [{"imageDigest": digest}], "acceptedMediaTypes": list(media_types.ACCEPTED)}
-    read = aws.call(client, "batch_get_image", arn, retry_budget, **wanted, **_repository(arn))
-    if not read.get("images"):
-        raise Fault(f"ecr:BatchGetImage on {arn} did not return {digest}", aws.UNKNOWN_ADVICE)
-    (stored,) = read["images"]
-    put: dict[str, Any] = {
-        "imageManifest": stored["imageManifest"],
-        "imageManifestMediaType": stored["imageManifestMediaType"],
-        "imageDigest": digest,
-        "imageTag": tag,
-    }
-    # The manifest has the tag already, from an earlier run that was interrupted.
-    known = ("ImageAlreadyExistsException",)
-    answer = aws.call(client, "put_image", arn, retry_budget, known, **put, **_repository(arn))
-    returned = answer.get("image", {}).get("imageId", {}).get("imageDigest")
-    if answer and returned != digest:
-        raise Fault(f"ecr:PutImage on {arn} tagged {returned} as {tag}, and not {digest}", aws.UNKNOWN_ADVICE)
-    return tag
-
-
-def _repository(arn: str) -> dict[str, str]:
+def repository_parameters(arn: str) -> dict[str, str]:
+    """The parameters of a call to ECR that say which repository it is about."""
     return {"registryId": arn.split(":", 5)[4], "repositoryName": arn.partition("/")[2]}

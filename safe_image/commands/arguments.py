@@ -12,7 +12,7 @@ from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import FailOn
 from image_verifier.rules.requirement_types import Requirement
-from image_verifier.rules.runtimes import usual_platform
+from image_verifier.rules.usual_platform import usual_platform
 
 from ..configuration.configuration import Configuration, load
 from ..configuration.sizes import parse_size

@@ -13,7 +13,7 @@ from image_verifier.image.model import Platform
 from image_verifier.image.references import Reference
 from image_verifier.policy import Policy
 from image_verifier.rules.requirement_types import Requirement
-from image_verifier.rules.runtimes import usual_platform
+from image_verifier.rules.usual_platform import usual_platform
 
 from ..errors import UsageError
 from .image_settings import ImageSettings, Section, settings_of

@@ -11,7 +11,8 @@ from image_verifier.faults import Fault
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.rules.names import Names
-from image_verifier.rules.runtimes import RUNTIMES, usual_platform
+from image_verifier.rules.runtimes import RUNTIMES
+from image_verifier.rules.usual_platform import usual_platform
 from image_verifier.sources import Source
 
 from ..errors import UsageError

@@ -12,7 +12,6 @@ from image_verifier.deletion import (
     HELD_BY_INDEX,
     reason_after_second_reading,
     remove_tag,
-    tag_as_rejected,
 )
 from image_verifier.faults import Fault
 from image_verifier.image.references import rejected_tag
@@ -20,6 +19,7 @@ from image_verifier.policy import Policy
 from image_verifier.report import Report
 from image_verifier.retry import RetryBudget
 from image_verifier.rules.names import Names
+from image_verifier.second_tag import tag_as_rejected
 from image_verifier.sources import Source
 from image_verifier.verify import verify
 

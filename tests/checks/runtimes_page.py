@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from image_verifier.rules.confirmations import CONFIRMATIONS, SOURCES
+from image_verifier.rules.confirmations import CONFIRMATIONS, EVIDENCE
 from image_verifier.rules.engines import Engine
 from image_verifier.rules.runtimes import RUNTIMES, Runtime
 
@@ -51,12 +51,14 @@ def _engines() -> Iterator[str]:
 
 def _runtime(runtime: Runtime) -> Iterator[str]:
     yield f"## {runtime.title}\n"
+    evidence = EVIDENCE[runtime.name]
     platforms = "any" if runtime.any_platform else ", ".join(runtime.platforms)
-    yield f"`{runtime.name}`, platforms: {platforms}. {runtime.remark}".rstrip() + "\n"
+    yield f"`{runtime.name}`, platforms: {platforms}. {evidence.remark}".rstrip() + "\n"
     yield "| Share | Engine | Hosts | Sources |"
     yield "| --- | --- | --- | --- |"
     for host in runtime.on_hosts:
-        yield f"| {host.share.value} | {host.engine.name} | {host.hosts} | {_links(host.sources)} |"
+        sources = _links(evidence.engines.get(host.engine, ()))
+        yield f"| {host.share.value} | {host.engine.name} | {host.hosts} | {sources} |"
     yield ""
     for standing in STANDINGS:
         kinds = [kind for kind, found in acceptance(runtime) if found == standing]
@@ -64,7 +66,7 @@ def _runtime(runtime: Runtime) -> Iterator[str]:
             yield f"- **{standing.capitalize()}**: {', '.join(kinds)}."
     for platform, why in runtime.doubtful_platforms.items():
         yield f"- **In doubt**: {platform}, since {why}."
-    yield f"\nSources: {_links(SOURCES[runtime.name])}\n"
+    yield f"\nSources: {_links(evidence.sources)}\n"
 
 
 def _links(sources: Sequence[str]) -> str:

@@ -24,11 +24,11 @@ from ..deletion import (
     reason_after_second_reading,
     reason_to_keep,
     remove_tag,
-    tag_as_rejected,
 )
 from ..faults import Fault
 from ..report_json import report_as_json
 from ..retry import RetryBudget
+from ..second_tag import tag_as_rejected
 from ..text import shortened
 from .pushes import Push
 from .settings import OnRefused, Settings

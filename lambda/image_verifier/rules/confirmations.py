@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from .engines import (
@@ -35,6 +35,20 @@ class Confirmation:
     version: str
     date: str
     sources: tuple[str, ...] = ()
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where the facts about a runtime come from, a row for each runtime of `runtimes`.
+
+    :param sources: the addresses for what it accepts and refuses.
+    :param engines: the addresses that say that its hosts have an engine.
+    :param remark: what else a user must know of it: a sentence.
+    """
+
+    sources: Sequence[str]
+    engines: Mapping[Engine, Sequence[str]] = field(default_factory=dict)
     remark: str = ""
 
 
@@ -82,32 +96,87 @@ CONFIRMATIONS: Final[Mapping[Engine, Confirmation]] = {
     ANY: Confirmation("not published", "the refusals that all other engines have in common", _RECORDED),
 }
 
-# For each runtime of `runtimes`.
-SOURCES: Final[Mapping[str, tuple[str, ...]]] = {
-    "fargate": (
-        "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html",
-        "https://github.com/aws/aws-cdk/issues/30258",
+# The AMIs' containerd by date, of the changelog: 2.1 from v20251016 (Kubernetes 1.33) to v20251209 (1.30), 2.2 in all
+# from v20260318.
+_EKS_AMI: Final = ("https://github.com/awslabs/amazon-eks-ami/blob/main/CHANGELOG.md",)
+_BOTTLEROCKET: Final = ("https://github.com/bottlerocket-os/bottlerocket/blob/develop/CHANGELOG.md",)
+_ON_FARGATE: Final[Mapping[Engine, Sequence[str]]] = {
+    CONTAINERD_1_6: ("https://github.com/aws/aws-cdk/issues/30258",),
+    CONTAINERD_1_7: ("https://vrnithinkumar.github.io/2025/02/17/aws-ecs-docker-pull-error",),
+    CONTAINERD_2_2: ("https://github.com/flox/flox/issues/4178",),
+}
+_ECS_AMI: Final[Mapping[Engine, Sequence[str]]] = {
+    DOCKERD_25: (
+        "https://github.com/aws/amazon-ecs-ami/blob/main/release-al2023.auto.pkrvars.hcl",
+        "https://github.com/aws/amazon-ecs-ami/pull/720",
     ),
-    "ecs-ec2": ("https://github.com/aws/amazon-ecs-ami", "https://github.com/aws/aws-cdk/issues/30680"),
-    "ecs-managed-instances": ("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ManagedInstances.html",),
-    "ecs-anywhere": ("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-anywhere.html",),
-    "lambda": ("https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",),
-    "eks": (
-        "https://github.com/awslabs/amazon-eks-ami",
-        "https://github.com/containerd/containerd/blob/main/core/images/mediatypes.go",
+}
+
+EVIDENCE: Final[Mapping[str, Evidence]] = {
+    "fargate": Evidence(
+        (
+            "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html",
+            "https://github.com/aws/aws-cdk/issues/30258",
+        ),
+        _ON_FARGATE,
+        "AWS does not publish which containerd a task gets. An image with a link at /etc fails.",
     ),
-    "batch": ("https://docs.aws.amazon.com/batch/latest/userguide/compute_environments.html",),
-    "app-runner": (
-        "https://docs.aws.amazon.com/apprunner/latest/dg/apprunner-availability-change.html",
-        "https://github.com/aws/apprunner-roadmap/issues/79",
-        "https://github.com/aws/copilot-cli/issues/2640",
+    "ecs-ec2": Evidence(
+        ("https://github.com/aws/amazon-ecs-ami", "https://github.com/aws/aws-cdk/issues/30680"),
+        {
+            **_ECS_AMI,
+            DOCKERD_CONTAINERD_STORE: ("https://github.com/bottlerocket-os/bottlerocket-core-kit/pull/730",),
+        },
     ),
-    "sagemaker": (
-        "https://github.com/aws/amazon-sagemaker-feedback/issues/180",
-        "https://github.com/mlflow/mlflow/issues/13834",
+    "ecs-managed-instances": Evidence(
+        ("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ManagedInstances.html",),
+        {DOCKERD_CONTAINERD_STORE: ("https://github.com/bottlerocket-os/bottlerocket-core-kit/pull/743",)},
+        "Its hosts run Bottlerocket.",
     ),
-    "agentcore": (
-        "https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/getting-started-custom.html",
-        "https://github.com/awslabs/agentcore-samples/issues/70",
+    "ecs-anywhere": Evidence(
+        ("https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-anywhere.html",),
+        {
+            DOCKERD_28: ("https://github.com/moby/moby/releases",),
+            DOCKERD_CONTAINERD_STORE: ("https://docs.docker.com/engine/storage/containerd/",),
+        },
+        "A task runs on your own host, with that host's Docker and for that host's platform.",
+    ),
+    "lambda": Evidence(("https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",)),
+    "eks": Evidence(
+        (
+            "https://github.com/awslabs/amazon-eks-ami",
+            "https://github.com/containerd/containerd/blob/main/core/images/mediatypes.go",
+        ),
+        {
+            CONTAINERD_2_1: _EKS_AMI,
+            CONTAINERD_2_2: _EKS_AMI,
+            CONTAINERD_2_3: _BOTTLEROCKET,
+            CONTAINERD_1_7: (*_EKS_AMI, *_BOTTLEROCKET),
+        },
+    ),
+    "batch": Evidence(
+        ("https://docs.aws.amazon.com/batch/latest/userguide/compute_environments.html",),
+        {**_ON_FARGATE, **_ECS_AMI},
+        "A job runs on Fargate or on EC2 wholly, as its compute environment says.",
+    ),
+    "app-runner": Evidence(
+        (
+            "https://docs.aws.amazon.com/apprunner/latest/dg/apprunner-availability-change.html",
+            "https://github.com/aws/apprunner-roadmap/issues/79",
+            "https://github.com/aws/copilot-cli/issues/2640",
+        ),
+        remark="It accepts no new customers since 2026-04-30; ECS Express Mode, on Fargate, succeeds it.",
+    ),
+    "sagemaker": Evidence(
+        (
+            "https://github.com/aws/amazon-sagemaker-feedback/issues/180",
+            "https://github.com/mlflow/mlflow/issues/13834",
+        )
+    ),
+    "agentcore": Evidence(
+        (
+            "https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/getting-started-custom.html",
+            "https://github.com/awslabs/agentcore-samples/issues/70",
+        )
     ),
 }

@@ -2,12 +2,12 @@
 
 Each row says which engines the runtime uses and how many of its hosts have them. A refusal by an engine of all hosts is
 an error; a refusal by an engine of some or of old hosts is a warning that names them. A new runtime is one row here,
-and one in `confirmations`.
+and one in `confirmations`, which also says where it is known from that its hosts have these engines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
@@ -49,13 +49,11 @@ class HostEngine:
     """An engine on the hosts of a runtime.
 
     :param hosts: which hosts have it, where not all do or nobody knows: the end of a sentence.
-    :param sources: where that comes from.
     """
 
     engine: Engine
     share: Share = Share.ALL
     hosts: str = ""
-    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,6 @@ class Runtime:
     :param on_hosts: its engines, and how many of its hosts have each; the messages of the first are quoted.
     :param platforms: the `os/architecture` that it can run.
     :param any_platform: whether it also runs other platforms than `platforms`.
-    :param remark: what else a user must know of it: a sentence.
     :param error_prefixes: what it puts in front of its engine's error, by the stage that failed.
     :param not_created: what it puts in front of its engine's error instead, where the start fails before there is a
         task of containerd's; empty where that makes no difference.
@@ -91,7 +88,6 @@ class Runtime:
     platforms: tuple[str, ...]
     error_prefixes: Mapping[Stage, str]
     any_platform: bool = False
-    remark: str = ""
     not_created: str = ""
     doubtful_platforms: Mapping[str, str] = field(default_factory=dict)
     refused_manifests: Mapping[str, str] = field(default_factory=dict)
@@ -167,38 +163,22 @@ _DOCKER_ZSTD_SOMEWHERE: Final = {
     media_types.DOCKER_LAYER_ZSTD: "no source says which engine pulls it there, and containerd before 2.0 cannot"
 }
 
-# The AMIs' containerd by date, of the changelog: 2.1 from v20251016 (Kubernetes 1.33) to v20251209 (1.30), 2.2 in all
-# from v20260318.
-_EKS_AMI: Final = "https://github.com/awslabs/amazon-eks-ami/blob/main/CHANGELOG.md"
-_BOTTLEROCKET: Final = "https://github.com/bottlerocket-os/bottlerocket/blob/develop/CHANGELOG.md"
 # AWS does not publish the version. The errors that users report are containerd 1.x's, still before 2.0 in 2025-02, and
 # 2.2's in 2026-04.
-_FARGATE_1: Final = "https://vrnithinkumar.github.io/2025/02/17/aws-ecs-docker-pull-error"
-_FARGATE_2: Final = "https://github.com/flox/flox/issues/4178"
 _FARGATE_HOSTS: Final = (
-    HostEngine(
-        CONTAINERD_1_6, Share.WORDS, "reported by users in 2024", ("https://github.com/aws/aws-cdk/issues/30258",)
-    ),
+    HostEngine(CONTAINERD_1_6, Share.WORDS, "reported by users in 2024"),
     HostEngine(
         CONTAINERD_1_7,
         hosts="tasks that get containerd 1.7, as users last reported in 2025-02; others reported 2.2 in 2026-04",
-        sources=(_FARGATE_1,),
     ),
     HostEngine(
         CONTAINERD_2_2,
         hosts="tasks that get containerd 2.2, as users reported in 2026-04; others last reported 1.7 in 2025-02",
-        sources=(_FARGATE_2,),
     ),
 )
 # Docker 25.0.16 with the classic store, on Amazon Linux 2 and 2023, from v20260629 to at least v20260820, and another
 # 25.0 before. Batch's EC2 hosts are these: https://docs.aws.amazon.com/batch/latest/userguide/compute_resource_AMIs.html
-_ECS_AMI: Final = HostEngine(
-    DOCKERD_25,
-    sources=(
-        "https://github.com/aws/amazon-ecs-ami/blob/main/release-al2023.auto.pkrvars.hcl",
-        "https://github.com/aws/amazon-ecs-ami/pull/720",
-    ),
-)
+_ECS_AMI: Final = HostEngine(DOCKERD_25)
 _UNKNOWN: Final = (HostEngine(ANY),)
 # 20 GiB by default, of which the compressed and the unpacked image both take their share.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
@@ -214,7 +194,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             platforms=_BOTH,
             error_prefixes=_ON_FARGATE,
             not_created=_NOT_CREATED,
-            remark="AWS does not publish which containerd a task gets. An image with a link at /etc fails.",
             roomy_bytes=_FARGATE_ROOM,
             etc_error=_FARGATES_ETC,
             etc_hosts="Fargate creates a folder there",
@@ -228,7 +207,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
                     DOCKERD_CONTAINERD_STORE,
                     Share.SOME,
                     "Bottlerocket (aws-ecs-3), whose Docker uses the containerd image store",
-                    ("https://github.com/bottlerocket-os/bottlerocket-core-kit/pull/730",),
                 ),
             ),
             platforms=_BOTH,
@@ -237,15 +215,9 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
         Runtime(
             name="ecs-managed-instances",
             title="ECS Managed Instances",
-            on_hosts=(
-                HostEngine(
-                    DOCKERD_CONTAINERD_STORE,
-                    sources=("https://github.com/bottlerocket-os/bottlerocket-core-kit/pull/743",),
-                ),
-            ),
+            on_hosts=(HostEngine(DOCKERD_CONTAINERD_STORE),),
             platforms=_BOTH,
             error_prefixes=_ON_EC2,
-            remark="Its hosts run Bottlerocket.",
         ),
         Runtime(
             name="ecs-anywhere",
@@ -256,19 +228,16 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
                     DOCKERD_28,
                     Share.SOME,
                     "hosts whose Docker is newer than 25.0 and uses its classic image store",
-                    ("https://github.com/moby/moby/releases",),
                 ),
                 HostEngine(
                     DOCKERD_CONTAINERD_STORE,
                     Share.SOME,
                     "hosts whose Docker uses the containerd image store, the default of new installations of Docker 29",
-                    ("https://docs.docker.com/engine/storage/containerd/",),
                 ),
             ),
             platforms=_BOTH,
             any_platform=True,
             error_prefixes=_ON_EC2,
-            remark="A task runs on your own host, with that host's Docker and for that host's platform.",
         ),
         Runtime(
             name="lambda",
@@ -297,15 +266,14 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             name="eks",
             title="EKS",
             on_hosts=(
-                HostEngine(CONTAINERD_2_1, sources=(_EKS_AMI,)),
-                HostEngine(CONTAINERD_2_2, sources=(_EKS_AMI,)),
-                HostEngine(CONTAINERD_2_3, sources=(_BOTTLEROCKET,)),
+                HostEngine(CONTAINERD_2_1),
+                HostEngine(CONTAINERD_2_2),
+                HostEngine(CONTAINERD_2_3),
                 HostEngine(
                     CONTAINERD_1_7,
                     Share.OLD,
                     "nodes with containerd 1.7: AL2023 AMIs before v20251209 (Kubernetes 1.33: before v20251016), and "
                     "Bottlerocket up to 1.62",
-                    (_EKS_AMI, _BOTTLEROCKET),
                 ),
             ),
             platforms=_BOTH,
@@ -321,7 +289,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
             on_hosts=(*_FARGATE_HOSTS, replace(_ECS_AMI, hosts="jobs whose compute environment is EC2")),
             platforms=_BOTH,
             error_prefixes={Stage.PULL: _ON_FARGATE[Stage.PULL]},
-            remark="A job runs on Fargate or on EC2 wholly, as its compute environment says.",
             roomy_bytes=_FARGATE_ROOM,
             etc_error=_FARGATES_ETC,
             etc_hosts="a job whose compute environment is Fargate creates a folder there",
@@ -337,7 +304,6 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
                 "says that App Runner supports it"
             },
             doubtful_layers=_DOCKER_ZSTD_SOMEWHERE,
-            remark="It accepts no new customers since 2026-04-30; ECS Express Mode, on Fargate, succeeds it.",
         ),
         Runtime(
             name="sagemaker",
@@ -362,14 +328,3 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
         ),
     )
 }
-
-
-def usual_platform(names: Iterable[str], default: str) -> str:
-    """The platform of an image where nobody sets one.
-
-    :param names: the runtimes; unknown ones are reported elsewhere.
-    :param default: the platform that is used where each of them surely runs it, or where they agree on no other.
-    """
-    runtimes = [RUNTIMES[name] for name in names if name in RUNTIMES]
-    candidates = (default, *(platform for runtime in runtimes for platform in runtime.platforms))
-    return next((p for p in candidates if all(r.runs(p) and p not in r.doubtful_platforms for r in runtimes)), default)

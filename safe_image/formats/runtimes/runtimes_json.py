@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from image_verifier.rules.confirmations import CONFIRMATIONS, SOURCES
+from image_verifier.rules.confirmations import CONFIRMATIONS, EVIDENCE, Evidence
 from image_verifier.rules.runtimes import HostEngine, Runtime
 
 from ...results.acceptance import acceptance
@@ -22,26 +22,27 @@ def report(runtimes: Sequence[Runtime], stream: TextIO) -> Iterator[str]:
 
 
 def _runtime(runtime: Runtime) -> dict[str, Any]:
+    evidence = EVIDENCE[runtime.name]
     return {
         "name": runtime.name,
         "title": runtime.title,
-        "remark": runtime.remark,
+        "remark": evidence.remark,
         "platforms": list(runtime.platforms),
         "any_platform": runtime.any_platform,
         "doubtful_platforms": dict(runtime.doubtful_platforms),
-        "engines": [_engine(host) for host in runtime.on_hosts],
+        "engines": [_engine(host, evidence) for host in runtime.on_hosts],
         "images": dict(acceptance(runtime)),
-        "sources": list(SOURCES[runtime.name]),
+        "sources": list(evidence.sources),
     }
 
 
-def _engine(host: HostEngine) -> dict[str, Any]:
+def _engine(host: HostEngine, evidence: Evidence) -> dict[str, Any]:
     confirmed = CONFIRMATIONS[host.engine]
     return {
         "name": host.engine.name,
         "share": host.share.value,
         "hosts": host.hosts,
-        "sources": list(host.sources),
+        "sources": list(evidence.engines.get(host.engine, ())),
         "confirmed": {
             "how": confirmed.how,
             "version": confirmed.version,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
-from image_verifier.rules.confirmations import CONFIRMATIONS, SOURCES, Confirmation
+from image_verifier.rules.confirmations import CONFIRMATIONS, EVIDENCE, Confirmation
 from image_verifier.rules.runtimes import HostEngine, Runtime
 
 from ...results.acceptance import STANDINGS, acceptance
@@ -33,8 +33,9 @@ def _lines(runtime: Runtime, page: TextPage) -> Iterator[str]:
     yield f"{page.paint('head', runtime.name)}  {runtime.title}"
     platforms = "any platform" if runtime.any_platform else ", ".join(runtime.platforms)
     yield from page.wrap(f"platforms: {platforms}", _INDENT)
-    if runtime.remark:
-        yield from page.wrap(runtime.remark, _INDENT)
+    evidence = EVIDENCE[runtime.name]
+    if evidence.remark:
+        yield from page.wrap(evidence.remark, _INDENT)
     yield f"{_INDENT}engines:"
     for host in runtime.on_hosts:
         yield from page.wrap(host_text(host), _HANGING)
@@ -45,7 +46,7 @@ def _lines(runtime: Runtime, page: TextPage) -> Iterator[str]:
         if kinds:
             yield from page.wrap(f"{standing}: {', '.join(kinds)}", _INDENT)
     yield f"{_INDENT}sources:"
-    yield from (f"{_HANGING}{source}" for source in SOURCES[runtime.name])
+    yield from (f"{_HANGING}{source}" for source in evidence.sources)
 
 
 def host_text(host: HostEngine) -> str:

@@ -10,7 +10,7 @@ from image_verifier.image import media_types
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
 from image_verifier.report import Report, Severity
-from image_verifier.rules.confirmations import SOURCES
+from image_verifier.rules.confirmations import EVIDENCE
 from image_verifier.rules.names import Names
 from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
@@ -63,8 +63,8 @@ def test_every_runtime_says_where_its_facts_come_from(name: str) -> None:
     assert runtime.title
     assert runtime.engines
     assert runtime.platforms
-    assert all(source.startswith("https://") for source in SOURCES[name])
-    assert SOURCES[name]
+    assert all(source.startswith("https://") for source in EVIDENCE[name].sources)
+    assert EVIDENCE[name].sources
     assert set(runtime.doubtful_platforms) < set(runtime.platforms)
     assert not set(runtime.refused_layers) & set(runtime.doubtful_layers)
 
