@@ -310,6 +310,106 @@ def test_the_summary_names_what_is_new_and_what_is_gone(steps: Steps, repositori
     assert json.loads(steps.read(f"{steps.guard.guard}/sweeps/latest.json")) == {"id": second["id"]}
 
 
+def refusals(summary: dict[str, Any]) -> dict[str, list[str]]:
+    """The digests that a summary names as new and as gone."""
+    return {name: [one["digest"] for one in summary[name]["images"]] for name in ("new", "gone")}
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A sweep that leaves it open whether an image is still refused."""
+
+    aws: LocalAws
+    steps: Steps
+    repository: str
+
+    def a_batch_without_results(self) -> dict[str, Any]:
+        return self.steps.sum_up(self.steps.list_images())
+
+    def an_image_that_cannot_be_read(self) -> dict[str, Any]:
+        sweep = self.steps.list_images()
+        self.aws.faults.deny("ecr:BatchGetImage")
+        aws_call.client.cache_clear()
+        for item in self.steps.items(sweep):
+            self.steps.verify(sweep, item)
+        self.aws.faults.clear()
+        return self.steps.sum_up(sweep)
+
+    def a_repository_that_cannot_be_listed(self) -> dict[str, Any]:
+        self.aws.faults.error("ecr:DescribeImages", "KmsException", times=1)
+        return self.steps.run()
+
+    def a_bound(self) -> dict[str, Any]:
+        self.steps.sweep = replace(self.steps.sweep, everything=True, max_images=1)
+        summary = self.steps.run()
+        self.steps.sweep = replace(self.steps.sweep, everything=False, max_images=100)
+        return summary
+
+    def a_repository_that_is_not_swept(self) -> dict[str, Any]:
+        swept = self.steps.sweep
+        self.steps.sweep = replace(swept, repositories=(f"{self.repository[:-1]}b",))
+        summary = self.steps.run()
+        self.steps.sweep = swept
+        return summary
+
+    def a_repository_without_the_tag(self) -> dict[str, Any]:
+        swept = self.steps.sweep
+        self.steps.sweep = replace(swept, tags={"team": "office"})
+        summary = self.steps.run()
+        self.steps.sweep = swept
+        return summary
+
+
+@pytest.mark.parametrize("doubt", [name for name in vars(Doubt) if name.startswith("a")])
+def test_a_refused_image_that_a_sweep_could_not_verify_is_neither_gone_nor_new_afterwards(
+    aws: LocalAws, steps: Steps, repositories: dict[str, Images], doubt: str
+) -> None:
+    steps.monkeypatch.setattr("image_verifier.audit.batches.RETRY_SECONDS", 0.0)
+    steps.monkeypatch.setattr("image_verifier.sweep.plan.RETRY_SECONDS", 0.0)
+    a = repositories["a"]
+    a.good("one")
+    refused = a.broken("two")
+    assert refusals(steps.run()) == {"new": [refused], "gone": []}
+    for _ in range(2):
+        summary = getattr(Doubt(aws, steps, a.name), doubt)()
+        assert refusals(summary) == {"new": [], "gone": []}
+        assert summary["counts"]["refused"] == 0
+    (line,) = steps.read(f"{steps.guard.guard}/sweeps/{summary['id']}/refused.jsonl").splitlines()
+    carried = json.loads(line)
+    assert (carried["digest"], carried["carried"]) == (refused, True)
+    after = steps.run()
+    assert refusals(after) == {"new": [], "gone": []}
+    assert after["counts"]["refused"] == 1
+    a.delete("two")
+    assert refusals(steps.run()) == {"new": [], "gone": [refused]}
+
+
+@pytest.mark.parametrize("what", ["deleted", "untagged", "the whole repository"])
+def test_a_refused_image_that_is_away_is_gone(
+    aws: LocalAws, steps: Steps, repositories: dict[str, Images], what: str
+) -> None:
+    a = repositories["a"]
+    refused = a.broken("one")
+    steps.run()
+    if what == "the whole repository":
+        a.delete_repository()
+    elif what == "deleted":
+        a.delete("one")
+    else:
+        a.good("one")
+    assert refusals(steps.run()) == {"new": [], "gone": [refused]}
+    assert refusals(steps.run()) == {"new": [], "gone": []}
+
+
+def test_a_refused_image_that_passes_under_other_rules_is_gone(steps: Steps, repositories: dict[str, Images]) -> None:
+    rule = RepositoryRule("*", Policy(("fargate",), Platform.parse("linux/amd64")))
+    steps.guard = replace(steps.guard, rules=(rule,))
+    refused = repositories["a"].push("arm", lambda layout: layout.image(config={"architecture": "arm64"}))
+    assert refusals(steps.run())["new"] == [refused]
+    steps.guard = replace(steps.guard, rules=())
+    assert refusals(steps.run()) == {"new": [], "gone": [refused]}
+
+
 def test_a_bound_leaves_out_images_that_the_next_sweep_takes(steps: Steps, repositories: dict[str, Images]) -> None:
     for tag in ("one", "two", "three"):
         repositories["a"].good(tag)

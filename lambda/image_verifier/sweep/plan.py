@@ -58,6 +58,7 @@ class Plan:
     _images: int = 0
     _bytes: int = 0
     _left_out: Counter[str] = field(default_factory=Counter)
+    _unlisted: list[str] = field(default_factory=list)
 
     def write(self) -> None:
         """Write the list of the batches, and the plan.
@@ -76,6 +77,7 @@ class Plan:
             "fingerprint": known,
             "previous": self.latest.id if self.latest else None,
             "reused": reused.id if reused else None,
+            "unlisted": self._unlisted,
             "bounds": {
                 "max_images": self.sweep.max_images,
                 "max_bytes": self.sweep.max_bytes if self.sweep.verify_layers else None,
@@ -87,7 +89,9 @@ class Plan:
     def _items(self, reused: SweepStore | None) -> Iterator[Item]:
         earlier = Earlier(reused.batches() if reused else ())
         client = aws.client("ecr", self.place.region)
-        names = sorted(one for one in list_repositories(client, self.place) if self.sweep.includes(one.name))
+        every = list(list_repositories(client, self.place))
+        names = sorted(one for one in every if self.sweep.includes(one.name))
+        self._unlisted = sorted({one.name for one in every} - {one.name for one in names})
         with Pool(_REPOSITORIES) as pool:
             for start in range(0, len(names), _REPOSITORIES):
                 some = names[start : start + _REPOSITORIES]
@@ -114,6 +118,8 @@ class Plan:
     def _items_of(
         self, repository: Repository, found: Sizes | Fault | None, earlier: Mapping[str, int]
     ) -> Iterator[Item]:
+        if found is None or isinstance(found, Fault):
+            self._unlisted.append(repository.name)
         if found is None:
             return
         self.repositories += 1

@@ -6,52 +6,26 @@ most as many rows as the page lists.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Final
+from itertools import chain
+from typing import Final
 
 from .. import __version__
 from ..audit.audit_page import LISTED, MAX_IMAGES, audit_page
 from ..audit.row import Row
-from ..audit.sweep_summary import SweepBounds, SweepChange, SweepSummary, UnfinishedBatch
+from ..audit.sweep_summary import SweepBounds, SweepSummary, UnfinishedBatch
 from ..audit.totals import AuditTotals, refusing
 from ..outcome_json import policy_as_json
 from ..registry.settings import Settings
+from .changes import Changes, Refused, RefusedBefore, image_hash
 from .settings import SweepSettings
 from .store import SweepStore
 
-# The most images that the summary names as new, and as gone, and the most batches without rows.
-_MAX_NAMED: Final = 100
+# The most batches without rows that the summary names.
 _MAX_UNFINISHED: Final = 1000
-
-Refused = Mapping[str, Any]
-"""One refused image, as a line of `refused.jsonl`."""
-
-
-@dataclass
-class Changes:
-    """The images that are refused in one of two sweeps only.
-
-    :param count: the number of all of them.
-    :param images: the first ones.
-    """
-
-    count: int = 0
-    images: list[Refused] = field(default_factory=list)
-
-    def add(self, image: Refused) -> None:
-        """Count one image."""
-        self.count += 1
-        if len(self.images) < _MAX_NAMED:
-            self.images.append(image)
-
-    @property
-    def named(self) -> SweepChange:
-        """The number, and the first images."""
-        return SweepChange(self.count, tuple(self.images))
 
 
 @dataclass
@@ -61,13 +35,17 @@ class SweepTotals:
     :param totals: the totals of the rows.
     :param skipped: the number of images that were skipped.
     :param listed: the first rows of refused and unknown images.
+    :param before: hashes of the images that the sweep before refused.
     :param refused: hashes of the refused images.
+    :param cleared: hashes of those that the sweep before refused, and that pass or are skipped now.
     """
 
     totals: AuditTotals = field(default_factory=AuditTotals)
     skipped: int = 0
     listed: list[Row] = field(default_factory=list)
+    before: set[bytes] = field(default_factory=set)
     refused: set[bytes] = field(default_factory=set)
+    cleared: set[bytes] = field(default_factory=set)
 
     def refused_among(self, rows: Iterable[Row]) -> Iterator[Refused]:
         """Count the rows, and return the refused images among them."""
@@ -79,8 +57,10 @@ class SweepTotals:
             if row["verdict"] == "fail":
                 image = {name: row[name] for name in ("repository", "digest", "tags", "reference")}
                 findings = [{"id": one["id"], "message": one["message"]} for one in refusing(row)]
-                self.refused.add(_hash(image))
+                self.refused.add(image_hash(row["repository"], row["digest"]))
                 yield {**image, "findings": findings}
+            elif row["verdict"] != "unknown" and self.before:
+                self.cleared |= {image_hash(row["repository"], row["digest"])} & self.before
 
 
 @dataclass(frozen=True)
@@ -109,9 +89,13 @@ class SumUp:
         """
         plan = self.store.plan()
         finished = self.store.finished()
-        read = SweepTotals()
-        self.store.write_refused(read.refused_among(self.store.rows(sorted(finished))))
-        new, gone = self._changes(read.refused, self.store.other(plan["previous"]))
+        before, gone = RefusedBefore(self.store.other(plan["previous"])), Changes()
+        read = SweepTotals(before=before.hashes)
+        unlisted = {*plan["unlisted"], *plan["bounds"]["left_out"]}
+        refused = read.refused_among(self.store.rows(sorted(finished)))
+        # Both sets are complete once the refused images of this sweep are written.
+        carried = before.carried(self.store, read.refused, read.cleared, unlisted, gone)
+        self.store.write_refused(chain(refused, carried))
         whole = read.totals.whole
         summary = SweepSummary(
             id=self.store.id,
@@ -138,7 +122,7 @@ class SumUp:
             ],
             unfinished=tuple(self._unfinished(finished)) if plan["batches"] > len(finished) else (),
             bounds=SweepBounds(**plan["bounds"]),
-            new=new.named,
+            new=before.new(self.store).named,
             gone=gone.named,
         )
         self._write(summary, read)
@@ -150,18 +134,6 @@ class SumUp:
         self.store.write("summary.json", json.dumps(summary.as_json(), indent=1).encode())
         self.store.set_latest()
 
-    def _changes(self, refused: set[bytes], before: SweepStore | None) -> tuple[Changes, Changes]:
-        """The images that are refused only now, and those that were refused only in the sweep before."""
-        new, gone, known = Changes(), Changes(), set()
-        for image in before.refused() if before else ():
-            known.add(_hash(image))
-            if _hash(image) not in refused:
-                gone.add(image)
-        for image in self.store.refused():
-            if _hash(image) not in known:
-                new.add(image)
-        return new, gone
-
     def _unfinished(self, finished: set[int]) -> Iterator[UnfinishedBatch]:
         """The first batches without rows, each with its error where one is known."""
         errors = dict(self.store.failures())
@@ -169,7 +141,3 @@ class SumUp:
         for item, _ in zip(missing, range(_MAX_UNFINISHED), strict=False):
             error = errors.get(item["batch"], "it was not run, or its error was not recorded")
             yield UnfinishedBatch(item["batch"], self.store.repository(item).uri, tuple(item["digests"]), error)
-
-
-def _hash(image: Refused) -> bytes:
-    return hashlib.blake2b(f"{image['repository']}@{image['digest']}".encode(), digest_size=16).digest()
