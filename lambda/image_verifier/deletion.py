@@ -81,7 +81,7 @@ def cannot_be_pulled(report: Report) -> bool:
     unpullable = {
         name
         for finding in report.errors
-        if finding.severity is Severity.ERROR and CATALOG[finding.id].stage is Stage.PULL
+        if finding.severity is Severity.ERROR and CATALOG[finding.id] is Stage.PULL
         for name in finding.runs_on
     }
     return unpullable >= set(report.runs_on)

@@ -1,6 +1,6 @@
 """The second tag of a rejected image, which keeps it in ECR when its first tag is removed.
 
-A person's command adds it, and a guard that was told to. The verifier's role has no permission for it.
+A person's command adds it, and so does a guard with that setting. The verifier's role has no permission for it.
 """
 
 from __future__ import annotations

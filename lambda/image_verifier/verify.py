@@ -252,6 +252,6 @@ def _judge_for(
 def _complete(finding: Finding, runtime: Runtime, policy: Policy) -> Finding:
     return replace(
         finding,
-        runtime_error=runtime.error(CATALOG[finding.id].stage, finding.runtime_error),
+        runtime_error=runtime.error(CATALOG[finding.id], finding.runtime_error),
         acknowledged=policy.acknowledge.get(finding.id, ""),
     )

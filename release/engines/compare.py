@@ -201,7 +201,7 @@ class Outcome:
         if self.runs(runtime):
             # The engines only pull the image, so their results prove nothing about its start.
             unproven = _FAILS_AT_START if PULL_ANYTHING.issuperset(REQUIRED_ENGINES[runtime]) else ()
-            refused = [e for e in errors if CATALOG[e].stage is Stage.PULL and e not in unproven]
+            refused = [e for e in errors if CATALOG[e] is Stage.PULL and e not in unproven]
             return f"{runtime} {depth}: the engines pull it, we report {', '.join(refused)}" if refused else ""
         if errors or (self.subject.needs_bytes and not layers):
             return ""

@@ -15,6 +15,7 @@ from image_verifier.rules.advice import ADVICE
 from image_verifier.rules.advice.row import Then
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.causes import USUAL_CAUSES
+from image_verifier.rules.meanings import MEANINGS
 from image_verifier.rules.names import BuildOutputs
 from image_verifier.rules.remedies import remedy
 from image_verifier.rules.runtimes import RUNTIMES
@@ -111,10 +112,10 @@ def needs_layers(finding_id: str) -> bool:
 def _overview() -> Iterator[str]:
     yield "| Finding | Fails at | Error for | Warning for |"
     yield "| --- | --- | --- | --- |"
-    for finding_id, entry in CATALOG.items():
+    for finding_id, stage in CATALOG.items():
         mark = " †" if needs_layers(finding_id) else ""
         cells = (_runtimes(finding_id, severity) for severity in ("error", "warning"))
-        yield f"| [`{finding_id}`](#{finding_id}){mark} | {entry.stage.value} | {' | '.join(cells)} |"
+        yield f"| [`{finding_id}`](#{finding_id}){mark} | {stage.value} | {' | '.join(cells)} |"
 
 
 def _runtimes(finding_id: str, severity: str) -> str:
@@ -123,10 +124,10 @@ def _runtimes(finding_id: str, severity: str) -> str:
 
 
 def _details() -> Iterator[str]:
-    for finding_id, entry in CATALOG.items():
+    for finding_id in CATALOG:
         occurrences = found(finding_id)
         finding = next(iter(occurrences.values()))
-        yield f"### {finding_id}\n\n{entry.meaning}\n"
+        yield f"### {finding_id}\n\n{MEANINGS[finding_id]}\n"
         yield f"For example: {_short(finding.message)}\n"
         said: dict[str, list[str]] = {}
         for name, occurrence in occurrences.items():

@@ -55,7 +55,7 @@ def test_every_finding_says_how_to_fix_it(finding_id: str) -> None:
         assert finding.message.endswith(".")
 
 
-@pytest.mark.parametrize("finding_id", [i for i, entry in CATALOG.items() if entry.stage in (Stage.START, Stage.RUN)])
+@pytest.mark.parametrize("finding_id", [i for i, stage in CATALOG.items() if stage in (Stage.START, Stage.RUN)])
 def test_the_content_of_an_image_is_fixed_before_it_is_pushed_again(finding_id: str) -> None:
     for finding in found(finding_id).values():
         assert not remedy(finding, NAMES)[0].startswith(("$ ", "Then "))

@@ -19,7 +19,7 @@ from ..pages.markup import escaped, plural
 from ..pages.page_facts import page_facts
 from ..pages.parts import about, choices
 from ..report import Finding, Severity
-from ..rules.catalog import CATALOG
+from ..rules.meanings import MEANINGS
 from ..text import in_sentences, readable_size
 from .row import Row
 from .totals import AuditTotals, ImageCounts, refusing
@@ -136,7 +136,7 @@ def _repositories(totals: AuditTotals) -> Iterator[str]:
         yield from _table(healthy)
     if totals.findings:
         found = "".join(
-            f'<dt class="mono">{escaped(name)}</dt><dd>{plural(count, "image")}: {escaped(CATALOG[name].meaning)}</dd>'
+            f'<dt class="mono">{escaped(name)}</dt><dd>{plural(count, "image")}: {escaped(MEANINGS[name])}</dd>'
             for name, count in totals.findings.most_common()
         )
         yield f'<h3 class="caption">Findings</h3><dl>{found}</dl>'

@@ -52,7 +52,7 @@ class Judgement:
         if self.judged_by != _ANY:
             return self.report
         name = self.report.runs_on[0]
-        its = (f for f in self.report.errors if name in f.runs_on and CATALOG[f.id].stage is Stage.PULL)
+        its = (f for f in self.report.errors if name in f.runs_on and CATALOG[f.id] is Stage.PULL)
         return replace(self.report, findings=tuple(replace(finding, runs_on=(name,)) for finding in its))
 
 

@@ -42,7 +42,7 @@ class Confirmation:
 class Evidence:
     """Where the facts about a runtime come from, a row for each runtime of `runtimes`.
 
-    :param sources: the addresses for what it accepts and refuses.
+    :param sources: the addresses about the images that it accepts and refuses.
     :param engines: the addresses that say that its hosts have an engine.
     :param remark: what else a user must know of it: a sentence.
     """

@@ -12,6 +12,7 @@ from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.catalog import Stage as CatalogStage
 from image_verifier.rules.causes import USUAL_CAUSES
 from image_verifier.rules.engine_messages import MESSAGES
+from image_verifier.rules.meanings import MEANINGS
 from image_verifier.rules.names import Names
 from image_verifier.rules.remedies import remedy
 
@@ -54,15 +55,15 @@ def finding_cause(finding_id: str) -> Cause:
 
     :param finding_id: one of the catalog.
     """
-    entry, cause = CATALOG[finding_id], USUAL_CAUSES[finding_id]
-    found = Finding(finding_id, Severity.ERROR, entry.meaning)
+    meaning, cause = MEANINGS[finding_id], USUAL_CAUSES[finding_id]
+    found = Finding(finding_id, Severity.ERROR, meaning)
     # Without names there are no commands that delete: nobody has looked at the image yet.
     steps = tuple(line for line in remedy(found, Names(platform="{platform}")) if not line.startswith("$ "))
     return Cause(
         id=finding_id,
-        title=entry.meaning,
+        title=meaning,
         meaning=cause.text,
-        stage=_STAGES[entry.stage],
+        stage=_STAGES[CATALOG[finding_id]],
         blame=("image",),
         words=tuple(_words(finding_id, text) for text in _texts(finding_id)),
         confirm=("Check the image, its layers too:", "$ safe-image check {image} --layers --runs-on {runs_on}"),

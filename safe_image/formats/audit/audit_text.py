@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from image_verifier.audit.totals import AuditTotals, ImageCounts, refusing
-from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.meanings import MEANINGS
 from image_verifier.text import in_sentences, printable
 
 from ..text.table import table
@@ -94,7 +94,7 @@ def _numbers(total: ImageCounts) -> tuple[str, ...]:
 def _findings(totals: AuditTotals, page: TextPage) -> Iterator[str]:
     for finding, count in totals.findings.most_common():
         images = "1 image" if count == 1 else f"{count:,} images"
-        yield from page.wrap(f"{finding} ({images}): {CATALOG[finding].meaning}", "")
+        yield from page.wrap(f"{finding} ({images}): {MEANINGS[finding]}", "")
 
 
 def _tally(whole: ImageCounts, page: TextPage) -> str:

@@ -19,6 +19,7 @@ from image_verifier.outcome_json import account_as_json, policy_as_json
 from image_verifier.report import Finding, Severity
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.citations import citation
+from image_verifier.rules.meanings import MEANINGS
 from image_verifier.rules.remedies import remedy
 from image_verifier.text import printable
 
@@ -81,12 +82,11 @@ def _image(outcome: Outcome) -> dict[str, Any]:
 
 
 def _rule(id_: str) -> dict[str, Any]:
-    entry = CATALOG[id_]
     return {
         "id": id_,
         "name": "".join(word.capitalize() for word in id_.split("-")),
-        "shortDescription": {"text": entry.meaning},
-        "properties": {"tags": ["container-image", entry.stage.value]},
+        "shortDescription": {"text": MEANINGS[id_]},
+        "properties": {"tags": ["container-image", CATALOG[id_].value]},
     }
 
 

@@ -14,6 +14,7 @@ from image_verifier.rules.advice import ADVICE
 from image_verifier.rules.artifacts import ARTIFACTS, ATTESTATION, BUILD_CACHE
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.causes import USUAL_CAUSES
+from image_verifier.rules.meanings import MEANINGS
 from image_verifier.rules.names import BuildOutputs, Names
 from image_verifier.rules.remedies import FOLDER, RELATIVE_PATH, prevention, remedy
 
@@ -44,7 +45,7 @@ def text(finding: Finding, names: Names) -> str:
 
 
 def test_every_finding_has_a_cause_a_remedy_now_and_for_good_and_a_source() -> None:
-    assert list(ADVICE) == list(USUAL_CAUSES) == list(CATALOG)
+    assert list(ADVICE) == list(USUAL_CAUSES) == list(MEANINGS) == list(CATALOG)
     for advice in ADVICE.values():
         assert advice.now.endswith((".", ":")) or "docker buildx" in advice.now or "$BASE" in advice.now
         assert advice.prevention.endswith(".")

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from image_verifier.image import media_types
-from image_verifier.rules.catalog import CATALOG
+from image_verifier.rules.meanings import MEANINGS
 
 from safe_image.cli import main
 from tests.unit.images import GZIP, Layout
@@ -108,7 +108,7 @@ def test_sarif_has_a_result_for_each_finding_and_its_rule(
     (result,) = (r for r in run["results"] if r["level"] == "error")
     rule = run["tool"]["driver"]["rules"][result["ruleIndex"]]
     assert rule["id"] == result["ruleId"] == "layer-type-unsupported"
-    assert rule["shortDescription"]["text"] == CATALOG["layer-type-unsupported"].meaning
+    assert rule["shortDescription"]["text"] == MEANINGS["layer-type-unsupported"]
     assert "would have said: CannotPullContainerError" in result["message"]["text"]
     (location,) = result["locations"]
     assert unquote(location["physicalLocation"]["artifactLocation"]["uri"]) == images["zstd"]
