@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import errno
 import os
 import sys
@@ -19,6 +20,9 @@ from .errors import UsageError
 
 # 128 + SIGINT, as shells report it.
 _INTERRUPTED: Final = 130
+# The name of the error handler of the output's encoding, and the characters of our own texts that ASCII does not have.
+_ERRORS: Final = "safe-image"
+_IN_ASCII: Final = {"·": "-", "…": "...", "│": "|", "−": "-"}
 _DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 
 
@@ -29,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: the exit code.
     """
     _replace_closed_streams()
-    _escape_what_cannot_be_encoded()
+    _replace_what_cannot_be_encoded()
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except BrokenPipeError:
@@ -89,11 +93,19 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
 
 
-def _escape_what_cannot_be_encoded() -> None:
+def _replace_what_cannot_be_encoded() -> None:
     """Let one character that the terminal's encoding does not have not take the whole report with it."""
+    codecs.register_error(_ERRORS, _replacement)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_ERRORS)
+
+
+def _replacement(error: UnicodeError) -> tuple[str | bytes, int]:
+    """The text for characters that cannot be encoded: ASCII for our own, and escapes for those of an image."""
+    if isinstance(error, UnicodeEncodeError) and (ours := _IN_ASCII.get(error.object[error.start])):
+        return ours, error.start + 1
+    return codecs.backslashreplace_errors(error)
 
 
 def _explain(error: Exception) -> str:

@@ -45,12 +45,14 @@ def in_sentences(message: str, advice: str) -> str:
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """The known words that were probably meant, as `a or b`; all of them, as `one of a, b, c`, where none is close.
+    """The known words that were probably meant, as `a or b`; where none is close, `one of a, b, c`.
 
     :param word: the word that is not known.
-    :param known: the words that are.
+    :param known: the words that are; of more than twelve, only the closest are listed.
     """
     # Imported here, since nearly all words are known.
-    from difflib import get_close_matches
+    from difflib import get_close_matches as close
 
-    return " or ".join(get_close_matches(word, known, n=2, cutoff=0.7)) or f"one of {', '.join(known)}"
+    if found := close(word, known, 2, 0.7):
+        return " or ".join(found)
+    return f"one of {', '.join(known)}" if len(known) < 13 else f"one such as {', '.join(close(word, known, 3, 0))}"

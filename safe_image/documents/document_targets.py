@@ -22,6 +22,7 @@ from ..sources.targets import Target, TargetResolver
 from .cloudformation import read_cloudformation
 from .compose import read_compose
 from .document_image import DocumentImage
+from .files import STANDARD_INPUT
 from .kubernetes import read_kubernetes
 from .pseudo_parameters import PseudoParameters
 from .settings import Settings
@@ -85,7 +86,8 @@ def _images(text: str, resolver: TargetResolver, settings: Settings) -> list[Doc
         raise UsageError(f"{text!r} names no file: use {scheme}FILE, or {scheme}- for standard input")
     try:
         # Without `./`, as GitHub writes the paths of files.
-        return list(_READERS[scheme](str(Path(file)), settings, resolver))
+        called = STANDARD_INPUT if file == "-" else str(Path(file))
+        return list(_READERS[scheme](called, settings, resolver))
     except RecursionError as e:
         raise UsageError(f"{file}: it is nested too deeply") from e
 

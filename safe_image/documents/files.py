@@ -15,7 +15,8 @@ from ..sources.regular_files import open_regular
 from .json_values import parse_json
 from .values import Values
 
-STANDARD_INPUT: Final = "-"
+# How messages and places call standard input, which a reference calls `-`.
+STANDARD_INPUT: Final = "<stdin>"
 # The parser of YAML is slow: a second and a half for each MiB.
 _MAX_YAML_BYTES: Final = 16 * 1024 * 1024
 
@@ -23,7 +24,7 @@ _MAX_YAML_BYTES: Final = 16 * 1024 * 1024
 def read_documents(file: str, *, short_forms: bool = False) -> Iterator[Values]:
     """The documents of a file: one of JSON, or several of YAML.
 
-    :param file: the file's path; `-` for standard input.
+    :param file: the file's path, or `STANDARD_INPUT`.
     :param short_forms: whether a tag such as `!Sub` stands for CloudFormation's function.
     :raises UsageError: if it cannot be read, is neither, or exceeds a limit.
     """
@@ -42,7 +43,7 @@ def read_documents(file: str, *, short_forms: bool = False) -> Iterator[Values]:
 def read_document(file: str, *, short_forms: bool = False) -> Values:
     """The only document of a file.
 
-    :param file: the file's path; `-` for standard input.
+    :param file: the file's path, or `STANDARD_INPUT`.
     :param short_forms: whether a tag such as `!Sub` stands for CloudFormation's function.
     :raises UsageError: if it cannot be read, is not one mapping, or exceeds a limit.
     """

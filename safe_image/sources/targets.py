@@ -38,6 +38,8 @@ REFERENCES: Final = (
 # For how long transient errors are retried, for each image, in seconds.
 _RETRY_SECONDS: Final = 30.0
 
+# A digest alone, which would read as an image `sha256` of Docker Hub; and what Docker refuses as a repository's name.
+_BARE_DIGEST: Final = re.compile(r"@|sha(256|384|512):|[a-f0-9]{64}$")
 # Prefixes of other tools, and what to do with them.
 _OTHERS: Final = {
     "https://": "remove https://",
@@ -135,6 +137,8 @@ class TargetResolver:
             raise UsageError(f"{text!r}: {_OTHERS[other]}")
         if not text.strip():
             raise UsageError("a reference is empty: pass the name of an image")
+        if _BARE_DIGEST.match(text):
+            raise UsageError(f"{text!r} names no repository: use REPOSITORY@DIGEST, or docker-daemon:ID")
         if text.startswith((".", "/", "~")) or "\\" in text:
             raise UsageError(f"{text!r} is not an image reference: use {forms_of_path(text)}")
         try:

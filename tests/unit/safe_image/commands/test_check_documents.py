@@ -146,7 +146,7 @@ def test_a_file_comes_from_standard_input(
     stdin: Any = io.TextIOWrapper(io.BytesIO(template.read_bytes()))
     monkeypatch.setattr(sys, "stdin", stdin)
     assert run("check", "cloudformation:-") == 1
-    assert "      -:8 Resources.Task" in capsys.readouterr().out
+    assert "      <stdin>:8 Resources.Task" in capsys.readouterr().out
 
 
 def test_options_override_what_the_file_says(

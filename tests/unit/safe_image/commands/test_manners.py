@@ -112,6 +112,8 @@ def test_several_runtimes_may_share_an_option(tmp_path: Path, capsys: pytest.Cap
         (("check", "--format", "jsn", "shop:1"), "NAME json"),
         (("runtimes", "fargat"), "use fargate\n"),
         (("explain", "layer-type-unsuported"), "use layer-type-unsupported\n"),
+        (("check", "--acknowledge", "foreign=x", "shop:1"), "use layer-foreign\n"),
+        (("check", "--acknowledge", "unlike-any=x", "shop:1"), "use one such as "),
     ],
 )
 def test_a_mistyped_word_gets_the_nearest_and_not_a_list_of_all(
@@ -120,7 +122,7 @@ def test_a_mistyped_word_gets_the_nearest_and_not_a_list_of_all(
     assert run(*arguments) == 2
     message = capsys.readouterr().err
     assert words in message
-    assert message.count(",") < 3
+    assert message.count(",") < 4
 
 
 def test_a_mistyped_prefix_is_named_where_the_reference_cannot_be_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +130,26 @@ def test_a_mistyped_prefix_is_named_where_the_reference_cannot_be_one(capsys: py
     assert "did you mean oci-layout:/build/shop:latest?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", ["sha256:abc", f"sha256:{'a' * 64}", f"@sha256:{'a' * 64}", "a" * 64])
+def test_a_digest_without_a_repository_is_not_looked_up_in_docker_hub(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("check", text) == 2
+    expected = f"safe-image: '{text}' names no repository: use REPOSITORY@DIGEST, or docker-daemon:ID\n"
+    assert capsys.readouterr().err == expected
+
+
 # Pipes, streams and terminals
+
+
+def test_an_ascii_terminal_gets_the_commands_own_characters_in_ascii() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "safe_image", "explain", "exec format error"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert "  wrong-architecture - stage: start - to blame: image, task definition\n" in done.stdout
 
 
 @pytest.mark.parametrize(
