@@ -162,9 +162,9 @@ def cost(depth: Depth, images: int, concurrency: int, prices: Prices = PRICES, a
     """
     batches = -(-images // depth.images)
     gb_seconds = batches * depth.seconds(assumed) * depth.memory_mib / 1024
-    # A child has its start and one task. Each batch writes its rows, and looks for those of an earlier attempt, and the
-    # sum-up reads them.
-    transitions, puts, gets = 2 * batches, batches, 2 * batches
+    # A child has its start and one task. Each batch lists the rows of an earlier attempt and writes its own, and the
+    # sum-up reads them. S3 charges a list as it charges a write.
+    transitions, puts, gets = 2 * batches, 2 * batches, batches
     seconds, bound = simulated(depth, batches, concurrency, assumed)
     dollars = {
         "Lambda": gb_seconds * prices.gb_second + batches * prices.lambda_request,

@@ -36,6 +36,12 @@ def test_the_price_does_not_depend_on_the_number_of_lambdas() -> None:
     assert cost(LAYERS, 100_000, 20).total == cost(LAYERS, 100_000, 1000).total
 
 
+def test_a_batch_is_listed_and_written_at_the_price_of_a_write_and_read_once() -> None:
+    found = cost(LAYERS, 1000, 20)
+    assert found.s3_requests == 3000
+    assert found.dollars["S3"] == pytest.approx(2 * 0.005 + 0.0004)
+
+
 def test_one_batch_takes_as_long_as_its_calls_its_downloads_and_its_cpu() -> None:
     assert LAYERS.seconds(ASSUMED) > LAYERS.download_mib / ASSUMED.mib_per_second
     assert DEFAULT.seconds(ASSUMED) > DEFAULT.cpu
