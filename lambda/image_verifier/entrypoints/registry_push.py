@@ -36,15 +36,21 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     :returns: the messages that must be delivered again.
     """
     settings = Settings.parse(os.environ[VARIABLE])
-    failed = [record["messageId"] for record in event["Records"] if not _is_done(record, settings, context)]
+    failed = []
+    for waiting, record in zip(range(len(event["Records"]), 0, -1), event["Records"], strict=True):
+        left = context.get_remaining_time_in_millis() / 1000 - _REPORTING
+        # An image that takes long must not cost the others a delivery: after the last one they are in the dead-letter
+        # queue, untried.
+        if left < _SHORTEST:
+            log.note("There is not enough time left for another image: its event is delivered again.")
+            failed.append(record["messageId"])
+        elif not _is_done(record, settings, max(_SHORTEST, left / waiting)):
+            failed.append(record["messageId"])
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
 
-def _is_done(record: Mapping[str, Any], settings: Settings, context: Context) -> bool:
-    seconds = context.get_remaining_time_in_millis() / 1000 - _REPORTING
-    if seconds < _SHORTEST:
-        log.note("There is not enough time left for another image: its event is delivered again.")
-        return False
+def _is_done(record: Mapping[str, Any], settings: Settings, seconds: float) -> bool:
+    """Whether a push was judged in so many seconds."""
     began, verdict, size = time.monotonic(), "unknown", 0
     try:
         from ..registry.judging import judge_push

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_verifier import retry
 from image_verifier.audit.repository import Repository
 from image_verifier.entrypoints.registry_push import handler
 from image_verifier.image.model import Platform
@@ -20,6 +21,7 @@ from image_verifier.registry.settings import VARIABLE, OnRefused, RepositoryRule
 from image_verifier.retry import RetryBudget
 from image_verifier.running.image_use import Consumer, ConsumerKind, ImageUse
 
+from tests.faults.clock import Clock
 from tests.unit.aws_server import ACCOUNT, REGION, Aws, serving_aws
 from tests.unit.dynamo_table import DynamoTable
 from tests.unit.ecr_repository import EcrRepository, repository
@@ -399,6 +401,30 @@ def test_what_does_not_fit_into_the_time_is_delivered_again(guard: Guard) -> Non
     guard.shop.push(guard.shop.layout.attestation(), "1.3")
     assert guard.handle(guard.event("1.3"), milliseconds=9_000) == ["0"]
     assert guard.aws.calls == []
+
+
+def test_an_image_that_takes_all_its_time_leaves_the_others_of_the_batch_theirs(guard: Guard) -> None:
+    clock = Clock()
+    guard.monkeypatch.setattr(retry, "time", clock)
+    guard.monkeypatch.setattr(retry, "_pause", clock.pause)
+    digest = guard.shop.push(guard.shop.layout.attestation(), "1.3")
+    began, answer = clock.monotonic(), guard.aws.answers["BatchGetImage"]
+
+    def throttled(asked: Any) -> Any:
+        is_throttled = "stuck" in json.dumps(asked)
+        return guard.aws.refusal("ThrottlingException", "Rate exceeded") if is_throttled else answer(asked)
+
+    class LambdaContext(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            return int(self.milliseconds - (clock.monotonic() - began) * 1000)
+
+    guard.aws.answers["BatchGetImage"] = throttled
+    events = [guard.event("stuck", digest)] * 9 + [guard.event("1.3")]
+    guard.monkeypatch.setenv(VARIABLE, json.dumps(guard.settings.as_json()))
+    records = [{"messageId": str(number), "body": json.dumps(event)} for number, event in enumerate(events)]
+    failed = handler({"Records": records}, LambdaContext(300_000))["batchItemFailures"]
+    assert [item["itemIdentifier"] for item in failed] == [str(number) for number in range(9)]
+    assert [event["tag"] for event in guard.events] == ["1.3"]
 
 
 def with_rule(settings: Settings, pattern: str, policy: Policy) -> Settings:
