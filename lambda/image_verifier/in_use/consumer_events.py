@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from .. import aws
+from ..retry import RetryBudget
 from ..running.ecs_uses import uses_of_services, uses_of_task, uses_of_tasks
 from ..running.image_use import Consumer, ConsumerKind, ImageUse
 from ..running.lambda_uses import uses_of_function
@@ -24,6 +25,8 @@ TASK: Final = "ECS Task State Change"
 DEPLOYMENT: Final = "ECS Deployment State Change"
 SERVICE_ACTION: Final = "ECS Service Action"
 LAMBDA: Final = "aws.lambda"
+# The part of the remaining time for which the calls about one of many consumers are retried.
+_SHARE: Final = 0.1
 _FUNCTION: Final = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:\d{12}:function:[\w-]+(?P<version>:[\w$-]+)?")
 
 
@@ -47,17 +50,20 @@ def parse(event_text: str) -> Consumer | list[ImageUse]:
     raise ValueError(f"it is not an event of ECS or Lambda that names a consumer: {kind!r}")
 
 
-def uses_of(consumer: Consumer, region: str) -> list[ImageUse]:
+def uses_of(consumer: Consumer, region: str, retry_budget: RetryBudget) -> list[ImageUse]:
     """The images that a consumer uses now; none if it has ended.
 
     :param consumer: the consumer.
     :param region: its region.
+    :param retry_budget: for how long all calls of a batch of consumers are retried. This one gets a part of it: one
+        that cannot be read leaves time for the others.
     :raises Fault: if it cannot be read.
     """
+    share = retry_budget.part(_SHARE)
     if consumer.kind is ConsumerKind.FUNCTION:
-        return uses_of_function(aws.client("lambda", region), consumer.name)
+        return uses_of_function(aws.client("lambda", region), consumer.name, share)
     read = uses_of_services if consumer.kind is ConsumerKind.SERVICE else uses_of_tasks
-    return read(aws.client("ecs", region), consumer.cluster, [consumer.name])
+    return read(aws.client("ecs", region), consumer.cluster, [consumer.name], share)
 
 
 def _function(event: Mapping[str, Any], detail: Mapping[str, Any]) -> Consumer:

@@ -66,7 +66,7 @@ def read_consumers(events: Sequence[str], settings: WatchSettings, retry_budget:
             continue
         if isinstance(found, Consumer):
             if found not in read:
-                read[found] = _uses_of(found, settings.region)
+                read[found] = _uses_of(found, settings.region, retry_budget)
             known = read[found]
         else:
             known = found
@@ -81,9 +81,9 @@ def read_consumers(events: Sequence[str], settings: WatchSettings, retry_budget:
     return [position for position in range(len(events)) if position not in uses]
 
 
-def _uses_of(consumer: Consumer, region: str) -> list[ImageUse] | None:
+def _uses_of(consumer: Consumer, region: str, retry_budget: RetryBudget) -> list[ImageUse] | None:
     try:
-        return uses_of(consumer, region)
+        return uses_of(consumer, region, retry_budget)
     except Fault as fault:
         log.note(f"{consumer.kind.value} {consumer.name} could not be read: {fault.text} {fault.advice}")
         return None

@@ -120,7 +120,11 @@ class RemovalWatch:
             if len(users) == _MAX_NAMED:
                 break
             try:
-                current = [use for use in uses_of(known.consumer, self.settings.region) if _is_same(known, use)]
+                current = [
+                    use
+                    for use in uses_of(known.consumer, self.settings.region, self.retry_budget)
+                    if _is_same(known, use)
+                ]
             except Fault as fault:
                 log.note(f"{known.user} could not be read again: {fault.text}")
                 users.append(User(known, is_confirmed=False))

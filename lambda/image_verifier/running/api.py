@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from .. import aws
@@ -12,17 +11,17 @@ from ..retry import RetryBudget
 
 # For how long each call is retried: a throttled account needs longer to recover than a broken one.
 _RETRY_SECONDS: Final = 60.0
-_budget: Final = partial(RetryBudget.of, _RETRY_SECONDS)
 
 
 class Api:
     """The API of ECS or Lambda.
 
     :param client: its client, made with `aws.CLIENT_CONFIG`.
+    :param retry_budget: for how long all calls are retried. Default: each for a minute
     """
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, retry_budget: RetryBudget | None = None) -> None:
+        self._client, self._retry_budget = client, retry_budget
         self._on = f"all {client.meta.service_model.service_name} resources in {client.meta.region_name}"
 
     def call(self, operation: str, missing: Sequence[str] = (), **parameters: Any) -> Mapping[str, Any]:
@@ -32,7 +31,7 @@ class Api:
         :param missing: error codes that mean that there is nothing; the answer is then empty.
         :raises Fault: for every other error.
         """
-        return aws.call(self._client, operation, self._on, _budget(), missing, **parameters)
+        return aws.call(self._client, operation, self._on, self._budget(), missing, **parameters)
 
     def items(
         self, operation: str, name: str, tokens: tuple[str, str] = ("nextToken", "nextToken"), **parameters: Any
@@ -44,7 +43,7 @@ class Api:
         :param tokens: the answer's field with the next page's token, and the parameter for it.
         :raises Fault: if a page cannot be read.
         """
-        pages = aws.pages(self._client, operation, self._on, _budget, tokens, **parameters)
+        pages = aws.pages(self._client, operation, self._on, self._budget, tokens, **parameters)
         return [item for page in pages for item in page[name]]
 
     def described(self, operation: str, name: str, **parameters: Any) -> list[Any]:
@@ -59,6 +58,9 @@ class Api:
         if reasons:
             raise self.incomplete(operation, f"the failure {' and '.join(sorted(reasons))}")
         return list(answer.get(name, ()))
+
+    def _budget(self) -> RetryBudget:
+        return self._retry_budget or RetryBudget.of(_RETRY_SECONDS)
 
     def incomplete(self, operation: str, what: str) -> Fault:
         """The fault for an answer that leaves open what runs.

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from ..pool import Pool
+from ..retry import RetryBudget
 from .api import Api, batches
 from .image_use import Consumer, ConsumerKind, ImageUse
 from .launch import machine_of, platform_of, runtime_of
@@ -43,26 +44,32 @@ def uses_in_ecs(client: Any) -> list[ImageUse]:
         return list(dict.fromkeys(use for uses in by_part for use in uses))
 
 
-def uses_of_services(client: Any, cluster: str, services: Sequence[str]) -> list[ImageUse]:
+def uses_of_services(
+    client: Any, cluster: str, services: Sequence[str], retry_budget: RetryBudget | None = None
+) -> list[ImageUse]:
     """The images that some services use; a service that was deleted uses none.
 
     :param client: the client of ECS.
     :param cluster: the cluster's ARN or name.
     :param services: the services' ARNs or names.
+    :param retry_budget: for how long all calls are retried. Default: each for a minute
     :raises Fault: if a call fails, or its answer is incomplete.
     """
-    return list(dict.fromkeys(_of_services(_Ecs(client), cluster, services, {})))
+    return list(dict.fromkeys(_of_services(_Ecs(client, retry_budget), cluster, services, {})))
 
 
-def uses_of_tasks(client: Any, cluster: str, tasks: Sequence[str]) -> list[ImageUse]:
+def uses_of_tasks(
+    client: Any, cluster: str, tasks: Sequence[str], retry_budget: RetryBudget | None = None
+) -> list[ImageUse]:
     """The images that some tasks run; a task that has stopped runs none.
 
     :param client: the client of ECS.
     :param cluster: the cluster's ARN or name.
     :param tasks: the tasks' ARNs.
+    :param retry_budget: for how long all calls are retried. Default: each for a minute
     :raises Fault: if a call fails, or its answer is incomplete.
     """
-    running = _running(_Ecs(client), cluster, tasks)
+    running = _running(_Ecs(client, retry_budget), cluster, tasks)
     return [use for task in running if task.get("lastStatus") != "STOPPED" for use in uses_of_task(task, cluster)]
 
 
@@ -87,8 +94,8 @@ def uses_of_task(task: Mapping[str, Any], cluster: str) -> Iterator[ImageUse]:
 class _Ecs(Api):
     """ECS, whose task definitions are read once."""
 
-    def __init__(self, client: Any) -> None:
-        super().__init__(client)
+    def __init__(self, client: Any, retry_budget: RetryBudget | None = None) -> None:
+        super().__init__(client, retry_budget)
         self._definitions: dict[str, Mapping[str, Any]] = {}
 
     def definition(self, arn: str) -> Mapping[str, Any]:

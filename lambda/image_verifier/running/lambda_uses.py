@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..pool import Pool
+from ..retry import RetryBudget
 from ..rules.consumers import CONSUMERS
 from .api import Api
 from .image_use import Consumer, ConsumerKind, ImageUse
@@ -31,14 +32,15 @@ def uses_in_lambda(client: Any) -> list[ImageUse]:
         return [use for use in pool.results(lambda arn: _use(service, arn), arns) if use]
 
 
-def uses_of_function(client: Any, arn: str) -> list[ImageUse]:
+def uses_of_function(client: Any, arn: str, retry_budget: RetryBudget | None = None) -> list[ImageUse]:
     """The image of one version of a function; none if it was deleted, or has no image.
 
     :param client: the client of Lambda.
     :param arn: the function's ARN, with its version or without.
+    :param retry_budget: for how long the call is retried. Default: a minute
     :raises Fault: if the call fails, or its answer is incomplete.
     """
-    use = _use(Api(client), arn)
+    use = _use(Api(client, retry_budget), arn)
     return [use] if use else []
 
 

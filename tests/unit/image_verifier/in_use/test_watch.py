@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_verifier import retry
 from image_verifier.entrypoints import image_removal, running_inventory
 from image_verifier.faults import Fault
 from image_verifier.in_use.watch_settings import MAX_AGE_SECONDS, VARIABLE, WatchSettings
 
+from tests.faults.clock import Clock
 from tests.unit.aws_server import ACCOUNT, REGION, Aws, serving_aws
 from tests.unit.dynamo_table import DynamoTable
 from tests.unit.ecr_repository import EcrRepository, repository
@@ -346,28 +348,16 @@ def test_a_service_that_runs_by_digest_does_not_miss_another_image_under_its_tag
     assert watch.events == []
 
 
-def test_the_manifests_of_an_index_that_runs_are_in_use(watch: Watch) -> None:
+@pytest.mark.parametrize("removed", ["manifest", "index"])
+@pytest.mark.parametrize("runs", ["manifest", "index"])
+def test_an_index_and_its_manifest_are_in_use_where_one_of_them_runs(watch: Watch, runs: str, removed: str) -> None:
     image = watch.shop.layout.image()
-    child = watch.shop.push(image)
-    index = watch.shop.push(
-        watch.shop.layout.index({**image, "platform": {"os": "linux", "architecture": "amd64"}}), "1"
-    )
-    watch.services["web"] = (f"{SHOP}:1", index)
+    index = watch.shop.layout.index({**image, "platform": {"os": "linux", "architecture": "amd64"}})
+    digests = {"manifest": watch.shop.push(image), "index": watch.shop.push(index, "1")}
+    watch.services["web"] = (f"{SHOP}:1", digests[runs])
     watch.read_account()
-    assert watch.delete(child) == []
-    assert [event["digest"] for event in watch.events] == [child]
-
-
-def test_the_index_of_the_tag_whose_manifest_runs_is_in_use(watch: Watch) -> None:
-    image = watch.shop.layout.image()
-    child = watch.shop.push(image)
-    index = watch.shop.push(
-        watch.shop.layout.index({**image, "platform": {"os": "linux", "architecture": "amd64"}}), "1"
-    )
-    watch.services["web"] = (f"{SHOP}:1", child)
-    watch.read_account()
-    assert watch.delete(index) == []
-    assert [event["digest"] for event in watch.events] == [index]
+    assert watch.delete(digests[removed]) == []
+    assert [event["digest"] for event in watch.events] == [digests[removed]]
 
 
 def test_images_of_other_accounts_and_regions_are_not_read_and_do_not_stop_the_reading(watch: Watch) -> None:
@@ -492,6 +482,43 @@ def test_a_consumer_that_cannot_be_read_again_is_announced_with_the_doubt(watch:
     assert watch.delete(digest) == []
     assert [event["used_by"][0]["confirmed"] for event in watch.events] == [False]
     assert "could not be read again" in watch.messages[0]["Message"]
+
+
+def test_consumers_that_ecs_does_not_describe_in_time_are_announced_before_the_lambda_ends(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(retry, "time", clock)
+    monkeypatch.setattr(retry, "_pause", clock.pause)
+    digest = watch.shop.push(watch.shop.layout.image(), "1")
+    watch.services |= {f"web{number}": (f"{SHOP}:1", digest) for number in range(8)}
+    watch.read_account()
+    watch.aws.answers["DescribeServices"] = Aws.refusal("ThrottlingException", "Rate exceeded")
+    began = clock.monotonic()
+    assert watch.delete(digest) == []
+    assert clock.monotonic() - began < Context().get_remaining_time_in_millis() / 1000
+    assert [user["confirmed"] for event in watch.events for user in event["used_by"]] == [False] * 8
+
+
+def test_a_service_that_ecs_does_not_describe_leaves_the_others_of_its_batch_their_time(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(retry, "time", clock)
+    monkeypatch.setattr(retry, "_pause", clock.pause)
+    digest = watch.shop.push(watch.shop.layout.image(), "1")
+    watch.services |= dict.fromkeys(("stuck", "web"), (f"{SHOP}:1", digest))
+    described = watch.aws.answers["DescribeServices"]
+    watch.aws.answers["DescribeServices"] = lambda asked: (
+        Aws.refusal("ThrottlingException", "Rate exceeded") if "stuck" in asked["services"][0] else described(asked)
+    )
+    steady = [
+        {"detail-type": "ECS Service Action", "resources": [f"{SERVICE[:-3]}{name}"], "detail": {"clusterArn": CLUSTER}}
+        for name in ("stuck", "web")
+    ]
+    began = clock.monotonic()
+    assert failures(running_inventory.handler(batch(*steady), Context())) == ["0"]
+    assert clock.monotonic() - began < Context().get_remaining_time_in_millis() / 1000
 
 
 def test_without_an_inventory_every_removal_is_delivered_again(
