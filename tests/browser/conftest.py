@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from local_engines.debian import DebianError
 from tests.browser.chromium import chromium
 
-_FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run")
+FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run")
 Scheme = Literal["light", "dark"]
 
 
@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip(f"no browser: {e}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=found.program, env={**os.environ, **found.environment}, args=_FLAGS
+            executable_path=found.program, env={**os.environ, **found.environment}, args=FLAGS
         )
         yield browser
         browser.close()

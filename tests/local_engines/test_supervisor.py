@@ -39,7 +39,7 @@ def started(tmp_path: Path, name: str, covered: Path) -> Supervisor:
 
 
 def state_of(tmp_path: Path, name: str) -> str:
-    """What the daemon says next."""
+    """The next line of the daemon."""
     state, ends = tmp_path / f"{name}.state", time.monotonic() + 30
     state.unlink(missing_ok=True)
     while not (state.exists() and (text := state.read_text().strip())):

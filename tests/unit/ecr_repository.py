@@ -65,11 +65,12 @@ class EcrRepository:
         if ids is None:
             details = [{"imageDigest": digest, "imageTags": [tag]} for tag, digest in self.tags.items()]
             return {"imageDetails": details}
-        digest = self._find(ids[0])
-        if digest is None:
+        digests = [self._find(one) for one in ids]
+        if None in digests:
             return self.aws.refusal("ImageNotFoundException", "no")
-        tags = [tag for tag, tagged in self.tags.items() if tagged == digest]
-        return {"imageDetails": [{"imageDigest": digest, "imageTags": tags, "imageStatus": "ACTIVE"}]}
+        tags = {digest: [tag for tag, tagged in self.tags.items() if tagged == digest] for digest in digests}
+        details = ({"imageDigest": digest, "imageTags": tags[digest], "imageStatus": "ACTIVE"} for digest in digests)
+        return {"imageDetails": list(details)}
 
     def _get(self, asked: Mapping[str, Any]) -> Any:
         images, failures = [], []

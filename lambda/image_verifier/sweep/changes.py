@@ -1,4 +1,4 @@
-"""What differs from the sweep before: the images that are refused only now, and those that no longer are.
+"""The difference to the sweep before: the images that are refused only now, and those that no longer are.
 
 An image is gone only if that is known: it passes or is skipped now, or all images of its repository were listed and it
 is not among them. The refusal of any other image is carried, so that the next sweep does not call it new.
@@ -58,7 +58,7 @@ class RefusedBefore:
     def carried(
         self, now: SweepStore, refused: set[bytes], cleared: set[bytes], unlisted: Iterable[str], gone: Changes
     ) -> Iterator[Refused]:
-        """The images of which this sweep has no verdict, as lines of its `refused.jsonl`.
+        """The images without a verdict of this sweep, as lines of its `refused.jsonl`.
 
         :param now: this sweep.
         :param refused: the hashes of the images that it refuses.
