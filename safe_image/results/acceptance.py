@@ -33,7 +33,7 @@ _MANIFESTS: Final[Mapping[str, str]] = {
 }
 # Whether an engine of a runtime refuses a kind of image, by what is special about it.
 _PROPERTIES: Final[Mapping[str, Callable[[Runtime, Engine], bool]]] = {
-    "a Docker schema 1 manifest": lambda _, engine: not engine.schema_1,
+    "a signed Docker schema 1 manifest": lambda _, engine: not engine.schema_1,
     "an index that lacks another platform's manifest": Runtime.fetches_whole_index,
     "a wrong size in a descriptor": lambda _, engine: engine.exact_sizes,
     "compressed bytes under the plain OCI layer type": lambda _, engine: engine.plain_tar_raw,

@@ -18,13 +18,19 @@ from safe_image.sources.oci_layout import LayoutFolder, OciLayout
 from tests.corpus.cases import ENGINES, OTHER_ENGINES, PLATFORM, Case, normalized
 from tests.corpus.differences import ONLY_BYTES_TELL, PULLED_BY_THE_STORE, VERDICTS, WORDS
 
-# Measured without a case in the corpus, on 2026-11-28: containerd 1.6.20, 1.7.24, 2.1.9 and 2.2.7, and dockerd 28.5.2
-# with both stores. An image of another processor starts in `make demo` (containerd 1.7.24) and in
-# tests/local_engines/test_base_images.py (dockerd 28.5.2).
+# Measured without a case in the corpus, on 2026-11-28: containerd 1.6.20, 1.7.24, 2.1.9 and 2.2.7, and dockerd
+# 25.0.16 and 28.5.2, the latter with both stores. An image of another processor starts in `make demo` (containerd
+# 1.7.24) and in tests/local_engines/test_base_images.py (dockerd 28.5.2).
 OUTSIDE_OF_THE_CORPUS: Final[frozenset[tuple[str, str]]] = frozenset(
     {
         ("manifest-unreadable", "containerd, empty"),
         ("manifest-unreadable", "dockerd, containerd store, empty"),
+        ("schema-1", "containerd 2, no manifest"),
+        ("schema-1", "containerd, no manifest"),
+        ("schema-1", "containerd, no signature"),
+        ("schema-1", "dockerd, containerd store, no manifest"),
+        ("schema-1", "dockerd, no signature"),
+        ("schema-1", "dockerd, not JSON"),
         ("not-an-image", "containerd 2, no platform"),
         ("not-an-image", "containerd, no platform"),
         ("not-an-image", "dockerd, containerd store, no platform"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ..image.model import Image
 from ..report import Finding
 from ..rules.engines import Engine
-from . import artifact, config, layer_descriptors, manifest, requirements, size
+from . import artifact, config, layer_descriptors, manifest, requirements, schema_1, size
 from .subject import Subject
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ CHECKS: Final[tuple[CheckGroup, ...]] = (
             manifest.holds_the_platform,
             manifest.has_its_other_platforms,
             manifest.is_taken_as_it_is,
+            schema_1.is_newer_than_schema_1,
             config.is_there,
             config.is_fetched_from_the_registry,
             artifact.is_an_image,

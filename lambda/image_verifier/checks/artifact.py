@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..image import media_types
-from ..image.go_json import GoJsonError, JsonText, Struct
 from ..image.model import Config, Document, Image
 from ..report import Finding
 from ..rules.artifacts import ARTIFACTS, BUILD_CACHE
 from ..rules.engine_messages import engine_message
 from ..rules.engines import Engine
 from ..rules.runtimes import Runtime
+from .schema_1 import signature_problem
 from .subject import Subject, finding
 
 
@@ -145,10 +145,6 @@ def _no_manifest_error(document: Document, engine: Engine) -> str:
         return engine_message(
             "not-an-image", engine.words, "no manifest" if engine.family == "containerd" else "", **values
         )
-    # dockerd reads a document of an unknown type as a signed manifest of schema 1:
-    # https://github.com/distribution/distribution/blob/release/2.8/manifests.go, UnmarshalManifest
-    try:
-        JsonText(document.content).fill(Struct("schema1.SignedManifest", {}))
-    except GoJsonError as e:
-        return engine_message("not-an-image", engine.words, "not JSON", why=e)
-    return engine_message("not-an-image", engine.words, "no signature")
+    # A readable signature would lead dockerd to the fields of schema 1, which no other document has.
+    problem, why = signature_problem(document)
+    return engine_message("not-an-image", engine.words, problem, why=why)

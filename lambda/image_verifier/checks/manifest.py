@@ -259,7 +259,7 @@ def has_its_other_platforms(subject: Subject) -> Iterator[Finding]:
 
 
 def is_taken_as_it_is(subject: Subject) -> Iterator[Finding]:
-    """The runtime accepts manifests of these types, an index where the tag points at one, and schema 1."""
+    """The runtime accepts manifests of this type, and an index where the tag points at one."""
     image, runtime = subject.image, subject.runtime
     accepted = " or ".join(sorted(media_types.MANIFESTS - set(runtime.refused_manifests)))
     index = image.indexes[0].document.media_type if image.indexes else ""
@@ -279,15 +279,4 @@ def is_taken_as_it_is(subject: Subject) -> Iterator[Finding]:
             expected=accepted,
             found=manifest,
             runtime_error=runtime.refused_manifests[manifest].format(uri=image.reference, media_type=manifest),
-        )
-    if image.document and image.document.media_type in media_types.SCHEMA_1:
-        tolerated = subject.engine.schema_1
-        yield finding(
-            "schema-1",
-            "The manifest is a Docker schema 1 manifest, which "
-            + ("newer engines no longer accept. Nothing else was checked." if tolerated else "is no longer supported."),
-            "" if tolerated else subject.words,
-            severity=Severity.WARNING if tolerated else Severity.ERROR,
-            expected=" or ".join(sorted(media_types.MANIFESTS)),
-            found=image.document.media_type,
         )

@@ -126,10 +126,10 @@ class JsonText:
         except GoJsonError as e:
             self._error = str(e)
 
-    def fill(self, shape: Struct, *, since_1_24: bool = False) -> dict[str, Any]:
-        """The document as the struct that Go would have filled.
+    def fill(self, shape: Struct | MapOf, *, since_1_24: bool = False) -> dict[str, Any]:
+        """The document as the struct or map that Go would have filled.
 
-        :param shape: the struct. Fields that the document lacks, or has as null, hold Go's zero value.
+        :param shape: the struct or map. Fields that the document lacks, or has as null, hold Go's zero value.
         :param since_1_24: whether errors name the outermost struct, as from Go 1.24 on, or the innermost one.
         :raises GoJsonError: in Go's words, where Go would have refused the document.
         """

@@ -120,9 +120,15 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "schema-1": {
         "containerd": "schema 1 image manifests are no longer supported: invalid argument",
+        "containerd, no manifest": _UNPACK + _UNEXPECTED_TYPE,
+        "containerd, no signature": "no signatures",
+        "containerd 2, no manifest": "get image config descriptor: " + _UNEXPECTED_TYPE,
         _STORE: 'not implemented: media type "{found}" is no longer supported since containerd v2.1, please rebuild '
         'the image as "application/vnd.docker.distribution.manifest.v2+json" or '
         '"application/vnd.oci.image.manifest.v1+json"',
+        _STORE + ", no manifest": _UNPACK + _UNEXPECTED_TYPE,
+        "dockerd, no signature": "missing signature key",
+        "dockerd, not JSON": "error unmarshalling content: {why}",
         "dockerd": "Docker Image Format v1 and Docker Image manifest version 2, schema 1 support has been removed.",
     },
     "not-an-image": {

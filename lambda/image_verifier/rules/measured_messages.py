@@ -34,8 +34,14 @@ MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
     "index-incomplete": ("containerd",),
     "schema-1": (
         "containerd",
+        "containerd 2, no manifest",
+        "containerd, no manifest",
+        "containerd, no signature",
         "dockerd",
         "dockerd, containerd store",
+        "dockerd, containerd store, no manifest",
+        "dockerd, no signature",
+        "dockerd, not JSON",
     ),
     "not-an-image": (
         "containerd 2, no manifest",

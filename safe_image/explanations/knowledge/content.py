@@ -321,7 +321,7 @@ CAUSES: Final = (
         confirm=("Ask the registry for the manifest:", "$ docker buildx imagetools inspect {image}"),
         remedy=("Correct the registry's host name, or let the proxy pass the registry through.",),
         sources=("https://pkg.go.dev/encoding/json", "https://github.com/moby/moby/issues/36450"),
-        findings=("config-unreadable", "manifest-unreadable", "not-an-image"),
+        findings=("config-unreadable", "manifest-unreadable", "not-an-image", "schema-1"),
     ),
     Cause(
         "config-not-read",
@@ -369,7 +369,7 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=("Find out which document it is: give the lines around this one to safe-image explain.",),
         sources=("https://pkg.go.dev/encoding/json",),
-        findings=("config-unreadable", "manifest-unreadable", "not-an-image"),
+        findings=("config-unreadable", "manifest-unreadable", "not-an-image", "schema-1"),
         specificity="frame",
     ),
 )

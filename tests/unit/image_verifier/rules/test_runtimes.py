@@ -271,27 +271,6 @@ def test_agentcore_runs_amd64_only_through_a_capacity_provider_and_warns(layout:
     assert report(layout, arm64, "agentcore", platform="linux/arm64").findings == ()
 
 
-def test_schema_1_is_an_error_on_fargate(layout: Layout) -> None:
-    top = layout.descriptor(media_types.DOCKER_MANIFEST_1_SIGNED, b'{"schemaVersion": 1}')
-    (finding,) = report(layout, top, "fargate").findings
-    assert (finding.id, finding.severity) == ("schema-1", Severity.ERROR)
-
-
-def test_schema_1_passes_where_docker_25_runs_and_warns_of_all_hosts_that_have_another(layout: Layout) -> None:
-    top = layout.descriptor(media_types.DOCKER_MANIFEST_1_SIGNED, b'{"schemaVersion": 1}')
-    for name, hosts in (
-        ("ecs-ec2", "Bottlerocket (aws-ecs-3), whose"),
-        (
-            "ecs-anywhere",
-            "hosts whose Docker is newer than 25.0 and uses its classic image store, and hosts whose Docker uses the "
-            "containerd image store",
-        ),
-    ):
-        findings = report(layout, top, name).findings
-        assert {(finding.id, finding.severity) for finding in findings} == {("schema-1", Severity.WARNING)}
-        assert f"Affected are only {hosts}" in findings[-1].message
-
-
 # The policy
 
 
