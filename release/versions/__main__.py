@@ -34,7 +34,7 @@ def main() -> int:
             print(f"Python {version}, aws-cdk-lib {environment.installed('aws-cdk-lib')}: {summary}", flush=True)
             if done.returncode:
                 failed = True
-                print(done.stdout)
+                print(f"newer than in requirements/dev.txt: {environment.differences()}\n{done.stdout}")
     return int(failed)
 
 

