@@ -105,9 +105,18 @@ _ROWS: Final = (
         "AWS::ECS::DaemonTaskDefinition",
         (ImageProperty("ContainerDefinitions.*.Image", (Rule(otherwise="ecs-managed-instances"),)),),
     ),
-    # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/express-service-overview.html
+    # Always on Fargate. Where nothing says the architecture it is x86_64, unless ECS finds that the image is for the
+    # other one: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateExpressGatewayService.html and
+    # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RuntimePlatformOverride.html
     ConsumerType(
-        "AWS::ECS::ExpressGatewayService", (ImageProperty("PrimaryContainer.Image", (Rule(otherwise="fargate"),)),)
+        "AWS::ECS::ExpressGatewayService",
+        (
+            ImageProperty(
+                "PrimaryContainer.Image",
+                (Rule(otherwise="fargate"),),
+                (Rule("CpuArchitecture", ARCHITECTURES, "its CpuArchitecture"),),
+            ),
+        ),
     ),
     ConsumerType(
         "AWS::Lambda::Function",

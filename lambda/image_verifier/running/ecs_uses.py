@@ -265,7 +265,7 @@ class _ServiceReader:
         user = f"ECS service {_name(self.cluster)}/{self.service['serviceName']}{role}"
         consumer = Consumer(ConsumerKind.SERVICE, self.service["serviceName"], self.cluster)
         runtime = runtime_of(revision, self.service, self.task, definition)
-        return _uses(containers, user, consumer, runtime, platform_of(definition, runtime, self.task))
+        return _uses(containers, user, consumer, runtime, platform_of(definition, runtime, self.task, revision))
 
 
 def _uses(

@@ -31,14 +31,20 @@ def runtime_of(*places: Mapping[str, Any]) -> str:
     return "ecs-ec2"
 
 
-def platform_of(definition: Mapping[str, Any], runtime: str, task: Mapping[str, Any]) -> str:
+def platform_of(
+    definition: Mapping[str, Any], runtime: str, task: Mapping[str, Any], revision: Mapping[str, Any] | None = None
+) -> str:
     """The platform for which the images of a task definition are pulled; empty where nothing says it.
 
     :param definition: the task definition.
     :param runtime: the runtime on which it is used: it may be for several, and Fargate's default holds there alone.
     :param task: a task of it that runs now; empty if none does.
+    :param revision: the revision of the service. ECS may run it on another platform than its task definition's:
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RuntimePlatformOverride.html
     """
-    if definition.get("runtimePlatform", {}).get("operatingSystemFamily", "LINUX") != "LINUX":
+    override = (revision or {}).get("overrides", {}).get("runtimePlatform", {})
+    definition = {**definition, "runtimePlatform": {**definition.get("runtimePlatform", {}), **override}}
+    if definition["runtimePlatform"].get("operatingSystemFamily", "LINUX") != "LINUX":
         return _WINDOWS
     hosts = [kind for kind, name in LAUNCH_TYPES.items() if name == runtime]
     stated = _TASK_DEFINITION.use({**template_names(definition), "RequiresCompatibilities": hosts})

@@ -241,6 +241,33 @@ def test_every_other_consumer_accepts_an_image_that_is_verified_for_it(
     assert f"Demo/Use runs the image Demo/Image on {title}, {reason}" in message.replace("which refuses", "refuses")
 
 
+def express_service(stack: Stack, image: SafeDockerImageAsset) -> None:
+    properties = {
+        "PrimaryContainer": {"Image": image.image_uri},
+        "ExecutionRoleArn": ROLE,
+        "InfrastructureRoleArn": ROLE,
+    }
+    CfnResource(stack, "Use", type="AWS::ECS::ExpressGatewayService", properties=properties)
+
+
+def daemon(stack: Stack, image: SafeDockerImageAsset) -> None:
+    properties = {"Family": "agent", "ContainerDefinitions": [{"Name": "app", "Image": image.image_uri, "Memory": 64}]}
+    CfnResource(stack, "Use", type="AWS::ECS::DaemonTaskDefinition", properties=properties)
+
+
+@pytest.mark.parametrize(
+    ("use", "runs_on", "title"),
+    [(express_service, "fargate", "ECS on Fargate"), (daemon, "ecs-managed-instances", "ECS Managed Instances")],
+)
+def test_an_express_service_runs_on_fargate_and_a_daemon_on_managed_instances(
+    docker_folder: str, use: Any, runs_on: str, title: str
+) -> None:
+    amd64 = ecr_assets.Platform.LINUX_AMD64
+    assert annotations_for(docker_folder, use, "warning", runs_on=runs_on, platform=amd64) == []
+    (warning,) = annotations_for(docker_folder, use, "warning", runs_on="ecs-ec2", platform=amd64)
+    assert f"Demo/Use runs the image Demo/Image on {title}, for which the image is not verified" in warning
+
+
 def test_a_manifest_has_the_path_of_the_construct_that_the_user_made(docker_folder: str) -> None:
     def use(stack: Stack, image: SafeDockerImageAsset) -> None:
         # The paths of CDK's module for EKS end in /Resource/Default.

@@ -147,6 +147,11 @@ USES: list[tuple[str, dict[str, Any], Use]] = [
     ("ECS::TaskDefinition", {"NetworkMode": "awsvpc"}, Use()),
     ("ECS::DaemonTaskDefinition", {}, Use(("ecs-managed-instances",))),
     ("ECS::ExpressGatewayService", {}, Use(("fargate",))),
+    (
+        "ECS::ExpressGatewayService",
+        {"CpuArchitecture": "ARM64"},
+        Use(("fargate",), "linux/arm64", "its CpuArchitecture"),
+    ),
     ("Lambda::Function", {"Architectures": ["arm64"]}, Use(("lambda",), "linux/arm64", "its architecture")),
     ("Batch::JobDefinition", {"EksProperties": POD}, Use(("eks",))),
     (

@@ -227,3 +227,12 @@ def test_an_image_in_use_is_for_the_platform_of_its_hosts() -> None:
     windows = {**definition, "runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}}
     assert platform_of(windows, "ecs-ec2", on_arm) == "windows/amd64"
     assert machine_of({"platformFamily": "Windows_Server_2022_Core"}) == "windows/amd64"
+
+
+def test_a_revision_that_ecs_runs_on_another_architecture_is_for_that_one(aws: Aws) -> None:
+    """ECS does so for an Express service whose image is not for the architecture of its task definition."""
+    aws.answers["DescribeServices"] = service(currentServiceRevisions=[{"arn": revision(2)}])
+    (found,) = described_revisions({"serviceRevisionArns": [revision(2)]})["serviceRevisions"]
+    overridden = {**found, "overrides": {"runtimePlatform": {"cpuArchitecture": "X86_64"}}}
+    aws.answers["DescribeServiceRevisions"] = {"serviceRevisions": [overridden]}
+    assert [use.platform for use in uses_in_ecs(client("ecs"))] == ["linux/amd64"]
