@@ -12,7 +12,7 @@ from pathlib import Path
 
 _STEPS = "To fix it:"
 _NUMBER = re.compile(r"(\d+)\. ")
-_END = re.compile(r"To prevent it:|Construct:|Image:")
+_END = re.compile(r"(?<!\S)(?:To prevent it|Construct|Image):")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def printed_steps(output: str) -> list[PrintedStep]:
 
 
 def _step(rows: list[str]) -> PrintedStep:
-    """A step. Its command begins below the last row that ends with a colon, which no row of a command does."""
+    """A step. Its command begins below the last row that ends with a colon, and ends as no sentence does."""
+    if rows[-1].rstrip().endswith("."):
+        return PrintedStep(" ".join(" ".join(rows).split()))
     title = max((number for number, row in enumerate(rows, start=1) if row.rstrip().endswith(":")), default=len(rows))
     return PrintedStep(" ".join(" ".join(rows[:title]).split()), "\n".join(rows[title:]))
 
@@ -59,11 +61,15 @@ def collapsed_steps(reason: str) -> list[PrintedStep]:
     :param reason: the reason of one event.
     """
     cell = " ".join(reason.split()).partition(_STEPS)[2]
-    cell = cell[: end.start()] if (end := _END.search(cell)) else cell
+    cell = cell[: end.start()].rstrip() if (end := _END.search(cell)) else cell
     parts = re.split(r" (?=\d+\. [A-Z])", cell)[1:]
-    # No command contains a colon before a space.
-    split = [part.partition(" ")[2].rpartition(": ") for part in parts]
-    return [PrintedStep(f"{text}:", command) if colon else PrintedStep(command) for text, colon, command in split]
+    return [_step_of_a_cell(part.partition(" ")[2]) for part in parts]
+
+
+def _step_of_a_cell(step: str) -> PrintedStep:
+    """A step. No command contains a colon before a space, and none ends as a sentence."""
+    text, colon, command = step.rpartition(": ")
+    return PrintedStep(f"{text}:", command) if colon and not step.endswith(".") else PrintedStep(step)
 
 
 def _rows(block: str) -> Iterator[str]:
@@ -80,7 +86,7 @@ def _rows(block: str) -> Iterator[str]:
 
 def heal_commands(steps: Sequence[PrintedStep]) -> list[str]:
     """The command that does everything."""
-    return [step.command for step in steps if step.command.strip().startswith("safe-image heal ")]
+    return [step.command for step in steps if "safe-image heal " in step.command]
 
 
 def commands_by_hand(steps: Sequence[PrintedStep]) -> list[str]:

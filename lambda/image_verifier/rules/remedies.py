@@ -25,6 +25,17 @@ _OF_OUTPUTS: Final = frozenset(
     {"not-an-image", "index-not-taken", "manifest-type-refused", "layer-type-unsupported", "layer-type-doubtful"}
 )
 _OF_PLATFORM: Final = frozenset({"platform-missing", "platform-mismatch"})
+_PLATFORM: Final = (
+    "Set platform= of {construct} to {platform}, and remove --platform from the last FROM of the Dockerfile."
+)
+# The advice for an image that CDK builds, where another pipeline has an option of its build.
+_OF_ASSETS: Final = {
+    "platform-missing": _PLATFORM,
+    "platform-mismatch": _PLATFORM,
+    "layer-corrupt": "Set cache_disabled=True on {construct}: the build cache has a corrupt layer.",
+}
+# What a row of a reason has in the log, where a command is indented.
+_COLUMNS: Final = 113
 # The values that a finding about the command found, where it is not a missing permission.
 FOLDER: Final = "a folder"
 RELATIVE_PATH: Final = "a path relative to the working directory"
@@ -43,10 +54,16 @@ def remedy(finding: Finding, names: Names) -> tuple[str, ...]:
     text, then = _advice(finding, names)
     architecture = names.platform.split("/")[1] if "/" in names.platform else names.platform
     construct = names.construct or "the construct"
-    expected = finding.expected or "a platform that the runtime documents"
-    now = text.format(platform=names.platform, architecture=architecture, construct=construct, expected=expected)
-    commands = tuple(_commands(finding, names))
-    return (now if commands else _without_colon(now), *commands, *_afterwards(then, names))
+    expected = finding.expected or "one that the runtime documents"
+    # The deploy builds and pushes an image of CDK.
+    push = "" if names.is_built_by_cdk else ", and push it with docker, crane or skopeo"
+    filled = text.format(
+        platform=names.platform, architecture=architecture, construct=construct, expected=expected, push=push
+    )
+    now, *build = filled.split("\n")
+    commands = (*(build if push else ()), *_commands(finding, names))
+    after = _afterwards(then, names, is_pushed=bool(commands))
+    return (now if commands else _without_colon(now), *commands, *after)
 
 
 def prevention(finding: Finding, names: Names) -> str:
@@ -94,39 +111,48 @@ def _advice(finding: Finding, names: Names) -> tuple[str, Then]:
         return _ENTRYPOINT_PROBLEMS[finding.found], row.then
     if finding.id == "layer-type-unsupported" and not _depends_on_outputs(finding):
         return _other_layer_type(finding), row.then
-    if _depends_on_outputs(finding) and names.outputs is BuildOutputs.CUSTOM:
-        return "Remove outputs= from {construct}: its default outputs make no such image.", Then.REBUILD
-    if _depends_on_outputs(finding) and names.outputs is BuildOutputs.CUSTOM_UNHASHED:
-        return (
-            "Remove outputs= and invalidation= from {construct}: its default outputs make no such image, and the tag, "
-            "which leaves outputs out, would stay.",
-            Then.REBUILD,
-        )
-    if _depends_on_outputs(finding) and names.outputs is BuildOutputs.DEFAULT:
-        return (
-            "Build the image anew: {construct} sets a build that makes no such image. An earlier build or another tool "
-            "made it, or CDK pushed the copy that the build machine had.",
-            Then.REPLACE,
-        )
-    if _depends_on_outputs(finding) and names.is_built_by_cdk:
-        return (
-            "Build the image with SafeDockerImageAsset or SafeImages, whose builds make no such image. If they build it"
-            " already, an earlier build or another tool made this one.",
-            Then.REPLACE,
-        )
+    if _depends_on_outputs(finding) and (advice := _advice_of_outputs(names)):
+        return advice
     if finding.id in _OF_PLATFORM and names.outputs is not BuildOutputs.UNKNOWN:
         return (
             "Build the image anew: {construct} builds for {platform}, so CDK pushed a copy of another platform that "
             "the build machine had. If the last FROM of the Dockerfile has --platform, remove it there first.",
             Then.REPLACE,
         )
+    if names.is_built_by_cdk and finding.id in _OF_ASSETS:
+        return _OF_ASSETS[finding.id], row.then
     return row.now, row.then
+
+
+def _advice_of_outputs(names: Names) -> tuple[str, Then] | None:
+    """The advice about the outputs of the build; None where they are another pipeline's: the finding's row has it."""
+    if names.outputs is BuildOutputs.CUSTOM:
+        return "Remove outputs= from {construct}: its default outputs make no such image.", Then.REBUILD
+    if names.outputs is BuildOutputs.CUSTOM_UNHASHED:
+        return (
+            "Remove outputs= and invalidation= from {construct}: its default outputs make no such image, and the tag, "
+            "which leaves outputs out, would stay.",
+            Then.REBUILD,
+        )
+    if names.outputs is BuildOutputs.DEFAULT:
+        return (
+            "Build the image anew. {construct}'s own build does not cause this: the image is from an earlier build or "
+            "another tool, or CDK pushed the copy that the build machine had.",
+            Then.REPLACE,
+        )
+    if names.is_built_by_cdk:
+        return (
+            "Build the image with SafeDockerImageAsset or SafeImages, whose builds make no such image. If they build it"
+            " already, an earlier build or another tool made this one.",
+            Then.REPLACE,
+        )
+    return None
 
 
 def _other_layer_type(finding: Finding) -> str:
     if finding.found.endswith("+encrypted"):
         return "Push the image without encryption: the runtimes have no key for its layers."
-    return "Build the image with layers of the types OCI gzip, OCI zstd or Docker gzip, as docker build does."
+    return "Build the image with layers of the types OCI gzip, OCI zstd or Docker gzip{push}."
 
 
 def _is_other_artifact(finding: Finding) -> bool:
@@ -154,22 +180,28 @@ def _commands(finding: Finding, names: Names) -> Iterator[str]:
     if not names.repository:
         return
     if finding.id == "image-archived":
-        image = f"imageTag={names.tag}" if names.tag else f"imageDigest={names.digest}"
-        words = f"update-image-storage-class --image-id {image} --target-storage-class STANDARD"
-        yield _script(_ecr(names), f"ecr {words}")
+        image = f"imageTag={shlex.quote(names.tag)}" if names.tag else f"imageDigest={names.digest}"
+        restore = "ecr update-image-storage-class --image-id $IMAGE --target-storage-class STANDARD"
+        yield _script(_ecr(names), f"IMAGE={image}", restore)
     elif finding.id == "image-missing" or (_is_other_artifact(finding) and finding.found != BUILD_CACHE):
         query = "list-images --filter tagStatus=TAGGED --query 'imageIds[].imageTag' --output text"
         yield _script(_ecr(names), f"ecr {query}")
 
 
-def _afterwards(then: Then, names: Names) -> Iterator[str]:
+def _afterwards(then: Then, names: Names, *, is_pushed: bool) -> Iterator[str]:
+    """The steps after the advice.
+
+    :param is_pushed: whether the advice has commands that push the image, where CDK does not build it.
+    """
     if then is Then.DEPLOY:
         yield from ("Then deploy again.",) * (not names.assembly and bool(names.construct or names.is_built_by_cdk))
     elif not names.is_built_by_cdk:
         if then is Then.REPLACE and (keep := _keep_under_another_tag(names)):
-            yield "If the repository's tags are immutable, free the tag; the rejected image gets another one:"
+            yield "If the push fails because the tag is immutable, free the tag (the image gets another):"
             yield keep
-        yield "Then build and push the image again."
+            yield "Then push again."
+        elif then is Then.REBUILD and not is_pushed:
+            yield "Then build and push the image again."
     elif then is Then.REBUILD:
         yield "Then deploy again, since the change gives the image a new tag."
     else:
@@ -182,7 +214,9 @@ def _replace(names: Names) -> Iterator[str]:
     keep, by_hand = _keep_under_another_tag(names), "Or by hand: " if names.stack else ""
     if names.stack:
         yield "Run this command, then deploy again:"
-        yield f"$ safe-image heal --stack {shlex.quote(names.stack)} --region {names.stack_region}"
+        heal, stack = "safe-image heal --stack {} --region " + names.stack_region, shlex.quote(names.stack)
+        whole = heal.format(stack)
+        yield f"$ {whole}" if len(whole) <= _COLUMNS else _script(f"STACK={stack}", heal.format("$STACK"))
     if keep:
         # CDK treats a tag that exists as published and never repairs it:
         # https://github.com/aws/aws-cdk/issues/33264

@@ -7,9 +7,9 @@ from typing import Final
 
 from .row import Advice, Then
 
-_BUILDER: Final = "Build the image with another tool or version."
+_BUILDER: Final = "Build the image with another tool or version{push}."
 _UPGRADE_BUILDER: Final = "Pin the build tool to a version that is known to work, and check its images in the pipeline."
-_PUSH_AGAIN: Final = "Build the image anew, and push it with docker, crane or skopeo."
+_PUSH_AGAIN: Final = "Build the image anew{push}."
 _PUSHER: Final = "Push with docker, crane or skopeo, which upload the config before the manifest."
 
 CONFIGS: Final[Mapping[str, Advice]] = {
@@ -51,18 +51,18 @@ CONFIGS: Final[Mapping[str, Advice]] = {
         _UPGRADE_BUILDER,
     ),
     "platform-doubtful": Advice(
-        "Build for {expected}, or test the image on the runtime and acknowledge the finding.",
+        "Change the platform to {expected}, or test the image on the runtime and acknowledge the finding.",
         "Build for linux/amd64 unless the runtime documents another platform.",
         Then.REBUILD,
     ),
     "platform-mismatch": Advice(
-        "Build for {platform}: docker build -t REPOSITORY:TAG --platform {platform} . (or set platform= of the asset). "
-        "Remove --platform from the last FROM of the Dockerfile.",
+        "Remove --platform from the last FROM of the Dockerfile, and build for {platform}:\n"
+        "$ docker buildx build . -t REPOSITORY:TAG --push --platform {platform}",
         "Set the platform in the code, as SafeDockerImageAsset does, and use FROM --platform=$BUILDPLATFORM only in "
         "stages that compile for another platform.",
     ),
     "platform-unknown": Advice(
-        "Build for {platform}: docker build -t REPOSITORY:TAG --platform {platform} .",
+        "Build for {platform}:\n$ docker buildx build . -t REPOSITORY:TAG --push --platform {platform}",
         "Build with a tool that writes the architecture, as docker build does.",
         Then.REBUILD,
     ),
@@ -71,8 +71,7 @@ CONFIGS: Final[Mapping[str, Advice]] = {
         _UPGRADE_BUILDER,
     ),
     "descriptor-for-another-platform": Advice(
-        "Build the image with another tool, or another version of the tool: descriptors in a manifest need no "
-        "platform.",
+        "Build the image with another tool or version{push}: descriptors in a manifest need no platform.",
         _UPGRADE_BUILDER,
     ),
     "no-command": Advice(

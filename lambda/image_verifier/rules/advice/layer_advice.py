@@ -9,12 +9,12 @@ from .row import Advice, Then
 
 # https://github.com/paketo-buildpacks/builder-noble-java-tiny/issues/293 reports 0.21.15.
 _BUILDER: Final = (
-    "Build the image with another tool or version: config and layers differ, as with buildpacks lifecycle 0.21.11 and "
-    "0.21.15."
+    "Build the image with another tool or version{push}: config and layers differ, as with buildpacks lifecycle "
+    "0.21.11 and 0.21.15."
 )
-_TAR_WRITER: Final = "Build the layer with docker build, or with another version of the tool that wrote it."
+_TAR_WRITER: Final = "Build the image with docker build, or with another version of the tool that wrote it{push}."
 _CHECK_TOOL: Final = "Check the images of new tool versions with safe-image check --layers before you deploy them."
-_PUSH_AGAIN: Final = "Build the image anew, and push it with docker, crane or skopeo."
+_PUSH_AGAIN: Final = "Build the image anew{push}."
 _DIGESTS: Final = "Push with docker, crane or skopeo, which compute digest and size from the bytes that they send."
 _FEWER_LAYERS: Final = "Join RUN and COPY steps in the Dockerfile, or build in two stages."
 
@@ -25,13 +25,15 @@ LAYERS: Final[Mapping[str, Advice]] = {
         Then.REBUILD,
     ),
     "layer-type-unsupported": Advice(
-        "Build with OCI media types, which every engine knows: docker buildx build -t REPOSITORY:TAG "
-        "--output=type=image,push=true,oci-mediatypes=true --provenance=false --sbom=false .",
+        "Build with OCI media types, which every engine knows:\n"
+        "$ OUTPUT=type=image,push=true,oci-mediatypes=true; "
+        "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false",
         "Build with SafeDockerImageAsset, whose images have OCI media types.",
     ),
     "layer-type-doubtful": Advice(
-        "Build with gzip layers to be sure: docker buildx build -t REPOSITORY:TAG --output=type=image,push=true,"
-        "compression=gzip,force-compression=true,oci-mediatypes=true .",
+        "Build with gzip layers to be sure:\n"
+        "$ OUTPUT=type=image,push=true,compression=gzip,force-compression=true,oci-mediatypes=true; "
+        "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT",
         "Set compression='gzip' on SafeDockerImageAsset, which is its default for Lambda and SageMaker.",
     ),
     "diff-ids-count": Advice(
@@ -82,7 +84,7 @@ LAYERS: Final[Mapping[str, Advice]] = {
         "Fail the pipeline where the build fails or its disk is full.",
     ),
     "layer-corrupt": Advice(
-        "Build the image anew without the build cache: docker build --no-cache -t REPOSITORY:TAG .",
+        "Build the image anew without the build cache:\n$ docker buildx build . -t REPOSITORY:TAG --push --no-cache",
         _CHECK_TOOL,
     ),
     "layer-too-large": Advice(

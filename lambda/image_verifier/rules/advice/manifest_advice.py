@@ -8,7 +8,7 @@ from typing import Final
 from .row import Advice, Then
 
 _OTHER_PUSHER: Final = "Push with docker, crane or skopeo, which compute digest and size from the bytes that they send."
-_PUSH_AGAIN: Final = "Build the image anew, and push it with docker, crane or skopeo."
+_PUSH_AGAIN: Final = "Build the image anew{push}."
 
 MANIFESTS: Final[Mapping[str, Advice]] = {
     "image-missing": Advice(
@@ -51,8 +51,7 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "Push with docker, crane or skopeo, which send the document's own media type.",
     ),
     "platform-missing": Advice(
-        "Build it for {platform}: docker build -t REPOSITORY:TAG --platform {platform} . (or set platform= of the "
-        "asset).",
+        "Build for {platform}:\n$ docker buildx build . -t REPOSITORY:TAG --push --platform {platform}",
         "Set the platform in the code: SafeDockerImageAsset always does.",
     ),
     "index-incomplete": Advice(
@@ -60,9 +59,9 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "Copy whole indexes, or push an index of the platforms that you need.",
     ),
     "manifest-type-refused": Advice(
-        "Build a Docker schema 2 manifest with gzip layers: docker buildx build -t REPOSITORY:TAG "
-        "--output=type=image,push=true,oci-mediatypes=false,compression=gzip,force-compression=true --provenance=false "
-        "--sbom=false .",
+        "Build a Docker schema 2 manifest with gzip layers:\n"
+        "$ OUTPUT=type=image,push=true,oci-mediatypes=false,compression=gzip,force-compression=true; "
+        "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false",
         "Set runs_on='sagemaker' on SafeDockerImageAsset, which then builds schema 2.",
     ),
     "platform-variants": Advice(
@@ -70,17 +69,17 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "Build one manifest for each platform, without variants of amd64.",
     ),
     "index-not-taken": Advice(
-        "Build one platform and no attestation: docker buildx build -t REPOSITORY:TAG --platform {platform} "
-        "--provenance=false --sbom=false . (in docker/build-push-action, provenance: false and sbom: false).",
+        "Build one platform without attestation (in docker/build-push-action: provenance: false, sbom: false):\n"
+        "$ docker buildx build . -t REPOSITORY:TAG --push --platform {platform} --provenance=false --sbom=false",
         "Build images for this runtime with SafeDockerImageAsset, or keep these options in the pipeline.",
     ),
     "schema-1": Advice(
-        "Build the image again with a current Docker, which writes schema 2 or OCI manifests.",
+        "Build the image anew with a current Docker{push}. It writes schema 2 or OCI manifests.",
         "Rebuild images regularly, and remove old ones with a lifecycle rule.",
     ),
     "not-an-image": Advice(
-        "Build without attestation: docker buildx build -t REPOSITORY:TAG --provenance=false --sbom=false . (in "
-        "docker/build-push-action, provenance: false and sbom: false).",
+        "Build without attestation (in docker/build-push-action: provenance: false, sbom: false):\n"
+        "$ docker buildx build . -t REPOSITORY:TAG --push --provenance=false --sbom=false",
         "Build with SafeDockerImageAsset, whose builds have no attestation, and upgrade to Docker 28.2 or later.",
     ),
 }

@@ -45,8 +45,7 @@ POLICIES: Final[Mapping[str, Advice]] = {
         Then.REBUILD,
     ),
     "base-not-said": Advice(
-        "Name it in the Dockerfile: ARG BASE=python:3.13-slim, FROM $BASE, ARG BASE, "
-        "LABEL org.opencontainers.image.base.name=$BASE",
+        "Set the label org.opencontainers.image.base.name to the image in FROM, with LABEL in the Dockerfile.",
         "Keep that label in your Dockerfile template, or build with podman, which writes it.",
         Then.REBUILD,
     ),

@@ -21,8 +21,9 @@ class Then(Enum):
 class Advice:
     """The advice for one finding.
 
-    :param now: the remedy now. `{platform}`, `{architecture}`, `{construct}` and `{expected}` are filled in; the last
-        is the finding's own.
+    :param now: the remedy now. `{platform}`, `{architecture}`, `{construct}`, `{expected}` and `{push}` are filled in:
+        the fourth is the finding's own, the last says how to push an image that no deploy pushes. A second line that
+        begins with `$ ` is a command for such an image.
     :param prevention: the remedy for good.
     :param then: the way from there to a deploy that succeeds.
     """

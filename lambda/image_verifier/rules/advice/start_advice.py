@@ -19,7 +19,7 @@ STARTS: Final[Mapping[str, Advice]] = {
     ),
     "entrypoint-not-executable": Advice(
         "Make the command executable: COPY --chmod=755 in the Dockerfile, or chmod +x before the build.",
-        "Store the executable bit in git: git update-index --chmod=+x FILE.",
+        "Store the executable bit in git, with --chmod=+x of git update-index.",
         Then.REBUILD,
     ),
     "entrypoint-unreadable": Advice(

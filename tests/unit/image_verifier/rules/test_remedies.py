@@ -47,7 +47,7 @@ def text(finding: Finding, names: Names) -> str:
 def test_every_finding_has_a_cause_a_remedy_now_and_for_good_and_a_source() -> None:
     assert list(ADVICE) == list(USUAL_CAUSES) == list(MEANINGS) == list(CATALOG)
     for advice in ADVICE.values():
-        assert advice.now.endswith((".", ":")) or "docker buildx" in advice.now or "$BASE" in advice.now
+        assert advice.now.endswith((".", ":")) or advice.now.partition("\n")[0].endswith(":")
         assert advice.prevention.endswith(".")
     for cause in USUAL_CAUSES.values():
         assert cause.text.endswith(".")
@@ -134,8 +134,8 @@ def test_a_program_for_another_machine_leads_to_the_lines_of_the_dockerfile_that
 
 def test_a_doubtful_platform_leads_to_the_platforms_that_are_known() -> None:
     doubtful = replace(found("platform-doubtful"), expected="linux/amd64", found="linux/arm64")
-    assert remedy(doubtful, replace(BUILT, platform="linux/arm64"))[0].startswith("Build for linux/amd64, or test ")
-    assert remedy(found("platform-doubtful"), BUILT)[0].startswith("Build for a platform that the runtime documents, ")
+    assert text(doubtful, replace(BUILT, platform="linux/arm64")).startswith("Change the platform to linux/amd64, or ")
+    assert remedy(found("platform-doubtful"), BUILT)[0].startswith("Change the platform to one that the runtime ")
 
 
 def test_an_encrypted_layer_is_not_cured_by_another_media_type() -> None:
