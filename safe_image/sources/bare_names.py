@@ -40,9 +40,8 @@ class BareNameImage(RegistryImage):
         try:
             resolved = super().resolve()
         except Fault as fault:
-            if hints := " ".join(local_hints(self.reference)):
-                raise Fault(fault.message, hints) from fault
-            raise
+            hints = " ".join(local_hints(self.reference)) or f"{fault.advice} {_other_machine(self.reference)}".strip()
+            raise Fault(fault.message, hints) from fault
         if resolved.document is None and (hints := " ".join(local_hints(self.reference))):
             raise Fault(f"Docker Hub has no image {self.reference}", hints)
         return resolved
@@ -58,9 +57,22 @@ def local_hints(text: str) -> Iterator[str]:
         yield f"The {kind} {text} exists: use {forms_of_path(text)}."
     if meant := probably_meant(text):
         yield f"Did you mean {meant}?"
-    try:
-        is_local = bool(DockerApi(DockerEndpoint.of_environment(), _SECONDS, _SECONDS).image(text))
-    except Fault:
-        is_local = False
-    if is_local:
+    if _is_in_the_local_docker(text):
         yield f"The local Docker has an image of this name: use docker-daemon:{text}."
+
+
+def _other_machine(text: str) -> str:
+    """How to check an image that a Docker elsewhere has; empty where this machine has a Docker."""
+    if _is_in_the_local_docker(text) is not None:
+        return ""
+    file = f"{Reference.parse(text).repository.rpartition('/')[2]}.tar"
+    save = f"docker save -o {file} {text}"
+    return f"If a Docker on another machine has the image, run {save} there, and check docker-archive:{file} here."
+
+
+def _is_in_the_local_docker(text: str) -> bool | None:
+    """Whether the local Docker has the image; None where it does not answer."""
+    try:
+        return bool(DockerApi(DockerEndpoint.of_environment(), _SECONDS, _SECONDS).image(text))
+    except Fault:
+        return None

@@ -16,8 +16,8 @@ from image_verifier.rules.advice.row import Then
 from image_verifier.rules.catalog import CATALOG
 from image_verifier.rules.causes import USUAL_CAUSES
 from image_verifier.rules.meanings import MEANINGS
-from image_verifier.rules.names import BuildOutputs
-from image_verifier.rules.remedies import remedy
+from image_verifier.rules.names import BuildOutputs, Names
+from image_verifier.rules.remedies import remedy, way_to_green
 from image_verifier.rules.runtimes import RUNTIMES
 
 from tests.checks.examples import EXAMPLES, NAMES
@@ -50,10 +50,12 @@ After a change of the Dockerfile, of the build or of the policy, deploy again: t
 to be removed. Where the rejected image is in the way of a new build, the refusal prints the commands, filled in with
 the names of the image. For example, for an image that `SafeDockerImageAsset` builds:
 """
+_OURS: Final = "built by `SafeDockerImageAsset`"
+_CUSTOM: Final = "with your own `outputs`"
 _ELSEWHERE: Final = "built elsewhere"
 _BUILDS: Final[Mapping[str, dict[str, Any]]] = {
-    "built by SafeDockerImageAsset": {"outputs": BuildOutputs.DEFAULT, "construct": "the construct"},
-    "with your own `outputs`": {"outputs": BuildOutputs.CUSTOM, "construct": "the construct"},
+    _OURS: {"outputs": BuildOutputs.DEFAULT, "construct": "the construct"},
+    _CUSTOM: {"outputs": BuildOutputs.CUSTOM, "construct": "the construct"},
     _ELSEWHERE: {"local_image": ""},
 }
 _THEN: Final = {
@@ -144,28 +146,35 @@ def _details() -> Iterator[str]:
 
 def _remedies(finding: Finding) -> Iterator[str]:
     """The remedy now, for each way in which the image was built if that changes it."""
-    steps = {outputs: remedy(finding, replace(NAMES, **names)) for outputs, names in _BUILDS.items()}
-    last = _last(finding)
-    if len({found[0] for found in steps.values()}) == 1:
-        yield f"- **To fix it**: {_advice(next(iter(steps.values())))} {last}"
+    advice = {how: _advice(finding, replace(NAMES, **names)) for how, names in _BUILDS.items()}
+    if len(set(advice.values())) == 1:
+        yield f"- **To fix it**: {advice[_ELSEWHERE]} {_then(ADVICE[finding.id].then)}"
         return
-    for how, found in steps.items():
-        yield f"- **To fix it** ({how}): {_advice(found)}{f' {last}' if how == _ELSEWHERE else ''}"
+    if advice[_OURS] == advice[_CUSTOM]:
+        del advice[_CUSTOM]
+    for how, text in advice.items():
+        # Whoever builds an image elsewhere has pushed it by then.
+        then = way_to_green(finding, replace(NAMES, **_BUILDS[how])) if how != _ELSEWHERE else Then.DEPLOY
+        yield f"- **To fix it** ({how}): {text} {_then(then)}"
 
 
-def _advice(steps: Sequence[str]) -> str:
-    return f"{steps[0][:-1]}." if steps[0].endswith(":") else steps[0]
+def _advice(finding: Finding, names: Names) -> str:
+    """The advice and its build; not a command with the names of one image."""
+    advice, *others = remedy(finding, names)
+    if advice.endswith(":") and "buildx build" in others[0]:
+        return f"{advice} `{others[0][2:]}`."
+    return f"{advice[:-1]}." if advice.endswith(":") else advice
 
 
-def _last(finding: Finding) -> str:
-    """The section about what follows, by the last step."""
-    return f"Then [{_THEN[ADVICE[finding.id].then]}](#deploy-again)."
+def _then(then: Then) -> str:
+    """The section about what follows."""
+    return f"Then [{_THEN[then]}](#deploy-again)."
 
 
 def _deploy_again() -> Iterator[str]:
     """The commands that lead from the advice to a deploy that succeeds, once for all findings."""
     finding = found("layer-missing")["fargate"]
-    names = replace(NAMES, **_BUILDS["built by SafeDockerImageAsset"], digest=f"sha256:{'0' * 64}", stack="Shop")
+    names = replace(NAMES, **_BUILDS[_OURS], digest=f"sha256:{'0' * 64}", stack="Shop")
     yield _DEPLOY_AGAIN
     for line in remedy(finding, replace(names, stack_region=names.region))[1:]:
         yield f"```console\n{_broken(line)}\n```\n" if line.startswith("$ ") else f"{line}\n"

@@ -272,7 +272,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "layer-descriptor-invalid": Example(partial(_descriptor, digest="sha256:1")),
     "layer-missing": Example(_set(absent=True)),
     "layer-size-zero": Example(partial(_descriptor, size=0)),
-    "layer-size-mismatch": Example(partial(_descriptor, size=1)),
+    "layer-size-mismatch": Example(partial(_descriptor, size=100)),
     "layer-foreign": Example(partial(_descriptor, urls=["https://example.com/layer"])),
     "too-many-layers": Example(partial(_more_layers, 130)),
     "layers-not-mountable": Example(partial(_more_layers, 500)),

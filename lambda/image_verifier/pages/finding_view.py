@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,39 +11,15 @@ from ..rules.citations import citation
 from ..rules.runtimes import RUNTIMES
 from .markup import escaped
 
-# A command inside a sentence, with its context, the `.`.
-_COMMAND: Final = re.compile(r"docker (?:buildx )?build(?: -t \S+| --[\w-]+(?:=\S+| \w+/[\w/]+)?)+ \.")
 # More layers are only counted.
 _MAX_LAYERS: Final = 12
-
-
-@dataclass(frozen=True)
-class RemedyStep:
-    """One step of a remedy.
-
-    :param before: the text before a command.
-    :param command: the command; empty where the step has none.
-    :param after: the text after the command; a command without one has a line of its own.
-    """
-
-    before: str
-    command: str = ""
-    after: str = ""
-
-    @classmethod
-    def of(cls, text: str) -> RemedyStep:
-        """The step of one line of a remedy."""
-        if text.startswith("$ "):
-            return cls("", text[2:])
-        match = _COMMAND.search(text)
-        return cls(text[: match.start()], match[0], text[match.end() :]) if match else cls(text)
 
 
 @dataclass(frozen=True)
 class FindingView:
     """A finding as it is shown.
 
-    :param remedy: the lines of its remedy.
+    :param remedy: the lines of its remedy; one that begins with `$ ` is a command.
     :param place: its anchor in the page.
     :param layers: the numbers of the layers that it is about.
     """
@@ -60,11 +35,9 @@ class FindingView:
         return "acknowledged" if self.finding.acknowledged else self.finding.severity.value
 
     @property
-    def steps(self) -> tuple[RemedyStep, ...]:
-        """The steps of its remedy; none for information and for an acknowledged finding."""
-        if self.finding.acknowledged or self.finding.severity is Severity.INFO:
-            return ()
-        return tuple(map(RemedyStep.of, self.remedy))
+    def steps(self) -> Sequence[str]:
+        """The lines of its remedy; none for information and for an acknowledged finding."""
+        return () if self.finding.acknowledged or self.finding.severity is Severity.INFO else self.remedy
 
 
 def titles(runs_on: Iterable[str]) -> str:
@@ -110,15 +83,10 @@ def _facts(view: FindingView) -> Iterator[tuple[str, str]]:
     yield "on", layers if view.layers else ""
 
 
-def _step(one: RemedyStep) -> str:
-    before = escaped(one.before)
-    if not one.command:
-        return f'<p class="wrap">{before}</p>\n'
-    if one.after:
-        code = f'<code class="inline">{_words(one.command)}</code>'
-        return f'<p class="wrap">{before}{code}{escaped(one.after)}</p>\n'
-    line = f'<p class="wrap">{before}</p>' if before else ""
-    return f'{line}<div class="command"><pre><code>{_words(one.command)}</code></pre></div>\n'
+def _step(line: str) -> str:
+    if not line.startswith("$ "):
+        return f'<p class="wrap">{escaped(line)}</p>\n'
+    return f'<div class="command"><pre><code>{_words(line[2:])}</code></pre></div>\n'
 
 
 def _words(text: str) -> str:

@@ -136,7 +136,7 @@ def _advice_of_outputs(names: Names) -> tuple[str, Then] | None:
         )
     if names.outputs is BuildOutputs.DEFAULT:
         return (
-            "Build the image anew. {construct}'s own build does not cause this: the image is from an earlier build or "
+            "Build the image anew. The build of {construct} does not cause this: the image is from an earlier build or "
             "another tool, or CDK pushed the copy that the build machine had.",
             Then.REPLACE,
         )

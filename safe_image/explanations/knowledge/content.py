@@ -90,7 +90,8 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=(
             "Build again with OCI media types, and push under a new tag:",
-            "$ docker build -t REPOSITORY:TAG --output=type=docker,attestation-inline=false,oci-mediatypes=true .",
+            "$ OUTPUT=type=image,push=true,oci-mediatypes=true; "
+            "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false",
             "For an engine that knows no zstd at all, add compression=gzip,force-compression=true.",
         ),
         prevention=(
@@ -192,8 +193,8 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=(
             "Build the format that the service reads; Docker schema 2 with gzip layers is the most widely accepted:",
-            "$ docker build -t REPOSITORY:TAG --provenance=false "
-            "--output=type=docker,oci-mediatypes=false,compression=gzip,force-compression=true .",
+            "$ OUTPUT=type=image,push=true,oci-mediatypes=false,compression=gzip,force-compression=true; "
+            "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false",
         ),
         prevention=("Verify the image for its runtime before the deploy.",),
         sources=(_CDK_30680, "https://github.com/containers/image/blob/main/manifest/docker_schema2.go"),
@@ -224,7 +225,7 @@ CAUSES: Final = (
         confirm=("List the platforms of the image:", "$ docker buildx imagetools inspect {image}", *_CHECK[1:]),
         remedy=(
             "Build for the platform of the service and push under a new tag:",
-            "$ docker build -t REPOSITORY:TAG --platform {platform} .",
+            "$ docker buildx build . -t REPOSITORY:TAG --push --platform {platform}",
             "Or set the task's runtimePlatform (cpuArchitecture) to what the image has.",
         ),
         prevention=("Set platform= of the asset; SafeDockerImageAsset requires the platform and verifies it.",),

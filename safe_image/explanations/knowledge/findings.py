@@ -58,7 +58,7 @@ def finding_cause(finding_id: str) -> Cause:
     meaning, cause = MEANINGS[finding_id], USUAL_CAUSES[finding_id]
     found = Finding(finding_id, Severity.ERROR, meaning)
     # Without names there are no commands that delete: nobody has looked at the image yet.
-    steps = tuple(line for line in remedy(found, Names(platform="{platform}")) if not line.startswith("$ "))
+    steps = remedy(found, Names(platform="{platform}"))
     return Cause(
         id=finding_id,
         title=meaning,

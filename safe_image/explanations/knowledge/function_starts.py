@@ -102,7 +102,7 @@ CAUSES: Final = (
         confirm=_CHECK_LAYERS,
         remedy=(
             "Build for the function's architecture, or set architecture= of the function to the image's:",
-            "$ docker build -t REPOSITORY:TAG --platform {platform} --provenance=false .",
+            "$ docker buildx build . -t REPOSITORY:TAG --push --platform {platform} --provenance=false --sbom=false",
         ),
         prevention=("Set platform= of the asset and architecture= of the function together.",),
         sources=(_TROUBLE, "https://docs.aws.amazon.com/lambda/latest/dg/foundation-arch.html"),
@@ -126,7 +126,7 @@ CAUSES: Final = (
         confirm=_CHECK_LAYERS,
         remedy=(
             "Build for the function's architecture, or set architecture= of the function to the image's:",
-            "$ docker build -t REPOSITORY:TAG --platform {platform} --provenance=false .",
+            "$ docker buildx build . -t REPOSITORY:TAG --push --platform {platform} --provenance=false --sbom=false",
         ),
         prevention=("Set platform= of the asset and architecture= of the function together.",),
         sources=(_TROUBLE, "https://github.com/aws/aws-lambda-rust-runtime/issues/391"),

@@ -34,7 +34,7 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=(
             "Build one platform without an attestation, and push under a new tag:",
-            "$ docker build -t REPOSITORY:TAG --platform {platform} --provenance=false --sbom=false .",
+            "$ docker buildx build . -t REPOSITORY:TAG --push --platform {platform} --provenance=false --sbom=false",
         ),
         prevention=("Build with SafeDockerImageAsset, or set BUILDX_NO_DEFAULT_ATTESTATIONS=1 in the pipeline.",),
         sources=(
@@ -139,7 +139,7 @@ CAUSES: Final = (
         remedy=(
             "Build one platform without an attestation and without SOCI v2, push under a new tag, and update the "
             "function:",
-            "$ docker build -t REPOSITORY:TAG --platform {platform} --provenance=false --sbom=false .",
+            "$ docker buildx build . -t REPOSITORY:TAG --push --platform {platform} --provenance=false --sbom=false",
         ),
         prevention=("Turn SOCI indexing off for repositories of Lambda images.",),
         sources=("https://github.com/CloudSnorkel/cdk-github-runners/issues/768", _STATES),

@@ -21,7 +21,8 @@ CAUSES: Final = (
         confirm=("$ safe-image check {image} --runs-on sagemaker",),
         remedy=(
             "Build Docker schema 2 without an attestation, and push under a new tag:",
-            "$ docker build -t REPOSITORY:TAG --provenance=false --output=type=docker,oci-mediatypes=false .",
+            "$ OUTPUT=type=image,push=true,oci-mediatypes=false; "
+            "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false",
         ),
         prevention=('Build with ImagePlatform and runs_on=["sagemaker"] of SafeDockerImageAsset.',),
         sources=(
@@ -101,7 +102,7 @@ CAUSES: Final = (
         confirm=("$ safe-image check {image} --runs-on app-runner",),
         remedy=(
             "Build for linux/amd64, correct the image's name, or give the access role its policy:",
-            "$ docker build -t REPOSITORY:TAG --platform linux/amd64 .",
+            "$ docker buildx build . -t REPOSITORY:TAG --push --platform linux/amd64",
         ),
         sources=(
             "https://github.com/aws/apprunner-roadmap/issues/46",
@@ -173,7 +174,7 @@ CAUSES: Final = (
         confirm=("$ safe-image check {image} --runs-on agentcore --platform linux/arm64",),
         remedy=(
             "Build for arm64, and push under a new tag:",
-            "$ docker build -t REPOSITORY:TAG --platform linux/arm64 .",
+            "$ docker buildx build . -t REPOSITORY:TAG --push --platform linux/arm64",
         ),
         sources=("https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/getting-started-custom.html",),
         findings=("platform-mismatch", "platform-missing"),

@@ -39,7 +39,7 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=(
             "Build for the platform of the service, and push under a new tag:",
-            "$ docker build -t REPOSITORY:TAG --platform {platform} .",
+            "$ docker buildx build . -t REPOSITORY:TAG --push --platform {platform}",
             "Or set the task's runtimePlatform (cpuArchitecture) to the image's. A script needs #!/bin/sh as its first "
             "line.",
         ),

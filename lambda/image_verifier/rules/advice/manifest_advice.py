@@ -74,7 +74,7 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "Build images for this runtime with SafeDockerImageAsset, or keep these options in the pipeline.",
     ),
     "schema-1": Advice(
-        "Build the image anew with a current Docker{push}. It writes schema 2 or OCI manifests.",
+        "Build the image anew{push}. A current Docker writes schema 2 or OCI manifests.",
         "Rebuild images regularly, and remove old ones with a lifecycle rule.",
     ),
     "not-an-image": Advice(

@@ -92,9 +92,9 @@ def test_the_platform_that_the_error_requires_is_the_one_to_build_for(
     error: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(error) == 0
-    assert "docker build -t REPOSITORY:TAG --platform linux/arm64 ." in capsys.readouterr().out
+    assert "docker buildx build . -t REPOSITORY:TAG --push --platform linux/arm64" in capsys.readouterr().out
     assert run(error, "--platform", "linux/amd64") == 0
-    assert "docker build -t REPOSITORY:TAG --platform linux/amd64 ." in capsys.readouterr().out
+    assert "docker buildx build . -t REPOSITORY:TAG --push --platform linux/amd64" in capsys.readouterr().out
 
 
 def test_an_agentcore_image_is_checked_for_arm64(capsys: pytest.CaptureFixture[str]) -> None:

@@ -244,8 +244,8 @@ def test_a_tall_stack_shows_both_ends_and_the_broken_layers(tmp_path: Path, caps
     ]
 
 
-def test_a_command_in_a_sentence_can_be_copied_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_build_can_be_copied_from_a_line_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     types = (media_types.DOCKER_LAYER_ZSTD, media_types.DOCKER_LAYER_GZIP)
     page = _page(capsys, _layout(tmp_path / "image", layer_types=types, schema_2=True))
-    build = "docker buildx build -t REPOSITORY:TAG --output=type=image,push=true,oci-mediatypes=true"
-    assert page.commands == [f"{build} --provenance=false --sbom=false ."]
+    build = "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false"
+    assert page.commands == [f"OUTPUT=type=image,push=true,oci-mediatypes=true; {build}"]

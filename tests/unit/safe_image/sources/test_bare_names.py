@@ -87,6 +87,23 @@ def test_the_fault_for_an_image_that_docker_hub_lacks_names_the_folder_of_its_na
         assert denied.value.advice == "The folder shop exists: use oci-layout:shop."
 
 
+def test_without_a_docker_the_fault_says_how_to_bring_the_image_from_another_machine() -> None:
+    with serving() as registry:
+        registry.answers["/v2/library/shop/manifests/1.4"] = Answer(403)
+        with pytest.raises(Fault) as denied:
+            _of_a_registry(registry, "shop:1.4").resolve()
+        assert "run docker save -o shop.tar shop:1.4 there, and check docker-archive:shop.tar" in denied.value.advice
+
+
+def test_with_a_docker_that_lacks_the_image_the_fault_keeps_its_own_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as registry, docker_server({}) as host:
+        monkeypatch.setenv("DOCKER_HOST", host)
+        registry.answers["/v2/library/shop/manifests/1.4"] = Answer(403)
+        with pytest.raises(Fault) as denied:
+            _of_a_registry(registry, "shop:1.4").resolve()
+        assert "docker save" not in denied.value.advice
+
+
 def test_an_image_that_docker_hub_has_is_read_though_a_folder_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
