@@ -1,4 +1,4 @@
-"""A name without a registry: an image in Docker Hub, or a folder, file or local image that was meant instead."""
+"""A name without a registry: an image in Docker Hub, or a folder, file or other image that was meant instead."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .local_images import forms_of_path, probably_meant
 from .registry_image import RegistryImage
 from .regular_files import file_kind
 
+_WHY: Final = "The name has no registry, which means Docker Hub: add the registry's host if it is elsewhere."
 # The user waits for this hint; a local Docker answers at once.
 _SECONDS: Final = 2.0
 
@@ -35,12 +36,13 @@ class BareNameImage(RegistryImage):
         """The document that the tag or digest points at.
 
         :raises Fault: if Docker Hub does not serve the image; the advice names a folder, a file or an image of the
-            local Docker that has its name.
+            local Docker that has its name, or says why Docker Hub was asked.
         """
         try:
             resolved = super().resolve()
         except Fault as fault:
-            hints = " ".join(local_hints(self.reference)) or f"{fault.advice} {_other_machine(self.reference)}".strip()
+            other = f"{fault.advice} {_WHY} {_other_machine(self.reference)}".strip()
+            hints = " ".join(local_hints(self.reference)) or other
             raise Fault(fault.message, hints) from fault
         if resolved.document is None and (hints := " ".join(local_hints(self.reference))):
             raise Fault(f"Docker Hub has no image {self.reference}", hints)

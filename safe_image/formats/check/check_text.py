@@ -51,13 +51,20 @@ def report(outcomes: Iterable[Outcome], stream: TextIO, *, quiet: bool = False) 
             labels.update(map(finding_label, outcome.report.findings))
             yield "\n".join(_image(outcome, outcome.report, page)) + "\n\n"
         elif outcome.fault:
-            unknown = f"{page.paint('unknown', 'UNKNOWN')}  {fault_line(outcome.label, outcome.fault)}"
-            yield "\n".join((unknown, *_places(outcome))) + "\n\n"
+            unknown = _headed("unknown", fault_line(outcome.label, outcome.fault), page)
+            yield "\n".join((*unknown, *_places(outcome))) + "\n\n"
         elif outcome.skipped and not quiet:
-            skipped = f"{'SKIPPED':9}{printable(f'{outcome.label}: {outcome.skipped}')}"
-            yield "\n".join((skipped, *_places(outcome))) + "\n\n"
+            skipped = _headed("skipped", f"{outcome.label}: {outcome.skipped}", page)
+            yield "\n".join((*skipped, *_places(outcome))) + "\n\n"
     if not quiet or verdicts.keys() - {"pass", "skipped"}:
         yield _tally(verdicts, labels, page) + "\n"
+
+
+def _headed(verdict: str, text: str, page: TextPage) -> Iterator[str]:
+    """A line that begins with a verdict; a terminal gets several, whose text is indented."""
+    first, *others = page.wrap(text, " " * 9)
+    yield page.paint(verdict, verdict.upper()) + first[len(verdict) :]
+    yield from others
 
 
 def _tally(verdicts: Counter[str], labels: Counter[str], page: TextPage) -> str:

@@ -67,7 +67,8 @@ def explanation_lines(
 def _cause(cause: Cause, number: int, page: TextPage) -> Iterator[str]:
     head = "" if number == 0 else "It can also be this: "
     yield from (page.paint("head", line) for line in page.wrap(head + cause.title, ""))
-    yield page.paint("dim", f"  {cause.id} · stage: {cause.stage} · to blame: {', '.join(cause.blame)}")
+    facts = page.wrap(f"{cause.id} · stage: {cause.stage} · to blame: {', '.join(cause.blame)}", "  ")
+    yield from (page.paint("dim", line) for line in facts)
     yield from page.wrap(cause.meaning, "  ")
 
 

@@ -14,6 +14,7 @@ _COLOURS: Final = {
     "pass": "1;32",
     "fail": "1;31",
     "unknown": "1;33",
+    "skipped": "2",
     "error": "31",
     "warning": "33",
     "info": "36",

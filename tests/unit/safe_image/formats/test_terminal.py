@@ -136,6 +136,13 @@ def test_tables_fit_into_the_terminal_and_no_digest_breaks(tmp_path: Path, width
             assert "<- layer-type-unsupported" in text
 
 
+@pytest.mark.parametrize("command", [["check", "oci-layout:nowhere"], ["explain", "exec format error"]])
+def test_the_lines_of_an_unknown_result_and_of_a_cause_break_at_the_terminals_width(command: list[str]) -> None:
+    lines = _ESCAPE.sub("", shown([], command=command, COLUMNS="60").terminal).splitlines()
+    # Commands and links stay whole.
+    assert [line for line in lines if len(line) > 60 and not re.match(r" +(safe-image|docker|https:)", line)] == []
+
+
 def test_a_terminal_of_ascii_shows_every_character_or_its_code(references: list[str]) -> None:
     run = shown(references, PYTHONIOENCODING="ascii", LC_ALL="C", PYTHONUTF8="0")
     assert run.code == 0

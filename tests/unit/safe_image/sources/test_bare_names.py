@@ -102,6 +102,7 @@ def test_with_a_docker_that_lacks_the_image_the_fault_keeps_its_own_advice(monke
         with pytest.raises(Fault) as denied:
             _of_a_registry(registry, "shop:1.4").resolve()
         assert "docker save" not in denied.value.advice
+        assert "The name has no registry, which means Docker Hub: add the registry's host" in denied.value.advice
 
 
 def test_an_image_that_docker_hub_has_is_read_though_a_folder_has_its_name(
