@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
@@ -11,6 +12,8 @@ from image_verifier.report import FailOn
 from image_verifier.text import nearest
 
 from ..errors import UsageError
+
+_POSITION: Final = re.compile(r"\[\d+\]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -169,8 +172,15 @@ def _waivers(value: Any, place: str, today: date) -> tuple[Waiver, ...]:
 
 def _tables(value: Any, place: str) -> Sequence[Mapping[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise UsageError(f"{place} is {_kind(value)}: use tables, each under a line [[{place.rpartition(': ')[2]}]]")
+        raise UsageError(f"{place} is {_kind(value)}: use tables, each under a line [[{_header(place)}]]")
     return value
+
+
+def _header(place: str) -> str:
+    """The name that TOML gives a list of tables, which has no positions, such as `images.acknowledge`."""
+    file, _, path = place.rpartition(": ")
+    name = _POSITION.sub("", path)
+    return f"tool.safe-image.{name}" if file.endswith("pyproject.toml") else name
 
 
 def _kind(value: Any) -> str:

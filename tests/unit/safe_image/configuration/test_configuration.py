@@ -203,6 +203,10 @@ def test_every_command_that_checks_images_reads_the_file(
         ("[[images]]\nmatch = 'shop'\nmax-sice = '1GiB'", "images[1] has the unknown key 'max-sice': use max-size"),
         ("[[images]]\nmatch = 'shop'\nruns-on = 'fargat'", "images[1]: runs-on names 'fargat'"),
         ("images = 1", "images is a number: use tables, each under a line [[images]]"),
+        (
+            "[[images]]\nmatch = 'a'\nacknowledge = {a = 1}",
+            "images[1].acknowledge is a table: use tables, each under a line [[images.acknowledge]]",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_line_with_the_place_and_what_to_use(text: str, message: str) -> None:
@@ -224,6 +228,7 @@ def test_an_acknowledgement_holds_on_its_last_day() -> None:
         ("nowhere.toml", None, "nowhere.toml cannot be read: No such file or directory"),
         ("folder.toml", "", "folder.toml cannot be read: Is a directory"),
         ("pyproject.toml", b"[project]\n", "pyproject.toml has no table [tool.safe-image]"),
+        ("pyproject.toml", b"[tool.safe-image]\nimages = 1\n", "under a line [[tool.safe-image.images]]"),
         ("latin.toml", b"platform = '\xe4'\n", "latin.toml is not a valid TOML file"),
         ("large.toml", b"#" * 2_000_000, "large.toml has more than 1,048,576 bytes: use a safe-image.toml of its own"),
         ("dotted.toml", b"#\n" + b"a." * 100_000 + b"a = 1", "dotted.toml:2: the line has more than 1,000 dots"),
