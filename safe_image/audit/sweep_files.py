@@ -5,20 +5,19 @@ https://github.com/cdk-safe-image/cdk-safe-image/blob/main/docs/registry-guard.m
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import NoneType
 from typing import Any, Final, Protocol
 
 from image_verifier.audit.audit_page import AuditHead
-from image_verifier.audit.row import ROW_FIELDS, Row
-from image_verifier.audit.s3_objects import Bucket
-from image_verifier.audit.sweep_summary import ITEMS, LATEST, RESULTS, SUMMARY, SWEEP_ID, SWEEPS, SweepSummary
+from image_verifier.audit.json_shapes import count, flag, list_of, members, optional, strict_json, string
+from image_verifier.audit.row import Row
+from image_verifier.audit.s3_objects import Bucket, too_large
+from image_verifier.audit.sweep_summary import ITEMS, LATEST, PLAN, RESULTS, SUMMARY, SWEEP_ID, SWEEPS, SweepSummary
 from image_verifier.faults import Fault
 from image_verifier.pool import Pool, result
 from image_verifier.report import Severity
@@ -28,28 +27,32 @@ from image_verifier.text import shortened
 
 from ..errors import UsageError
 from ..sources.aws_sessions import AwsSessions
+from ..sources.regular_files import open_regular
 
 _S3: Final = "s3://"
 # The number of files that are read ahead: each has the rows of a hundred images at most.
 _AHEAD: Final = 16
 _VERDICTS: Final = frozenset({"pass", "fail", "unknown", "skipped"})
-# What the reports read of a row, by type.
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    **dict.fromkeys(("reference", "repository", "platform", "verdict"), (str,)),
-    **dict.fromkeys(("runs_on", "findings", "tags", "in_use_by"), (list,)),
-    **dict.fromkeys(("digest", "pushed_at"), (str, NoneType)),
-    "size_bytes": (int, NoneType),
-    "fault": (dict, NoneType),
-}
-_FINDING_FIELDS: Final = frozenset(
-    {
-        *("id", "severity", "runs_on", "message", "expected", "found"),
-        *("runtime_error", "runtime_error_predicted", "remedy", "acknowledged"),
-    }
+_FINDING: Final = members(
+    **dict.fromkeys(("id", "severity", "message", "expected", "found", "runtime_error", "acknowledged"), string),
+    runs_on=list_of(string, at_least=1),
+    runtime_error_predicted=flag,
+    remedy=list_of(string),
+)
+_ROW: Final = members(
+    **dict.fromkeys(("reference", "repository", "platform", "verdict"), string),
+    **dict.fromkeys(("digest", "pushed_at", "media_type"), optional(string)),
+    **dict.fromkeys(("runs_on", "tags", "in_use_by"), list_of(string)),
+    size_bytes=optional(count),
+    findings=list_of(_FINDING),
+    fault=optional(members(message=string, advice=string)),
 )
 _COUNTS: Final = {"pass": "passed", "fail": "refused", "unknown": "unknown"}
 _SEVERITIES: Final = frozenset(severity.value for severity in Severity)
-_FORM: Final = "use s3://BUCKET/PREFIX, where PREFIX is a guard's STACK-ID, or a folder with the same files"
+# Far more than the files of a sweep have: rows of a hundred images, totals of 100,000 repositories.
+_MAX_ROWS: Final = 16 * 1024 * 1024
+_MAX_SUMMARY: Final = 64 * 1024 * 1024
+_FORM: Final = "use s3://BUCKET/PREFIX, where PREFIX is a guard's STACK-GUARD, or a folder with the same files"
 
 
 class Files(Protocol):
@@ -59,8 +62,11 @@ class Files(Protocol):
     def place(self) -> str:
         """The place, for messages, with a slash at its end."""
 
-    def read(self, name: str) -> bytes | None:
-        """The content of a file; None where there is no such file. Raises `Fault`."""
+    def read(self, name: str, at_most: int) -> bytes | None:
+        """The content of a file of so many bytes at most; None where there is no such file. Raises `Fault`."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file. Raises `Fault`."""
 
     def names(self, folder: str) -> Iterator[str]:
         """The names of all files in a folder; empty for the one itself. Raises `Fault`."""
@@ -78,8 +84,11 @@ class _Objects:
     def place(self) -> str:
         return f"{_S3}{self.bucket.name}/{self.prefix}"
 
-    def read(self, name: str) -> bytes | None:
-        return self.bucket.read(self.prefix + name)
+    def read(self, name: str, at_most: int) -> bytes | None:
+        return self.bucket.read(self.prefix + name, at_most)
+
+    def has(self, name: str) -> bool:
+        return next(self.bucket.keys(self.prefix + name), "") == self.prefix + name
 
     def names(self, folder: str) -> Iterator[str]:
         prefix = f"{self.prefix}{folder}/" if folder else self.prefix
@@ -97,13 +106,18 @@ class _Folder:
     def place(self) -> str:
         return f"{self.path}/"
 
-    def read(self, name: str) -> bytes | None:
-        try:
-            return (self.path / name).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+    def read(self, name: str, at_most: int) -> bytes | None:
+        file = open_regular(self.path / name)
+        if file is None:
             return None
-        except OSError as e:
-            raise Fault(f"{self.path / name} could not be read: {e.strerror}", "Check its permissions.") from e
+        with file:
+            content = file.read(at_most + 1)
+        if len(content) > at_most:
+            raise too_large(str(self.path / name), at_most)
+        return content
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
 
     def names(self, folder: str) -> Iterator[str]:
         try:
@@ -139,11 +153,11 @@ class SweepFiles:
 
         :param verdicts: the number of the rows of each verdict.
         """
-        counted = {verdict: self.summary.counts.get(name) for verdict, name in _COUNTS.items()}
+        counted = {verdict: self.summary.counts[name] for verdict, name in _COUNTS.items()}
         lost = [
-            f"The summary has {count:,} {_COUNTS[verdict]}, and {self.results} has {verdicts.get(verdict, 0):,}."
-            for verdict, count in counted.items()
-            if count is not None and count != verdicts.get(verdict, 0)
+            f"The summary has {known:,} {_COUNTS[verdict]}, and {self.results} has {verdicts.get(verdict, 0):,}."
+            for verdict, known in counted.items()
+            if known != verdicts.get(verdict, 0)
         ]
         return self.summary.head(self.results, lost)
 
@@ -156,7 +170,7 @@ class SweepFiles:
         with Pool(_AHEAD) as pool:
 
             def submit(name: str) -> tuple[str, Future[bytes | None]]:
-                return name, pool.submit(self.files.read, name)
+                return name, pool.submit(self.files.read, name, _MAX_ROWS)
 
             running = deque(map(submit, islice(names, _AHEAD)))
             while running:
@@ -172,7 +186,7 @@ class SweepFiles:
             raise self._not_a_row(name, len(lines) + 1, "is cut off: copy the file again")
         for number, line in enumerate(lines, start=1):
             try:
-                row = json.loads(line)
+                row = strict_json(line)
             except (ValueError, RecursionError):
                 raise self._not_a_row(name, number, "is not JSON: copy the file again") from None
             if why := _why_not_a_row(row):
@@ -192,13 +206,13 @@ def sweep_files(where: str, sessions: AwsSessions) -> SweepFiles:
     :raises Fault: if a file cannot be read.
     """
     files = _files(where, sessions)
-    if (text := files.read(SUMMARY)) is not None:
+    if (text := files.read(SUMMARY, _MAX_SUMMARY)) is not None:
         return SweepFiles(files, _summary(files, text))
-    if SWEEP_ID.fullmatch(files.place.rstrip("/").rpartition("/")[2]) or files.read(ITEMS) is not None:
+    if SWEEP_ID.fullmatch(files.place.rstrip("/").rpartition("/")[2]) or files.has(ITEMS):
         raise _without_summary(files)
     sweeps = files if where.rstrip("/").rpartition("/")[2] == SWEEPS else files.below(SWEEPS)
     newest = sweeps.below(_latest(sweeps))
-    text = newest.read(SUMMARY)
+    text = newest.read(SUMMARY, _MAX_SUMMARY)
     if text is None:
         raise _without_summary(newest)
     return SweepFiles(newest, _summary(newest, text))
@@ -219,13 +233,13 @@ def _files(where: str, sessions: AwsSessions) -> Files:
 
 
 def _latest(sweeps: Files) -> str:
-    text = sweeps.read(LATEST)
+    text = sweeps.read(LATEST, _MAX_ROWS)
     if text is None:
         if next(sweeps.names(""), None):
             raise UsageError(f"No sweep below {sweeps.place} has ended: wait for it, or look at its execution")
         raise UsageError(f"There are no sweeps in {sweeps.place}: {_FORM}")
     try:
-        newest = json.loads(text)["id"]
+        newest = strict_json(text)["id"]
     except (ValueError, LookupError, TypeError, RecursionError):
         newest = ""
     if not isinstance(newest, str) or not SWEEP_ID.fullmatch(newest):
@@ -241,37 +255,40 @@ def _summary(files: Files, text: bytes) -> SweepSummary:
 
 
 def _without_summary(files: Files) -> UsageError:
-    items = files.read(ITEMS)
-    if items is None:
+    if not files.has(ITEMS):
         return UsageError(f"There is no sweep in {files.place}: {_FORM}")
     done = sum(1 for _ in files.names(RESULTS))
     return UsageError(
-        f"The sweep in {files.place} has no {SUMMARY}, and results of {done:,} of {items.count(b'{'):,} batches: "
+        f"The sweep in {files.place} has no {SUMMARY}, and results of {done:,}{_of_batches(files)} batches: "
         "wait for its end, or look at its execution"
     )
 
 
+def _of_batches(files: Files) -> str:
+    """The number of a sweep's batches, in words behind another number; empty where it is not known."""
+    try:
+        plan = strict_json(files.read(PLAN, _MAX_ROWS) or b"")
+    except (ValueError, RecursionError):
+        return ""
+    return f" of {plan['batches']:,}" if members(batches=count)(plan) is None else ""
+
+
 def _why_not_a_row(row: Any) -> str:
     """Why a line is not a row that this version can show, as a predicate; empty where it is one."""
-    if not isinstance(row, dict) or not row.keys() >= ROW_FIELDS:
-        return "is not a row of an audit: pass --from the folder of a sweep"
-    wrong = [name for name, types in _TYPES.items() if not isinstance(row[name], types)]
-    if wrong or row["verdict"] not in _VERDICTS:
-        return f"is not a row of an audit: its {wrong[0] if wrong else 'verdict'} is not valid"
-    if row["fault"] and not row["fault"].keys() >= {"message", "advice"}:
-        return "is not a row of an audit: its fault is not valid"
-    findings: Sequence[Any] = row["findings"]
-    if not all(isinstance(finding, dict) and finding.keys() >= _FINDING_FIELDS for finding in findings):
-        return "has a finding that is not one of an audit"
-    return _unknown_name(row, findings)
+    if (place := _ROW(row)) is not None:
+        part = f"its {place} is missing or not valid: " if place else ""
+        return f"is not a row of an audit: {part}pass --from the folder of a sweep"
+    if row["verdict"] not in _VERDICTS:
+        return "is not a row of an audit: its verdict is not valid"
+    return _unknown_name(row)
 
 
-def _unknown_name(row: Row, findings: Sequence[Mapping[str, Any]]) -> str:
-    names: list[tuple[Collection[str], Any, str]] = []
-    for finding in findings:
+def _unknown_name(row: Row) -> str:
+    names: list[tuple[Collection[str], str, str]] = []
+    for finding in row["findings"]:
         names += [(CATALOG, finding["id"], "finding"), (_SEVERITIES, finding["severity"], "severity")]
-    names += [(RUNTIMES, runtime, "runtime") for one in (row, *findings) for runtime in one["runs_on"]]
+    names += [(RUNTIMES, runtime, "runtime") for one in (row, *row["findings"]) for runtime in one["runs_on"]]
     for known, name, kind in names:
-        if not isinstance(name, str) or name not in known:
-            return f"has the {kind} {shortened(str(name), 60)!r}, which this version does not know: use a newer one"
+        if name not in known:
+            return f"has the {kind} {shortened(name, 60)!r}, which this version does not know: use a newer one"
     return ""

@@ -16,6 +16,15 @@ _MAX_BYTES: Final = 256 * 1024 * 1024
 _MAX_ATTEMPTS: Final = 4
 
 
+def too_large(name: str, at_most: int) -> Fault:
+    """The fault for a file that has more bytes than any file of a sweep.
+
+    :param name: its name.
+    :param at_most: the largest number of bytes.
+    """
+    return Fault(f"{name} has more than {at_most:,} bytes", "Use the files of a sweep.")
+
+
 class Bucket:
     """A bucket.
 
@@ -27,11 +36,12 @@ class Bucket:
     def __init__(self, client: Any, name: str, partition: str = "aws") -> None:
         self._client, self.name, self._partition = client, name, partition
 
-    def read(self, key: str) -> bytes | None:
+    def read(self, key: str, at_most: int = _MAX_BYTES) -> bytes | None:
         """An object's content; None where there is no such object.
 
         :param key: the object's key.
-        :raises Fault: if it cannot be read, or is larger than 256 MiB.
+        :param at_most: the largest number of bytes. Default: 256 MiB
+        :raises Fault: if it cannot be read, or is larger.
         """
         arn, budget = f"arn:{self._partition}:s3:::{self.name}/{key}", RetryBudget.of(_RETRY_SECONDS)
         for attempt in itertools.count(1):
@@ -39,8 +49,8 @@ class Bucket:
             answer = aws.call(self._client, "get_object", arn, budget, ("NoSuchKey",), **parameters)
             if not answer:
                 return None
-            if answer["ContentLength"] > _MAX_BYTES:
-                raise Fault(f"{arn} has {answer['ContentLength']:,} bytes", "Use the results of a sweep.")
+            if answer["ContentLength"] > at_most:
+                raise too_large(arn, at_most)
             try:
                 # botocore compares the length with the one that S3 announced.
                 content: bytes = answer["Body"].read()

@@ -4,6 +4,7 @@ docs/registry-guard.md describes each member.
 
 PREFIX/sweeps/latest.json            the ID of the newest sweep that has ended, written last
 PREFIX/sweeps/ID/items.jsonl         the batches, one a line
+PREFIX/sweeps/ID/plan.json           their number, once all are listed
 PREFIX/sweeps/ID/results/N.jsonl     the rows of one batch, as in the JSON report of `audit`
 PREFIX/sweeps/ID/summary.json        this summary
 PREFIX/sweeps/ID/page.html           the page
@@ -11,7 +12,6 @@ PREFIX/sweeps/ID/page.html           the page
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from ..text import readable_size, shortened
 from .audit_page import AuditHead
+from .json_shapes import count, flag, list_of, map_of, mapping, members, optional, strict_json, string
 
 SCHEMA_VERSION: Final = 1
 SWEEPS: Final = "sweeps"
@@ -30,6 +31,7 @@ FAILURES: Final = "failures"
 REFUSED: Final = "refused.jsonl"
 SUMMARY: Final = "summary.json"
 PAGE: Final = "page.html"
+PLAN: Final = "plan.json"
 SWEEP_ID: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
 """A sweep's ID: the start of its execution in UTC, such as `2026-11-28T13-30-00Z`."""
 
@@ -37,6 +39,30 @@ _NO_RULE: Final = "refuses only images that no runtime can pull"
 # A terminal and a page name as many unfinished batches; the summary has all.
 _MAX_NAMED: Final = 10
 _MAX_ERROR: Final = 300
+_CHANGE: Final = members(
+    count=count,
+    images=list_of(
+        members(
+            repository=string,
+            digest=string,
+            tags=list_of(string),
+            reference=string,
+            findings=list_of(members(id=string, message=string)),
+        )
+    ),
+)
+_SHAPE: Final = members(
+    **dict.fromkeys(("id", "started", "ended", "tool_version", "account", "region", "depth", "fingerprint"), string),
+    schema_version=count,
+    rules=list_of(members(pattern=string, policy=mapping)),
+    previous=optional(string),
+    counts=members(**dict.fromkeys(("passed", "refused", "unknown", "unfinished"), count)),
+    repositories=list_of(members(repository=string)),
+    unfinished=list_of(members(batch=count, repository=string, digests=list_of(string), error=string)),
+    bounds=members(max_images=optional(count), max_bytes=optional(count), is_met=flag, left_out=map_of(count)),
+    new=_CHANGE,
+    gone=_CHANGE,
+)
 
 
 @dataclass(frozen=True)
@@ -140,26 +166,26 @@ class SweepSummary:
         :raises ValueError: if it is not a summary of this version; the message is a predicate.
         """
         try:
-            values = json.loads(text)
-            version = values.pop("schema_version")
-            if version != SCHEMA_VERSION:
-                raise ValueError(f"has schema_version {version!r}, and this version reads {SCHEMA_VERSION}")
-            values["started"], values["ended"] = _time(values["started"]), _time(values["ended"])
-            values["unfinished"] = tuple(
-                UnfinishedBatch(one["batch"], str(one["repository"]), tuple(one["digests"]), str(one["error"]))
-                for one in values["unfinished"]
+            values = strict_json(text)
+        except (ValueError, RecursionError) as e:
+            raise ValueError(f"is not valid JSON ({shortened(str(e), 80)})") from e
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        if version not in (None, SCHEMA_VERSION):
+            raise ValueError(
+                f"has schema_version {shortened(repr(version), 40)}, and this version reads {SCHEMA_VERSION}"
             )
-            bounds = values["bounds"]
-            left_out = {str(name): int(count) for name, count in bounds["left_out"].items()}
-            values["bounds"] = SweepBounds(bounds["max_images"], bounds["max_bytes"], bounds["is_met"], left_out)
-            for name in ("new", "gone"):
-                values[name] = SweepChange(int(values[name]["count"]), tuple(values[name]["images"]))
-            known = {name: values[name] for name in cls.__dataclass_fields__}
-        except (LookupError, TypeError, AttributeError, RecursionError) as e:
-            raise ValueError(f"is not the summary of a sweep ({type(e).__name__}: {shortened(str(e), 80)})") from e
-        except (json.JSONDecodeError, UnicodeDecodeError) as e:
-            raise ValueError(f"is not valid JSON ({e})") from e
-        return cls(**known)
+        if (place := _SHAPE(values)) is not None:
+            raise ValueError(f"is not the summary of a sweep: {place or 'the whole'} is missing or not valid")
+        values["started"], values["ended"] = _time(values["started"]), _time(values["ended"])
+        values["unfinished"] = tuple(
+            UnfinishedBatch(one["batch"], one["repository"], tuple(one["digests"]), one["error"])
+            for one in values["unfinished"]
+        )
+        bounds = values["bounds"]
+        values["bounds"] = SweepBounds(**{name: bounds[name] for name in SweepBounds.__dataclass_fields__})
+        for name in ("new", "gone"):
+            values[name] = SweepChange(values[name]["count"], tuple(values[name]["images"]))
+        return cls(**{name: values[name] for name in cls.__dataclass_fields__})
 
     @property
     def policy(self) -> str:
@@ -189,7 +215,7 @@ class SweepSummary:
             were = "image was" if count == 1 else "images were"
             yield f"{batch.repository}: {count:,} {were} not checked: {shortened(batch.error, _MAX_ERROR)}"
         # The summary may name fewer batches than it counts.
-        count = max(len(self.unfinished), self.counts.get("unfinished", 0))
+        count = max(len(self.unfinished), self.counts["unfinished"])
         if (more := count - min(_MAX_NAMED, len(self.unfinished))) > 0:
             yield f"{more:,} more batches were not checked: see unfinished in {SUMMARY}."
         if self.bounds.is_met:
@@ -208,7 +234,9 @@ def _time(text: str) -> datetime:
     try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     except ValueError as e:
-        raise ValueError(f"has the time {text!r}, which is not one such as 2026-11-28T13:30:00Z") from e
+        raise ValueError(
+            f"has the time {shortened(repr(text), 40)}, which is not one such as 2026-11-28T13:30:00Z"
+        ) from e
 
 
 def _time_text(time: datetime) -> str:

@@ -9,13 +9,12 @@ from typing import Any, Final
 
 from ..audit.repository import Repository
 from ..audit.row import Row
-from ..audit.sweep_summary import ITEMS, LATEST, REFUSED, RESULTS, SWEEPS
+from ..audit.sweep_summary import ITEMS, LATEST, PLAN, REFUSED, RESULTS, SWEEPS
 from ..pool import Pool
 from .bucket import SweepBucket
 
 # The objects with rows that are read at once.
 _READERS: Final = 8
-_PLAN: Final = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,11 @@ class SweepStore:
 
     def has_plan(self) -> bool:
         """Whether the first step has ended."""
-        return self.bucket.exists(self.folder + _PLAN)
+        return self.bucket.exists(self.folder + PLAN)
 
     def plan(self) -> Mapping[str, Any]:
         """The decisions of the first step; empty where it has not ended."""
-        found: Mapping[str, Any] | None = self.bucket.read_json(self.folder + _PLAN)
+        found: Mapping[str, Any] | None = self.bucket.read_json(self.folder + PLAN)
         return found or {}
 
     def write_plan(self, items: Iterable[Mapping[str, Any]], plan: Callable[[], Mapping[str, Any]]) -> None:
@@ -67,7 +66,7 @@ class SweepStore:
         :param plan: returns the plan, once every batch was listed.
         """
         self.bucket.write_lines(self.items, items)
-        self.write(_PLAN, json.dumps(plan(), indent=1).encode())
+        self.write(PLAN, json.dumps(plan(), indent=1).encode())
 
     def other(self, identifier: str | None) -> SweepStore | None:
         """Another sweep of the same guard.

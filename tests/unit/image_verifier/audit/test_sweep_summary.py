@@ -20,7 +20,7 @@ SUMMARY = SweepSummary(
     region="eu-west-1",
     depth="default",
     rules=({"pattern": "shop/*", "policy": {}},),
-    counts={"images": 3, "passed": 3, "refused": 0, "unknown": 0},
+    counts={"images": 3, "passed": 3, "refused": 0, "unknown": 0, "unfinished": 0},
 )
 UNFINISHED = UnfinishedBatch(4, SHOP, ("sha256:1", "sha256:2"), "ecr:BatchGetImage was denied")
 
@@ -50,7 +50,7 @@ def test_everything_that_was_not_checked_is_said() -> None:
     assert SUMMARY.incomplete == ()
     many = replace(SUMMARY, unfinished=(UNFINISHED,) * 12).incomplete
     assert many[-1] == "2 more batches were not checked: see unfinished in summary.json."
-    counted = replace(SUMMARY, unfinished=(UNFINISHED,), counts={"unfinished": 5000}).incomplete
+    counted = replace(SUMMARY, unfinished=(UNFINISHED,), counts={**SUMMARY.counts, "unfinished": 5000}).incomplete
     assert counted[-1] == "4,999 more batches were not checked: see unfinished in summary.json."
 
 

@@ -9,7 +9,7 @@ from image_verifier.sweep.notice import notice
 
 from tests.unit.image_verifier.audit.test_sweep_summary import SUMMARY
 
-COUNTS = {"repositories": 2, "images": 3, "passed": 3, "refused": 0, "unknown": 0, "skipped": 0}
+COUNTS = {"repositories": 2, "images": 3, "passed": 3, "refused": 0, "unknown": 0, "skipped": 0, "unfinished": 0}
 PAGE = "s3://reports/Guard/sweeps/2026-11-28T13-30-00Z/page.html"
 
 
