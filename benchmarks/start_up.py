@@ -1,4 +1,9 @@
-"""The start-up time of the command beside a bare `python -c pass`: its version, and a check of a local layout."""
+"""The start-up time of the command beside a bare `python -c pass`, and that of a whole check of a local layout.
+
+The start-up is what every run costs before it has anything to do: `--version` and the help. A whole check costs more:
+half of the layout's are modules of the standard library (argparse, dataclasses, json, hashlib, pathlib), a quarter are
+the frozen dataclasses of the model, and the rest are the verifier's tables and the check itself.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +36,11 @@ def main() -> None:
         commands = {
             "python -c pass": [sys.executable, "-c", "pass"],
             "safe-image --version": [_COMMAND, "--version"],
+            "safe-image --help": [_COMMAND, "--help"],
             "safe-image check (layout)": [_COMMAND, "check", f"oci-layout:{folder}"],
             "the same, as JSON": [_COMMAND, "check", f"oci-layout:{folder}", "--format", "json"],
         }
-        limits = dict(zip(commands, (None, 6, 10, 10), strict=True))
+        limits = dict(zip(commands, (None, 6, 6, 10, 10), strict=True))
         seconds: dict[str, list[float]] = {name: [] for name in commands}
         for command in commands.values():
             _seconds(command, environment, folder)
