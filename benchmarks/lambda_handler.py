@@ -9,6 +9,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -31,11 +32,12 @@ REPOSITORY = "benchmark"
 
 def main() -> None:
     """Print the table."""
-    from cdk_safe_image.staging import stage  # not in the processes that are measured
+    from cdk_safe_image.staging import write_zip  # not in the processes that are measured
 
     answers, url = _receive_responses()
     with LocalAws.start() as aws, tempfile.TemporaryDirectory() as folder:
-        code = stage(Path(folder) / "lambda", "custom_resource")
+        code = Path(folder) / "lambda"
+        shutil.unpack_archive(write_zip(Path(folder) / "lambda.zip", "custom_resource"), code)
         aws.client("ecr").create_repository(repositoryName=REPOSITORY)
         environment = {**aws.env(), "PYTHONPATH": str(code)}
         bare, cold, warm = [], [], []

@@ -1,10 +1,12 @@
-"""Stages a Lambda's code: what its handler imports of the installed `image_verifier`, without Docker or network."""
+"""The zip of a Lambda: what its handler imports of the installed `image_verifier`, without Docker or network."""
 
 from __future__ import annotations
 
 import atexit
 import hashlib
 import re
+import stat
+import zipfile
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,29 +36,27 @@ _IMPORT: Final = re.compile(r"^ *from (\.+)([\w.]*) import (\([^)]*\)|.*)$", re.
 _WORD: Final = re.compile(r"\w+")
 # What a package reads beside its modules: the style and the script of pages.
 _DATA: Final = (".css", ".js")
+_READABLE_FILE: Final = stat.S_IFREG | 0o644
 
 
 def verifier_code(scope: Construct, entry_point: str) -> lambda_.Code:
-    """The code of a Lambda and nothing else. Its folder exists until the process ends.
+    """The code of a Lambda and nothing else, as a zip that exists until the process ends.
 
-    The Lambdas of all stacks share the folder: CDK reads and copies it once for each app. The asset's hash is computed
-    here. CDK would compute it by reading the copy, and would keep it in its cache on disk: by the name of a folder
-    that no other process has, in the place of a folder of the user's.
-    https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/core/lib/fs/fingerprint-disk-cache.ts
+    The Lambdas of all stacks share the zip: CDK copies it once for each app. A folder would be copied file by file.
+    The asset's hash is computed here. CDK would compute it by reading the copy, and the bytes of a zip depend on the
+    version of zlib.
 
     :param scope: the construct that the asset belongs to.
     :param entry_point: the name of the handler's module in `image_verifier.entrypoints`.
     """
     node = node_of(scope)
+    folder = _temporary_folder()
     if node.try_get_context("aws:cdk:disable-asset-staging"):
         # `cdk synth --no-staging`: CDK copies nothing, and tools that read the assembly expect the code here.
-        outdir = Stage.of(scope).asset_outdir  # type: ignore[union-attr] # every asset belongs to an app
-        folder = Path(outdir, f"cdk-safe-image-{entry_point}")
-    else:
-        folder = _temporary_folder() / entry_point
+        folder = Path(Stage.of(scope).asset_outdir)  # type: ignore[union-attr] # every asset belongs to an app
     # CDK adds the salt to the hashes that it computes itself.
     salt = node.try_get_context("@aws-cdk/core:assetHashSalt") or ""
-    return lambda_.Code.from_asset(str(_staged(folder, entry_point)), asset_hash=f"{_digest(entry_point)}{salt}")
+    return lambda_.Code.from_asset(str(_zipped(folder, entry_point)), asset_hash=f"{_digest(entry_point)}{salt}")
 
 
 @cache
@@ -67,8 +67,8 @@ def _temporary_folder() -> Path:
 
 
 @cache
-def _staged(folder: Path, entry_point: str) -> Path:
-    return stage(folder, entry_point)
+def _zipped(folder: Path, entry_point: str) -> Path:
+    return write_zip(folder / f"cdk-safe-image-{entry_point}.zip", entry_point)
 
 
 @cache
@@ -79,20 +79,23 @@ def _digest(entry_point: str) -> str:
     return digest.hexdigest()
 
 
-def stage(folder: Path, entry_point: str) -> Path:
-    """Write the code of a Lambda to a folder, which is returned.
+def write_zip(path: Path, entry_point: str) -> Path:
+    """Write the code of a Lambda to a zip, and return its path.
 
-    The folder contains only texts, whose lines end as on Linux. So the asset's hash is the same from a checkout and
+    The zip contains only texts, whose lines end as on Linux. So the asset's hash is the same from a checkout and
     from a wheel, on each system, before and after Python writes `__pycache__`.
 
-    :param folder: where `image_verifier` is to lie; made if it does not exist.
+    :param path: the zip.
     :param entry_point: the name of the handler's module in `image_verifier.entrypoints`.
     """
-    for path, content in _files(entry_point).items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    return folder
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as code:
+        for name, content in _files(entry_point).items():
+            # Its time is 1980, and the mode that Lambda requires is readable for all.
+            # https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
+            file = zipfile.ZipInfo(name)
+            file.external_attr = _READABLE_FILE << 16
+            code.writestr(file, content, zipfile.ZIP_DEFLATED)
+    return path
 
 
 @cache

@@ -38,13 +38,13 @@ BOUNDS = {
 }
 # Prints the digest of the code that a Lambda gets.
 _STAGE = """
-import hashlib, tempfile
+import hashlib, tempfile, zipfile
 from pathlib import Path
-from cdk_safe_image.staging import stage
+from cdk_safe_image.staging import write_zip
 
 with tempfile.TemporaryDirectory() as folder:
-    files = sorted(stage(Path(folder), "custom_resource").rglob("*.py"))
-    print(hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest())
+    code = zipfile.ZipFile(write_zip(Path(folder, "code.zip"), "custom_resource"))
+    print(hashlib.sha256(b"".join(name.encode() + code.read(name) for name in code.namelist())).hexdigest())
 """
 
 
