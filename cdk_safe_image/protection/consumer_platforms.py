@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import jsii
 from aws_cdk import CfnResource, IPropertyInjector, Stack
-from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 
@@ -86,13 +85,10 @@ def _batch_container_on_ec2(path: str, props: Mapping[str, Any]) -> Consumer:
     return Consumer(path, ("batch",), None, "", {})
 
 
-# The oldest supported aws-cdk-lib may lack the ID of a type; then its platform is not read.
+# By property injection ID. To ask CDK for an ID loads the module of its construct, on both sides, in apps that do not
+# use it.
 READERS: Final[Mapping[str, _Read]] = {
-    type_id: read
-    for construct, read in (
-        (lambda_.Function, _function),
-        (batch.EcsFargateContainerDefinition, _batch_container),
-        (batch.EcsEc2ContainerDefinition, _batch_container_on_ec2),
-    )
-    if (type_id := getattr(construct, "PROPERTY_INJECTION_ID", None))
+    "aws-cdk-lib.aws-lambda.Function": _function,
+    "aws-cdk-lib.aws-batch.EcsFargateContainerDefinition": _batch_container,
+    "aws-cdk-lib.aws-batch.EcsEc2ContainerDefinition": _batch_container_on_ec2,
 }
