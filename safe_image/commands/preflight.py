@@ -260,13 +260,17 @@ def _text(states: Sequence[AssetState], page: TextPage) -> str:
     for one in states:
         colour = _COLOURS[_EXIT_CODES.get(one.state, 0)]
         stacks = f" ({', '.join(one.image.stacks)})" if one.image.stacks else ""
-        name = page.paint("head", printable(one.image.name + stacks))
-        lines.append(f"{page.paint(colour, f'{one.state.upper():8}')}  {name} {printable(one.message)}")
+        name = printable(one.image.name + stacks)
+        first, *others = page.wrap(f"{name} {one.message}", " " * 10)
+        head = page.paint(colour, f"{one.state.upper():8}") + "  "
+        lines += [head + first[10:].replace(name, page.paint("head", name), 1), *others]
         for report in one.reports:
             lines += refusal_lines(report, one.names, page, commands=not one.fixes and not one.must_stay)
         lines += [f"    --fix runs: {page.paint('command', printable(fix.command))}" for fix in one.fixes]
-    wrong = sum(one.state in _EXIT_CODES for one in states)
-    lines.append(f"{len(states)} image{'s' * (len(states) != 1)}, {wrong} of them would break a deploy")
+    unknown = sum(one.state == "unknown" for one in states)
+    wrong = sum(one.state in _EXIT_CODES for one in states) - unknown
+    images = f"{len(states)} image{'s' * (len(states) != 1)}"
+    lines.append(f"{images}, {wrong} of them would break a deploy{f', {unknown} unknown' if unknown else ''}")
     return "\n".join(lines) + "\n"
 
 

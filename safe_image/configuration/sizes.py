@@ -8,7 +8,6 @@ from typing import Final
 from ..errors import UsageError
 
 _UNITS: Final = {
-    "": 1,
     "B": 1,
     "KB": 1000,
     **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", start=1)},
@@ -21,8 +20,9 @@ def parse_size(option: str, text: str | None) -> int | None:
     """A number of bytes.
 
     :param option: the option's name, for the message.
-    :param text: such as `50MiB`, `1.5GB` or `52428800`; None stays None.
-    :raises UsageError: if the text has another form.
+    :param text: such as `50MiB` or `1.5GB`; None stays None.
+    :raises UsageError: if the text has another form. A number without a unit is refused, since other tools mean
+        megabytes.
     """
     if text is None:
         return None

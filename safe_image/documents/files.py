@@ -59,7 +59,7 @@ def _read(file: str) -> str:
     except Fault as e:
         raise UsageError(e.text) from e
     if stream is None:
-        raise UsageError(f"{file}: there is no such file")
+        raise UsageError(f"{file}: there is no such file: pass the path of one that exists")
     with stream:
         data = stream.read(MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:

@@ -17,6 +17,7 @@ from image_verifier.rules.names import Names
 
 from ..errors import UsageError
 from .local_images import ASSEMBLY, DOCUMENTS, LOCAL_IMAGES, forms_of_path, probably_meant
+from .regular_files import file_kind
 
 if TYPE_CHECKING:
     from image_verifier.retry import RetryBudget
@@ -144,6 +145,8 @@ class TargetResolver:
         try:
             reference = Reference.parse(text)
         except ValueError as e:
+            if (kind := file_kind(Path(text))) in ("folder", "file") and Path(text).name != "Dockerfile":
+                raise UsageError(f"{text!r} is not an image reference, but a {kind}: use {forms_of_path(text)}") from e
             meant = probably_meant(text)
             raise UsageError(f"{e}: did you mean {meant}?" if meant else str(e)) from e
         ecr = ECR_HOST.fullmatch(reference.registry)

@@ -150,7 +150,7 @@ def test_a_finding_can_be_acknowledged_with_a_reason(bad: str, capsys: pytest.Ca
 def test_min_size_and_max_size_bound_an_image(good: str) -> None:
     assert run("check", good, "--min-size", "50MiB") == 1
     assert run("check", good, "--max-size", "1B") == 1
-    assert run("check", good, "--min-size", "1", "--max-size", "1.5GB") == 0
+    assert run("check", good, "--min-size", "1B", "--max-size", "1.5GB") == 0
 
 
 def test_a_tag_of_a_layout_is_named_after_its_path(tmp_path: Path) -> None:
@@ -226,6 +226,7 @@ def test_a_device_is_written_to_and_not_replaced(good: str) -> None:
         (["--platform", "linux/arm/v7"], "ECS on Fargate cannot run linux/arm/v7: use linux/amd64 or linux/arm64"),
         (["--min-size", "50 lots"], "--min-size '50 lots' is not a size: use a number and a unit, such as 50MiB"),
         (["--max-size", "-1"], "--max-size '-1' is not a size"),
+        (["--max-size", "500"], "--max-size '500' is not a size: use a number and a unit, such as 50MiB"),
         (
             ["--min-size", "2GiB", "--max-size", "1GiB"],
             "--min-size (2.0 GiB) is above --max-size (1.0 GiB)",

@@ -130,6 +130,20 @@ def test_a_mistyped_prefix_is_named_where_the_reference_cannot_be_one(capsys: py
     assert "did you mean oci-layout:/build/shop:latest?" in capsys.readouterr().err
 
 
+def test_a_file_whose_name_is_not_a_reference_leads_to_its_prefixes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("Shop.tar").touch()
+    assert run("check", "Shop.tar") == 2
+    assert capsys.readouterr().err == (
+        "safe-image: 'Shop.tar' is not an image reference, but a file: "
+        "use docker-archive:Shop.tar or oci-archive:Shop.tar\n"
+    )
+    assert run("check", "A" * 5000) == 2
+    assert "is not a repository's name" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["sha256:abc", f"sha256:{'a' * 64}", f"@sha256:{'a' * 64}", "a" * 64])
 def test_a_digest_without_a_repository_is_not_looked_up_in_docker_hub(
     text: str, capsys: pytest.CaptureFixture[str]
