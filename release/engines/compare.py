@@ -251,10 +251,12 @@ class Laboratory:
                 for name, layers in itertools.product(REQUIRED_ENGINES, DEPTHS)
             }
             errors = {name: pull.result() for name, pull in pulls.items()}
-        image = next(iter(reports.values())).image
-        empty = image.manifest and not image.manifest.layers
-        if empty or (image.config and not image.config.diff_ids):
-            errors = {name: error or _EMPTY_PULL for name, error in errors.items()}
+        for name, error in errors.items():
+            # The image that this engine chooses from an index, which need not be another's.
+            image = reports[name, False].image
+            empty = image.manifest and not image.manifest.layers
+            if empty or (image.config and not image.config.diff_ids):
+                errors[name] = error or _EMPTY_PULL
         return Outcome(subject, errors, {key: report.findings for key, report in reports.items()})
 
     def shrunk(self, outcome: Outcome, disagreement: str) -> Outcome:
