@@ -120,7 +120,14 @@ IMAGE_FIELDS: Final[Sequence[tuple[str, Callable[[Image], str], tuple[str, ...]]
     (
         "manifest",
         _manifest,
-        ("manifest-missing", "manifest-unreadable", "manifest-type-mismatch", "manifest-type-refused", "not-an-image"),
+        (
+            "manifest-missing",
+            "manifest-unreadable",
+            "manifest-type-mismatch",
+            "manifest-foreign",
+            "manifest-type-refused",
+            "not-an-image",
+        ),
     ),
     (
         "config",

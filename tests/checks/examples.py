@@ -237,6 +237,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "manifest-type-mismatch": Example(_document("manifest", overrides={"mediaType": media_types.OCI_INDEX.upper()})),
     "platform-missing": Example(lambda draft: _in_index(draft, _other_index_platform)),
     "index-incomplete": Example(lambda draft: _in_index(draft, _absent_sibling)),
+    "manifest-foreign": Example(_index_descriptor(urls=["https://example.com/manifest"])),
     "manifest-type-refused": Example(lambda draft: setattr(draft, "oci", True)),
     "platform-variants": Example(lambda draft: _in_index(draft, _variant)),
     "index-not-taken": Example(_in_index),

@@ -43,6 +43,7 @@ CHECKS: Final[tuple[CheckGroup, ...]] = (
             manifest.has_no_variants,
             manifest.holds_the_platform,
             manifest.has_its_other_platforms,
+            manifest.is_fetched_from_the_registry,
             manifest.is_taken_as_it_is,
             schema_1.is_newer_than_schema_1,
             config.is_there,

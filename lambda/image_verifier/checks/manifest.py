@@ -137,6 +137,8 @@ def size_error(finding_id: str, descriptor: Descriptor, actual: int, engine: Eng
 def foreign_url(descriptor: Descriptor) -> str:
     """The URL that containerd tries before the registry, whatever the descriptor's type; empty where there is none.
 
+    Measured on 2026-11-28 with containerd 1.7.24 and 2.1.9, and Docker's containerd store: after a 404 containerd
+    continues with the registry, and every other failure ends the pull. Docker's classic store ignores URLs (25.0.16).
     https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
     """
     return next((url for url in descriptor.urls if url.startswith(("http://", "https://"))), "")
@@ -256,6 +258,23 @@ def has_its_other_platforms(subject: Subject) -> Iterator[Finding]:
             found=child.digest,
             url=f".../manifests/{child.digest}",
         )
+
+
+def is_fetched_from_the_registry(subject: Subject) -> Iterator[Finding]:
+    """The index's descriptors have no URL, which containerd would try before the registry."""
+    image, indexes = subject.image, subject.image.indexes
+    if subject.engine.family != "containerd":
+        return
+    whole = subject.runtime.fetches_whole_index(subject.engine)
+    for child in (child for index in indexes for child in index.manifests) if whole else image.chosen:
+        if url := foreign_url(child):
+            yield finding(
+                "manifest-foreign",
+                f"The manifest {child.digest} is fetched from {url}, not from the registry.",
+                severity=Severity.WARNING,
+                expected="a manifest that the registry holds",
+                found=url,
+            )
 
 
 def is_taken_as_it_is(subject: Subject) -> Iterator[Finding]:

@@ -37,6 +37,7 @@ CATALOG: Final[Mapping[str, Stage]] = {
     "manifest-type-mismatch": Stage.PULL,
     "platform-missing": Stage.PULL,
     "index-incomplete": Stage.PULL,
+    "manifest-foreign": Stage.POLICY,
     "manifest-type-refused": Stage.PULL,
     "platform-variants": Stage.POLICY,
     "index-not-taken": Stage.PULL,

@@ -21,6 +21,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "manifest-type-mismatch": "The `mediaType` in the document is not the media type that the registry reports.",
     "platform-missing": "The index holds no image for the platform.",
     "index-incomplete": "The repository does not hold a manifest for another platform that the index references.",
+    "manifest-foreign": "A manifest of the index is fetched from another place than the registry.",
     "manifest-type-refused": "The runtime does not accept a manifest of this type.",
     "platform-variants": (
         "The index holds several variants of the platform, and dockerd chooses one by the machine's processor."

@@ -58,6 +58,10 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
         "Copy the whole index again, with crane copy or skopeo copy --all.",
         "Copy whole indexes, or push an index of the platforms that you need.",
     ),
+    "manifest-foreign": Advice(
+        "Push the index with docker, crane or skopeo, which write no `urls` for a manifest.",
+        "Let a build tool write indexes; do not edit their JSON.",
+    ),
     "manifest-type-refused": Advice(
         "Build a Docker schema 2 manifest with gzip layers:\n"
         "$ OUTPUT=type=image,push=true,oci-mediatypes=false,compression=gzip,force-compression=true; "

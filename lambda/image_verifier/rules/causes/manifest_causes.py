@@ -54,6 +54,7 @@ MANIFESTS: Final[Mapping[str, UsualCause]] = {
         "A tool copied only some platforms of an image, and kept the index of all.",
         "https://github.com/containers/skopeo/blob/main/docs/skopeo-copy.1.md",
     ),
+    "manifest-foreign": UsualCause("A tool or a script wrote `urls` into the index's descriptor.", _DESCRIPTOR_SPEC),
     "manifest-type-refused": UsualCause(
         "BuildKit and podman write OCI manifests, but the runtime accepts only Docker schema 2.",
         "https://github.com/aws/amazon-sagemaker-feedback/issues/180",
