@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
 import random
 import struct
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -233,8 +233,9 @@ def zstd(content: bytes) -> bytes:
 
 
 def gzipped(content: bytes) -> bytes:
-    """gzip, reproducibly."""
-    return gzip.compress(content, 6, mtime=0)
+    """gzip, the same on every Python: the header of `gzip.compress` differs between 3.10 and 3.11."""
+    compressor = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    return compressor.compress(content) + compressor.flush()
 
 
 COMPRESSIONS: Final[Mapping[str, Edit]] = {"gzip": gzipped, "zstd": zstd, "none": lambda content: content}
