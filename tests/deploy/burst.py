@@ -88,7 +88,7 @@ def burst(aws: LocalAws, step: Step, images: Images, pushes: int) -> Burst:
         if number % 4 == 0:
             sqs.send_message(QueueUrl=queue, MessageBody=_event(images, digest, tag))
         if number == _KILLED_AFTER - 1:
-            ended = _end_lambdas(aws)
+            ended = end_lambdas(aws, "REGISTRY_GUARD")
             aws.faults.clear()
     announced = announcements(aws, step, len(refused))
     seconds = time.monotonic() - began
@@ -141,22 +141,25 @@ def _event(images: Images, digest: str, tag: str) -> str:
     )
 
 
-def _end_lambdas(aws: LocalAws) -> int:
-    """Kill every process of the guard's function in the middle of its batch; their number."""
+def end_lambdas(aws: LocalAws, variable: str) -> int:
+    """Kill the processes of functions in the middle of their batches, as for lack of memory; their number.
+
+    :param variable: an environment variable of these functions.
+    """
     ends = time.monotonic() + _SECONDS
     while not any(call["name"] == "ecr:BatchGetImage" for call in aws.calls()) and time.monotonic() < ends:
         time.sleep(0.1)
-    ended = [process for process in Path("/proc").iterdir() if process.name.isdigit() and _is_guard(aws, process)]
+    ended = [process for process in Path("/proc").iterdir() if process.name.isdigit() and _has(aws, process, variable)]
     for process in ended:
         os.kill(int(process.name), signal.SIGKILL)
     return len(ended)
 
 
-def _is_guard(aws: LocalAws, process: Path) -> bool:
-    """Whether this is a Lambda of the guard in the local AWS of this test."""
+def _has(aws: LocalAws, process: Path, variable: str) -> bool:
+    """Whether this is a Lambda with such a variable in the local AWS of this test."""
     try:
         environment = (process / "environ").read_bytes()
-        return b"REGISTRY_GUARD=" in environment and f":{aws.port}".encode() in environment
+        return f"{variable}=".encode() in environment and f":{aws.port}".encode() in environment
     except OSError:
         return False
 

@@ -43,6 +43,22 @@ class Sweeps:
         output: dict[str, Any] = json.loads(found["output"])
         return output
 
+    def executions(self) -> set[str]:
+        """The ARNs of all executions so far."""
+        listed = self.aws.client("stepfunctions").list_executions(stateMachineArn=self.machine)
+        return {one["executionArn"] for one in listed["executions"]}
+
+    def started_after(self, before: set[str], seconds: float = _SECONDS) -> set[str]:
+        """The executions that something else starts, once there is one.
+
+        :param before: the executions before.
+        """
+        ends = time.monotonic() + seconds
+        while not (new := self.executions() - before):
+            assert time.monotonic() < ends
+            time.sleep(0.5)
+        return new
+
     def meanwhile(self, execution: str, condition: Callable[[], bool], seconds: float = _SECONDS) -> None:
         """Wait for something to become true while a sweep runs."""
         ends = time.monotonic() + seconds

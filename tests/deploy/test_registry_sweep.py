@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from local_aws import LocalAws
+from tests.deploy.burst import end_lambdas
 from tests.deploy.conftest import NewJourney
 from tests.deploy.images import Images
 from tests.deploy.sweeps import Sweeps
@@ -148,3 +149,35 @@ def test_a_batch_that_fails_in_every_attempt_is_recorded_and_named_and_the_other
     assert "2 images were not checked" in text
     # What is unfinished is not lost: the same sweep, resumed, verifies it.
     assert sweeps.ended(sweeps.start(id=output["id"]))["unfinished"] == 0
+
+
+@pytest.mark.exhaustive
+def test_a_lambda_that_is_killed_for_lack_of_memory_is_called_again(
+    aws: LocalAws, swept: tuple[Sweeps, dict[str, Images], str]
+) -> None:
+    sweeps, _, _ = swept
+    aws.reset_calls()
+    # Shorter than the Lambda's timeout, and long enough to kill it meanwhile.
+    aws.faults.latency("ecr:BatchGetImage", DEADLY / 2, times=1)
+    execution = sweeps.start()
+    assert end_lambdas(aws, "REGISTRY_SWEEP") > 0
+    output = sweeps.ended(execution)
+    assert (output["unknown"], output["unfinished"]) == (0, 0)
+    rows = sweeps.rows(output["id"])
+    assert len({row["reference"] for row in rows}) == len(rows) == output["images"]
+
+
+@pytest.mark.exhaustive
+def test_the_schedule_starts_a_sweep(aws: LocalAws, swept: tuple[Sweeps, dict[str, Images], str]) -> None:
+    sweeps, _, _ = swept
+    events, before = aws.client("events"), sweeps.executions()
+    (rule,) = events.list_rule_names_by_target(TargetArn=sweeps.machine)["RuleNames"]
+    yearly = events.describe_rule(Name=rule)["ScheduleExpression"]
+    events.put_rule(Name=rule, ScheduleExpression="rate(1 minute)")
+    try:
+        (execution,) = sweeps.started_after(before)
+    finally:
+        events.put_rule(Name=rule, ScheduleExpression=yearly)
+    output = sweeps.ended(execution)
+    assert output["unfinished"] == 0
+    assert json.loads(sweeps.read("latest.json")) == {"id": output["id"]}

@@ -43,6 +43,8 @@ EVENT_SOURCE: Final = "cdk-safe-image"
 EVENT_TYPE: Final = "Image Refused"
 # An event may have 256 KB: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
 _MAX_FINDINGS: Final = 20
+# An index may lack a thousand manifests, each with an error of its own: the report has all, a message the first ones.
+_DETAIL: Final = reason.Detail(errors=_MAX_FINDINGS, runtime_errors=3, others=_MAX_FINDINGS, prevention=True)
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ def _text(refusal: Refusal) -> Reason:
     shown = refusal.judgement.shown
     names = refusal.properties.names.with_digest_of(shown.image.top)
     where = f"s3://{refusal.settings.bucket}/{refusal.key}"
-    return reason.refusal(shown, refusal.properties, names, where)
+    return reason.refusal(shown, refusal.properties, names, where, _DETAIL)
 
 
 def _mark(refusal: Refusal, verify_by: VerifyBy) -> str:

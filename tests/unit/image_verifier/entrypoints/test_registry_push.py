@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from image_verifier import retry
 from image_verifier.audit.repository import Repository
 from image_verifier.entrypoints.registry_push import handler
+from image_verifier.image import media_types
 from image_verifier.image.model import Platform
 from image_verifier.in_use.image_keys import tag_key
 from image_verifier.in_use.inventory import Entry, Inventory
@@ -316,6 +318,57 @@ def test_an_index_is_judged_once_and_not_its_manifests(guard: Guard) -> None:
     assert guard.aws.calls == []
     assert guard.handle(guard.event("1.3")) == []
     assert guard.events == []
+
+
+def index_of_a_thousand(guard: Guard, *, held: int) -> None:
+    """Push an index of a thousand manifests, of which the repository holds the first ones."""
+    platform = {"os": "linux", "architecture": "amd64"}
+    children = []
+    for number in range(1000):
+        if number < held:
+            child = guard.shop.layout.image(config={"author": str(number)})
+            guard.shop.push(child)
+        else:
+            child = {**children[0], "digest": f"sha256:{number:064x}"}
+        children.append({**child, "platform": {**platform, "variant": f"v{number}"} if number else platform})
+    guard.shop.push({**guard.shop.layout.index(*children), "mediaType": media_types.OCI_INDEX}, "thousand")
+
+
+def test_an_index_of_a_thousand_manifests_is_judged_with_one_call_for_each(guard: Guard) -> None:
+    index_of_a_thousand(guard, held=1000)
+    assert guard.handle(guard.event("thousand")) == []
+    assert guard.events == []
+    calls = Counter(action for action, _ in guard.aws.calls)
+    # Fargate fetches all of them; the first call is about the index.
+    assert calls["BatchGetImage"] <= 1002
+    assert calls.total() <= 1010
+
+
+def test_an_index_that_lacks_hundreds_of_manifests_is_one_message_that_can_be_read(guard: Guard) -> None:
+    index_of_a_thousand(guard, held=1)
+    guard.settings = with_rule(guard.settings, "*", Policy(("fargate",), AMD64))
+    assert guard.handle(guard.event("thousand")) == []
+    (message,) = guard.messages
+    assert len(message["Message"]) < 20_000
+    for text in ("The repository does not hold the manifest", "To fix it:", "And 979 more errors.", "Full report:"):
+        assert text in message["Message"]
+    (report,) = guard.reports.values()
+    assert len([one for one in report["image"]["findings"] if one["id"] == "index-incomplete"]) == 999
+
+
+def test_an_image_of_five_gigabytes_is_judged_without_a_byte_of_its_layers(
+    guard: Guard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guard.settings = with_rule(guard.settings, "*", Policy(("fargate",), AMD64, max_size=10 << 30))
+    guard.push("large", guard.shop.layout.image(layers={"size": 5 << 30}))
+    assert guard.events == []
+    (metric,) = metrics_of(capsys.readouterr().out)
+    assert metric["SizeInBytes"] >= 5 << 30
+    assert Counter(action for action, _ in guard.aws.calls)["GetDownloadUrlForLayer"] == 1, "the config's"
+    guard.settings = replace(guard.settings, rules=())
+    guard.settings = with_rule(guard.settings, "*", Policy(("fargate",), AMD64, max_size=1 << 30))
+    assert guard.handle(guard.event("large")) == []
+    assert [finding["id"] for finding in guard.events[0]["findings"]] == ["image-too-large"]
 
 
 def test_an_event_of_the_guards_own_tag_calls_nothing(guard: Guard) -> None:
