@@ -139,7 +139,7 @@ def test_a_command_is_copied_whole_with_the_keyboard_alone(files: Mapping[str, P
     # The clipboard is written by another process of the browser, which answers when it can.
     expect(button).to_have_text("copied")
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith('REPO=shop; ecr() { aws ecr "$@" --region eu-west-1 --registry-id 123456789012 ')
+    assert copied.startswith('ecr() { aws ecr "$@" --region eu-west-1 --registry-id 123456789012 ')
     assert copied.endswith("--image-ids imageTag=$TAG,imageDigest=$IMAGE")
 
 

@@ -57,7 +57,7 @@ def test_a_broken_image_in_ecr_fails_with_commands_that_reference_it(
     _pushed(aws, tmp_path, "cli-bad", "v1", schema_2=True, layer_types=types)
     done = check(f"{HOST}/cli-bad:v1")
     assert done.returncode == 1
-    assert f'REPO=cli-bad; ecr() {{ aws ecr "$@" --region {REGION} --registry-id {ACCOUNT} ' in done.stdout
+    assert f'ecr() {{ aws ecr "$@" --region {REGION} --registry-id {ACCOUNT} ' in done.stdout
     assert "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$IMAGE" in done.stdout
 
 

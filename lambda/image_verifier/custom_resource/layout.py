@@ -29,8 +29,9 @@ _BETWEEN: Final = f"\n{_MARGIN}"
 _TERMINALS: Final = (80, 100, 120)
 COLUMNS: Final = _CUT - len(_MARGIN)
 _NARROW: Final = _TERMINALS[0] - len(_MARGIN)
-# A row that does not end a sentence is not shorter, unless a long word follows.
+# A row that does not end a sentence is not shorter, unless a long word follows, or an empty row would.
 _LEAST: Final = 30
+_LEAST_BEFORE_AN_EMPTY_ROW: Final = 25
 # Words that begin no row within a sentence if there is another way: one letter, before which much padding is needed,
 # and the first words of our own sentences, which an image's text must not imitate.
 _OPENINGS: Final = re.compile(r"\S$|(Image|To|Also:|And|Full|Construct:|\d+\.)$")
@@ -176,9 +177,10 @@ def _rows_from(words: Sequence[tuple[str, bool]], at: int) -> Iterator[tuple[int
         after, ends = words[end + 1] if end + 1 < len(words) else ("", True)
         if ends:
             yield end + 1, text, 0 if words[at][1] else max(0, _LEAST - len(text)) ** 2
-        elif len(text) >= _LEAST or len(after) > _LEAST:
+        elif len(text) >= _LEAST_BEFORE_AN_EMPTY_ROW or len(after) > _LEAST:
             opening = _OPENING * bool(_OPENINGS.match(after))
-            yield end + 1, text, _ROW + max(0, _NARROW - len(text)) ** 2 // 10 + opening
+            short = _EMPTY_ROW // 2 * (len(text) < _LEAST and len(after) <= _LEAST)
+            yield end + 1, text, _ROW + max(0, _NARROW - len(text)) ** 2 // 10 + opening + short
 
 
 def _first(text: str) -> int:

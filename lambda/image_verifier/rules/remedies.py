@@ -2,7 +2,8 @@
 
 A remedy follows from what was found and from how the image was built. A line that begins with `$ ` is a command to run
 as it stands, in bash or zsh. A long command is made of parts that end in `;` or `&&`: it also runs with its parts on
-lines of their own, with any white space between them, and a second time.
+lines of their own, with any white space between them, and a second time. Its parts are in an order in which the CDK
+CLI's last block shows no empty row: a wide part comes before one whose first word is long (see custom_resource/layout).
 """
 
 from __future__ import annotations
@@ -181,11 +182,11 @@ def _commands(finding: Finding, names: Names) -> Iterator[str]:
         return
     if finding.id == "image-archived":
         image = f"imageTag={shlex.quote(names.tag)}" if names.tag else f"imageDigest={names.digest}"
-        restore = "ecr update-image-storage-class --image-id $IMAGE --target-storage-class STANDARD"
-        yield _script(_ecr(names), f"IMAGE={image}", restore)
+        restore = "ecr update-image-storage-class --image-id $IMAGE --target-storage-class $STORAGE_CLASS"
+        yield _script(_ecr(names), f"IMAGE={image}", "STORAGE_CLASS=STANDARD", restore)
     elif finding.id == "image-missing" or (_is_other_artifact(finding) and finding.found != BUILD_CACHE):
-        query = "list-images --filter tagStatus=TAGGED --query 'imageIds[].imageTag' --output text"
-        yield _script(_ecr(names), f"ecr {query}")
+        tags = 'ecr list-images --filter tagStatus=TAGGED --query "$QUERY" --output text'
+        yield _script(_ecr(names), "QUERY='imageIds[].imageTag'", tags)
 
 
 def _afterwards(then: Then, names: Names, *, is_pushed: bool) -> Iterator[str]:
@@ -197,7 +198,7 @@ def _afterwards(then: Then, names: Names, *, is_pushed: bool) -> Iterator[str]:
         yield from ("Then deploy again.",) * (not names.assembly and bool(names.construct or names.is_built_by_cdk))
     elif not names.is_built_by_cdk:
         if then is Then.REPLACE and (keep := _keep_under_another_tag(names)):
-            yield "If the push fails because the tag is immutable, free the tag (the image gets another):"
+            yield "Where the tag is immutable, the push fails. Free the tag first (the rejected image gets another):"
             yield keep
             yield "Then push again."
         elif then is Then.REBUILD and not is_pushed:
@@ -240,13 +241,14 @@ def _keep_under_another_tag(names: Names) -> str:
     return _script(
         _ecr(names),
         f"IMAGE={names.digest}",
-        f"TAG={shlex.quote(names.tag)}",
         f"KEEP={rejected_tag(names.digest)}",
+        f"TAG={shlex.quote(names.tag)}",
         "MANIFEST=$(ecr batch-get-image --image-ids imageDigest=$IMAGE --query 'images[0].imageManifest' "
         "--output text)",
         'ecr put-image --image-tag $KEEP --image-digest $IMAGE --image-manifest "$MANIFEST" >/dev/null',
         # Also after a run that was interrupted, in which the second tag exists already.
-        "ecr describe-images --image-ids imageTag=$KEEP,imageDigest=$IMAGE >/dev/null && "
+        "STORED=imageTag=$KEEP,imageDigest=$IMAGE",
+        "ecr describe-images --image-ids $STORED >/dev/null && "
         "ecr batch-delete-image --image-ids imageTag=$TAG,imageDigest=$IMAGE",
     )
 
@@ -254,8 +256,8 @@ def _keep_under_another_tag(names: Names) -> str:
 def _ecr(names: Names) -> str:
     """A shell function that calls ECR for the image's repository, so that each command fits on a line."""
     return (
-        f"REPO={shlex.quote(names.repository)}; "
-        f'ecr() {{ aws ecr "$@" --region {names.region} --registry-id {names.registry_id} --repository-name $REPO; }}'
+        f'ecr() {{ aws ecr "$@" --region {names.region} --registry-id {names.registry_id} --repository-name $REPO; }}; '
+        f"REPO={shlex.quote(names.repository)}"
     )
 
 

@@ -90,8 +90,8 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=(
             "Build again with OCI media types, and push under a new tag:",
-            "$ OUTPUT=type=image,push=true,oci-mediatypes=true; "
-            "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false",
+            "$ OUT=type=image,push=true,oci-mediatypes=true; "
+            "docker buildx build . -t REPOSITORY:TAG --output=$OUT --provenance=false --sbom=false",
             "For an engine that knows no zstd at all, add compression=gzip,force-compression=true.",
         ),
         prevention=(
@@ -193,8 +193,8 @@ CAUSES: Final = (
         confirm=_CHECK,
         remedy=(
             "Build the format that the service reads; Docker schema 2 with gzip layers is the most widely accepted:",
-            "$ OUTPUT=type=image,push=true,oci-mediatypes=false,compression=gzip,force-compression=true; "
-            "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false",
+            "$ OUT=type=image,push=true,oci-mediatypes=false; OUT=$OUT,compression=gzip,force-compression=true; "
+            "docker buildx build . -t REPOSITORY:TAG --output=$OUT --provenance=false --sbom=false",
         ),
         prevention=("Verify the image for its runtime before the deploy.",),
         sources=(_CDK_30680, "https://github.com/containers/image/blob/main/manifest/docker_schema2.go"),

@@ -21,8 +21,8 @@ CAUSES: Final = (
         confirm=("$ safe-image check {image} --runs-on sagemaker",),
         remedy=(
             "Build Docker schema 2 without an attestation, and push under a new tag:",
-            "$ OUTPUT=type=image,push=true,oci-mediatypes=false; "
-            "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false",
+            "$ OUT=type=image,push=true,oci-mediatypes=false; "
+            "docker buildx build . -t REPOSITORY:TAG --output=$OUT --provenance=false --sbom=false",
         ),
         prevention=('Build with ImagePlatform and runs_on=["sagemaker"] of SafeDockerImageAsset.',),
         sources=(

@@ -26,14 +26,14 @@ LAYERS: Final[Mapping[str, Advice]] = {
     ),
     "layer-type-unsupported": Advice(
         "Build with OCI media types, which every engine knows:\n"
-        "$ OUTPUT=type=image,push=true,oci-mediatypes=true; "
-        "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false",
+        "$ OUT=type=image,push=true,oci-mediatypes=true; "
+        "docker buildx build . -t REPOSITORY:TAG --output=$OUT --provenance=false --sbom=false",
         "Build with SafeDockerImageAsset, whose images have OCI media types.",
     ),
     "layer-type-doubtful": Advice(
         "Build with gzip layers to be sure:\n"
-        "$ OUTPUT=type=image,push=true,compression=gzip,force-compression=true,oci-mediatypes=true; "
-        "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT",
+        "$ OUT=type=image,push=true,compression=gzip,force-compression=true,oci-mediatypes=true; "
+        "docker buildx build . -t REPOSITORY:TAG --output=$OUT",
         "Set compression='gzip' on SafeDockerImageAsset, which is its default for Lambda and SageMaker.",
     ),
     "diff-ids-count": Advice(

@@ -64,9 +64,9 @@ MANIFESTS: Final[Mapping[str, Advice]] = {
     ),
     "manifest-type-refused": Advice(
         "Build a Docker schema 2 manifest with gzip layers:\n"
-        "$ OUTPUT=type=image,push=true,oci-mediatypes=false,compression=gzip,force-compression=true; "
-        "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false",
-        "Set runs_on='sagemaker' on SafeDockerImageAsset, which then builds schema 2.",
+        "$ OUT=type=image,push=true,oci-mediatypes=false; OUT=$OUT,compression=gzip,force-compression=true; "
+        "docker buildx build . -t REPOSITORY:TAG --output=$OUT --provenance=false --sbom=false",
+        "Build with runs_on='sagemaker' of SafeDockerImageAsset, which then writes schema 2.",
     ),
     "platform-variants": Advice(
         "Push an index that holds one manifest for {platform}, or reference the digest of the manifest that you want.",

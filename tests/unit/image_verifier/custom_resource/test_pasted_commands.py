@@ -23,7 +23,7 @@ from image_verifier.rules.names import BuildOutputs, Names
 from image_verifier.rules.remedies import FOLDER, remedy
 
 from local_aws.demo.pasting import collapsed_steps, printed_steps
-from tests.terminals import BEFORE, cli_block
+from tests.terminals import BEFORE, cli_block, terminal_rows
 
 # The longest names that AWS allows.
 _REPOSITORY = "team/" * 50 + "images"
@@ -136,6 +136,19 @@ def test_every_row_of_a_command_fits_or_is_one_assignment(origin: str) -> None:
     for finding in _FINDINGS:
         for part in reason(finding, _IMAGES[origin]).paragraphs:
             assert not part.is_whole or len(part.lines[0]) <= 118 or len(shlex.split(part.text)) == 1, part
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-2"])
+@pytest.mark.parametrize("origin", _IMAGES)
+def test_no_terminal_shows_an_empty_row(origin: str, region: str) -> None:
+    repository = f"cdk-hnb659fds-container-assets-123456789012-{region}"
+    usual = replace(_IMAGES[origin], region=region, stack_region=region, repository=repository)
+    tag, stack = usual.tag and "c0ffee" * 10 + "c0fe", usual.stack and "Shop"
+    for finding in _FINDINGS:
+        text = cli_block(page(reason(finding, replace(usual, tag=tag, stack=stack))))
+        for columns in (80, 100, 120):
+            rows = terminal_rows(text, columns)
+            assert [rows[i - 1] for i, row in enumerate(rows) if not row.strip()] == [], (finding.id, columns)
 
 
 @pytest.mark.parametrize("origin", _IMAGES)

@@ -247,5 +247,5 @@ def test_a_tall_stack_shows_both_ends_and_the_broken_layers(tmp_path: Path, caps
 def test_a_build_can_be_copied_from_a_line_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     types = (media_types.DOCKER_LAYER_ZSTD, media_types.DOCKER_LAYER_GZIP)
     page = _page(capsys, _layout(tmp_path / "image", layer_types=types, schema_2=True))
-    build = "docker buildx build . -t REPOSITORY:TAG --output=$OUTPUT --provenance=false --sbom=false"
-    assert page.commands == [f"OUTPUT=type=image,push=true,oci-mediatypes=true; {build}"]
+    build = "docker buildx build . -t REPOSITORY:TAG --output=$OUT --provenance=false --sbom=false"
+    assert page.commands == [f"OUT=type=image,push=true,oci-mediatypes=true; {build}"]
