@@ -92,7 +92,9 @@ CONFIRMATIONS: Final[Mapping[Engine, Confirmation]] = {
     DOCKERD_28: _measured(
         "docker.io 28.5.2", "with Docker 29.7's `platforms` and `go-archive`, which Debian builds it with"
     ),
-    DOCKERD_CONTAINERD_STORE: _measured("docker.io 28.5.2"),
+    DOCKERD_CONTAINERD_STORE: _measured(
+        "docker.io 28.5.2", "Bottlerocket's own Docker 29 pulls through containerd's transfer service, not measured"
+    ),
     ANY: Confirmation("not published", "the refusals that all other engines have in common", _RECORDED),
 }
 
