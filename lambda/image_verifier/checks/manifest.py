@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -134,14 +135,19 @@ def size_error(finding_id: str, descriptor: Descriptor, actual: int, engine: Eng
     )
 
 
+# The user and password of a URL, and its query, which may be a signature.
+_SECRETS: Final = re.compile(r"(?<=://)[^/?#]*@|[?#].*", re.DOTALL)
+
+
 def foreign_url(descriptor: Descriptor) -> str:
-    """The URL that containerd tries before the registry, whatever the descriptor's type; empty where there is none.
+    """The URL that containerd tries before the registry, whatever the descriptor's type; empty if there is none.
 
     Measured on 2026-11-28 with containerd 1.7.24 and 2.1.9, and Docker's containerd store: after a 404 containerd
     continues with the registry, and every other failure ends the pull. Docker's classic store ignores URLs (25.0.16).
     https://github.com/containerd/containerd/blob/main/core/remotes/docker/fetcher.go, Fetch
     """
-    return next((url for url in descriptor.urls if url.startswith(("http://", "https://"))), "")
+    url = next((url for url in descriptor.urls if url.startswith(("http://", "https://"))), "")
+    return _SECRETS.sub("", url)
 
 
 _DOCUMENTS: Final = {

@@ -81,6 +81,14 @@ def test_an_engine_that_nobody_knows_gets_no_warning(layout: Layout, runtime: st
 
 
 @places
+def test_a_password_or_a_signature_in_the_url_is_not_shown(layout: Layout, finding_id: str, make: Make) -> None:
+    url = "https://user:pass@word@example.com/a@b?X-Amz-Signature=secret#part"
+    (warning,) = findings(layout, make(layout, url), "eks")
+    assert (warning.id, warning.found) == (finding_id, "https://example.com/a@b")
+    assert "is fetched from https://example.com/a@b, not from" in warning.message
+
+
+@places
 def test_containerd_ignores_a_url_of_another_scheme(layout: Layout, finding_id: str, make: Make) -> None:
     assert findings(layout, make(layout, "ftp://example.com/blob"), "fargate") == ()
 
