@@ -321,7 +321,7 @@ def test_an_index_is_judged_once_and_not_its_manifests(guard: Guard) -> None:
 
 
 def index_of_a_thousand(guard: Guard, *, held: int) -> None:
-    """Push an index of a thousand manifests, of which the repository holds the first ones."""
+    """Push an index of a thousand manifests; the repository holds only the first ones."""
     platform = {"os": "linux", "architecture": "amd64"}
     children = []
     for number in range(1000):
