@@ -21,7 +21,7 @@ from .tokens import is_literal
 class Consumer:
     """A resource that runs an image.
 
-    :param path: path of the construct that the user made.
+    :param place: the resource, or the path of a construct that has none yet.
     :param runs_on: names of the runtimes on which it may run; empty if none that is known runs it.
     :param platform: such as `linux/amd64`; None if it is unknown.
     :param stated_by: the property or default from which the platform follows, for messages.
@@ -29,12 +29,17 @@ class Consumer:
     :param own_region: whether it only runs images of its own region.
     """
 
-    path: str
+    place: IConstruct | str
     runs_on: tuple[str, ...]
     platform: str | None
     stated_by: str
     remedies: Mapping[str, str]
     own_region: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path of the construct that the user made, for messages: to read it is two calls to Node.js."""
+        return self.place if isinstance(self.place, str) else user_path(self.place)
 
 
 def consumer_at(scope: IConstruct) -> Consumer | None:
@@ -52,7 +57,7 @@ def consumer_at(scope: IConstruct) -> Consumer | None:
         return None
     use = row.use(properties)
     remedies = _REMEDIES.get(row.name, {})
-    return Consumer(user_path(scope), use.runs_on, use.platform, use.stated_by, remedies, row.own_region)
+    return Consumer(scope, use.runs_on, use.platform, use.stated_by, remedies, row.own_region)
 
 
 def images_of(resource: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from aws_cdk import CfnResource, CfnWaitConditionHandle
 from constructs import Construct, IConstruct
 
+from .dependencies import add_dependency
 from .synthesis.facts import node_of, scopes_of, stack_of
 from .synthesis.identity import address
 from .synthesis.nesting import outwards, top_level
@@ -80,7 +81,8 @@ def close_gate(scope: Construct, verifications: Sequence[GatedVerification], sna
         waited_for = [_join(scope, sorted(joined), replaced)] if has_join else replaced
         for waiter in group:
             updated = [it.resource for name, it in waiter.waits_for.items() if name not in joined]
-            node_of(waiter.service).add_dependency(*waited_for, *updated)
+            for resource in (*waited_for, *updated):
+                add_dependency(waiter.service, resource)
 
 
 def _join(scope: Construct, logical_ids: Sequence[str], resources: Sequence[CfnResource]) -> CfnResource:

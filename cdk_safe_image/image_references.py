@@ -130,7 +130,7 @@ class ImageReferences:
         """
         if self._resource is None:
             return self._given.unverified(attribute)
-        scope = context.scope
+        scope = _scope_of(context)
         if isinstance(scope, CfnResource):
             self._dependents.setdefault(address(scope), (scope, None))
         stack, own = top_level(stack_of(scope)), top_level(stack_of(self._verification))
@@ -229,6 +229,16 @@ def with_capacity(scope: IConstruct, consumer: Consumer, snapshot: StageSnapshot
     platforms = {capacity_platform(constructs, name, resource) for name in consumer.runs_on}
     platform = platforms.pop() if len(platforms) == 1 else None
     return replace(consumer, platform=platform, stated_by="the instances that the app makes for it")
+
+
+def _scope_of(context: IResolveContext) -> IConstruct:
+    """The construct that is being resolved. jsii's proxy for an interface reads a property twice.
+
+    https://github.com/aws/jsii/blob/main/packages/%40jsii/python-runtime/src/jsii/_reference_map.py
+    """
+    delegate, *_ = getattr(context, "_delegates", [context])
+    scope: IConstruct = delegate.scope
+    return scope
 
 
 @jsii.implements(IStringProducer)

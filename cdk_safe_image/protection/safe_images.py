@@ -10,6 +10,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -51,7 +52,6 @@ from .scoped_images import default_platform
 from .stage_images import verify_or_report
 
 _TYPE: Final = ecr_assets.DockerImageAsset.PROPERTY_INJECTION_ID
-_TASK_DEFINITIONS: Final = (ecs.TaskDefinition, ecs.CfnTaskDefinition)
 
 
 class SafeImages(ImageScope):
@@ -246,7 +246,7 @@ class _Injector:
     def _task_definitions_in(self, scope: Construct) -> list[Consumer]:
         """The consumers of the task definitions that the scope already contains."""
         children = node_of(scope).children
-        found = (self._consumer_of(child) for child in children if isinstance(child, _TASK_DEFINITIONS))
+        found = (self._consumer_of(child) for child in children if _is_task_definition(type(child)))
         return [consumer for consumer in found if consumer]
 
     def _consumer_of(self, construct: IConstruct) -> Consumer | None:
@@ -257,6 +257,12 @@ class _Injector:
         if consumer is not None:
             self._consumers[address(construct)] = consumer
         return consumer
+
+
+# By class: the children of a scope are looked through for each image, and each `isinstance` of jsii's classes is slow.
+@cache
+def _is_task_definition(construct_class: type) -> bool:
+    return issubclass(construct_class, (ecs.TaskDefinition, ecs.CfnTaskDefinition))
 
 
 def _pinned(props: Mapping[str, Any], platform: ecr_assets.Platform, defaults: list[str]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 import jsii
 from aws_cdk import CfnResource, DefaultStackSynthesizer, ISynthesisSession, NestedStackSynthesizer, Stack, Stage
+from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk.cx_api import CloudAssemblyBuilder
 from constructs import IConstruct
 
@@ -23,6 +24,8 @@ from .nesting import outwards
 _Construct = TypeVar("_Construct", bound=IConstruct)
 _CDK_MODULES: Final = "aws_cdk.aws_"
 FUNCTION_TYPES: Final = frozenset({"AWS::Lambda::Function", "AWS::Serverless::Function"})
+# The constructs that no app can have outside of a stack.
+_IN_STACKS: Final = (CfnResource, ecr_assets.DockerImageAsset, ecr_assets.TarballImageAsset)
 _SUBSTITUTED: Final = re.compile(r"\$\{(\w+)")
 
 
@@ -163,9 +166,10 @@ class StageSnapshot:
 
 
 def _note_stacks(constructs: Sequence[IConstruct]) -> None:
-    """Note the stack of each resource, where the order of the constructs says it: `Stack.of` is a call for each.
+    """Note the stack of each resource and asset, where the order of the constructs says it: `Stack.of` is a call.
 
-    Only resources between two stacks are in the first of these, and only if no stack contains another one.
+    Those between two stacks are in the first of these, if no stack contains another one. Other constructs may be in
+    none.
 
     :param constructs: all constructs of a stage, a construct before those that it contains.
     """
@@ -176,7 +180,7 @@ def _note_stacks(constructs: Sequence[IConstruct]) -> None:
     for construct in constructs:
         if isinstance(construct, Stack):
             stack = construct
-        elif stack is not None and isinstance(construct, CfnResource):
+        elif stack is not None and isinstance(construct, _IN_STACKS):
             stack_of.set(construct, stack)
 
 
