@@ -168,15 +168,19 @@ class RegistryGuard(Construct):
             self.dead_letter_queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1)),
             topic,
         )
-        self.sweep = sweep and SweepMachine(
-            self,
-            sweep,
-            name=self._name,
-            settings=settings,
-            bucket=self.bucket,
-            topic=topic,
-            inventory=self.images_in_use.table if self.images_in_use else None,
-            dead_letters=self.dead_letter_queue,
+        self.sweep = (
+            SweepMachine(
+                self,
+                sweep,
+                name=self._name,
+                settings=settings,
+                bucket=self.bucket,
+                topic=topic,
+                inventory=self.images_in_use.table if self.images_in_use else None,
+                dead_letters=self.dead_letter_queue,
+            )
+            if sweep
+            else None
         )
 
     def metric_refused(self, **options: Any) -> cloudwatch.Metric:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from local_engines.debian import DebianError
 from tests.browser.chromium import chromium
@@ -47,6 +47,11 @@ class Watched:
     asked: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
+    def dismiss(self, dialog: Dialog) -> None:
+        """Close a box, and keep what it said."""
+        self.complaints.append(dialog.message)
+        dialog.dismiss()
+
 
 Open = Callable[..., Watched]
 
@@ -76,7 +81,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
             address = file.as_uri()
             watched.page.on("request", lambda r: None if r.url == address else watched.asked.append(r.url))
             watched.page.on("console", lambda message: watched.complaints.append(message.text))
-            watched.page.on("dialog", lambda dialog: (watched.complaints.append(dialog.message), dialog.dismiss()))
+            watched.page.on("dialog", watched.dismiss)
             watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
             watched.page.goto(address)
             return watched

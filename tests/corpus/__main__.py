@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -71,18 +72,24 @@ def _corpus(cases: Sequence[Case]) -> Iterator[tuple[str, list[str]]]:
         yield from _lines(
             engine.name,
             cases,
-            lambda case, recorded=recorded: case.runs_on(recorded),
-            lambda case, layers, host=host: _passes(
-                case.folder, _OneEngine(("fargate",), PLATFORM, verify_layers=layers, host=host)
-            ),
+            partial(Case.runs_on, engine=recorded),
+            partial(_passes_engine, host=host),
         )
     for runtime in ENGINES:
         yield from _lines(
             runtime,
             cases,
-            lambda case, runtime=runtime: case.runs(runtime),
-            lambda case, layers, runtime=runtime: case.report(runtime, layers=layers).verdict == "pass",
+            partial(Case.runs, runtime=runtime),
+            partial(_passes_runtime, runtime=runtime),
         )
+
+
+def _passes_engine(case: Case, layers: bool, *, host: HostEngine) -> bool:
+    return _passes(case.folder, _OneEngine(("fargate",), PLATFORM, verify_layers=layers, host=host))
+
+
+def _passes_runtime(case: Case, layers: bool, *, runtime: str) -> bool:
+    return case.report(runtime, layers=layers).verdict == "pass"
 
 
 def _passes(folder: Path, policy: Policy) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def steps(new_images: NewImages, new_journey: NewJourney) -> Steps:
     first, second = images.good("first"), images.good("second")
     images.broken("broken")
 
-    def asking(tag: str) -> dict[str, object]:
+    def asking(tag: str) -> dict[str, Any]:
         return {"repository": images.name, "images": {"Web": tag}}
 
     made = stack.deploy(**asking("first"))

@@ -30,7 +30,8 @@ def guarded(new_journey: NewJourney, new_images: NewImages) -> tuple[Step, Image
 
 def messages(aws: LocalAws, url: str, count: int, about: str = "") -> list[str]:
     """The texts with these words that reached the inbox, once there are as many; others are dropped."""
-    client, found, ends = aws.client("sqs"), [], time.monotonic() + _SECONDS
+    client, ends = aws.client("sqs"), time.monotonic() + _SECONDS
+    found: list[str] = []
     while len(found) < count and time.monotonic() < ends:
         answer = client.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
         for message in answer.get("Messages", ()):

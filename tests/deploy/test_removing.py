@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ class Steps:
 def steps(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Steps:
     images, stack = new_images(), new_journey("removing")
     images.good("first")
-    context = {"repository": images.name, "tag": "first"}
+    context: dict[str, Any] = {"repository": images.name, "tag": "first"}
     verifier = stack.beside(f"{stack.stack}Verifier")
     safe = stack.deploy(way="safe", **context)
     wrong = stack.refused(way="unused", **context)

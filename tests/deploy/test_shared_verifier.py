@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def steps(aws: LocalAws, new_images: NewImages, new_journey: NewJourney) -> Step
     images, stack = new_images(), new_journey("shared_verifier")
     for tag in ("first", "second"):
         images.good(tag)
-    first = {"repository": images.name, "tag": "first"}
+    first: dict[str, Any] = {"repository": images.name, "tag": "first"}
     second = {"repository": images.name, "tag": "second"}
 
     def uri(step: Step) -> str:

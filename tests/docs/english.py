@@ -142,7 +142,7 @@ def _docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
 
 
 def _template(node: ast.JoinedStr) -> str:
-    return "".join(part.value if isinstance(part, ast.Constant) else "{…}" for part in node.values)
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{…}" for part in node.values)
 
 
 def main() -> None:

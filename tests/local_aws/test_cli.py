@@ -93,7 +93,7 @@ def test_every_image_of_a_cloud_assembly_is_checked_with_the_assemblys_policy_an
     aws: LocalAws, check: Check, tmp_path: Path
 ) -> None:
     repository, tags = "cli-assembly", {"verified": "a" * 64, "plain": "b" * 64}
-    arm = {"config": {"architecture": "arm64"}}
+    arm: dict[str, Any] = {"config": {"architecture": "arm64"}}
     _pushed(aws, tmp_path, repository, tags["verified"])
     layout = Layout(tmp_path / "plain")
     layout.path.mkdir()

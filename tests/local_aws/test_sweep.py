@@ -44,11 +44,10 @@ class Context:
     """The context of a Lambda with enough time."""
 
     function: str
-    log_group_name = log_stream_name = ""
+    log_group_name = log_stream_name = invoked_function_arn = ""
 
-    @property
-    def invoked_function_arn(self) -> str:
-        return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.function}"
+    def __post_init__(self) -> None:
+        self.invoked_function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.function}"
 
     def get_remaining_time_in_millis(self) -> int:
         return 300_000

@@ -69,8 +69,11 @@ class EcrRepository:
         if None in digests:
             return self.aws.refusal("ImageNotFoundException", "no")
         tags = {digest: [tag for tag, tagged in self.tags.items() if tagged == digest] for digest in digests}
-        details = ({"imageDigest": digest, "imageTags": tags[digest], "imageStatus": "ACTIVE"} for digest in digests)
-        return {"imageDetails": list(details)}
+        return {
+            "imageDetails": [
+                {"imageDigest": digest, "imageTags": tags[digest], "imageStatus": "ACTIVE"} for digest in digests
+            ]
+        }
 
     def _get(self, asked: Mapping[str, Any]) -> Any:
         images, failures = [], []

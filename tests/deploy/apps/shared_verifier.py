@@ -7,14 +7,14 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 
-from cdk_safe_image import ImageVerification, ImageVerifier
+from cdk_safe_image import ImageVerification, ImageVerifier, RunsOn
 
 app = cdk.App()
 name = app.node.get_context("stack")
 verifier = ImageVerifier(cdk.Stack(app, f"{name}Verifier"), "Verifier")
 
 
-def verified(stack: cdk.Stack, runs_on: str) -> ImageVerification:
+def verified(stack: cdk.Stack, runs_on: RunsOn) -> ImageVerification:
     repository = ecr.Repository.from_repository_name(stack, "Repository", app.node.get_context("repository"))
     return ImageVerification(
         stack, "Image", repository=repository, tag=app.node.get_context("tag"), runs_on=runs_on, verifier=verifier
@@ -22,10 +22,10 @@ def verified(stack: cdk.Stack, runs_on: str) -> ImageVerification:
 
 
 stack = cdk.Stack(app, name)
-function = lambda_.DockerImageFunction(stack, "Function", code=verified(stack, "lambda").docker_image_code())
+function = lambda_.DockerImageFunction(stack, "Function", code=verified(stack, RunsOn.LAMBDA).docker_image_code())
 cdk.CfnOutput(stack, "FunctionName", value=function.function_name)
 
 services = cdk.Stack(app, f"{name}Services")
 task = ecs.FargateTaskDefinition(services, "Task")
-task.add_container("app", image=verified(services, "fargate").container_image())
+task.add_container("app", image=verified(services, RunsOn.FARGATE).container_image())
 app.synth()

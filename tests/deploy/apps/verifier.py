@@ -29,7 +29,9 @@ verifier = ImageVerifier(
     timeout=seconds("timeout"),
 )
 if app.node.try_get_context("dead"):
-    verifier.function.node.default_child.add_property_override("Handler", "image_verifier.nothing.handler")
+    function = verifier.function.node.default_child
+    assert isinstance(function, cdk.CfnResource)
+    function.add_property_override("Handler", "image_verifier.nothing.handler")
 ImageVerification(
     stack,
     "Image",

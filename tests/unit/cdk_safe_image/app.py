@@ -11,6 +11,7 @@ from aws_cdk import App, Environment, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_ssm as ssm
 from aws_cdk.cx_api import CloudAssembly
+from constructs import Construct
 
 from cdk_safe_image import ImageVerification, SafeDockerImageAsset
 
@@ -25,7 +26,7 @@ def new_app(**context: Any) -> App:
     return App(analytics_reporting=False, context=RULES | context)
 
 
-def stack_in(app: App, name: str = "Demo", region: str | None = None) -> Stack:
+def stack_in(app: Construct, name: str = "Demo", region: str | None = None) -> Stack:
     """An empty stack, of an environment only where a region is named."""
     return Stack(app, name, env=Environment(account="111122223333", region=region) if region else None)
 
@@ -36,14 +37,14 @@ def not_empty(stack: Stack) -> Stack:
     return stack
 
 
-def run_on_fargate(stack: Stack, name: str, image: SafeDockerImageAsset | ImageVerification, **more: Any) -> Any:
+def run_on_fargate(stack: Construct, name: str, image: SafeDockerImageAsset | ImageVerification, **more: Any) -> Any:
     """A task definition, and a service of it."""
     task = ecs.FargateTaskDefinition(stack, f"{name}Task", **more)
     task.add_container("app", image=image.container_image())
     return serve(stack, name, task)
 
 
-def serve(stack: Stack, name: str, task: ecs.TaskDefinition) -> ecs.CfnService:
+def serve(stack: Construct, name: str, task: ecs.TaskDefinition) -> ecs.CfnService:
     network = ecs.CfnService.AwsVpcConfigurationProperty(subnets=["subnet-0123456789abcdef0"])
     return ecs.CfnService(
         stack,

@@ -33,6 +33,12 @@ SERVICE = "AWS::ECS::Service"
 TASK = "AWS::ECS::TaskDefinition"
 
 
+def _app_of(stack: Stack) -> App:
+    root = stack.node.root
+    assert isinstance(root, App)
+    return root
+
+
 def parameter(scope: Construct, name: str = "Value", value: str = "-") -> ssm.CfnParameter:
     return ssm.CfnParameter(scope, name, type="String", value=value)
 
@@ -108,7 +114,7 @@ def export_by_name(images: Stack, consumer: Stack) -> None:
 
 
 def third_stack(images: Stack, consumer: Stack) -> None:
-    between = stack_in(images.node.root, "Between")
+    between = stack_in(_app_of(images), "Between")
     parameter(images, value=parameter(between, value=parameter(consumer).ref).ref)
 
 
@@ -162,7 +168,7 @@ def the_other_direction(images: Stack, consumer: Stack) -> None:
 
 def siblings(images: Stack, consumer: Stack) -> None:
     """Three stacks with the same logical IDs, and a reference between the two others."""
-    third = stack_in(images.node.root, "Third")
+    third = stack_in(_app_of(images), "Third")
     parameter(third, "Other", value=parameter(images).ref)
     parameter(consumer)
     parameter(third)

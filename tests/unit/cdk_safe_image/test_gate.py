@@ -249,6 +249,12 @@ def test_a_nested_stack_with_a_prerequisite_of_the_verifier_does_not_wait(docker
     assert list(of_type(nested(assembly, "Below"), VERIFICATION)) == [other["DependsOn"][-1]]
 
 
+def _service(scope: Construct) -> ecs.CfnService:
+    found = scope.node.find_child("Web")
+    assert isinstance(found, ecs.CfnService)
+    return found
+
+
 @pytest.mark.parametrize("through", ["the service", "what depends on it", "what names it"])
 def test_services_wait_as_far_as_the_users_dependencies_allow(through: str) -> None:
     app = new_app()
@@ -259,7 +265,7 @@ def test_services_wait_as_far_as_the_users_dependencies_allow(through: str) -> N
     first, second, _ = parts.values()
     goes_before: IConstruct = first
     if through != "the service":
-        name = Token.as_string(first.node.find_child("Web").get_att("Name")) if through == "what names it" else "-"
+        name = Token.as_string(_service(first).get_att("Name")) if through == "what names it" else "-"
         goes_before = ssm.CfnParameter(stack, "Between", type="String", value=name)
     if through == "what depends on it":
         goes_before.node.add_dependency(first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aws_cdk import NestedStack
@@ -59,7 +60,8 @@ def test_the_template_says_who_set_the_outputs_of_a_build(docker_folder: str) ->
 
 def test_the_template_says_whether_the_tag_depends_on_the_users_outputs(docker_folder: str) -> None:
     app = new_app()
-    stack, own = stack_in(app), {"outputs": ["type=docker"], "invalidation": {"outputs": False}}
+    stack = stack_in(app)
+    own: dict[str, Any] = {"outputs": ["type=docker"], "invalidation": {"outputs": False}}
     SafeImages.protect(stack)
     SafeDockerImageAsset(stack, "Safe", directory=docker_folder, **own)
     ecr_assets.DockerImageAsset(stack, "Plain", directory=docker_folder, file="Other.dockerfile", **own)

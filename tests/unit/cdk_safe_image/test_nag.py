@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import cdk_nag
@@ -19,7 +20,7 @@ import cdk_safe_image
 from cdk_safe_image import ImageVerification, RegistryGuard, RegistrySweep, SafeDockerImageAsset, SafeImages
 from tests.unit.cdk_safe_image.app import new_app
 
-PACKS = {
+PACKS: dict[str, Callable[..., cdk_nag.NagPack]] = {
     "AwsSolutions": cdk_nag.AwsSolutionsChecks,
     "HIPAA.Security": cdk_nag.HIPAASecurityChecks,
     "NIST.800.53.R5": cdk_nag.NIST80053R5Checks,

@@ -44,9 +44,9 @@ def judged(scope: Any, **keywords: Any) -> Properties:
     """The verification's properties for an image in a stack below a scope."""
     stack = scope if isinstance(scope, Stack) else Stack(scope, "Demo")
     verified(stack, **keywords)
-    return read(
-        stack.node.root.synth() if Stage.of(stack) is stack.node.root else Stage.of(stack).synth(), stack.stack_name
-    )
+    stage = Stage.of(stack)
+    assert stage
+    return read(stage.synth(), stack.stack_name)
 
 
 def test_every_keyword_reaches_the_verifier() -> None:

@@ -615,7 +615,7 @@ def test_a_consumer_waits_for_its_image_whatever_dependencies_the_user_added(
     app, stack = protected()
     parts = {name: Construct(stack, name) for name in ("First", "Second")}
     for part in parts.values():
-        serve(part, "Web", run(part, "Task", ecs.ContainerImage.from_asset(docker_folder)))  # type: ignore[arg-type]
+        serve(part, "Web", run(part, "Task", ecs.ContainerImage.from_asset(docker_folder)))
     parts[after].node.add_dependency(parts[before])
     assembly = app.synth()
     depends_on = the_only(assembly, VERIFICATION)[1]["DependsOn"]
@@ -1109,7 +1109,8 @@ def test_an_image_that_another_stack_verifies_is_not_reported(docker_folder: str
     app, stack = reported()
     other = stack_in(app, "Images")
     run(stack, "Built", SafeDockerImageAsset(other, "Image", directory=docker_folder).container_image())
-    for number, named in enumerate(({"tag": "v1"}, {"digest": f"sha256:{'0' * 64}"})):
+    identities: tuple[dict[str, Any], ...] = ({"tag": "v1"}, {"digest": f"sha256:{'0' * 64}"})
+    for number, named in enumerate(identities):
         shop = ecr.Repository.from_repository_name(other, f"Shop{number}", "shop")
         image = ImageVerification(other, f"Pushed{number}", repository=shop, **named)
         run(stack, f"Task{number}", image.container_image())

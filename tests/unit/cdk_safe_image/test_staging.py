@@ -67,7 +67,8 @@ def test_a_lambda_has_exactly_the_modules_that_its_handler_imports_at_once_or_la
     root = unpacked(tmp_path, entry_point)
     finder = ModuleFinder(path=[str(SOURCES.parent)])
     finder.import_hook(f"image_verifier.entrypoints.{entry_point}")
-    imported = {str(Path(module.__file__).resolve()) for module in finder.modules.values() if module.__file__}
+    files = (getattr(module, "__file__", None) for module in finder.modules.values())
+    imported = {str(Path(file).resolve()) for file in files if file}
     expected = {str(path) for path in imported if Path(path).is_relative_to(SOURCES)}
     assert {str(SOURCES.parent / path.relative_to(root)) for path in root.rglob("*.py")} == expected
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -277,11 +278,12 @@ def test_a_variable_of_a_function_gets_the_plain_tag_too(docker_folder: str) -> 
 def test_an_image_that_is_only_known_at_deploy_runs_on_ecs_and_lambda(named_by: str, source: str) -> None:
     app = new_app()
     stack = stack_in(app)
-    value = {
+    values: dict[str, Callable[[], str]] = {
         "parameter": lambda: CfnParameter(stack, "Value").value_as_string,
         "ssm": lambda: ssm.StringParameter.value_for_string_parameter(stack, "/shop/image"),
         "dynamic reference": lambda: "{{resolve:ssm:/shop/image}}",
-    }[source]()
+    }
+    value = values[source]()
     image = verified(stack, **{"tag": None, named_by: value}, runs_on=["fargate", "lambda"])
     run_on_fargate(stack, "Web", image)
     lambda_.DockerImageFunction(stack, "Function", code=image.docker_image_code())

@@ -219,9 +219,9 @@ def _settings(*images: dict[str, Any], folder: str, **verifier: Any) -> tuple[An
     """The Lambda's memory and timeout, and the service timeouts, of a stack with these images."""
     app = new_app()
     stack = stack_in(app)
-    own = {"verifier": ImageVerifier(stack, "Verifier", **verifier)} if verifier else {}
+    own = ImageVerifier(stack, "Verifier", **verifier) if verifier else None
     for number, keywords in enumerate(images):
-        SafeDockerImageAsset(stack, f"Image{number}", directory=folder, **keywords, **own)
+        SafeDockerImageAsset(stack, f"Image{number}", directory=folder, **keywords, verifier=own)
     assembly = app.synth()
     properties = the_only(assembly, FUNCTION)[1]["Properties"]
     timeouts = [it["Properties"]["ServiceTimeout"] for it in resources(assembly, "Custom::ImageVerification").values()]

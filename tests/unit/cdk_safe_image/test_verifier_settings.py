@@ -32,7 +32,7 @@ NETWORK = [
 ]
 
 
-def vpc_in(stack: Stack, **subnets: list[str]) -> ec2.IVpc:
+def vpc_in(stack: Stack, **subnets: Any) -> ec2.IVpc:
     subnets = subnets or {"isolated_subnet_ids": ["subnet-00000000000000001"]}
     return ec2.Vpc.from_vpc_attributes(
         stack, "Vpc", vpc_id="vpc-0123456789abcdef0", availability_zones=["us-east-1a"], **subnets
@@ -199,8 +199,8 @@ def test_a_log_group_with_its_own_key_keeps_that_key(docker_folder: str) -> None
 def test_the_role_may_send_to_the_dead_letter_queue(docker_folder: str, encrypted: bool) -> None:
     app = new_app()
     stack = stack_in(app)
-    more = {"encryption_master_key": kms.Key(stack, "Key")} if encrypted else {}
-    made(docker_folder, stack, dead_letter_queue=sqs.Queue(stack, "Dead", **more))
+    key = kms.Key(stack, "Key") if encrypted else None
+    made(docker_folder, stack, dead_letter_queue=sqs.Queue(stack, "Dead", encryption_master_key=key))
     assembly = app.synth()
     (queue,) = resources(assembly, "AWS::SQS::Queue")
     arn = {"Fn::GetAtt": [queue, "Arn"]}

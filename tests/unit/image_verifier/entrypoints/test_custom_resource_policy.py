@@ -366,7 +366,7 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> Clients:
     """Creates the stub of a service, which replaces the verifier's client."""
     made: dict[str, Any] = {}
 
-    def stub(service: str) -> Stubber:
+    def stub(service: Any) -> Stubber:
         made[service] = boto3.client(
             service, region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b"
         )

@@ -323,7 +323,7 @@ def test_an_index_is_judged_once_and_not_its_manifests(guard: Guard) -> None:
 def index_of_a_thousand(guard: Guard, *, held: int) -> None:
     """Push an index of a thousand manifests; the repository holds only the first ones."""
     platform = {"os": "linux", "architecture": "amd64"}
-    children = []
+    children: list[dict[str, Any]] = []
     for number in range(1000):
         if number < held:
             child = guard.shop.layout.image(config={"author": str(number)})

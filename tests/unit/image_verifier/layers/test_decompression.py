@@ -39,7 +39,7 @@ def _member(data: bytes, *, flags: int = 0, extra: bytes = b"", trailer: bytes |
 
 def _frame(data: bytes, **options: Any) -> bytes:
     parameters = {zstd.CompressionParameter.checksum_flag: 1, **options.pop("options", {})}
-    return zstd.ZstdCompressor(options=parameters).compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
+    return bytes(zstd.ZstdCompressor(options=parameters).compress(data, zstd.ZstdCompressor.FLUSH_FRAME))
 
 
 SKIPPABLE = b"\x5a\x2a\x4d\x18" + struct.pack("<I", 12) + b"skipped over"

@@ -8,7 +8,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from image_verifier.faults import Fault
@@ -176,7 +176,7 @@ def test_a_fault_of_one_layer_stops_the_others() -> None:
     bad, endless = gzip.compress(b"bad"), gzip.compress(b"endless")
 
     class Broken(InMemory):
-        def open(self, descriptor: Descriptor):  # type: ignore[no-untyped-def]
+        def open(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes] | None]:
             if descriptor.digest == sha256(bad):
                 raise Fault("no network")
             return super().open(descriptor)
@@ -195,9 +195,7 @@ def test_a_fault_of_one_layer_stops_the_others() -> None:
         read_layers(load(source, policy), source, [CONTAINERD_1_7])
 
 
-def _platform():  # type: ignore[no-untyped-def]
-    from image_verifier.image.model import Platform
-
+def _platform() -> Platform:
     return Platform.parse("linux/amd64")
 
 

@@ -42,7 +42,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         yield server
 
 
-def client(service: str) -> Any:
+def client(service: Any) -> Any:
     return calls.session().client(service, region_name=REGION, config=calls.CLIENT_CONFIG)
 
 
@@ -121,7 +121,7 @@ def test_a_revision_whose_task_definition_was_deleted_still_protects_its_digests
 
 
 def test_a_task_runs_its_digests_until_it_has_stopped(aws: Aws) -> None:
-    task = {
+    task: dict[str, Any] = {
         "taskArn": arn("task", "prod/1"),
         "taskDefinitionArn": arn("task-definition", "job:4"),
         "group": "family:job",

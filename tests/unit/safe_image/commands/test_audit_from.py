@@ -181,7 +181,17 @@ def test_a_file_that_does_not_have_rows_is_named_with_its_line(
 
 
 HTML = '"><script>alert(1)</script>'
-HOSTILE = (None, -1, float("nan"), float("inf"), "\ud800\x1b[31m\r\n", HTML, "a" * 10_000, [[]], {"x": HTML})
+HOSTILE: tuple[Any, ...] = (
+    None,
+    -1,
+    float("nan"),
+    float("inf"),
+    "\ud800\x1b[31m\r\n",
+    HTML,
+    "a" * 10_000,
+    [[]],
+    {"x": HTML},
+)
 Path_ = tuple[str | int, ...]
 
 

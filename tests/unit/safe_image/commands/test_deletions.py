@@ -364,11 +364,16 @@ def test_a_digest_that_the_stack_has_verified_before_keeps_its_tag(
     assert ("the stack that refused it has verified it before" in words(capsys)) is is_recorded
 
 
-CUT = {
+def _a_service_that_is_missing(aws: Aws) -> None:
+    service_runs(aws, IMAGE, "")
+    aws.answers.update(DescribeServices={})
+
+
+CUT: dict[str, Callable[[Aws], None]] = {
     "denied": lambda aws: aws.answers.update(ListClusters=aws.refusal("AccessDeniedException", "no")),
     "empty": lambda aws: aws.answers.update(ListClusters={}),
     "no functions": lambda aws: aws.answers.update(ListFunctions={}),
-    "a service is missing": lambda aws: (service_runs(aws, IMAGE, ""), aws.answers.update(DescribeServices={})),
+    "a service is missing": _a_service_that_is_missing,
     "other account": lambda aws: aws.answers.update(
         GetCallerIdentity={"Account": "444455556666", "Arn": "arn", "UserId": "x"}
     ),

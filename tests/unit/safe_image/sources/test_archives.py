@@ -272,7 +272,7 @@ def test_uncompressed_docker_layers_of_the_containerd_store_are_judged_as_they_l
     """As Bazel makes them, and Lambda refuses: nothing compresses them on the way to the registry."""
     layout = Layout(tmp_path / "layout")
     layout.path.mkdir()
-    manifest = {
+    manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": media_types.DOCKER_MANIFEST,
         "config": layout.descriptor(media_types.DOCKER_CONFIG, config_of()),

@@ -27,7 +27,7 @@ BOUND = {
     "region": "cn-north-1",
     "assumeRoleArn": "arn:aws-cn:iam::444455556666:role/publishing",
 }
-VERIFICATION = {
+VERIFICATION: dict[str, Any] = {
     "Type": "Custom::ImageVerification",
     "Properties": {"ImageTag": HASH, "RunsOn": ["lambda"], "MinSize": "1024", "RepositoryArn": {"Ref": "Anything"}},
 }

@@ -51,9 +51,14 @@ def _layout(folder: Path, odd: str, make: Callable[[Path], None]) -> str:
     return f"oci-layout:{layout.path}"
 
 
+def _link_to_a_pipe(path: Path) -> None:
+    os.mkfifo(f"{path}.pipe")
+    path.symlink_to(f"{path}.pipe")
+
+
 ODD_FILES: dict[str, Callable[[Path], None]] = {
     "a pipe": lambda path: os.mkfifo(path),
-    "a link to a pipe": lambda path: (os.mkfifo(f"{path}.pipe"), path.symlink_to(f"{path}.pipe"))[1],
+    "a link to a pipe": _link_to_a_pipe,
     "a folder": lambda path: path.mkdir(),
     "an endless device": lambda path: path.symlink_to("/dev/zero"),
     "a terminal": lambda path: path.symlink_to("/dev/tty"),
@@ -232,7 +237,7 @@ def test_a_template_that_is_its_own_nested_stack_thirty_times_is_read_once(tmp_p
             "dependencies": ["assets"],
         },
     }
-    images = {"dockerImages": {}}
+    images: dict[str, Any] = {"dockerImages": {}}
     template = {"Resources": {f"Nested{i}": stack for i in range(30)}}
     assert main(["check", _assembly(tmp_path / "cdk.out", artifacts, assets=images, template=template)]) == 0
 
