@@ -65,6 +65,7 @@ def test_every_runtime_says_where_its_facts_come_from(name: str) -> None:
     assert runtime.platforms
     assert all(source.startswith("https://") for source in EVIDENCE[name].sources)
     assert EVIDENCE[name].sources
+    assert set(EVIDENCE[name].engines) <= {host.engine for host in runtime.on_hosts}
     assert set(runtime.doubtful_platforms) < set(runtime.platforms)
     assert not set(runtime.refused_layers) & set(runtime.doubtful_layers)
 
