@@ -320,23 +320,23 @@ def test_an_index_is_judged_once_and_not_its_manifests(guard: Guard) -> None:
     assert guard.events == []
 
 
-def index_of_a_thousand(guard: Guard, *, held: int) -> None:
-    """Push an index of a thousand manifests; the repository holds only the first ones."""
+def push_index(guard: Guard, manifests: int, *, held: int) -> None:
+    """Push an index under the tag `index`; the repository holds its first manifests, and lacks the others."""
     platform = {"os": "linux", "architecture": "amd64"}
     children: list[dict[str, Any]] = []
-    for number in range(1000):
+    for number in range(manifests):
         if number < held:
             child = guard.shop.layout.image(config={"author": str(number)})
             guard.shop.push(child)
         else:
             child = {**children[0], "digest": f"sha256:{number:064x}"}
         children.append({**child, "platform": {**platform, "variant": f"v{number}"} if number else platform})
-    guard.shop.push({**guard.shop.layout.index(*children), "mediaType": media_types.OCI_INDEX}, "thousand")
+    guard.shop.push({**guard.shop.layout.index(*children), "mediaType": media_types.OCI_INDEX}, "index")
 
 
 def test_an_index_of_a_thousand_manifests_is_judged_with_one_call_for_each(guard: Guard) -> None:
-    index_of_a_thousand(guard, held=1000)
-    assert guard.handle(guard.event("thousand")) == []
+    push_index(guard, 1000, held=1000)
+    assert guard.handle(guard.event("index")) == []
     assert guard.events == []
     calls = Counter(action for action, _ in guard.aws.calls)
     # Fargate fetches all of them; the first call is about the index.
@@ -345,9 +345,9 @@ def test_an_index_of_a_thousand_manifests_is_judged_with_one_call_for_each(guard
 
 
 def test_an_index_that_lacks_hundreds_of_manifests_is_one_message_that_can_be_read(guard: Guard) -> None:
-    index_of_a_thousand(guard, held=1)
+    push_index(guard, 1000, held=1)
     guard.settings = with_rule(guard.settings, "*", Policy(("fargate",), AMD64))
-    assert guard.handle(guard.event("thousand")) == []
+    assert guard.handle(guard.event("index")) == []
     (message,) = guard.messages
     assert len(message["Message"]) < 20_000
     for text in ("The repository does not hold the manifest", "To fix it:", "And 979 more errors.", "Full report:"):
