@@ -23,5 +23,5 @@ guard = RegistryGuard(
         "functions/*": RegistryRule(runs_on="lambda"),
     },
 )
-cdk.CfnOutput(stack, "Reports", value=guard.bucket.s3_url_for_object(f"{stack.stack_name}-{guard.node.id}"))
+cdk.CfnOutput(stack, "Reports", value=guard.bucket.s3_url_for_object(guard.name))
 app.synth()

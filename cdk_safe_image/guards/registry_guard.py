@@ -105,18 +105,19 @@ class RegistryGuard(Construct):
         handling = enum_member(path, "on_refused", OnRefused, on_refused)
         reads_layers = verify_layers or any(rule.policy.verify_layers for rule in policies)
         self.bucket: s3.IBucket = bucket or _own_bucket(self)
-        self._name = guard_name(self)
+        # Public, since the stack's outputs may have to show where the reports are.
+        self.name = guard_name(self)
         own_bus = events.EventBus.from_event_bus_name(self, "DefaultBus", "default") if bus is None else bus
         bus_name = bus.event_bus_arn if bus else "default"
         self.images_in_use = (
             ImagesInUse(
-                self, name=self._name, bus=own_bus, bus_name=bus_name, topic=topic, repositories=repositories or ()
+                self, name=self.name, bus=own_bus, bus_name=bus_name, topic=topic, repositories=repositories or ()
             )
             if watch_running
             else None
         )
         settings = Settings(
-            guard=self._name,
+            guard=self.name,
             partition=stack.partition,
             url_suffix=stack.url_suffix,
             bucket=self.bucket.bucket_name,
@@ -172,7 +173,7 @@ class RegistryGuard(Construct):
             SweepMachine(
                 self,
                 sweep,
-                name=self._name,
+                name=self.name,
                 settings=settings,
                 bucket=self.bucket,
                 topic=topic,
@@ -191,7 +192,7 @@ class RegistryGuard(Construct):
         return cloudwatch.Metric(
             namespace=NAMESPACE,
             metric_name="Refused",
-            dimensions_map={"Stack": self._name},
+            dimensions_map={"Stack": self.name},
             **{"statistic": "Sum", **options},
         )
 
@@ -207,7 +208,7 @@ class RegistryGuard(Construct):
         arns = [repository.repository_arn for repository in repositories or ()] or [every]
         more = {OnRefused.REPORT: (), OnRefused.TAG: ("ecr:PutImage",), OnRefused.UNTAG: ("ecr:BatchDeleteImage",)}
         allow(self.function, sorted((*_READS, *more[handling])), arns)
-        prefix = f"{self._name}/*"
+        prefix = f"{self.name}/*"
         allow(self.function, ["s3:GetObject", "s3:PutObject"], [self.bucket.arn_for_objects(prefix)])
         if self.bucket.encryption_key is not None:
             self.bucket.encryption_key.grant_encrypt_decrypt(self.function)
