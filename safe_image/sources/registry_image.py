@@ -64,7 +64,7 @@ class RegistryImage:
         document = None
         for _ in range(_MAX_DOWNLOADS):
             document = self._downloaded_document(path, digest)
-            if document is None or document.size > MAX_MANIFEST_BYTES or sha256(document.content) == document.digest:
+            if document is None or document.size > MAX_MANIFEST_BYTES or document.is_intact:
                 break
         return document
 

@@ -214,7 +214,7 @@ def _huge(draft: Draft) -> None:
 
 def _schema_1(draft: Draft) -> None:
     draft.served_type = media_types.DOCKER_MANIFEST_1_SIGNED
-    draft.manifest.overrides["signatures"] = [{"protected": "eyJmb3JtYXRMZW5ndGgiOjI0fQ"}]
+    draft.manifest.overrides["signatures"] = [{"protected": "eyJmb3JtYXRMZW5ndGgiOjEsImZvcm1hdFRhaWwiOiJmUSJ9"}]
 
 
 def _doubtful_type(draft: Draft) -> None:

@@ -8,16 +8,14 @@ https://github.com/docker/libtrust/blob/master/jsonsign.go, ParsePrettySignature
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from ..image import media_types
-from ..image.go_json import RAW, STRING, GoJsonError, JsonText, ListOf, MapOf, Struct
+from ..image.go_json import RAW, GoJsonError, JsonText, MapOf
 from ..image.model import Document
+from ..image.schema_1 import signed_payload
 from ..report import Finding, Severity
 from ..rules.engines import Engine
 from .subject import Subject, finding
-
-_SIGNED: Final = Struct("", {"signatures": ListOf(Struct("libtrust.jsParsedSignature", {"protected": STRING}))})
 
 
 def is_newer_than_schema_1(subject: Subject) -> Iterator[Finding]:
@@ -55,17 +53,12 @@ def signature_problem(document: Document) -> tuple[str, str]:
     :param document: the document, of any type: dockerd reads one of an unknown type as a signed manifest of schema 1.
         https://github.com/distribution/distribution/blob/release/2.8/manifests.go, UnmarshalManifest
     """
-    text = JsonText(document.content)
     try:
-        if "signatures" not in text.fill(MapOf(RAW)):
+        if "signatures" not in JsonText(document.content).fill(MapOf(RAW)):
             return "no signature", ""
     except GoJsonError as e:
         return "not JSON", str(e)
-    try:
-        signatures = text.fill(_SIGNED)["signatures"]
-    except GoJsonError:
-        return "bad signature", ""
-    return ("", "") if signatures and all(s["protected"] for s in signatures) else ("bad signature", "")
+    return ("", "") if signed_payload(document.content) else ("bad signature", "")
 
 
 def _variant(document: Document, engine: Engine, problem: str) -> str:

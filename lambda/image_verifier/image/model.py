@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from . import schemas
+from . import media_types, schemas
 from .choices import BY_CONTAINERD, Choice
 from .go_json import JsonText
+from .schema_1 import signed_payload
 from .schemas import decode_as
 
 # containerd refuses larger manifests: core/remotes/docker/resolver.go, MaxManifestSize.
@@ -153,6 +154,13 @@ class Document:
     def size(self) -> int:
         """The number of its bytes."""
         return len(self.content)
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether its bytes have its digest; a schema 1 manifest may have the digest of its signed part."""
+        if sha256(self.content) == self.digest:
+            return True
+        return self.media_type in media_types.SCHEMA_1 and sha256(signed_payload(self.content)) == self.digest
 
 
 @dataclass(frozen=True)
