@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 
@@ -20,6 +21,14 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def command_parts(command: str) -> list[str]:
+    """The parts of a shell command that can stand on lines of their own: it is broken only behind `;` and `&&`.
+
+    :param command: the command, on one line.
+    """
+    return re.split(r"(?<=;) (?!\})|(?<=&&) ", command)
 
 
 def shortened(text: str, limit: int = 1000) -> str:

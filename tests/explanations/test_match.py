@@ -115,9 +115,11 @@ def test_every_cause_is_whole_and_short(cause: Cause) -> None:
 
 
 @pytest.mark.parametrize("cause", KNOWLEDGE, ids=lambda cause: cause.id)
-def test_every_build_that_a_cause_prints_has_a_tag_and_a_context(cause: Cause) -> None:
-    commands = [line for line in cause.remedy if re.search(r"docker (buildx )?build( --?\w|$)", line)]
-    assert [line for line in commands if not re.search(r"build .*-t REPOSITORY:TAG .*\.", line)] == []
+def test_every_build_that_a_cause_prints_has_a_context_and_a_tag_and_pushes(cause: Cause) -> None:
+    builds = [line for line in cause.remedy if re.match(r"\$ .*docker (buildx )?build\b", line)]
+    options = r"(--push|--output=\$OUT)( --[a-z]+\S*( \S+/\S+| \{platform\})?)*"
+    whole = rf"\$ (OUT=\S+; )*docker buildx build \. -t REPOSITORY:TAG {options}"
+    assert [line for line in builds if not re.fullmatch(whole, line)] == []
 
 
 def test_no_cause_has_the_id_of_another() -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
-from ..text import printable
+from ..text import command_parts, printable
 
 # Where the CLI cuts a piece at the latest, and the columns that it puts before each.
 _CUT: Final = 120
@@ -96,13 +96,11 @@ def verbatim(lines: Iterable[str]) -> list[Paragraph]:
 
 
 def command(text: str, indent: str = "") -> list[Paragraph]:
-    """A shell command, to be pasted.
+    """A shell command, to be pasted, in its parts.
 
-    It is broken only behind `;` and `&&`: a backslash would not work before the spaces that pad a line, nor where white
-    space is collapsed.
+    A backslash would not work before the spaces that pad a line, nor where white space is collapsed.
     """
-    lines = re.split(r"(?<=;) (?!\})|(?<=&&) ", printable(text))
-    return [Paragraph(line, indent, is_whole=True) for line in lines]
+    return [Paragraph(line, indent, is_whole=True) for line in command_parts(printable(text))]
 
 
 def page(reason: Reason) -> str:

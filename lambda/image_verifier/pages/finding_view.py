@@ -9,6 +9,7 @@ from typing import Final
 from ..report import Finding, Severity
 from ..rules.citations import citation
 from ..rules.runtimes import RUNTIMES
+from ..text import command_parts
 from .markup import escaped
 
 # More layers are only counted.
@@ -86,7 +87,13 @@ def _facts(view: FindingView) -> Iterator[tuple[str, str]]:
 def _step(line: str) -> str:
     if not line.startswith("$ "):
         return f'<p class="wrap">{escaped(line)}</p>\n'
-    return f'<div class="command"><pre><code>{_words(line[2:])}</code></pre></div>\n'
+    return f'<div class="command"><pre><code>{_parts(line[2:])}</code></pre></div>\n'
+
+
+def _parts(command: str) -> str:
+    # A part begins a line, as in a terminal. Without style, the command is one line.
+    *parts, last = command_parts(command)
+    return "".join(f'<span class="part">{_words(part)} </span>' for part in parts) + _words(last)
 
 
 def _words(text: str) -> str:
