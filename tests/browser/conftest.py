@@ -48,7 +48,7 @@ class Watched:
     complaints: list[str] = field(default_factory=list)
 
     def dismiss(self, dialog: Dialog) -> None:
-        """Close a box, and keep what it said."""
+        """Close a box, and keep its message."""
         self.complaints.append(dialog.message)
         dialog.dismiss()
 
