@@ -63,6 +63,9 @@ def add_services(app: App, kind: str, contexts: list[Path], stacks: int = 1) -> 
     if kind == "protected":
         SafeImages.protect(app)
     homes = [Stack(app, f"Demo{number}") for number in range(stacks)]
+    if kind == "bare":
+        for stack in homes:
+            _add_bare_function(stack, contexts[0])
     for number, context in enumerate(contexts):
         stack = homes[number % stacks]
         task = ecs.FargateTaskDefinition(stack, f"Task{number}")
@@ -86,6 +89,21 @@ def _image(stack: Stack, id: str, context: Path, *, safe: bool) -> ecs.Container
 
     construct_class = SafeDockerImageAsset if safe else ecr_assets.DockerImageAsset
     return ecs.ContainerImage.from_docker_image_asset(construct_class(stack, id, directory=str(context)))
+
+
+def _add_bare_function(stack: Stack, code: Path) -> None:
+    """A Lambda with code from a folder, a role and a log group, as a verifier is one."""
+    from aws_cdk import aws_lambda as lambda_
+    from aws_cdk import aws_logs as logs
+
+    lambda_.Function(
+        stack,
+        "BareFunction",
+        code=lambda_.Code.from_asset(str(code)),
+        handler="code.handler",
+        runtime=lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON),
+        log_group=logs.LogGroup(stack, "BareLogs"),
+    )
 
 
 def _add_bare_resource(stack: Stack, number: int) -> None:

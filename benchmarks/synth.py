@@ -1,6 +1,7 @@
 """The cost of verified images at synth: plain, protected (`SafeImages`) and swapped (`SafeDockerImageAsset`).
 
-`bare` is CDK's own share: a plain app with a custom resource of the same size for each image, and nothing of ours.
+`bare` is CDK's own share: a plain app with a custom resource of the same size for each image and a Lambda for each
+stack, and nothing of ours.
 
 Fifty images with contexts of 1 MB in one stack, and one in each of fifty stacks; each with CDK's validation of the
 templates and without it. Five runs of each, interleaved, every one in a process of its own, with both of CDK's halves:
