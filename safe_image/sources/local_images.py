@@ -33,7 +33,9 @@ class LocalImage:
 def _layout(text: str, platform: Platform) -> LocalImage:
     reference = PathReference.parse(text, "oci-layout:PATH[:NAME|@DIGEST]")
     if file_kind(reference.path) == "file":
-        raise UsageError(f"'oci-layout:{text}': {reference.path} is a file: use oci-archive:{text}")
+        of_a_layout = file_kind(reference.path.parent / "oci-layout") == "file"
+        use = f"oci-layout:{reference.path.parent}" if of_a_layout else f"oci-archive:{text}"
+        raise UsageError(f"'oci-layout:{text}': {reference.path} is a file: use {use}")
 
     def open_() -> Source:
         from .oci_layout import LayoutFolder, OciLayout

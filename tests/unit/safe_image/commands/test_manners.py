@@ -130,6 +130,12 @@ def test_a_mistyped_prefix_is_named_where_the_reference_cannot_be_one(capsys: py
     assert "did you mean oci-layout:/build/shop:latest?" in capsys.readouterr().err
 
 
+def test_a_file_in_a_layout_leads_to_the_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = layout(tmp_path / "shop")
+    assert run("check", f"{reference}/index.json") == 2
+    assert capsys.readouterr().err.endswith(f"shop/index.json is a file: use {reference}\n")
+
+
 def test_a_file_whose_name_is_not_a_reference_leads_to_its_prefixes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
