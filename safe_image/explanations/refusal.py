@@ -18,10 +18,11 @@ _OTHER: Final = re.compile(r"Also:\s+(.{1,1500}?)\s*\[([a-z0-9-]{3,60})\]", re.D
 _STEPS: Final = re.compile(
     r"To fix it:(.{1,6000}?)(?=To prevent it:|Construct:|\bImage: |Full report|And \d+ more|\Z)", re.DOTALL
 )
-_COMMAND: Final = re.compile(
-    r"^(?:\$ )?(?:(?:aws|docker|safe-image|podman|finch|cdk|\$\{CDK_DOCKER:-docker\}) |[A-Z_]+=)"
-)
+_PROGRAMS: Final = r"(?:(?:aws|docker|safe-image|podman|finch|cdk|ecr\(\)|\$\{CDK_DOCKER:-docker\}) |[A-Z_]+=)"
+_COMMAND: Final = re.compile(rf"^(?:\$ )?{_PROGRAMS}")
 _NUMBER: Final = re.compile(r"^\d+\. ")
+# Where a step or its command begins within a line, if white space was collapsed.
+_BEGINNING: Final = re.compile(rf" (?=\d+\. [A-Z])|(?<=:) (?={_PROGRAMS})")
 _SPACE: Final = re.compile(r"\s+")
 
 
@@ -79,7 +80,7 @@ def _with_steps(causes: list[Cause], text: str) -> Iterator[Cause]:
 def _steps(text: str) -> Iterator[str]:
     """The printed steps, each on one line, and their commands (a broken line of those ends in `;` or `&&`)."""
     steps: list[str] = []
-    for line in text.splitlines():
+    for line in _BEGINNING.sub("\n", text).splitlines():
         words = line.strip()
         last = steps[-1] if steps else ""
         if not words:

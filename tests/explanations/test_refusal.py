@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,9 @@ from image_verifier.custom_resource.properties import Properties
 from image_verifier.custom_resource.reason import refusal
 from image_verifier.image.model import Platform
 from image_verifier.policy import Policy
+from image_verifier.report import Report
 from image_verifier.rules.names import Names
+from image_verifier.rules.remedies import remedy
 from image_verifier.verify import verify
 
 from safe_image.explanations.normalize import runtime_in, unwrapped
@@ -39,25 +42,26 @@ SHOWN: Final[dict[str, Callable[[str], str]]] = {
 }
 
 
+# The ways in which the rows of a long command stay whole, or are joined by white space alone.
+_WITH_WHOLE_ROWS: Final = ("as sent", "event", "trimmed", "job", "collapsed", "last block")
+PROPERTIES: Final = Properties(
+    "arn:aws:ecr:eu-west-1:123456789012:repository/shop", f"{HOST}/shop", "1", "", "digest", POLICY
+)
+_PUSHED: Final = Names(f"{HOST}/shop:1", "eu-west-1", "123456789012", "shop", "1")
+_BUILT: Final = replace(_PUSHED, local_image="cdkasset-1", stack="Shop", stack_region="eu-west-1")
+
+
+def refused(folder: Path) -> Report:
+    """An index, which Lambda refuses."""
+    layout = Layout(folder)
+    source = layout.source(layout.index({**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}))
+    return verify(source, POLICY)
+
+
 @pytest.fixture
 def reason(tmp_path: Path) -> str:
     """The reason of an image that is refused for Lambda, with the commands that fix it."""
-    layout = Layout(tmp_path)
-    source = layout.source(layout.index({**layout.image(), "platform": {"os": "linux", "architecture": "amd64"}}))
-    names = Names(
-        f"{HOST}/shop:1",
-        "eu-west-1",
-        "123456789012",
-        "shop",
-        "1",
-        local_image="cdkasset-1",
-        stack="Shop",
-        stack_region="eu-west-1",
-    )
-    properties = Properties(
-        "arn:aws:ecr:eu-west-1:123456789012:repository/shop", f"{HOST}/shop", "1", "", "digest", POLICY
-    )
-    return page(refusal(verify(source, POLICY), properties, names, "the log"))
+    return page(refusal(refused(tmp_path), PROPERTIES, _BUILT, "the log"))
 
 
 @pytest.mark.parametrize("shown", SHOWN)
@@ -69,12 +73,15 @@ def test_a_refusal_leads_to_its_own_finding_and_runtime_however_it_is_shown(reas
     assert runtime_in(unwrapped(text)) == "lambda"
 
 
-@pytest.mark.parametrize("shown", ["as sent", "event", "trimmed", "quoted", "job", *FORMS])
-def test_the_commands_of_a_refusal_are_repeated_as_printed(reason: str, shown: str) -> None:
-    steps = refusal_in(SHOWN[shown](reason))[0].remedy
-    commands = [step for step in steps if step.startswith("$ ")]
-    assert commands[0] == "$ safe-image heal --stack Shop --region eu-west-1", steps
-    assert commands[1:] == ["$ ${CDK_DOCKER:-docker} image rm cdkasset-1 || true"], steps
+@pytest.mark.parametrize("names", [_BUILT, _PUSHED], ids=["built by CDK", "pushed by another pipeline"])
+@pytest.mark.parametrize("shown", [shown for shown in SHOWN if shown in _WITH_WHOLE_ROWS])
+def test_the_commands_of_a_refusal_are_repeated_as_printed(tmp_path: Path, shown: str, names: Names) -> None:
+    report = refused(tmp_path)
+    named = names.with_digest_of(report.image.top)
+    printed = [step for finding in report.errors for step in remedy(finding, named) if step.startswith("$ ")]
+    found = refusal_in(SHOWN[shown](page(refusal(report, PROPERTIES, named, "the log"))))[0].remedy
+    assert [step for step in found if step.startswith("$ ")] == printed
+    assert len(printed) >= 2
 
 
 def test_a_text_that_only_quotes_a_findings_id_is_not_a_refusal() -> None:
