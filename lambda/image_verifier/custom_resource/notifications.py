@@ -41,7 +41,7 @@ def notify(event: Event, response: Response, context: Context) -> None:
             publish(
                 str(topic),
                 subject(response.verdict, str(about)),
-                response.reasons[0],
+                next((reason for reason in response.reasons if _fits(reason)), response.reasons[-1]),
                 RetryBudget.of(seconds, denied_seconds=seconds),
             )
             outcomes.append("")
@@ -88,8 +88,6 @@ def publish(topic_arn: str, subject: str, reason: Reason, retry_budget: RetryBud
     match = _TOPIC.fullmatch(topic_arn)
     if not match:
         raise ValueError(f"{topic_arn!r} is not the ARN of a topic")
-    headline, *lines = reason.shown
-    text = "\n".join((headline, "", *lines)).encode()[:_MAX_MESSAGE_BYTES].decode(errors="ignore")
     aws.call(
         aws.client("sns", match["region"]),
         "publish",
@@ -97,5 +95,14 @@ def publish(topic_arn: str, subject: str, reason: Reason, retry_budget: RetryBud
         retry_budget,
         TopicArn=topic_arn,
         Subject=subject,
-        Message=text,
+        Message=_message(reason)[:_MAX_MESSAGE_BYTES].decode(errors="ignore"),
     )
+
+
+def _message(reason: Reason) -> bytes:
+    headline, *lines = reason.shown
+    return "\n".join((headline, "", *lines)).encode()
+
+
+def _fits(reason: Reason) -> bool:
+    return len(_message(reason)) <= _MAX_MESSAGE_BYTES

@@ -13,6 +13,7 @@ from botocore.stub import Stubber
 from image_verifier import aws
 from image_verifier.custom_resource import metrics, notifications, rollback, untag, verification
 from image_verifier.custom_resource.layout import Reason, verbatim
+from image_verifier.custom_resource.response import Response
 from image_verifier.entrypoints.custom_resource import handler
 from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
@@ -469,6 +470,15 @@ def test_a_refusal_is_published_after_cloudformation_has_its_response(
     assert note["text"].startswith("Image refused: The tag points at a build attestation")
     assert "ecr batch-delete-image" in note["text"]
     assert all(line == line.rstrip() for line in note["text"].splitlines())
+
+
+def test_the_published_reason_is_the_most_detailed_one_that_sns_accepts_whole(
+    stack: Stack, published: list[dict[str, Any]]
+) -> None:
+    reasons = [Reason(f"Image refused: {size}", verbatim(["ä" * size])) for size in (200_000, 99_000, 5)]
+    response = Response("FAILED", reasons, verdict="fail")
+    notifications.notify(event(stack, NotifyTopicArn=TOPIC), response, Context())
+    assert published[0]["text"].startswith("Image refused: 99000")
 
 
 def test_a_doubt_is_published(stack: Stack, published: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
