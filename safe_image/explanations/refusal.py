@@ -111,7 +111,7 @@ def _squeezed(text: str) -> str:
 
 
 def _key(command: str) -> str:
-    """What is left of a command if the beginnings of its lines were taken for quotation marks or a job's name."""
+    """The words that remain of a command if the beginnings of its lines were removed as a prefix of the log."""
     return re.sub("-|ecr", "", _squeezed(command))
 
 
