@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
-from typing import Final
+from typing import Final, TextIO
 
 from image_verifier.faults import Fault
 
@@ -37,9 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except BrokenPipeError:
-        # The reader of the output has closed it. Python closes the streams once more at exit: that must not fail.
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        # The reader of the output has closed it.
+        _discard(sys.stdout, sys.stderr)
         return UNKNOWN
     except KeyboardInterrupt:
         print_error("interrupted")
@@ -67,6 +66,10 @@ def _run(words: Sequence[str]) -> int:
         if is_debug and not isinstance(e, UsageError):
             raise
         print_error(_explain(e))
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard(sys.stdout)
         return UNKNOWN
 
 
@@ -84,6 +87,12 @@ def _shown_requests() -> AbstractContextManager[None]:
     from .request_log import shown_requests
 
     return shown_requests()
+
+
+def _discard(*streams: TextIO) -> None:
+    """Discard what is left in a stream that cannot be written: Python would try it once more at exit, and fail."""
+    for stream in streams:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _replace_closed_streams() -> None:

@@ -182,7 +182,9 @@ def parse_policy(
     configuration = configuration_of(arguments)
     try:
         base = configuration.added(own, names) if own else configuration.policy(default, names)
-        platform = arguments.platform or usual_platform(arguments.runs_on or (), str(base.platform))
+        platform = arguments.platform
+        if platform is None:
+            platform = usual_platform(arguments.runs_on or (), str(base.platform))
         options: dict[str, Any] = {
             "runs_on": arguments.runs_on and tuple(arguments.runs_on),
             "platform": Platform.parse(platform),

@@ -159,7 +159,9 @@ def _reports(arguments: Namespace) -> list[tuple[str, str | None]]:
     reports = []
     for text in arguments.format or ["text"]:
         name, equals, file = text.partition("=")
-        if name not in CHECK_FORMATS or (equals and not file):
+        if name in CHECK_FORMATS and equals and not file:
+            raise UsageError(f"--format {text} has no file: use {name} or {name}=FILE")
+        if name not in CHECK_FORMATS:
             raise UsageError(
                 f"--format: invalid choice: {text!r}: use NAME or NAME=FILE, NAME {nearest(name, CHECK_FORMATS)}"
             )

@@ -49,7 +49,9 @@ def command_parser(words: Sequence[str]) -> argparse.ArgumentParser:
             subparser.set_defaults(run=command.run)
         _add_common_options(subparser)
     helper = subparsers.add_parser("help", help="show the help of a command", formatter_class=_HelpFormatter)
-    helper.add_argument("command", nargs="?", choices=tuple(COMMANDS), metavar="COMMAND", help=", ".join(COMMANDS))
+    helped = (*COMMANDS, "help")
+    helper.add_argument("command", nargs="?", choices=helped, metavar="COMMAND", help=", ".join(helped))
+    _add_common_options(helper)
     helper.set_defaults(run=lambda arguments: _print_help(subparsers.choices.get(arguments.command, parser)))
     return parser
 
@@ -134,6 +136,10 @@ class _CommandParser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             suggestion = _suggestion(value, action.choices) or f": use one of {', '.join(action.choices)}"
             raise argparse.ArgumentError(action, f"invalid choice: {value!r}{suggestion}")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print a help; argparse would ignore that it cannot be written."""
+        (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
         """Print the error and exit."""

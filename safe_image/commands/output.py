@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,13 +28,12 @@ def open_output(file: str | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
+    if not file:
+        raise UsageError("--output is empty: use the path of a file")
     path = Path(file)
-    # A device or a pipe (/dev/null, /dev/stderr) is written in place: it must not be replaced by a file. So is a link:
-    # the system then decides who may follow it, in a folder such as /tmp.
-    # https://docs.kernel.org/admin-guide/sysctl/fs.html#protected-symlinks
-    is_replaced = not path.is_symlink() and (path.is_file() or not path.exists())
-    written = temporary_name(path) if is_replaced else path
     try:
+        is_replaced = _is_replaced(path)
+        written = temporary_name(path) if is_replaced else path
         stream = written.open("x" if is_replaced else "w", encoding="utf-8", errors="backslashreplace")
     except OSError as e:
         raise UsageError(f"--output {file}: {e.strerror}: use a file in a folder that you can write to") from e
@@ -45,3 +45,15 @@ def open_output(file: str | None) -> Iterator[TextIO]:
     finally:
         if is_replaced:
             written.unlink(missing_ok=True)
+
+
+def _is_replaced(path: Path) -> bool:
+    """Whether a file is written under another name first; there may be no such file yet."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return True
+    # A device or a pipe (/dev/null, /dev/stderr) is written in place: it must not be replaced by a file. So is a link:
+    # the system then decides who may follow it, in a folder such as /tmp.
+    # https://docs.kernel.org/admin-guide/sysctl/fs.html#protected-symlinks
+    return stat.S_ISREG(mode)

@@ -40,6 +40,7 @@ from ..results.report_facts import report_head
 from ..sources.archive import Archive
 from ..sources.cloud_assembly import AssetImage
 from ..sources.docker_archive import docker_archive
+from ..sources.regular_files import file_kind
 from ..sources.targets import TargetResolver
 from .arguments import DEFAULT_POLICY, add_configuration_options, configuration_of, runtime_names
 from .output import open_output
@@ -120,8 +121,8 @@ def run(arguments: Namespace) -> int:
     if arguments.yes and not arguments.fix:
         raise UsageError("--yes does nothing without --fix: use --fix --yes")
     path = Path(arguments.assembly.removeprefix("cdk.out:"))
-    if not path.is_dir():
-        raise UsageError(f"{path} is not a folder: pass the cloud assembly that cdk synth writes, such as cdk.out")
+    if file_kind(path) != "folder":
+        raise UsageError(f"{path} is not a folder: run cdk synth, and pass the cloud assembly that it writes")
     _check_options(arguments)
     inspector = _AssetInspector(TargetResolver(), Docker(), arguments)
     images = inspector.resolver.assets(path)

@@ -127,6 +127,8 @@ def load(file: str | None, *, isolated: bool, folder: Path | None = None, today:
         if file is not None:
             raise UsageError(f"--config {file} and --isolated exclude each other: leave out one of them")
         return Configuration()
+    if file == "":
+        raise UsageError("--config is empty: use the path of a file")
     path = Path(file) if file is not None else find(folder or _working_folder())
     if path is None:
         return Configuration()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any, Final
 
 from image_verifier.report import FailOn
@@ -131,8 +131,11 @@ def _flag(value: Any, place: str, *_: Any) -> bool:
 
 
 def _texts(value: Any, place: str, *_: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list):
         raise UsageError(f"{place} is {_kind(value)}: use a list of texts")
+    for number, one in enumerate(value, start=1):
+        if not isinstance(one, str):
+            raise UsageError(f"{place}[{number}] is {_kind(one)}: use a text")
     return tuple(value)
 
 
@@ -184,12 +187,20 @@ def _header(place: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    kinds: Mapping[type, str] = {bool: "true or false", str: "a text", list: "a list", dict: "a table"}
     if isinstance(value, str) and not value.strip():
         return "an empty text"
-    if isinstance(value, date):
-        return "a date"
-    return kinds.get(type(value), "a number")
+    return _KINDS.get(type(value), "a number")
+
+
+_KINDS: Final[Mapping[type, str]] = {
+    bool: "true or false",
+    str: "a text",
+    list: "a list",
+    dict: "a table",
+    date: "a date",
+    datetime: "a date with a time",
+    time: "a time",
+}
 
 
 # Every key of the file, as the command line calls it, and how its value is read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from ..sources.regular_files import file_kind
 _OWN: Final = "safe-image.toml"
 _PROJECT: Final = "pyproject.toml"
 _TABLE: Final = "safe-image"
+# As the package is called in Python.
+_MISSPELLED: Final = "safe_image"
 _MAX_BYTES: Final = 1024 * 1024
 # The parser takes the square of the time for a key of many parts.
 _MAX_DOTS: Final = 1000
@@ -22,24 +25,32 @@ def find(folder: Path) -> Path | None:
     """The nearest configuration file: in the folder, or in one above it.
 
     :param folder: where the search begins.
-    :returns: a `safe-image.toml`, or a pyproject.toml that has `[tool.safe-image]`; None if there is neither.
-    :raises UsageError: if a file on the way is not TOML.
+    :returns: a `safe-image.toml`, or a pyproject.toml that has `[tool.safe-image]`; None if there is neither. A
+        `safe-image.toml` that cannot be read, such as a folder or a dangling link, is returned too: a policy must not
+        be passed over.
+    :raises UsageError: if a pyproject.toml on the way cannot be read, or names this command and is not TOML.
     """
     for place in (folder, *folder.parents):
-        for file in (place / _OWN, place / _PROJECT):
-            if file_kind(file) == "file" and (file.name == _OWN or _has_table(file)):
-                return file
+        if os.path.lexists(place / _OWN):
+            return place / _OWN
+        project = place / _PROJECT
+        if file_kind(project) == "file" and _has_table(project):
+            return project
     return None
 
 
 def _has_table(file: Path) -> bool:
     try:
-        # Most projects do not configure this command: parsing their files would only cost time.
-        if _TABLE.encode() not in _content(file):
-            return False
-    except OSError:
+        content = _content(file)
+    except OSError as e:
+        raise UsageError(f"{file} cannot be read: {e.strerror}: use a file that can be read, or --isolated") from e
+    # Most projects do not configure this command: parsing their files would only cost time.
+    if not any(name.encode() in content for name in (_TABLE, _MISSPELLED)):
         return False
-    return _TABLE in _tools(_document(file), file)
+    tools = _tools(_document(file), file)
+    if _MISSPELLED in tools:
+        raise UsageError(f"{file} has the unknown table [tool.{_MISSPELLED}]: use [tool.{_TABLE}]")
+    return _TABLE in tools
 
 
 def read(file: Path) -> Mapping[str, Any]:
@@ -73,7 +84,8 @@ def _document(file: Path) -> Mapping[str, Any]:
     if file_kind(file) == "other":
         raise UsageError(f"{file} is a FIFO or a device: use a regular file")
     try:
-        text = _content(file).decode("utf-8")
+        # Editors on Windows begin a file with a byte order mark.
+        text = _content(file).decode("utf-8-sig")
         _check_limits(text, file)
         document: Mapping[str, Any] = tomllib.loads(text)
         return document
@@ -81,6 +93,8 @@ def _document(file: Path) -> Mapping[str, Any]:
         raise UsageError(f"{file} cannot be read: {e.strerror}: use a file that can be read") from e
     except RecursionError:
         raise UsageError(f"{file} is not a valid TOML file: it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not a valid TOML file: it is not text in UTF-8") from None
     except ValueError as e:
         raise UsageError(f"{file} is not a valid TOML file: {_first_line(e)}") from e
 

@@ -296,8 +296,8 @@ def _document(file: Path, folder: Path) -> dict[str, Any]:
         opened = open_regular(file)
         if opened is None:
             raise UsageError(
-                f"{folder} is not a cloud assembly (it has no {file.name}): use the folder that cdk synth writes, "
-                "cdk.out"
+                f"{folder} is not a cloud assembly (it has no {file.name}): run cdk synth, and pass the folder that it "
+                "writes"
             )
         with opened:
             content = opened.read(MAX_JSON_BYTES + 1)

@@ -39,9 +39,12 @@ class PathReference:
         """
         prefixes = [text[: match.start()] for match in _ENDS.finditer(text)]
         path = next((prefix for prefix in reversed(prefixes) if prefix and file_kind(Path(prefix))), prefixes[0])
+        written = f"{usage.partition(':')[0]}:{text}"
         if not path:
-            raise UsageError(f"{text!r} has no path: use {usage}")
+            raise UsageError(f"{written!r} has no path: use {usage}")
         name, at, digest = text[len(path) :].removeprefix(":").partition("@")
         if at and not is_digest(digest):
-            raise UsageError(f"{text!r}: {digest!r} is not a digest: use sha256: and 64 hexadecimal digits after the @")
+            raise UsageError(
+                f"{written!r}: {digest!r} is not a digest: use sha256: and 64 hexadecimal digits after the @"
+            )
         return cls(Path(path), name, digest)

@@ -170,7 +170,7 @@ def test_a_registry_on_another_machine_whose_certificate_does_not_verify_names_t
         assert "Set SSL_CERT_FILE" in line(capsys, tmp_path, f"{server.host}/shop:1")
 
 
-@pytest.mark.parametrize("output", ["/nowhere/report", "."])
+@pytest.mark.parametrize("output", ["/nowhere/report", ".", "x" * 5000])
 def test_a_report_that_cannot_be_written_is_refused_before_any_request(
     output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,6 +188,30 @@ def test_a_full_disk_is_reported(how: str, tmp_path: Path) -> None:
     done = _in_a_shell(f"{_CHECK} {how}", tmp_path)
     assert done.returncode == 2
     assert done.stderr == "safe-image: No space left on device: check the disk that the output is written to\n"
+
+
+@pytest.mark.parametrize("words", ["", "help check", "--version", "config", "check oci-layout:image"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_reported_whether_or_not_python_buffers(words: str, unbuffered: str, tmp_path: Path) -> None:
+    command = f"PYTHONUNBUFFERED={unbuffered} '{sys.executable}' -m safe_image {words} > /dev/full"
+    done = _in_a_shell(command, tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "safe-image: No space left on device: check the disk that the output is written to\n"
+
+
+def test_an_option_whose_variable_is_empty_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layout = Layout(tmp_path / "image")
+    layout.path.mkdir()
+    layout.source(layout.image())
+    for option, message in {
+        "--platform": "'' is not a platform: use os/architecture, such as linux/amd64",
+        "--config": "--config is empty: use the path of a file",
+        "--output": "--output is empty: use the path of a file",
+    }.items():
+        assert main(["check", f"oci-layout:{layout.path}", option, ""]) == 2
+        assert capsys.readouterr().err == f"safe-image: {message}\n"
+    assert main(["check", f"oci-layout:{layout.path}", "--format", "json="]) == 2
+    assert capsys.readouterr().err == "safe-image: --format json= has no file: use json or json=FILE\n"
 
 
 @pytest.mark.parametrize("how", [">&-", "<&-", "2>&-"])

@@ -272,9 +272,9 @@ def test_the_help_has_each_command_on_one_line(capsys: pytest.CaptureFixture[str
         ("https://registry.example.com/shop", "remove https://"),
         ("./shop", "use oci-layout:./shop"),
         ("docker-archive:shop.tar", "the file shop.tar does not exist"),
-        ("docker-archive:", "has no path"),
-        ("cdk.out:cdk.out", "cdk.out is not a cloud assembly"),
-        ("oci-layout:", "has no path"),
+        ("docker-archive:", "'docker-archive:' has no path"),
+        ("cdk.out:cdk.out", "cdk.out is not a cloud assembly (it has no manifest.json): run cdk synth, and pass the f"),
+        ("oci-layout:", "'oci-layout:' has no path"),
         ("shop@sha256:12", "64 hexadecimal digits"),
     ],
 )

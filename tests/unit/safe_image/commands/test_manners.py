@@ -57,6 +57,10 @@ def test_help_of_a_command_is_its_help(capsys: pytest.CaptureFixture[str]) -> No
     assert "--max-growth" in shown
     assert run("check", "--help") == 0
     assert capsys.readouterr().out == shown
+    assert run("help", "check", "--no-color") == 0
+    assert capsys.readouterr().out == shown
+    assert run("help", "help") == 0
+    assert "usage: safe-image help" in capsys.readouterr().out
     assert run("help", "chekc") == 2
     assert "did you mean check?" in capsys.readouterr().err
 

@@ -26,7 +26,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere"], "is not a folder: pass the cloud assembly that cdk synth writes"),
+        (["x" * 5000], "is not a folder: run cdk synth"),
+        (["nowhere"], "is not a folder: run cdk synth, and pass the cloud assembly that it writes"),
         (["."], "is not a cloud assembly"),
         (["out", "--runs-on", "moon"], "safe-image: --runs-on names 'moon', which is not a runtime: use one of"),
         (["out", "-o", "/nowhere/report"], "--output /nowhere/report"),

@@ -68,6 +68,44 @@ def test_config_names_a_file_and_isolated_ignores_all_of_them(folder: Path) -> N
         load("other.toml", isolated=True)
 
 
+@pytest.mark.parametrize("kind", ["folder", "fifo", "dangling link", "loop"])
+def test_a_file_of_its_own_that_cannot_be_read_is_not_passed_over_for_one_above(folder: Path, kind: str) -> None:
+    (folder / "safe-image.toml").write_text("layers = true\n")
+    inner = folder / "inner"
+    inner.mkdir()
+    file = inner / "safe-image.toml"
+    if kind == "folder":
+        file.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("nowhere" if kind == "dangling link" else file)
+    with pytest.raises(UsageError, match=r"inner/safe-image\.toml (cannot be read|is a FIFO)"):
+        load(None, isolated=False, folder=inner)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs Linux's /proc")
+def test_a_project_that_cannot_be_read_is_not_passed_over(folder: Path) -> None:
+    # A regular file whose first byte nobody can read, not even root.
+    (folder / "pyproject.toml").symlink_to("/proc/self/mem")
+    with pytest.raises(UsageError, match=r"pyproject\.toml cannot be read: .*: use a file that can be read, or --isol"):
+        load(None, isolated=False)
+
+
+def test_a_table_that_is_spelled_as_the_package_is_not_passed_over(folder: Path) -> None:
+    Path("pyproject.toml").write_text("[tool.safe_image]\nlayers = true\n")
+    with pytest.raises(UsageError, match=r"unknown table \[tool\.safe_image\]: use \[tool\.safe-image\]"):
+        load(None, isolated=False)
+    Path("pyproject.toml").write_text('[tool.other]\npackages = ["safe_image"]\n')
+    assert load(None, isolated=False).file is None
+
+
+def test_a_file_of_an_editor_on_windows_is_read() -> None:
+    Path("safe-image.toml").write_bytes(b"\xef\xbb\xbflayers = true\r\nplatform = 'linux/arm64'\r\n")
+    settings = load(None, isolated=False).settings
+    assert (settings.layers, settings.platform) == (True, "linux/arm64")
+
+
 def test_a_project_that_is_not_toml_and_does_not_name_the_command_is_nobodys_error(folder: Path) -> None:
     Path("pyproject.toml").write_text("[project\n")
     assert load(None, isolated=False).file is None
@@ -194,6 +232,15 @@ def test_every_command_that_checks_images_reads_the_file(
             "[[acknowledge]]\nid = 'layer-foreign'\nreason = 'x'\nexpires = 'soon'",
             "acknowledge[1].expires is a text: use a date without quotes, such as 2027-01-31",
         ),
+        (
+            "[[acknowledge]]\nid = 'layer-foreign'\nreason = 'x'\nexpires = 2999-01-31T00:00:00Z",
+            "acknowledge[1].expires is a date with a time: use a date without quotes",
+        ),
+        (
+            "[[acknowledge]]\nid = 'layer-foreign'\nreason = 'x'\nexpires = 10:00:00",
+            "acknowledge[1].expires is a time: use a date without quotes",
+        ),
+        ("require = ['non-root-user', 3]", "safe-image.toml: require[2] is a number: use a text"),
         ("[[acknowledge]]\nid = 'layer-foreign'\nreason = 'x'\nexpires = 2026-02-30", "is not a valid TOML file"),
         (
             "[[acknowledge]]\nid = 'layer-foreign'\nreason = 'x'\nexpires = 2026-04-30",
@@ -229,7 +276,8 @@ def test_an_acknowledgement_holds_on_its_last_day() -> None:
         ("folder.toml", "", "folder.toml cannot be read: Is a directory"),
         ("pyproject.toml", b"[project]\n", "pyproject.toml has no table [tool.safe-image]"),
         ("pyproject.toml", b"[tool.safe-image]\nimages = 1\n", "under a line [[tool.safe-image.images]]"),
-        ("latin.toml", b"platform = '\xe4'\n", "latin.toml is not a valid TOML file"),
+        ("latin.toml", b"platform = '\xe4'\n", "latin.toml is not a valid TOML file: it is not text in UTF-8"),
+        ("", None, "--config is empty: use the path of a file"),
         ("large.toml", b"#" * 2_000_000, "large.toml has more than 1,048,576 bytes: use a safe-image.toml of its own"),
         ("dotted.toml", b"#\n" + b"a." * 100_000 + b"a = 1", "dotted.toml:2: the line has more than 1,000 dots"),
     ],
