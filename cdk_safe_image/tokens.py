@@ -119,8 +119,12 @@ class WholeText(str):
         made.description = description
         return made
 
+    def __getnewargs__(self) -> tuple[str, str]:
+        """The arguments for a copy: `dataclasses.asdict` copies each value."""
+        return str(self), self.description
+
     def __format__(self, specification: str) -> str:
-        return format(str(self), specification) if not specification else self._refuse()
+        return format(str(self), specification) if specification in ("", "s") else self._refuse()
 
     def _refuse(self, *_arguments: Any, **_keywords: Any) -> Any:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -39,12 +40,21 @@ def test_an_attribute_can_be_passed_on_whole_or_as_a_part_of_a_text(docker_folde
     CfnOutput(stack, "Tag", value=image.image_tag)
     CfnOutput(stack, "Text", value=f"build-{image.image_tag}")
     CfnOutput(stack, "Sum", value="build-" + image.image_tag)
+    CfnOutput(stack, "Copy", value="{tag:s}".format(**copy.deepcopy({"tag": image.image_tag})))
     CfnOutput(stack, "Part", value=Fn.select(0, Fn.split("-", image.image_tag)))
     CfnOutput(stack, "Hash", value=image.asset_hash[:8])
     outputs = app.synth().get_stack_by_name("Demo").template["Outputs"]
     attribute = outputs["Tag"]["Value"]
     assert outputs["Text"]["Value"] == outputs["Sum"]["Value"] == {"Fn::Join": ["", ["build-", attribute]]}
+    assert outputs["Copy"]["Value"] == attribute
     assert outputs["Part"]["Value"]["Fn::Select"][1] == {"Fn::Split": ["-", attribute]}
+
+
+def test_a_copy_of_an_attribute_cannot_be_split_either(docker_folder: str) -> None:
+    image = SafeDockerImageAsset(stack_in(new_app()), "Image", directory=docker_folder)
+    for text in (copy.copy(image.image_tag), copy.deepcopy(image.image_tag)):
+        with pytest.raises(ValueError, match="image_tag of Demo/Image is only known at deploy"):
+            text.split("-")
 
 
 @pytest.mark.parametrize(
