@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aws_cdk import Duration, Size
 from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_lambda as lambda_
 from image_verifier.rules.requirement_types import Requirement
 
 
@@ -43,8 +44,12 @@ def _is_a(*types: type) -> Callable[[Any], bool]:
 
 
 def _has(attribute: str) -> Callable[[Any], bool]:
-    """Python cannot check whether an object implements an interface of CDK, so its attributes are checked instead."""
-    return lambda value: hasattr(type(value), attribute)
+    """Python cannot check whether an object implements an interface of CDK, so its attributes are checked instead.
+
+    The class is looked at first, since reading the attribute is a call to Node.js. The class of jsii's proxy for an
+    object of several interfaces does not have it, but the proxy itself does.
+    """
+    return lambda value: hasattr(type(value), attribute) or (not isinstance(value, type) and hasattr(value, attribute))
 
 
 def _is_list_of(*types: type) -> Callable[[Any], bool]:
@@ -53,21 +58,45 @@ def _is_list_of(*types: type) -> Callable[[Any], bool]:
     )
 
 
+def _is_mapping_to_text(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(v, str) for v in (*value.keys(), *value.values()))
+
+
 _SIZE: Final = ArgumentType(_is_a(Size), "a size, such as Size.mebibytes(100)")
 _DURATION: Final = ArgumentType(_is_a(Duration), "a duration, such as Duration.minutes(10)")
 _TEXT: Final = ArgumentType(_is_a(str), "a string")
+_COMMAND: Final = ArgumentType(_is_list_of(str), "a list, such as ['app.handler']")
 _TYPES: Final[Mapping[str, ArgumentType]] = {
     "acknowledge": ArgumentType(
-        lambda value: isinstance(value, Mapping) and all(isinstance(reason, str) for reason in value.values()),
+        _is_mapping_to_text,
         "each finding's id with the reason to waive it, such as {'no-command': 'the task definition sets it'}",
     ),
+    "architecture": ArgumentType(_is_a(lambda_.Architecture), "an architecture, such as lambda_.Architecture.ARM_64"),
+    "build_args": ArgumentType(_is_mapping_to_text, "a dict of strings, such as {'VERSION': '1.4'}"),
+    "cmd": _COMMAND,
+    "dead_letter_queue": ArgumentType(_has("queue_arn"), "a queue, such as sqs.Queue(self, 'DeadLetters')"),
     "digest": _TEXT,
     "directory": ArgumentType(_is_a(str), "the path of a folder as a string, such as str(path)", is_required=True),
+    "encryption_key": ArgumentType(_has("key_arn"), "a key, such as kms.Key.from_key_arn(self, 'Key', 'arn:…')"),
+    "entrypoint": _COMMAND,
+    "exclude": ArgumentType(_is_list_of(str), "a list, such as ['*.md']"),
+    "extra_hash": _TEXT,
+    "invalidation": ArgumentType(
+        _is_a(ecr_assets.DockerImageAssetInvalidationOptions, dict),
+        "the options, such as ecr_assets.DockerImageAssetInvalidationOptions(build_args=False)",
+    ),
+    "log_group": ArgumentType(
+        _has("log_group_arn"), "a log group, such as logs.LogGroup.from_log_group_name(self, 'Logs', 'name')"
+    ),
     "max_size": _SIZE,
     "memory_size": ArgumentType(_is_a(int, float), "a number of MiB, such as 512"),
     "min_size": _SIZE,
     "notify": ArgumentType(_has("topic_arn"), "a topic, such as sns.Topic.from_topic_arn(self, 'Topic', 'arn:…')"),
     "outputs": ArgumentType(_is_list_of(str), "a list, such as ['type=docker,attestation-inline=false']"),
+    "permissions_boundary": ArgumentType(
+        _has("managed_policy_arn"),
+        "a policy, such as iam.ManagedPolicy.from_managed_policy_name(self, 'Boundary', 'name')",
+    ),
     "platform": ArgumentType(_is_a(ecr_assets.Platform), "a platform, such as ecr_assets.Platform.LINUX_ARM64"),
     "repository": ArgumentType(
         _has("repository_uri"),
@@ -75,10 +104,18 @@ _TYPES: Final[Mapping[str, ArgumentType]] = {
         is_required=True,
     ),
     "require": ArgumentType(_is_list_of(str, Requirement), "a list, such as [Require.NON_ROOT_USER]"),
+    "role": ArgumentType(_has("role_arn"), "a role, such as iam.Role.from_role_arn(self, 'Role', 'arn:…')"),
     "runs_on": ArgumentType(_is_a(Collection), "a runtime's name or a list of them, such as ['fargate', 'lambda']"),
+    "runtime": ArgumentType(_is_a(lambda_.Runtime), "a Python runtime, such as lambda_.Runtime.PYTHON_3_13"),
+    "scope": ArgumentType(_has("node"), "an app, a stage, a stack or another construct", is_required=True),
+    "security_groups": ArgumentType(
+        lambda value: isinstance(value, Collection) and all(map(_has("security_group_id"), value)),
+        "a list of security groups",
+    ),
     "service_timeout": _DURATION,
     "tag": _TEXT,
     "timeout": _DURATION,
     "verifier": ArgumentType(lambda value: hasattr(value, "function"), "an ImageVerifier"),
     "verify_layers": ArgumentType(_is_a(bool), "True or False"),
+    "vpc": ArgumentType(_has("vpc_id"), "a VPC, such as ec2.Vpc.from_lookup(self, 'Vpc', vpc_id='vpc-…')"),
 }

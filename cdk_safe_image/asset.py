@@ -142,6 +142,7 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :raises ValueError: if the image cannot be built, or no image can meet the policy; the message says what to use
             instead.
         """
+        check_types("SafeDockerImageAsset", scope=scope)
         path = f"{path_of(scope)}/{id}".lstrip("/")
         options = with_defaults(
             scope,
@@ -162,7 +163,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             ),
         )
         runs_on_names = options.resolve(path).policy.runs_on
-        check_types(path, directory=directory, outputs=outputs)
+        check_types(path, directory=directory, outputs=outputs, build_args=build_args, exclude=exclude)
+        check_types(path, invalidation=invalidation, extra_hash=extra_hash)
         check_dockerfile(path, directory, file)
         chosen = None
         if compression is not None and not is_dummy(compression):

@@ -113,8 +113,10 @@ def build_args(args: Mapping[str, str] | None, source_date_epoch: int | None) ->
     """
     if source_date_epoch is None:
         return None if args is None else dict(args)
-    if not isinstance(source_date_epoch, int) or source_date_epoch < 0:
-        raise ValueError(f"source_date_epoch is {source_date_epoch}: use whole seconds since 1970, such as 1704067200")
+    if type(source_date_epoch) is not int or source_date_epoch < 0:
+        raise ValueError(
+            f"source_date_epoch is {source_date_epoch!r}: use whole seconds since 1970, such as 1704067200"
+        )
     if _EPOCH in (args or {}):
         raise ValueError(f"source_date_epoch and build_args both set {_EPOCH}: leave one of them out")
     return {**(args or {}), _EPOCH: str(source_date_epoch)}

@@ -9,6 +9,7 @@ from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from .argument_types import check_types
 from .options import (
     Defaults,
     FailOnValue,
@@ -67,6 +68,7 @@ class ImagePolicy:
         :raises ValueError: if the scope already has defaults, or already contains images, or if no image can meet the
             policy; the message says what to do instead.
         """
+        check_types("ImagePolicy.defaults", scope=scope)
         options = Options(
             runs_on=runs_on,
             platform=platform,

@@ -226,6 +226,7 @@ class ImageVerification(Construct):
         :param entrypoint: replaces the image's ENTRYPOINT. Default: the image's
         :param working_directory: replaces the image's WORKDIR. Default: the image's
         """
+        check_types(f"docker_image_code of {self.user_path}", cmd=cmd, entrypoint=entrypoint)
         return lambda_.DockerImageCode.from_ecr(
             self._verified_repository(),
             tag_or_digest=self._image.tag_or_digest,
@@ -317,7 +318,6 @@ class ImageVerification(Construct):
         timeout = service_timeout_for(path, service_timeout, verifier.allow(options.policy))
         properties = self._properties(options, topic, local_image, build_outputs).to_template()
         resolved = stack.resolve(properties)
-
         permissions = stack_resources.permissions(
             verifier_name, verifier, self._image.repository_arn, resolved[Property.REPOSITORY_ARN]
         )

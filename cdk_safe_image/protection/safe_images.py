@@ -23,6 +23,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct, IConstruct
 
 from .. import build
+from ..argument_types import check_types
 from ..asset import SafeDockerImageAsset
 from ..build import BuildRecord
 from ..consumers import Consumer, consumer_at
@@ -104,6 +105,7 @@ class SafeImages(ImageScope):
         :returns: the construct; the existing one if the scope is already protected with the same settings.
         :raises ValueError: if the scope already contains an image, or no image can meet the policy.
         """
+        check_types("SafeImages.protect", scope=scope)
         options = Options(
             runs_on=runs_on,
             min_size=min_size,
@@ -147,6 +149,7 @@ class SafeImages(ImageScope):
         :returns: the construct; the existing one if the scope already has the same settings.
         :raises ValueError: if the scope has other settings.
         """
+        check_types("SafeImages.report", scope=scope)
         level = (
             Unverified.ERROR
             if is_dummy(unverified)

@@ -15,7 +15,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk.cx_api import CloudAssembly
 from image_verifier.rules.runtimes import RUNTIMES
 
-from cdk_safe_image import Compression, Gate, ImagePolicy, Pin, RunsOn, SafeDockerImageAsset
+from cdk_safe_image import Compression, Gate, ImagePolicy, Pin, RunsOn, SafeDockerImageAsset, SafeImages
 from tests.unit.cdk_safe_image.app import VERIFICATION, messages_of, new_app, resources, stack_in, the_only
 
 OUTPUTS = "type=docker,attestation-inline=false,oci-mediatypes=true"
@@ -309,6 +309,13 @@ def test_a_cli_that_allows_attestations_is_one_warning_for_each_stack(
         ),
         ({"outputs": "type=docker"}, "outputs is 'type=docker': use a list"),
         ({"source_date_epoch": 1.5}, "source_date_epoch is 1.5: use whole seconds since 1970"),
+        ({"source_date_epoch": "1"}, "source_date_epoch is '1': use whole seconds since 1970"),
+        ({"source_date_epoch": True}, "source_date_epoch is True: use whole seconds since 1970"),
+        ({"build_args": ["VERSION=1.4"]}, "build_args is ['VERSION=1.4']: use a dict of strings, such as {'VERSION'"),
+        ({"build_args": {"VERSION": 1.4}}, "build_args is {'VERSION': 1.4}: use a dict of strings"),
+        ({"exclude": "*.md"}, "exclude is '*.md': use a list, such as ['*.md']"),
+        ({"extra_hash": 14}, "extra_hash is 14: use a string"),
+        ({"invalidation": "outputs"}, "invalidation is 'outputs': use the options, such as ecr_assets."),
         ({"file": "Missing"}, "does not contain Missing: set directory= to the folder that contains it, or file="),
         ({"runs_on": "mainframe"}, "runs_on names 'mainframe', which is not a runtime"),
         ({"runs_on": []}, "runs_on is empty: name at least one of fargate"),
@@ -339,6 +346,25 @@ def test_bad_input_is_refused_with_the_path_and_a_valid_value(
     with pytest.raises(ValueError, match=r"^Demo/Image") as refused:
         made(keywords.pop("directory", docker_folder), **keywords)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("scope", ["Demo", None, Stack])
+def test_a_scope_that_is_not_a_construct_is_refused(docker_folder: str, scope: Any) -> None:
+    for name, call in (
+        ("SafeDockerImageAsset", lambda: SafeDockerImageAsset(scope, "Image", directory=docker_folder)),
+        ("ImagePolicy.defaults", lambda: ImagePolicy.defaults(scope)),
+        ("SafeImages.protect", lambda: SafeImages.protect(scope)),
+        ("SafeImages.report", lambda: SafeImages.report(scope)),
+    ):
+        with pytest.raises(ValueError, match="use an app, a stage, a stack or another construct") as refused:
+            call()
+        assert str(refused.value).startswith(f"{name}: scope is {scope!r}: ")
+
+
+@pytest.mark.parametrize("keyword", ["cmd", "entrypoint"])
+def test_the_command_of_a_function_is_a_list(docker_folder: str, keyword: str) -> None:
+    with pytest.raises(ValueError, match=f"docker_image_code of Demo/Image: {keyword} is 'app.handler': use a list"):
+        made(docker_folder).docker_image_code(**{keyword: "app.handler"})
 
 
 def test_a_negative_size_is_refused(docker_folder: str) -> None:

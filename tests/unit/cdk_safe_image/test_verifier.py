@@ -263,6 +263,15 @@ def test_the_users_own_settings_are_kept(docker_folder: str) -> None:
         ({"timeout": Duration.seconds(10)}, "timeout is 10 seconds: use 15 seconds to 15 minutes"),
         ({"timeout": 300}, "timeout is 300: use a duration, such as Duration.minutes(10)"),
         ({"memory_size": "512"}, "memory_size is '512': use a number of MiB, such as 512"),
+        ({"runtime": "python3.13"}, "runtime is 'python3.13': use a Python runtime, such as lambda_.Runtime."),
+        ({"architecture": "arm64"}, "architecture is 'arm64': use an architecture, such as lambda_.Architecture."),
+        ({"vpc": "vpc-1"}, "vpc is 'vpc-1': use a VPC, such as ec2.Vpc.from_lookup("),
+        ({"role": "verifier"}, "role is 'verifier': use a role, such as iam.Role.from_role_arn("),
+        ({"log_group": "/logs"}, "log_group is '/logs': use a log group, such as logs.LogGroup.from_log_group_name("),
+        ({"encryption_key": "alias/a"}, "encryption_key is 'alias/a': use a key, such as kms.Key.from_key_arn("),
+        ({"dead_letter_queue": "dead"}, "dead_letter_queue is 'dead': use a queue, such as sqs.Queue("),
+        ({"permissions_boundary": "b"}, "permissions_boundary is 'b': use a policy, such as iam.ManagedPolicy."),
+        ({"security_groups": ["sg-1"]}, "security_groups is ['sg-1']: use a list of security groups"),
     ],
 )
 def test_settings_that_lambda_does_not_accept_are_refused(keywords: dict[str, Any], message: str) -> None:
