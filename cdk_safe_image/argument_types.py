@@ -81,6 +81,7 @@ _TYPES: Final[Mapping[str, ArgumentType]] = {
     "entrypoint": _COMMAND,
     "exclude": ArgumentType(_is_list_of(str), "a list, such as ['*.md']"),
     "extra_hash": _TEXT,
+    "id": _TEXT,
     "invalidation": ArgumentType(
         _is_a(ecr_assets.DockerImageAssetInvalidationOptions, dict),
         "the options, such as ecr_assets.DockerImageAssetInvalidationOptions(build_args=False)",

@@ -32,7 +32,7 @@ from .options import (
     linux_amd64,
     with_defaults,
 )
-from .synthesis.facts import path_of, place, stack_of
+from .synthesis.facts import child_path, place, stack_of
 from .tokens import is_dummy
 from .validation import check_dockerfile
 from .verification import ImageVerification
@@ -142,8 +142,8 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         :raises ValueError: if the image cannot be built, or no image can meet the policy; the message says what to use
             instead.
         """
-        check_types("SafeDockerImageAsset", scope=scope)
-        path = f"{path_of(scope)}/{id}".lstrip("/")
+        check_types("SafeDockerImageAsset", scope=scope, id=id)
+        path = child_path(scope, id)
         options = with_defaults(
             scope,
             Options(

@@ -16,7 +16,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 
 from ..consumers import Consumer, consumer_at
-from ..synthesis.facts import path_of
+from ..synthesis.facts import child_path
 
 StatedPlatforms = dict[str, Consumer]
 _Read = Callable[[str, Mapping[str, Any]], Consumer | None]
@@ -49,7 +49,7 @@ class PlatformReader:
         :param scope: its parent construct.
         """
         props = self.above.inject(original_props, id=id, scope=scope) if self.above else original_props
-        path = f"{path_of(scope)}/{id}"
+        path = child_path(scope, id)
         if (consumer := self._read(path, props)) is not None:
             self._stated[path] = consumer
         return props

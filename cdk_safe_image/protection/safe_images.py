@@ -42,7 +42,7 @@ from ..options import (
 )
 from ..stack_resources import StackResources
 from ..switch import is_verification_on
-from ..synthesis.facts import node_of, path_of, scopes_of, stack_of
+from ..synthesis.facts import child_path, node_of, path_of, scopes_of, stack_of
 from ..synthesis.finalizer import StageFinalizer
 from ..synthesis.identity import address
 from ..tokens import is_dummy
@@ -209,7 +209,7 @@ class _Injector:
         props = self.above.inject(original_props, id=id, scope=scope) if self.above else original_props
         if build.is_ours(props.get("extraHash")):
             return props
-        stack, path = stack_of(scope), f"{path_of(scope)}/{id}"
+        stack, path = stack_of(scope), child_path(scope, id)
         stack_resources = StackResources.of(stack)
         StageFinalizer.of(stack).on_finalize(verify_or_report, path)
         if self._settings.report:

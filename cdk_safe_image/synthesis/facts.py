@@ -74,6 +74,17 @@ def stage_of(construct: IConstruct) -> Stage | None:
     return Stage.of(construct)
 
 
+def child_path(scope: IConstruct, id: str) -> str:
+    """The path of a construct that is about to be made.
+
+    :param scope: its parent.
+    :param id: its id.
+    """
+    # `constructs` replaces the separator in IDs.
+    # https://github.com/aws/constructs/blob/10.x/src/construct.ts
+    return f"{path_of(scope)}/{id.replace('/', '--')}".lstrip("/")
+
+
 def place(construct: Construct, scope: Construct, id: str) -> None:
     """Set the facts about a new construct that follow from its parent. The construct is neither a stack nor a stage.
 
@@ -81,9 +92,7 @@ def place(construct: Construct, scope: Construct, id: str) -> None:
     :param scope: its parent.
     :param id: its id.
     """
-    # `constructs` replaces the separator in IDs.
-    # https://github.com/aws/constructs/blob/10.x/src/construct.ts
-    path_of.set(construct, f"{path_of(scope)}/{id.replace('/', '--')}".lstrip("/"))
+    path_of.set(construct, child_path(scope, id))
     scopes_of.set(construct, [*scopes_of(scope), construct])
     stack = stack_of(scope)
     stack_of.set(construct, stack)

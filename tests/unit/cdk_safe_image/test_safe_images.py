@@ -468,6 +468,22 @@ def test_the_platform_is_that_of_the_function_of_any_code(docker_folder: str) ->
     assert messages_of(assembly, "error") == []
 
 
+def test_a_construct_may_have_a_slash_in_its_id(docker_folder: str) -> None:
+    app, stack = protected()
+    lambda_.Function(
+        stack,
+        "jobs/import",
+        code=lambda_.Code.from_asset_image(docker_folder),
+        handler=lambda_.Handler.FROM_IMAGE,
+        runtime=lambda_.Runtime.FROM_IMAGE,
+        architecture=lambda_.Architecture.ARM_64,
+    )
+    ecr_assets.DockerImageAsset(stack, "team/web", directory=docker_folder, build_args={"TEAM": "web"})
+    assembly = app.synth()
+    assert {build["platform"] for build in builds(assembly)} == {"linux/arm64", "linux/amd64"}
+    assert messages_of(assembly, "error") == messages_of(assembly, "warning") == []
+
+
 def test_the_platform_is_that_of_the_container_of_batch_around_the_image(docker_folder: str) -> None:
     app, stack = protected()
     container = batch.EcsFargateContainerDefinition(
