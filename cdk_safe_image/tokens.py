@@ -119,7 +119,7 @@ class WholeText(str):
         made.description = description
         return made
 
-    def __getnewargs__(self) -> tuple[str, str]:
+    def __getnewargs__(self) -> Any:
         """The arguments for a copy: `dataclasses.asdict` copies each value."""
         return str(self), self.description
 
