@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from ..image import media_types
 from ..image.go_json import RAW, GoJsonError, JsonText, MapOf
 from ..image.model import Document
-from ..image.schema_1 import signed_payload
 from ..report import Finding, Severity
 from ..rules.engines import Engine
 from .subject import Subject, finding
@@ -58,6 +57,9 @@ def signature_problem(document: Document) -> tuple[str, str]:
             return "no signature", ""
     except GoJsonError as e:
         return "not JSON", str(e)
+    # Imported here: nearly no image has such a manifest.
+    from ..image.schema_1 import signed_payload
+
     return ("", "") if signed_payload(document.content) else ("bad signature", "")
 
 

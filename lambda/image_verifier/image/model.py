@@ -14,7 +14,6 @@ from typing import Any, Final
 from . import media_types, schemas
 from .choices import BY_CONTAINERD, Choice
 from .go_json import JsonText
-from .schema_1 import signed_payload
 from .schemas import decode_as
 
 # containerd refuses larger manifests: core/remotes/docker/resolver.go, MaxManifestSize.
@@ -160,7 +159,12 @@ class Document:
         """Whether its bytes have its digest; a schema 1 manifest may have the digest of its signed part."""
         if sha256(self.content) == self.digest:
             return True
-        return self.media_type in media_types.SCHEMA_1 and sha256(signed_payload(self.content)) == self.digest
+        if self.media_type not in media_types.SCHEMA_1:
+            return False
+        # Imported here: nearly no image has such a manifest.
+        from .schema_1 import signed_payload
+
+        return sha256(signed_payload(self.content)) == self.digest
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ https://github.com/docker/libtrust/blob/master/jsonsign.go, ParsePrettySignature
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64decode
 
 
 def signed_payload(content: bytes) -> bytes:
@@ -23,7 +24,4 @@ def signed_payload(content: bytes) -> bytes:
 
 
 def _decoded(text: str) -> bytes:
-    # Imported here: nearly no image has such a manifest.
-    from base64 import urlsafe_b64decode
-
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
