@@ -27,7 +27,7 @@ from image_verifier.text import shortened
 
 from ..errors import UsageError
 from ..sources.aws_sessions import AwsSessions
-from ..sources.regular_files import open_regular
+from ..sources.regular_files import file_kind, open_regular
 
 _S3: Final = "s3://"
 # The number of files that are read ahead: each has the rows of a hundred images at most.
@@ -222,7 +222,7 @@ def _files(where: str, sessions: AwsSessions) -> Files:
     if not where.startswith(_S3):
         if "://" in where:
             raise UsageError(f"--from {where} is neither in S3 nor a folder: {_FORM}")
-        if not Path(where).is_dir():
+        if not where or file_kind(Path(where)) != "folder":
             raise UsageError(f"--from {where} is not a folder: {_FORM}")
         return _Folder(Path(where))
     bucket, _, prefix = where.removeprefix(_S3).strip("/").partition("/")

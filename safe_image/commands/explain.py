@@ -73,9 +73,11 @@ def run(arguments: Namespace) -> int:
     :raises UsageError: if an argument is wrong, or there is no text.
     :raises Fault: if what was to be read from AWS could not be read.
     """
-    chosen = [name for name in _SUBJECTS if getattr(arguments, name)]
+    chosen = [name for name in _SUBJECTS if getattr(arguments, name) is not None]
     if not chosen:
         return _explain_text(arguments)
+    if not getattr(arguments, chosen[0]).strip():
+        raise UsageError(f"--{chosen[0]} is empty: pass a name or an ARN")
     others = [name for name in _OF_A_TEXT if getattr(arguments, name)]
     if len(chosen) > 1 or others:
         second = chosen[1] if len(chosen) > 1 else others[0].replace("_", "-")
@@ -94,14 +96,14 @@ def _explain_text(arguments: Namespace) -> int:
     from ..sources.targets import TargetResolver
 
     plain = unwrapped(text)
-    image = arguments.image or image_in(plain)
+    image = image_in(plain) if arguments.image is None else arguments.image
     settings = configuration_of(arguments).settings_for([image] if image else [])
     policy = _policy(
         arguments.platform or platform_in(plain) or settings.platform,
         arguments.runs_on or runtime_in(plain, next(iter(settings.runs_on), "fargate")),
         arguments.layers or bool(settings.layers),
     )
-    target = TargetResolver().target(image, str(policy.platform)) if image else None
+    target = TargetResolver().target(image, str(policy.platform)) if image or arguments.image is not None else None
     explanation = explain(text, image, policy, target.names if target else Names())
     verification = verified(target, policy, explanation) if target and arguments.image else None
     explanation = settle(explanation, verification)

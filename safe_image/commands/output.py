@@ -48,7 +48,7 @@ def open_output(file: str | None) -> Iterator[TextIO]:
 
 
 def _is_replaced(path: Path) -> bool:
-    """Whether a file is written under another name first; there may be no such file yet."""
+    """Whether a file is written under a temporary name first: a regular file, or a new one."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

@@ -292,6 +292,7 @@ def test_a_place_without_an_ended_sweep_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "is not a folder" in error_of(capsys, tmp_path / "none")
+    assert "is not a folder" in error_of(capsys, tmp_path / ("x" * 5000))
     assert "There are no sweeps in" in error_of(capsys, tmp_path)
     assert "is neither in S3 nor a folder" in error_of(capsys, "https://x/y")
     assert "has no prefix" in error_of(capsys, "s3://bucket")
