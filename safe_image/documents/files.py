@@ -64,6 +64,9 @@ def _read(file: str) -> str:
         data = stream.read(MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
         raise UsageError(f"{file}: it has more than {MAX_JSON_BYTES:,} bytes")
+    if not data.strip():
+        # Kubernetes' manifests may be none at all. Where the command before a pipe failed, this one must not succeed.
+        raise UsageError(f"{file}: it is empty: check whether the command that writes it succeeded")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as e:

@@ -11,11 +11,13 @@ from image_verifier.image.references import DOCKER_HUB, Reference
 from image_verifier.sources import Resolved
 
 from .docker_api import DockerApi, DockerEndpoint
-from .local_images import forms_of_path, probably_meant
+from .local_images import ASSEMBLY, forms_of_path, probably_meant
 from .registry_image import RegistryImage
 from .regular_files import file_kind
 
 _WHY: Final = "The name has no registry, which means Docker Hub: add the registry's host if it is elsewhere."
+# The folder that cdk synth writes by default.
+_ASSEMBLY_FOLDER: Final = "cdk.out"
 # The user waits for this hint; a local Docker answers at once.
 _SECONDS: Final = 2.0
 
@@ -55,7 +57,9 @@ def local_hints(text: str) -> Iterator[str]:
     :param text: the reference as it was written.
     """
     kind = file_kind(Path(text))
-    if kind in ("folder", "file"):
+    if text == _ASSEMBLY_FOLDER and not file_kind(Path(text) / "manifest.json"):
+        yield f"For the images of a cloud assembly, run cdk synth, and use {ASSEMBLY}{text}."
+    elif kind in ("folder", "file"):
         yield f"The {kind} {text} exists: use {forms_of_path(text)}."
     if meant := probably_meant(text):
         yield f"Did you mean {meant}?"

@@ -24,6 +24,8 @@ WRONG = [
     ("terraform:", "{}", "it is not a plan or a state: use the output of terraform show -json"),
     ("terraform:", '{"@level": "info"}\n{"@level": "info"}', "this is not valid JSON: Extra data"),
     ("compose:", "version: 3", "it is not a Compose file: it has no services"),
+    ("kubernetes:", "", "it is empty: check whether the command that writes it succeeded"),
+    ("terraform:", " \n", "it is empty: check whether the command that writes it succeeded"),
     ("kubernetes:", "a: [", "this is not valid YAML"),
     ("kubernetes:", "a: \x00", "this is not valid YAML"),
     ("kubernetes:", "Resources: {}", "it is not a Kubernetes manifest: it has no kind"),

@@ -40,9 +40,10 @@ def test_a_folder_a_file_and_an_assembly_of_the_name_are_named_with_their_scheme
     Path("assembly/manifest.json").touch()
     Path("shop.tar").touch()
     Path("t.yaml").touch()
-    names = ("build", "assembly", "shop.tar", "t.yaml", "nothing", "oci-layot:x", "cloudfromation:x")
+    names = ("cdk.out", "build", "assembly", "shop.tar", "t.yaml", "nothing", "oci-layot:x", "cloudfromation:x")
     hints = {name: list(local_hints(name)) for name in names}
     assert hints == {
+        "cdk.out": ["For the images of a cloud assembly, run cdk synth, and use cdk.out:cdk.out."],
         "build": ["The folder build exists: use oci-layout:build."],
         "assembly": ["The folder assembly exists: use cdk.out:assembly."],
         "shop.tar": ["The file shop.tar exists: use docker-archive:shop.tar or oci-archive:shop.tar."],
