@@ -20,6 +20,7 @@ from tests.local_aws.helpers import Pushed
 from tests.local_aws.incidents import NAME, SERVICE, TASK, EcsIncident
 from tests.pushing import push
 from tests.unit.images import Layout
+from tests.unit.json_reports import valid
 
 README = ROOT / "README.md"
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -58,7 +59,7 @@ def explain(aws: LocalAws, *arguments: str) -> subprocess.CompletedProcess[str]:
 def as_json(aws: LocalAws, *arguments: str) -> dict[str, Any]:
     done = explain(aws, *arguments, "--format", "json")
     assert done.stdout, done.stderr
-    value: dict[str, Any] = json.loads(done.stdout)
+    value: dict[str, Any] = valid(json.loads(done.stdout))
     return value
 
 

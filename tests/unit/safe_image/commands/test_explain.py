@@ -14,6 +14,7 @@ from image_verifier.rules.meanings import MEANINGS
 
 from safe_image.cli import main
 from tests.unit.images import GZIP, Layout
+from tests.unit.json_reports import valid
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/shop:1.4"
 ZSTD = f"CannotPullContainerError: {IMAGE}: number of layers and diffIDs don't match: 1 != 2"
@@ -153,7 +154,7 @@ def test_our_own_refusal_leads_to_its_finding_its_runtime_and_its_commands_as_pr
     shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(shown, "--format", "json") == 0
-    value = json.loads(capsys.readouterr().out)
+    value = valid(json.loads(capsys.readouterr().out))
     assert [cause["id"] for cause in value["causes"]] == ["layer-type-unsupported", "not-an-image"]
     assert value["causes"][0]["title"] == "2 of 2 layers have a type that Lambda does not unpack"
     assert value["causes"][0]["remedy"] == [
@@ -240,7 +241,7 @@ def test_the_layers_are_read_where_only_they_can_tell(tmp_path: Path, capsys: py
     missing = layout(tmp_path / "missing", config={"config": {"Entrypoint": ["/nowhere"]}})
     text = 'unable to start container process: exec: "/nowhere": stat /nowhere: no such file or directory: unknown'
     assert run(text, "--image", missing, "--format", "json") == 1
-    verification = json.loads(capsys.readouterr().out)["verification"]
+    verification = valid(json.loads(capsys.readouterr().out))["verification"]
     assert verification["culprit"] == "yes"
     assert verification["confirmed"] == ["entrypoint-missing"]
 
@@ -254,7 +255,7 @@ def test_the_runtime_is_the_one_that_the_text_is_of(tmp_path: Path, capsys: pyte
     assert run(text, "--image", f"oci-layout:{path}", "--runs-on", "fargate") == 0
     capsys.readouterr()
     assert run(text, "--image", f"oci-layout:{path}", "--format", "json") == 1
-    value = json.loads(capsys.readouterr().out)
+    value = valid(json.loads(capsys.readouterr().out))
     assert value["runs_on"] == "lambda"
     assert value["verification"]["confirmed"] == ["index-not-taken"]
 
@@ -262,6 +263,8 @@ def test_the_runtime_is_the_one_that_the_text_is_of(tmp_path: Path, capsys: pyte
 def test_an_image_that_cannot_be_reached_leaves_the_explanation(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert run(ZSTD, "--image", f"oci-layout:{tmp_path / 'gone'}", "--format", "json") == 2
+    assert valid(json.loads(capsys.readouterr().out))["verification"]["culprit"] is None
     assert run(ZSTD, "--image", f"oci-layout:{tmp_path / 'gone'}") == 2
     told = capsys.readouterr().out
     assert told.startswith("UNKNOWN  ")
@@ -270,7 +273,7 @@ def test_an_image_that_cannot_be_reached_leaves_the_explanation(
 
 def test_the_json_has_all_that_the_text_has(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(ZSTD, "--format", "json") == 0
-    value = json.loads(capsys.readouterr().out)
+    value = valid(json.loads(capsys.readouterr().out))
     assert list(value) == [
         "report",
         "schema_version",
@@ -302,7 +305,7 @@ def test_the_json_has_all_that_the_text_has(capsys: pytest.CaptureFixture[str]) 
     assert len(value["causes"]) <= 3
     assert value["recognised_by"][0]["whole"] is True
     assert run("nothing", "--format", "json") == 2
-    value = json.loads(capsys.readouterr().out)
+    value = valid(json.loads(capsys.readouterr().out))
     assert (value["recognised"], value["causes"], value["image"]) == (False, [], None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -21,6 +21,7 @@ from image_verifier.rules.names import Names
 from jsonschema import Draft202012Validator
 
 from safe_image.cli import main
+from safe_image.explanations.cause import Blame, Stage
 from safe_image.formats import AUDIT_FORMATS, CHECK_FORMATS
 from safe_image.formats.audit.audit_facts import AuditFacts
 from safe_image.results.check_runner import Outcome
@@ -59,7 +60,10 @@ def outcomes() -> Iterator[Outcome]:
 
 def test_the_schema_is_valid_and_describes_every_report_that_it_names() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    assert [one["$ref"].rpartition("/")[2] for one in SCHEMA["oneOf"]] == ["check", "audit", "diff", "preflight"]
+    described = [one["$ref"].rpartition("/")[2] for one in SCHEMA["oneOf"]]
+    assert described == ["check", "audit", "diff", "preflight", "explain", "doctor"]
+    assert SCHEMA["$defs"]["cause"]["properties"]["stage"]["enum"] == list(get_args(Stage))
+    assert SCHEMA["$defs"]["cause"]["properties"]["blame"]["items"]["enum"] == list(get_args(Blame))
 
 
 def test_the_report_of_check_follows_the_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from safe_image.machine.probes import diagnose
 from safe_image.machine.versions import Version
 from safe_image.sources.aws_sessions import AwsSessions
 from tests.unit.aws_server import ACCOUNT, Aws, serving_aws
+from tests.unit.json_reports import valid
 from tests.unit.programs import OLD_DOCKER, calls, docker, program
 
 Diagnose = Callable[..., dict[str, Diagnosis]]
@@ -355,7 +356,7 @@ def test_fix_shows_everything_before_it_does_it_also_where_the_report_is_json(
     docker(here, OLD_DOCKER, images=kept)
     assert run("--offline", "--format", "json", "--fix", "--yes") == 1, "the engine stays"
     said = capsys.readouterr()
-    (line,) = [line for line in json.loads(said.out)["lines"] if line["fixes"]]
+    (line,) = [line for line in valid(json.loads(said.out))["lines"] if line["fixes"]]
     assert line["fixes"] == [f"docker image rm {name}" for name in kept]
     shown = said.err.splitlines()
     assert shown[0] == "To be done:"
