@@ -32,7 +32,7 @@ def test_two_synths_of_an_app_are_equal_byte_for_byte(new_images: NewImages, new
 
 def _files(folder: Path) -> dict[str, bytes]:
     """The files of a cloud assembly that a deploy uses. CDK's reports about the synthesis lie beside them."""
-    patterns = ("*.template.json", "*.assets.json", "asset.*/**/*")
+    patterns = ("*.template.json", "*.assets.json", "asset.*.zip")
     found = {pattern: [path for path in folder.glob(pattern) if path.is_file()] for pattern in patterns}
     assert all(found.values())
     return {str(path.relative_to(folder)): path.read_bytes() for paths in found.values() for path in paths}
