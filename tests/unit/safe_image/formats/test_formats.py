@@ -183,13 +183,13 @@ def test_one_run_can_report_in_several_formats(
     [
         (["--format", "text", "--format", "json"], "only one can go to standard output: use json=FILE"),
         (["--format", "yaml=report"], "invalid choice: 'yaml=report'"),
-        (["--format", "json="], "use NAME or NAME=FILE"),
+        (["--format", "json="], "--format json= has no file: use json or json=FILE"),
         (
             ["--format", "json=a.json", "--format", "html=./a.json"],
             "--format json and --format html have the same file",
         ),
         (["--format", "json=a.json", "--format", "html", "-o", "a.json"], "have the same file a.json: use two files"),
-        (["-o", ""], "--output : Is a directory"),
+        (["-o", ""], "--output is empty: use the path of a file"),
         (["--format", "json=a.json", "-o", "b.json"], "every --format has a file already"),
         (["--max-growth", "20%"], "needs --against"),
         (["--against", "Shop", "--max-growth", "20%"], "is not a repository's name"),
