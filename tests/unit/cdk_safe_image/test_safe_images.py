@@ -453,16 +453,20 @@ def test_a_function_with_another_platform_is_an_error_with_both_platforms(docker
     assert "the image Demo/Use/AssetImage is for linux/arm64" in error
 
 
-def test_the_platform_is_that_of_the_function_of_any_code(docker_folder: str) -> None:
-    app, stack = protected()
+def arm64_function(stack: Stack, id: str, folder: str) -> None:
     lambda_.Function(
         stack,
-        "Use",
-        code=lambda_.Code.from_asset_image(docker_folder),
+        id,
+        code=lambda_.Code.from_asset_image(folder),
         handler=lambda_.Handler.FROM_IMAGE,
         runtime=lambda_.Runtime.FROM_IMAGE,
         architecture=lambda_.Architecture.ARM_64,
     )
+
+
+def test_the_platform_is_that_of_the_function_of_any_code(docker_folder: str) -> None:
+    app, stack = protected()
+    arm64_function(stack, "Use", docker_folder)
     assembly = app.synth()
     assert builds(assembly)[0]["platform"] == verified(assembly)["Platform"] == "linux/arm64"
     assert messages_of(assembly, "error") == []
@@ -470,14 +474,7 @@ def test_the_platform_is_that_of_the_function_of_any_code(docker_folder: str) ->
 
 def test_a_construct_may_have_a_slash_in_its_id(docker_folder: str) -> None:
     app, stack = protected()
-    lambda_.Function(
-        stack,
-        "jobs/import",
-        code=lambda_.Code.from_asset_image(docker_folder),
-        handler=lambda_.Handler.FROM_IMAGE,
-        runtime=lambda_.Runtime.FROM_IMAGE,
-        architecture=lambda_.Architecture.ARM_64,
-    )
+    arm64_function(stack, "jobs/import", docker_folder)
     ecr_assets.DockerImageAsset(stack, "team/web", directory=docker_folder, build_args={"TEAM": "web"})
     assembly = app.synth()
     assert {build["platform"] for build in builds(assembly)} == {"linux/arm64", "linux/amd64"}

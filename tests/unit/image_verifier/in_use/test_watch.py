@@ -181,6 +181,15 @@ def action(kind: str, digest: str, tag: str = "", *, at: str = AT, **detail: str
 
 
 @pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of retries, which their pauses turn."""
+    made = Clock()
+    monkeypatch.setattr(retry, "time", made)
+    monkeypatch.setattr(retry, "_pause", made.pause)
+    return made
+
+
+@pytest.fixture
 def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     with serving_aws() as aws:
         aws.use(monkeypatch)
@@ -485,11 +494,8 @@ def test_a_consumer_that_cannot_be_read_again_is_announced_with_the_doubt(watch:
 
 
 def test_consumers_that_ecs_does_not_describe_in_time_are_announced_before_the_lambda_ends(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch
+    watch: Watch, clock: Clock
 ) -> None:
-    clock = Clock()
-    monkeypatch.setattr(retry, "time", clock)
-    monkeypatch.setattr(retry, "_pause", clock.pause)
     digest = watch.shop.push(watch.shop.layout.image(), "1")
     watch.services |= {f"web{number}": (f"{SHOP}:1", digest) for number in range(8)}
     watch.read_account()
@@ -501,11 +507,8 @@ def test_consumers_that_ecs_does_not_describe_in_time_are_announced_before_the_l
 
 
 def test_a_service_that_ecs_does_not_describe_leaves_the_others_of_its_batch_their_time(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch
+    watch: Watch, clock: Clock
 ) -> None:
-    clock = Clock()
-    monkeypatch.setattr(retry, "time", clock)
-    monkeypatch.setattr(retry, "_pause", clock.pause)
     digest = watch.shop.push(watch.shop.layout.image(), "1")
     watch.services |= dict.fromkeys(("stuck", "web"), (f"{SHOP}:1", digest))
     described = watch.aws.answers["DescribeServices"]
