@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from aws_cdk import Annotations, IgnoreMode, Size, SymlinkFollowMode
@@ -32,6 +33,7 @@ from .options import (
     linux_amd64,
     with_defaults,
 )
+from .repositories import repository_of
 from .synthesis.facts import child_path, place, stack_of
 from .tokens import is_dummy
 from .validation import check_dockerfile
@@ -206,15 +208,14 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         )
         place(self, scope, id)
         self._warn(outputs, runs_on_names, chosen)
+        tag = super().image_tag
         self._verification = ImageVerification(
             self,
             "Verification",
-            repository=self.repository,
-            tag=super().image_tag,
+            repository=repository_of(self),
+            tag=tag,
             **options.keywords,
-            # The name that the CLI gives to the image that it builds.
-            # https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cdk-assets-lib
-            local_image=f"cdkasset-{self.asset_hash}",
+            local_image=build.local_name(self, tag),
             build_outputs=build.set_by(outputs, are_hashed=hashed.has_outputs),
         )
         self.image_uri = self._verification.image_uri
@@ -319,13 +320,25 @@ class _HashedOptions:
         extra_hash: str | None,
     ) -> _HashedOptions:
         options = ecr_assets.DockerImageAssetInvalidationOptions(**user) if isinstance(user, dict) else user
-        names = list(inspect.signature(ecr_assets.DockerImageAssetInvalidationOptions.__init__).parameters)[1:]
-        included = {name: getattr(options, name, None) for name in names}
+        included = {name: getattr(options, name, None) for name in _invalidation_names()}
         return cls(
-            ecr_assets.DockerImageAssetInvalidationOptions(**{**included, "outputs": False, "extra_hash": True}),
+            _invalidation(tuple({**included, "outputs": False, "extra_hash": True}.items())),
             build.extra_hash(
                 None if included["outputs"] is False else outputs,
                 None if included["extra_hash"] is False else extra_hash,
             ),
             included["outputs"] is not False,
         )
+
+
+@cache
+def _invalidation_names() -> tuple[str, ...]:
+    """The names of CDK's options, which differ in its versions."""
+    parameters = inspect.signature(ecr_assets.DockerImageAssetInvalidationOptions.__init__).parameters
+    return tuple(parameters)[1:]
+
+
+# Most images have the same, and jsii checks the type of each argument.
+@cache
+def _invalidation(options: tuple[tuple[str, bool | None], ...]) -> ecr_assets.DockerImageAssetInvalidationOptions:
+    return ecr_assets.DockerImageAssetInvalidationOptions(**dict(options))

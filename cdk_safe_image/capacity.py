@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from aws_cdk import (
@@ -25,10 +26,9 @@ from aws_cdk import (
 )
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
-from constructs import IConstruct
 
-from .synthesis.facts import stack_of
-from .synthesis.snapshot import as_json, referenced_ids, type_of
+from .synthesis.facts import scopes_of, stack_of
+from .synthesis.snapshot import StageSnapshot, as_json, referenced_ids, type_of
 
 _SERVICE: Final = "AWS::ECS::Service"
 _CLUSTER: Final = "AWS::ECS::Cluster"
@@ -67,20 +67,13 @@ _Properties = Mapping[str, Any]
 _Platforms = Iterator[str | None]
 
 
-def capacity_platform(constructs: Iterable[IConstruct], runtime: str, resource: CfnResource | None) -> str | None:
-    """The platform of the instances on which a resource runs its containers; None if nothing says it.
+@lru_cache(maxsize=1)
+def capacity_of(snapshot: StageSnapshot) -> Capacity:
+    """The capacity of a complete stage, which all checks of one snapshot share: to resolve it takes many calls.
 
-    :param constructs: all constructs that may be the capacity.
-    :param runtime: name of the runtime.
-    :param resource: the resource, when all constructs exist; None before that. Then the platform is that of all
-        instances that the app has so far for the runtime.
-    :returns: None too if the instances have several architectures.
+    :param snapshot: the complete stage.
     """
-    read = _READERS.get(runtime)
-    if read is None:
-        return None
-    found = set(read(_Capacity(constructs, is_complete=resource is not None), resource))
-    return found.pop() if len(found) == 1 else None
+    return Capacity(snapshot.of(CfnResource), is_complete=True)
 
 
 @dataclass(frozen=True)
@@ -101,11 +94,17 @@ class _Part:
         return _referenced(value) in (self.logical_id, self.properties.get("name", self.logical_id))
 
 
-class _Capacity:
+class Capacity:
     """The resources of an app that have to do with capacity."""
 
-    def __init__(self, constructs: Iterable[IConstruct], *, is_complete: bool) -> None:
+    def __init__(self, resources: Iterable[CfnResource], *, is_complete: bool) -> None:
+        """
+        :param resources: all resources that may be the capacity.
+        :param is_complete: whether the app is complete, so that every `Lazy` may be resolved.
+        """
         self._is_complete = is_complete
+        # Before the app is complete, no service counts.
+        types = _TYPES if is_complete else _TYPES - {_SERVICE}
         self._parts = [
             _Part(
                 type_of(found),
@@ -113,9 +112,20 @@ class _Capacity:
                 self.properties(found),
                 found,
             )
-            for found in constructs
-            if isinstance(found, CfnResource) and type_of(found) in _TYPES
+            for found in resources
+            if type_of(found) in types
         ]
+
+    def platform(self, runtime: str, resource: CfnResource | None = None) -> str | None:
+        """The platform of the instances on which a resource runs its containers; None if nothing says it.
+
+        :param runtime: name of the runtime.
+        :param resource: the resource. Without it the platform is that of all instances for the runtime.
+        :returns: None too if the instances have several architectures.
+        """
+        read = _READERS.get(runtime)
+        found = set(read(self, resource)) if read else set()
+        return found.pop() if len(found) == 1 else None
 
     def properties(self, resource: CfnResource) -> _Properties:
         """The properties of a resource as its template contains them."""
@@ -154,13 +164,13 @@ class _NoLazyValues(DefaultTokenResolver):
         return super().resolve_token(t, context, post_processor) if isinstance(t, Intrinsic) else None
 
 
-_Read = Callable[[_Capacity, CfnResource | None], _Platforms]
+_Read = Callable[[Capacity, CfnResource | None], _Platforms]
 
 
-def _on_ecs(all_instances: Callable[[_Capacity], _Platforms]) -> _Read:
+def _on_ecs(all_instances: Callable[[Capacity], _Platforms]) -> _Read:
     """Read the instances on which the services of a task definition run; all of a kind if it has no service."""
 
-    def read(capacity: _Capacity, resource: CfnResource | None) -> _Platforms:
+    def read(capacity: Capacity, resource: CfnResource | None) -> _Platforms:
         task = stack_of(resource).resolve(resource.logical_id) if resource is not None else None
         services = [it for it in capacity.of(_SERVICE) if _referenced(it.properties.get("taskDefinition")) == task]
         for service in services:
@@ -171,7 +181,7 @@ def _on_ecs(all_instances: Callable[[_Capacity], _Platforms]) -> _Read:
     return read
 
 
-def _service_instances(capacity: _Capacity, service: _Properties) -> _Platforms:
+def _service_instances(capacity: Capacity, service: _Properties) -> _Platforms:
     """The platforms of the instances on which an ECS service may run; unknown if it has no instances in the app."""
     strategy = [it.get("capacityProvider") for it in service.get("capacityProviderStrategy") or ()]
     names = strategy or list(_providers_of_cluster(capacity, service.get("cluster")))
@@ -182,7 +192,7 @@ def _service_instances(capacity: _Capacity, service: _Properties) -> _Platforms:
     yield from found or [None]
 
 
-def _providers_of_cluster(capacity: _Capacity, cluster: Any) -> Iterator[Any]:
+def _providers_of_cluster(capacity: Capacity, cluster: Any) -> Iterator[Any]:
     for part in capacity.named(cluster, _CLUSTER):
         yield from part.properties.get("capacityProviders") or ()
     for part in capacity.of(_ASSOCIATIONS):
@@ -190,7 +200,7 @@ def _providers_of_cluster(capacity: _Capacity, cluster: Any) -> Iterator[Any]:
             yield from part.properties.get("capacityProviders") or ()
 
 
-def _registered_groups(capacity: _Capacity, cluster: Any) -> Iterator[_Part]:
+def _registered_groups(capacity: Capacity, cluster: Any) -> Iterator[_Part]:
     """The groups whose instances register themselves with a cluster: their user data contains its name."""
     name = _referenced(cluster)
     whole_name = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
@@ -200,7 +210,7 @@ def _registered_groups(capacity: _Capacity, cluster: Any) -> Iterator[_Part]:
             yield group
 
 
-def _all_group_instances(capacity: _Capacity) -> _Platforms:
+def _all_group_instances(capacity: Capacity) -> _Platforms:
     """All groups for ECS: those of capacity providers, those with ECS's AMI, and those below a cluster."""
     provided = [it.properties.get("autoScalingGroupProvider") or {} for it in capacity.of(_PROVIDER)]
     names = {_referenced(it.get("autoScalingGroupArn")) for it in provided}
@@ -210,7 +220,7 @@ def _all_group_instances(capacity: _Capacity) -> _Platforms:
             yield from _group_instances(capacity, group.properties)
 
 
-def _provider_instances(capacity: _Capacity, provider: _Properties) -> _Platforms:
+def _provider_instances(capacity: Capacity, provider: _Properties) -> _Platforms:
     own = provider.get("autoScalingGroupProvider") or {}
     for group in capacity.named(own.get("autoScalingGroupArn"), _GROUP):
         yield from _group_instances(capacity, group.properties)
@@ -219,13 +229,13 @@ def _provider_instances(capacity: _Capacity, provider: _Properties) -> _Platform
         yield from _described_instances(managed.get("instanceLaunchTemplate") or {})
 
 
-def _all_managed_instances(capacity: _Capacity) -> _Platforms:
+def _all_managed_instances(capacity: Capacity) -> _Platforms:
     for provider in capacity.of(_PROVIDER):
         if provider.properties.get("managedInstancesProvider") is not None:
             yield from _provider_instances(capacity, provider.properties)
 
 
-def _launches(capacity: _Capacity, group: _Properties) -> list[_Properties]:
+def _launches(capacity: Capacity, group: _Properties) -> list[_Properties]:
     """The launch configuration of a group, or the data of its launch template."""
     mixed = (group.get("mixedInstancesPolicy") or {}).get("launchTemplate") or {}
     template = group.get("launchTemplate") or mixed.get("launchTemplateSpecification") or {}
@@ -237,7 +247,7 @@ def _launches(capacity: _Capacity, group: _Properties) -> list[_Properties]:
     ]
 
 
-def _group_instances(capacity: _Capacity, group: _Properties) -> _Platforms:
+def _group_instances(capacity: Capacity, group: _Properties) -> _Platforms:
     overrides = ((group.get("mixedInstancesPolicy") or {}).get("launchTemplate") or {}).get("overrides") or []
     typed = [it for it in overrides if "instanceType" in it or "instanceRequirements" in it]
     for described in typed or _launches(capacity, group) or [{}]:
@@ -258,7 +268,7 @@ def _described_instances(described: _Properties) -> _Platforms:
         yield _ARM64 if "arm64" in as_json(described.get("imageId")) else None
 
 
-def _eks_instances(capacity: _Capacity, resource: CfnResource | None) -> _Platforms:
+def _eks_instances(capacity: Capacity, resource: CfnResource | None) -> _Platforms:
     cluster = capacity.properties(resource).get("clusterName") if resource is not None else None
     for group in _registered_groups(capacity, cluster):
         yield from _group_instances(capacity, group.properties)
@@ -267,7 +277,7 @@ def _eks_instances(capacity: _Capacity, resource: CfnResource | None) -> _Platfo
             yield from _node_group_instances(capacity, part.properties)
 
 
-def _node_group_instances(capacity: _Capacity, group: _Properties) -> _Platforms:
+def _node_group_instances(capacity: Capacity, group: _Properties) -> _Platforms:
     own = group.get("instanceTypes")
     types = own or [it["instanceType"] for it in _launches(capacity, group) if "instanceType" in it]
     yield from map(_platform_of, types)
@@ -276,7 +286,7 @@ def _node_group_instances(capacity: _Capacity, group: _Properties) -> _Platforms
         yield (_ARM64 if "ARM" in ami else _AMD64) if isinstance(ami, str) else None
 
 
-def _batch_instances(capacity: _Capacity, resource: CfnResource | None) -> _Platforms:
+def _batch_instances(capacity: Capacity, resource: CfnResource | None) -> _Platforms:
     """A template does not say in which environments a job runs, because its queue is chosen when it is submitted."""
     for environment in capacity.of(_COMPUTE_ENVIRONMENT):
         resources = environment.properties.get("computeResources") or {}
@@ -303,14 +313,17 @@ def _types_so_far(environment: CfnResource) -> list[str]:
 
 
 def _is_below_cluster(group: CfnResource) -> bool:
-    return any(isinstance(scope, ecs.Cluster) for scope in group.node.scopes)
+    return any(isinstance(scope, ecs.Cluster) for scope in scopes_of(group))
 
 
 def _platform_of(instance_type: Any) -> str | None:
     """The platform of an instance type such as `m7g.large`, of a family such as `m7g`, or of `m7g.*`."""
     family = str(instance_type).partition(".")[0]
-    if not _FAMILY.fullmatch(family):
-        return None
+    return _platform_of_family(family) if _FAMILY.fullmatch(family) else None
+
+
+@cache
+def _platform_of_family(family: str) -> str | None:
     try:
         architecture = ec2.InstanceType(f"{family}.large").architecture
     except RuntimeError:

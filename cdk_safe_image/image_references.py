@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import jsii
@@ -11,12 +11,12 @@ from aws_cdk import aws_ecr as ecr
 from constructs import IConstruct
 from image_verifier.custom_resource.schema import Attribute
 
-from .capacity import capacity_platform
+from .capacity import capacity_of
 from .consumer_checks import ConsumedImage, can_be_arm64, find_mismatch, find_missing_runtimes
 from .consumers import Consumer, consumer_at, user_path
 from .dependencies import add_dependency, add_stack_dependency
 from .stack_resources import StackResources
-from .synthesis.facts import stack_of, stage_of
+from .synthesis.facts import stack_of
 from .synthesis.identity import address, is_same
 from .synthesis.nesting import top_level
 from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot, type_of
@@ -189,7 +189,7 @@ class ImageReferences:
         :param snapshot: the complete stage.
         """
         consumers = [
-            (resource, with_capacity(resource, consumer, snapshot))
+            (resource, _with_its_capacity(resource, consumer, snapshot))
             for resource, known in self._dependents.values()
             if (consumer := known or consumer_at(resource))
         ]
@@ -215,20 +215,21 @@ class ImageReferences:
             Annotations.of(scope).add_error(message)
 
 
-def with_capacity(scope: IConstruct, consumer: Consumer, snapshot: StageSnapshot | None = None) -> Consumer:
+def with_capacity(consumer: Consumer, platform_of: Callable[[str], str | None]) -> Consumer:
     """A consumer with the platform of the instances that run it, if it does not say its own.
 
-    :param scope: the consumer's resource, or a construct of its stage.
     :param consumer: the consumer.
-    :param snapshot: the complete stage. Default: the stage as it is now
+    :param platform_of: the platform of the instances for a runtime.
     """
-    if not can_be_arm64(consumer) or (stage := stage_of(scope)) is None:
+    if not can_be_arm64(consumer):
         return consumer
-    constructs = (snapshot or StageSnapshot(stage)).constructs
-    resource = scope if isinstance(scope, CfnResource) else None
-    platforms = {capacity_platform(constructs, name, resource) for name in consumer.runs_on}
+    platforms = set(map(platform_of, consumer.runs_on))
     platform = platforms.pop() if len(platforms) == 1 else None
     return replace(consumer, platform=platform, stated_by="the instances that the app makes for it")
+
+
+def _with_its_capacity(resource: CfnResource, consumer: Consumer, snapshot: StageSnapshot) -> Consumer:
+    return with_capacity(consumer, lambda runtime: capacity_of(snapshot).platform(runtime, resource))
 
 
 def _scope_of(context: IResolveContext) -> IConstruct:

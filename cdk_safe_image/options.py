@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache, reduce
 from typing import Any, ClassVar, Final, Literal, TypeVar
@@ -139,7 +139,7 @@ class Options:
     def __post_init__(self) -> None:
         # An option from a lookup that the CLI has yet to make counts as not set.
         for name, value in self.keywords.items():
-            if is_dummy(value):
+            if value is not None and is_dummy(value):
                 object.__setattr__(self, name, None)
 
     def override(self, other: Options) -> Options:
@@ -147,12 +147,13 @@ class Options:
 
         :param other: the options with less priority.
         """
-        return replace(other, **{name: value for name, value in self.keywords.items() if value is not None})
+        own = {name: value for name, value in self.keywords.items() if value is not None}
+        return replace(other, **own) if own else other
 
     @property
     def keywords(self) -> dict[str, Any]:
         """The arguments by name, for a constructor that accepts all of them."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return dict(vars(self))
 
     def resolve(self, where: str) -> ResolvedOptions:
         """The options with their defaults, parsed.

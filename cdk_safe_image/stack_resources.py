@@ -82,6 +82,16 @@ class StackResources(Construct):
         """The resources of a stack, made on first use."""
         return cls._of_stacks.get(address(stack)) or cls(stack)
 
+    @classmethod
+    def build_of(cls, stack: Stack, path: str) -> BuildRecord | None:
+        """How `SafeImages` set the build of an image; None if it did not.
+
+        :param stack: the stack of the asset.
+        :param path: construct path of the asset.
+        """
+        found = cls._of_stacks.get(address(stack))
+        return found.builds.get(path) if found else None
+
     def verifier(self) -> ImageVerifier:
         """The default verifier of this stack. Nested stacks use the verifier of their top-level stack."""
         if self._verifier is None:

@@ -39,13 +39,14 @@ from .options import (
     enum_member,
     with_defaults,
 )
+from .repositories import arn_of, resolved_repository, uri_of
 from .stack_resources import StackResources, VerificationHolder
 from .switch import SWITCH, is_verification_on
 from .synthesis.facts import path_of, place, scopes_of, stack_of
 from .synthesis.finalizer import StageFinalizer
 from .synthesis.nesting import parent_stack, top_level
 from .synthesis.snapshot import type_of
-from .tokens import WholeText, is_fixed, referenced_constructs, region_of, shortest
+from .tokens import WholeText, is_fixed, is_literal, referenced_constructs, region_of, shortest
 from .validation import check_environment, check_reference, check_tag_options, service_timeout_for
 from .verified_repository import VerifiedRepository
 from .verifier import ImageVerifier
@@ -152,7 +153,7 @@ class ImageVerification(Construct):
         outputs_set_by = enum_member(path, "build_outputs", BuildOutputs, build_outputs)
         check_tag_options(path, tag, resolved)
         self.repository = repository
-        self._image = GivenImage(repository, repository.repository_arn, repository.repository_uri, tag, digest)
+        self._image = GivenImage(repository, arn_of(repository), uri_of(repository), tag, digest)
         self._parent = scope
         self._resource: CfnResource | None = None
         self._identity = ""
@@ -259,10 +260,10 @@ class ImageVerification(Construct):
         :param repository: the image's repository.
         :param tag: the image's tag.
         """
-        if self._image.tag != tag:
-            return False
-        ours, theirs = stack_of(self).resolve([self._image.repository_arn, repository.repository_arn])
-        return bool(ours == theirs)
+        stack = stack_of(self)
+        return self._image.tag == tag and resolved_repository(stack, self.repository) == resolved_repository(
+            stack, repository
+        )
 
     @property
     def prerequisites(self) -> list[IConstruct]:
@@ -291,7 +292,7 @@ class ImageVerification(Construct):
 
     def _consumed(self, options: Options, resolved: ResolvedOptions) -> ConsumedImage:
         """The facts about the image that the checks of consumers need."""
-        record = StackResources.of(stack_of(self._user_construct)).builds.get(self.user_path)
+        record = StackResources.build_of(stack_of(self._user_construct), self.user_path)
         return ConsumedImage(
             path=self.user_path,
             region=region_of(self._image.repository_arn),
@@ -317,7 +318,9 @@ class ImageVerification(Construct):
         check_environment(path, stack, verifier)
         timeout = service_timeout_for(path, service_timeout, verifier.allow(options.policy))
         properties = self._properties(options, topic, local_image, build_outputs).to_template()
-        resolved = stack.resolve(properties)
+        repository = dict(zip(_REPOSITORY, resolved_repository(stack, self.repository), strict=True))
+        tokens = {name: it for name, it in properties.items() if name not in _REPOSITORY and not is_literal(it)}
+        resolved = {**properties, **(stack.resolve(tokens) if tokens else {}), **repository}
         permissions = stack_resources.permissions(
             verifier_name, verifier, self._image.repository_arn, resolved[Property.REPOSITORY_ARN]
         )

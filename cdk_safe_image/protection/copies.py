@@ -9,6 +9,7 @@ deploys that stack, and which is verified there.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +70,7 @@ def _copy(path: str, build: BuildRecord, stack: Stack) -> ecr_assets.DockerImage
     PropertyInjectors.of(holder).add(_SameProperties(build.properties))
     # The injector replaces the folder, too.
     copy = ecr_assets.DockerImageAsset(holder, "Image", directory=".")
-    stack_resources.builds[copy.node.path] = build
+    stack_resources.builds[copy.node.path] = replace(build, scope=holder)
     return copy
 
 

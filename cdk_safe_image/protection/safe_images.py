@@ -10,15 +10,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import jsii
-from aws_cdk import CfnResource, IPropertyInjector, PropertyInjectors, Size, Stack
+from aws_cdk import IPropertyInjector, PropertyInjectors, Size
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from constructs import Construct, IConstruct
 
@@ -26,7 +25,6 @@ from .. import build
 from ..argument_types import check_types
 from ..asset import SafeDockerImageAsset
 from ..build import BuildRecord
-from ..consumers import Consumer, consumer_at
 from ..image_references import with_capacity
 from ..options import (
     FailOnValue,
@@ -42,12 +40,11 @@ from ..options import (
 )
 from ..stack_resources import StackResources
 from ..switch import is_verification_on
-from ..synthesis.facts import child_path, node_of, path_of, scopes_of, stack_of
+from ..synthesis.facts import child_path, node_of, scopes_of, stack_of
 from ..synthesis.finalizer import StageFinalizer
-from ..synthesis.identity import address
 from ..tokens import is_dummy
 from ..verifier import ImageVerifier
-from .consumer_platforms import READERS, PlatformReader, StatedPlatforms
+from .early_consumers import EarlyConsumers, PropertyReader
 from .image_scopes import ImageScope, ScopeSettings, Unverified
 from .scoped_images import default_platform
 from .stage_images import verify_or_report
@@ -166,13 +163,16 @@ class SafeImages(ImageScope):
                 "SafeImages.protect(…) or SafeImages.report(…)"
             )
         super().__init__(scope, settings=settings)
-        stated: StatedPlatforms = {}
-        injectors: list[Any] = [_Injector(settings, _injector_above(scope, _TYPE), stated)]
+        consumers = EarlyConsumers()
+        injectors: list[Any] = [_Injector(settings, _injector_above(scope, _TYPE), consumers)]
         if settings.report is None:
             injectors += [
-                PlatformReader(type_id, read, _injector_above(scope, type_id), stated)
-                for type_id, read in READERS.items()
+                PropertyReader(type_id, note, _injector_above(scope, type_id))
+                for type_id, note in consumers.notes.items()
             ]
+            for construct in node_of(scope).find_all():
+                if isinstance(construct, ecs.TaskDefinition):
+                    consumers.add(construct)
         PropertyInjectors.of(scope).add(*injectors)
         StageFinalizer.of(scope).on_finalize(verify_or_report, self.node.path)
 
@@ -190,16 +190,14 @@ class SafeImages(ImageScope):
 class _Injector:
     """Sets the build of each image, and records it for the end of the synth."""
 
-    def __init__(self, settings: ScopeSettings, above: Any, stated: StatedPlatforms) -> None:
+    def __init__(self, settings: ScopeSettings, above: Any, consumers: EarlyConsumers) -> None:
         """
         :param settings: the settings of the scope.
         :param above: the user's injector that this one hides, and therefore calls; None if there is none.
-        :param stated: the platforms that consumers state before they make their image.
+        :param consumers: the consumers that exist before their image.
         """
-        self._settings, self._stated = settings, stated
+        self._settings, self._consumers = settings, consumers
         self.above = above
-        # By address: the consumers that exist, each read once however many images are made beside it.
-        self._consumers: dict[str, Consumer] = {}
 
     @property
     def construct_unique_id(self) -> str:
@@ -214,10 +212,11 @@ class _Injector:
         StageFinalizer.of(stack).on_finalize(verify_or_report, path)
         if self._settings.report:
             return props
-        consumer, options = self._consumer_around(scope), with_defaults(scope, self._settings.options)
+        consumer, options = self._consumers.around(scope), with_defaults(scope, self._settings.options)
+        found = [consumer] if consumer else self._consumers.task_definitions_in(scope)
         # The instances that run it may say its platform, if the app made them before the image.
-        found = [consumer] if consumer else self._task_definitions_in(scope)
-        consumers = found if props.get("platform") else [with_capacity(scope, it) for it in found]
+        instances = partial(self._consumers.platform_of_instances, stack)
+        consumers = found if props.get("platform") else [with_capacity(it, instances) for it in found]
         platform = props.get("platform") or default_platform(options, consumers)
         is_said = bool(props.get("platform") or options.platform or any(it.platform for it in consumers))
         defaults = build.default_outputs(runtime_names(options.runs_on) or (consumer.runs_on if consumer else ()))
@@ -225,47 +224,12 @@ class _Injector:
         outputs = tuple(defaults if own is None else own)
         pinned, name = _pinned(props, platform, defaults), platform_name(platform)
         set_by = build.set_by(own, are_hashed=(props.get("invalidation") or {}).get("outputs") is not False)
-        stack_resources.builds[path] = BuildRecord(name, outputs, set_by, is_said, pinned)
+        stack_resources.builds[path] = BuildRecord(name, outputs, set_by, is_said, pinned, scope)
         if is_verification_on(scope) and options.verifier is None:
             # Make the verifier now instead of at the end, so that the app's aspects reach it: tags, permissions
             # boundaries.
             stack_resources.verifier()
         return pinned
-
-    def _consumer_around(self, scope: Construct) -> Consumer | None:
-        """The consumer that an image belongs to, if the consumer contains the scope in which the image is made."""
-        for above in reversed(scopes_of(scope)):
-            if isinstance(above, Stack):
-                return None
-            if self._stated and (stated := self._stated.get(path_of(above))) is not None:
-                return stated
-            if isinstance(above, lambda_.Function):
-                # The function has no resource yet. CDK itself derives the platform from its architecture.
-                return Consumer(path_of(above), ("lambda",), None, "", {})
-            if not isinstance(above, ecs.ContainerDefinition) and (consumer := self._consumer_of(above)):
-                return consumer
-        return None
-
-    def _task_definitions_in(self, scope: Construct) -> list[Consumer]:
-        """The consumers of the task definitions that the scope already contains."""
-        children = node_of(scope).children
-        found = (self._consumer_of(child) for child in children if _is_task_definition(type(child)))
-        return [consumer for consumer in found if consumer]
-
-    def _consumer_of(self, construct: IConstruct) -> Consumer | None:
-        if (known := self._consumers.get(address(construct))) is not None:
-            return known
-        resource = construct if isinstance(construct, CfnResource) else node_of(construct).default_child
-        consumer = consumer_at(resource) if isinstance(resource, CfnResource) else None
-        if consumer is not None:
-            self._consumers[address(construct)] = consumer
-        return consumer
-
-
-# By class: the children of a scope are looked through for each image, and each `isinstance` of jsii's classes is slow.
-@cache
-def _is_task_definition(construct_class: type) -> bool:
-    return issubclass(construct_class, (ecs.TaskDefinition, ecs.CfnTaskDefinition))
 
 
 def _pinned(props: Mapping[str, Any], platform: ecr_assets.Platform, defaults: list[str]) -> Mapping[str, Any]:
@@ -292,7 +256,7 @@ def _injector_above(scope: Construct, type_id: str) -> Any:
         if PropertyInjectors.has_property_injectors(above):
             injector = PropertyInjectors.of(above).for_(type_id)
             if injector is not None:
-                return injector.above if isinstance(injector, _Injector | PlatformReader) else injector
+                return injector.above if isinstance(injector, _Injector | PropertyReader) else injector
     return None
 
 

@@ -17,6 +17,7 @@ from ..build import BuildRecord
 from ..consumer_checks import needs_own_build
 from ..consumers import Consumer
 from ..options import Options, platform_name, platform_of, runtime_names, with_defaults
+from ..repositories import repository_of
 from ..stack_resources import StackResources, StackVerification, VerificationHolder
 from ..synthesis.facts import path_of
 from ..tokens import is_dummy
@@ -102,14 +103,14 @@ class ScopedImage:
             self._refuse(name, names or (_DEFAULT_RUNTIME,), consumers)
             return None
         self._check_build(runs_on)
-        is_built = isinstance(self.asset, ecr_assets.DockerImageAsset)
+        asset = self.asset
         return ImageVerification(
             VerificationHolder(self.asset, self.stack),
             "Verification",
-            repository=self.asset.repository,
+            repository=repository_of(asset),
             tag=self.tag,
-            # The same name as in SafeDockerImageAsset. An image from an archive keeps its own name.
-            local_image=f"cdkasset-{self.asset.asset_hash}" if is_built else None,
+            # An image from an archive keeps its own name.
+            local_image=build.local_name(asset, self.tag) if isinstance(asset, ecr_assets.DockerImageAsset) else None,
             build_outputs=self.build.set_by if self.build else BuildOutputs.UNKNOWN,
             **replace(options, runs_on=runs_on or None, platform=platform).keywords,
         )

@@ -14,7 +14,7 @@ from image_verifier.custom_resource.schema import RESOURCE_TYPE
 from ..asset import SafeDockerImageAsset
 from ..consumers import TYPES, consumer_at, images_of
 from ..stack_resources import StackResources
-from ..synthesis.facts import path_of, stack_of, stage_of
+from ..synthesis.facts import path_of, scopes_of, stack_of, stage_of
 from ..synthesis.finalizer import StageFinalizer
 from ..synthesis.identity import address
 from ..synthesis.snapshot import StageSnapshot, TemplateResource, as_json
@@ -92,12 +92,15 @@ def _images(snapshot: StageSnapshot) -> Iterable[ScopedImage]:
     stacks = set(map(address, snapshot.stacks))
     for asset in _assets(snapshot):
         stack = stack_of(asset)
-        if address(stack) not in stacks or (scope := ImageScope.above(asset)) is None:
+        if address(stack) not in stacks:
+            continue
+        if record := StackResources.build_of(stack, path_of(asset)):
+            scopes_of.set(asset, [*scopes_of(record.scope), asset])
+        if (scope := ImageScope.above(asset)) is None:
             continue
         tag = asset.image_tag
         key = (address(stack), tag, address(scope))
         if key not in seen:
-            record = StackResources.of(stack).builds.get(path_of(asset))
             yield ScopedImage(asset, stack, tag, scope.settings, existing_verification(asset, stack, tag), record)
         seen.add(key)
 

@@ -74,8 +74,7 @@ class StageSnapshot:
     def of(self, construct_class: type[_Construct]) -> list[_Construct]:
         """The constructs of a class."""
         if construct_class not in self._of_classes:
-            found = [construct for construct in self.constructs if isinstance(construct, construct_class)]
-            self._of_classes[construct_class] = found
+            self._of_classes[construct_class] = _instances(self.constructs, construct_class)
         return self._of_classes[construct_class]
 
     def resources(self, types: Collection[str]) -> list[CfnResource]:
@@ -165,6 +164,16 @@ class StageSnapshot:
         return {resource: found[key] for key, resource in wanted.items() if key in found}
 
 
+def _instances(constructs: Sequence[IConstruct], *classes: type) -> list[Any]:
+    """The constructs of some classes.
+
+    For a class that is not a subclass, `isinstance` asks all subclasses, and `CfnResource` has hundreds.
+    https://github.com/python/cpython/blob/main/Lib/_py_abc.py
+    """
+    wanted = {found for found in set(map(type, constructs)) if not set(classes).isdisjoint(found.__mro__)}
+    return [construct for construct in constructs if type(construct) in wanted]
+
+
 def _note_stacks(constructs: Sequence[IConstruct]) -> None:
     """Note the stack of each resource and asset, where the order of the constructs says it: `Stack.of` is a call.
 
@@ -173,14 +182,13 @@ def _note_stacks(constructs: Sequence[IConstruct]) -> None:
 
     :param constructs: all constructs of a stage, a construct before those that it contains.
     """
-    stacks = [found for found in constructs if isinstance(found, Stack)]
-    if any(isinstance(scope, Stack) for stack in stacks for scope in scopes_of(stack)[:-1]):
+    if any(isinstance(scope, Stack) for stack in _instances(constructs, Stack) for scope in scopes_of(stack)[:-1]):
         return
     stack: Stack | None = None
-    for construct in constructs:
+    for construct in _instances(constructs, Stack, *_IN_STACKS):
         if isinstance(construct, Stack):
             stack = construct
-        elif stack is not None and isinstance(construct, _IN_STACKS):
+        elif stack is not None:
             stack_of.set(construct, stack)
 
 

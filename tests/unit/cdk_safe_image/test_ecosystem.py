@@ -11,6 +11,7 @@ from aws_cdk import (
     App,
     CliCredentialsStackSynthesizer,
     DefaultStackSynthesizer,
+    DockerImageAssetLocation,
     Environment,
     IStackSynthesizer,
     LegacyStackSynthesizer,
@@ -19,12 +20,14 @@ from aws_cdk import (
     pipelines,
 )
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.app_staging_synthesizer_alpha import AppStagingSynthesizer
 from aws_cdk.aws_s3 import BucketEncryption
 from aws_cdk.cx_api import CloudAssembly
 
-from cdk_safe_image import ImageVerification, SafeDockerImageAsset
+from cdk_safe_image import ImageVerification, SafeDockerImageAsset, SafeImages
 from tests.unit.cdk_safe_image.app import VERIFICATION, new_app, resources, run_on_fargate, stack_in, strings, the_only
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
@@ -77,6 +80,55 @@ def test_the_app_staging_synthesizers_repository_is_verified_after_it_was_made(d
     assert made["Properties"]["RepositoryName"] == repository == "shop/web"
     artifact = assembly.get_stack_by_name("Demo")
     assert f"StagingStack-shop-{ACCOUNT}-eu-west-1" in [it.id for it in artifact.dependencies]
+
+
+@pytest.mark.parametrize("protects", [False, True])
+def test_each_image_of_a_stack_is_verified_in_its_own_repository(
+    docker_folder: str, tmp_path: Path, protects: bool
+) -> None:
+    Path(tmp_path, "Dockerfile").write_text("FROM scratch\nLABEL name=worker\n")
+    staging = AppStagingSynthesizer.default_resources(
+        app_id="shop", staging_bucket_encryption=BucketEncryption.S3_MANAGED
+    )
+    app = App(analytics_reporting=False, default_stack_synthesizer=staging)
+    if protects:
+        SafeImages.protect(app)
+    stack = Stack(app, "Demo", env=Environment(account=ACCOUNT, region="eu-west-1"))
+    asset_class = ecr_assets.DockerImageAsset if protects else SafeDockerImageAsset
+    tags = {}
+    for name, folder in (("web", docker_folder), ("worker", str(tmp_path))):
+        asset = asset_class(stack, name, directory=folder, asset_name=name)
+        tags[name] = asset.asset_hash
+        ecs.FargateTaskDefinition(stack, f"{name}Task").add_container(
+            "app", image=ecs.ContainerImage.from_docker_image_asset(asset)
+        )
+    verified = {
+        (it["Properties"]["ImageTag"], it["Properties"]["LocalImage"]): json.dumps(it["Properties"]["RepositoryArn"])
+        for it in resources(app.synth(), VERIFICATION).values()
+    }
+    assert set(verified) == {(tag, f"cdkasset-{tag}") for tag in tags.values()}
+    for name, tag in tags.items():
+        assert verified[tag, f"cdkasset-{tag}"].endswith(f'repository/shop/{name}"}}')
+
+
+class NamesEachImageLatest(DefaultStackSynthesizer):
+    def add_docker_image_asset(self, *, source_hash: str, **_more: Any) -> DockerImageAssetLocation:
+        return DockerImageAssetLocation(image_uri="", repository_name="shop", image_tag="latest")
+
+
+@pytest.mark.parametrize(
+    ("synthesizer", "tag"),
+    [(DefaultStackSynthesizer(docker_tag_prefix="web-"), "web-{}"), (NamesEachImageLatest(), "latest")],
+)
+def test_the_local_name_is_the_one_that_the_cli_gives_whatever_the_tag_is(
+    docker_folder: str, synthesizer: IStackSynthesizer, tag: str
+) -> None:
+    app = new_app()
+    stack = Stack(app, "Demo", env=Environment(account=ACCOUNT, region="eu-west-1"), synthesizer=synthesizer)
+    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    _, verification = the_only(app.synth(), VERIFICATION)
+    assert verification["Properties"]["ImageTag"] == tag.format(image.asset_hash)
+    assert verification["Properties"]["LocalImage"] == f"cdkasset-{image.asset_hash}"
 
 
 def test_the_legacy_synthesizer_works_too(docker_folder: str) -> None:

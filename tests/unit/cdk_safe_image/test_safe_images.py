@@ -392,6 +392,68 @@ def test_the_platform_is_that_of_a_task_beside_the_image(docker_folder: str) -> 
     assert messages_of(assembly, "error") == []
 
 
+@pytest.mark.parametrize(
+    ("make", "platform"),
+    [
+        (lambda stack: ecs.FargateTaskDefinition(stack, "Task"), "linux/amd64"),
+        (
+            lambda stack: ecs.TaskDefinition(
+                stack,
+                "Task",
+                compatibility=ecs.Compatibility.EC2_AND_FARGATE,
+                cpu="256",
+                memory_mib="512",
+                runtime_platform=runtime(ecs.CpuArchitecture.ARM64),
+            ),
+            "linux/arm64",
+        ),
+        (lambda stack: ecs.ExternalTaskDefinition(stack, "Task"), "linux/amd64"),
+    ],
+)
+def test_every_construct_of_a_task_beside_the_image_says_its_platform(
+    docker_folder: str, make: Any, platform: str
+) -> None:
+    app, stack = protected()
+    task = make(stack)
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    image = ecs.ContainerImage.from_docker_image_asset(asset)
+    task.add_container("app", image=image, memory_limit_mib=64)
+    assembly = app.synth()
+    assert builds(assembly)[0]["platform"] == verified(assembly)["Platform"] == platform
+    assert messages_of(assembly, "error") == []
+
+
+def test_a_task_that_is_older_than_the_protection_says_the_platform_too(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    task = ecs.FargateTaskDefinition(stack, "Task", runtime_platform=runtime(ecs.CpuArchitecture.ARM64))
+    SafeImages.protect(stack)
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    task.add_container("app", image=ecs.ContainerImage.from_docker_image_asset(asset))
+    assembly = app.synth()
+    assert verified(assembly)["Platform"] == "linux/arm64"
+    assert messages_of(assembly, "error") == []
+
+
+def test_tasks_beside_the_image_that_differ_leave_it_at_the_default(docker_folder: str) -> None:
+    app, stack = protected()
+    ecs.FargateTaskDefinition(stack, "Arm", runtime_platform=runtime(ecs.CpuArchitecture.ARM64))
+    ecs.FargateTaskDefinition(stack, "Amd")
+    ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    assert builds(app.synth())[0]["platform"] == "linux/amd64"
+
+
+def test_a_platform_set_on_the_resource_of_a_task_is_an_error_that_says_what_to_set(docker_folder: str) -> None:
+    app, stack = protected()
+    task = ecs.FargateTaskDefinition(stack, "Task")
+    platform = ecs.CfnTaskDefinition.RuntimePlatformProperty(cpu_architecture="ARM64")
+    task.node.default_child.runtime_platform = platform  # type: ignore[union-attr]
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    task.add_container("app", image=ecs.ContainerImage.from_docker_image_asset(asset))
+    (error,) = messages_of(app.synth(), "error")
+    assert "Set platform=ecr_assets.Platform.LINUX_ARM64 for the image" in error
+
+
 def test_the_platform_is_that_of_the_function_around_the_image(docker_folder: str) -> None:
     app, stack = protected()
     code = lambda_.DockerImageCode.from_image_asset(docker_folder)

@@ -1,0 +1,192 @@
+"""The consumers that exist before their image, and the instances: the image gets their platform.
+
+A `lambda_.Function` and a container of Batch make the image first and set their own architecture afterwards, so that it
+can only be read from their properties, by a property injector. Task definitions are noted by one too: to list the
+children of a scope for each image in it takes longer with each image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any, Final
+
+import jsii
+from aws_cdk import CfnResource, IPropertyInjector, Stack
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct, IConstruct
+
+from ..capacity import Capacity
+from ..consumers import Consumer, consumer_at
+from ..synthesis.facts import child_path, node_of, path_of, scopes_of, stage_of
+from ..synthesis.identity import address
+from ..synthesis.snapshot import StageSnapshot
+
+_Read = Callable[[str, Mapping[str, Any]], Consumer | None]
+_Note = Callable[[Construct, str, Mapping[str, Any]], None]
+
+
+class EarlyConsumers:
+    """The consumers below an image scope that exist before their image."""
+
+    def __init__(self) -> None:
+        # By construct path: those that make their image themselves.
+        self._stated: dict[str, Consumer] = {}
+        # By the address of the scope and the ID; None for one that is to be read.
+        self._task_definitions: dict[str, dict[str, Consumer | None]] = {}
+        # By address: each is read once, however many images are made beside it.
+        self._known: dict[str, Consumer] = {}
+        # By the address of the stack and the runtime.
+        self._platforms: dict[tuple[str, str], str | None] = {}
+
+    @property
+    def notes(self) -> Mapping[str, _Note]:
+        """The functions that note constructs right before these are made, by property injection ID."""
+        stating = {type_id: partial(self._note_stated, read) for type_id, read in _READERS.items()}
+        return {**stating, _TASK_DEFINITION: self._note_task_definition}
+
+    def around(self, scope: IConstruct) -> Consumer | None:
+        """The consumer that contains the scope in which an image is made; None if there is none.
+
+        :param scope: the scope.
+        """
+        for above in reversed(scopes_of(scope)):
+            if isinstance(above, Stack):
+                return None
+            if self._stated and (stated := self._stated.get(path_of(above))) is not None:
+                return stated
+            if isinstance(above, lambda_.Function):
+                # The function has no resource yet. CDK itself derives the platform from its architecture.
+                return Consumer(path_of(above), ("lambda",), None, "", {})
+            if not isinstance(above, ecs.ContainerDefinition) and (consumer := self._consumer_of(above)):
+                return consumer
+        return None
+
+    def task_definitions_in(self, scope: IConstruct) -> list[Consumer]:
+        """The task definitions that a scope already contains.
+
+        :param scope: the scope.
+        """
+        noted = self._task_definitions.get(address(scope), {})
+        for id, known in noted.items():
+            task_definition = node_of(scope).try_find_child(id) if known is None else None
+            if task_definition is not None:
+                noted[id] = self._consumer_of(task_definition)
+        return [consumer for consumer in noted.values() if consumer]
+
+    def platform_of_instances(self, stack: Stack, runtime: str) -> str | None:
+        """The platform of the instances that the app has for a runtime; None if it has none, or if they differ.
+
+        The first image of a stack that asks decides: to look through the app for each image takes longer with each. The
+        checks of the complete stage see the instances that the app makes later.
+
+        :param stack: the image's stack.
+        :param runtime: name of the runtime.
+        """
+        key = (address(stack), runtime)
+        if key not in self._platforms:
+            stage = stage_of(stack)
+            resources = StageSnapshot(stage).of(CfnResource) if stage else []
+            self._platforms[key] = Capacity(resources, is_complete=False).platform(runtime)
+        return self._platforms[key]
+
+    def add(self, task_definition: ecs.TaskDefinition) -> None:
+        """Add a task definition that existed before the injectors.
+
+        :param task_definition: the task definition.
+        """
+        scope, id = scopes_of(task_definition)[-2], node_of(task_definition).id
+        self._task_definitions.setdefault(address(scope), {})[id] = None
+
+    def _note_stated(self, read: _Read, scope: Construct, id: str, props: Mapping[str, Any]) -> None:
+        path = child_path(scope, id)
+        if (consumer := read(path, props)) is not None:
+            self._stated[path] = consumer
+
+    def _note_task_definition(self, scope: Construct, id: str, props: Mapping[str, Any]) -> None:
+        is_default = props.get("compatibility") == _FARGATE and props.get("runtimePlatform") is None
+        consumer = Consumer(child_path(scope, id), ("fargate",), "linux/amd64", "", {}) if is_default else None
+        self._task_definitions.setdefault(address(scope), {})[id] = consumer
+
+    def _consumer_of(self, construct: IConstruct) -> Consumer | None:
+        if (known := self._known.get(address(construct))) is not None:
+            return known
+        resource = construct if isinstance(construct, CfnResource) else node_of(construct).default_child
+        consumer = consumer_at(resource) if isinstance(resource, CfnResource) else None
+        if consumer is not None:
+            self._known[address(construct)] = consumer
+        return consumer
+
+
+@jsii.implements(IPropertyInjector)
+class PropertyReader:
+    """Notes each construct of a type right before it is made. It changes no property."""
+
+    def __init__(self, type_id: str, note: _Note, above: Any) -> None:
+        """
+        :param type_id: the property injection ID of the type.
+        :param note: called with the scope, the ID and the properties of each construct.
+        :param above: the user's injector that this one hides, and therefore calls; None if there is none.
+        """
+        self._type_id, self._note = type_id, note
+        self.above = above
+
+    @property
+    def construct_unique_id(self) -> str:
+        """The property injection ID of the type."""
+        return self._type_id
+
+    def inject(self, original_props: Any, *, id: str, scope: Any) -> Any:
+        """Note a construct.
+
+        :param original_props: its properties.
+        :param id: its id.
+        :param scope: its parent construct.
+        """
+        props = self.above.inject(original_props, id=id, scope=scope) if self.above else original_props
+        self._note(scope, id, props)
+        return props
+
+
+def _function(path: str, props: Mapping[str, Any]) -> Consumer | None:
+    architecture = props.get("architecture")
+    if architecture is None or props.get("handler") != _handler_of_image():
+        return None
+    platform = "linux/arm64" if architecture.name == "arm64" else "linux/amd64"
+    return Consumer(path, ("lambda",), platform, "its architecture", {})
+
+
+@cache
+def _handler_of_image() -> str:
+    return lambda_.Handler.FROM_IMAGE
+
+
+def _batch_container(path: str, props: Mapping[str, Any]) -> Consumer | None:
+    architecture = props.get("fargateCpuArchitecture")
+    if architecture is None:
+        return None
+    # The object does not show its name, so that a task definition renders it.
+    runtime_platform = ecs.RuntimePlatform(cpu_architecture=architecture)
+    task = ecs.FargateTaskDefinition(Stack(), "Task", runtime_platform=runtime_platform).node.default_child
+    assert isinstance(task, CfnResource)
+    rendered = consumer_at(task)
+    return Consumer(path, ("batch",), rendered.platform if rendered else None, "its fargate_cpu_architecture", {})
+
+
+def _batch_container_on_ec2(path: str, props: Mapping[str, Any]) -> Consumer:
+    """Only its compute environment says its platform."""
+    return Consumer(path, ("batch",), None, "", {})
+
+
+# By property injection ID. To ask CDK for an ID loads the module of its construct, on both sides, in apps that do not
+# use it.
+_READERS: Final[Mapping[str, _Read]] = {
+    "aws-cdk-lib.aws-lambda.Function": _function,
+    "aws-cdk-lib.aws-batch.EcsFargateContainerDefinition": _batch_container,
+    "aws-cdk-lib.aws-batch.EcsEc2ContainerDefinition": _batch_container_on_ec2,
+}
+# The base class of all task definitions: CDK calls its injector for each of them.
+_TASK_DEFINITION: Final = "aws-cdk-lib.aws-ecs.TaskDefinition"
+# `ecs.Compatibility.FARGATE`, as an injector gets it.
+_FARGATE: Final = 1
