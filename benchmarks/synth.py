@@ -4,8 +4,9 @@
 stack, and nothing of ours.
 
 Fifty images with contexts of 1 MB in one stack, and one in each of fifty stacks; each with CDK's validation of the
-templates and without it. Five runs of each, interleaved, every one in a process of its own, with both of CDK's halves:
-Python's and Node.js's. Python's modules are compiled before, as in each environment that has run once.
+templates and without it. Five rounds, each with one run of each kind, every one in a process of its own, with both of
+CDK's halves: Python's and Node.js's. A run is compared with the plain one of its round, since machines change their
+speed within minutes. Python's modules are compiled before, as in each environment that has run once.
 """
 
 from __future__ import annotations
@@ -69,17 +70,17 @@ def _run(kind: str, folder: str, stacks: int, *, validation: bool) -> dict[str, 
 
 def _print(runs: _Runs, stacks: int, *, validation: bool) -> None:
     print(f"  {stacks} {'stack' if stacks == 1 else 'stacks'}, {'with' if validation else 'without'} CDK's validation:")
-    median = {kind: statistics.median(run["cpu"] for run in done) for kind, done in runs.items()}
-    plain = runs["plain"][0]
+    plain = [run["cpu"] for run in runs["plain"]]
     for kind, done in runs.items():
-        cpu, first = sorted(run["cpu"] for run in done), done[0]
-        extra = (median[kind] - median["plain"]) / _IMAGES * 1000
+        cpu, first = [run["cpu"] for run in done], done[0]
+        times = statistics.median(own / base for own, base in zip(cpu, plain, strict=True))
+        extra = statistics.median(own - base for own, base in zip(cpu, plain, strict=True)) / _IMAGES * 1000
         print(
-            f"    {kind:10} CPU median {median[kind]:.2f} s ({cpu[0]:.2f} to {cpu[-1]:.2f}), "
-            f"{median[kind] / median['plain']:.2f} times plain, {extra:.0f} ms more for each image; "
+            f"    {kind:10} CPU median {statistics.median(cpu):.2f} s ({min(cpu):.2f} to {max(cpu):.2f}), "
+            f"{times:.2f} times plain, {extra:.0f} ms more for each image; "
             f"{first['calls']} calls between Python and Node.js; {first['walks']} walks of the tree"
         )
-        added = Counter(first["resources"]) - Counter(plain["resources"])
+        added = Counter(first["resources"]) - Counter(runs["plain"][0]["resources"])
         if added:
             print(f"    {'':10} resources added: {', '.join(f'{n} {k}' for k, n in added.items())}")
 
