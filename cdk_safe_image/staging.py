@@ -20,14 +20,14 @@ from constructs import Construct
 from .synthesis.facts import node_of
 
 # Lambda compiles the sources in each cold start, so prose costs time there. Strings are matched so that a # or """ in
-# one is not taken for prose.
+# one is not taken for prose. Each alternative begins with a character of its own, for which `re` looks first.
 _PROSE_OR_STRING: Final = re.compile(
     r'''
-    (?P<docstring> ^[ ]* """ (?:[^"\\]|\\.|"(?!""))* """$ )
-    | (?P<comment> [ ]*\#[^\n]* )
-    | """ (?:[^"\\]|\\.|"(?!""))* """ | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*'
+    (?P<comment> \#[^\n]* )
+    | (?P<long> """ [^"\\]* (?: (?: \\. | "(?!"") ) [^"\\]* )* """ )
+    | " [^"\\\n]* (?: \\. [^"\\\n]* )* " | ' [^'\\\n]* (?: \\. [^'\\\n]* )* '
     ''',
-    re.MULTILINE | re.DOTALL | re.VERBOSE,
+    re.DOTALL | re.VERBOSE,
 )
 
 
@@ -116,18 +116,17 @@ _Name = tuple[str, ...]
 
 def _imported(package: Path, module: _Name) -> dict[_Name, str]:
     """A module and all that it imports of its package, at once or later: the text of each file."""
+    # One look at the package: most of the names that are looked up below are those of classes and functions.
+    modules = {path.relative_to(package).with_suffix("").parts for path in package.rglob("*.py")}
     found: dict[_Name, str] = {}
     seen: set[_Name] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen:
+        if name in seen or name not in modules:
             continue
         seen.add(name)
-        file = package.joinpath(*name[:-1], f"{name[-1]}.py")
-        if not file.is_file():
-            continue
-        found[name] = file.read_text(encoding="utf-8")
+        found[name] = package.joinpath(*name[:-1], f"{name[-1]}.py").read_text(encoding="utf-8")
         waiting += ((*name[:depth], "__init__") for depth in range(len(name)))
         for dots, base, words in _IMPORT.findall(found[name]):
             imported = (*name[: -len(dots)], *filter(None, base.split(".")))
@@ -146,16 +145,19 @@ def without_prose(program: str) -> str:
     :param program: the source of a module, formatted by ruff.
     """
     kept, end = [], 0
-    # Most matches are strings, which stay: to call a function for each of them, as `sub` would, takes longer.
     for match in _PROSE_OR_STRING.finditer(program):
-        if match.lastgroup is not None:
-            kept += [program[end : match.start()], _emptied(match["docstring"] or "")]
-            end = match.end()
+        before = program[end : match.start()]
+        if match["comment"]:
+            kept.append(before.rstrip(" "))
+        elif match["long"] and _is_whole_line(program, match):
+            kept += [before, '""', "\n" * match["long"].count("\n")]
+        else:
+            continue
+        end = match.end()
     return "".join([*kept, program[end:]])
 
 
-def _emptied(docstring: str) -> str:
-    if not docstring:
-        return ""
-    indentation = " " * (len(docstring) - len(docstring.lstrip()))
-    return indentation + '""' + "\n" * docstring.count("\n")
+def _is_whole_line(program: str, string: re.Match[str]) -> bool:
+    """Whether nothing but indentation is beside a string."""
+    indentation = program[program.rfind("\n", 0, string.start()) + 1 : string.start()]
+    return not indentation.strip(" ") and program[string.end() : string.end() + 1] in ("", "\n")
