@@ -208,14 +208,15 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         )
         place(self, scope, id)
         self._warn(outputs, runs_on_names, chosen)
-        tag = super().image_tag
         self._verification = ImageVerification(
             self,
             "Verification",
             repository=repository_of(self),
-            tag=tag,
+            tag=super().image_tag,
             **options.keywords,
-            local_image=build.local_name(self, tag),
+            # The name that the CLI gives to the image that it builds.
+            # https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cdk-assets-lib
+            local_image=f"cdkasset-{self.asset_hash}",
             build_outputs=build.set_by(outputs, are_hashed=hashed.has_outputs),
         )
         self.image_uri = self._verification.image_uri

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Final
 
-from aws_cdk import aws_ecr_assets as ecr_assets
 from constructs import Construct
 from image_verifier.rules.names import BuildOutputs
 
@@ -40,7 +38,6 @@ _BUILDERS_WITHOUT_OUTPUTS: Final = frozenset({"podman"})
 _OURS: Final = '{"cdk-safe-image": '
 _LEGACY_BUILDER: Final = ("0", "false")
 _EPOCH: Final = "SOURCE_DATE_EPOCH"
-_HASH: Final = re.compile(r"[0-9a-f]{64}$")
 
 
 @dataclass(frozen=True)
@@ -126,19 +123,6 @@ def build_args(args: Mapping[str, str] | None, source_date_epoch: int | None) ->
     if _EPOCH in (args or {}):
         raise ValueError(f"source_date_epoch and build_args both set {_EPOCH}: leave one of them out")
     return {**(args or {}), _EPOCH: str(source_date_epoch)}
-
-
-def local_name(asset: ecr_assets.DockerImageAsset, tag: str) -> str:
-    """The name that the CLI gives to an image that it builds, in the local store of the builder.
-
-    It contains the asset's hash, with which the tags of CDK's synthesizers end: to read the hash is a call to Node.js.
-    https://github.com/aws/aws-cdk-cli/tree/main/packages/%40aws-cdk/cdk-assets-lib
-
-    :param asset: the image.
-    :param tag: its tag.
-    """
-    found = _HASH.search(tag)
-    return f"cdkasset-{found[0] if found else asset.asset_hash}"
 
 
 def set_by(outputs: Sequence[str] | None, *, are_hashed: bool = True) -> BuildOutputs:

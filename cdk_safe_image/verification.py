@@ -260,10 +260,10 @@ class ImageVerification(Construct):
         :param repository: the image's repository.
         :param tag: the image's tag.
         """
-        stack = stack_of(self)
-        return self._image.tag == tag and resolved_repository(stack, self.repository) == resolved_repository(
-            stack, repository
-        )
+        if self._image.tag != tag:
+            return False
+        (ours, _), (theirs, _) = (resolved_repository(stack_of(self), it) for it in (self.repository, repository))
+        return bool(ours == theirs)
 
     @property
     def prerequisites(self) -> list[IConstruct]:

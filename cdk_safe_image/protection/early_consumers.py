@@ -1,8 +1,7 @@
 """The consumers that exist before their image, and the instances: the image gets their platform.
 
 A `lambda_.Function` and a container of Batch make the image first and set their own architecture afterwards, so that it
-can only be read from their properties, by a property injector. Task definitions are noted by one too: to list the
-children of a scope for each image in it takes longer with each image.
+can only be read from their properties, by a property injector.
 """
 
 from __future__ import annotations
@@ -33,18 +32,15 @@ class EarlyConsumers:
     def __init__(self) -> None:
         # By construct path: those that make their image themselves.
         self._stated: dict[str, Consumer] = {}
-        # By the address of the scope and the ID; None for one that is to be read.
-        self._task_definitions: dict[str, dict[str, Consumer | None]] = {}
         # By address: each is read once, however many images are made beside it.
         self._known: dict[str, Consumer] = {}
-        # By the address of the stack and the runtime.
-        self._platforms: dict[tuple[str, str], str | None] = {}
+        # By the address of the stack, the runtime, and whether the image surely runs there.
+        self._platforms: dict[tuple[str, str, bool], str | None] = {}
 
     @property
     def notes(self) -> Mapping[str, _Note]:
         """The functions that note constructs right before these are made, by property injection ID."""
-        stating = {type_id: partial(self._note_stated, read) for type_id, read in _READERS.items()}
-        return {**stating, _TASK_DEFINITION: self._note_task_definition}
+        return {type_id: partial(self._note_stated, read) for type_id, read in _READERS.items()}
 
     def around(self, scope: IConstruct) -> Consumer | None:
         """The consumer that contains the scope in which an image is made; None if there is none.
@@ -68,46 +64,32 @@ class EarlyConsumers:
 
         :param scope: the scope.
         """
-        noted = self._task_definitions.get(address(scope), {})
-        for id, known in noted.items():
-            task_definition = node_of(scope).try_find_child(id) if known is None else None
-            if task_definition is not None:
-                noted[id] = self._consumer_of(task_definition)
-        return [consumer for consumer in noted.values() if consumer]
+        children = node_of(scope).children
+        found = (self._consumer_of(child) for child in children if _is_task_definition(type(child)))
+        return [consumer for consumer in found if consumer]
 
-    def platform_of_instances(self, stack: Stack, runtime: str) -> str | None:
+    def platform_of_instances(self, stack: Stack, *, is_around: bool, runtime: str) -> str | None:
         """The platform of the instances that the app has for a runtime; None if it has none, or if they differ.
 
         The first image of a stack that asks decides: to look through the app for each image takes longer with each. The
         checks of the complete stage see the instances that the app makes later.
 
         :param stack: the image's stack.
+        :param is_around: whether the consumer contains the image, so that the image surely runs there. One beside the
+            image decides nothing for the images of others.
         :param runtime: name of the runtime.
         """
-        key = (address(stack), runtime)
+        key = (address(stack), runtime, is_around)
         if key not in self._platforms:
             stage = stage_of(stack)
             resources = StageSnapshot(stage).of(CfnResource) if stage else []
             self._platforms[key] = Capacity(resources, is_complete=False).platform(runtime)
         return self._platforms[key]
 
-    def add(self, task_definition: ecs.TaskDefinition) -> None:
-        """Add a task definition that existed before the injectors.
-
-        :param task_definition: the task definition.
-        """
-        scope, id = scopes_of(task_definition)[-2], node_of(task_definition).id
-        self._task_definitions.setdefault(address(scope), {})[id] = None
-
     def _note_stated(self, read: _Read, scope: Construct, id: str, props: Mapping[str, Any]) -> None:
         path = child_path(scope, id)
         if (consumer := read(path, props)) is not None:
             self._stated[path] = consumer
-
-    def _note_task_definition(self, scope: Construct, id: str, props: Mapping[str, Any]) -> None:
-        is_default = props.get("compatibility") == _FARGATE and props.get("runtimePlatform") is None
-        consumer = Consumer(child_path(scope, id), ("fargate",), "linux/amd64", "", {}) if is_default else None
-        self._task_definitions.setdefault(address(scope), {})[id] = consumer
 
     def _consumer_of(self, construct: IConstruct) -> Consumer | None:
         if (known := self._known.get(address(construct))) is not None:
@@ -117,6 +99,12 @@ class EarlyConsumers:
         if consumer is not None:
             self._known[address(construct)] = consumer
         return consumer
+
+
+# By class: the children of a scope are looked through for each image, and each `isinstance` of jsii's classes is slow.
+@cache
+def _is_task_definition(construct_class: type) -> bool:
+    return issubclass(construct_class, (ecs.TaskDefinition, ecs.CfnTaskDefinition))
 
 
 @jsii.implements(IPropertyInjector)
@@ -186,7 +174,3 @@ _READERS: Final[Mapping[str, _Read]] = {
     "aws-cdk-lib.aws-batch.EcsFargateContainerDefinition": _batch_container,
     "aws-cdk-lib.aws-batch.EcsEc2ContainerDefinition": _batch_container_on_ec2,
 }
-# The base class of all task definitions: CDK calls its injector for each of them.
-_TASK_DEFINITION: Final = "aws-cdk-lib.aws-ecs.TaskDefinition"
-# `ecs.Compatibility.FARGATE`, as an injector gets it.
-_FARGATE: Final = 1

@@ -17,7 +17,6 @@ from typing import Any, Final, Literal
 import jsii
 from aws_cdk import IPropertyInjector, PropertyInjectors, Size
 from aws_cdk import aws_ecr_assets as ecr_assets
-from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_sns as sns
 from constructs import Construct, IConstruct
 
@@ -40,7 +39,7 @@ from ..options import (
 )
 from ..stack_resources import StackResources
 from ..switch import is_verification_on
-from ..synthesis.facts import child_path, node_of, scopes_of, stack_of
+from ..synthesis.facts import child_path, scopes_of, stack_of
 from ..synthesis.finalizer import StageFinalizer
 from ..tokens import is_dummy
 from ..verifier import ImageVerifier
@@ -170,9 +169,6 @@ class SafeImages(ImageScope):
                 PropertyReader(type_id, note, _injector_above(scope, type_id))
                 for type_id, note in consumers.notes.items()
             ]
-            for construct in node_of(scope).find_all():
-                if isinstance(construct, ecs.TaskDefinition):
-                    consumers.add(construct)
         PropertyInjectors.of(scope).add(*injectors)
         StageFinalizer.of(scope).on_finalize(verify_or_report, self.node.path)
 
@@ -215,8 +211,12 @@ class _Injector:
         consumer, options = self._consumers.around(scope), with_defaults(scope, self._settings.options)
         found = [consumer] if consumer else self._consumers.task_definitions_in(scope)
         # The instances that run it may say its platform, if the app made them before the image.
-        instances = partial(self._consumers.platform_of_instances, stack)
-        consumers = found if props.get("platform") else [with_capacity(it, instances) for it in found]
+        instances = partial(self._consumers.platform_of_instances, stack, is_around=consumer is not None)
+        consumers = (
+            found
+            if props.get("platform")
+            else [with_capacity(it, lambda name: instances(runtime=name)) for it in found]
+        )
         platform = props.get("platform") or default_platform(options, consumers)
         is_said = bool(props.get("platform") or options.platform or any(it.platform for it in consumers))
         defaults = build.default_outputs(runtime_names(options.runs_on) or (consumer.runs_on if consumer else ()))

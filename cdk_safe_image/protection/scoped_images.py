@@ -103,14 +103,14 @@ class ScopedImage:
             self._refuse(name, names or (_DEFAULT_RUNTIME,), consumers)
             return None
         self._check_build(runs_on)
-        asset = self.asset
+        is_built = isinstance(self.asset, ecr_assets.DockerImageAsset)
         return ImageVerification(
             VerificationHolder(self.asset, self.stack),
             "Verification",
-            repository=repository_of(asset),
+            repository=repository_of(self.asset),
             tag=self.tag,
-            # An image from an archive keeps its own name.
-            local_image=build.local_name(asset, self.tag) if isinstance(asset, ecr_assets.DockerImageAsset) else None,
+            # The same name as in SafeDockerImageAsset. An image from an archive keeps its own name.
+            local_image=f"cdkasset-{self.asset.asset_hash}" if is_built else None,
             build_outputs=self.build.set_by if self.build else BuildOutputs.UNKNOWN,
             **replace(options, runs_on=runs_on or None, platform=platform).keywords,
         )

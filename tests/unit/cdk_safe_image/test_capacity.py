@@ -12,12 +12,13 @@ from aws_cdk import CfnResource, CustomResource, Size, Stack
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_eks as eks
 from aws_cdk import aws_iam as iam
 
 from cdk_safe_image import SafeDockerImageAsset, SafeImages
-from tests.unit.cdk_safe_image.app import messages_of, new_app, resources, stack_in
+from tests.unit.cdk_safe_image.app import VERIFICATION, messages_of, new_app, resources, stack_in
 
 PROVIDER = "AWS::ECS::CapacityProvider"
 ROLE = "arn:aws:iam::111122223333:role/any"
@@ -227,6 +228,29 @@ def test_the_instances_are_those_on_which_the_image_runs(docker_folder: str, use
     assembly = app.synth()
     found = messages_of(assembly, "error") + messages_of(assembly, "warning")
     assert [message in text for text in found] == [True] * bool(message), found
+
+
+def test_an_image_beside_a_task_decides_nothing_for_the_image_in_it(docker_folder: str, tmp_path: Path) -> None:
+    Path(tmp_path, "Dockerfile").write_text("FROM scratch\nLABEL other=1\n")
+    app = new_app()
+    SafeImages.protect(app)
+    stack = stack_in(app)
+    on_instances = ecs.Ec2TaskDefinition(stack, "OnInstances")
+    beside = ecr_assets.DockerImageAsset(stack, "Image", directory=str(tmp_path))
+    on_fargate = ecs.FargateTaskDefinition(stack, "OnFargate")
+    on_fargate.add_container("app", image=ecs.ContainerImage.from_docker_image_asset(beside))
+    shared = ecs.Cluster(stack, "Cluster", vpc=network(stack))
+    shared.add_capacity(
+        "Capacity",
+        instance_type=ec2.InstanceType("m7g.large"),
+        machine_image=ecs.EcsOptimizedImage.amazon_linux2023(ecs.AmiHardwareType.ARM),
+    )
+    on_instances.add_container("app", image=ecs.ContainerImage.from_asset(docker_folder), memory_limit_mib=64)
+    ecs.Ec2Service(stack, "Service", cluster=shared, task_definition=on_instances)
+    assembly = app.synth()
+    platforms = {it["Properties"]["Platform"] for it in resources(assembly, VERIFICATION).values()}
+    assert platforms == {"linux/amd64", "linux/arm64"}
+    assert messages_of(assembly, "error") == []
 
 
 def test_an_image_made_before_the_app_is_complete_freezes_nothing(docker_folder: str) -> None:

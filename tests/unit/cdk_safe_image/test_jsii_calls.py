@@ -62,9 +62,9 @@ def calls_for_each_image(tmp_path: Path) -> dict[str, int]:
     return {kind: difference // (MORE - FEWER) for kind, difference in differences.items()}
 
 
-def test_an_image_takes_at_most_thirty_one_calls_to_node(calls_for_each_image: dict[str, int]) -> None:
-    assert 0 < calls_for_each_image["plain"] < calls_for_each_image["swapped"] <= 31
-    assert calls_for_each_image["protected"] <= 31
+def test_an_image_takes_at_most_thirty_three_calls_to_node(calls_for_each_image: dict[str, int]) -> None:
+    assert 0 < calls_for_each_image["plain"] < calls_for_each_image["swapped"] <= 33
+    assert calls_for_each_image["protected"] <= 33
 
 
 def test_an_image_on_instances_takes_as_many_calls_however_many_there_are(tmp_path: Path) -> None:

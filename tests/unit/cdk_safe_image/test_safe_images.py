@@ -443,15 +443,42 @@ def test_tasks_beside_the_image_that_differ_leave_it_at_the_default(docker_folde
     assert builds(app.synth())[0]["platform"] == "linux/amd64"
 
 
-def test_a_platform_set_on_the_resource_of_a_task_is_an_error_that_says_what_to_set(docker_folder: str) -> None:
+def test_a_platform_set_on_the_resource_of_a_task_counts(docker_folder: str) -> None:
     app, stack = protected()
     task = ecs.FargateTaskDefinition(stack, "Task")
     platform = ecs.CfnTaskDefinition.RuntimePlatformProperty(cpu_architecture="ARM64")
     task.node.default_child.runtime_platform = platform  # type: ignore[union-attr]
     asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
     task.add_container("app", image=ecs.ContainerImage.from_docker_image_asset(asset))
-    (error,) = messages_of(app.synth(), "error")
-    assert "Set platform=ecr_assets.Platform.LINUX_ARM64 for the image" in error
+    assembly = app.synth()
+    assert verified(assembly)["Platform"] == "linux/arm64"
+    assert messages_of(assembly, "error") == []
+
+
+@jsii.implements(IPropertyInjector)
+class NamesFamilies:
+    @property
+    def construct_unique_id(self) -> str:
+        return ecs.TaskDefinition.PROPERTY_INJECTION_ID
+
+    def inject(self, original_props: Any, *, id: str, scope: Any) -> Any:
+        return {**original_props, "family": "theirs"}
+
+
+@pytest.mark.parametrize("nearer", [False, True])
+def test_an_injector_of_the_user_for_task_definitions_works_and_hides_no_platform(
+    docker_folder: str, nearer: bool
+) -> None:
+    app, stack = protected()
+    PropertyInjectors.of(stack if nearer else app).add(NamesFamilies())
+    task = ecs.FargateTaskDefinition(stack, "Task", runtime_platform=runtime(ecs.CpuArchitecture.ARM64))
+    asset = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    task.add_container("app", image=ecs.ContainerImage.from_docker_image_asset(asset))
+    assembly = app.synth()
+    _, made = the_only(assembly, TASK)
+    assert made["Properties"]["Family"] == "theirs"
+    assert verified(assembly)["Platform"] == "linux/arm64"
+    assert messages_of(assembly, "error") == []
 
 
 def test_the_platform_is_that_of_the_function_around_the_image(docker_folder: str) -> None:
