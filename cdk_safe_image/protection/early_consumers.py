@@ -7,14 +7,14 @@ can only be read from their properties, by a property injector.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache
 from typing import Any, Final
 
 import jsii
 from aws_cdk import CfnResource, IPropertyInjector, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
-from constructs import Construct, IConstruct
+from constructs import IConstruct
 
 from ..capacity import Capacity
 from ..consumers import Consumer, consumer_at
@@ -23,7 +23,6 @@ from ..synthesis.identity import address
 from ..synthesis.snapshot import StageSnapshot
 
 _Read = Callable[[str, Mapping[str, Any]], Consumer | None]
-_Note = Callable[[Construct, str, Mapping[str, Any]], None]
 
 
 class EarlyConsumers:
@@ -37,10 +36,13 @@ class EarlyConsumers:
         # By the address of the stack, the runtime, and whether the image surely runs there.
         self._platforms: dict[tuple[str, str, bool], str | None] = {}
 
-    @property
-    def notes(self) -> Mapping[str, _Note]:
-        """The functions that note constructs right before these are made, by property injection ID."""
-        return {type_id: partial(self._note_stated, read) for type_id, read in _READERS.items()}
+    def add(self, path: str, consumer: Consumer) -> None:
+        """Add a consumer that makes its image itself.
+
+        :param path: its construct path.
+        :param consumer: the consumer.
+        """
+        self._stated[path] = consumer
 
     def around(self, scope: IConstruct) -> Consumer | None:
         """The consumer that contains the scope in which an image is made; None if there is none.
@@ -68,16 +70,16 @@ class EarlyConsumers:
         found = (self._consumer_of(child) for child in children if _is_task_definition(type(child)))
         return [consumer for consumer in found if consumer]
 
-    def platform_of_instances(self, stack: Stack, *, is_around: bool, runtime: str) -> str | None:
+    def platform_of_instances(self, stack: Stack, runtime: str, *, is_around: bool) -> str | None:
         """The platform of the instances that the app has for a runtime; None if it has none, or if they differ.
 
         The first image of a stack that asks decides: to look through the app for each image takes longer with each. The
         checks of the complete stage see the instances that the app makes later.
 
         :param stack: the image's stack.
+        :param runtime: name of the runtime.
         :param is_around: whether the consumer contains the image, so that the image surely runs there. One beside the
             image decides nothing for the images of others.
-        :param runtime: name of the runtime.
         """
         key = (address(stack), runtime, is_around)
         if key not in self._platforms:
@@ -85,11 +87,6 @@ class EarlyConsumers:
             resources = StageSnapshot(stage).of(CfnResource) if stage else []
             self._platforms[key] = Capacity(resources, is_complete=False).platform(runtime)
         return self._platforms[key]
-
-    def _note_stated(self, read: _Read, scope: Construct, id: str, props: Mapping[str, Any]) -> None:
-        path = child_path(scope, id)
-        if (consumer := read(path, props)) is not None:
-            self._stated[path] = consumer
 
     def _consumer_of(self, construct: IConstruct) -> Consumer | None:
         if (known := self._known.get(address(construct))) is not None:
@@ -109,15 +106,16 @@ def _is_task_definition(construct_class: type) -> bool:
 
 @jsii.implements(IPropertyInjector)
 class PropertyReader:
-    """Notes each construct of a type right before it is made. It changes no property."""
+    """Reads the consumer that each construct of a type will be. It changes no property."""
 
-    def __init__(self, type_id: str, note: _Note, above: Any) -> None:
+    def __init__(self, type_id: str, read: _Read, above: Any, consumers: EarlyConsumers) -> None:
         """
         :param type_id: the property injection ID of the type.
-        :param note: called with the scope, the ID and the properties of each construct.
+        :param read: reads the consumer from the path and the properties of a construct.
         :param above: the user's injector that this one hides, and therefore calls; None if there is none.
+        :param consumers: gets the consumers.
         """
-        self._type_id, self._note = type_id, note
+        self._type_id, self._read, self._consumers = type_id, read, consumers
         self.above = above
 
     @property
@@ -126,14 +124,16 @@ class PropertyReader:
         return self._type_id
 
     def inject(self, original_props: Any, *, id: str, scope: Any) -> Any:
-        """Note a construct.
+        """Read the consumer that a construct will be.
 
         :param original_props: its properties.
         :param id: its id.
         :param scope: its parent construct.
         """
         props = self.above.inject(original_props, id=id, scope=scope) if self.above else original_props
-        self._note(scope, id, props)
+        path = child_path(scope, id)
+        if (consumer := self._read(path, props)) is not None:
+            self._consumers.add(path, consumer)
         return props
 
 
@@ -169,7 +169,7 @@ def _batch_container_on_ec2(path: str, props: Mapping[str, Any]) -> Consumer:
 
 # By property injection ID. To ask CDK for an ID loads the module of its construct, on both sides, in apps that do not
 # use it.
-_READERS: Final[Mapping[str, _Read]] = {
+READERS: Final[Mapping[str, _Read]] = {
     "aws-cdk-lib.aws-lambda.Function": _function,
     "aws-cdk-lib.aws-batch.EcsFargateContainerDefinition": _batch_container,
     "aws-cdk-lib.aws-batch.EcsEc2ContainerDefinition": _batch_container_on_ec2,

@@ -43,7 +43,7 @@ from ..synthesis.facts import child_path, scopes_of, stack_of
 from ..synthesis.finalizer import StageFinalizer
 from ..tokens import is_dummy
 from ..verifier import ImageVerifier
-from .early_consumers import EarlyConsumers, PropertyReader
+from .early_consumers import READERS, EarlyConsumers, PropertyReader
 from .image_scopes import ImageScope, ScopeSettings, Unverified
 from .scoped_images import default_platform
 from .stage_images import verify_or_report
@@ -166,8 +166,8 @@ class SafeImages(ImageScope):
         injectors: list[Any] = [_Injector(settings, _injector_above(scope, _TYPE), consumers)]
         if settings.report is None:
             injectors += [
-                PropertyReader(type_id, note, _injector_above(scope, type_id))
-                for type_id, note in consumers.notes.items()
+                PropertyReader(type_id, read, _injector_above(scope, type_id), consumers)
+                for type_id, read in READERS.items()
             ]
         PropertyInjectors.of(scope).add(*injectors)
         StageFinalizer.of(scope).on_finalize(verify_or_report, self.node.path)
@@ -212,11 +212,7 @@ class _Injector:
         found = [consumer] if consumer else self._consumers.task_definitions_in(scope)
         # The instances that run it may say its platform, if the app made them before the image.
         instances = partial(self._consumers.platform_of_instances, stack, is_around=consumer is not None)
-        consumers = (
-            found
-            if props.get("platform")
-            else [with_capacity(it, lambda name: instances(runtime=name)) for it in found]
-        )
+        consumers = found if props.get("platform") else [with_capacity(it, instances) for it in found]
         platform = props.get("platform") or default_platform(options, consumers)
         is_said = bool(props.get("platform") or options.platform or any(it.platform for it in consumers))
         defaults = build.default_outputs(runtime_names(options.runs_on) or (consumer.runs_on if consumer else ()))
