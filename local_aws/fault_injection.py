@@ -23,6 +23,7 @@ class CallFault:
     :param seconds: how long the fault lasts from now on; None for ever.
     :param per_second: calls per second that succeed (throttling); 0 for none.
     :param delay: seconds before the answer.
+    :param about: text in the JSON or form of the request, such as the name of a repository; empty for every request.
     """
 
     on: str
@@ -33,14 +34,15 @@ class CallFault:
     seconds: float | None = None
     per_second: float = 0
     delay: float = 0
+    about: str = ""
     _since: float = field(default_factory=time.monotonic, repr=False)
     _passed: list[float] = field(default_factory=list, repr=False)
 
-    def applies(self, name: str) -> bool:
+    def applies(self, name: str, body: str) -> bool:
         """Whether the fault applies to this call, which then counts as one of `times`."""
         now = time.monotonic()
         over = self.seconds is not None and now - self._since > self.seconds
-        if over or self.times == 0 or not fnmatchcase(name, self.on):
+        if over or self.times == 0 or not fnmatchcase(name, self.on) or self.about not in body:
             return False
         if self.per_second:
             self._passed = [moment for moment in self._passed if now - moment < 1]
@@ -87,9 +89,9 @@ class InjectedFaults:
         self._calls.clear()
         self._content.clear()
 
-    def for_call(self, name: str) -> list[CallFault]:
+    def for_call(self, name: str, body: str) -> list[CallFault]:
         """The faults that apply to a call; each counts it as one of its `times`."""
-        return [fault for fault in self._calls if fault.applies(name)]
+        return [fault for fault in self._calls if fault.applies(name, body)]
 
     def of_content(self, digest: str) -> ContentEffect | None:
         """The fault of an image or a blob."""

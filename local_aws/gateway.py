@@ -123,7 +123,7 @@ class Gateway:
             await send(message)
 
         try:
-            faults = self._faults.for_call(identity.name)
+            faults = self._faults.for_call(identity.name, (body or b"").decode(errors="replace"))
             for fault in faults:
                 await asyncio.sleep(fault.delay)
             error = next((fault for fault in faults if fault.code), None)

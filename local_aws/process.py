@@ -55,8 +55,9 @@ class FaultControl:
         times: int | None = None,
         seconds: float | None = None,
         per_second: float = 0,
+        about: str = "",
     ) -> None:
-        """Answer an error for `times` calls or for `seconds`; by default for ever."""
+        """Answer an error for `times` calls or for `seconds`, by default for ever, if their text holds `about`."""
         self._control.send(
             "POST",
             "faults",
@@ -68,6 +69,7 @@ class FaultControl:
                 "times": times,
                 "seconds": seconds,
                 "per_second": per_second,
+                "about": about,
             },
         )
 

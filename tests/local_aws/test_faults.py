@@ -31,6 +31,15 @@ def test_a_number_of_calls_is_throttled(repository: Pushed, ecr: Any) -> None:
     assert [_outcome(call) for call in calls] == ["ThrottlingException", "ThrottlingException", "fine"]
 
 
+def test_an_error_about_one_repository_leaves_the_calls_about_others_alone(repository: Pushed, ecr: Any) -> None:
+    other = f"{repository.name}-other"
+    ecr.create_repository(repositoryName=other)
+    repository.aws.faults.error("ecr:ListImages", "KmsException", times=1, about=other)
+    calls = [lambda name=name: ecr.list_images(repositoryName=name) for name in (repository.name, other, other)]
+    assert [_outcome(call) for call in calls] == ["fine", "KmsException", "fine"]
+    ecr.delete_repository(repositoryName=other)
+
+
 def test_calls_beyond_a_rate_are_throttled(repository: Pushed, ecr: Any) -> None:
     repository.aws.faults.throttle("ecr:ListImages", per_second=2)
     outcomes = [_outcome(lambda: ecr.list_images(repositoryName=repository.name)) for _ in range(4)]
