@@ -7,9 +7,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final
 
+import jsii
 from aws_cdk import Annotations, IgnoreMode, Size, SymlinkFollowMode
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -219,12 +220,19 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
             local_image=f"cdkasset-{self.asset_hash}",
             build_outputs=build.set_by(outputs, are_hashed=hashed.has_outputs),
         )
-        self.image_uri = self._verification.image_uri
+        # For constructs that read it in JavaScript.
+        jsii.set(self, "imageUri", self._verification.image_uri)
 
     @property
     def verification(self) -> ImageVerification:
         """The verification of this image."""
         return self._verification
+
+    # A property would be an override, which JavaScript calls before the verification exists.
+    @cached_property
+    def image_uri(self) -> str:
+        """The image's URI. Every resource that uses it waits for the verification, as `ImageVerification` says."""
+        return self._verification.image_uri
 
     @property
     def image_tag(self) -> str:

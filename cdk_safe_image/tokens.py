@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex
 
 from aws_cdk import Aws, Reference, Token, Tokenization
 from constructs import IConstruct
@@ -21,6 +22,9 @@ _MARK: Final = "{Token["
 # A lookup returns them until the CLI has the result: it looks up after the first synth, and then synthesizes again.
 # https://docs.aws.amazon.com/cdk/v2/guide/context.html
 _DUMMIES: Final = ("dummy-value-for-", "DUMMY_ARN")
+# The characters of a registry's host, a repository, a tag and a digest.
+# https://github.com/distribution/reference/blob/main/regexp.go
+_OF_IMAGES: Final = re.compile(r"[A-Za-z0-9_.:/@-]*")
 
 
 def is_known_at_synth(text: str) -> bool:
@@ -117,6 +121,10 @@ class WholeText(str):
         """
         made = super().__new__(cls, text)
         made.description = description
+        # PyYAML knows a string by its exact class. Who writes YAML has imported it.
+        if (yaml := sys.modules.get("yaml")) is not None:
+            for representer in (yaml.representer.SafeRepresenter, yaml.representer.Representer):
+                representer.add_representer(cls, lambda dumper, value: dumper.represent_str(str(value)))
         return made
 
     def __getnewargs__(self) -> Any:
@@ -125,6 +133,10 @@ class WholeText(str):
 
     def __format__(self, specification: str) -> str:
         return format(str(self), specification) if specification in ("", "s") else self._refuse()
+
+    def replace(self, old: str, new: str, /, count: SupportsIndex = -1) -> str:
+        """The string itself, if `old` cannot be in it at deploy, as when a shell's or HTML's quotes are replaced."""
+        return self._refuse() if _OF_IMAGES.fullmatch(old) else self
 
     def _refuse(self, *_arguments: Any, **_keywords: Any) -> Any:
         raise ValueError(
@@ -135,7 +147,7 @@ class WholeText(str):
     __getitem__ = __iter__ = encode = _refuse
     split = rsplit = partition = rpartition = splitlines = _refuse
     lower = upper = title = capitalize = swapcase = casefold = _refuse
-    replace = translate = removeprefix = removesuffix = _refuse
+    translate = removeprefix = removesuffix = _refuse
 
 
 def referenced_constructs(*texts: str | None) -> list[IConstruct]:

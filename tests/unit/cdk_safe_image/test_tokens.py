@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import copy
+import html
+import json
+import re
+import shlex
+import string
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from aws_cdk import CfnOutput, Fn
 
 from cdk_safe_image import SafeDockerImageAsset
@@ -25,9 +31,12 @@ PARTS: dict[str, Callable[[str], Any]] = {
 
 
 @pytest.mark.parametrize("attribute", ["image_tag", "image_uri", "image_digest"])
-def test_a_part_of_an_attribute_is_refused_with_what_to_use(docker_folder: str, attribute: str) -> None:
+@pytest.mark.parametrize("is_of_the_asset", [True, False])
+def test_a_part_of_an_attribute_is_refused_with_what_to_use(
+    docker_folder: str, attribute: str, is_of_the_asset: bool
+) -> None:
     image = SafeDockerImageAsset(stack_in(new_app()), "Image", directory=docker_folder)
-    text = getattr(image if attribute != "image_uri" else image.verification, attribute)
+    text = getattr(image if is_of_the_asset else image.verification, attribute)
     for part in PARTS.values():
         with pytest.raises(ValueError, match=rf"{attribute} of Demo/Image is only known at deploy.*asset_hash of an"):
             part(text)
@@ -48,6 +57,26 @@ def test_an_attribute_can_be_passed_on_whole_or_as_a_part_of_a_text(docker_folde
     assert outputs["Text"]["Value"] == outputs["Sum"]["Value"] == {"Fn::Join": ["", ["build-", attribute]]}
     assert outputs["Copy"]["Value"] == attribute
     assert outputs["Part"]["Value"]["Fn::Select"][1] == {"Fn::Split": ["-", attribute]}
+
+
+QUOTED: dict[str, Callable[[str], str]] = {
+    "for a shell": shlex.quote,
+    "for HTML": html.escape,
+    "for JSON": json.dumps,
+    "for JSON, indented": lambda text: json.dumps([text], indent=2),
+    "for YAML": lambda text: yaml.safe_dump({"image": text}),
+    "for YAML, by the other dumper": lambda text: yaml.dump({"image": text}),
+    "for YAML, by the dumper in C": lambda text: yaml.dump({"image": text}, Dumper=yaml.CSafeDumper),
+    "in a template of Python": lambda text: string.Template("image=$image").substitute(image=text),
+    "as a replacement": lambda text: re.sub("IMAGE", text, "image=IMAGE"),
+}
+
+
+@pytest.mark.parametrize("quote", QUOTED.values(), ids=QUOTED)
+def test_an_attribute_is_quoted_as_any_string_is(docker_folder: str, quote: Callable[[str], str]) -> None:
+    image = SafeDockerImageAsset(stack_in(new_app()), "Image", directory=docker_folder)
+    for text in (image.image_uri, image.image_tag):
+        assert quote(text) == quote(str(text))
 
 
 def test_a_copy_of_an_attribute_cannot_be_split_either(docker_folder: str) -> None:
