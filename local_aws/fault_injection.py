@@ -35,7 +35,7 @@ class CallFault:
     per_second: float = 0
     delay: float = 0
     about: str = ""
-    _since: float = field(default_factory=time.monotonic, repr=False)
+    _since: float = field(default_factory=lambda: time.monotonic(), repr=False)
     _passed: list[float] = field(default_factory=list, repr=False)
 
     def applies(self, name: str, body: str) -> bool:

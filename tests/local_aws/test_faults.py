@@ -9,7 +9,25 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws import fault_injection
+from local_aws.fault_injection import CallFault
 from tests.local_aws.helpers import Pushed, digest_of, http
+
+
+class Clock:
+    """Stands for the module `time` of the server, which only the test moves forward."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(fault_injection, "time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -40,17 +58,26 @@ def test_an_error_about_one_repository_leaves_the_calls_about_others_alone(repos
     ecr.delete_repository(repositoryName=other)
 
 
-def test_calls_beyond_a_rate_are_throttled(repository: Pushed, ecr: Any) -> None:
-    repository.aws.faults.throttle("ecr:ListImages", per_second=2)
-    outcomes = [_outcome(lambda: ecr.list_images(repositoryName=repository.name)) for _ in range(4)]
-    assert outcomes == ["fine", "fine", "ThrottlingException", "ThrottlingException"]
+def test_calls_beyond_a_rate_are_throttled(clock: Clock) -> None:
+    fault = CallFault("ecr:ListImages", "ThrottlingException", per_second=2)
+
+    def throttled(seconds: float) -> bool:
+        clock.now += seconds
+        return fault.applies("ecr:ListImages", "")
+
+    assert [throttled(after) for after in (0, 0.3, 0.3, 0.3, 0.2, 0)] == [False, False, True, True, False, True]
 
 
-def test_access_is_denied_for_a_while(repository: Pushed, ecr: Any) -> None:
-    repository.aws.faults.deny("ecr:*", seconds=2)
-    over = time.monotonic() + 2
-    assert _outcome(lambda: ecr.list_images(repositoryName=repository.name)) == "AccessDeniedException"
-    time.sleep(max(0, over - time.monotonic()) + 0.1)
+def test_access_is_denied_for_a_while(clock: Clock) -> None:
+    fault = CallFault("ecr:*", "AccessDeniedException", seconds=2)
+    clock.now += 1.9
+    assert fault.applies("ecr:ListImages", "")
+    clock.now += 0.2
+    assert not fault.applies("ecr:ListImages", "")
+
+
+def test_a_fault_whose_time_is_over_meets_no_call(repository: Pushed, ecr: Any) -> None:
+    repository.aws.faults.deny("ecr:*", seconds=0)
     assert _outcome(lambda: ecr.list_images(repositoryName=repository.name)) == "fine"
 
 
