@@ -1,4 +1,4 @@
-"""HTTP requests without redirects, and pushes of images over `/v2/`."""
+"""HTTP requests without redirects, pushes of images over `/v2/`, and waiting for what another process does."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import hashlib
 import io
 import json
 import tarfile
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
-from typing import Any
+from typing import Any, TypeVar
 
 from local_aws import LocalAws
+
+T = TypeVar("T")
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -23,6 +26,14 @@ OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 def digest_of(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def until(read: Callable[[], T], seconds: float = 60) -> T:
+    """Read a value until it is true, and return it; the last value if that takes longer than so many seconds."""
+    ends = time.monotonic() + seconds
+    while not (value := read()) and time.monotonic() < ends:
+        time.sleep(0.05)
+    return value
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 from local_aws import LocalAws, LocalAwsError
 from local_aws.toolchain import install
 from local_engines.checkout import ROOT
+from tests.local_aws.helpers import until
 
 _STARTED_AND_LEFT = """
 import os, signal, sys
@@ -31,28 +31,28 @@ with LocalAws.start() as aws:
 
 
 def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    return _stat(pid)[:1] not in ([], ["Z"])
 
 
 def _group(leader: int) -> list[int]:
     pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return [pid for pid in pids if _alive(pid) and os.getpgid(pid) == leader]
+    return [pid for pid in pids if _alive(pid) and _stat(pid)[2:3] == [str(leader)]]
 
 
-def _soon(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 15
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return holds()
+def _stat(pid: int) -> list[str]:
+    """The state, the parent, the process group of a process, and more; empty once it has ended.
+
+    A process of another test may end between the opening of the file and its reading, which then fails.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
-def _leftovers() -> set[str]:
-    return {
-        path.name for path in Path(tempfile.gettempdir()).glob("*") if path.name.startswith(("ministack", "local-aws"))
-    }
+def _of_ministack() -> set[str]:
+    """The names of ministack's files in its default folder, where our server lets it make none."""
+    return {path.name for path in Path(tempfile.gettempdir()).glob("ministack*")}
 
 
 def test_the_local_aws_listens_on_loopback_only(aws: LocalAws) -> None:
@@ -67,15 +67,20 @@ def test_the_local_aws_listens_on_loopback_only(aws: LocalAws) -> None:
     assert listening == {"0100007F", "00000000000000000000000001000000"}
 
 
-def test_the_local_aws_leaves_nothing_behind(deploy: Any) -> None:
-    before = _leftovers()
+def test_the_local_aws_leaves_nothing_behind(deploy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _of_ministack()
+    # A folder of its own: other test processes start and stop a local AWS at the same time.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with LocalAws.start() as aws:
         deploy(aws)
+        assert list(tmp_path.iterdir()) == [aws.log.parent]
         processes = _group(aws.pid)
         assert len(processes) == 2  # the server and a function
     # The kernel needs a moment to end a killed process, and longer where all cores are busy.
-    assert _soon(lambda: not any(_alive(pid) for pid in processes))
-    assert _leftovers() <= before
+    assert until(lambda: not any(_alive(pid) for pid in processes))
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    assert _of_ministack() <= before
 
 
 def test_the_local_aws_ends_when_its_parent_is_killed() -> None:
@@ -85,12 +90,12 @@ def test_the_local_aws_ends_when_its_parent_is_killed() -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
     pid, folder = done.stdout.split()
-    assert _soon(lambda: not _alive(int(pid)))
+    assert until(lambda: not _alive(int(pid)))
     assert not Path(folder).exists()
 
 
