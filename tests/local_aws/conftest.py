@@ -46,8 +46,9 @@ def repository(aws: LocalAws) -> Pushed:
     return Pushed(aws, name)
 
 
+# boto3 is imported where it is used: its import takes most of a cold start.
 _FUNCTION = """
-import json, urllib.request, boto3
+import json, urllib.request
 def handler(event, context):
     properties = event["ResourceProperties"]
     answer = {
@@ -56,6 +57,7 @@ def handler(event, context):
         "Data": {"Text": "text", "Flag": True, "Number": 3},
     }
     for service, method, arguments in json.loads(properties.get("Calls", "[]")):
+        import boto3
         try:
             getattr(boto3.client(service), method)(**arguments)
         except Exception as error:
@@ -84,7 +86,7 @@ def stack_template(properties: Mapping[str, Any], statements: list[dict[str, Any
         "Code": {"ZipFile": _FUNCTION},
         "Role": {"Fn::GetAtt": ["Role", "Arn"]},
     }
-    thing = {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}, "ServiceTimeout": 5, **properties}
+    thing = {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}, "ServiceTimeout": 60, **properties}
     outputs = {name: {"Value": {"Fn::GetAtt": ["Thing", name]}} for name in ("Text", "Flag", "Number")}
     return json.dumps(
         {
@@ -122,7 +124,7 @@ def deploy() -> Deploy:
         client = aws.client("cloudformation")
         template = stack_template(properties or {}, statements)
         client.create_stack(StackName=name, TemplateBody=template, Capabilities=["CAPABILITY_IAM"])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while (stack := client.describe_stacks(StackName=name)["Stacks"][0])["StackStatus"].endswith("PROGRESS"):
             assert time.monotonic() < deadline, stack
             time.sleep(0.05)

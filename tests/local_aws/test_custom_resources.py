@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local_aws import LocalAws
+from tests.local_aws.helpers import until
 
 
 def test_the_attributes_of_a_response_are_strings(aws: LocalAws, deploy: Any) -> None:
@@ -68,8 +69,14 @@ def test_a_response_to_another_request_is_ignored_until_the_timeout(aws: LocalAw
 def test_a_second_response_is_logged_and_changes_nothing(aws: LocalAws, deploy: Any) -> None:
     deployed = deploy(aws, {"Times": "2"})
     assert deployed.status == "CREATE_COMPLETE"
-    assert len(deployed.requests[0]["answers"]) == 2
-    assert deployed.requests[0]["ignored"] == ["a second response"]
+    identifier = deployed.requests[0]["request_id"]
+
+    def answered_twice() -> list[dict[str, Any]]:
+        return [r for r in aws.custom_resources() if r["request_id"] == identifier and len(r["answers"]) == 2]
+
+    # The stack is complete after the first response, while the function still sends the second one.
+    (request,) = until(answered_twice)
+    assert request["ignored"] == ["a second response"]
 
 
 def test_a_function_that_never_responds_fails_at_the_service_timeout(aws: LocalAws, deploy: Any) -> None:

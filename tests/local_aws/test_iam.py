@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws import ACCOUNT, REGION, LocalAws
+from tests.local_aws.helpers import until
 
 DIGEST = "sha256:" + "0" * 64
 NAME = "guarded"
@@ -155,7 +156,9 @@ def test_a_function_has_its_roles_permissions(secured: LocalAws, deploy: Any) ->
 def test_a_functions_log_needs_no_permission(secured: LocalAws, deploy: Any) -> None:
     """On AWS a role without logs:CreateLogStream and logs:PutLogEvents has no log."""
     stack = deploy(secured).requests[0]["stack_id"].split("/")[1]
-    groups = secured.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{stack}")["logGroups"]
+    logs = secured.client("logs")
+    # The stack is complete after the function's response, while the function still runs. Its end writes the log.
+    groups = until(lambda: logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{stack}")["logGroups"])
     assert len(groups) == 1
 
 
