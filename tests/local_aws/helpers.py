@@ -1,4 +1,4 @@
-"""HTTP requests without redirects, pushes of images over `/v2/`, and waiting for what another process does."""
+"""HTTP requests without redirects, pushes of images over `/v2/`, and polling."""
 
 from __future__ import annotations
 
