@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from local_engines.debian import DebianError
 from tests.browser.chromium import chromium
 
+# Milliseconds that a busy machine may take for a click or a change.
+PATIENCE = 60_000
 FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run")
 Scheme = Literal["light", "dark"]
 
@@ -31,6 +33,7 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=found.program, env={**os.environ, **found.environment}, args=FLAGS
         )
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -76,7 +79,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
                 bypass_csp=bypass_policy,
             )
             windows.callback(context.close)
-            context.set_default_timeout(5_000)
+            context.set_default_timeout(PATIENCE)
             watched = Watched(context.new_page())
             address = file.as_uri()
             watched.page.on("request", lambda r: None if r.url == address else watched.asked.append(r.url))
