@@ -34,7 +34,7 @@ def repository(aws: LocalAws) -> Iterator[str]:
     aws.client("ecr").delete_repository(repositoryName="source", force=True)
 
 
-def source(aws: LocalAws, repository: str, tag: str, seconds: float = 5) -> EcrImage:
+def source(aws: LocalAws, repository: str, tag: str, seconds: float = 60) -> EcrImage:
     client: Any = aws.client("ecr")
     client = boto3.client(
         "ecr",

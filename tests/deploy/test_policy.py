@@ -14,6 +14,7 @@ from local_aws import LocalAws
 from tests.deploy.conftest import NewImages, NewJourney
 from tests.deploy.images import Images
 from tests.deploy.journey import Step
+from tests.deploy.test_registry_guard import messages
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ def steps(aws: LocalAws, queue: tuple[str, str], new_images: NewImages, new_jour
     let_pass = stack.deploy(**asking("running", fail_on="never"))
     kept = stack.refused(**asking("running", on_failure="untag"))
     removed = stack.refused(**asking("unused", on_failure="untag"))
-    messages = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
-    notices = [json.loads(message["Body"]) for message in messages]
+    # The verifier publishes after its response, on which the deploy ends.
+    notices = [json.loads(body) for body in messages(aws, url, 2)]
     return Steps(images, running, unused, let_pass, kept, removed, notices)
 
 
