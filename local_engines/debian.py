@@ -148,13 +148,23 @@ class _Apt:
         if not _KEYRING.exists():
             raise DebianError(f"{_KEYRING} is missing. To fix it: apt-get install debian-archive-keyring")
         self._state = LOCAL / "debian" / "apt" / f"{suite}-{architecture}"
-        for folder in ("lists/partial", "cache/archives/partial"):
-            (self._state / folder).mkdir(parents=True, exist_ok=True)
-        sources = [f"deb [signed-by={_KEYRING}] {sites[own]} {suite} main"]
+        self._architecture = architecture
+        self._sources = [f"deb [signed-by={_KEYRING}] {sites[own]} {suite} main"]
         security = sites.get(f"{own}-security")
         if security and suite != "sid":
-            sources.append(f"deb [signed-by={_KEYRING}] {security} {suite}-security main")
-        (self._state / "sources.list").write_text("\n".join(sources) + "\n")
+            self._sources.append(f"deb [signed-by={_KEYRING}] {security} {suite}-security main")
+
+    def run(self, *arguments: str, cwd: Path | None = None) -> None:
+        """Update the package lists, and run apt-get with them. Other runs of this suite wait: they change both."""
+        for folder in ("lists/partial", "cache/archives/partial"):
+            (self._state / folder).mkdir(parents=True, exist_ok=True)
+        with locked(self._state / "lock"):
+            self._configure()
+            for words in (("update",), arguments):
+                run(["apt-get", "-q", "-c", str(self._state / "apt.conf"), *words], cwd=cwd)
+
+    def _configure(self) -> None:
+        (self._state / "sources.list").write_text("\n".join(self._sources) + "\n")
         (self._state / "status").write_text("")
         # A file, since -o cannot #clear: the machine's own hooks must not run after our updates.
         # With /bin/false as dpkg, no mistake in an option can install anything on this machine.
@@ -175,13 +185,8 @@ APT::Sandbox::User "root";
 APT::Default-Release "";
 Acquire::Languages "none";
 Acquire::Retries "3";
-APT::Architecture "{architecture}";
-APT::Architectures "{architecture}";
+APT::Architecture "{self._architecture}";
+APT::Architectures "{self._architecture}";
 Dir::Bin::dpkg "/bin/false";
 '''
         )
-        with locked(self._state / "lock"):
-            self.run("update")
-
-    def run(self, *arguments: str, cwd: Path | None = None) -> None:
-        run(["apt-get", "-q", "-c", str(self._state / "apt.conf"), *arguments], cwd=cwd)
