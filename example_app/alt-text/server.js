@@ -46,7 +46,7 @@ const server = createServer((request, response) => {
   });
 });
 server.requestTimeout = 15_000;
-server.listen(port, () => console.log(`alt-text listens on ${port}`));
+server.listen(port, () => console.log(`alt-text listens on ${server.address().port}`));
 
 // What ECS sends first.
 process.on('SIGTERM', () => {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import struct
 import subprocess
 import time
@@ -44,10 +43,10 @@ def png(width: int, height: int, colour: tuple[int, int, int], **texts: str) -> 
 def ask(url: str, body: bytes, content_type: str = "application/octet-stream") -> tuple[int, dict[str, Any]]:
     """POST to a service that may still be starting."""
     request = urllib.request.Request(url, body, {"Content-Type": content_type})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             with error:
@@ -83,15 +82,16 @@ def autotag(engine: DockerEngine, container: str) -> str:
 
 @pytest.fixture(scope="module")
 def alt_text() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     node = install().node_bin / "node"
     command = [str(node), str(EXAMPLE / "alt-text/server.js")]
-    with subprocess.Popen(command, env={**os.environ, "PORT": str(port)}) as service:
+    # The kernel chooses the port: one that is only free before it is opened may be another's then.
+    environment = {**os.environ, "PORT": "0"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        port = service.stdout.readline().removeprefix("alt-text listens on ").strip()
         yield f"http://127.0.0.1:{port}/alt-text"
         service.terminate()
-        assert service.wait(10) == 0
+        assert service.wait(60) == 0
 
 
 def test_autotag_tags_a_text_by_its_subject(autotag: str) -> None:
