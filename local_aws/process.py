@@ -24,7 +24,7 @@ from local_aws.fault_injection import ContentEffect
 from local_aws.toolchain import Toolchain, install
 from local_engines.checkout import ROOT
 
-_START_SECONDS = 30
+_START_SECONDS = 120
 _STOP_SECONDS = 10
 _KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "PATH", "TERM", "USER", "SSL_CERT_FILE", "VIRTUAL_ENV")
 

@@ -64,7 +64,7 @@ def test_an_image_is_pulled_and_started_by_the_reference_that_ecs_uses(
     reference = f"{ECR}/{REPOSITORY}:image"
     containerd.pull(reference, *credentials)
     with containerd.run(reference, {"GREETING": "hello"}) as container:
-        assert container.ends_within(seconds=20)
+        assert container.ends_within(seconds=60)
         assert container.output() == "hello"
 
 

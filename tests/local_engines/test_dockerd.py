@@ -72,7 +72,7 @@ def _traces(name: str) -> list[str]:
 
 def _fetched(url: str) -> bytes:
     """The answer of a server that may still be starting."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             with urllib.request.urlopen(url, timeout=10) as response:
@@ -143,7 +143,7 @@ def test_an_engine_leaves_nothing_behind_when_its_process_is_killed(context: Pat
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while _traces(name) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert _traces(name) == []

@@ -25,7 +25,7 @@ from tests.unit.ecr_repository import EcrRepository
 from tests.unit.images import GZIP, Layout
 
 # In seconds, for calls that never come.
-PATIENCE = 20
+PATIENCE = 60
 FIRST = ["BatchGetImage", "DescribeImages"]
 
 

@@ -72,8 +72,8 @@ def shown(references: list[str], *, whole: bool = True, command: Sequence[str] =
 def _all_of(terminal: int) -> str:
     """Everything that is written until the terminal is closed."""
     said = b""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and select.select([terminal], [], [], 30)[0]:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and select.select([terminal], [], [], 60)[0]:
         try:
             said += os.read(terminal, 1 << 16)
         except OSError:
@@ -189,12 +189,12 @@ def test_an_interrupt_does_not_wait_for_running_requests(tmp_path: Path) -> None
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not registry.asked and time.monotonic() < deadline:
                 time.sleep(0.05)
             assert registry.asked
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=60)
         finally:
             over.set()
             process.kill()

@@ -39,7 +39,7 @@ def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "config.json"
 
 
-def image(registry: Registry, name: str = "app:v1", seconds: float = 5.0) -> RegistryImage:
+def image(registry: Registry, name: str = "app:v1", seconds: float = 60.0) -> RegistryImage:
     text = f"{registry.host}/{name}"
     return RegistryImage(Distribution(), Reference.parse(text), text, RetryBudget.of(seconds))
 
