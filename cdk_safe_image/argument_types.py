@@ -9,6 +9,7 @@ from typing import Any, Final
 from aws_cdk import Duration, Size
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from image_verifier.rules.requirement_types import Requirement
 
 
@@ -36,7 +37,14 @@ def check_types(where: str, **values: Any) -> None:
     for name, value in values.items():
         expected = _TYPES.get(name)
         if expected and (value is not None or expected.is_required) and not expected.accepts(value):
-            raise ValueError(f"{where}: {name} is {value!r}: use {expected.use}")
+            raise ValueError(f"{where}: {name} is {_shown(value)}: use {expected.use}")
+
+
+def _shown(value: Any) -> str:
+    """A value for a message. An object of CDK has only an address, so that its class is shown instead."""
+    shown = type(value)
+    is_bare = shown.__repr__ is object.__repr__
+    return f"an object of {shown.__module__}.{shown.__qualname__}" if is_bare else repr(value)
 
 
 def _is_a(*types: type) -> Callable[[Any], bool]:
@@ -89,6 +97,7 @@ _TYPES: Final[Mapping[str, ArgumentType]] = {
     "log_group": ArgumentType(
         _has("log_group_arn"), "a log group, such as logs.LogGroup.from_log_group_name(self, 'Logs', 'name')"
     ),
+    "log_retention": ArgumentType(_is_a(logs.RetentionDays), "a retention, such as logs.RetentionDays.ONE_MONTH"),
     "max_size": _SIZE,
     "memory_size": ArgumentType(_is_a(int, float), "a number of MiB, such as 512"),
     "min_size": _SIZE,
@@ -98,7 +107,9 @@ _TYPES: Final[Mapping[str, ArgumentType]] = {
         _has("managed_policy_arn"),
         "a policy, such as iam.ManagedPolicy.from_managed_policy_name(self, 'Boundary', 'name')",
     ),
-    "platform": ArgumentType(_is_a(ecr_assets.Platform), "a platform, such as ecr_assets.Platform.LINUX_ARM64"),
+    "platform": ArgumentType(
+        _is_a(ecr_assets.Platform), "ecr_assets.Platform.LINUX_AMD64 or ecr_assets.Platform.LINUX_ARM64"
+    ),
     "repository": ArgumentType(
         _has("repository_uri"),
         "a repository, such as ecr.Repository.from_repository_name(self, 'Repository', 'shop')",

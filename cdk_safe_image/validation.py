@@ -19,19 +19,24 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 # The distribution specification's syntax of a tag.
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 _TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+# ECR's rule allows the host of a registry, which no repository has as a part of its name.
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+_NOT_A_REPOSITORY: Final = re.compile(r"[A-Z:@\s]|\.dkr\.ecr\.")
 # The Lambda responds before its own timeout. This is for its start, and for the response's way back.
 _SERVICE_TIMEOUT_MARGIN: Final = 60
 _MAX_SERVICE_TIMEOUT: Final = 3600
 
 
-def check_reference(path: str, tag: str | None, digest: str | None) -> None:
-    """Check that an image is given by exactly one of tag and digest, and that it is a valid one.
+def check_reference(path: str, repository_arn: str, tag: str | None, digest: str | None) -> None:
+    """Check that an image is given by a repository and exactly one of tag and digest, and that these are valid.
 
     :param path: construct path, for the message.
+    :param repository_arn: the ARN of the image's repository, which may contain tokens.
     :param tag: the image's tag.
     :param digest: the image's digest.
     :raises ValueError: if not.
     """
+    _check_repository(path, repository_arn)
     if is_dummy([tag or "", digest or ""]):
         return
     if (tag is None) == (digest is None):
@@ -40,8 +45,26 @@ def check_reference(path: str, tag: str | None, digest: str | None) -> None:
     if digest is not None and is_known_at_synth(digest) and not _DIGEST.fullmatch(digest):
         raise ValueError(f"{path}: digest is {digest!r}: use sha256: and 64 digits of 0-9 and a-f")
     if tag is not None and is_known_at_synth(tag) and not _TAG.fullmatch(tag):
-        hint = "pass it as digest=" if tag.startswith("sha256:") else "use the part after the colon of the image"
-        raise ValueError(f"{path}: tag is {tag!r}, which is not a valid tag: {hint}")
+        raise ValueError(f"{path}: tag is {tag!r}, which is not a valid tag: {_tag_hint(tag)}")
+
+
+def _tag_hint(text: str) -> str:
+    if text.startswith("sha256:"):
+        return "pass it as digest="
+    tag, at, _ = text.partition("@")
+    return (
+        f"pass {tag} as tag=, or the digest as digest=" if tag and at else "use the part after the colon of the image"
+    )
+
+
+def _check_repository(path: str, arn: str) -> None:
+    # CDK accepts any name, and the deploy would find no such repository.
+    name = arn.partition(":repository/")[2]
+    if is_known_at_synth(name) and _NOT_A_REPOSITORY.search(name):
+        raise ValueError(
+            f"{path}: repository has the name {name!r}, which is not valid: use the name without registry, tag and "
+            "digest, in small letters, such as 'shop'"
+        )
 
 
 def check_tag_options(path: str, tag: str | None, options: ResolvedOptions) -> None:
@@ -122,7 +145,10 @@ def check_dockerfile(path: str, directory: str, file: str | None) -> None:
     """
     folder, name = Path(directory), file or "Dockerfile"
     if not folder.is_dir():
-        raise ValueError(f"{path}: directory is {directory!r}, which is not a folder: use the folder of the Dockerfile")
+        where = "" if folder.is_absolute() else f" in {Path.cwd()}"
+        raise ValueError(
+            f"{path}: directory is {directory!r}, which is not a folder{where}: use the folder of the Dockerfile"
+        )
     # CDK looks in the directory also for a path that begins with a slash.
     if not (folder / name.lstrip("/")).is_file():
         raise ValueError(

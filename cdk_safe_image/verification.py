@@ -149,7 +149,7 @@ class ImageVerification(Construct):
         )
         check_types(path, repository=repository, tag=tag, digest=digest, service_timeout=service_timeout)
         resolved = options.resolve(path)
-        check_reference(path, tag, digest)
+        check_reference(path, arn_of(repository), tag, digest)
         outputs_set_by = enum_member(path, "build_outputs", BuildOutputs, build_outputs)
         check_tag_options(path, tag, resolved)
         self.repository = repository

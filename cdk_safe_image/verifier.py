@@ -127,7 +127,7 @@ class ImageVerifier(Construct):
         check_types(path, architecture=architecture, memory_size=memory_size, runtime=runtime, timeout=timeout)
         check_types(path, dead_letter_queue=dead_letter_queue, encryption_key=encryption_key, log_group=log_group)
         check_types(path, permissions_boundary=permissions_boundary, role=role, security_groups=security_groups)
-        check_types(path, vpc=vpc)
+        check_types(path, log_retention=log_retention, vpc=vpc)
         network = _Network(vpc, vpc_subnets, None if security_groups is None else tuple(security_groups))
         network.check(path)
         self._runtime = runtime or newest_runtime(self)

@@ -68,7 +68,13 @@ class Policy:
             runtime = RUNTIMES[name]
             if not runtime.runs(str(self.platform)):
                 accepted = " or ".join(runtime.platforms)
-                raise ValueError(f"{runtime.title} cannot run {self.platform}: use {accepted}")
+                problem = (
+                    f"{runtime.title} cannot run {self.platform}"
+                    if self.platform.os == "linux"
+                    # Fargate and others run images for Windows, which no check here knows.
+                    else f"images for {self.platform} cannot be verified"
+                )
+                raise ValueError(f"{problem}: use {accepted}")
 
     def _check_sizes(self) -> None:
         for bound, size in (("min_size", self.min_size), ("max_size", self.max_size)):

@@ -62,6 +62,7 @@ def nearest(word: str, known: Collection[str]) -> str:
     # Imported here, since nearly all words are known.
     from difflib import get_close_matches as close
 
-    if found := close(word, known, 2, 0.7):
-        return " or ".join(found)
+    for spelling in (word, word.lower().replace("_", "-")):
+        if found := close(spelling, known, 2, 0.7):
+            return " or ".join(found)
     return f"one of {', '.join(known)}" if len(known) < 13 else f"one such as {', '.join(close(word, known, 3, 0))}"

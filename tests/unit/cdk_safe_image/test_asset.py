@@ -301,6 +301,7 @@ def test_a_cli_that_allows_attestations_is_one_warning_for_each_stack(
     ("keywords", "message"),
     [
         ({"directory": "/nowhere"}, "Demo/Image: directory is '/nowhere', which is not a folder"),
+        ({"directory": "nowhere"}, f"directory is 'nowhere', which is not a folder in {Path.cwd()}: use the folder of"),
         ({"directory": None}, "Demo/Image: directory is None: use the path of a folder as a string"),
         ({"directory": Path("service")}, "use the path of a folder as a string, such as str(path)"),
         (
@@ -318,6 +319,7 @@ def test_a_cli_that_allows_attestations_is_one_warning_for_each_stack(
         ({"invalidation": "outputs"}, "invalidation is 'outputs': use the options, such as ecr_assets."),
         ({"file": "Missing"}, "does not contain Missing: set directory= to the folder that contains it, or file="),
         ({"runs_on": "mainframe"}, "runs_on names 'mainframe', which is not a runtime"),
+        ({"runs_on": "ECS_EC2"}, "runs_on names 'ECS_EC2', which is not a runtime: use ecs-ec2"),
         ({"runs_on": []}, "runs_on is empty: name at least one of fargate"),
         (
             {"platform": ecr_assets.Platform.custom("linux/s390x")},

@@ -13,6 +13,7 @@ from aws_cdk import App, CfnParameter, NestedStack, Size, Stack, Stage
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk.cx_api import CloudAssembly
 from constructs import Construct
@@ -222,7 +223,10 @@ def test_a_second_call_for_the_defaults_of_a_scope_is_refused() -> None:
             "fail_on is 'never', so that no image is refused, but on_failure",
         ),
         ({"min_size": Size.bytes(2), "max_size": Size.bytes(1)}, "min_size (2 bytes) is above max_size (1 bytes)"),
-        ({"platform": ecr_assets.Platform.custom("windows/amd64")}, "ECS on Fargate cannot run windows/amd64"),
+        (
+            {"platform": ecr_assets.Platform.custom("windows/amd64")},
+            "images for windows/amd64 cannot be verified: use linux/amd64 or linux/arm64",
+        ),
         ({"runs_on": []}, "runs_on is empty: name at least one of"),
         ({"require": "non-root-user"}, "require is 'non-root-user': use a list"),
         ({"require": Require.NON_ROOT_USER}, "use a list, such as [Require.NON_ROOT_USER]"),
@@ -238,7 +242,11 @@ def test_a_second_call_for_the_defaults_of_a_scope_is_refused() -> None:
         ({"runs_on": 5}, "runs_on is 5: use a runtime's name or a list of them, such as ['fargate', 'lambda']"),
         (
             {"platform": "linux/arm64"},
-            "platform is 'linux/arm64': use a platform, such as ecr_assets.Platform.LINUX_ARM64",
+            "platform is 'linux/arm64': use ecr_assets.Platform.LINUX_AMD64 or ecr_assets.Platform.LINUX_ARM64",
+        ),
+        (
+            {"platform": lambda_.Architecture.ARM_64},
+            "platform is an object of aws_cdk.aws_lambda.Architecture: use ecr_assets.Platform.",
         ),
         ({"min_size": "100MB"}, "min_size is '100MB': use a size, such as Size.mebibytes(100)"),
         ({"max_size": 100}, "max_size is 100: use a size, such as Size.mebibytes(100)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -328,6 +329,7 @@ def test_a_shared_verifier_gets_its_permissions_from_the_stack_that_uses_it() ->
         ({"tag": None, "digest": "sha256:123"}, "digest is 'sha256:123': use sha256: and 64 digits"),
         ({"tag": DIGEST}, "which is not a valid tag: pass it as digest="),
         ({"tag": "shop:v1"}, "tag is 'shop:v1', which is not a valid tag"),
+        ({"tag": f"1.4@{DIGEST}"}, "which is not a valid tag: pass 1.4 as tag=, or the digest as digest="),
         ({"tag": ""}, "tag is ''"),
         ({"tag": None, "digest": DIGEST, "pin": "tag"}, "pin is 'tag', but the image is given by its digest"),
         (
@@ -375,6 +377,23 @@ def test_a_verifier_that_cloudformation_could_not_call_is_refused(home: Any, mes
         ValueError, match=f"Demo/Verified .*{message}.*Make an ImageVerifier|{message}.*make an ImageVerifier"
     ):
         verified(stack_in(app, region="eu-west-1"), verifier=verifier)
+
+
+@pytest.mark.parametrize(
+    "name", ["shop:1.4", "shop@sha256", "Shop", "111122223333.dkr.ecr.eu-west-1.amazonaws.com/shop", "https://x/shop"]
+)
+def test_a_reference_in_place_of_the_repository_name_is_refused(name: str) -> None:
+    stack = stack_in(new_app())
+    repository = ecr.Repository.from_repository_name(stack, "Shop", name)
+    expected = f"Demo/Verified: repository has the name {name!r}, which is not valid: use the name without registry"
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}"):
+        ImageVerification(stack, "Verified", repository=repository, tag="1.4")
+
+
+def test_a_repository_name_that_is_only_known_at_deploy_is_accepted() -> None:
+    stack = stack_in(new_app())
+    name = CfnParameter(stack, "Name").value_as_string
+    ImageVerification(stack, "Verified", repository=ecr.Repository.from_repository_name(stack, "Shop", name), tag="1.4")
 
 
 def test_an_image_given_by_its_digest_has_no_tag_to_use() -> None:

@@ -271,6 +271,7 @@ def contradicting(stack: Stack) -> dict[str, tuple[dict[str, Any], str]]:
         "role elsewhere": ({"role": role}, "is in account 111122223333, but its role is in 999999999999"),
         "boundary of another": ({"role": role, "permissions_boundary": boundary}, "set the boundary of role instead"),
         "memory": ({"memory_size": 64}, "use 128 to 10240"),
+        "retention": ({"log_retention": 30}, "log_retention is 30: use a retention, such as logs.RetentionDays.ONE_"),
         "never": ({"reserved_concurrent_executions": 0}, "use 1 or more"),
         "old": ({"runtime": lambda_.Runtime.PYTHON_3_9}, "too old for the verifier: use python3.14"),
     }

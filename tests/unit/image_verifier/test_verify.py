@@ -325,7 +325,7 @@ def test_an_acknowledged_finding_does_not_refuse_and_keeps_its_reason(layout: La
     [
         ({"runs_on": ()}, "runs_on is empty: name at least one of fargate"),
         ({"runs_on": ("mars",)}, "runs_on names 'mars', which is not a runtime: use one of fargate"),
-        ({"platform": Platform.parse("windows/amd64")}, "ECS on Fargate cannot run windows/amd64: use linux/amd64"),
+        ({"platform": Platform.parse("windows/amd64")}, "images for windows/amd64 cannot be verified: use linux/amd64"),
         ({"min_size": 2, "max_size": 1}, r"min_size \(2 bytes\) is above max_size \(1 bytes\)"),
         ({"min_size": -1}, "use a size of 0 or more"),
         ({"max_size": 0}, "max_size is 0 bytes: no image fits"),

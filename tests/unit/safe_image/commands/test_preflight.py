@@ -56,7 +56,7 @@ def test_an_image_for_a_platform_that_no_runtime_accepts_is_unknown(
 ) -> None:
     out = assembly(tmp_path / "out", source={"directory": "asset", "platform": "windows/amd64"})
     assert main(["preflight", str(out)]) == 2
-    assert "the result is unknown: ECS on Fargate cannot run windows/amd64" in capsys.readouterr().out
+    assert "the result is unknown: images for windows/amd64 cannot be verified" in capsys.readouterr().out
 
 
 def test_an_engine_that_does_not_answer_leaves_a_local_image_unknown(

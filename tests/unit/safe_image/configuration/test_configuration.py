@@ -208,7 +208,10 @@ def test_every_command_that_checks_images_reads_the_file(
         ("max-sice = '1GiB'", "has the unknown key 'max-sice': use max-size"),
         ("runs-on = 1", "safe-image.toml: runs-on is a number: use a list of texts"),
         ("runs-on = 'fargat'", "safe-image.toml: runs-on names 'fargat', which is not a runtime: use fargate"),
-        ("runs-on = 'lambda'\nplatform = 'windows/amd64'", "Lambda cannot run windows/amd64: use linux/amd64"),
+        (
+            "runs-on = 'lambda'\nplatform = 'windows/amd64'",
+            "images for windows/amd64 cannot be verified: use linux/amd64",
+        ),
         ("platform = ''", "safe-image.toml: platform is an empty text: use a text"),
         ("platform = 'amd64'", "safe-image.toml: "),
         ("layers = 'yes'", "safe-image.toml: layers is a text: use true or false"),
