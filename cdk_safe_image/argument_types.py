@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -41,10 +42,8 @@ def check_types(where: str, **values: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    """A value for a message. An object of CDK has only an address, so that its class is shown instead."""
-    shown = type(value)
-    is_bare = shown.__repr__ is object.__repr__
-    return f"an object of {shown.__module__}.{shown.__qualname__}" if is_bare else repr(value)
+    """A value for a message. An object of CDK shows only its address, which nobody can read."""
+    return _ADDRESS.sub(r"an object of \1", repr(value))
 
 
 def _is_a(*types: type) -> Callable[[Any], bool]:
@@ -70,6 +69,7 @@ def _is_mapping_to_text(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(v, str) for v in (*value.keys(), *value.values()))
 
 
+_ADDRESS: Final = re.compile(r"<(\S+) object at 0x[0-9a-f]+>")
 _SIZE: Final = ArgumentType(_is_a(Size), "a size, such as Size.mebibytes(100)")
 _DURATION: Final = ArgumentType(_is_a(Duration), "a duration, such as Duration.minutes(10)")
 _TEXT: Final = ArgumentType(_is_a(str), "a string")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from aws_cdk import Annotations
 from aws_cdk import aws_ecr_assets as ecr_assets
@@ -17,7 +17,7 @@ from ..stack_resources import StackResources
 from ..synthesis.facts import path_of, scopes_of, stack_of, stage_of
 from ..synthesis.finalizer import StageFinalizer
 from ..synthesis.identity import address
-from ..synthesis.snapshot import StageSnapshot, TemplateResource, as_json
+from ..synthesis.snapshot import StageSnapshot, TemplateResource, as_json, referenced_ids
 from ..synthesis.stack_order import StackOrder
 from .dependents import find_dependents, place_verifications
 from .image_scopes import ImageScope, Unverified
@@ -114,20 +114,42 @@ def _report_other_images(snapshot: StageSnapshot, images: Sequence[ScopedImage])
     for stack_resources in snapshot.of(StackResources):
         uris = [verification.unverified_uri for verification in stack_resources.verifications]
         known.update(map(as_json, stack_of(stack_resources).resolve(uris)))
-    unverified = [resource for resource in resources if resource.type in TYPES and _runs_unknown(resource, known)]
-    for construct in snapshot.constructs_of(unverified).values():
+    consumers = (resource for resource in resources if resource.type in TYPES)
+    unverified = {it: unknown for it in consumers if (unknown := _unknown_images(it, known))}
+    for resource, construct in snapshot.constructs_of(unverified).items():
         scope, consumer = ImageScope.above(construct), consumer_at(construct)
         if scope and consumer:
-            level = scope.settings.report or Unverified.WARNING
-            _report(level, construct, f"The ECR image that {consumer.path} runs is not verified", _PUSHED)
+            names = list(dict.fromkeys(map(_name_of, unverified[resource])))
+            several, are = ("s", "are") if len(names) > 1 else ("", "is")
+            problem = f"{consumer.path} runs the ECR image{several} {' and '.join(names)}, which {are} not verified"
+            _report(scope.settings.report or Unverified.WARNING, construct, problem, _PUSHED)
 
 
-def _runs_unknown(resource: TemplateResource, known: Collection[str]) -> bool:
-    """Whether a resource runs an image of ECR whose URI contains no known name."""
-    return any(mark in resource.text for mark in _ECR_MARKS) and any(
-        any(mark in image for mark in _ECR_MARKS) and not any(name in image for name in known)
-        for image in images_of(json.loads(resource.text))
-    )
+def _unknown_images(resource: TemplateResource, known: Collection[str]) -> list[str]:
+    """The images of ECR that a resource runs whose URI contains no known name, as JSON."""
+    if not any(mark in resource.text for mark in _ECR_MARKS):
+        return []
+    images = images_of(json.loads(resource.text))
+    return [
+        image
+        for image in images
+        if any(map(image.__contains__, _ECR_MARKS)) and not any(map(image.__contains__, known))
+    ]
+
+
+def _name_of(image: str) -> str:
+    """The name of an image for messages, such as `shop:1.4`; a repository of the app has its logical ID."""
+    uri = _as_text(json.loads(image))
+    return uri.partition("/")[2] or uri
+
+
+def _as_text(value: Any) -> str:
+    match value:
+        case {"Fn::Join": [separator, [*parts]]}:
+            return str(separator).join(map(_as_text, parts))
+        case {"Fn::Sub": str(text) | [str(text), *_]}:
+            return text
+    return value if isinstance(value, str) else next(referenced_ids(value), "")
 
 
 def _report(level: Unverified, construct: IConstruct, problem: str, use: str) -> None:

@@ -1177,8 +1177,8 @@ def test_an_unverified_ecr_image_is_reported() -> None:
     task_with_a_variable(stack, repository.repository_uri_for_tag("v3"))
     run(stack, "ByHand", ecs.ContainerImage.from_ecr_repository(repository, "v2"))
     (message,) = messages_of(app.synth(), "error")
-    assert "The ECR image that Demo/Task runs is not verified" in message
-    assert "use ImageVerification." in message
+    assert "Demo/Task runs the ECR image " in message
+    assert ":v1, which is not verified: use ImageVerification." in message
 
 
 def test_an_unverified_ecr_image_beside_a_verified_one_is_reported(docker_folder: str) -> None:
@@ -1187,7 +1187,18 @@ def test_an_unverified_ecr_image_beside_a_verified_one_is_reported(docker_folder
     shop = ecr.Repository.from_repository_name(stack, "Shop", "shop")
     task.add_container("sidecar", image=ecs.ContainerImage.from_ecr_repository(shop, "v1"))
     (message,) = messages_of(app.synth(), "error")
-    assert "The ECR image that Demo/Task runs is not verified" in message
+    assert "Demo/Task runs the ECR image shop:v1, which is not verified: use ImageVerification." in message
+
+
+def test_all_unverified_ecr_images_of_a_task_definition_are_named_in_one_message() -> None:
+    app, stack = reported()
+    shop = ecr.Repository.from_repository_name(stack, "Shop", "team/shop")
+    task = run(stack, "Task", ecs.ContainerImage.from_ecr_repository(shop, "v1"))
+    own = ecr.CfnRepository(stack, "Own")
+    task.add_container("sidecar", image=ecs.ContainerImage.from_registry(f"{own.attr_repository_uri}:v2"))
+    task.add_container("proxy", image=ecs.ContainerImage.from_ecr_repository(shop, "v1"))
+    (message,) = messages_of(app.synth(), "error")
+    assert "Demo/Task runs the ECR images team/shop:v1 and Own:v2, which are not verified" in message
 
 
 def test_an_unverified_image_of_a_repository_of_the_app_is_reported() -> None:
@@ -1204,7 +1215,7 @@ def test_an_image_that_cdk_does_not_build_gets_a_warning_if_all_images_are_prote
     image = ImageVerification(stack, "Image", repository=shop, tag="v2")
     run(stack, "Safe", image.container_image())
     (warning,) = messages_of(app.synth(), "warning")
-    assert "The ECR image that Demo/Task runs is not verified: use ImageVerification." in warning
+    assert "Demo/Task runs the ECR image shop:v1, which is not verified: use ImageVerification." in warning
 
 
 def test_an_image_that_another_stack_verifies_is_not_reported(docker_folder: str) -> None:
