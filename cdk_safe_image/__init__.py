@@ -8,6 +8,7 @@ from image_verifier.registry.settings import OnRefused
 from image_verifier.report import FailOn
 from image_verifier.rules.names import BuildOutputs
 
+from . import cdk_version as cdk_version
 from .asset import SafeDockerImageAsset
 from .image_policy import ImagePolicy
 from .options import Compression, Gate, Pin, Require, RunsOn
