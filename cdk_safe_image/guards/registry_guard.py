@@ -21,6 +21,7 @@ from image_verifier.image.ecr_events import DETAIL_TYPE, SOURCE
 from image_verifier.image.references import REJECTED_TAGS
 from image_verifier.registry.settings import VARIABLE, OnRefused, RepositoryRule, Settings
 
+from ..argument_types import check_types
 from ..options import enum_member
 from ..verifier import MEMORY_MIB, MEMORY_TO_READ_MIB
 from .guard_names import guard_name
@@ -97,6 +98,8 @@ class RegistryGuard(Construct):
         """
         super().__init__(scope, id)
         path, stack = self.node.path, Stack.of(self)
+        check_types(path, bucket=bucket, bus=bus, max_concurrency=max_concurrency, repositories=repositories)
+        check_types(path, rules=rules, sweep=sweep, topic=topic)
         if repositories is not None and not repositories:
             raise ValueError(f"{path}: repositories is empty, so that nothing is guarded: leave it out to guard all")
         if not 2 <= max_concurrency <= 1000:

@@ -8,6 +8,8 @@ from aws_cdk import Size, Token
 from aws_cdk import aws_events as events
 from image_verifier.sweep.settings import SweepSettings
 
+from ..argument_types import check_types
+
 
 class RegistrySweep:
     """Scheduled verification of the images that are in a registry, for `RegistryGuard`."""
@@ -55,6 +57,7 @@ class RegistrySweep:
         :param where: the guard's path, for messages.
         :raises ValueError: if a value is wrong; the message says what to use instead.
         """
+        check_types(f"{where}: sweep", schedule=self.schedule, max_concurrency=self.max_concurrency)
         if not 1 <= self.max_concurrency <= 1000:
             raise ValueError(f"{where}: sweep's max_concurrency is {self.max_concurrency}: use 1 to 1000")
         if self._settings.max_images < 1:

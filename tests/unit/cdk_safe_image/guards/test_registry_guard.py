@@ -17,7 +17,7 @@ from image_verifier.in_use.watch_settings import VARIABLE as WATCH_VARIABLE
 from image_verifier.in_use.watch_settings import WatchSettings
 from image_verifier.registry.settings import VARIABLE
 
-from cdk_safe_image import RegistryGuard, RegistryRule
+from cdk_safe_image import RegistryGuard, RegistryRule, RegistrySweep
 from tests.unit.cdk_safe_image.app import new_app, resources, stack_in
 
 READS = [
@@ -175,6 +175,24 @@ def test_guards_of_other_regions_and_stages_may_have_the_same_name() -> None:
     ("keywords", "message"),
     [
         ({"repositories": []}, "Guard: repositories is empty, so that nothing is guarded: leave it out to guard all"),
+        (
+            {"repositories": "shop"},
+            "Guard: repositories is 'shop': use a list of repositories, such as [ecr.Repository.",
+        ),
+        ({"repositories": ["shop"]}, "Guard: repositories is ['shop']: use a list of repositories"),
+        (
+            {"rules": ["shop"]},
+            "Guard: rules is ['shop']: use a dict, such as {'shop/*': RegistryRule(runs_on='lambda')}",
+        ),
+        ({"bucket": "reports"}, "Guard: bucket is 'reports': use a bucket, such as s3.Bucket.from_bucket_name("),
+        ({"bus": "default"}, "Guard: bus is 'default': use an event bus, such as events.EventBus."),
+        ({"topic": "arn:aws:sns:eu-west-1:111122223333:T"}, "use a topic, such as sns.Topic.from_topic_arn("),
+        ({"sweep": "daily"}, "Guard: sweep is 'daily': use a sweep, such as RegistrySweep(schedule=events.Schedule."),
+        (
+            {"sweep": RegistrySweep(schedule="daily")},  # type: ignore[arg-type]
+            "Guard: sweep: schedule is 'daily': use events.Schedule.rate(",
+        ),
+        ({"max_concurrency": "10"}, "Guard: max_concurrency is '10': use a whole number, such as 10"),
         ({"max_concurrency": 1}, "Guard: max_concurrency is 1: use 2 to 1000"),
         ({"on_refused": "delete"}, "Guard: on_refused is 'delete': use 'report' or 'tag' or 'untag'"),
         ({"rules": {"shop": {"runs_on": "lambda"}}}, "use RegistryRule(runs_on=…)"),
