@@ -60,7 +60,7 @@ def _tag_hint(text: str) -> str:
 def _check_repository(path: str, arn: str) -> None:
     # CDK accepts any name, and the deploy would find no such repository.
     name = arn.partition(":repository/")[2]
-    if is_known_at_synth(name) and _NOT_A_REPOSITORY.search(name):
+    if not is_dummy(name) and is_known_at_synth(name) and _NOT_A_REPOSITORY.search(name):
         raise ValueError(
             f"{path}: repository has the name {name!r}, which is not valid: use the name without registry, tag and "
             "digest, in small letters, such as 'shop'"

@@ -50,6 +50,12 @@ def test_an_image_may_be_named_by_a_lookup(app: App, stack: Stack, keywords: Any
     app.synth()
 
 
+def test_a_repository_may_be_named_by_a_lookup_with_capital_letters(app: App, stack: Stack) -> None:
+    name = ssm.StringParameter.value_from_lookup(stack, "/Shop/Repository")
+    ImageVerification(stack, "Image", repository=ecr.Repository.from_repository_name(stack, "Shop", name), tag="v1")
+    app.synth()
+
+
 @pytest.mark.parametrize("keyword", KEYWORDS)
 def test_every_keyword_accepts_a_lookup(app: App, stack: Stack, docker_folder: str, keyword: str) -> None:
     keywords: Any = {keyword: KEYWORDS[keyword](looked_up(stack))}
