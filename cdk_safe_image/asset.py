@@ -37,7 +37,7 @@ from .options import (
 from .repositories import repository_of
 from .synthesis.facts import child_path, place, stack_of
 from .tokens import is_dummy
-from .validation import check_dockerfile
+from .validation import dockerfile_problem
 from .verification import ImageVerification
 from .verifier import ImageVerifier
 
@@ -168,7 +168,6 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         runs_on_names = options.resolve(path).policy.runs_on
         check_types(path, directory=directory, outputs=outputs, build_args=build_args, exclude=exclude)
         check_types(path, invalidation=invalidation, extra_hash=extra_hash)
-        check_dockerfile(path, directory, file)
         chosen = None
         if compression is not None and not is_dummy(compression):
             chosen = enum_member(path, "compression", Compression, compression).value
@@ -183,30 +182,36 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
         # The only argument that the oldest supported aws-cdk-lib does not have.
         newer: dict[str, Any] = {} if build_contexts is None else {"build_contexts": build_contexts}
         passed = build.passed_outputs(defaults) if outputs is None else outputs
-        super().__init__(
-            scope,
-            id,
-            directory=directory,
-            platform=options.platform or linux_amd64(),
-            outputs=passed or None,
-            invalidation=hashed.invalidation,
-            extra_hash=hashed.extra_hash,
-            asset_name=asset_name,
-            build_args=args,
-            build_secrets=build_secrets,
-            build_ssh=build_ssh,
-            cache_disabled=cache_disabled,
-            cache_from=cache_from,
-            cache_to=cache_to,
-            display_name=display_name,
-            file=file,
-            network_mode=network_mode,
-            target=target,
-            exclude=exclude,
-            follow_symlinks=follow_symlinks,
-            ignore_mode=ignore_mode,
-            **newer,
-        )
+        try:
+            super().__init__(
+                scope,
+                id,
+                directory=directory,
+                platform=options.platform or linux_amd64(),
+                outputs=passed or None,
+                invalidation=hashed.invalidation,
+                extra_hash=hashed.extra_hash,
+                asset_name=asset_name,
+                build_args=args,
+                build_secrets=build_secrets,
+                build_ssh=build_ssh,
+                cache_disabled=cache_disabled,
+                cache_from=cache_from,
+                cache_to=cache_to,
+                display_name=display_name,
+                file=file,
+                network_mode=network_mode,
+                target=target,
+                exclude=exclude,
+                follow_symlinks=follow_symlinks,
+                ignore_mode=ignore_mode,
+                **newer,
+            )
+        except RuntimeError:
+            # CDK's message names no construct. CDK alone knows the folder that a relative path begins at.
+            if problem := dockerfile_problem(path, directory, file):
+                raise ValueError(problem) from None
+            raise
         place(self, scope, id)
         self._warn(outputs, runs_on_names, chosen)
         self._verification = ImageVerification(
@@ -233,6 +238,12 @@ class SafeDockerImageAsset(ecr_assets.DockerImageAsset):
     def image_uri(self) -> str:
         """The image's URI. Every resource that uses it waits for the verification, as `ImageVerification` says."""
         return self._verification.image_uri
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "image_uri" and type(self).image_uri is SafeDockerImageAsset.image_uri:
+            # For constructs that read it in JavaScript, as if the attribute of `DockerImageAsset` was set.
+            jsii.set(self, "imageUri", value)
 
     @property
     def image_tag(self) -> str:

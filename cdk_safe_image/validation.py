@@ -135,26 +135,25 @@ def service_timeout_for(path: str, requested: Duration | None, needed: int) -> i
     return seconds
 
 
-def check_dockerfile(path: str, directory: str, file: str | None) -> None:
-    """Check that a build's Dockerfile exists.
+def dockerfile_problem(path: str, directory: str, file: str | None) -> str | None:
+    """Why CDK finds no Dockerfile; None if there is one.
 
     :param path: construct path, for the message.
-    :param directory: the build's context.
+    :param directory: the build's context. A relative path begins at the working directory of Python, which may have
+        changed since Node.js was started.
     :param file: the Dockerfile's path in the context; None for Dockerfile.
-    :raises ValueError: if not.
     """
     folder, name = Path(directory), file or "Dockerfile"
     if not folder.is_dir():
         where = "" if folder.is_absolute() else f" in {Path.cwd()}"
-        raise ValueError(
-            f"{path}: directory is {directory!r}, which is not a folder{where}: use the folder of the Dockerfile"
-        )
+        return f"{path}: directory is {directory!r}, which is not a folder{where}: use the folder of the Dockerfile"
     # CDK looks in the directory also for a path that begins with a slash.
     if not (folder / name.lstrip("/")).is_file():
-        raise ValueError(
+        return (
             f"{path}: {directory!r} does not contain {name}: set directory= to the folder that contains it, or file= "
             "to its path in that folder"
         )
+    return None
 
 
 def _environment_name(account_or_region: str) -> str:

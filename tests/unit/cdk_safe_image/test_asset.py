@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,16 @@ from aws_cdk.cx_api import CloudAssembly
 from image_verifier.rules.runtimes import RUNTIMES
 
 from cdk_safe_image import Compression, Gate, ImagePolicy, Pin, RunsOn, SafeDockerImageAsset, SafeImages
-from tests.unit.cdk_safe_image.app import VERIFICATION, messages_of, new_app, resources, stack_in, the_only
+from tests.unit.cdk_safe_image.app import (
+    TASK,
+    VERIFICATION,
+    messages_of,
+    new_app,
+    resources,
+    run_on_fargate,
+    stack_in,
+    the_only,
+)
 
 OUTPUTS = "type=docker,attestation-inline=false,oci-mediatypes=true"
 SCHEMA_2 = "type=docker,attestation-inline=false,oci-mediatypes=false,compression=gzip,force-compression=true"
@@ -377,6 +387,39 @@ def test_a_negative_size_is_refused(docker_folder: str) -> None:
 def test_a_directory_without_dockerfile_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Demo/Image: '.*' does not contain Dockerfile"):
         made(str(tmp_path))
+
+
+def test_a_relative_directory_begins_where_cdk_reads_it_from(
+    docker_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Node.js keeps the working directory in which it was started."""
+    directory = os.path.relpath(docker_folder)
+    monkeypatch.chdir(tmp_path)
+    assert made(directory).asset_hash == made(docker_folder).asset_hash
+
+
+def test_an_assigned_image_uri_is_what_every_construct_reads(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    image.image_uri = "registry.example/mirror:1"
+    run_on_fargate(stack, "Web", image)
+    _, task = the_only(app.synth(), TASK)
+    assert task["Properties"]["ContainerDefinitions"][0]["Image"] == image.image_uri == "registry.example/mirror:1"
+
+
+def test_a_subclass_may_compute_its_own_image_uri(docker_folder: str) -> None:
+    class Mirrored(SafeDockerImageAsset):
+        @property  # type: ignore[misc]
+        def image_uri(self) -> str:
+            return f"registry.example/mirror:{self.asset_hash}"
+
+    app = new_app()
+    stack = stack_in(app)
+    image = Mirrored(stack, "Image", directory=docker_folder)
+    run_on_fargate(stack, "Web", image)
+    _, task = the_only(app.synth(), TASK)
+    assert task["Properties"]["ContainerDefinitions"][0]["Image"] == f"registry.example/mirror:{image.asset_hash}"
 
 
 def test_runs_on_has_a_member_for_every_runtime() -> None:
