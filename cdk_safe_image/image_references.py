@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import Final
 
 import jsii
 from aws_cdk import Annotations, CfnResource, Fn, IResolveContext, IStringProducer, Lazy, Stack
@@ -15,6 +16,7 @@ from .capacity import capacity_of
 from .consumer_checks import ConsumedImage, can_be_arm64, find_mismatch, find_missing_runtimes
 from .consumers import Consumer, consumer_at, user_path
 from .dependencies import add_dependency, add_stack_dependency
+from .needed_resources import needed_by_verifications
 from .stack_resources import StackResources
 from .synthesis.facts import stack_of
 from .synthesis.identity import address, is_same
@@ -22,6 +24,11 @@ from .synthesis.nesting import top_level
 from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot, type_of
 from .tokens import WholeText
 from .verifier import ImageVerifier
+
+# The sections of a template that accept no attribute of a resource, and whose elements resources reference.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/mappings-section-structure.html
+_REFERENCED_SECTIONS: Final = ("Parameters", "Mappings")
 
 
 @dataclass(frozen=True)
@@ -84,8 +91,14 @@ class ImageReferences:
         self._resource = resource
         self._pins_functions = pins_functions
         self._function_ids: frozenset[str] = frozenset()
+        # By address: the resources that never wait.
+        self._needed: frozenset[str] = frozenset()
+        # The parts of templates that get the image as it was given, by the first elements of their paths.
+        self._given_in: set[tuple[str, ...]] = set()
         self._reported: set[str] = set()
         self._attributes: dict[str, str] = {}
+        # One for each attribute, so that two readings of a property are equal.
+        self._tokens: dict[str, str] = {}
         # By address: the resources that may run the image. They are read when no aspect can change them any more.
         self._dependents: dict[str, tuple[CfnResource, Consumer | None]] = {}
 
@@ -95,16 +108,18 @@ class ImageReferences:
         :param attribute: one of `Attribute`.
         :param name: the name of the user's property, for the message if it is split.
         """
-        token = Lazy.uncached_string(_AttributeProducer(self, attribute), display_hint=attribute)
-        return WholeText(token, f"{name} of {self._consumed.path}")
+        if attribute not in self._tokens:
+            self._tokens[attribute] = Lazy.uncached_string(_AttributeProducer(self, attribute), display_hint=attribute)
+        return WholeText(self._tokens[attribute], f"{name} of {self._consumed.path}")
 
-    def find_functions(self, snapshot: StageSnapshot) -> None:
-        """Find the Lambda functions of the stage: in a whole template, only the logical ID says what a resource is.
+    def find_special_resources(self, snapshot: StageSnapshot) -> None:
+        """Find the resources that get the image as it was given: Lambda functions, and what verifications need.
 
         :param snapshot: the complete stage.
         """
-        # A verifier never references an image.
+        # In a whole template, only the logical ID says what a resource is.
         self._function_ids = snapshot.function_ids - {verifier.function_id for verifier in snapshot.of(ImageVerifier)}
+        self._needed = needed_by_verifications(snapshot)
 
     def add_dependent(self, resource: CfnResource, consumer: Consumer | None) -> None:
         """Make a resource wait that references the image by a plain string, and check that it can run the image.
@@ -131,6 +146,8 @@ class ImageReferences:
         if self._resource is None:
             return self._given.unverified(attribute)
         scope = _scope_of(context)
+        if self._gets_given(scope, context, attribute):
+            return self._given.unverified(attribute)
         if isinstance(scope, CfnResource):
             self._dependents.setdefault(address(scope), (scope, None))
         stack, own = top_level(stack_of(scope)), top_level(stack_of(self._verification))
@@ -149,6 +166,37 @@ class ImageReferences:
             )
         self._add_stack_dependency(scope, stack, own)
         return self._given.unverified(attribute)
+
+    def _gets_given(self, scope: IConstruct, context: IResolveContext, attribute: str) -> bool:
+        """Whether a part of a template gets the image as it was given, because it cannot wait for the verification.
+
+        CDK resolves each element of a template first, and then the whole template of its stack.
+        """
+        if isinstance(scope, Stack):
+            path = tuple(context.document_path) if self._given_in else ()
+            return not self._given_in.isdisjoint((path[:2], path[:3]))
+        if isinstance(scope, CfnResource):
+            if address(scope) not in self._needed:
+                return False
+            path = tuple(context.document_path)[:2]
+        else:
+            path = tuple(context.document_path)[:3]
+            if path[0] == "Outputs" and path[2:] == ("Value",):
+                return False
+        self._given_in.add(path)
+        if attribute == Attribute.IMAGE_DIGEST and self._given.digest is None:
+            self._report(
+                scope,
+                f"{user_path(scope)} uses image_digest of {self._consumed.path} where it cannot wait for the "
+                "verification, and the digest is only known after it. Use image_tag.",
+            )
+        elif path[0] in _REFERENCED_SECTIONS:
+            self._report(
+                scope,
+                f"{user_path(scope)} contains the image {self._consumed.path}, and a resource that gets the image from "
+                "there would not wait for its verification. Pass the image to that resource.",
+            )
+        return True
 
     @property
     def _plain_in_functions(self) -> Collection[str]:

@@ -40,6 +40,11 @@ class StackVerification(GatedVerification, Protocol):
         """The image's URI as it was given."""
         ...
 
+    @property
+    def needs(self) -> list[IConstruct]:
+        """The constructs that the verification calls, uses or reads."""
+        ...
+
     def add_dependent(self, resource: CfnResource, consumer: Consumer | None) -> None:
         """Make a resource wait for the verification."""
         ...

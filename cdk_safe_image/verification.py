@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from aws_cdk import CfnResource, Duration, Size, Stack
+from aws_cdk import CfnResource, Duration, Size
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -44,7 +44,7 @@ from .stack_resources import StackResources, VerificationHolder
 from .switch import SWITCH, is_verification_on
 from .synthesis.facts import path_of, place, scopes_of, stack_of
 from .synthesis.finalizer import StageFinalizer
-from .synthesis.nesting import parent_stack, top_level
+from .synthesis.nesting import top_level_name
 from .synthesis.snapshot import type_of
 from .tokens import WholeText, is_fixed, is_literal, referenced_constructs, region_of, shortest
 from .validation import check_environment, check_reference, check_tag_options, service_timeout_for
@@ -157,7 +157,7 @@ class ImageVerification(Construct):
         self._parent = scope
         self._resource: CfnResource | None = None
         self._identity = ""
-        self._prerequisites: list[IConstruct] = []
+        self.needs: list[IConstruct] = []
         StackResources.of(stack_of(self)).verifications.append(self)
         if is_verification_on(scopes_of(self._user_construct)[-2]):
             self._verify(resolved, options.verifier, options.notify, service_timeout, local_image or "", outputs_set_by)
@@ -168,7 +168,7 @@ class ImageVerification(Construct):
             self, self._image, consumed, self._resource, pins_functions=options.pin == Pin.DIGEST
         )
         finalizer = StageFinalizer.of(self)
-        finalizer.on_finalize(self._references.find_functions, path)
+        finalizer.on_finalize(self._references.find_special_resources, path)
         finalizer.on_validate(self._references.check_consumers)
 
     @property
@@ -269,7 +269,7 @@ class ImageVerification(Construct):
     def prerequisites(self) -> list[IConstruct]:
         """The constructs that must exist before the verification, except for dependencies that users add."""
         image = self._image
-        return [*self._prerequisites, *referenced_constructs(image.repository_arn, image.tag, image.digest)]
+        return [*self.needs, *referenced_constructs(image.repository_arn, image.tag, image.digest)]
 
     @property
     def identity(self) -> str:
@@ -350,7 +350,7 @@ class ImageVerification(Construct):
         type_of.set(self._resource, RESOURCE_TYPE)
         # The role must have its permissions when CloudFormation calls the Lambda.
         permissions.add_dependent(self._resource)
-        self._prerequisites = [verifier, *filter(None, [topic])]
+        self.needs = [verifier, verifier.role, self.repository, *filter(None, [topic])]
         if options.gate is Gate.STACK:
             stack_resources.gate(self)
         if options.policy.fail_on is FailOn.NEVER:
@@ -384,7 +384,7 @@ class ImageVerification(Construct):
             local_image=local_image,
             construct_path=self.user_path,
             build_outputs=build_outputs,
-            stack_name=_top_level_name(stack_of(self)),
+            stack_name=top_level_name(stack_of(self)),
         )
 
     def _verified_repository(self) -> ecr.IRepository:
@@ -396,8 +396,3 @@ class ImageVerification(Construct):
 
 def _hash(identity: Any) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
-
-
-def _top_level_name(stack: Stack) -> str:
-    """The name of the top-level stack of a nested stack; empty for a stack that is not nested."""
-    return "" if parent_stack(stack) is None else top_level(stack).stack_name

@@ -10,6 +10,7 @@ from aws_cdk import Stack
 from image_verifier.custom_resource.schema import RESOURCE_TYPE
 
 from ..consumers import consumer_at, images_of
+from ..needed_resources import needed_by_verifications
 from ..synthesis.identity import address, is_same
 from ..synthesis.nesting import common_stack, top_level
 from ..synthesis.snapshot import StageSnapshot, TemplateResource
@@ -66,7 +67,10 @@ def find_dependents(snapshot: StageSnapshot, images: Sequence[ScopedImage]) -> d
         if resource.type != RESOURCE_TYPE
     }
     referencing = [resource for resource, found in tags_in.items() if found]
+    needed = needed_by_verifications(snapshot)
     for resource, construct in snapshot.constructs_of(referencing).items():
+        if address(construct) in needed:
+            continue
         for image in images:
             if image.tag in tags_in[resource] and image in _nearest(image.tag, images, resource.stack):
                 consumer = consumer_at(construct) if _runs(resource, image.tag) else None

@@ -32,6 +32,11 @@ def top_level(stack: Stack) -> Stack:
     return outermost
 
 
+def top_level_name(stack: Stack) -> str:
+    """The name of the outermost stack around a nested stack; empty for a stack that is not nested."""
+    return "" if parent_stack(stack) is None else top_level(stack).stack_name
+
+
 def common_stack(one: Stack, other: Stack) -> Stack:
     """The innermost stack that contains two stacks of the same top-level stack, or is one of them."""
     around = {address(stack) for stack in outwards(other)}

@@ -59,6 +59,13 @@ def test_an_attribute_can_be_passed_on_whole_or_as_a_part_of_a_text(docker_folde
     assert outputs["Part"]["Value"]["Fn::Select"][1] == {"Fn::Split": ["-", attribute]}
 
 
+@pytest.mark.parametrize("attribute", ["image_tag", "image_uri", "image_digest"])
+def test_two_readings_of_an_attribute_are_equal(docker_folder: str, attribute: str) -> None:
+    image = SafeDockerImageAsset(stack_in(new_app()), "Image", directory=docker_folder)
+    for read in (image, image.verification):
+        assert getattr(read, attribute) == getattr(read, attribute)
+
+
 QUOTED: dict[str, Callable[[str], str]] = {
     "for a shell": shlex.quote,
     "for HTML": html.escape,

@@ -1,0 +1,120 @@
+"""The image's tag on every resource of a stack, also on those that its verification needs: nothing waits for itself.
+
+CDK's own rules for templates make the synth fail if resources wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jsii
+import pytest
+from aws_cdk import Aspects, CfnResource, IAspect, Stack, Tags
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from constructs import IConstruct
+
+from cdk_safe_image import ImageVerification, ImageVerifier, SafeDockerImageAsset, SafeImages
+from tests.unit.cdk_safe_image.app import (
+    TASK,
+    VERIFICATION,
+    messages_of,
+    new_app,
+    resources,
+    run_on_fargate,
+    stack_in,
+    the_only,
+)
+
+
+def visit_all(stack: Stack, visit: Callable[[Any], object]) -> None:
+    @jsii.implements(IAspect)
+    class Visitor:
+        def visit(self, node: IConstruct) -> None:
+            visit(node)
+
+    Aspects.of(stack).add(Visitor())
+
+
+def add_metadata(stack: Stack, text: str) -> None:
+    visit_all(stack, lambda it: it.add_metadata("image", text) if isinstance(it, CfnResource) else None)
+
+
+def add_variables(stack: Stack, text: str) -> None:
+    visit_all(stack, lambda it: it.add_environment("IMAGE", text) if isinstance(it, lambda_.Function) else None)
+
+
+SPREAD: dict[str, Callable[[Stack, str], None]] = {
+    "as a tag": lambda stack, text: Tags.of(stack).add("image", text),
+    "as metadata": add_metadata,
+    "as a variable of all functions": add_variables,
+}
+
+
+@pytest.mark.parametrize("spread", SPREAD.values(), ids=SPREAD)
+@pytest.mark.parametrize("attribute", ["image_tag", "image_uri", "asset_hash"])
+@pytest.mark.parametrize("protects", [False, True], ids=["swapped", "protected"])
+def test_an_image_may_be_named_on_all_resources_of_its_stack(
+    docker_folder: str, spread: Callable[[Stack, str], None], attribute: str, protects: bool
+) -> None:
+    app = new_app()
+    if protects:
+        SafeImages.protect(app)
+    stack = stack_in(app)
+    asset_class = ecr_assets.DockerImageAsset if protects else SafeDockerImageAsset
+    image = asset_class(stack, "Image", directory=docker_folder)
+    task = ecs.FargateTaskDefinition(stack, "Task")
+    task.add_container("app", image=ecs.ContainerImage.from_docker_image_asset(image))
+    lambda_.Function(
+        stack,
+        "Other",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="index.handler",
+        code=lambda_.Code.from_inline("def handler(*_): ..."),
+    )
+    spread(stack, getattr(image, attribute))
+    assembly = app.synth()
+    name, _ = the_only(assembly, VERIFICATION)
+    _, made = the_only(assembly, TASK)
+    assert name in json.dumps(made)
+    functions = resources(assembly, "AWS::Lambda::Function").values()
+    assert spread is not SPREAD["as a variable of all functions"] or all(
+        image.asset_hash in json.dumps(it["Properties"]["Environment"]) for it in functions
+    )
+
+
+def test_what_the_user_passes_to_a_verification_does_not_wait_for_it(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    image = ImageVerification(
+        stack,
+        "Verified",
+        repository=ecr.Repository(stack, "Repository"),
+        tag="1.4",
+        verifier=ImageVerifier(stack, "Verifier", role=role),
+        notify=sns.Topic(stack, "Topic"),
+    )
+    run_on_fargate(stack, "Web", image)
+    Tags.of(app).add("image", image.image_tag)
+    assembly = app.synth()
+    for kind in ("AWS::ECR::Repository", "AWS::SNS::Topic"):
+        _, needed = the_only(assembly, kind)
+        assert needed["Properties"]["Tags"] == [{"Key": "image", "Value": "1.4"}]
+
+
+def test_a_digest_is_unknown_to_what_the_verification_needs(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    run_on_fargate(stack, "Web", image)
+    Tags.of(stack).add("image", image.image_digest)
+    errors = messages_of(app.synth(), "error")
+    assert errors
+    assert all("uses image_digest of Demo/Image where it cannot wait" in it and "Use image_tag." in it for it in errors)
