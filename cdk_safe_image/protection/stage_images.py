@@ -138,7 +138,7 @@ def _unknown_images(resource: TemplateResource, known: Collection[str]) -> list[
 
 
 def _name_of(image: str) -> str:
-    """The name of an image for messages, such as `shop:1.4`; a repository of the app has its logical ID."""
+    """The name of an image for messages, such as `shop:1.4`, or `shop:${Tag}` with a parameter's logical ID."""
     uri = _as_text(json.loads(image))
     return uri.partition("/")[2] or uri
 
@@ -149,7 +149,7 @@ def _as_text(value: Any) -> str:
             return str(separator).join(map(_as_text, parts))
         case {"Fn::Sub": str(text) | [str(text), *_]}:
             return text
-    return value if isinstance(value, str) else next(referenced_ids(value), "")
+    return value if isinstance(value, str) else f"${{{next(referenced_ids(value), '…')}}}"
 
 
 def _report(level: Unverified, construct: IConstruct, problem: str, use: str) -> None:

@@ -1198,7 +1198,7 @@ def test_all_unverified_ecr_images_of_a_task_definition_are_named_in_one_message
     task.add_container("sidecar", image=ecs.ContainerImage.from_registry(f"{own.attr_repository_uri}:v2"))
     task.add_container("proxy", image=ecs.ContainerImage.from_ecr_repository(shop, "v1"))
     (message,) = messages_of(app.synth(), "error")
-    assert "Demo/Task runs the ECR images team/shop:v1 and Own:v2, which are not verified" in message
+    assert "Demo/Task runs the ECR images team/shop:v1 and ${Own}:v2, which are not verified" in message
 
 
 def test_an_unverified_image_of_a_repository_of_the_app_is_reported() -> None:
