@@ -14,14 +14,14 @@ from image_verifier.custom_resource.schema import Attribute
 
 from .capacity import capacity_of
 from .consumer_checks import ConsumedImage, can_be_arm64, find_mismatch, find_missing_runtimes
-from .consumers import Consumer, consumer_at, user_path
+from .consumers import TYPES, Consumer, consumer_at, user_path
 from .dependencies import add_dependency, add_stack_dependency
 from .needed_resources import needed_by_verifications
 from .stack_resources import StackResources
 from .synthesis.facts import stack_of
 from .synthesis.identity import address, is_same
 from .synthesis.nesting import top_level
-from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot, type_of
+from .synthesis.snapshot import FUNCTION_TYPES, StageSnapshot, label_path, type_of
 from .tokens import WholeText
 from .verifier import ImageVerifier
 
@@ -29,6 +29,10 @@ from .verifier import ImageVerifier
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/mappings-section-structure.html
 _REFERENCED_SECTIONS: Final = ("Parameters", "Mappings")
+
+# The path at which CDK resolves properties once more, for its file of all constructs. They are no part of a template.
+# https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/core/lib/cfn-resource.ts
+_TREE: Final = "aws:cdk:cloudformation:props"
 
 
 @dataclass(frozen=True)
@@ -131,11 +135,10 @@ class ImageReferences:
             return
         if consumer is not None:
             self._dependents[address(resource)] = (resource, consumer)
-        stack, own = top_level(stack_of(resource)), top_level(stack_of(self._verification))
-        if is_same(stack, own):
+        if self._is_at_home(resource):
             add_dependency(resource, self._resource)
         else:
-            self._add_stack_dependency(resource, stack, own)
+            self._add_stack_dependency(resource)
 
     def resolve(self, context: IResolveContext, attribute: str) -> str:
         """The value of an attribute for one resource. An error is reported if the resource cannot use it.
@@ -150,8 +153,7 @@ class ImageReferences:
             return self._given.unverified(attribute)
         if isinstance(scope, CfnResource):
             self._dependents.setdefault(address(scope), (scope, None))
-        stack, own = top_level(stack_of(scope)), top_level(stack_of(self._verification))
-        if is_same(stack, own):
+        if self._is_at_home(scope):
             if attribute in self._plain_in_functions and self._is_function(scope, context):
                 if isinstance(scope, CfnResource):
                     add_dependency(scope, self._resource)
@@ -164,27 +166,23 @@ class ImageReferences:
                 f"{user_path(scope)} uses image_digest of {self._consumed.path}, which is in another stack: the digest "
                 "is only known there, at deploy. Use image_uri, container_image() or docker_image_code().",
             )
-        self._add_stack_dependency(scope, stack, own)
+        self._add_stack_dependency(scope)
         return self._given.unverified(attribute)
 
     def _gets_given(self, scope: IConstruct, context: IResolveContext, attribute: str) -> bool:
-        """Whether a part of a template gets the image as it was given, because it cannot wait for the verification.
+        """Whether a part of a template gets the image as it was given, because it cannot or need not wait.
 
         CDK resolves each element of a template first, and then the whole template of its stack.
         """
         if isinstance(scope, Stack):
-            path = tuple(context.document_path) if self._given_in else ()
-            return not self._given_in.isdisjoint((path[:2], path[:3]))
-        if isinstance(scope, CfnResource):
-            if address(scope) not in self._needed:
-                return False
-            path = tuple(context.document_path)[:2]
-        else:
-            path = tuple(context.document_path)[:3]
-            if path[0] == "Outputs" and path[2:] == ("Value",):
-                return False
+            path = tuple(context.document_path) if self._given_in or not self._is_at_home(scope) else ()
+            return path[:1] == (_TREE,) or any(path[:length] in self._given_in for length in (2, 3, 4))
+        is_unknown = attribute == Attribute.IMAGE_DIGEST and self._given.digest is None
+        path = self._place(scope, context, can_wait=is_unknown)
+        if not path:
+            return False
         self._given_in.add(path)
-        if attribute == Attribute.IMAGE_DIGEST and self._given.digest is None:
+        if is_unknown:
             self._report(
                 scope,
                 f"{user_path(scope)} uses image_digest of {self._consumed.path} where it cannot wait for the "
@@ -197,6 +195,23 @@ class ImageReferences:
                 "there would not wait for its verification. Pass the image to that resource.",
             )
         return True
+
+    def _place(self, scope: IConstruct, context: IResolveContext, *, can_wait: bool) -> tuple[str, ...]:
+        """The part of a template that gets the image as it was given, as the start of its path; empty if none does.
+
+        :param scope: the element of the template that is being resolved.
+        :param context: says which part of it.
+        :param can_wait: whether a part that need not wait does so, too.
+        """
+        if not isinstance(scope, CfnResource):
+            path = tuple(context.document_path)[:3]
+            return () if path[0] == "Outputs" and path[2:] == ("Value",) else path
+        if address(scope) in self._needed:
+            return tuple(context.document_path)[:2]
+        # To read the path is a call to Node.js, and a consumer waits for its image anyway.
+        if can_wait or (type_of(scope) in TYPES and self._is_at_home(scope)):
+            return ()
+        return label_path(context.document_path)
 
     @property
     def _plain_in_functions(self) -> Collection[str]:
@@ -220,7 +235,12 @@ class ImageReferences:
             self._attributes[attribute] = Fn.select(1, Fn.split(":", value)) if is_digest else value
         return self._attributes[attribute]
 
-    def _add_stack_dependency(self, scope: IConstruct, stack: Stack, own: Stack) -> None:
+    def _is_at_home(self, scope: IConstruct) -> bool:
+        """Whether a construct is in the stack of the verification, nested stacks included."""
+        return is_same(top_level(stack_of(scope)), top_level(stack_of(self._verification)))
+
+    def _add_stack_dependency(self, scope: IConstruct) -> None:
+        stack, own = top_level(stack_of(scope)), top_level(stack_of(self._verification))
         try:
             add_stack_dependency(stack, own, f"{user_path(scope)} uses the image {self._consumed.path}")
         except RuntimeError as error:

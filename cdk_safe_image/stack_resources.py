@@ -15,7 +15,7 @@ from .build import BuildRecord
 from .consumers import Consumer
 from .gate import GatedVerification, close_gate
 from .permissions import Permissions
-from .synthesis.facts import path_of, place
+from .synthesis.facts import node_of, path_of, place
 from .synthesis.finalizer import StageFinalizer
 from .synthesis.identity import address, is_same
 from .synthesis.nesting import top_level
@@ -167,7 +167,9 @@ class StackResources(Construct):
         )
 
     def _close_gate(self, snapshot: StageSnapshot) -> None:
-        close_gate(self, self._gated, snapshot)
+        # A user may have removed an image. The snapshot lacks the verifications that were made after it.
+        present = set(map(address, node_of(self._stack).find_all()))
+        close_gate(self, [it for it in self._gated if address(it) in present], snapshot)
 
 
 class VerificationHolder(Construct):

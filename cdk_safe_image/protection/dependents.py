@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from aws_cdk import Stack
@@ -61,11 +61,8 @@ def find_dependents(snapshot: StageSnapshot, images: Sequence[ScopedImage]) -> d
     if not images:
         return dependents
     tags = {image.tag for image in images}
-    tags_in = {
-        resource: [tag for tag in tags if tag in resource.text]
-        for resource in snapshot.template_resources
-        if resource.type != RESOURCE_TYPE
-    }
+    candidates = [it for it in snapshot.template_resources if it.type != RESOURCE_TYPE and _contains(it.text, tags)]
+    tags_in = {it: _contains(it.text_without_labels, tags) for it in candidates}
     referencing = [resource for resource, found in tags_in.items() if found]
     needed = needed_by_verifications(snapshot)
     for resource, construct in snapshot.constructs_of(referencing).items():
@@ -76,6 +73,10 @@ def find_dependents(snapshot: StageSnapshot, images: Sequence[ScopedImage]) -> d
                 consumer = consumer_at(construct) if _runs(resource, image.tag) else None
                 dependents[image].append(Dependent(construct, consumer, resource.stack))
     return dependents
+
+
+def _contains(text: str, tags: Collection[str]) -> list[str]:
+    return [tag for tag in tags if tag in text]
 
 
 def _nearest(tag: str, images: Sequence[ScopedImage], stack: Stack) -> list[ScopedImage]:

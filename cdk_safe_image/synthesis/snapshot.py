@@ -44,6 +44,15 @@ class TemplateResource:
     type: str
     text: str
 
+    @property
+    def text_without_labels(self) -> str:
+        """The text without the labels, which nothing reads that runs an image."""
+        resource = json.loads(self.text)
+        properties = {
+            k: it for k, it in resource.get("Properties", {}).items() if not label_path(("", "", "Properties", k))
+        }
+        return as_json({k: it for k, it in resource.items() if k != "Metadata"} | {"Properties": properties})
+
 
 class StageSnapshot:
     """All constructs of a stage, and what their templates will contain.
@@ -217,6 +226,19 @@ def _ids_in(name: str, element: Any) -> Iterator[str]:
         yield from (text.partition(".")[0] for text in texts[:1])
     elif name == "Fn::Sub":
         yield from (found for text in texts for found in _SUBSTITUTED.findall(text))
+
+
+def label_path(path: Sequence[str]) -> tuple[str, ...]:
+    """The path of a label, which is the tags of a resource or its metadata; empty if a path is not in one.
+
+    :param path: the path of a part of a template. CDK may write the names of properties with a small letter.
+    """
+    match path:
+        case [section, name, "Metadata", *_]:
+            return (section, name, "Metadata")
+        case [section, name, "Properties", "Tags" | "tags" as tags, *_]:
+            return (section, name, "Properties", tags)
+    return ()
 
 
 @Fact

@@ -11,7 +11,7 @@ from typing import Any
 
 import jsii
 import pytest
-from aws_cdk import Aspects, CfnResource, IAspect, Stack, Tags
+from aws_cdk import Aspects, CfnResource, IAspect, NestedStack, Stack, Tags
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -87,6 +87,67 @@ def test_an_image_may_be_named_on_all_resources_of_its_stack(
     assert spread is not SPREAD["as a variable of all functions"] or all(
         image.asset_hash in json.dumps(it["Properties"]["Environment"]) for it in functions
     )
+
+
+@pytest.mark.parametrize("protects", [False, True], ids=["swapped", "protected"])
+@pytest.mark.parametrize("attribute", ["image_tag", "asset_hash"])
+def test_a_label_makes_no_stack_wait_for_the_stack_of_an_image(
+    docker_folder: str, attribute: str, protects: bool
+) -> None:
+    app = new_app()
+    if protects:
+        SafeImages.protect(app)
+    network, stack, other = stack_in(app, "Network"), stack_in(app), stack_in(app, "Other")
+    topic = sns.Topic(network, "Topic")
+    asset_class = ecr_assets.DockerImageAsset if protects else SafeDockerImageAsset
+    for home in (stack, other):
+        task = ecs.FargateTaskDefinition(home, "Task")
+        image = asset_class(home, "Image", directory=docker_folder, build_args={"HOME": home.stack_name})
+        container = ecs.ContainerImage.from_docker_image_asset(image)
+        task.add_container("app", image=container, environment={"TOPIC": topic.topic_arn})
+        Tags.of(app).add(home.stack_name, getattr(image, attribute))
+        add_metadata(network, image.image_tag)
+    assembly = app.synth()
+    for name, dependencies in (("Network", []), ("Demo", ["Network"]), ("Other", ["Network"])):
+        artifact = assembly.get_stack_by_name(name)
+        assert [it.id for it in artifact.dependencies if not it.id.endswith(".assets")] == dependencies
+        assert not messages_of(assembly, "error", name)
+    assert not resources(assembly, VERIFICATION, "Network")
+
+
+def test_a_nested_stack_with_an_image_may_have_its_tag(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    nested = NestedStack(stack, "Nested")
+    image = SafeDockerImageAsset(nested, "Image", directory=docker_folder)
+    run_on_fargate(nested, "Web", image)
+    Tags.of(stack).add("image", image.image_tag)
+    _, made = the_only(app.synth(), "AWS::CloudFormation::Stack")
+    assert made["Properties"]["Tags"] == [{"Key": "image", "Value": image.asset_hash}]
+
+
+def test_the_digest_of_an_image_may_be_the_tag_of_a_service(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    service = run_on_fargate(stack, "Web", image)
+    Tags.of(service).add("digest", image.image_digest)
+    assembly = app.synth()
+    _, made = the_only(assembly, "AWS::ECS::Service")
+    assert "ImageDigest" in json.dumps(made["Properties"]["Tags"])
+    assert not messages_of(assembly, "error")
+
+
+def test_no_service_waits_for_an_image_that_the_user_removed(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    SafeDockerImageAsset(stack, "Removed", directory=docker_folder, file="Other.dockerfile")
+    run_on_fargate(stack, "Web", SafeDockerImageAsset(stack, "Image", directory=docker_folder))
+    stack.node.try_remove_child("Removed")
+    template = app.synth().get_stack_by_name("Demo").template
+    dependencies = {name for it in template["Resources"].values() for name in it.get("DependsOn", ())}
+    assert dependencies
+    assert dependencies <= template["Resources"].keys()
 
 
 def test_what_the_user_passes_to_a_verification_does_not_wait_for_it(docker_folder: str) -> None:
