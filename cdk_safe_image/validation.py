@@ -63,7 +63,7 @@ def _check_repository(path: str, arn: str) -> None:
     if not is_dummy(name) and is_known_at_synth(name) and _NOT_A_REPOSITORY.search(name):
         raise ValueError(
             f"{path}: repository has the name {name!r}, which is not valid: use the name without registry, tag and "
-            "digest, in small letters, such as 'shop'"
+            "digest, in lower case, such as 'shop'"
         )
 
 

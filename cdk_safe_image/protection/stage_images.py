@@ -127,14 +127,14 @@ def _report_other_images(snapshot: StageSnapshot, images: Sequence[ScopedImage])
 
 def _unknown_images(resource: TemplateResource, known: Collection[str]) -> list[str]:
     """The images of ECR that a resource runs whose URI contains no known name, as JSON."""
-    if not any(mark in resource.text for mark in _ECR_MARKS):
+    if not _is_in_ecr(resource.text):
         return []
-    images = images_of(json.loads(resource.text))
-    return [
-        image
-        for image in images
-        if any(map(image.__contains__, _ECR_MARKS)) and not any(map(image.__contains__, known))
-    ]
+    images = filter(_is_in_ecr, images_of(json.loads(resource.text)))
+    return [image for image in images if not any(name in image for name in known)]
+
+
+def _is_in_ecr(text: str) -> bool:
+    return any(mark in text for mark in _ECR_MARKS)
 
 
 def _name_of(image: str) -> str:
