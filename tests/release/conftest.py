@@ -28,7 +28,8 @@ def pyz() -> Path:
         *sorted((_ROOT / "safe_image").rglob("*.*")),
         *sorted((_ROOT / "lambda").rglob("*.py")),
     ]
-    contents = b"\0".join(path.read_bytes() for path in sources if path.suffix != ".pyc")
+    # Other test processes compile modules meanwhile, in files that are renamed.
+    contents = b"\0".join(path.read_bytes() for path in sources if path.parent.name != "__pycache__")
     folder = LOCAL / "pyz"
     file = folder / f"{hashlib.sha256(contents).hexdigest()[:16]}-{_PYTHON}" / "safe-image.pyz"
     folder.mkdir(parents=True, exist_ok=True)
