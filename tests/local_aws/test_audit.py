@@ -312,11 +312,13 @@ def test_a_run_that_was_killed_resumes(aws: LocalAws, many: tuple[str, int], tmp
         cut.write(b'{"reference": "cut off in its mid')
     known = state.read_bytes().count(b"\n") - 1
     assert known < NUMBER
-    aws.reset_calls()
+    # The last calls of the killed process may be answered after it has ended.
+    began = time.time()
     done = run(aws, many[0], "--resume", str(state), "--format", "json")
     assert done.returncode == 0, done.stderr
     assert len({one["digest"] for one in images(done)}) == len(images(done)) == NUMBER
-    assert calls(aws)["GetDownloadUrlForLayer"] == NUMBER - known
+    made = [call for call in aws.calls() if call["name"] == "ecr:GetDownloadUrlForLayer" and call["time"] > began]
+    assert len(made) == NUMBER - known
     again = run(aws, many[0], "--resume", str(state), "--runs-on", "lambda")
     assert again.returncode == 2
     assert "was written with another runs_on (('fargate',)): use the same settings" in again.stderr
