@@ -87,7 +87,10 @@ def _check_nested_stages(snapshot: StageSnapshot) -> None:
 
 
 def _images(snapshot: StageSnapshot) -> Iterable[ScopedImage]:
-    """The images that do not verify themselves and that are below an image scope, each once per stack."""
+    """The images that do not verify themselves and that are below an image scope.
+
+    An image is verified once in each stack, but reported at each construct that makes it, since each must be replaced.
+    """
     seen = set()
     stacks = set(map(address, snapshot.stacks))
     for asset in _assets(snapshot):
@@ -100,7 +103,7 @@ def _images(snapshot: StageSnapshot) -> Iterable[ScopedImage]:
             continue
         tag = asset.image_tag
         key = (address(stack), tag, address(scope))
-        if key not in seen:
+        if key not in seen or scope.settings.report:
             yield ScopedImage(asset, stack, tag, scope.settings, existing_verification(asset, stack, tag), record)
         seen.add(key)
 

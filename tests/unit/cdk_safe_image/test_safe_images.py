@@ -1150,6 +1150,15 @@ def test_an_unverified_image_is_reported(docker_folder: str, level: str) -> None
     )
 
 
+def test_every_construct_of_an_unverified_image_is_reported_since_each_must_be_replaced(docker_folder: str) -> None:
+    app, stack = reported()
+    for name in ("Web", "Worker"):
+        run(stack, name, ecs.ContainerImage.from_asset(docker_folder))
+    web, worker = sorted(messages_of(app.synth(), "error"))
+    assert "The image Demo/Web/app/AssetImage is not verified" in web
+    assert "The image Demo/Worker/app/AssetImage is not verified" in worker
+
+
 def test_an_image_that_existed_before_is_reported_too(docker_folder: str) -> None:
     app = new_app()
     with_from_asset(stack_in(app), docker_folder)
