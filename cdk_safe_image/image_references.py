@@ -174,14 +174,15 @@ class ImageReferences:
 
         CDK resolves each element of a template first, and then the whole template of its stack.
         """
+        stack = address(stack_of(scope))
         if isinstance(scope, Stack):
             path = tuple(context.document_path) if self._given_in or not self._is_at_home(scope) else ()
-            return path[:1] == (_TREE,) or any(path[:length] in self._given_in for length in (2, 3, 4))
+            return path[:1] == (_TREE,) or any((stack, *path[:length]) in self._given_in for length in (2, 3, 4))
         is_unknown = attribute == Attribute.IMAGE_DIGEST and self._given.digest is None
         path = self._place(scope, context, can_wait=is_unknown)
         if not path:
             return False
-        self._given_in.add(path)
+        self._given_in.add((stack, *path))
         if is_unknown:
             self._report(
                 scope,
@@ -199,13 +200,15 @@ class ImageReferences:
     def _place(self, scope: IConstruct, context: IResolveContext, *, can_wait: bool) -> tuple[str, ...]:
         """The part of a template that gets the image as it was given, as the start of its path; empty if none does.
 
+        A value that the user resolves outside of a template has no path.
+
         :param scope: the element of the template that is being resolved.
         :param context: says which part of it.
         :param can_wait: whether a part that need not wait does so, too.
         """
         if not isinstance(scope, CfnResource):
             path = tuple(context.document_path)[:3]
-            return () if path[0] == "Outputs" and path[2:] == ("Value",) else path
+            return () if path[:1] == ("Outputs",) and path[2:] == ("Value",) else path
         if address(scope) in self._needed:
             return tuple(context.document_path)[:2]
         # To read the path is a call to Node.js, and a consumer waits for its image anyway.

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
-from aws_cdk import CfnOutput, Fn
+from aws_cdk import CfnOutput, DefaultTokenResolver, Fn, StringConcat, Tokenization
+from constructs import Construct
 
 from cdk_safe_image import SafeDockerImageAsset
 from cdk_safe_image.tokens import shortest
@@ -84,6 +85,15 @@ def test_an_attribute_is_quoted_as_any_string_is(docker_folder: str, quote: Call
     image = SafeDockerImageAsset(stack_in(new_app()), "Image", directory=docker_folder)
     for text in (image.image_uri, image.image_tag):
         assert quote(text) == quote(str(text))
+
+
+def test_an_attribute_can_be_resolved_outside_of_a_template(docker_folder: str) -> None:
+    stack = stack_in(new_app())
+    image = SafeDockerImageAsset(stack, "Image", directory=docker_folder)
+    resolver = DefaultTokenResolver(StringConcat())
+    expected = {"Fn::GetAtt": [stack.get_logical_id(image.verification.resource), "ImageTag"]}
+    scopes = (stack, Construct(stack, "Other"), CfnOutput(stack, "Output", value="-"), image.verification.resource)
+    assert [Tokenization.resolve(image.image_tag, scope=it, resolver=resolver) for it in scopes] == [expected] * 4
 
 
 def test_a_copy_of_an_attribute_cannot_be_split_either(docker_folder: str) -> None:
