@@ -48,10 +48,10 @@ class TemplateResource:
     def text_without_labels(self) -> str:
         """The text without the labels, which nothing reads that runs an image."""
         resource = json.loads(self.text)
-        properties = {
-            k: it for k, it in resource.get("Properties", {}).items() if not label_path(("", "", "Properties", k))
-        }
-        return as_json({k: it for k, it in resource.items() if k != "Metadata"} | {"Properties": properties})
+        for section in ("Metadata", "Properties"):
+            parts = resource.get(section, {})
+            resource[section] = {name: it for name, it in parts.items() if not label_path(("", "", section, name))}
+        return as_json(resource)
 
 
 class StageSnapshot:
@@ -229,13 +229,16 @@ def _ids_in(name: str, element: Any) -> Iterator[str]:
 
 
 def label_path(path: Sequence[str]) -> tuple[str, ...]:
-    """The path of a label, which is the tags of a resource or its metadata; empty if a path is not in one.
+    """The path of a label, which is the tags of a resource or an entry of its metadata; empty if a path is not in one.
+
+    Metadata of CloudFormation's own is no label: an instance executes it.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-init.html
 
     :param path: the path of a part of a template. CDK may write the names of properties with a small letter.
     """
     match path:
-        case [section, name, "Metadata", *_]:
-            return (section, name, "Metadata")
+        case [section, name, "Metadata", entry, *_] if not entry.startswith("AWS::CloudFormation::"):
+            return (section, name, "Metadata", entry)
         case [section, name, "Properties", "Tags" | "tags" as tags, *_]:
             return (section, name, "Properties", tags)
     return ()

@@ -170,6 +170,25 @@ def test_what_the_user_passes_to_a_verification_does_not_wait_for_it(docker_fold
         assert needed["Properties"]["Tags"] == [{"Key": "image", "Value": "1.4"}]
 
 
+@pytest.mark.parametrize("protects", [False, True], ids=["swapped", "protected"])
+def test_an_instance_that_runs_the_image_by_its_metadata_waits(docker_folder: str, protects: bool) -> None:
+    app = new_app()
+    if protects:
+        SafeImages.protect(app)
+    stack = stack_in(app)
+    asset_class = ecr_assets.DockerImageAsset if protects else SafeDockerImageAsset
+    image = asset_class(stack, "Image", directory=docker_folder)
+    instance = CfnResource(
+        stack, "Instance", type="AWS::EC2::Instance", properties={"ImageId": "ami-0123456789abcdef0"}
+    )
+    command = {"command": f"docker run {image.image_uri}"}
+    instance.add_metadata("AWS::CloudFormation::Init", {"config": {"commands": {"run": command}}})
+    assembly = app.synth()
+    name, _ = the_only(assembly, VERIFICATION)
+    _, made = the_only(assembly, "AWS::EC2::Instance")
+    assert name in json.dumps(made)
+
+
 def test_a_digest_is_unknown_to_what_the_verification_needs(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
