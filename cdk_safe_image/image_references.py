@@ -18,6 +18,7 @@ from .consumers import TYPES, Consumer, consumer_at, user_path
 from .dependencies import add_dependency, add_stack_dependency
 from .needed_resources import needed_by_verifications
 from .stack_resources import StackResources
+from .stack_tags import stack_tags_of
 from .synthesis.facts import stack_of
 from .synthesis.identity import address, is_same
 from .synthesis.nesting import top_level
@@ -56,6 +57,13 @@ class GivenImage:
     def tag_or_digest(self) -> str | None:
         """The tag or the digest, whichever is set."""
         return self.tag or self.digest
+
+    def is_unknown(self, attribute: str) -> bool:
+        """Whether only the verification knows the value of an attribute.
+
+        :param attribute: one of `Attribute`.
+        """
+        return attribute == Attribute.IMAGE_DIGEST and self.digest is None
 
     def unverified(self, attribute: str) -> str:
         """The value of an attribute that does not wait for the verification.
@@ -116,14 +124,17 @@ class ImageReferences:
             self._tokens[attribute] = Lazy.uncached_string(_AttributeProducer(self, attribute), display_hint=attribute)
         return WholeText(self._tokens[attribute], f"{name} of {self._consumed.path}")
 
-    def find_special_resources(self, snapshot: StageSnapshot) -> None:
-        """Find the resources that get the image as it was given: Lambda functions, and what verifications need.
+    def find_special_uses(self, snapshot: StageSnapshot) -> None:
+        """Find the places with the image as it was given: in Lambda functions, in needed resources, in tags of stacks.
 
         :param snapshot: the complete stage.
         """
         # In a whole template, only the logical ID says what a resource is.
         self._function_ids = snapshot.function_ids - {verifier.function_id for verifier in snapshot.of(ImageVerifier)}
         self._needed = needed_by_verifications(snapshot)
+        for attribute, token in self._tokens.items():
+            if not self._given.is_unknown(attribute):
+                stack_tags_of(snapshot).replace(token, self._given.unverified(attribute))
 
     def add_dependent(self, resource: CfnResource, consumer: Consumer | None) -> None:
         """Make a resource wait that references the image by a plain string, and check that it can run the image.
@@ -160,7 +171,7 @@ class ImageReferences:
                 return self._given.unverified(attribute)
             # In another nested stack CDK makes this a parameter of that stack, which is not an export.
             return self._attribute(self._resource, attribute)
-        if attribute == Attribute.IMAGE_DIGEST and self._given.digest is None:
+        if self._given.is_unknown(attribute):
             self._report(
                 scope,
                 f"{user_path(scope)} uses image_digest of {self._consumed.path}, which is in another stack: the digest "
@@ -178,7 +189,7 @@ class ImageReferences:
         if isinstance(scope, Stack):
             path = tuple(context.document_path) if self._given_in or not self._is_at_home(scope) else ()
             return path[:1] == (_TREE,) or any((stack, *path[:length]) in self._given_in for length in (2, 3, 4))
-        is_unknown = attribute == Attribute.IMAGE_DIGEST and self._given.digest is None
+        is_unknown = self._given.is_unknown(attribute)
         path = self._place(scope, context, can_wait=is_unknown)
         if not path:
             return False

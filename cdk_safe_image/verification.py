@@ -168,7 +168,7 @@ class ImageVerification(Construct):
             self, self._image, consumed, self._resource, pins_functions=options.pin == Pin.DIGEST
         )
         finalizer = StageFinalizer.of(self)
-        finalizer.on_finalize(self._references.find_special_resources, path)
+        finalizer.on_finalize(self._references.find_special_uses, path)
         finalizer.on_validate(self._references.check_consumers)
 
     @property

@@ -231,7 +231,7 @@ def _ids_in(name: str, element: Any) -> Iterator[str]:
 def label_path(path: Sequence[str]) -> tuple[str, ...]:
     """The path of a label, which is the tags of a resource or an entry of its metadata; empty if a path is not in one.
 
-    Metadata of CloudFormation's own is no label: an instance executes it.
+    Metadata of CloudFormation's own is not a label: an instance executes it.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-init.html
 
     :param path: the path of a part of a template. CDK may write the names of properties with a small letter.
