@@ -102,6 +102,11 @@ def write_zip(path: Path, entry_point: str) -> Path:
 def _files(entry_point: str) -> dict[str, bytes]:
     """The files of a Lambda by their paths, sorted: the modules, and the data beside them."""
     package = Path(image_verifier.__file__).parent
+    if not package.is_dir():
+        raise ValueError(
+            f"The verifier's code is {package}, which is not a folder, so that no Lambda can be made of it: install "
+            "cdk-safe-image in a virtual environment instead of running it from an archive"
+        )
     programs = _imported(package, ("entrypoints", entry_point))
     files = {f"{'/'.join(name)}.py": without_prose(program) for name, program in programs.items()}
     for folder in {package.joinpath(*name[:-1]) for name in programs}:

@@ -18,6 +18,7 @@ import image_verifier
 import pytest
 from image_verifier.audit.audit_page import AuditHead, audit_page
 
+from cdk_safe_image import staging
 from cdk_safe_image.staging import without_prose, write_zip
 
 SOURCES = Path(image_verifier.__file__).parent
@@ -148,3 +149,24 @@ def test_a_lambda_can_write_the_page_of_an_audit_with_nothing_but_what_is_staged
 )
 def test_only_comments_and_docstrings_are_prose(program: str, expected: str) -> None:
     assert without_prose(program) == expected
+
+
+def test_a_verifier_in_an_archive_is_refused(tmp_path: Path) -> None:
+    """The app would deploy a Lambda without code."""
+    archive = tmp_path / "app.pyz"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for package in (SOURCES, Path(staging.__file__).parent):
+            for path in package.rglob("*.py"):
+                packed.write(path, path.relative_to(package.parent))
+    program = f"""
+import sys
+sys.path.insert(0, {str(archive)!r})
+from aws_cdk import App, Stack
+from cdk_safe_image import ImageVerifier
+ImageVerifier(Stack(App(), "Demo"), "Verifier")
+"""
+    run = subprocess.run([sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    last = run.stderr.rstrip().splitlines()[-1]
+    assert re.fullmatch(
+        r"ValueError: The verifier's code is .*app\.pyz/image_verifier, which is not a folder.*: install .*", last
+    )
