@@ -141,7 +141,8 @@ class WholeText(str):
     def _refuse(self, *_arguments: Any, **_keywords: Any) -> Any:
         raise ValueError(
             f"{self.description} is only known at deploy, so that no part of it can be computed at synth: pass the "
-            "whole, or use Fn.select(0, Fn.split('-', …)). The asset_hash of an asset is known at synth."
+            "whole, or use Fn.select(0, Fn.split('-', …)). The tag alone is image_tag, and the asset_hash of an "
+            "asset is known at synth."
         )
 
     __getitem__ = __iter__ = encode = _refuse

@@ -39,7 +39,10 @@ def test_a_part_of_an_attribute_is_refused_with_what_to_use(
     image = SafeDockerImageAsset(stack_in(new_app()), "Image", directory=docker_folder)
     text = getattr(image if is_of_the_asset else image.verification, attribute)
     for part in PARTS.values():
-        with pytest.raises(ValueError, match=rf"{attribute} of Demo/Image is only known at deploy.*asset_hash of an"):
+        with pytest.raises(
+            ValueError,
+            match=rf"{attribute} of Demo/Image is only known at deploy.*The tag alone is image_tag.*asset_hash of an",
+        ):
             part(text)
 
 
