@@ -15,6 +15,7 @@ from .stack_resources import StackResources
 from .synthesis.facts import node_of
 from .synthesis.identity import address
 from .synthesis.snapshot import StageSnapshot, type_of
+from .verifier import ImageVerifier
 
 
 @lru_cache(maxsize=1)
@@ -26,7 +27,9 @@ def needed_by_verifications(snapshot: StageSnapshot) -> frozenset[str]:
     :param snapshot: the complete stage.
     """
     ours = snapshot.of(StackResources)
-    needed: list[IConstruct] = [*ours, *(it for each in ours for made in each.verifications for it in made.needs)]
+    of_verifications = [it for each in ours for made in each.verifications for it in made.needs]
+    # A verifier may not have a verification yet.
+    needed: list[IConstruct] = [*ours, *snapshot.of(ImageVerifier), *of_verifications]
     scopes = {address(construct): construct for construct in needed}.values()
     inside = {address(construct) for scope in scopes for construct in node_of(scope).find_all()}
     resources = snapshot.of(CfnResource)

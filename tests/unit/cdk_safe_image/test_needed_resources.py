@@ -150,6 +150,21 @@ def test_no_service_waits_for_an_image_that_the_user_removed(docker_folder: str)
     assert dependencies <= template["Resources"].keys()
 
 
+def test_a_verifier_of_the_user_does_not_wait_for_an_image_that_it_will_verify(docker_folder: str) -> None:
+    app = new_app()
+    stack = stack_in(app)
+    SafeImages.protect(app, verifier=ImageVerifier(stack, "Verifier"))
+    image = ecr_assets.DockerImageAsset(stack, "Image", directory=docker_folder)
+    task = ecs.FargateTaskDefinition(stack, "Task")
+    task.add_container("app", image=ecs.ContainerImage.from_docker_image_asset(image))
+    add_variables(stack, image.image_tag)
+    assembly = app.synth()
+    name, _ = the_only(assembly, VERIFICATION)
+    _, function = the_only(assembly, "AWS::Lambda::Function")
+    assert image.asset_hash in json.dumps(function)
+    assert name not in json.dumps(function)
+
+
 def test_what_the_user_passes_to_a_verification_does_not_wait_for_it(docker_folder: str) -> None:
     app = new_app()
     stack = stack_in(app)
