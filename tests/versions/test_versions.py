@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -75,6 +76,21 @@ def test_the_tests_pass_with_todays_newest_version_of_every_dependency() -> None
     done = environment.test(*_WITH_TODAYS)
     assert done.returncode == 0, f"newer than in requirements/dev.txt: {environment.differences()}\n{done.stdout}"
     assert passed(done.stdout) > 60
+
+
+def test_the_environments_have_every_module_that_the_unit_tests_import() -> None:
+    files = [file for file in (ROOT / "tests" / "unit").rglob("*.py") if file.name != "test_nag.py"]
+    statements = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    imported = {name.name for node in statements if isinstance(node, ast.Import) for name in node.names}
+    imported |= {node.module for node in statements if isinstance(node, ast.ImportFrom) and node.module}
+    packages = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    assert {"aws_cdk", "boto3", "pytest"} <= packages
+    program = (
+        "import sys; from importlib.util import find_spec; print([it for it in sys.argv[1:] if not find_spec(it)])"
+    )
+    python = Environment.pinned(interpreter(pythons.LAMBDA)).python
+    command = [str(python), "-c", program, *sorted(packages)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout == "[]\n"
 
 
 def test_the_verifiers_tests_pass_on_the_lambdas_python() -> None:
