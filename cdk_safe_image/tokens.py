@@ -145,7 +145,8 @@ class WholeText(str):
             "asset is known at synth."
         )
 
-    __getitem__ = __iter__ = encode = _refuse
+    # It may be encoded: newer versions of shlex.quote do that with the whole.
+    __getitem__ = __iter__ = _refuse
     split = rsplit = partition = rpartition = splitlines = _refuse
     lower = upper = title = capitalize = swapcase = casefold = _refuse
     translate = removeprefix = removesuffix = _refuse

@@ -26,7 +26,6 @@ PARTS: dict[str, Callable[[str], Any]] = {
     "a replacement": lambda text: text.replace(":", "-"),
     "upper case": lambda text: text.upper(),
     "a format with a width": lambda text: f"{text:.8}",
-    "bytes": lambda text: text.encode(),
     "characters": lambda text: list(text),
 }
 
@@ -79,6 +78,7 @@ QUOTED: dict[str, Callable[[str], str]] = {
     "for YAML, by the other dumper": lambda text: yaml.dump({"image": text}),
     "for YAML, by the dumper in C": lambda text: yaml.dump({"image": text}, Dumper=yaml.CSafeDumper),
     "in a template of Python": lambda text: string.Template("image=$image").substitute(image=text),
+    "as bytes": lambda text: text.encode().decode(),
     "as a replacement": lambda text: re.sub("IMAGE", text, "image=IMAGE"),
 }
 
