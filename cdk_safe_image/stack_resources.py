@@ -15,7 +15,7 @@ from .build import BuildRecord
 from .consumers import Consumer
 from .gate import GatedVerification, close_gate
 from .permissions import Permissions
-from .synthesis.facts import node_of, path_of, place
+from .synthesis.facts import node_of, path_of, place, scopes_of
 from .synthesis.finalizer import StageFinalizer
 from .synthesis.identity import address, is_same
 from .synthesis.nesting import top_level
@@ -167,9 +167,14 @@ class StackResources(Construct):
         )
 
     def _close_gate(self, snapshot: StageSnapshot) -> None:
-        # A user may have removed an image. The snapshot lacks the verifications that were made after it.
-        present = set(map(address, node_of(self._stack).find_all()))
-        close_gate(self, [it for it in self._gated if address(it) in present], snapshot)
+        present = set(map(address, snapshot.constructs))
+        close_gate(self, [it for it in self._gated if address(it) in present or self._was_added(it)], snapshot)
+
+    def _was_added(self, verification: StackVerification) -> bool:
+        """Whether a verification that a snapshot lacks was made after it. Else the user removed the image."""
+        if isinstance(scopes_of(verification)[-2], VerificationHolder):
+            return True
+        return address(verification) in set(map(address, node_of(self._stack).find_all()))
 
 
 class VerificationHolder(Construct):

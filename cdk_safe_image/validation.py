@@ -12,7 +12,7 @@ from image_verifier.custom_resource.properties import OnFailure
 from .options import Pin, ResolvedOptions
 from .synthesis.facts import path_of, stack_of, stage_of
 from .synthesis.identity import is_same
-from .tokens import is_dummy, is_known_at_synth
+from .tokens import is_dummy, is_known_at_synth, is_literal
 from .verifier import ImageVerifier
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
@@ -60,7 +60,8 @@ def _tag_hint(text: str) -> str:
 def _check_repository(path: str, arn: str) -> None:
     # CDK accepts any name, and the deploy would find no such repository.
     name = arn.partition(":repository/")[2]
-    if not is_dummy(name) and is_known_at_synth(name) and _NOT_A_REPOSITORY.search(name):
+    is_known = is_literal(name) and is_known_at_synth(name)
+    if is_known and not is_dummy(name) and _NOT_A_REPOSITORY.search(name):
         raise ValueError(
             f"{path}: repository has the name {name!r}, which is not valid: use the name without registry, tag and "
             "digest, in lower case, such as 'shop'"
