@@ -5,7 +5,6 @@ pip keeps such a version out, unless another package or a lock file puts it back
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Final
 
 import aws_cdk
@@ -14,6 +13,9 @@ OLDEST: Final = "2.196.0"
 
 # The newest name that the constructs use. 2.196.0 introduced it.
 if not hasattr(aws_cdk, "IPropertyInjector"):
+    # Imported here, since nearly every app has a version that is new enough.
+    from importlib.metadata import version
+
     raise ImportError(
         f"cdk-safe-image requires aws-cdk-lib {OLDEST} or later, but {version('aws-cdk-lib')} is installed: "
         "run pip install --upgrade aws-cdk-lib"

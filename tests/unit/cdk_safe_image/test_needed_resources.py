@@ -11,7 +11,7 @@ from typing import Any
 
 import jsii
 import pytest
-from aws_cdk import Aspects, CfnResource, IAspect, NestedStack, Stack, Tags
+from aws_cdk import App, Aspects, CfnResource, IAspect, NestedStack, Stack, Tags
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -31,6 +31,16 @@ from tests.unit.cdk_safe_image.app import (
     stack_in,
     the_only,
 )
+
+
+def app_with_image(docker_folder: str, *, protects: bool) -> tuple[App, Stack, ecr_assets.DockerImageAsset]:
+    """An app with an image, protected or swapped."""
+    app = new_app()
+    if protects:
+        SafeImages.protect(app)
+    stack = stack_in(app)
+    asset_class = ecr_assets.DockerImageAsset if protects else SafeDockerImageAsset
+    return app, stack, asset_class(stack, "Image", directory=docker_folder)
 
 
 def visit_all(stack: Stack, visit: Callable[[Any], object]) -> None:
@@ -63,12 +73,7 @@ SPREAD: dict[str, Callable[[Stack, str], None]] = {
 def test_an_image_may_be_named_on_all_resources_of_its_stack(
     docker_folder: str, spread: Callable[[Stack, str], None], attribute: str, protects: bool
 ) -> None:
-    app = new_app()
-    if protects:
-        SafeImages.protect(app)
-    stack = stack_in(app)
-    asset_class = ecr_assets.DockerImageAsset if protects else SafeDockerImageAsset
-    image = asset_class(stack, "Image", directory=docker_folder)
+    app, stack, image = app_with_image(docker_folder, protects=protects)
     task = ecs.FargateTaskDefinition(stack, "Task")
     task.add_container("app", image=ecs.ContainerImage.from_docker_image_asset(image))
     lambda_.Function(
@@ -187,12 +192,7 @@ def test_what_the_user_passes_to_a_verification_does_not_wait_for_it(docker_fold
 
 @pytest.mark.parametrize("protects", [False, True], ids=["swapped", "protected"])
 def test_an_instance_that_runs_the_image_by_its_metadata_waits(docker_folder: str, protects: bool) -> None:
-    app = new_app()
-    if protects:
-        SafeImages.protect(app)
-    stack = stack_in(app)
-    asset_class = ecr_assets.DockerImageAsset if protects else SafeDockerImageAsset
-    image = asset_class(stack, "Image", directory=docker_folder)
+    app, stack, image = app_with_image(docker_folder, protects=protects)
     instance = CfnResource(
         stack, "Instance", type="AWS::EC2::Instance", properties={"ImageId": "ami-0123456789abcdef0"}
     )
