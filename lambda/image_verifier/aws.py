@@ -155,7 +155,7 @@ def call(
     bad_answers = 0
     for attempt in itertools.count(1):
         if retry_budget.is_abandoned:
-            raise Fault(f"{action} was not called: the response was sent before")
+            raise Fault(f"{action} was not called: nothing waits for its result any longer")
         try:
             return _complete_answer(client, operation, api, parameters)
         except (BotoCoreError, ClientError, OSError) as e:

@@ -1,4 +1,4 @@
-"""A thread pool that never delays Ctrl-C."""
+"""A thread pool that delays neither Ctrl-C nor the end of the program after a fault."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from queue import Empty, Queue
+from threading import Event
 from types import TracebackType
 from typing import Final, TypeVar
+
+from .retry import abandon_with
 
 # How long an interrupt may take to have an effect, in seconds. A signal that arrives just before a thread begins to
 # wait does not wake it: Python checks for signals before it waits and not meanwhile, so every wait here has a timeout.
@@ -21,12 +24,22 @@ _Result = TypeVar("_Result")
 class Pool(ThreadPoolExecutor):
     """A pool that does not wait for its threads if it is left with an exception: an interrupt, or a first fault.
 
-    Running work then continues without effect, and waiting work is dropped.
+    Waiting work is then dropped, and running work calls AWS no more and retries nothing: Python does not end before
+    its threads, which would retry for a minute.
+
+    :param at_once: the number of threads.
+    :param name: the beginning of the threads' names.
     """
+
+    def __init__(self, at_once: int, name: str = "") -> None:
+        self._abandoned = Event()
+        super().__init__(at_once, name, initializer=abandon_with, initargs=(self._abandoned,))
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._abandoned.set()
         self.shutdown(wait=kind is None, cancel_futures=kind is not None)
 
     def results(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:

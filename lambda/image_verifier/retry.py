@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Final
 
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
+_abandoned: Final[ContextVar[Event]] = ContextVar("abandoned")
+
+
+def abandon_with(abandoned: Event) -> None:
+    """Let an event abandon the budgets that this thread makes from now on.
+
+    :param abandoned: set when nobody waits for the thread's results any longer.
+    """
+    _abandoned.set(abandoned)
 
 
 @dataclass(frozen=True)
@@ -31,10 +41,11 @@ class RetryBudget:
 
         :param seconds: for how long transient errors are retried.
         :param denied_seconds: for how long AccessDenied is retried.
-        :param abandoned: set when nobody waits for the results any longer; None where somebody always does.
+        :param abandoned: set when nobody waits for the results any longer. Default: that of the thread's pool, if it
+            has one.
         """
         now = time.monotonic()
-        return cls(now + seconds, now + min(seconds, denied_seconds), abandoned or Event())
+        return cls(now + seconds, now + min(seconds, denied_seconds), abandoned or _abandoned.get(None) or Event())
 
     def part(self, share: float) -> RetryBudget:
         """A smaller budget, for the first of several steps.

@@ -14,7 +14,6 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from enum import Enum
@@ -24,6 +23,7 @@ from typing import IO, Final, Protocol
 from image_verifier.faults import Fault
 from image_verifier.image import media_types
 from image_verifier.image.model import Blob, Descriptor, Document, sha256
+from image_verifier.pool import Pool
 from image_verifier.sources import Resolved, Source
 
 from .compressed_files import MAGIC_BYTES, FileCompression, decompressed, file_compression
@@ -183,8 +183,8 @@ def containerd_push(files: ArchiveFiles, reference: str, config: bytes, layers: 
 def _each(files: ArchiveFiles, names: Sequence[str], pushed: Callable[[str], PushedLayer]) -> list[PushedLayer]:
     """The pushed layers. A layer that an image has several times is read once."""
     distinct = sorted(dict.fromkeys(names), key=files.place)
-    with ThreadPoolExecutor(files.at_once) as pool:
-        by_name = dict(zip(distinct, pool.map(pushed, distinct), strict=True))
+    with Pool(files.at_once) as pool:
+        by_name = dict(zip(distinct, pool.results(pushed, distinct), strict=True))
     return [by_name[name] for name in names]
 
 

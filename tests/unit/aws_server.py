@@ -157,6 +157,8 @@ def _s3(aws: Aws, path: str, query: dict[str, str]) -> tuple[int, bytes]:
         return 200, f"<ListBucketResult><KeyCount>{len(keys)}</KeyCount>{found}</ListBucketResult>".encode()
     aws.calls.append(("GetObject", {"path": path}))
     refusal = aws.answers.get("GetObject")
+    if callable(refusal):
+        refusal = refusal(path)
     if refusal is None and path in aws.objects:
         return 200, aws.objects[path]
     refusal = refusal or Refusal("NoSuchKey", "The specified key does not exist.", 404)

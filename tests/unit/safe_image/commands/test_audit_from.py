@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import cycle, product
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from image_verifier.outcome_json import policy_as_json
 from safe_image.cli import main
 from safe_image.commands.arguments import DEFAULT_POLICY
 from tests.memory import most_memory
-from tests.unit.aws_server import Aws, serving_aws
+from tests.unit.aws_server import Aws, Refusal, serving_aws
 from tests.unit.json_reports import valid
 from tests.unit.safe_image.commands.test_audit import URI, row
 
@@ -349,6 +351,35 @@ def test_a_sweep_in_s3_is_shown_as_one_in_a_folder(
     assert "There are no sweeps in s3://reports/Other/sweeps/" in error_of(capsys, "s3://reports/Other")
     aws.objects[f"reports/Registry-Guard/sweeps/{ID}/results/000001.jsonl"] = bytes(16 * 1024 * 1024 + 1)
     assert "000001.jsonl has more than 16,777,216 bytes" in error_of(capsys, "s3://reports/Registry-Guard")
+
+
+def test_a_fault_of_one_file_ends_the_reading_of_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], aws: Aws
+) -> None:
+    """Whose threads would retry for a minute, and Python waits for threads before it ends."""
+    sweep = write_sweep(tmp_path)
+    for file in sweep.rglob("*.json*"):
+        aws.objects[f"reports/Registry-Guard/{file.relative_to(sweep)}"] = file.read_bytes()
+    retried = Event()
+
+    def first_denied_and_others_unavailable(path: str) -> Refusal | None:
+        if not path.endswith(".jsonl"):
+            return None
+        if path.endswith("000000.jsonl"):
+            # Only when another has failed.
+            assert retried.wait(30)
+            return Refusal("InvalidObjectState", "The object is archived.", 403)
+        retried.set()
+        return Refusal("SlowDown", "Reduce your request rate.", 503)
+
+    aws.answers["GetObject"] = first_denied_and_others_unavailable
+    before = set(threading.enumerate())
+    assert "failed with InvalidObjectState: The object is archived." in error_of(capsys, "s3://reports/Registry-Guard")
+    of_aws = len(aws.calls)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert len(aws.calls) <= of_aws + len(ROWS)
 
 
 def test_a_bucket_that_denies_is_named_with_the_call(capsys: pytest.CaptureFixture[str], aws: Aws) -> None:
