@@ -10,7 +10,7 @@ from threading import Event
 from types import TracebackType
 from typing import Final, TypeVar
 
-from .retry import abandon_with
+from .retry import begin_work_of, pools_of_this_thread
 
 # How long an interrupt may take to have an effect, in seconds. A signal that arrives just before a thread begins to
 # wait does not wake it: Python checks for signals before it waits and not meanwhile, so every wait here has a timeout.
@@ -32,14 +32,15 @@ class Pool(ThreadPoolExecutor):
     """
 
     def __init__(self, at_once: int, name: str = "") -> None:
-        self._abandoned = Event()
-        super().__init__(at_once, name, initializer=abandon_with, initargs=(self._abandoned,))
+        self._left = Event()
+        pools = (*pools_of_this_thread(), self._left)
+        super().__init__(at_once, name, initializer=begin_work_of, initargs=(pools,))
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._abandoned.set()
+            self._left.set()
         self.shutdown(wait=kind is None, cancel_futures=kind is not None)
 
     def results(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:

@@ -10,15 +10,23 @@ from typing import Final
 
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
-_abandoned: Final[ContextVar[Event]] = ContextVar("abandoned")
+# How long a pause may last after its pool was left, in seconds.
+_LEFT_WITHIN: Final = 0.2
+# The pools whose work this thread does, from the outside in: each event is set when nobody waits for its pool.
+_pools: Final[ContextVar[tuple[Event, ...]]] = ContextVar("pools", default=())
 
 
-def abandon_with(abandoned: Event) -> None:
-    """Let an event abandon the budgets that this thread makes from now on.
+def begin_work_of(pools: tuple[Event, ...]) -> None:
+    """Let this thread work for pools from now on.
 
-    :param abandoned: set when nobody waits for the thread's results any longer.
+    :param pools: for each pool an event that is set when nobody waits for its results any longer.
     """
-    _abandoned.set(abandoned)
+    _pools.set(pools)
+
+
+def pools_of_this_thread() -> tuple[Event, ...]:
+    """The events of the pools whose work this thread does, from the outside in."""
+    return _pools.get()
 
 
 @dataclass(frozen=True)
@@ -41,11 +49,10 @@ class RetryBudget:
 
         :param seconds: for how long transient errors are retried.
         :param denied_seconds: for how long AccessDenied is retried.
-        :param abandoned: set when nobody waits for the results any longer. Default: that of the thread's pool, if it
-            has one.
+        :param abandoned: set when nobody waits for the results any longer; None where somebody always does.
         """
         now = time.monotonic()
-        return cls(now + seconds, now + min(seconds, denied_seconds), abandoned or _abandoned.get(None) or Event())
+        return cls(now + seconds, now + min(seconds, denied_seconds), abandoned or Event())
 
     def part(self, share: float) -> RetryBudget:
         """A smaller budget, for the first of several steps.
@@ -57,8 +64,8 @@ class RetryBudget:
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether nobody waits for the results any longer."""
-        return self.abandoned.is_set()
+        """Whether nobody waits for the results any longer, or for a pool whose work this thread does."""
+        return any(event.is_set() for event in (self.abandoned, *_pools.get()))
 
     @property
     def seconds_left(self) -> float:
@@ -81,9 +88,12 @@ class RetryBudget:
         ends_at = min(self.ends_at, self.denied_until) if denied else self.ends_at
         if time.monotonic() + seconds >= ends_at:
             return False
-        return not _pause(self.abandoned, seconds)
+        return not _pause(self, seconds)
 
 
-def _pause(abandoned: Event, seconds: float) -> bool:
+def _pause(budget: RetryBudget, seconds: float) -> bool:
     """Wait for so long, or until nobody waits for the results any longer, which is returned."""
-    return abandoned.wait(seconds)
+    ends_at = time.monotonic() + seconds
+    while not budget.is_abandoned and (left := ends_at - time.monotonic()) > 0:
+        budget.abandoned.wait(min(left, _LEFT_WITHIN))
+    return budget.is_abandoned

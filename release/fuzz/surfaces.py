@@ -176,14 +176,11 @@ def registry(rng: random.Random, seeds: Seeds, folder: Path) -> Run:
 
     def run() -> object:
         with server.listening() as host:
-            text, distribution = f"{host}/shop:1", Distribution()
-            source = RegistryImage(distribution, Reference.parse(text), text, RetryBudget.of(0))
+            text = f"{host}/shop:1"
+            source = RegistryImage(Distribution(), Reference.parse(text), text, RetryBudget.of(0))
             # Several layers at once could report either of two faults.
             source.at_once = 1
-            try:
-                found = outcome(lambda: source, layers=True)
-            finally:
-                distribution.pool.shutdown()
+            found = outcome(lambda: source, layers=True)
         # The config and the layers are requested at the same time: which of two faults is reported is chance.
         return found if isinstance(found, Report) else found[0]
 

@@ -17,7 +17,7 @@ from urllib3.exceptions import TimeoutError
 if TYPE_CHECKING:
     from urllib3.response import HTTPResponse
 
-# The number of requests at the same time, over all registries.
+# The number of requests for one image at the same time.
 AT_ONCE: Final = 32
 # The time from the request to the response's body, in seconds: a server that sends a byte now and then, or endless
 # "100 Continue" lines, never pauses for as long as the timeout of `read`. https://github.com/python/cpython/blob/v3.14.0/Lib/http/client.py

@@ -6,7 +6,6 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import urllib3
@@ -14,7 +13,6 @@ from image_verifier.faults import Fault
 from image_verifier.retry import RetryBudget
 
 from .authorization import Authorizer
-from .connections import AT_ONCE
 from .registry_urls import host_of, is_api, origin_of, redirect_target, registry_url
 from .responses import check_encoding, drop, is_html, is_of_a_registry, refusal, unexpected
 from .transport import Transport
@@ -29,7 +27,6 @@ class Distribution:
     def __init__(self) -> None:
         self._transport = Transport()
         self._authorizer = Authorizer(self._transport.send)
-        self.pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="registry")
 
     def get(
         self,

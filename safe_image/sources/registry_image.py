@@ -13,10 +13,11 @@ from image_verifier.image import media_types
 from image_verifier.image.model import MAX_MANIFEST_BYTES, Blob, Descriptor, Document, is_digest, sha256
 from image_verifier.image.references import Reference
 from image_verifier.retry import RetryBudget
-from image_verifier.sources import Resolved
+from image_verifier.sources import Resolved, side_by_side
 from image_verifier.sources.download import Download
 from urllib3.exceptions import HTTPError
 
+from .connections import AT_ONCE
 from .distribution import Distribution
 from .responses import is_html, read, unreachable
 
@@ -136,7 +137,8 @@ class RegistryImage:
     def availability(self, layers: Sequence[Descriptor]) -> Mapping[str, Blob]:
         """Whether the registry has the layers, and their sizes: one HEAD request for each, in parallel."""
         digests = list(dict.fromkeys(layer.digest for layer in layers if is_digest(layer.digest)))
-        return dict(zip(digests, self._distribution.pool.map(self._availability, digests), strict=True))
+        with side_by_side(max(1, min(AT_ONCE, len(digests)))) as pool:
+            return dict(zip(digests, pool.results(self._availability, digests), strict=True))
 
     def _availability(self, digest: str) -> Blob:
         response = self._get(f"blobs/{digest}", {}, "HEAD")

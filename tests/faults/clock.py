@@ -33,9 +33,9 @@ class Clock:
         with self._lock:
             self._skipped += seconds
 
-    def pause(self, abandoned: threading.Event, seconds: float) -> bool:
+    def pause(self, budget: retry.RetryBudget, seconds: float) -> bool:
         self.sleep(seconds)
-        return abandoned.is_set()
+        return budget.is_abandoned
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,11 +52,8 @@ def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fault(registry: Registry) -> str:
-    text, distribution = f"{registry.host}/app:v1", Distribution()
     with pytest.raises(Fault) as raised:
-        verify(RegistryImage(distribution, Reference.parse(text), text, RetryBudget.of(5)), _POLICY)
-    # The error's traceback would keep its threads.
-    distribution.pool.shutdown()
+        verify(image(registry), _POLICY)
     return raised.value.text
 
 

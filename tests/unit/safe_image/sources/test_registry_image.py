@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from image_verifier.faults import Fault
@@ -345,6 +347,30 @@ def test_a_rate_limit_that_does_not_end_soon_is_a_fault_at_once(registry: Regist
     assert "429" in raised.message
     assert "21600 s" in raised.advice
     assert len(registry.asked) == 1
+
+
+def test_a_fault_of_the_config_ends_the_requests_for_the_layers(registry: Registry) -> None:
+    """Whose threads would retry for as long as the budget lasts, and Python waits for threads before it ends."""
+    registry.image("app", "v1")
+    retried = Event()
+
+    def config_denied_and_layers_unavailable(asked: Asked) -> Answer | None:
+        if asked.method == "HEAD":
+            retried.set()
+            return Answer(503)
+        if "/blobs/" in asked.path:
+            # Only when a layer has failed.
+            assert retried.wait(30)
+            return Answer(403)
+        return None
+
+    registry.gate = config_denied_and_layers_unavailable
+    with pytest.raises(Fault, match="HTTP 403"):
+        verify(image(registry, seconds=600), POLICY)
+    for thread in threading.enumerate():
+        if "PoolExecutor" in thread.name:
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
