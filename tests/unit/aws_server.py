@@ -77,11 +77,23 @@ class Aws:
         return answer(parameters) if callable(answer) else answer
 
 
+class _Handler(BaseHTTPRequestHandler):
+    def parse_request(self) -> bool:
+        """boto3 waits for the answer to `Expect` for a second; Python gives it for HTTP/1.1 alone."""
+        is_valid = super().parse_request()
+        if is_valid and self.headers.get("Expect") == "100-continue":
+            self.handle_expect_100()
+        return is_valid
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
 @contextmanager
 def serving_aws() -> Iterator[Aws]:
     """Run the server."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(_Handler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             target = self.headers.get("X-Amz-Target")
@@ -139,9 +151,6 @@ def serving_aws() -> Iterator[Aws]:
             self.send_header("Content-Length", str(len(content.encode())))
             self.end_headers()
             self.wfile.write(content.encode())
-
-        def log_message(self, *_: Any) -> None:
-            return
 
     with listening(Handler) as port:
         aws = Aws(f"http://127.0.0.1:{port}")

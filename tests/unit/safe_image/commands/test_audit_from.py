@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,6 +26,7 @@ from safe_image.commands.arguments import DEFAULT_POLICY
 from tests.memory import most_memory
 from tests.unit.aws_server import Aws, Refusal, serving_aws
 from tests.unit.json_reports import valid
+from tests.unit.pool_threads import assert_no_pool_is_running
 from tests.unit.safe_image.commands.test_audit import URI, row
 
 ID = "2026-11-28T13-30-00Z"
@@ -373,12 +373,9 @@ def test_a_fault_of_one_file_ends_the_reading_of_the_others(
         return Refusal("SlowDown", "Reduce your request rate.", 503)
 
     aws.answers["GetObject"] = first_denied_and_others_unavailable
-    before = set(threading.enumerate())
     assert "failed with InvalidObjectState: The object is archived." in error_of(capsys, "s3://reports/Registry-Guard")
     of_aws = len(aws.calls)
-    for thread in set(threading.enumerate()) - before:
-        thread.join(30)
-        assert not thread.is_alive()
+    assert_no_pool_is_running()
     assert len(aws.calls) <= of_aws + len(ROWS)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from image_verifier.verify import verify
 from safe_image.sources.distribution import Distribution
 from safe_image.sources.registry_image import RegistryImage
 from safe_image.sources.registry_urls import registry_url
+from tests.unit.pool_threads import assert_no_pool_is_running
 from tests.unit.registry_server import JSON, Answer, Asked, Registry, serving
 
 POLICY = Policy(("fargate",), Platform.parse("linux/amd64"))
@@ -367,10 +367,7 @@ def test_a_fault_of_the_config_ends_the_requests_for_the_layers(registry: Regist
     registry.gate = config_denied_and_layers_unavailable
     with pytest.raises(Fault, match="HTTP 403"):
         verify(image(registry, seconds=600), POLICY)
-    for thread in threading.enumerate():
-        if "PoolExecutor" in thread.name:
-            thread.join(30)
-            assert not thread.is_alive()
+    assert_no_pool_is_running()
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
