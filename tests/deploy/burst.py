@@ -149,10 +149,19 @@ def end_lambdas(aws: LocalAws, variable: str) -> int:
     ends = time.monotonic() + _SECONDS
     while not any(call["name"] == "ecr:BatchGetImage" for call in aws.calls()) and time.monotonic() < ends:
         time.sleep(0.1)
-    ended = [process for process in Path("/proc").iterdir() if process.name.isdigit() and _has(aws, process, variable)]
-    for process in ended:
-        os.kill(int(process.name), signal.SIGKILL)
-    return len(ended)
+    lambdas = [
+        process for process in Path("/proc").iterdir() if process.name.isdigit() and _has(aws, process, variable)
+    ]
+    return sum(_killed(int(process.name)) for process in lambdas)
+
+
+def _killed(process: int) -> bool:
+    """Whether the process had not ended by itself."""
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _has(aws: LocalAws, process: Path, variable: str) -> bool:
