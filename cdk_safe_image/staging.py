@@ -94,7 +94,8 @@ def write_zip(path: Path, entry_point: str) -> Path:
             # https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
             file = zipfile.ZipInfo(name)
             file.external_attr = _READABLE_FILE << 16
-            code.writestr(file, content, zipfile.ZIP_DEFLATED)
+            # The smallest zip costs 2 ms more, once in an app.
+            code.writestr(file, content, zipfile.ZIP_DEFLATED, 9)
     return path
 
 

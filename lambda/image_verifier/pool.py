@@ -7,10 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from queue import Empty, Queue
 from threading import Event
-from types import TracebackType
 from typing import Final, TypeVar
 
-from .retry import begin_work_of, pools_of_this_thread
+from .retry import POOLS
 
 # How long an interrupt may take to have an effect, in seconds. A signal that arrives just before a thread begins to
 # wait does not wake it: Python checks for signals before it waits and not meanwhile, so every wait here has a timeout.
@@ -33,15 +32,12 @@ class Pool(ThreadPoolExecutor):
 
     def __init__(self, at_once: int, name: str = "") -> None:
         self._left = Event()
-        pools = (*pools_of_this_thread(), self._left)
-        super().__init__(at_once, name, initializer=begin_work_of, initargs=(pools,))
+        super().__init__(at_once, name, POOLS.set, ((*POOLS.get(), self._left),))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
+        if kind:
             self._left.set()
-        self.shutdown(wait=kind is None, cancel_futures=kind is not None)
+        self.shutdown(wait=not kind, cancel_futures=bool(kind))
 
     def results(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
         """The results of the work in the order of the items; all of it is submitted at once.

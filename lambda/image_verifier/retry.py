@@ -13,20 +13,7 @@ _LONGEST_PAUSE: Final = 5.0
 # How long a pause may last after its pool was left, in seconds.
 _LEFT_WITHIN: Final = 0.2
 # The pools whose work this thread does, from the outside in: each event is set when nobody waits for its pool.
-_pools: Final[ContextVar[tuple[Event, ...]]] = ContextVar("pools", default=())
-
-
-def begin_work_of(pools: tuple[Event, ...]) -> None:
-    """Let this thread work for pools from now on.
-
-    :param pools: for each pool an event that is set when nobody waits for its results any longer.
-    """
-    _pools.set(pools)
-
-
-def pools_of_this_thread() -> tuple[Event, ...]:
-    """The events of the pools whose work this thread does, from the outside in."""
-    return _pools.get()
+POOLS: Final[ContextVar[tuple[Event, ...]]] = ContextVar("POOLS", default=())
 
 
 @dataclass(frozen=True)
@@ -65,7 +52,7 @@ class RetryBudget:
     @property
     def is_abandoned(self) -> bool:
         """Whether nobody waits for the results any longer, or for a pool whose work this thread does."""
-        return any(event.is_set() for event in (self.abandoned, *_pools.get()))
+        return any(event.is_set() for event in (self.abandoned, *POOLS.get()))
 
     @property
     def seconds_left(self) -> float:
